@@ -1,0 +1,89 @@
+"""Whose fault it is: the program's, the device's, or ours.
+
+Every error that gpusim raises on purpose lives here, typed by blame.  Nothing
+here imports anything, and no other module defines an error of its own.
+"""
+
+
+class GpusimError(Exception):
+    """Root of every error gpusim raises on purpose."""
+
+
+class Refused(GpusimError):
+    """The caller's fault: the op was refused whole and changed nothing."""
+
+
+class InvalidHandle(Refused):
+    """A buffer that was freed, or that another runtime made."""
+
+
+class OutOfRange(Refused):
+    """Bytes outside the buffer, or a negative offset or size."""
+
+
+class InvalidBinding(Refused):
+    """Buffers that do not fit the kernel's signature.
+
+    The wrong number of them, one without a whole word, or one bound writable
+    and bound again in the same dispatch.
+    """
+
+
+class InvalidScalar(Refused):
+    """The wrong number of scalars, or one outside its type's range."""
+
+
+class InvalidData(Refused):
+    """Host data without plain bytes, or a destination that cannot hold the result."""
+
+
+class LimitExceeded(Refused):
+    """A buffer, binding or grid beyond the device's limits."""
+
+
+class WrongThread(Refused):
+    """A call from another thread, or from a forked child."""
+
+
+class RuntimeClosed(Refused):
+    """A call on a runtime after its ``close``."""
+
+
+class ReadPending(Refused):
+    """A read's value was asked for where it cannot be waited for."""
+
+
+class DeviceFault(GpusimError):
+    """The device's fault: no check could have foreseen it."""
+
+
+class OutOfMemory(DeviceFault):
+    """The device, or the memory budget of the policy, has no room."""
+
+
+class DeviceLost(DeviceFault):
+    """The device is gone; only ``free``, ``stats`` and ``close`` still work."""
+
+
+class SubmitFailed(DeviceFault):
+    """A batch never reached the queue; what it would have written is lost."""
+
+
+class MapFailed(DeviceFault):
+    """A readback could not be mapped; its value never arrived."""
+
+
+class DataLost(DeviceFault):
+    """The buffer's bytes were lost with a failed batch and nobody can vouch for them."""
+
+
+class InternalError(GpusimError):
+    """gpusim's own fault: please report it with the program that caused it."""
+
+
+class ProgramError(GpusimError):
+    """A program, or its text form, that is not well formed."""
+
+
+class NoDevice(GpusimError):
+    """No adapter of that name on this machine."""

@@ -1,0 +1,38 @@
+"""What running a program showed: one outcome an op, and the order of deliveries.
+
+Vocabulary shared by every executor, so that two histories of one program can
+be held against each other.  Data only; the comparison is the judge's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What one op showed: the error class it raised, or the bytes it read.
+
+    ``error`` is the name of a class in ``gpusim.errors``, None where the op was
+    accepted.  ``data`` is the value of an accepted read, None for other ops.
+    ``late_error`` is the error class of a read that was accepted and whose
+    value never came.
+
+    ``slack`` is an oracle's doubt: a float32 for each byte of ``data``, 0 where
+    the byte is exact, a relative tolerance where it belongs to a float result,
+    and infinity where nothing is promised.  None means every byte is exact.
+    """
+
+    error: str | None = None
+    data: bytes | None = None
+    late_error: str | None = None
+    slack: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """The outcomes of a program's ops, and its results in the order of delivery."""
+
+    outcomes: tuple[Outcome, ...]
+    deliveries: tuple[str, ...]

@@ -1,0 +1,25 @@
+"""Kernels: what one is, those that come with gpusim, and how to add yours."""
+
+from gpusim.kernels.bytewise import COPY_BYTES, PATCH_WORDS
+from gpusim.kernels.integer import AFFINE, FOLD, MANY, MIX, SCRAMBLE, TALLY, WIDEN
+from gpusim.kernels.kernel import Binding, Kernel, Scalar
+from gpusim.kernels.real import BLEND
+from gpusim.kernels.registry import BUILTIN, Kernels
+
+__all__ = [
+    "AFFINE",
+    "BLEND",
+    "BUILTIN",
+    "COPY_BYTES",
+    "FOLD",
+    "MANY",
+    "MIX",
+    "PATCH_WORDS",
+    "SCRAMBLE",
+    "TALLY",
+    "WIDEN",
+    "Binding",
+    "Kernel",
+    "Kernels",
+    "Scalar",
+]

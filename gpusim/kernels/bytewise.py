@@ -1,0 +1,72 @@
+"""The runtime's own kernels, for bytes that WebGPU's four-byte rule leaves out.
+
+WebGPU writes and copies whole words at word offsets only (specification,
+"GPUQueue.writeBuffer" and "copyBufferToBuffer", validation).  These two do the
+rest.  No program names them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gpusim.kernels.kernel import Array, Binding, Kernel, Scalar
+
+
+def _patch_words(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    (x,) = arrays
+    for at, mask, value in (scalars[:3], scalars[3:]):
+        if mask:
+            x[at] = (x[at] & ~mask) | (value & mask)
+
+
+PATCH_WORDS = Kernel(
+    name="gpusim_patch_words",
+    buffers=(Binding(name="x", access="read_write"),),
+    scalars=tuple(
+        Scalar(name=f"{field}{n}") for n in range(2) for field in ("at", "mask", "value")
+    ),
+    body=(
+        "    if (i == 0u && args.mask0 != 0u) {\n"
+        "        x[args.at0] = (x[args.at0] & ~args.mask0) | (args.value0 & args.mask0);\n"
+        "    }\n"
+        "    if (i == 0u && args.mask1 != 0u) {\n"
+        "        x[args.at1] = (x[args.at1] & ~args.mask1) | (args.value1 & args.mask1);\n"
+        "    }"
+    ),
+    meaning=_patch_words,
+    group_size=1,
+)
+"""Replace the masked bytes of up to two words; a mask of zero leaves its word alone."""
+
+
+def _copy_bytes(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    source, target = (array.view(np.uint8) for array in arrays)
+    source_at, target_at, size = (int(scalar) for scalar in scalars)
+    target[target_at : target_at + size] = source[source_at : source_at + size]
+
+
+COPY_BYTES = Kernel(
+    name="gpusim_copy_bytes",
+    buffers=(Binding(name="src"), Binding(name="dst", access="read_write")),
+    scalars=(Scalar(name="src_at"), Scalar(name="dst_at"), Scalar(name="size")),
+    declarations=(
+        "fn source_byte(at: u32) -> u32 { return (src[at / 4u] >> ((at % 4u) * 8u)) & 0xffu; }\n"
+    ),
+    body=(
+        "    let word = args.dst_at / 4u + i;\n"
+        "    if (word * 4u < args.dst_at + args.size) {\n"
+        "        var value = dst[word];\n"
+        "        for (var lane_byte = 0u; lane_byte < 4u; lane_byte++) {\n"
+        "            let at = word * 4u + lane_byte;\n"
+        "            if (at >= args.dst_at && at < args.dst_at + args.size) {\n"
+        "                let shift = lane_byte * 8u;\n"
+        "                let taken = source_byte(at - args.dst_at + args.src_at);\n"
+        "                value = (value & ~(0xffu << shift)) | (taken << shift);\n"
+        "            }\n"
+        "        }\n"
+        "        dst[word] = value;\n"
+        "    }"
+    ),
+    meaning=_copy_bytes,
+)
+"""dst[dst_at : +size] <- src[src_at : +size] in bytes, one word of dst a lane."""

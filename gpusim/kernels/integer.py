@@ -1,0 +1,167 @@
+"""Integer kernels for finding bugs: exact, and none commutes with another.
+
+Each is a bijection or a mix in its written buffer, so that a reordered, lost,
+doubled or wrongly parametrised dispatch changes the answer.  Kernels whose
+results have a tolerance do not belong here.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gpusim.kernels.kernel import Array, Binding, Kernel, Scalar
+
+_GROUP = 64
+
+
+def _affine(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    (x,) = arrays
+    a, b = scalars
+    head = x[: groups * _GROUP]
+    head *= a
+    head += b
+
+
+AFFINE = Kernel(
+    name="affine",
+    buffers=(Binding(name="x", access="read_write"),),
+    scalars=(Scalar(name="a"), Scalar(name="b")),
+    body="    if (i < arrayLength(&x)) { x[i] = args.a * x[i] + args.b; }",
+    meaning=_affine,
+)
+"""x <- a*x + b modulo 2^32, a word a lane."""
+
+
+def _fold(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    x, y = arrays
+    (a,) = scalars
+    n = min(len(x), len(y), groups * _GROUP)
+    y[:n] = y[:n] * a + x[:n]
+
+
+FOLD = Kernel(
+    name="fold",
+    buffers=(Binding(name="x"), Binding(name="y", access="read_write")),
+    scalars=(Scalar(name="a"),),
+    body=(
+        "    if (i < min(arrayLength(&x), arrayLength(&y))) { y[i] = y[i] * args.a + x[i]; }"
+    ),
+    meaning=_fold,
+)
+"""y <- a*y + x modulo 2^32."""
+
+
+def _mix(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    x, y, z = arrays
+    a, b = scalars
+    n = min(len(x), len(y), len(z), groups * _GROUP)
+    t = z[:n] ^ (x[:n] * a)
+    z[:n] = ((t << np.uint32(7)) | (t >> np.uint32(25))) + y[:n] * b
+
+
+MIX = Kernel(
+    name="mix",
+    buffers=(Binding(name="x"), Binding(name="y"), Binding(name="z", access="read_write")),
+    scalars=(Scalar(name="a"), Scalar(name="b")),
+    body=(
+        "    if (i < min(arrayLength(&x), min(arrayLength(&y), arrayLength(&z)))) {\n"
+        "        let t = z[i] ^ (x[i] * args.a);\n"
+        "        z[i] = ((t << 7u) | (t >> 25u)) + y[i] * args.b;\n"
+        "    }"
+    ),
+    meaning=_mix,
+)
+"""z <- rotate(z xor a*x, 7) + b*y modulo 2^32."""
+
+
+def _scramble(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    (x,) = arrays
+    head = x[: groups * _GROUP]
+    rotated = (head << np.uint32(5)) | (head >> np.uint32(27))
+    head[:] = rotated * np.uint32(0x9E3779B1) + np.arange(len(head), dtype=np.uint32)
+
+
+SCRAMBLE = Kernel(
+    name="scramble",
+    buffers=(Binding(name="x", access="read_write"),),
+    body=(
+        "    if (i < arrayLength(&x)) {\n"
+        "        x[i] = ((x[i] << 5u) | (x[i] >> 27u)) * 0x9E3779B1u + i;\n"
+        "    }"
+    ),
+    meaning=_scramble,
+)
+"""x <- rotate(x, 5) * odd + i: a kernel with no scalars, so no uniform."""
+
+
+def _many(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    (x,) = arrays
+    bits = [np.asarray(scalar).view(np.uint32) for scalar in scalars]
+    head = x[: groups * _GROUP]
+    for word in bits:
+        head *= np.uint32(0x01000193)
+        head ^= word
+
+
+MANY = Kernel(
+    name="many",
+    buffers=(Binding(name="x", access="read_write"),),
+    scalars=(
+        *(Scalar(name=f"u{n}", dtype="u32") for n in range(4)),
+        *(Scalar(name=f"i{n}", dtype="i32") for n in range(4)),
+        *(Scalar(name=f"f{n}", dtype="f32") for n in range(4)),
+    ),
+    body="\n".join(
+        [
+            "    if (i < arrayLength(&x)) {",
+            "        var t = x[i];",
+            *(f"        t = (t * 0x01000193u) ^ args.u{n};" for n in range(4)),
+            *(f"        t = (t * 0x01000193u) ^ bitcast<u32>(args.i{n});" for n in range(4)),
+            *(f"        t = (t * 0x01000193u) ^ bitcast<u32>(args.f{n});" for n in range(4)),
+            "        x[i] = t;",
+            "    }",
+        ]
+    ),
+    meaning=_many,
+)
+"""x <- a hash of x over twelve scalars of three types, each taken by its bits."""
+
+
+def _widen(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    x, y = arrays
+    (shift,) = scalars
+    n = min(len(x), len(y), groups * _GROUP)
+    y[:n] = y[:n] * np.uint32(3) + (x[:n] >> (shift & np.int32(31))).view(np.uint32)
+
+
+WIDEN = Kernel(
+    name="widen",
+    buffers=(Binding(name="x", dtype="i32"), Binding(name="y", access="read_write")),
+    scalars=(Scalar(name="shift", dtype="i32"),),
+    body=(
+        "    if (i < min(arrayLength(&x), arrayLength(&y))) {\n"
+        "        y[i] = y[i] * 3u + bitcast<u32>(x[i] >> u32(args.shift & 31));\n"
+        "    }"
+    ),
+    meaning=_widen,
+)
+"""y <- 3*y + (x >> shift), x signed: two dtypes in one dispatch."""
+
+
+def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    (x,) = arrays
+    (a,) = scalars
+    slots = np.arange(groups, dtype=np.uint32)
+    np.add.at(x, slots % np.uint32(len(x)), slots * a + np.uint32(1))
+
+
+TALLY = Kernel(
+    name="tally",
+    buffers=(Binding(name="x", access="read_write", atomic=True),),
+    scalars=(Scalar(name="a"),),
+    body="    atomicAdd(&x[group % arrayLength(&x)], group * args.a + 1u);",
+    meaning=_tally,
+    group_size=1,
+    guarded=True,
+)
+"""x[group mod n] <- that + a*group + 1, once a group: a group doubled or missing shows."""

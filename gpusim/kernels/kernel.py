@@ -1,0 +1,172 @@
+"""What a kernel is: WGSL beside its NumPy meaning, under one signature.
+
+Here live the signature types and the WGSL around a kernel's body.  No kernel
+is defined here, nothing touches a device, and nothing knows who runs it.
+"""
+
+import math
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gpusim.errors import InvalidScalar, ProgramError
+
+Dtype = Literal["u32", "i32", "f32"]
+Access = Literal["read", "read_write"]
+Grid = tuple[int, int, int]
+Array = npt.NDArray[Any]
+Meaning = Callable[[tuple[Array, ...], tuple[Any, ...], int], None]
+
+NUMPY_DTYPES: dict[Dtype, np.dtype[Any]] = {
+    "u32": np.dtype("<u4"),
+    "i32": np.dtype("<i4"),
+    "f32": np.dtype("<f4"),
+}
+_INTEGER_RANGES: dict[Dtype, tuple[int, int]] = {
+    "u32": (0, 2**32 - 1),
+    "i32": (-(2**31), 2**31 - 1),
+}
+_PACK_CODES: dict[Dtype, str] = {"u32": "I", "i32": "i", "f32": "f"}
+_F32_MAX = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binding:
+    """One buffer parameter: its WGSL name, element type, and how it is used."""
+
+    name: str
+    dtype: Dtype = "u32"
+    access: Access = "read"
+    atomic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scalar:
+    """One scalar parameter, passed in the kernel's uniform buffer."""
+
+    name: str
+    dtype: Dtype = "u32"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kernel:
+    """A compute kernel with two executions: WGSL on a device, NumPy in the oracle.
+
+    ``body`` is the inside of a WGSL function that sees the buffers under their
+    names, the scalars as ``args.<name>``, and two values: ``group: u32``, the
+    linear number of this workgroup (x fastest, then y, then z), and
+    ``i: u32 = group * group_size + lane``.  It must guard ``i`` by
+    ``arrayLength`` itself.
+
+    ``meaning(arrays, scalars, groups)`` does the same for ``groups`` workgroups
+    to NumPy arrays of the declared dtypes, in place; scalars arrive as NumPy
+    scalars of the declared types.
+
+    ``guarded``: the grid may exceed the device's limit in a dimension.  The
+    runtime spreads it and passes the true number of groups, so that no group
+    runs twice and none too many.
+
+    ``tolerance`` is the relative error of one application, for float kernels
+    whose results no two adapters share to the bit; None means exact.
+    """
+
+    name: str
+    buffers: tuple[Binding, ...]
+    scalars: tuple[Scalar, ...] = ()
+    body: str
+    meaning: Meaning
+    group_size: int = 64
+    guarded: bool = False
+    declarations: str = ""
+    tolerance: float | None = None
+    _packer: struct.Struct = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ProgramError(
+                f"cannot make kernel {self.name!r} because a kernel's name is one word in the "
+                "text form (probably a blank or a dash in it)"
+            )
+        if not self.buffers:
+            raise ProgramError(
+                f"cannot make kernel {self.name!r} because it binds no buffer "
+                "(probably its Binding entries were forgotten)"
+            )
+        codes = "".join(_PACK_CODES[scalar.dtype] for scalar in self.scalars)
+        object.__setattr__(self, "_packer", struct.Struct("<" + codes))
+
+    @property
+    def max_groups(self) -> int:
+        """The most groups of one dispatch: past it the u32 ``i`` would wrap round."""
+        return (2**32 - 1) // self.group_size
+
+    @property
+    def uniform_bytes(self) -> int:
+        """Size of the uniform payload in bytes, 0 when the kernel has none."""
+        return self._packer.size + (4 if self.guarded else 0)
+
+    def check_scalars(self, scalars: Sequence[int | float]) -> None:
+        """Raise InvalidScalar unless ``scalars`` fit the signature, one by one."""
+        if len(scalars) != len(self.scalars):
+            raise InvalidScalar(
+                f"cannot dispatch {self.name} because it takes {len(self.scalars)} scalars and "
+                f"{len(scalars)} were given (probably the kernel's signature changed)"
+            )
+        for parameter, value in zip(self.scalars, scalars, strict=True):
+            if not _fits(parameter.dtype, value):
+                raise InvalidScalar(
+                    f"cannot dispatch {self.name} because {parameter.name}={value!r} is not a "
+                    f"finite {parameter.dtype} (probably an overflow, or a value of another type)"
+                )
+
+    def pack(self, scalars: Sequence[int | float], groups: int) -> bytes:
+        """The uniform payload for checked ``scalars``, little-endian, no padding."""
+        payload = self._packer.pack(*scalars)
+        return payload + groups.to_bytes(4, "little") if self.guarded else payload
+
+    def wgsl(self) -> str:
+        """The whole shader: declarations, the guard, and the body."""
+        return _shader(self)
+
+
+def _fits(dtype: Dtype, value: object) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return False
+    if dtype == "f32":
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            return False
+        return abs(value) <= _F32_MAX and math.isfinite(value)
+    low, high = _INTEGER_RANGES[dtype]
+    return isinstance(value, (int, np.integer)) and low <= value <= high
+
+
+def _shader(kernel: Kernel) -> str:
+    lines = [
+        f"@group(0) @binding({number}) var<storage, {binding.access}> "
+        f"{binding.name}: array<{_element(binding)}>;"
+        for number, binding in enumerate(kernel.buffers)
+    ]
+    if kernel.uniform_bytes:
+        fields = [f"{scalar.name}: {scalar.dtype}" for scalar in kernel.scalars]
+        fields += ["groups: u32"] if kernel.guarded else []
+        lines.append(f"struct Args {{ {', '.join(fields)} }}")
+        lines.append(f"@group(0) @binding({len(kernel.buffers)}) var<uniform> args: Args;")
+    guard = "    if (group >= args.groups) { return; }\n" if kernel.guarded else ""
+    main = (
+        f"@compute @workgroup_size({kernel.group_size})\n"
+        "fn main(@builtin(workgroup_id) at: vec3<u32>, @builtin(num_workgroups) count: vec3<u32>,\n"
+        "        @builtin(local_invocation_index) lane: u32) {\n"
+        "    let group = (at.z * count.y + at.y) * count.x + at.x;\n"
+        f"{guard}"
+        f"    let i = group * {kernel.group_size}u + lane;\n"
+        f"{kernel.body}\n}}\n"
+    )
+    return "\n".join([*lines, kernel.declarations, main])
+
+
+def _element(binding: Binding) -> str:
+    return f"atomic<{binding.dtype}>" if binding.atomic else binding.dtype

@@ -1,0 +1,27 @@
+"""What a device, and the policy on top of it, will hold.
+
+Data only, shared by the runtime and the oracle so that both refuse the same
+ops; the checks themselves are written on each side.
+"""
+
+from dataclasses import dataclass
+
+WORD_BYTES = 4
+"""Bytes in the word that WebGPU aligns writes, copies and bindings to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Limits of one device and policy; the defaults are those WebGPU guarantees.
+
+    Source: WebGPU specification, section 3.6.2 "Limits".
+    """
+
+    max_buffer_bytes: int = 268_435_456
+    max_binding_bytes: int = 134_217_728
+    max_groups_per_dimension: int = 65_535
+    max_storage_buffers: int = 8
+    storage_offset_alignment_bytes: int = 256
+    uniform_offset_alignment_bytes: int = 256
+    memory_budget_bytes: int | None = None
+    """Sum of the sizes of all live buffers that ``alloc`` may reach; None: no budget."""

@@ -1,0 +1,210 @@
+"""The text form of a program: one op a line, words separated by blanks.
+
+    alloc a 64
+    write a 0 00112233
+    dispatch affine a 3,5 1x1x1
+    copy a 0 b 4 16
+    read a 0 16 -> r
+    free a
+    flush
+    sync
+
+Lists are joined by commas, an empty list or no data is ``-``, data is
+hexadecimal, a float is Python's shortest form, and ``#`` starts a comment.
+Reading what was written gives the same program.  Nothing here runs anything.
+"""
+
+from collections.abc import Callable
+
+from gpusim.errors import ProgramError
+from gpusim.program import (
+    Alloc,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Grid,
+    Op,
+    Program,
+    Read,
+    Sync,
+    Write,
+)
+
+_FORMS = {
+    "alloc": "alloc BUFFER SIZE",
+    "write": "write BUFFER OFFSET HEX",
+    "dispatch": "dispatch KERNEL BUFFER,... SCALAR,... XxYxZ",
+    "copy": "copy SOURCE OFFSET TARGET OFFSET SIZE",
+    "read": "read BUFFER OFFSET SIZE -> RESULT",
+    "free": "free BUFFER",
+    "flush": "flush",
+    "sync": "sync",
+}
+
+
+def write_op(op: Op) -> str:
+    """One op as one line, without its newline."""
+    match op:
+        case Alloc():
+            return f"alloc {op.buffer} {op.size_bytes}"
+        case Write():
+            return f"write {op.buffer} {op.offset} {op.data.hex() or '-'}"
+        case Dispatch():
+            scalars = _join(tuple(map(repr, op.scalars)))
+            grid = "x".join(map(str, op.grid))
+            return f"dispatch {op.kernel} {_join(op.buffers)} {scalars} {grid}"
+        case Copy():
+            return (
+                f"copy {op.source} {op.source_offset} {op.target} {op.target_offset} {op.size_bytes}"
+            )
+        case Read():
+            return f"read {op.buffer} {op.offset} {op.size_bytes} -> {op.result}"
+        case Free():
+            return f"free {op.buffer}"
+        case Flush():
+            return "flush"
+        case Sync():
+            return "sync"
+
+
+def write_program(program: Program) -> str:
+    """Every op on a line of its own, with a newline after the last."""
+    return "".join(write_op(op) + "\n" for op in program)
+
+
+def parse_program(text: str) -> Program:
+    """The program that ``text`` holds; ProgramError names the first bad line."""
+    ops = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.partition("#")[0].split()
+        if words:
+            ops.append(_parse_line(number, words))
+    return Program(tuple(ops))
+
+
+def _parse_line(number: int, words: list[str]) -> Op:
+    parse = _PARSERS.get(words[0])
+    if parse is None:
+        raise ProgramError(
+            f"cannot read line {number} because {words[0]!r} is no op "
+            f"(probably one of {', '.join(_FORMS)})"
+        )
+    try:
+        return parse(words[1:])
+    except ValueError as error:
+        raise ProgramError(
+            f"cannot read line {number} because {error} (expected: {_FORMS[words[0]]})"
+        ) from None
+
+
+def _words(words: list[str], count: int) -> list[str]:
+    if len(words) != count:
+        raise ValueError(f"it has {len(words)} operands instead of {count}")
+    return words
+
+
+def _alloc(words: list[str]) -> Op:
+    buffer, size = _words(words, 2)
+    return Alloc(buffer=buffer, size_bytes=_integer(size))
+
+
+def _write(words: list[str]) -> Op:
+    buffer, offset, data = _words(words, 3)
+    return Write(buffer=buffer, offset=_integer(offset), data=_data(data))
+
+
+def _dispatch(words: list[str]) -> Op:
+    kernel, buffers, scalars, grid = _words(words, 4)
+    return Dispatch(
+        kernel=kernel,
+        buffers=_split(buffers),
+        scalars=tuple(map(_number, _split(scalars))),
+        grid=_grid(grid),
+    )
+
+
+def _copy(words: list[str]) -> Op:
+    source, source_offset, target, target_offset, size = _words(words, 5)
+    return Copy(
+        source=source,
+        source_offset=_integer(source_offset),
+        target=target,
+        target_offset=_integer(target_offset),
+        size_bytes=_integer(size),
+    )
+
+
+def _read(words: list[str]) -> Op:
+    buffer, offset, size, arrow, result = _words(words, 5)
+    if arrow != "->":
+        raise ValueError(f"{arrow!r} stands where '->' should")
+    return Read(buffer=buffer, offset=_integer(offset), size_bytes=_integer(size), result=result)
+
+
+def _free(words: list[str]) -> Op:
+    (buffer,) = _words(words, 1)
+    return Free(buffer=buffer)
+
+
+def _flush(words: list[str]) -> Op:
+    _words(words, 0)
+    return Flush()
+
+
+def _sync(words: list[str]) -> Op:
+    _words(words, 0)
+    return Sync()
+
+
+_PARSERS: dict[str, Callable[[list[str]], Op]] = {
+    "alloc": _alloc,
+    "write": _write,
+    "dispatch": _dispatch,
+    "copy": _copy,
+    "read": _read,
+    "free": _free,
+    "flush": _flush,
+    "sync": _sync,
+}
+
+
+def _join(words: tuple[str, ...]) -> str:
+    return ",".join(words) or "-"
+
+
+def _split(word: str) -> tuple[str, ...]:
+    return () if word == "-" else tuple(word.split(","))
+
+
+def _integer(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no whole number") from None
+
+
+def _number(word: str) -> int | float:
+    try:
+        return int(word)
+    except ValueError:
+        pass
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no number") from None
+
+
+def _data(word: str) -> bytes:
+    try:
+        return b"" if word == "-" else bytes.fromhex(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is not hexadecimal") from None
+
+
+def _grid(word: str) -> Grid:
+    parts = word.split("x")
+    if len(parts) != 3:
+        raise ValueError(f"grid {word!r} has {len(parts)} dimensions instead of 3")
+    x, y, z = map(_integer, parts)
+    return x, y, z

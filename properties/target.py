@@ -1,0 +1,56 @@
+"""What the judge drives: any runtime, ours or another's.
+
+A Target takes ops by the names that a program gives its buffers.  It raises the
+classes of ``gpusim.errors`` where it refuses.  Nothing here knows a particular
+runtime; those live in ``properties.targets``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gpusim.limits import Limits
+from gpusim.program import Grid
+
+
+class Delivery(Protocol):
+    """A read on its way: its value, and a call when it has arrived."""
+
+    def result(self) -> bytes:
+        """The bytes, waiting for them where they have not come; or the read's error."""
+        ...
+
+    def add_done_callback(self, callback: Callable[["Delivery"], None]) -> None:
+        """Call ``callback`` with this delivery once it has a value or an error."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capabilities:
+    """What a target promises; the judge asks for nothing more."""
+
+    refuses: bool = True
+    """Invalid ops raise the contract's error class and change nothing."""
+    orders_deliveries: bool = True
+    """Done callbacks are called, in the order in which the reads were issued."""
+
+
+class Target(Protocol):
+    """One method an op; names are those of the program."""
+
+    capabilities: Capabilities
+    limits: Limits
+
+    def alloc(self, buffer: str, size_bytes: int) -> None: ...
+    def write(self, buffer: str, offset: int, data: bytes) -> None: ...
+    def dispatch(
+        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    ) -> None: ...
+    def copy(
+        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
+    ) -> None: ...
+    def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery: ...
+    def free(self, buffer: str) -> None: ...
+    def flush(self) -> None: ...
+    def sync(self) -> None: ...
+    def close(self) -> None: ...
