@@ -4,7 +4,7 @@ Vocabulary shared by every executor, so that two histories of one program can
 be held against each other.  Data only; the comparison is the judge's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +15,32 @@ class Outcome:
     """What one op showed: the error class it raised, or the bytes it read.
 
     ``error`` is the name of a class in ``gpusim.errors``, None where the op was
-    accepted.  ``data`` is the value of an accepted read, None for other ops.
+    accepted, or ``crash:`` and what it was where the error is none of those.
+    ``data`` is the value of an accepted read; for a ``sync`` that returned, the
+    results delivered by then, in order, joined by commas; None for other ops.
     ``late_error`` is the error class of a read that was accepted and whose
-    value never came.
+    value never came, or ``changed after delivery``.
 
     ``slack`` is an oracle's doubt: a float32 for each byte of ``data``, 0 where
     the byte is exact, a relative tolerance where it belongs to a float result,
-    and infinity where nothing is promised.  None means every byte is exact.
+    and infinity where nothing is promised.  None means every byte is exact.  It
+    is no observation, so outcomes are equal without it.
     """
 
     error: str | None = None
     data: bytes | None = None
     late_error: str | None = None
-    slack: npt.NDArray[np.float32] | None = None
+    slack: npt.NDArray[np.float32] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
-    """The outcomes of a program's ops, and its results in the order of delivery."""
+    """The outcomes of a program's ops, and its results in the order of delivery.
+
+    ``closing`` is the outcome of the sync that every executor makes after a
+    program that does not end with one; None where the program does.
+    """
 
     outcomes: tuple[Outcome, ...]
     deliveries: tuple[str, ...]
+    closing: Outcome | None = None

@@ -1,0 +1,159 @@
+"""Running a program on a target, and writing down what it showed.
+
+The runner drives and records.  It judges nothing, and knows no particular
+target; what must hold of a history is for ``properties.oracles``.
+"""
+
+from collections.abc import Callable
+
+from gpusim.errors import GpusimError
+from gpusim.history import History, Outcome
+from gpusim.program import (
+    Alloc,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Op,
+    Program,
+    Read,
+    Sync,
+    Write,
+    buffers_of,
+)
+from properties.target import Delivery, Target
+
+CHANGED = "changed after delivery"
+"""The late error of a read whose bytes were others at the end than at delivery."""
+
+AfterOp = Callable[[int, Op], None]
+
+
+def run(program: Program, target: Target, *, after_op: AfterOp | None = None) -> History:
+    """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
+
+    ``after_op`` is called with each op's position and the op, once its outcome
+    is known.  Whatever the target raises ends up in the history: the class of a
+    GpusimError, and ``crash: <class>: <message>`` of any other exception.
+    """
+    recorder = _Recorder(target)
+    outcomes = []
+    for position, op in enumerate(program):
+        outcomes.append(recorder.perform(op))
+        if after_op is not None:
+            after_op(position, op)
+    ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
+    closing = None if ends_with_sync else recorder.perform(Sync())
+    deliveries = tuple(recorder.deliveries)
+    values = [
+        recorder.value(op, outcome) for op, outcome in zip(program, outcomes, strict=True)
+    ]
+    return History(outcomes=tuple(values), deliveries=deliveries, closing=closing)
+
+
+class _Recorder:
+    """What is known while a program runs: deliveries, in order, and their values."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._unbound: set[str] = set()
+        self._reads: dict[str, _Value] = {}
+        self._waiting: list[_Value] = []
+        self.deliveries: list[str] = []
+
+    def perform(self, op: Op) -> Outcome:
+        """Issue one op.  An op on a name whose alloc failed never reaches the target."""
+        if any(name in self._unbound for name in buffers_of(op)):
+            return Outcome(error="InvalidHandle")
+        try:
+            self._issue(op)
+        except Exception as error:
+            if isinstance(op, Alloc):
+                self._unbound.add(op.buffer)
+            return Outcome(error=_name(error))
+        return self._after_sync() if isinstance(op, Sync) else Outcome()
+
+    def value(self, op: Op, outcome: Outcome) -> Outcome:
+        """The outcome of ``op`` at the end of the program: a read has its value by now."""
+        if not isinstance(op, Read) or outcome.error is not None:
+            return outcome
+        return self._reads[op.result].outcome()
+
+    def _issue(self, op: Op) -> None:
+        if not isinstance(op, Read):
+            _perform(self._target, op)
+            return
+        delivery = self._target.read(op.buffer, op.offset, op.size_bytes)
+        value = _Value(delivery)
+        self._reads[op.result] = value
+        self._waiting.append(value)
+        delivery.add_done_callback(lambda _: self._delivered(op.result, value))
+
+    def _delivered(self, result: str, value: "_Value") -> None:
+        self.deliveries.append(result)
+        value.take()
+
+    def _after_sync(self) -> Outcome:
+        """What was delivered when the sync returned; only then are the values asked for."""
+        delivered = ",".join(self.deliveries).encode()
+        for value in self._waiting:
+            value.take()
+        self._waiting.clear()
+        return Outcome(data=delivered)
+
+
+class _Value:
+    """A read's value as first seen, kept to be seen again."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._kept: bytes | None = None
+        self._first: Outcome | None = None
+
+    def take(self) -> Outcome:
+        """The value when it was first asked for."""
+        if self._first is None:
+            self._first = self._ask()
+        return self._first
+
+    def outcome(self) -> Outcome:
+        """The value, unless it, or the object that was handed out, has changed since."""
+        first = self.take()
+        kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
+        if kept_as_it_was and self._ask() == first:
+            return first
+        return Outcome(data=first.data, late_error=CHANGED)
+
+    def _ask(self) -> Outcome:
+        try:
+            data = self._delivery.result()
+            outcome = Outcome(data=bytes(data))
+        except Exception as error:
+            return Outcome(late_error=_name(error))
+        if self._kept is None:
+            self._kept = data
+        return outcome
+
+
+def _name(error: Exception) -> str:
+    if isinstance(error, GpusimError):
+        return type(error).__name__
+    return f"crash: {type(error).__name__}: {error}"
+
+
+def _perform(target: Target, op: Alloc | Write | Dispatch | Copy | Free | Flush | Sync) -> None:
+    match op:
+        case Alloc():
+            target.alloc(op.buffer, op.size_bytes)
+        case Write():
+            target.write(op.buffer, op.offset, op.data)
+        case Dispatch():
+            target.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
+        case Copy():
+            target.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
+        case Free():
+            target.free(op.buffer)
+        case Flush():
+            target.flush()
+        case Sync():
+            target.sync()

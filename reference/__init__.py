@@ -1,0 +1,9 @@
+"""The oracle: what a program means, op after op, in NumPy.
+
+Nothing here batches, pools, caches or defers, and nothing here knows a runtime
+or a device.  Importing it loads neither.
+"""
+
+from reference.executor import Reference, ReferenceDelivery, run
+
+__all__ = ["Reference", "ReferenceDelivery", "run"]

@@ -1,0 +1,94 @@
+"""What a dispatch does to the bytes it binds, and to their slack.
+
+The kernel's own NumPy meaning does the work; this file gives it its arrays and
+says how far the result can be trusted.  Whether the dispatch is allowed at all
+is for ``reference.checks``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpusim.kernels import Kernel
+from gpusim.kernels.kernel import NUMPY_DTYPES, Array
+from gpusim.limits import WORD_BYTES
+from reference.memory import Block, slack_of
+
+_SMALLEST, _LARGEST = 2.0**-60, 2.0**60
+"""Magnitudes whose sums and products stay normal float32 numbers."""
+_SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+
+
+def apply_kernel(
+    kernel: Kernel, blocks: Sequence[Block], scalars: Sequence[int | float], groups: int
+) -> None:
+    """Run ``groups`` workgroups of a checked dispatch over the whole words of ``blocks``."""
+    arrays = tuple(_view(block, kernel, at) for at, block in enumerate(blocks))
+    values = tuple(
+        NUMPY_DTYPES[parameter.dtype].type(value)
+        for parameter, value in zip(kernel.scalars, scalars, strict=True)
+    )
+    slack = _slack_before(kernel, blocks, arrays, values)
+    with np.errstate(all="ignore"):
+        kernel.meaning(arrays, values, groups)
+    if slack:
+        _mark_written(kernel, blocks, arrays, slack)
+
+
+def _view(block: Block, kernel: Kernel, at: int) -> Array:
+    binding = kernel.buffers[at]
+    array = block.data[: block.words * WORD_BYTES].view(NUMPY_DTYPES[binding.dtype])
+    array.flags.writeable = binding.access == "read_write"
+    return array
+
+
+def _slack_before(
+    kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], values: tuple[Any, ...]
+) -> float:
+    """The slack of what the kernel writes, from what it binds: 0 means exact.
+
+    A bit of doubt in the input of integer arithmetic is all doubt in its output,
+    and so is a float that WGSL lets an implementation flush to zero or assume
+    away (WGSL specification, "Floating Point Evaluation").
+    """
+    inherited = [_slack_within_reach(block) for block in blocks]
+    if kernel.tolerance is None:
+        return np.inf if any(inherited) else 0.0
+    if any(s for s, array in zip(inherited, arrays, strict=True) if array.dtype.kind != "f"):
+        return np.inf
+    floats = [array for array in arrays if array.dtype.kind == "f"]
+    floats += [np.asarray(value) for value in values if value.dtype.kind == "f"]
+    if not all(_stays_normal(array) for array in floats):
+        return np.inf
+    return max(inherited) + kernel.tolerance
+
+
+def _slack_within_reach(block: Block) -> float:
+    if block.slack is None:
+        return 0.0
+    return float(block.slack[: block.words * WORD_BYTES].max())
+
+
+def _stays_normal(array: Array) -> bool:
+    size = np.abs(array)
+    return bool(np.all((size == 0) | ((size >= _SMALLEST) & (size <= _LARGEST))))
+
+
+def _mark_written(
+    kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], slack: float
+) -> None:
+    """Give every word of the written buffers its slack.
+
+    Every word and not only those that this grid reaches: which those are is the
+    kernel's secret.
+    """
+    for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
+        if binding.access != "read_write":
+            continue
+        words = slack_of(block)[: block.words * WORD_BYTES].reshape(-1, WORD_BYTES)
+        words[:] = slack if array.dtype.kind == "f" else np.inf
+        if array.dtype.kind == "f":
+            size = np.abs(array)
+            normal = (size == 0) | ((size >= _SMALLEST_NORMAL) & np.isfinite(size))
+            words[~normal] = np.inf

@@ -1,0 +1,193 @@
+"""The reference executor: one method an op, each done at once and for good.
+
+It decides what a program means and which of its ops are refused.  Time does not
+exist here: there is no queue, no batch and nothing pending, so ``flush`` and
+``sync`` are empty and a read has its value at the call.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gpusim.errors import DeviceFault, InvalidHandle, ProgramError, Refused
+from gpusim.history import History, Outcome
+from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.limits import Limits
+from gpusim.program import (
+    Alloc,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Grid,
+    Op,
+    Program,
+    Read,
+    Sync,
+    Write,
+)
+from reference import memory
+from reference.checks import check_alloc, check_dispatch, check_handle, check_range
+from reference.dispatching import apply_kernel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ReferenceDelivery:
+    """A read's value, which is there from the start, and the oracle's doubt in it."""
+
+    data: bytes
+    slack: memory.Slack | None
+
+    def result(self) -> bytes:
+        """The bytes."""
+        return self.data
+
+    def add_done_callback(self, callback: Callable[["ReferenceDelivery"], None]) -> None:
+        """Call ``callback`` with this delivery, now."""
+        callback(self)
+
+
+class Reference:
+    """Runs ops one by one, by the names a program gives its buffers.
+
+    Each method does its op whole, or raises a class of ``gpusim.errors`` and
+    changes nothing.  A name whose ``alloc`` was refused stands for nothing: every
+    op on it is refused with InvalidHandle before anything else is looked at.
+    """
+
+    def __init__(self, kernels: Kernels = BUILTIN, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._kernels = kernels
+        self._blocks: dict[str, memory.Block] = {}
+        self._unbound: set[str] = set()
+
+    def alloc(self, buffer: str, size_bytes: int) -> None:
+        """A new buffer, all zero.  OutOfRange, LimitExceeded, OutOfMemory."""
+        live_bytes = sum(block.size_bytes for block in self._blocks.values())
+        try:
+            check_alloc(size_bytes, live_bytes, self.limits)
+        except (Refused, DeviceFault):
+            self._unbound.add(buffer)
+            raise
+        self._blocks[buffer] = memory.zeros(size_bytes)
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        """Host to GPU.  InvalidHandle, OutOfRange."""
+        block = check_handle(buffer, self._blocks)
+        check_range(buffer, block, offset, len(data))
+        memory.put(block, offset, data)
+
+    def dispatch(
+        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    ) -> None:
+        """Run a kernel.  InvalidHandle, InvalidBinding, LimitExceeded, InvalidScalar.
+
+        Raises ProgramError where no kernel of that name is registered.
+        """
+        found = _kernel(kernel, self._kernels)
+        self._check_bound(buffers)
+        blocks = check_dispatch(found, buffers, scalars, grid, self._blocks, self.limits)
+        groups = math.prod(grid)
+        if groups:
+            apply_kernel(found, blocks, scalars, groups)
+
+    def copy(
+        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
+    ) -> None:
+        """GPU to GPU.  InvalidHandle, OutOfRange."""
+        from_block = check_handle(source, self._blocks)
+        to_block = check_handle(target, self._blocks)
+        check_range(source, from_block, source_offset, size_bytes)
+        check_range(target, to_block, target_offset, size_bytes)
+        memory.move(from_block, source_offset, to_block, target_offset, size_bytes)
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> ReferenceDelivery:
+        """GPU to host.  InvalidHandle, OutOfRange."""
+        block = check_handle(buffer, self._blocks)
+        check_range(buffer, block, offset, size_bytes)
+        data, slack = memory.take(block, offset, size_bytes)
+        return ReferenceDelivery(data=data, slack=slack)
+
+    def free(self, buffer: str) -> None:
+        """The buffer is gone.  InvalidHandle."""
+        check_handle(buffer, self._blocks)
+        del self._blocks[buffer]
+
+    def flush(self) -> None:
+        """Nothing waits to be submitted."""
+
+    def sync(self) -> None:
+        """Everything has happened already."""
+
+    def close(self) -> None:
+        """Nothing is held that would need giving back."""
+
+    def _check_bound(self, buffers: Sequence[str]) -> None:
+        for buffer in buffers:
+            if buffer in self._unbound:
+                raise InvalidHandle(
+                    f"cannot use {buffer} because its alloc was refused "
+                    "(probably it asked for too much)"
+                )
+
+
+def run(program: Program, kernels: Kernels = BUILTIN, limits: Limits | None = None) -> History:
+    """What every execution of ``program`` must show, with the slack of each value.
+
+    Every accepted read is delivered, in the order in which the reads were issued.
+
+    Raises:
+        ProgramError: before anything runs, where a kernel is not registered.
+    """
+    for op in program:
+        if isinstance(op, Dispatch):
+            _kernel(op.kernel, kernels)
+    executor = Reference(kernels, limits)
+    deliveries: list[str] = []
+    outcomes = tuple(_outcome(executor, op, deliveries) for op in program)
+    ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
+    closing = None if ends_with_sync else _outcome(executor, Sync(), deliveries)
+    return History(outcomes=outcomes, deliveries=tuple(deliveries), closing=closing)
+
+
+def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
+    try:
+        delivery = _perform(executor, op)
+    except (Refused, DeviceFault) as error:
+        return Outcome(error=type(error).__name__)
+    if isinstance(op, Read) and delivery is not None:
+        deliveries.append(op.result)
+        return Outcome(data=delivery.data, slack=delivery.slack)
+    return Outcome(data=",".join(deliveries).encode() if isinstance(op, Sync) else None)
+
+
+def _perform(executor: Reference, op: Op) -> ReferenceDelivery | None:
+    match op:
+        case Alloc():
+            executor.alloc(op.buffer, op.size_bytes)
+        case Write():
+            executor.write(op.buffer, op.offset, op.data)
+        case Dispatch():
+            executor.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
+        case Copy():
+            executor.copy(
+                op.source, op.source_offset, op.target, op.target_offset, op.size_bytes
+            )
+        case Read():
+            return executor.read(op.buffer, op.offset, op.size_bytes)
+        case Free():
+            executor.free(op.buffer)
+        case Flush():
+            executor.flush()
+        case Sync():
+            executor.sync()
+    return None
+
+
+def _kernel(name: str, kernels: Kernels) -> Kernel:
+    if name not in kernels:
+        raise ProgramError(
+            f"cannot dispatch {name} because no kernel of that name is registered "
+            "(probably the program's own kernels were not loaded)"
+        )
+    return kernels[name]
