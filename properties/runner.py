@@ -45,9 +45,7 @@ def run(program: Program, target: Target, *, after_op: AfterOp | None = None) ->
     ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
     closing = None if ends_with_sync else recorder.perform(Sync())
     deliveries = tuple(recorder.deliveries)
-    values = [
-        recorder.value(op, outcome) for op, outcome in zip(program, outcomes, strict=True)
-    ]
+    values = [recorder.value(op, outcome) for op, outcome in zip(program, outcomes, strict=True)]
     return History(outcomes=tuple(values), deliveries=deliveries, closing=closing)
 
 

@@ -170,9 +170,7 @@ def _perform(executor: Reference, op: Op) -> ReferenceDelivery | None:
         case Dispatch():
             executor.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
         case Copy():
-            executor.copy(
-                op.source, op.source_offset, op.target, op.target_offset, op.size_bytes
-            )
+            executor.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
         case Read():
             return executor.read(op.buffer, op.offset, op.size_bytes)
         case Free():
