@@ -1,0 +1,94 @@
+"""The one seam of randomness: a source of choices, seeded or drawn by Hypothesis.
+
+Whoever makes programs asks a Choices and nothing else, so that one seed, or
+one Hypothesis example, is one program.  Smaller integers and earlier items are
+the simpler ones everywhere, because that is the way Hypothesis shrinks.  What
+is chosen for does not belong here.
+"""
+
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Weights(Generic[T]):
+    """Items with whole positive weights, added up once; the simplest item first."""
+
+    __slots__ = ("items", "total", "totals")
+
+    def __init__(self, *pairs: tuple[T, int]) -> None:
+        kept = [(item, weight) for item, weight in pairs if weight > 0]
+        self.items = tuple(item for item, _ in kept)
+        self.totals = tuple(accumulate(weight for _, weight in kept))
+        self.total = self.totals[-1]
+
+    def at(self, ticket: int) -> T:
+        """The item that holds ``ticket``, in ``0 <= ticket < total``."""
+        return self.items[bisect_right(self.totals, ticket)]
+
+
+class Choices(Protocol):
+    """What a maker of programs may ask."""
+
+    def integer(self, low: int, high: int) -> int:
+        """A whole number in ``low..high``, both included; the lowest is the simplest."""
+        ...
+
+    def pick(self, items: Sequence[T]) -> T:
+        """One of ``items``; the first is the simplest."""
+        ...
+
+    def weighted(self, weights: Weights[T]) -> T:
+        """One item, as often as its weight says; the first is the simplest."""
+        ...
+
+    def chance(self, numerator: int, denominator: int) -> bool:
+        """True in ``numerator`` of ``denominator`` cases; False is the simplest."""
+        ...
+
+
+class SeededChoices:
+    """Choices that follow from a seed alone: equal on every machine and in every process."""
+
+    def __init__(self, seed: str) -> None:
+        # A str is seeded through SHA-512, not through hash().
+        self._random = random.Random(seed).random
+
+    def integer(self, low: int, high: int) -> int:
+        return low + int(self._random() * (high - low + 1))
+
+    def pick(self, items: Sequence[T]) -> T:
+        return items[int(self._random() * len(items))]
+
+    def weighted(self, weights: Weights[T]) -> T:
+        return weights.items[bisect_right(weights.totals, int(self._random() * weights.total))]
+
+    def chance(self, numerator: int, denominator: int) -> bool:
+        return self._random() * denominator < numerator
+
+
+class DrawnChoices:
+    """Choices made of one function that draws an integer, which is all Hypothesis needs.
+
+    ``draw(low, high)`` gives a whole number in ``low..high`` and is shrunk
+    towards ``low`` by whoever owns it.
+    """
+
+    def __init__(self, draw: Callable[[int, int], int]) -> None:
+        self._draw = draw
+
+    def integer(self, low: int, high: int) -> int:
+        return self._draw(low, high)
+
+    def pick(self, items: Sequence[T]) -> T:
+        return items[self.integer(0, len(items) - 1)]
+
+    def weighted(self, weights: Weights[T]) -> T:
+        return weights.at(self.integer(0, weights.total - 1))
+
+    def chance(self, numerator: int, denominator: int) -> bool:
+        return self.integer(0, denominator - 1) >= denominator - numerator

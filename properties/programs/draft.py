@@ -1,0 +1,167 @@
+"""The unfinished program: its ops so far, and which buffers they leave alive.
+
+Bookkeeping only: every method appends one op and notes what it changes.  What
+to append is decided in ``moves`` and ``mistakes``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.program import Alloc, Copy, Dispatch, Flush, Free, Grid, Op, Read, Sync, Write
+from properties.programs.operands import nonce_bytes, nonce_reals
+from properties.programs.signature import Signature
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_MOST_REAL_DISPATCHES = 24
+"""Past it, tolerances add up to nothing worth comparing, and exponents may run out."""
+
+
+@dataclass(slots=True, eq=False)
+class LiveBuffer:
+    """A buffer as the draft sees it."""
+
+    name: str
+    size_bytes: int
+    real: bool
+    """Whether it holds floats: whole aligned ones only, all finite and normal."""
+    writers: int = 0
+    written_offset: int = 0
+    written_bytes: int = 0
+
+
+class Draft:
+    """Ops, the buffers alive after them, and the counters that make operands distinct."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.ops: list[Op] = []
+        self.live: list[LiveBuffer] = []
+        self.freed: list[str] = []
+        self.recent: LiveBuffer | None = None
+        """The buffer that was written last, while it lives."""
+        self.dispatched: list[tuple[Signature, tuple[LiveBuffer, ...]]] = []
+        self.scalars: dict[str, tuple[int | float, ...]] = {}
+        self.dispatches = 0
+        self._allocated_bytes = 0
+        self._buffers = 0
+        self._reads = 0
+        self._writes = 0
+        self._real_dispatches = 0
+
+    @property
+    def room_bytes(self) -> int:
+        """The largest buffer that may be allocated now."""
+        most = self.limits.max_buffer_bytes
+        budget = self.limits.memory_budget_bytes
+        return most if budget is None else min(most, budget - self._allocated_bytes)
+
+    @property
+    def reals_allowed(self) -> bool:
+        return self._real_dispatches < _MOST_REAL_DISPATCHES
+
+    def new_name(self) -> str:
+        """A buffer name that the program has not used."""
+        turn, letter = divmod(self._buffers, len(_LETTERS))
+        self._buffers += 1
+        return _LETTERS[letter] + (str(turn) if turn else "")
+
+    def new_result(self) -> str:
+        """A result name that the program has not used."""
+        self._reads += 1
+        return f"r{self._reads - 1}"
+
+    def next_data(self, size_bytes: int, real: bool = False) -> bytes:
+        """Data that no other write of the program carries."""
+        self._writes += 1
+        return (nonce_reals if real else nonce_bytes)(self._writes - 1, size_bytes)
+
+    def alloc(self, size_bytes: int, real: bool) -> LiveBuffer:
+        buffer = LiveBuffer(self.new_name(), size_bytes, real)
+        self.ops.append(Alloc(buffer=buffer.name, size_bytes=size_bytes))
+        self.live.append(buffer)
+        self._allocated_bytes += size_bytes
+        return buffer
+
+    def write(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
+        data = self.next_data(size_bytes, buffer.real)
+        self.ops.append(Write(buffer=buffer.name, offset=offset, data=data))
+        self._wrote(buffer, offset, size_bytes)
+
+    def copy(
+        self,
+        source: LiveBuffer,
+        source_offset: int,
+        target: LiveBuffer,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        op = Copy(
+            source=source.name,
+            source_offset=source_offset,
+            target=target.name,
+            target_offset=target_offset,
+            size_bytes=size_bytes,
+        )
+        self.ops.append(op)
+        self._wrote(target, target_offset, size_bytes)
+
+    def dispatch(
+        self,
+        signature: Signature,
+        buffers: tuple[LiveBuffer, ...],
+        scalars: tuple[int | float, ...],
+        grid: Grid,
+    ) -> None:
+        names = tuple([buffer.name for buffer in buffers])
+        self.ops.append(
+            Dispatch(kernel=signature.name, buffers=names, scalars=scalars, grid=grid)
+        )
+        for buffer, written in zip(buffers, signature.written, strict=True):
+            if written:
+                self._wrote(buffer, 0, buffer.size_bytes // WORD_BYTES * WORD_BYTES)
+        self.dispatched.append((signature, buffers))
+        self.scalars[signature.name] = scalars
+        self._real_dispatches += signature.real
+
+    def read(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
+        self.ops.append(
+            Read(
+                buffer=buffer.name, offset=offset, size_bytes=size_bytes, result=self.new_result()
+            )
+        )
+
+    def free(self, buffer: LiveBuffer) -> None:
+        self.ops.append(Free(buffer=buffer.name))
+        self.live.remove(buffer)
+        self.freed.append(buffer.name)
+        self._allocated_bytes -= buffer.size_bytes
+        if self.recent is buffer:
+            self.recent = None
+        self.dispatched = [entry for entry in self.dispatched if buffer not in entry[1]]
+
+    def flush(self) -> None:
+        self.ops.append(Flush())
+
+    def sync(self) -> None:
+        self.ops.append(Sync())
+
+    def take_dispatch_number(self) -> int:
+        """The number of the next dispatch, for its scalars."""
+        self.dispatches += 1
+        return self.dispatches - 1
+
+    def bindable(self, real: bool) -> Sequence[LiveBuffer]:
+        """The live buffers that a kernel may bind, of one class of contents."""
+        most = self.limits.max_binding_bytes
+        return [
+            buffer
+            for buffer in self.live
+            if buffer.real is real and WORD_BYTES <= buffer.size_bytes <= most
+        ]
+
+    def _wrote(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
+        buffer.writers += 1
+        buffer.written_offset = offset
+        buffer.written_bytes = size_bytes
+        self.recent = buffer

@@ -1,0 +1,76 @@
+"""Whole programs, from a source of choices.
+
+A program is legal by construction, but for about one op in twenty that is
+refused on purpose.  What single ops look like is decided in ``moves``,
+``mistakes`` and ``operands``; what is alive is known to ``draft``.
+"""
+
+from gpusim.errors import ProgramError
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import Limits
+from gpusim.program import Program
+from properties.programs.choices import Choices
+from properties.programs.draft import Draft
+from properties.programs.mistakes import mistake
+from properties.programs.moves import MOVES, make
+from properties.programs.shape import Shape, draw_shape
+from properties.programs.signature import drawable
+
+_OPENING_BUFFERS = 3
+
+
+def generate(
+    choices: Choices,
+    *,
+    kernels: Kernels = BUILTIN,
+    limits: Limits | None = None,
+    shape: Shape | None = None,
+    invalid: bool = True,
+) -> Program:
+    """One program, by the kernels it may name and the limits it is to respect.
+
+    Without a shape one is drawn.  ``invalid=False`` leaves out what is refused
+    on purpose, so that every op is accepted under ``limits``.
+
+    Raises:
+        ProgramError: where no kernel of ``kernels`` can be drawn.
+    """
+    signatures = drawable(kernels)
+    if not signatures:
+        raise ProgramError(
+            "cannot generate a program because no kernel keeps floats apart from integers "
+            "(probably the registry is empty, or each of its kernels writes integers from floats)"
+        )
+    shape = shape or draw_shape(choices, signatures)
+    draft = Draft(limits or Limits())
+    length = choices.integer(shape.min_ops, shape.max_ops)
+    _open(choices, draft, shape)
+    closing = len(draft.live) + 1 if shape.dump else 0
+    while len(draft.ops) < length - closing:
+        _step(choices, draft, shape, invalid)
+        closing = len(draft.live) + 1 if shape.dump else 0
+    if shape.dump:
+        _dump(draft)
+    return Program(tuple(draft.ops))
+
+
+def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
+    for _ in range(choices.integer(1, min(_OPENING_BUFFERS, shape.live_buffers))):
+        make(choices, draft, False)
+
+
+def _step(choices: Choices, draft: Draft, shape: Shape, invalid: bool) -> None:
+    before = len(draft.ops)
+    if invalid and choices.chance(1, shape.mistakes):
+        mistake(choices, draft, shape)
+    else:
+        MOVES[choices.weighted(shape.moves)](choices, draft, shape)
+    if len(draft.ops) == before:
+        # A move that found nothing to move must not hold the program up.
+        draft.flush()
+
+
+def _dump(draft: Draft) -> None:
+    for buffer in draft.live:
+        draft.read(buffer, 0, buffer.size_bytes)
+    draft.sync()

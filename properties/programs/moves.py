@@ -1,0 +1,243 @@
+"""The legal moves: each appends one op, or a few that belong together.
+
+The moves of several ops are those from which bugs of deferred execution need
+more than chance gives: many dispatches in one batch, a buffer reborn at once,
+reads in flight together.  Invalid ops do not belong here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gpusim.limits import WORD_BYTES
+from properties.programs.choices import Choices, Weights
+from properties.programs.draft import Draft, LiveBuffer
+from properties.programs.operands import EDGES, draw_grid, draw_scalars, draw_size, draw_span
+from properties.programs.shape import MoveName, Shape
+from properties.programs.signature import Signature
+
+Move = Callable[[Choices, Draft, Shape], None]
+
+_READS = Weights(("span", 5), ("whole", 4), ("written", 5))
+_NUDGES = (0, 1, -1, 4, -4)
+_MOST_LIVE = 12
+_LEAST_ROOM_BYTES = 64
+
+
+def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A new buffer; past the shape's number an old one mostly goes first."""
+    if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
+        free(choices, draft, shape)
+    if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
+        free(choices, draft, shape)
+    real = bool(shape.real_buffers) and choices.chance(1, shape.real_buffers)
+    make(choices, draft, real)
+
+
+def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuffer:
+    """Allocate what fits; a float buffer has whole words only."""
+    size = max(draw_size(choices, draft.room_bytes), least)
+    return draft.alloc(size // WORD_BYTES * WORD_BYTES if real else size, real)
+
+
+def write(choices: Choices, draft: Draft, shape: Shape) -> None:
+    buffer = _any(choices, draft)
+    draft.write(buffer, *_span(choices, buffer))
+
+
+def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Within one class of contents; a quarter stays within one buffer, often overlapping."""
+    target = _any(choices, draft)
+    source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
+    source_offset, size = _span(choices, source)
+    size = min(size, target.size_bytes)
+    last = target.size_bytes - size
+    if source is target and choices.chance(1, 2):
+        target_offset = min(max(source_offset + choices.pick(_NUDGES), 0), last)
+    elif choices.chance(1, 3):
+        target_offset = last
+    else:
+        target_offset = min(choices.pick(EDGES), last)
+    if target.real:
+        target_offset -= target_offset % WORD_BYTES
+    draft.copy(source, source_offset, target, target_offset, size)
+
+
+def read(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Mostly of what was written last, since a read of anything else sees little."""
+    buffer = draft.recent if draft.recent and choices.chance(3, 5) else _any(choices, draft)
+    kind = choices.weighted(_READS)
+    if kind == "whole":
+        draft.read(buffer, 0, buffer.size_bytes)
+    elif kind == "written":
+        offset = min(max(buffer.written_offset + choices.pick(_NUDGES), 0), buffer.size_bytes)
+        size = max(buffer.written_bytes + choices.pick(_NUDGES), 0)
+        draft.read(buffer, offset, min(size, buffer.size_bytes - offset))
+    else:
+        draft.read(buffer, *draw_span(choices, buffer.size_bytes))
+
+
+def free(choices: Choices, draft: Draft, shape: Shape) -> None:
+    if draft.live:
+        draft.free(choices.pick(draft.live))
+
+
+def flush(choices: Choices, draft: Draft, shape: Shape) -> None:
+    draft.flush()
+
+
+def sync(choices: Choices, draft: Draft, shape: Shape) -> None:
+    draft.sync()
+
+
+def dispatch(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A kernel over live buffers; at times the buffers or scalars of one before it."""
+    if draft.dispatched and choices.chance(1, 4):
+        signature, buffers = draft.dispatched[-1 - choices.integer(0, 1) % len(draft.dispatched)]
+        if draft.reals_allowed or not signature.real:
+            launch(choices, draft, signature, buffers)
+            return
+    signature = choices.weighted(shape.kernels)
+    if draft.reals_allowed or not signature.real:
+        bound = bind(choices, draft, signature)
+        if bound is not None:
+            launch(choices, draft, signature, bound)
+
+
+def launch(
+    choices: Choices, draft: Draft, signature: Signature, buffers: tuple[LiveBuffer, ...]
+) -> None:
+    """One dispatch of a kernel over buffers that fit it."""
+    number = draft.take_dispatch_number()
+    scalars = draft.scalars.get(signature.name)
+    if scalars is None or not choices.chance(1, 6):
+        scalars = draw_scalars(choices, signature, number)
+    words = max([buffer.size_bytes for buffer in buffers]) // WORD_BYTES
+    draft.dispatch(signature, buffers, scalars, draw_grid(choices, signature, words, draft.limits))
+
+
+def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
+    """Buffers that fit a kernel, new ones where too few live; None where none fits.
+
+    What the kernel writes is bound once; what it only reads may be bound twice.
+    """
+    chosen: dict[int, LiveBuffer] = {}
+    taken: list[LiveBuffer] = []
+    for wanted in (True, False):
+        for position, written in enumerate(signature.written):
+            if written is wanted:
+                buffer = _fitting(choices, draft, signature.reals[position], taken)
+                if buffer is None:
+                    return None
+                chosen[position] = buffer
+                if written:
+                    taken.append(buffer)
+    return tuple([chosen[position] for position in range(len(chosen))])
+
+
+def _fitting(
+    choices: Choices, draft: Draft, real: bool, taken: Sequence[LiveBuffer]
+) -> LiveBuffer | None:
+    pool = [buffer for buffer in draft.bindable(real) if buffer not in taken]
+    if pool:
+        return _hot(choices, pool)
+    if draft.room_bytes < WORD_BYTES or draft.limits.max_binding_bytes < WORD_BYTES:
+        return None
+    buffer = make(choices, draft, real, least=WORD_BYTES)
+    return buffer if buffer.size_bytes <= draft.limits.max_binding_bytes else None
+
+
+def burst(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Many dispatches with no read between them, some over one set of buffers."""
+    for _ in range(choices.integer(3, 16)):
+        dispatch(choices, draft, shape)
+
+
+def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Free a buffer and allocate its like at once, so that what is recycled collides."""
+    if not draft.live:
+        return
+    used = [entry for entry in draft.dispatched[-1:] if choices.chance(1, 2)]
+    old = used[0][1][-1] if used else choices.pick(draft.live)
+    draft.free(old)
+    new = draft.alloc(old.size_bytes, old.real)
+    if used and (draft.reals_allowed or not old.real):
+        signature, buffers = used[0]
+        launch(choices, draft, signature, tuple([new if b is old else b for b in buffers]))
+    if choices.chance(1, 2):
+        draft.read(new, 0, new.size_bytes)
+
+
+def reads(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Several reads in flight, some of equal length, then mostly a sync."""
+    for _ in range(choices.integer(2, 4)):
+        read(choices, draft, shape)
+    if choices.chance(2, 3):
+        draft.sync()
+
+
+def read_after_sync(choices: Choices, draft: Draft, shape: Shape) -> None:
+    draft.sync()
+    read(choices, draft, shape)
+
+
+def write_after_read(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """The read must not see the write that overtakes it."""
+    buffer = _any(choices, draft)
+    offset, size = _span(choices, buffer)
+    draft.read(buffer, offset, size)
+    draft.write(buffer, offset, size)
+
+
+def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A write, a dispatch over it, perhaps another write, and a read of both."""
+    signature = choices.weighted(shape.kernels)
+    if signature.real and not draft.reals_allowed:
+        return
+    buffers = bind(choices, draft, signature)
+    if buffers is None:
+        return
+    buffer = choices.pick(buffers)
+    draft.write(buffer, *_span(choices, buffer))
+    launch(choices, draft, signature, buffers)
+    if choices.chance(1, 2):
+        draft.write(buffer, *_span(choices, buffer))
+    read(choices, draft, shape)
+
+
+def _any(choices: Choices, draft: Draft) -> LiveBuffer:
+    return _hot(choices, draft.live) if draft.live else make(choices, draft, False)
+
+
+def _hot(choices: Choices, pool: Sequence[LiveBuffer]) -> LiveBuffer:
+    """Older buffers more often, so that some are hot and others cold."""
+    last = len(pool) - 1
+    return pool[min(choices.integer(0, last), choices.integer(0, last))]
+
+
+def _alike(draft: Draft, other: LiveBuffer) -> Sequence[LiveBuffer]:
+    return [buffer for buffer in draft.live if buffer.real is other.real]
+
+
+def _span(choices: Choices, buffer: LiveBuffer) -> tuple[int, int]:
+    offset, size = draw_span(choices, buffer.size_bytes)
+    if buffer.real:
+        return offset - offset % WORD_BYTES, size - size % WORD_BYTES
+    return offset, size
+
+
+MOVES: Mapping[MoveName, Move] = {
+    "write": write,
+    "dispatch": dispatch,
+    "read": read,
+    "alloc": alloc,
+    "copy": copy,
+    "free": free,
+    "flush": flush,
+    "sync": sync,
+    "burst": burst,
+    "recycle": recycle,
+    "reads": reads,
+    "read_after_sync": read_after_sync,
+    "write_after_read": write_after_read,
+    "chain": chain,
+}
+"""Every move by its name in a shape."""
