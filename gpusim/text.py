@@ -75,12 +75,30 @@ def write_program(program: Program) -> str:
 
 def parse_program(text: str) -> Program:
     """The program that ``text`` holds; ProgramError names the first bad line."""
-    ops = []
+    lines: list[int] = []
+    ops: list[Op] = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].split()
         if words:
+            lines.append(number)
             ops.append(_parse_line(number, words))
-    return Program(tuple(ops))
+    try:
+        return Program(tuple(ops))
+    except ProgramError as error:
+        raise ProgramError(
+            f"cannot read line {lines[_first_misfit(ops)]} because it does not fit the lines "
+            f"before it: {error}"
+        ) from None
+
+
+def _first_misfit(ops: list[Op]) -> int:
+    """The position of the op that makes the shortest prefix which is no program."""
+    for position in range(len(ops)):
+        try:
+            Program(tuple(ops[: position + 1]))
+        except ProgramError:
+            return position
+    return len(ops)
 
 
 def _parse_line(number: int, words: list[str]) -> Op:
