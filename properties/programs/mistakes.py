@@ -238,7 +238,7 @@ def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 
 _FAULTS: Weights[_Fault] = Weights(
     (_wrong_count, 2),
-    (_freed_buffer, 4),
+    (_freed_buffer, 7),
     (_wordless_buffer, 3),
     (_long_buffer, 2),
     (_aliased_buffer, 4),

@@ -16,7 +16,7 @@ from properties.programs.signature import Signature
 
 Move = Callable[[Choices, Draft, Shape], None]
 
-_READS = Weights(("span", 5), ("whole", 4), ("written", 5))
+_READS = Weights(("span", 4), ("whole", 5), ("written", 5))
 _NUDGES = (0, 1, -1, 4, -4)
 _MOST_LIVE = 12
 _LEAST_ROOM_BYTES = 64
@@ -63,7 +63,9 @@ def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 def read(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Mostly of what was written last, since a read of anything else sees little."""
-    buffer = draft.recent if draft.recent and choices.chance(3, 5) else _any(choices, draft)
+    buffer = _any(choices, draft)
+    if draft.recent and (buffer.writers < 2 or choices.chance(2, 5)):
+        buffer = draft.recent
     kind = choices.weighted(_READS)
     if kind == "whole":
         draft.read(buffer, 0, buffer.size_bytes)
@@ -162,7 +164,7 @@ def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
     if used and (draft.reals_allowed or not old.real):
         signature, buffers = used[0]
         launch(choices, draft, signature, tuple([new if b is old else b for b in buffers]))
-    if choices.chance(1, 2):
+    if choices.chance(1, 3):
         draft.read(new, 0, new.size_bytes)
 
 

@@ -18,12 +18,12 @@ from properties.programs.signature import Signature
 EDGES = (0, 4, 1, 2, 3, 5, 7, 8, 15, 16, 63, 64, 65, 255, 256, 257)
 _TAILS = (4, 1, 0, 2, 3, 5, 8)
 _SIZES = Weights(("words", 60), ("edge", 30), ("any", 40), ("page", 6), ("huge", 1))
-_SPANS = Weights(("whole", 26), ("words", 20), ("edge", 22), ("tail", 12), ("any", 20))
+_SPANS = Weights(("words", 24), ("whole", 12), ("edge", 24), ("tail", 14), ("any", 26))
 _GRIDS = Weights(
     ("cover", 50), ("one", 14), ("zero", 6), ("flat", 8), ("deep", 8), ("under", 8), ("over", 6)
 )
 _MOST_WORD_GROUPS = 64
-_WIDE_GRIDS = 12
+_WIDE_GRIDS = 40
 """One dispatch in so many of a guarded kernel exceeds the limit in a dimension."""
 
 _STREAM_BYTES = 1 << 17

@@ -33,19 +33,19 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
     ("dispatch", 26),
     ("read", 12),
-    ("alloc", 5),
+    ("alloc", 3),
     ("copy", 14),
-    ("free", 2),
+    ("free", 1),
     ("flush", 3),
     ("sync", 3),
     ("burst", 3),
-    ("recycle", 3),
+    ("recycle", 2),
     ("reads", 2),
     ("read_after_sync", 2),
     ("write_after_read", 2),
     ("chain", 4),
 )
-_LENGTHS = Weights(((24, 60), 6), ((12, 30), 1), ((40, 90), 2), ((60, 150), 1))
+_LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
 _SWARM_WEIGHTS = Weights((4, 3), (0, 4), (1, 2), (16, 2))
 _LIVE = Weights((3, 5), (1, 1), (2, 3), (4, 3), (5, 2), (6, 2), (12, 1))
 
@@ -55,14 +55,15 @@ class Shape:
     """How long a program is, and what it is made of."""
 
     min_ops: int = 12
-    max_ops: int = 150
+    max_ops: int = 130
+    """The length is drawn between the two; a last move of several ops may exceed it."""
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     live_buffers: int = 4
     """Buffers alive at a time, about; allocs past it become rare."""
     real_buffers: int = 8
     """One buffer in so many holds floats; 0: none does."""
-    mistakes: int = 18
+    mistakes: int = 11
     """One move in so many is invalid on purpose."""
     dump: bool = True
     """Read every live buffer in whole at the end, then sync."""
@@ -79,7 +80,7 @@ def draw_shape(choices: Choices, signatures: Sequence[Signature]) -> Shape:
         kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
         live_buffers=choices.weighted(_LIVE),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
-        mistakes=choices.pick((18, 60, 9)) if swarm else 18,
+        mistakes=choices.pick((11, 40, 6)) if swarm else 11,
         dump=not choices.chance(1, 10),
     )
 

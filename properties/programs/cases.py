@@ -1,0 +1,30 @@
+"""Drawing a whole case: a policy, and a program that knows the policy's memory budget."""
+
+from dataclasses import replace
+
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import Limits
+from gpusim.runtime.policy import Policy
+from properties.case import Case
+from properties.programs.choices import Choices
+from properties.programs.generator import generate
+from properties.programs.policies import draw_policy
+from properties.programs.shape import Shape
+
+
+def draw_case(
+    choices: Choices,
+    *,
+    preset: Policy,
+    device: str,
+    seed: str = "",
+    kernels: Kernels = BUILTIN,
+    limits: Limits | None = None,
+    shape: Shape | None = None,
+    invalid: bool = True,
+) -> Case:
+    """One case around ``preset``; ``limits`` are the device's."""
+    policy = draw_policy(choices, preset)
+    limits = replace(limits or Limits(), memory_budget_bytes=policy.memory_budget_bytes)
+    program = generate(choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid)
+    return Case(program=program, policy=policy, device=device, seed=seed)

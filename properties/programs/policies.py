@@ -1,0 +1,46 @@
+"""Drawing a policy: a preset, with some of its numbers pushed to extremes.
+
+A capacity of one and a limit of nought are where batching decisions collide.
+``debug_dispatch_limit`` is never drawn, since it changes results.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from gpusim.runtime.policy import Policy
+from properties.programs.choices import Choices, Weights
+
+_CAPACITIES = (1, 2, 3, 5)
+_LIMITS = (None, 0, 1, 2, 3, 7)
+_BATCH_BYTES = (None, 0, 16, 256)
+_STAGING = (4, 2, 1, 0)
+_BUDGETS = (4096, 1024, 65_536, 256)
+
+_FIELDS: Mapping[str, Callable[[Choices], object]] = {
+    "batch_commands": lambda choices: choices.pick(_LIMITS),
+    "batch_bytes": lambda choices: choices.pick(_BATCH_BYTES),
+    "uniform_slots": lambda choices: choices.pick(_CAPACITIES),
+    "uniform_cache": lambda choices: choices.pick(_CAPACITIES),
+    "bind_group_cache": lambda choices: choices.pick(_CAPACITIES),
+    "shape_cache": lambda choices: choices.pick(_CAPACITIES),
+    "staging_buffers": lambda choices: choices.pick(_STAGING),
+    "memory_budget_bytes": lambda choices: choices.pick(_BUDGETS),
+    "debug_submit_each": lambda choices: True,
+}
+_OFTEN: Mapping[str, Weights[bool]] = {
+    "memory_budget_bytes": Weights((False, 9), (True, 1)),
+    "debug_submit_each": Weights((False, 19), (True, 1)),
+}
+_EVENLY = Weights((False, 1), (True, 1))
+
+
+def draw_policy(choices: Choices, preset: Policy) -> Policy:
+    """``preset`` itself in half of the cases, else with about half of its numbers extreme."""
+    if not choices.chance(1, 2):
+        return preset
+    values: dict[str, Any] = {field.name: getattr(preset, field.name) for field in fields(preset)}
+    for name, draw in _FIELDS.items():
+        if choices.weighted(_OFTEN.get(name, _EVENLY)):
+            values[name] = draw(choices)
+    return Policy(**values)
