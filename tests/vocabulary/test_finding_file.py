@@ -1,0 +1,146 @@
+"""Findings as files: nothing is lost, and a file that cannot be trusted is refused."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpusim.errors import ProgramError
+from gpusim.program import Alloc, Op, Program, Write
+from gpusim.runtime.policy import PRESETS, Policy, Uniforms
+from properties import finding_file
+from properties.case import Case
+from properties.finding_file import Finding, format_finding, parse_finding
+
+TEXT = """gpusim finding 1
+device: vulkan
+policy: pooled uniform_slots=2
+seed: 17/4
+versions: gpusim 0.1.0, wgpu 0.32.0
+summary: op 1: read a 0 4 -> r (value: colons: are # fine)
+kernels: my_kernels.py
+
+# what is left of it
+alloc a 4
+read a 0 4 -> r
+"""
+FINDING = Finding(
+    case=Case(
+        program=Program.parse("alloc a 4\nread a 0 4 -> r"),
+        policy=dataclasses.replace(PRESETS["pooled"], uniform_slots=2),
+        device="vulkan",
+        seed="17/4",
+    ),
+    versions="gpusim 0.1.0, wgpu 0.32.0",
+    summary="op 1: read a 0 4 -> r (value: colons: are # fine)",
+    kernels="my_kernels.py",
+)
+
+LINES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=20).map(
+    str.strip
+)
+SMALL = st.integers(1, 5)
+MAYBE = st.none() | st.integers(0, 5)
+POLICIES = st.builds(
+    Policy,
+    name=st.sampled_from(["custom", *PRESETS]),
+    batch_commands=MAYBE,
+    batch_bytes=MAYBE,
+    uniforms=st.sampled_from(Uniforms),
+    uniform_slots=SMALL,
+    uniform_cache=SMALL,
+    cache_bind_groups=st.booleans(),
+    bind_group_cache=SMALL,
+    staging_buffers=SMALL,
+    memory_budget_bytes=MAYBE,
+    debug_submit_each=st.booleans(),
+)
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> Program:
+    sizes = draw(st.lists(st.integers(0, 99), max_size=4))
+    ops: list[Op] = []
+    for number, size in enumerate(sizes):
+        ops.append(Alloc(buffer=f"b{number}", size_bytes=size))
+        ops.append(Write(buffer=f"b{number}", offset=0, data=draw(st.binary(max_size=4))))
+    return Program(tuple(ops))
+
+
+FINDINGS = st.builds(
+    Finding,
+    case=st.builds(
+        Case, program=programs(), policy=POLICIES, device=LINES.filter(bool), seed=LINES
+    ),
+    versions=LINES,
+    summary=LINES,
+    kernels=LINES,
+)
+
+
+@given(FINDINGS)
+def test_reading_what_was_written_gives_the_finding(finding: Finding) -> None:
+    assert parse_finding(format_finding(finding)) == finding
+
+
+def test_the_file_is_what_a_person_would_write(tmp_path: Path) -> None:
+    assert parse_finding(TEXT) == FINDING
+    assert format_finding(FINDING) == TEXT.replace("# what is left of it\n", "")
+    path = tmp_path / "one.finding"
+    finding_file.write(path, FINDING)
+    assert finding_file.read(path) == FINDING
+
+
+def test_only_device_and_policy_must_be_there() -> None:
+    least = "gpusim finding 1\npolicy: eager\ndevice: gl\n\n"
+    assert parse_finding(least).case == Case(
+        program=Program(()), policy=PRESETS["eager"], device="gl"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "put", "message"),
+    [
+        ("gpusim finding 1", "gpusim finding 2", "line 1 .* version 2 and this reads 1"),
+        ("gpusim finding 1", "gpusim finding 0", "line 1 .* version 0 and this reads 1"),
+        ("gpusim finding 1", "gpusim finding one", "line 1 .* is not 'gpusim finding 1'"),
+        ("gpusim finding 1", "", "line 1 .* is not 'gpusim finding 1'"),
+        ("seed: ", "colour: ", "line 4 .* 'colour' is none of device, policy"),
+        ("seed: 17/4", "seed 17/4", "line 4 .* is no 'header: value'"),
+        ("seed: 17/4", "device: gl", "line 4 .* device is given twice"),
+        ("device: vulkan\n", "", "line 7 .* no device came before it"),
+        ("device: vulkan", "device:", "line 8 .* no device came before it"),
+        ("policy: pooled uniform_slots=2\n", "", "line 7 .* no policy came before it"),
+        ("uniform_slots=2", "uniform_slot=2", "line 3 .* holds no policy: .*'uniform_slot' is no"),
+        ("uniform_slots=2", "uniform_slots=two", "line 3 .* holds no policy"),
+        ("uniform_slots=2", "uniform_slots=0", "line 3 .* holds no policy"),
+        ("pooled uniform_slots=2", "", "line 3 .* holds no policy"),
+        ("read a 0 4 -> r", "read a 0 4", "line 11 because it has 3 operands"),
+        ("read a 0 4 -> r", "read b 0 4 -> r", "line 11 because it does not fit"),
+    ],
+)
+def test_a_malformed_file_is_refused_by_line(found: str, put: str, message: str) -> None:
+    assert found in TEXT
+    with pytest.raises(ProgramError, match=message):
+        parse_finding(TEXT.replace(found, put))
+
+
+def test_headers_without_an_end_are_refused() -> None:
+    with pytest.raises(ProgramError, match="line 2 .* no blank line ends the headers"):
+        parse_finding("gpusim finding 1\ndevice: gl")
+
+
+@pytest.mark.parametrize("summary", ["two\nlines", " blank before", "blank after ", "a\u2028b"])
+def test_a_header_that_is_not_one_line_is_not_kept(summary: str) -> None:
+    with pytest.raises(ProgramError, match="cannot keep summary"):
+        dataclasses.replace(FINDING, summary=summary)
+
+
+def test_a_case_that_nothing_could_replay_is_not_kept() -> None:
+    with pytest.raises(ProgramError, match="cannot keep a finding without a device"):
+        dataclasses.replace(FINDING, case=dataclasses.replace(FINDING.case, device=""))
+    spaced = dataclasses.replace(FINDING.case, policy=Policy(name="two words"))
+    with pytest.raises(ProgramError, match=r"policy"):
+        dataclasses.replace(FINDING, case=spaced)
