@@ -12,7 +12,7 @@ import reference
 from gpusim.errors import InvalidHandle, ProgramError
 from gpusim.kernels import BUILTIN, Binding, Kernel
 from gpusim.program import Alloc, Copy, Op, Program, Read, Write
-from reference import Reference
+from reference import Reference, ReferenceDelivery
 
 SIZES = {"a": 13, "b": 32}
 
@@ -41,9 +41,7 @@ def byte_ops(draw: st.DrawFn) -> list[Op]:
                 )
             )
         else:
-            read = Read(
-                buffer=source, offset=source_offset, size_bytes=size, result=f"r{number}"
-            )
+            read = Read(buffer=source, offset=source_offset, size_bytes=size, result=f"r{number}")
             ops.append(read)
     ops += [Read(buffer=n, offset=0, size_bytes=s, result=f"end_{n}") for n, s in SIZES.items()]
     return ops
@@ -164,7 +162,7 @@ def test_op_by_op_a_refusal_is_raised() -> None:
     executor = Reference()
     executor.alloc("a", 4)
     executor.write("a", 0, b"\x01")
-    delivered = []
+    delivered: list[ReferenceDelivery] = []
     delivery = executor.read("a", 0, 2)
     delivery.add_done_callback(delivered.append)
     assert delivered == [delivery]

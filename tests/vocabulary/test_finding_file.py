@@ -128,7 +128,7 @@ def test_a_malformed_file_is_refused_by_line(found: str, put: str, message: str)
 
 
 def test_headers_without_an_end_are_refused() -> None:
-    with pytest.raises(ProgramError, match="line 2 .* no blank line ends the headers"):
+    with pytest.raises(ProgramError, match=r"line 2 .* no blank line ends the headers"):
         parse_finding("gpusim finding 1\ndevice: gl")
 
 
