@@ -49,10 +49,6 @@ class RuntimeClosed(Refused):
     """A call on a runtime after its ``close``."""
 
 
-class ReadPending(Refused):
-    """A read's value was asked for where it cannot be waited for."""
-
-
 class DeviceFault(GpusimError):
     """The device's fault: no check could have foreseen it."""
 

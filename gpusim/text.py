@@ -55,9 +55,8 @@ def write_op(op: Op) -> str:
             grid = "x".join(map(str, op.grid))
             return f"dispatch {op.kernel} {_join(op.buffers)} {scalars} {grid}"
         case Copy():
-            return (
-                f"copy {op.source} {op.source_offset} {op.target} {op.target_offset} {op.size_bytes}"
-            )
+            target = f"{op.target} {op.target_offset}"
+            return f"copy {op.source} {op.source_offset} {target} {op.size_bytes}"
         case Read():
             return f"read {op.buffer} {op.offset} {op.size_bytes} -> {op.result}"
         case Free():

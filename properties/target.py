@@ -25,6 +25,21 @@ class Delivery(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A delivery that is there already, for targets that read at once."""
+
+    data: bytes
+
+    def result(self) -> bytes:
+        """The bytes."""
+        return self.data
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        """Call at once."""
+        callback(self)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
     """What a target promises; the judge asks for nothing more."""

@@ -43,9 +43,7 @@ FOLD = Kernel(
     name="fold",
     buffers=(Binding(name="x"), Binding(name="y", access="read_write")),
     scalars=(Scalar(name="a"),),
-    body=(
-        "    if (i < min(arrayLength(&x), arrayLength(&y))) { y[i] = y[i] * args.a + x[i]; }"
-    ),
+    body=("    if (i < min(arrayLength(&x), arrayLength(&y))) { y[i] = y[i] * args.a + x[i]; }"),
     meaning=_fold,
 )
 """y <- a*y + x modulo 2^32."""

@@ -4,7 +4,6 @@ Here live the signature types and the WGSL around a kernel's body.  No kernel
 is defined here, nothing touches a device, and nothing knows who runs it.
 """
 
-import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -137,11 +136,11 @@ def _fits(dtype: Dtype, value: object) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return False
     if dtype == "f32":
-        if not isinstance(value, (int, float, np.integer, np.floating)):
-            return False
-        return abs(value) <= _F32_MAX and math.isfinite(value)
+        if isinstance(value, (int, np.integer)):
+            return abs(int(value)) <= _F32_MAX
+        return isinstance(value, (float, np.floating)) and abs(float(value)) <= _F32_MAX
     low, high = _INTEGER_RANGES[dtype]
-    return isinstance(value, (int, np.integer)) and low <= value <= high
+    return isinstance(value, (int, np.integer)) and low <= int(value) <= high
 
 
 def _shader(kernel: Kernel) -> str:

@@ -118,7 +118,7 @@ def parse_policy(text: str) -> Policy:
         values[key] = _value(key, word)
     base = PRESETS.get(name, Policy(name=name))
     kept = {field.name: getattr(base, field.name) for field in fields(base)}
-    return Policy(**{**kept, **values})  # type: ignore[arg-type]
+    return Policy(**{**kept, **values})
 
 
 def _value(key: str, word: str) -> object:

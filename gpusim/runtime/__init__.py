@@ -1,0 +1,24 @@
+"""The batched runtime on wgpu-py."""
+
+from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.driver import Driver, WgpuDriver
+from gpusim.runtime.parts import Parts
+from gpusim.runtime.policy import PRESETS, Policy, Uniforms, parse_policy
+from gpusim.runtime.readbacks import Ticket
+from gpusim.runtime.runtime import Runtime
+from gpusim.runtime.stats import Counts, Stats
+
+__all__ = [
+    "PRESETS",
+    "Buffer",
+    "Counts",
+    "Driver",
+    "Parts",
+    "Policy",
+    "Runtime",
+    "Stats",
+    "Ticket",
+    "Uniforms",
+    "WgpuDriver",
+    "parse_policy",
+]

@@ -1,0 +1,107 @@
+"""Buffer handles, and the table of those that are alive.
+
+A handle's number is never given again and its device buffer is dropped at
+``free``, so that a stale handle can reach nothing.  No device is called here.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import NoReturn
+
+from gpusim.errors import InvalidHandle
+from gpusim.runtime.commands import DeviceBuffer, Range
+
+
+class Buffer:
+    """A handle to ``size_bytes`` bytes on the device; made by ``Runtime.alloc``."""
+
+    __slots__ = ("__weakref__", "_device_buffer", "_table", "label", "lost", "size_bytes", "uid")
+
+    def __init__(
+        self,
+        *,
+        table: "BufferTable",
+        uid: int,
+        device_buffer: DeviceBuffer,
+        size_bytes: int,
+        label: str,
+    ) -> None:
+        self._table = table
+        self._device_buffer: DeviceBuffer | None = device_buffer
+        self.uid = uid
+        self.size_bytes = size_bytes
+        self.label = label
+        self.lost = False
+        """Whether a failed batch would have written it, and nothing has overwritten it since."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it was not freed."""
+        return self._device_buffer is not None
+
+    def __repr__(self) -> str:
+        name = self.label or f"buffer {self.uid}"
+        return f"<{name}, {self.size_bytes} bytes{'' if self.is_live else ', freed'}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidHandle(
+            f"cannot pickle or copy {self!r} because it stands for memory of this process's "
+            "device (probably its bytes were meant: read them)"
+        )
+
+
+class BufferTable:
+    """The live buffers of one runtime, in the order of their making."""
+
+    def __init__(self) -> None:
+        self.live_bytes = 0
+        self.peak_bytes = 0
+        self.total_bytes = 0
+        self._live: dict[int, Buffer] = {}
+        self._uids = count(1)
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        """A new handle for ``device_buffer``."""
+        buffer = Buffer(
+            table=self,
+            uid=next(self._uids),
+            device_buffer=device_buffer,
+            size_bytes=size_bytes,
+            label=label,
+        )
+        self._live[buffer.uid] = buffer
+        self.live_bytes += size_bytes
+        self.total_bytes += size_bytes
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        return buffer
+
+    def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
+        """What a live handle of this table stands for; InvalidHandle for any other."""
+        if not isinstance(buffer, Buffer) or buffer._table is not self:
+            raise InvalidHandle(
+                f"cannot use {buffer!r} because this runtime did not make it "
+                "(probably it belongs to another runtime)"
+            )
+        if buffer._device_buffer is None:
+            raise InvalidHandle(
+                f"cannot use {buffer!r} because it was freed (probably too early, or twice)"
+            )
+        return buffer._device_buffer
+
+    def whole_words(self, buffer: Buffer) -> Range:
+        """The whole words of a live buffer, which is what a kernel is given of it."""
+        return Range(self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4)
+
+    def remove(self, buffer: Buffer) -> DeviceBuffer:
+        """End a handle's life; the device buffer it stood for."""
+        device_buffer = self.device_buffer(buffer)
+        buffer._device_buffer = None
+        del self._live[buffer.uid]
+        self.live_bytes -= buffer.size_bytes
+        return device_buffer
+
+    def __iter__(self) -> Iterator[Buffer]:
+        return iter(list(self._live.values()))
+
+    def __len__(self) -> int:
+        return len(self._live)

@@ -1,0 +1,109 @@
+"""How bytes at any offset become whole words: pure plans, no device.
+
+WebGPU writes and copies whole words at word offsets only.  A buffer's last word
+may reach past its end; those padding bytes belong to nobody.
+"""
+
+from dataclasses import dataclass
+
+from gpusim.limits import WORD_BYTES
+
+_MASKS = tuple((1 << (8 * count)) - 1 for count in range(WORD_BYTES + 1))
+
+
+def words_up(size_bytes: int) -> int:
+    """``size_bytes`` rounded up to whole words."""
+    return -(-size_bytes // WORD_BYTES) * WORD_BYTES
+
+
+def words_down(size_bytes: int) -> int:
+    """``size_bytes`` rounded down to whole words."""
+    return size_bytes // WORD_BYTES * WORD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Part of one word: ``size_bytes`` bytes from byte ``offset`` of the buffer."""
+
+    offset: int
+    size_bytes: int
+
+    @property
+    def word(self) -> int:
+        """The number of the word it lies in."""
+        return self.offset // WORD_BYTES
+
+    def patch(self, data: bytes) -> tuple[int, int]:
+        """The mask and the value that put ``data`` into the word."""
+        shift = 8 * (self.offset % WORD_BYTES)
+        return _MASKS[self.size_bytes] << shift, int.from_bytes(data, "little") << shift
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """A write as whole words from ``start`` to ``end``, and the edges beside them.
+
+    ``end`` may reach past the last byte of data, into the buffer's padding.
+    """
+
+    start: int
+    end: int
+    edges: tuple[Edge, ...]
+
+
+def plan_write(offset: int, size_bytes: int, buffer_bytes: int) -> WritePlan:
+    """Split a write of ``size_bytes`` > 0 bytes that lies inside the buffer."""
+    end = offset + size_bytes
+    body_start = words_up(offset)
+    body_end = words_up(end) if end == buffer_bytes else words_down(end)
+    if body_start >= body_end:
+        return WritePlan(body_start, body_start, tuple(_edges_of(offset, end)))
+    edges = [*_edges_of(offset, body_start), *_edges_of(body_end, end)]
+    return WritePlan(body_start, body_end, tuple(edges))
+
+
+def _edges_of(start: int, end: int) -> list[Edge]:
+    edges = []
+    while start < end:
+        stop = min(end, words_down(start) + WORD_BYTES)
+        edges.append(Edge(start, stop - start))
+        start = stop
+    return edges
+
+
+def is_word_copy(
+    source_offset: int, target_offset: int, size_bytes: int, target_bytes: int
+) -> bool:
+    """Whether a copy between two buffers is one of whole words.
+
+    A copy that ends with the target may carry whatever follows the source range
+    into the target's padding.
+    """
+    if source_offset % WORD_BYTES or target_offset % WORD_BYTES:
+        return False
+    return size_bytes % WORD_BYTES == 0 or target_offset + size_bytes == target_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a buffer that fits a binding: bind ``size_bytes`` from ``base``."""
+
+    base: int
+    size_bytes: int
+
+
+def window(
+    start: int, end: int, buffer_bytes: int, *, max_binding_bytes: int, alignment_bytes: int
+) -> Window:
+    """The window to bind for the bytes from ``start`` to ``end``: the whole buffer if it fits."""
+    if buffer_bytes <= max_binding_bytes:
+        return Window(0, buffer_bytes)
+    base = start // alignment_bytes * alignment_bytes
+    return Window(base, words_up(end) - base)
+
+
+def chunks(size_bytes: int, chunk_bytes: int) -> list[tuple[int, int]]:
+    """``size_bytes`` cut into (start, size) pieces of at most ``chunk_bytes``."""
+    return [
+        (start, min(chunk_bytes, size_bytes - start)) for start in range(0, size_bytes, chunk_bytes)
+    ]

@@ -1,0 +1,143 @@
+"""What an op's arguments must satisfy, as functions that raise and change nothing.
+
+Pure: they look at arguments and limits only.  Their order is the runtime's.
+"""
+
+from collections.abc import Sequence
+
+from gpusim.errors import (
+    DataLost,
+    DeviceLost,
+    InvalidBinding,
+    LimitExceeded,
+    OutOfMemory,
+    OutOfRange,
+    RuntimeClosed,
+)
+from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.program import Grid
+from gpusim.runtime.buffers import Buffer
+
+
+def check_open(closed: bool) -> None:
+    """RuntimeClosed after ``close``."""
+    if closed:
+        raise RuntimeClosed(
+            "cannot call a runtime because it was closed (probably its with block has ended)"
+        )
+
+
+def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
+    """OutOfRange, LimitExceeded or OutOfMemory where no such buffer can be made."""
+    if size_bytes < 0:
+        raise OutOfRange(
+            f"cannot alloc {size_bytes} bytes because a size is not negative "
+            "(probably a difference the wrong way round)"
+        )
+    if size_bytes > limits.max_buffer_bytes:
+        raise LimitExceeded(
+            f"cannot alloc {size_bytes} bytes because a buffer of this device holds at most "
+            f"{limits.max_buffer_bytes} (probably several buffers are needed)"
+        )
+    budget = limits.memory_budget_bytes
+    if budget is not None and live_bytes + size_bytes > budget:
+        raise OutOfMemory(
+            f"cannot alloc {size_bytes} bytes because {live_bytes} of the budget of {budget} are "
+            "in use (probably something should be freed first)"
+        )
+
+
+def check_range(what: str, offset: int, size_bytes: int, buffer_bytes: int) -> None:
+    """OutOfRange unless ``size_bytes`` bytes from ``offset`` lie inside the buffer."""
+    if offset < 0 or size_bytes < 0 or offset + size_bytes > buffer_bytes:
+        raise OutOfRange(
+            f"cannot {what} {size_bytes} bytes at offset {offset} because the buffer holds "
+            f"{buffer_bytes} (probably an offset counts elements instead of bytes)"
+        )
+
+
+def check_not_lost(what: str, buffer: Buffer) -> None:
+    """DataLost where nobody can vouch for the buffer's bytes."""
+    if buffer.lost:
+        raise DataLost(
+            f"cannot {what} {buffer!r} because a batch that would have written it failed "
+            "(probably it should be written whole again, or freed)"
+        )
+
+
+def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
+    """InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
+    if not isinstance(kernel, Kernel):
+        raise InvalidBinding(
+            f"cannot dispatch {kernel!r} because it is no Kernel (probably the name of one)"
+        )
+    if buffer_count != len(kernel.buffers):
+        raise InvalidBinding(
+            f"cannot dispatch {kernel.name} because it binds {len(kernel.buffers)} buffers and "
+            f"{buffer_count} were given (probably the kernel's signature changed)"
+        )
+    if buffer_count > limits.max_storage_buffers:
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} because this device binds at most "
+            f"{limits.max_storage_buffers} storage buffers (probably some can be merged)"
+        )
+
+
+def check_bindings(kernel: Kernel, buffers: Sequence[Buffer], limits: Limits) -> None:
+    """InvalidBinding or LimitExceeded where live ``buffers`` do not suit the kernel.
+
+    WebGPU specification, "Buffer Binding": a binding has a size above zero and
+    within the limit; "Resource Usages": a writable one is bound once.
+    """
+    for buffer in buffers:
+        if buffer.size_bytes < WORD_BYTES:
+            raise InvalidBinding(
+                f"cannot bind {buffer!r} to {kernel.name} because it has no whole word "
+                "(probably its size counts elements)"
+            )
+        if buffer.size_bytes // WORD_BYTES * WORD_BYTES > limits.max_binding_bytes:
+            raise LimitExceeded(
+                f"cannot bind {buffer!r} to {kernel.name} because a binding of this device holds "
+                f"at most {limits.max_binding_bytes} bytes (probably it should be split)"
+            )
+    _check_aliases(kernel, buffers)
+
+
+def _check_aliases(kernel: Kernel, buffers: Sequence[Buffer]) -> None:
+    writable = written(kernel, buffers)
+    for buffer in writable:
+        if sum(other is buffer for other in buffers) > 1:
+            raise InvalidBinding(
+                f"cannot dispatch {kernel.name} because {buffer!r} is bound writable and bound "
+                "again (probably a copy of it is needed)"
+            )
+
+
+def written(kernel: Kernel, buffers: Sequence[Buffer]) -> list[Buffer]:
+    """The buffers that the kernel may write."""
+    return [
+        buffer
+        for binding, buffer in zip(kernel.buffers, buffers, strict=True)
+        if binding.access == "read_write"
+    ]
+
+
+def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
+    """A grid as three whole numbers; LimitExceeded for anything else."""
+    sizes = (grid,) if isinstance(grid, int) else tuple(grid)
+    if not 1 <= len(sizes) <= 3 or not all(isinstance(size, int) for size in sizes):
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} over {grid!r} because a grid is one to three whole "
+            "numbers of workgroups (probably a number of elements, or a float)"
+        )
+    x, y, z = (*sizes, 1, 1)[:3]
+    return x, y, z
+
+
+def device_lost() -> DeviceLost:
+    """The error of every op once the device is lost."""
+    return DeviceLost(
+        "cannot go on because the device is lost (probably it was destroyed, or its driver was "
+        "reset); only free, stats and close still work"
+    )

@@ -1,0 +1,311 @@
+"""The verbs in which the runtime speaks to a device, and one driver over wgpu-py.
+
+Here a device's errors become ours.  Nothing here decides when anything is
+issued, and nothing above it touches a device object.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, Protocol
+
+import wgpu
+
+from gpusim.errors import (
+    DeviceFault,
+    DeviceLost,
+    MapFailed,
+    OutOfMemory,
+    ProgramError,
+    SubmitFailed,
+)
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from gpusim.runtime.byte_plans import words_down
+from gpusim.runtime.commands import (
+    BindGroup,
+    Command,
+    CopyCommand,
+    DeviceBuffer,
+    DispatchCommand,
+    Pipeline,
+    Range,
+    Role,
+)
+
+_USAGE = {
+    Role.STORAGE: wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
+    Role.UNIFORM: wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST,
+    Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
+}
+_LOSS_CHECK_SECONDS = 0.05
+_POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
+
+
+class Mapping(Protocol):
+    """A map that was asked for and has not been taken yet."""
+
+    buffer: DeviceBuffer
+    size_bytes: int
+
+
+class Driver(Protocol):
+    """A device as the runtime sees it; every verb raises only ``DeviceFault`` classes.
+
+    ``lost`` is true once any verb has found the device gone.  ``compile`` may
+    also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
+    """
+
+    limits: Limits
+    lost: bool
+
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer: ...
+    def destroy_buffer(self, buffer: DeviceBuffer) -> None: ...
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None: ...
+    def compile(self, kernel: Kernel) -> Pipeline: ...
+    def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup: ...
+    def encode(self, commands: Sequence[Command], label: str) -> Any: ...
+    def submit(self, command_buffer: Any) -> None: ...
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping: ...
+    def wait(self, mapping: Mapping) -> None: ...
+    async def wait_async(self, mapping: Mapping) -> None: ...
+    def take(self, mapping: Mapping) -> bytes: ...
+
+
+class _WgpuMapping:
+    __slots__ = ("buffer", "promise", "size_bytes")
+
+    def __init__(self, buffer: DeviceBuffer, size_bytes: int, promise: Any) -> None:
+        self.buffer = buffer
+        self.size_bytes = size_bytes
+        self.promise = promise
+
+    @property
+    def pending(self) -> bool:
+        # wgpu-py has no public way to ask a promise whether it has settled.
+        return bool(self.promise._state == "pending")
+
+
+class WgpuDriver:
+    """A Driver over a wgpu-py device, or over one that looks the same.
+
+    Compiled kernels are kept for the life of the driver, so that many runtimes
+    may share one driver and compile each kernel once.
+    """
+
+    def __init__(self, device: Any) -> None:
+        self.limits = limits_of(device)
+        self.lost = False
+        self._device = device
+        self._queue = device.queue
+        self._uids = count(1)
+        self._pipelines: dict[Kernel, Pipeline] = {}
+
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
+        """A zeroed buffer; ``size_bytes`` is a positive multiple of four."""
+        try:
+            native = self._device.create_buffer(size=size_bytes, usage=_USAGE[role])
+        except wgpu.GPUError as error:
+            raise self._fault(
+                error, OutOfMemory, f"create a {role} buffer of {size_bytes} bytes"
+            ) from error
+        return DeviceBuffer(uid=next(self._uids), native=native, size_bytes=size_bytes, role=role)
+
+    def destroy_buffer(self, buffer: DeviceBuffer) -> None:
+        """Give the memory back; work already submitted still finishes."""
+        buffer.native.destroy()
+
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        """Whole words, in queue order: after what was submitted, before what was not."""
+        try:
+            self._queue.write_buffer(buffer.native, offset, data)
+        except wgpu.GPUError as error:
+            raise self._fault(error, SubmitFailed, f"write to buffer {buffer.uid}") from error
+
+    def compile(self, kernel: Kernel) -> Pipeline:
+        """The pipeline of ``kernel``, made at its first use."""
+        pipeline = self._pipelines.get(kernel)
+        if pipeline is None:
+            pipeline = self._pipelines[kernel] = self._compile(kernel)
+        return pipeline
+
+    def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
+        """Bind ``ranges`` in the order of the kernel's signature, uniforms last."""
+        entries = [
+            {
+                "binding": number,
+                "resource": {
+                    "buffer": bound.buffer.native,
+                    "offset": bound.offset,
+                    "size": bound.size_bytes,
+                },
+            }
+            for number, bound in enumerate(ranges)
+        ]
+        try:
+            native = self._device.create_bind_group(layout=pipeline.layout, entries=entries)
+        except wgpu.GPUError as error:
+            raise self._fault(
+                error, OutOfMemory, f"bind buffers for {pipeline.kernel.name}"
+            ) from error
+        return BindGroup(uid=next(self._uids), native=native, ranges=ranges)
+
+    def encode(self, commands: Sequence[Command], label: str) -> Any:
+        """A command buffer of ``commands`` in order, a compute pass a dispatch.
+
+        Encoding stands right before the submit: ``finish`` is where a device
+        that was destroyed meanwhile says so, and a submit to one aborts the
+        process (gfx-rs/wgpu-native#588).
+        """
+        try:
+            encoder = self._device.create_command_encoder(label=label)
+            for command in commands:
+                if isinstance(command, DispatchCommand):
+                    _encode_dispatch(encoder, command)
+                else:
+                    _encode_copy(encoder, command)
+            return encoder.finish()
+        except wgpu.GPUError as error:
+            raise self._fault(
+                error, SubmitFailed, f"encode a batch of {len(commands)} commands"
+            ) from error
+
+    def submit(self, command_buffer: Any) -> None:
+        """Hand a command buffer to the queue."""
+        try:
+            self._queue.submit([command_buffer])
+        except wgpu.GPUError as error:
+            raise self._fault(error, SubmitFailed, "submit a batch") from error
+
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> _WgpuMapping:
+        """Ask for the first ``size_bytes`` bytes of a staging buffer.
+
+        READ_NOSYNC leaves out the empty submit that wgpu-py puts before a map;
+        the submit that fills the staging buffer has been made.
+        """
+        try:
+            promise = buffer.native.map_async("READ_NOSYNC", 0, size_bytes)
+        except wgpu.GPUError as error:
+            raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
+        return _WgpuMapping(buffer, size_bytes, promise)
+
+    def wait(self, mapping: _WgpuMapping) -> None:
+        """Return once the map has settled, either way; DeviceLost where it never will."""
+        while mapping.pending:
+            if not mapping.promise._thread_event.wait(_LOSS_CHECK_SECONDS):
+                self._check_alive()
+
+    async def wait_async(self, mapping: _WgpuMapping) -> None:
+        """The same, leaving the event loop free."""
+        delays = _delays()
+        while mapping.pending:
+            delay = next(delays)
+            await asyncio.sleep(delay)
+            if delay >= _POLL_DELAYS_SECONDS[-1]:
+                self._check_alive()
+
+    def take(self, mapping: _WgpuMapping) -> bytes:
+        """The mapped bytes, in memory of their own; the buffer is unmapped again."""
+        native = mapping.buffer.native
+        try:
+            mapping.promise.sync_wait()
+            data = bytes(native.read_mapped(0, mapping.size_bytes, copy=False))
+            native.unmap()
+        except (wgpu.GPUError, RuntimeError) as error:
+            self._check_alive()
+            raise self._fault(error, MapFailed, f"map buffer {mapping.buffer.uid}") from error
+        return data
+
+    def _compile(self, kernel: Kernel) -> Pipeline:
+        device = self._device
+        try:
+            layout = device.create_bind_group_layout(entries=_layout_entries(kernel))
+            module = device.create_shader_module(code=kernel.wgsl())
+            native = device.create_compute_pipeline(
+                layout=device.create_pipeline_layout(bind_group_layouts=[layout]),
+                compute={"module": module, "entry_point": "main"},
+            )
+        except wgpu.GPUError as error:
+            if _says_lost(error):
+                raise self._fault(error, DeviceLost, f"compile kernel {kernel.name}") from error
+            raise ProgramError(
+                f"cannot compile kernel {kernel.name} because the device refuses its WGSL "
+                f"(probably a slip in its body):\n{error}"
+            ) from error
+        return Pipeline(uid=next(self._uids), kernel=kernel, native=native, layout=layout)
+
+    def _check_alive(self) -> None:
+        """Raise DeviceLost where the device was destroyed; a destroyed one answers no map."""
+        try:
+            self._device.create_command_encoder(label="alive?").finish()
+        except wgpu.GPUError as error:
+            raise self._fault(error, DeviceLost, "wait for the device") from error
+
+    def _fault(self, error: Exception, kind: type[DeviceFault], what: str) -> DeviceFault:
+        if kind is DeviceLost or _says_lost(error):
+            self.lost = True
+            return DeviceLost(
+                f"cannot {what} because the device is lost (probably it was destroyed, or its "
+                f"driver was reset): {_first_line(error)}"
+            )
+        if isinstance(error, wgpu.GPUOutOfMemoryError):
+            kind = OutOfMemory
+        return kind(f"cannot {what} because the device refused: {_first_line(error)}")
+
+
+def limits_of(device: Any) -> Limits:
+    """The limits of a wgpu-py device as ours."""
+    limits = device.limits
+    return Limits(
+        max_buffer_bytes=words_down(limits["max-buffer-size"]),
+        max_binding_bytes=words_down(limits["max-storage-buffer-binding-size"]),
+        max_groups_per_dimension=limits["max-compute-workgroups-per-dimension"],
+        max_storage_buffers=limits["max-storage-buffers-per-shader-stage"],
+        storage_offset_alignment_bytes=limits["min-storage-buffer-offset-alignment"],
+        uniform_offset_alignment_bytes=limits["min-uniform-buffer-offset-alignment"],
+    )
+
+
+def _layout_entries(kernel: Kernel) -> list[dict[str, Any]]:
+    types = [
+        "storage" if binding.access == "read_write" else "read-only-storage"
+        for binding in kernel.buffers
+    ]
+    types += ["uniform"] if kernel.uniform_bytes else []
+    return [
+        {"binding": number, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": kind}}
+        for number, kind in enumerate(types)
+    ]
+
+
+def _encode_dispatch(encoder: Any, command: DispatchCommand) -> None:
+    compute_pass = encoder.begin_compute_pass()
+    compute_pass.set_pipeline(command.pipeline.native)
+    compute_pass.set_bind_group(0, command.bind_group.native)
+    compute_pass.dispatch_workgroups(*command.groups)
+    compute_pass.end()
+
+
+def _encode_copy(encoder: Any, command: CopyCommand) -> None:
+    encoder.copy_buffer_to_buffer(
+        command.source.native,
+        command.source_offset,
+        command.target.native,
+        command.target_offset,
+        command.size_bytes,
+    )
+
+
+def _delays() -> Iterator[float]:
+    yield from _POLL_DELAYS_SECONDS
+    while True:
+        yield _POLL_DELAYS_SECONDS[-1]
+
+
+def _says_lost(error: Exception) -> bool:
+    return "device is lost" in str(error).lower() or "device lost" in str(error).lower()
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

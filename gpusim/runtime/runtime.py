@@ -1,0 +1,407 @@
+"""The batched runtime's public face: every op is checked here, then handed on.
+
+No decision about batching is made here (see ``flush_rules``) and no queue is
+touched (see ``recorder``).
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from gpusim.errors import DeviceFault, DeviceLost
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from gpusim.runtime import checks
+from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.byte_plans import words_down, words_up
+from gpusim.runtime.caller import Caller
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Role
+from gpusim.runtime.driver import Driver, WgpuDriver
+from gpusim.runtime.flush_rules import FlushReason
+from gpusim.runtime.host_data import Destination, plain_bytes
+from gpusim.runtime.parts import Parts
+from gpusim.runtime.policy import PRESETS, Policy
+from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.stats import Stats
+from gpusim.runtime.timeline import Timeline
+from gpusim.runtime.transfers import Transfers
+
+_FENCE_BYTES = 4
+
+
+class Runtime:
+    """A batched compute runtime on one WebGPU device.
+
+    Commands gather and reach the queue in few submissions; results are those of
+    running every op at its call.  It belongs to the thread that made it; asyncio
+    tasks of that thread may share it, and their calls take effect in the order
+    in which they are made.
+
+    Args:
+        device: a wgpu-py device, or one that looks the same.
+        policy: every batching decision; the ``cached`` preset where left out.
+        driver: what speaks to the device instead of a ``WgpuDriver`` over it;
+            runtimes that share one compile each kernel once.
+        parts: the collaborators, to replace some.
+
+    Every op raises ``Refused`` classes for what the caller did wrong, in the
+    order of docs/CONTRACT.md and with nothing changed, and ``DeviceFault``
+    classes for what no check could foresee.
+    """
+
+    def __init__(
+        self,
+        device: Any = None,
+        policy: Policy = PRESETS["cached"],
+        *,
+        driver: Driver | None = None,
+        parts: Parts = Parts(),  # noqa: B008 - frozen
+    ) -> None:
+        self.policy = policy
+        self._driver: Driver = WgpuDriver(device) if driver is None else driver
+        self.limits: Limits = replace(
+            self._driver.limits, memory_budget_bytes=policy.memory_budget_bytes
+        )
+        self._caller = Caller()
+        self._closed = False
+        self._fence_source: DeviceBuffer | None = None
+        self._done: dict[str, int] = dict.fromkeys(
+            ("allocs", "writes", "dispatches", "dispatches_dropped", "copies", "reads", "frees"), 0
+        )
+        self._assemble(parts)
+
+    def _assemble(self, parts: Parts) -> None:
+        driver, policy = self._driver, self.policy
+        caches = parts.caches(policy)
+        self._buffers = parts.buffers()
+        self._uniforms = parts.uniforms(driver, policy, caches)
+        self._bind_groups = parts.bind_groups(driver, policy, caches)
+        self._shapes = parts.shapes(driver, policy, caches)
+        self._staging = parts.staging(driver, policy, caches)
+        self._timeline = Timeline()
+        self._readbacks = Readbacks(driver, self._staging, self._timeline)
+        self._recorder = Recorder(
+            driver,
+            uniforms=self._uniforms,
+            bind_groups=self._bind_groups,
+            rules=parts.flush_rules(policy),
+            readbacks=self._readbacks,
+            timeline=self._timeline,
+        )
+        self._transfers = Transfers(driver, self._recorder, self._buffers)
+
+    def alloc(self, size_bytes: int, *, label: str = "") -> Buffer:
+        """A new buffer of ``size_bytes`` bytes, all zero; ``label`` is for messages.
+
+        Raises:
+            OutOfRange, LimitExceeded: a size that no buffer of the device has.
+            OutOfMemory: the policy's budget or the device is exhausted.
+        """
+        self._enter()
+        checks.check_alloc(size_bytes, self._buffers.live_bytes, self.limits)
+        device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
+        self._done["allocs"] += 1
+        return self._buffers.add(device_buffer, size_bytes, label)
+
+    def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
+        """Host to GPU: exactly the bytes of ``data``, taken now, at byte ``offset``.
+
+        ``data`` is any array or buffer; what is not contiguous is copied.
+
+        Raises:
+            InvalidHandle, OutOfRange, InvalidData: and the buffer is unchanged.
+        """
+        self._enter()
+        self._buffers.device_buffer(buffer)
+        view = plain_bytes(data)
+        checks.check_range("write", offset, len(view), buffer.size_bytes)
+        if len(view):
+            self._transfers.write(buffer, offset, view)
+        self._done["writes"] += 1
+
+    def copy(
+        self,
+        source: Buffer,
+        target: Buffer,
+        *,
+        source_offset: int = 0,
+        target_offset: int = 0,
+        size_bytes: int | None = None,
+    ) -> None:
+        """GPU to GPU, any byte offsets and length; within one buffer it is memmove.
+
+        ``size_bytes`` left out is the rest of the source.
+
+        Raises:
+            InvalidHandle, OutOfRange, DataLost: and nothing is changed.
+        """
+        self._enter()
+        self._buffers.device_buffer(source)
+        self._buffers.device_buffer(target)
+        if size_bytes is None:
+            size_bytes = source.size_bytes - source_offset
+        checks.check_range("copy", source_offset, size_bytes, source.size_bytes)
+        checks.check_range("copy", target_offset, size_bytes, target.size_bytes)
+        checks.check_not_lost("copy", source)
+        if size_bytes:
+            self._transfers.copy(source, source_offset, target, target_offset, size_bytes)
+        self._done["copies"] += 1
+
+    def dispatch(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Buffer],
+        scalars: Sequence[int | float] = (),
+        grid: int | Sequence[int] = 1,
+    ) -> None:
+        """Run ``kernel`` over the whole words of ``buffers``; ``grid`` counts workgroups.
+
+        A grid with a zero in it does nothing.  The scalars are those of this call.
+
+        Raises:
+            InvalidBinding, InvalidHandle, LimitExceeded, InvalidScalar, DataLost:
+                in the order of docs/CONTRACT.md, and nothing is changed.
+            ProgramError: the device refuses the kernel's WGSL.
+        """
+        self._enter()
+        checks.check_kernel(kernel, len(buffers), self.limits)
+        ranges = tuple(self._buffers.whole_words(buffer) for buffer in buffers)
+        checks.check_bindings(kernel, buffers, self.limits)
+        kernel.check_scalars(scalars)
+        launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
+        for buffer in buffers:
+            checks.check_not_lost("dispatch", buffer)
+        limit = self.policy.debug_dispatch_limit
+        if limit is not None and self._done["dispatches"] >= limit:
+            self._done["dispatches_dropped"] += 1
+            return
+        if launch.groups:
+            command = self._recorder.prepare(kernel, ranges, scalars, launch)
+            self._recorder.record_dispatch(command, checks.written(kernel, buffers))
+        self._done["dispatches"] += 1
+        if self.policy.debug_submit_each:
+            self.sync()
+
+    def read(
+        self,
+        buffer: Buffer,
+        offset: int = 0,
+        size_bytes: int | None = None,
+        *,
+        dtype: Any = None,
+        shape: int | Sequence[int] | None = None,
+        out: Any = None,
+    ) -> Ticket:
+        """GPU to host: a ticket for the value at this point of the program.
+
+        The value is bytes; an array of its own where ``dtype`` or ``shape`` is
+        given; or ``out``, a writable contiguous buffer of just that size, which
+        is filled at delivery.  ``size_bytes`` left out is the rest of the buffer.
+
+        Raises:
+            InvalidHandle, OutOfRange, InvalidData, DataLost: and no read is issued.
+        """
+        self._enter()
+        origin = self._buffers.device_buffer(buffer)
+        if size_bytes is None:
+            size_bytes = buffer.size_bytes - offset
+        checks.check_range("read", offset, size_bytes, buffer.size_bytes)
+        destination = Destination(size_bytes, dtype=dtype, shape=shape, out=out)
+        checks.check_not_lost("read", buffer)
+        ticket = self._read(origin, offset, size_bytes, destination, FlushReason.READ)
+        self._done["reads"] += 1
+        return ticket
+
+    def free(self, buffer: Buffer) -> None:
+        """End a buffer's life; works on a lost device too.  InvalidHandle if it was freed."""
+        self._check_caller()
+        device_buffer = self._buffers.device_buffer(buffer)
+        if not self._driver.lost:
+            self._recorder.before_free()
+        self._bind_groups.forget(device_buffer)
+        self._driver.destroy_buffer(self._buffers.remove(buffer))
+        self._done["frees"] += 1
+
+    def flush(self) -> None:
+        """Submit what is recorded; changes no result, ever."""
+        self._enter()
+        self._recorder.submit(FlushReason.ASKED)
+
+    def sync(self) -> None:
+        """Return when everything before it has happened, on the GPU and in host memory.
+
+        Raises:
+            DeviceFault: one that no call has raised yet, once.
+        """
+        self._enter()
+        goal = self._goal_of_sync()
+        if goal is not None:
+            self._readbacks.settle_through(goal)
+        self._raise_fault()
+
+    async def sync_async(self) -> None:
+        """``sync`` that leaves the event loop free; covers the calls made before it."""
+        self._enter()
+        goal = self._goal_of_sync()
+        if goal is not None:
+            await self._readbacks.settle_through_async(goal)
+        self._raise_fault()
+
+    def stats(self) -> Stats:
+        """What has happened so far."""
+        return Stats(
+            **self._done,
+            commands=self._recorder.commands,
+            submits=self._timeline.submits,
+            flushes=dict(self._recorder.flushes),
+            live_buffers=len(self._buffers),
+            live_bytes=self._buffers.live_bytes,
+            peak_bytes=self._buffers.peak_bytes,
+            total_bytes=self._buffers.total_bytes,
+            uniforms=self._uniforms.counts.copy(),
+            bind_groups=self._bind_groups.counts.copy(),
+            shapes=self._shapes.counts.copy(),
+            staging=self._staging.counts.copy(),
+        )
+
+    def close(self) -> None:
+        """Finish what was issued, settle every ticket, and give everything back.
+
+        Buffers still alive are freed with a ResourceWarning.  Closing again does
+        nothing.
+
+        Raises:
+            DeviceFault: one that no call has raised yet; everything is given back all the same.
+        """
+        if self._closed:
+            return
+        self._caller.check()
+        fault = self._finish()
+        self._closed = True
+        self._warn_of_live_buffers()
+        self._give_back()
+        if fault is not None:
+            raise fault
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def settle_ticket(self, ticket: Ticket) -> None:
+        """Wait for a ticket; ``Ticket.result`` calls this."""
+        self._caller.check()
+        self._notice_loss()
+        self._readbacks.settle_through(ticket)
+
+    async def settle_ticket_async(self, ticket: Ticket) -> None:
+        """Wait for a ticket; awaiting it calls this."""
+        self._caller.check()
+        self._notice_loss()
+        await self._readbacks.settle_through_async(ticket)
+
+    def _enter(self) -> None:
+        self._check_caller()
+        self._raise_fault()
+
+    def _check_caller(self) -> None:
+        checks.check_open(self._closed)
+        self._caller.check()
+
+    def _raise_fault(self) -> None:
+        """Raise a fault that no call has raised yet, or for ever that the device is lost."""
+        if self._driver.lost:
+            self._notice_loss()
+            raise checks.device_lost()
+        fault, self._readbacks.unseen = self._readbacks.unseen, None
+        if fault is not None:
+            raise type(fault)(*fault.args) from fault
+
+    def _notice_loss(self) -> None:
+        if self._driver.lost:
+            self._recorder.abandon()
+            self._readbacks.fail_all(checks.device_lost())
+
+    def _read(
+        self,
+        origin: DeviceBuffer,
+        offset: int,
+        size_bytes: int,
+        destination: Destination,
+        reason: FlushReason,
+    ) -> Ticket:
+        """Copy whole words to a staging buffer, submit, and ask for its map."""
+        start = words_down(offset)
+        staging = self._staging.take(words_up(offset + size_bytes) - start) if size_bytes else None
+        readback = Readback(
+            Ticket(self),
+            destination,
+            staging=staging,
+            staging_offset=offset - start,
+            size_bytes=size_bytes,
+        )
+        if staging is None:
+            self._readbacks.issue(readback)
+        else:
+            copy = CopyCommand(origin, start, staging, 0, readback.mapped_bytes)
+            self._recorder.read_back(readback, copy, reason)
+        return readback.ticket
+
+    def _goal_of_sync(self) -> Ticket | None:
+        """Submit everything; the ticket whose delivery means that all of it is done.
+
+        A map waits for the submit before it, and so for all before that.  Only
+        where the last act of the queue is no readback does it take one more.
+        """
+        if self._recorder.is_empty and self._timeline.is_idle:
+            return self._readbacks.last_ticket
+        if not self._recorder.is_empty or not self._readbacks.covers(self._timeline.acts):
+            if self._fence_source is None:
+                self._fence_source = self._driver.create_buffer(_FENCE_BYTES, Role.STORAGE)
+            fence = Destination(_FENCE_BYTES)
+            self._read(self._fence_source, 0, _FENCE_BYTES, fence, FlushReason.SYNC)
+        return self._readbacks.last_ticket
+
+    def _finish(self) -> DeviceFault | None:
+        """Submit and settle what is left; a fault that no call has raised yet."""
+        try:
+            self._notice_loss()
+            if not self._driver.lost:
+                self._recorder.submit(FlushReason.CLOSE)
+            if self._readbacks.last_ticket is not None:
+                self._readbacks.settle_through(self._readbacks.last_ticket)
+        except DeviceLost:
+            pass
+        except DeviceFault as fault:
+            self._readbacks.fail_all(fault)
+            return fault
+        self._notice_loss()
+        return None if self._driver.lost else self._readbacks.unseen
+
+    def _warn_of_live_buffers(self) -> None:
+        if len(self._buffers):
+            warnings.warn(
+                f"closing a runtime frees {len(self._buffers)} buffers of "
+                f"{self._buffers.live_bytes} bytes that were never freed, the first of them "
+                f"{next(iter(self._buffers))!r} (probably a missing free)",
+                ResourceWarning,
+                stacklevel=3,
+            )
+
+    def _give_back(self) -> None:
+        self._bind_groups.clear()
+        device_buffers = [self._buffers.remove(buffer) for buffer in self._buffers]
+        device_buffers += self._recorder.retired() + self._uniforms.clear() + self._staging.clear()
+        if self._fence_source is not None:
+            device_buffers.append(self._fence_source)
+        for device_buffer in device_buffers:
+            self._driver.destroy_buffer(device_buffer)

@@ -1,0 +1,63 @@
+"""Staging buffers: where a readback lands and is mapped.
+
+A staging buffer is on the *done* clock: from ``take`` until ``give_back`` it
+belongs to one readback, which gives it back only after its bytes were taken
+and it was unmapped.  One whose map failed is discarded, never given back.
+"""
+
+from gpusim.runtime.commands import DeviceBuffer, Role
+from gpusim.runtime.driver import Driver
+from gpusim.runtime.stats import Counts
+
+_LEAST_BYTES = 256
+
+
+class StagingPool:
+    """Keeps up to ``capacity`` free buffers; more may be out at once."""
+
+    def __init__(self, driver: Driver, capacity: int) -> None:
+        self.counts = Counts()
+        self._driver = driver
+        self._capacity = capacity
+        self._free: list[DeviceBuffer] = []
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        """The smallest free buffer of at least ``size_bytes``, or a new one; OutOfMemory."""
+        fitting = [buffer for buffer in self._free if buffer.size_bytes >= size_bytes]
+        if fitting:
+            buffer = min(fitting, key=lambda buffer: buffer.size_bytes)
+            self._free.remove(buffer)
+            self.counts.reused += 1
+            self.counts.held = len(self._free)
+            return buffer
+        self.counts.exhausted += self._capacity > 0
+        buffer = self._driver.create_buffer(_size_class(size_bytes), Role.STAGING)
+        self.counts.created += 1
+        return buffer
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        """Take back an unmapped buffer; the smallest goes where there is no room."""
+        self._free.append(buffer)
+        if len(self._free) > self._capacity:
+            smallest = min(self._free, key=lambda buffer: buffer.size_bytes)
+            self._free.remove(smallest)
+            self._driver.destroy_buffer(smallest)
+            self.counts.evicted += 1
+        self.counts.held = len(self._free)
+
+    def discard(self, buffer: DeviceBuffer) -> None:
+        """Destroy a buffer that nobody may map again."""
+        self._driver.destroy_buffer(buffer)
+
+    def clear(self) -> list[DeviceBuffer]:
+        """Give up every free buffer, for the caller to destroy."""
+        free, self._free = self._free, []
+        self.counts.held = 0
+        return free
+
+
+def _size_class(size_bytes: int) -> int:
+    """The next power of two while small, so that reads of like size share buffers."""
+    if size_bytes > 1 << 20:
+        return size_bytes
+    return max(_LEAST_BYTES, 1 << (size_bytes - 1).bit_length())

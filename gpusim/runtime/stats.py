@@ -1,0 +1,65 @@
+"""What a runtime has done so far, as numbers.
+
+Parts count in a ``Counts`` of their own; ``Runtime.stats()`` freezes them all
+into one ``Stats``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+
+@dataclass(kw_only=True, slots=True)
+class Counts:
+    """What one pool or cache has seen; what does not apply to it stays 0."""
+
+    created: int = 0
+    """Things made because none could be reused."""
+    reused: int = 0
+    """Things handed out again: a pool's slot, a cache's hit."""
+    evicted: int = 0
+    """Entries given up for room."""
+    invalidated: int = 0
+    """Entries given up because something they mention is gone."""
+    exhausted: int = 0
+    """Times that nothing was free."""
+    held: int = 0
+    """Things it holds now."""
+
+    def copy(self) -> "Counts":
+        """These counts as they are now."""
+        return replace(self)
+
+    def since(self, before: "Counts") -> dict[str, int]:
+        """The counts, ``held`` apart, that rose since ``before``, and by how much."""
+        rises = {
+            entry.name: getattr(self, entry.name) - getattr(before, entry.name)
+            for entry in fields(self)
+            if entry.name != "held"
+        }
+        return {name: rise for name, rise in rises.items() if rise > 0}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stats:
+    """A runtime's counters at one moment."""
+
+    allocs: int = 0
+    writes: int = 0
+    dispatches: int = 0
+    dispatches_dropped: int = 0
+    copies: int = 0
+    reads: int = 0
+    frees: int = 0
+    commands: int = 0
+    """Commands that reached the queue: dispatches, copies, and what bytes at odd offsets need."""
+    submits: int = 0
+    flushes: Mapping[str, int] = field(default_factory=dict)
+    """Submits of a batch, by reason."""
+    live_buffers: int = 0
+    live_bytes: int = 0
+    peak_bytes: int = 0
+    total_bytes: int = 0
+    uniforms: Counts = field(default_factory=Counts)
+    bind_groups: Counts = field(default_factory=Counts)
+    shapes: Counts = field(default_factory=Counts)
+    staging: Counts = field(default_factory=Counts)

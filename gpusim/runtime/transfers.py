@@ -1,0 +1,195 @@
+"""Writes and copies of any bytes, carried out in whole words.
+
+Whole words go the device's own way; the bytes beside them go through two small
+kernels, which are recorded like any dispatch and so keep their order.
+"""
+
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.byte_plans import (
+    Edge,
+    WritePlan,
+    chunks,
+    is_word_copy,
+    plan_write,
+    window,
+    words_down,
+    words_up,
+)
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
+from gpusim.runtime.driver import Driver
+from gpusim.runtime.launch import Launch
+from gpusim.runtime.recorder import Recorder
+
+_NO_EDGE = (0, 0, 0)
+_ONE_GROUP = Launch(1, (1, 1, 1))
+_CHUNK_BYTES = 1 << 23
+
+
+class Transfers:
+    """Byte-exact writes and copies over one recorder; ranges have been checked."""
+
+    def __init__(self, driver: Driver, recorder: Recorder, buffers: BufferTable) -> None:
+        self._driver = driver
+        self._limits: Limits = driver.limits
+        self._recorder = recorder
+        self._buffers = buffers
+
+    def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
+        """Put ``data``, at least one byte of it, at ``offset``."""
+        target = self._buffers.device_buffer(buffer)
+        plan = plan_write(offset, len(data), buffer.size_bytes)
+        self._recorder.before_write()
+        if self._fits_binding(target):
+            self._write_at_once(buffer, target, plan, offset, data)
+        else:
+            self._write_in_parts(buffer, target, plan, offset, data)
+        if len(data) == buffer.size_bytes:
+            buffer.lost = False
+
+    def copy(
+        self,
+        source: Buffer,
+        source_offset: int,
+        target: Buffer,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        """Copy ``size_bytes`` > 0 bytes; within one buffer through a scratch buffer."""
+        origin = self._buffers.device_buffer(source)
+        if source is target:
+            self._copy_within(origin, target, source_offset, target_offset, size_bytes)
+        else:
+            self._copy_between(origin, source_offset, target, target_offset, size_bytes)
+        if size_bytes == target.size_bytes:
+            target.lost = False
+
+    def _write_at_once(
+        self, buffer: Buffer, target: DeviceBuffer, plan: WritePlan, offset: int, data: memoryview
+    ) -> None:
+        """Prepare the patch, queue the words, record the patch: a failure changes nothing."""
+        patch = self._patch(target, plan.edges, offset, data) if plan.edges else None
+        self._write_words(target, plan, offset, data)
+        if patch is not None:
+            self._recorder.record_dispatch(patch, (buffer,))
+
+    def _write_in_parts(
+        self, buffer: Buffer, target: DeviceBuffer, plan: WritePlan, offset: int, data: memoryview
+    ) -> None:
+        """The same where no binding holds both edges: a failure half way loses the buffer."""
+        self._write_words(target, plan, offset, data)
+        with _losing(buffer):
+            for edge in plan.edges:
+                patch = self._patch(target, (edge,), offset, data)
+                self._recorder.record_dispatch(patch, (buffer,))
+
+    def _write_words(
+        self, target: DeviceBuffer, plan: WritePlan, offset: int, data: memoryview
+    ) -> None:
+        if plan.start == plan.end:
+            return
+        words = data[plan.start - offset : plan.end - offset]
+        padding = (plan.end - plan.start) - len(words)
+        self._recorder.write(
+            target, plan.start, bytes(words) + bytes(padding) if padding else words
+        )
+
+    def _patch(
+        self, target: DeviceBuffer, edges: tuple[Edge, ...], offset: int, data: memoryview
+    ) -> DispatchCommand:
+        bound = self._window(target, edges[0].offset, edges[-1].offset + edges[-1].size_bytes)
+        scalars: list[int] = []
+        for edge in edges:
+            start = edge.offset - offset
+            mask, value = edge.patch(bytes(data[start : start + edge.size_bytes]))
+            scalars += (edge.word - bound.offset // WORD_BYTES, mask, value)
+        scalars += _NO_EDGE * (2 - len(edges))
+        return self._recorder.prepare(PATCH_WORDS, (bound,), scalars, _ONE_GROUP)
+
+    def _copy_within(
+        self,
+        origin: DeviceBuffer,
+        target: Buffer,
+        source_offset: int,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        """First all of the source to a scratch buffer, then to its place: memmove."""
+        start, end = words_down(source_offset), words_up(source_offset + size_bytes)
+        scratch = self._driver.create_buffer(end - start, Role.STORAGE)
+        try:
+            self._recorder.record_copy(CopyCommand(origin, start, scratch, 0, end - start))
+            self._copy_between(scratch, source_offset - start, target, target_offset, size_bytes)
+        finally:
+            self._recorder.retire(scratch)
+
+    def _copy_between(
+        self,
+        origin: DeviceBuffer,
+        source_offset: int,
+        target: Buffer,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        place = self._buffers.device_buffer(target)
+        if is_word_copy(source_offset, target_offset, size_bytes, target.size_bytes):
+            self._recorder.record_copy(
+                CopyCommand(origin, source_offset, place, target_offset, words_up(size_bytes)),
+                target,
+            )
+            return
+        pieces = chunks(size_bytes, _CHUNK_BYTES)
+        self._copy_piece(origin, source_offset, target, target_offset, pieces[0][1])
+        with _losing(target):
+            for start, size in pieces[1:]:
+                self._copy_piece(origin, source_offset + start, target, target_offset + start, size)
+
+    def _copy_piece(
+        self,
+        origin: DeviceBuffer,
+        source_offset: int,
+        target: Buffer,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        place = self._buffers.device_buffer(target)
+        source_range = self._window(origin, source_offset, source_offset + size_bytes)
+        target_range = self._window(place, target_offset, target_offset + size_bytes)
+        target_at = target_offset - target_range.offset
+        words = words_up(target_at % WORD_BYTES + size_bytes) // WORD_BYTES
+        groups = -(-words // COPY_BYTES.group_size)
+        command = self._recorder.prepare(
+            COPY_BYTES,
+            (source_range, target_range),
+            (source_offset - source_range.offset, target_at, size_bytes),
+            Launch(groups, (groups, 1, 1)),
+        )
+        self._recorder.record_dispatch(command, (target,))
+
+    def _fits_binding(self, buffer: DeviceBuffer) -> bool:
+        return buffer.size_bytes <= self._limits.max_binding_bytes
+
+    def _window(self, buffer: DeviceBuffer, start: int, end: int) -> Range:
+        bound = window(
+            start,
+            end,
+            buffer.size_bytes,
+            max_binding_bytes=self._limits.max_binding_bytes,
+            alignment_bytes=self._limits.storage_offset_alignment_bytes,
+        )
+        return Range(buffer, bound.base, bound.size_bytes)
+
+
+class _losing:
+    """Mark a buffer lost where the block fails: part of its new bytes are in already."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if kind is not None:
+            self._buffer.lost = True

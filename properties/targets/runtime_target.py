@@ -1,0 +1,80 @@
+"""Our runtime as a target: names to handles, and nothing more."""
+
+from collections.abc import Mapping, Sequence
+
+from gpusim.errors import InvalidHandle
+from gpusim.kernels import BUILTIN, Kernel
+from gpusim.program import Grid
+from gpusim.runtime import Buffer, Driver, Parts, Policy, Runtime, Ticket
+from properties.target import Capabilities
+
+_ALL = Parts()
+
+
+class RuntimeTarget:
+    """A ``Runtime`` over ``driver``, driven by the names of a program."""
+
+    capabilities = Capabilities()
+
+    def __init__(
+        self,
+        driver: Driver,
+        policy: Policy,
+        *,
+        kernels: Mapping[str, Kernel] = BUILTIN,
+        parts: Parts = _ALL,
+    ) -> None:
+        self.runtime = Runtime(driver=driver, policy=policy, parts=parts)
+        self.limits = self.runtime.limits
+        self._kernels = kernels
+        self._buffers: dict[str, Buffer] = {}
+
+    def alloc(self, buffer: str, size_bytes: int) -> None:
+        self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        self.runtime.write(self._find(buffer), data, offset)
+
+    def dispatch(
+        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    ) -> None:
+        handles = [self._find(buffer) for buffer in buffers]
+        self.runtime.dispatch(self._kernels[kernel], handles, scalars, grid)
+
+    def copy(
+        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
+    ) -> None:
+        self.runtime.copy(
+            self._find(source),
+            self._find(target),
+            source_offset=source_offset,
+            target_offset=target_offset,
+            size_bytes=size_bytes,
+        )
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> Ticket:
+        return self.runtime.read(self._find(buffer), offset, size_bytes)
+
+    def free(self, buffer: str) -> None:
+        self.runtime.free(self._find(buffer))
+
+    def flush(self) -> None:
+        self.runtime.flush()
+
+    def sync(self) -> None:
+        self.runtime.sync()
+
+    def close(self) -> None:
+        """Free what the program left alive, then close the runtime."""
+        for buffer in self._buffers.values():
+            if buffer.is_live:
+                self.runtime.free(buffer)
+        self.runtime.close()
+
+    def _find(self, name: str) -> Buffer:
+        buffer = self._buffers.get(name)
+        if buffer is None:
+            raise InvalidHandle(
+                f"cannot use {name} because its alloc was refused (probably for its size)"
+            )
+        return buffer
