@@ -1,0 +1,198 @@
+"""Smaller programs out of one program: pure rewrites of the whole of it.
+
+Each gives a well-formed program, or None where there is none.  Which rewrite is
+tried when, and whether its result still fails, is the reducer's business.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+from gpusim.errors import ProgramError
+from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
+from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Program, Read, Write, buffers_of
+from properties.programs.simpler import in_kernel, resized, simpler_kernels
+
+
+def without(program: Program, positions: Iterable[int]) -> Program:
+    """The program without these ops; with an ``alloc`` go all ops that name its buffer."""
+    gone = frozenset(positions)
+    buffers = {
+        op.buffer
+        for position, op in enumerate(program)
+        if position in gone and isinstance(op, Alloc)
+    }
+    return Program(
+        tuple(
+            op
+            for position, op in enumerate(program)
+            if position not in gone and buffers.isdisjoint(buffers_of(op))
+        )
+    )
+
+
+def with_op(program: Program, position: int, op: Op) -> Program | None:
+    """The program with another op at ``position``."""
+    return _well_formed((*program.ops[:position], op, *program.ops[position + 1 :]))
+
+
+def merges(program: Program) -> Iterator[Program]:
+    """The program with two buffers made one: every pair, either of the two kept."""
+    names = [op.buffer for op in program if isinstance(op, Alloc)]
+    for kept in names:
+        for dropped in names:
+            if dropped != kept:
+                merged = _merged(program, kept, dropped)
+                if merged is not None:
+                    yield merged
+
+
+def _merged(program: Program, kept: str, dropped: str) -> Program | None:
+    ops = [
+        renamed(op, {dropped: kept})
+        for op in program
+        if not (isinstance(op, Alloc | Free) and op.buffer == dropped)
+    ]
+    return _well_formed(ops)
+
+
+def numbers_of(program: Program) -> tuple[int, ...]:
+    """The distinct sizes, offsets and lengths of a program, the largest first."""
+    numbers: list[int] = []
+    for op in program:
+        match op:
+            case Alloc():
+                numbers += (op.size_bytes,)
+            case Write():
+                numbers += (op.offset, len(op.data))
+            case Copy():
+                numbers += (op.source_offset, op.target_offset, op.size_bytes)
+            case Read():
+                numbers += (op.offset, op.size_bytes)
+    return tuple(sorted(dict.fromkeys(numbers), reverse=True))
+
+
+def with_number(program: Program, old: int, new: int) -> Program:
+    """One size, offset or length replaced by another wherever it stands.
+
+    What belongs together stays together: a buffer, and the reads of all of it.
+    """
+    return _each(program, lambda op: _on_numbers(op, lambda n: new if n == old else n))
+
+
+def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
+    """Every dispatch of one kernel in a simpler kernel, all at once."""
+    for name in dict.fromkeys(op.kernel for op in program if isinstance(op, Dispatch)):
+        for kernel in simpler_kernels(name, kernels):
+            yield _each(program, partial(_in_kernel, name, kernel))
+
+
+def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
+    if isinstance(op, Dispatch) and op.kernel == name:
+        return next(in_kernel(op, kernel), op)
+    return op
+
+
+def shifts(program: Program) -> Iterator[Program]:
+    """The program with the bytes of one buffer moved down, the buffer cut by as much or not."""
+    for alloc in program:
+        if isinstance(alloc, Alloc):
+            low = min(_offsets(program, alloc.buffer), default=0)
+            for by in (low, low - low % WORD_BYTES):
+                if by > 0:
+                    for cut in (by, 0):
+                        yield _each(program, partial(_shifted, alloc.buffer, by, cut))
+
+
+def canonical(program: Program) -> Program:
+    """Buffers named a, b, c in the order of their allocs, and results r0, r1, r2."""
+    buffers: dict[str, str] = {}
+    results: dict[str, str] = {}
+    for op in program:
+        if isinstance(op, Alloc):
+            turn, letter = divmod(len(buffers), 26)
+            buffers[op.buffer] = chr(ord("a") + letter) + (str(turn) if turn else "")
+        if isinstance(op, Read):
+            results[op.result] = f"r{len(results)}"
+    return _each(program, lambda op: _result_renamed(renamed(op, buffers), results))
+
+
+def renamed(op: Op, names: Mapping[str, str]) -> Op:
+    """The op over buffers of other names; those not in ``names`` stay."""
+    match op:
+        case Dispatch():
+            return replace(op, buffers=tuple(names.get(name, name) for name in op.buffers))
+        case Copy():
+            return replace(
+                op,
+                source=names.get(op.source, op.source),
+                target=names.get(op.target, op.target),
+            )
+        case Alloc() | Write() | Read() | Free():
+            return replace(op, buffer=names.get(op.buffer, op.buffer))
+        case _:
+            return op
+
+
+def _result_renamed(op: Op, results: Mapping[str, str]) -> Op:
+    return replace(op, result=results[op.result]) if isinstance(op, Read) else op
+
+
+def _on_numbers(op: Op, change: Callable[[int], int]) -> Op:
+    match op:
+        case Alloc():
+            return replace(op, size_bytes=change(op.size_bytes))
+        case Write():
+            size = max(change(len(op.data)), 0)
+            return replace(op, offset=change(op.offset), data=resized(op.data, size))
+        case Copy():
+            return replace(
+                op,
+                source_offset=change(op.source_offset),
+                target_offset=change(op.target_offset),
+                size_bytes=change(op.size_bytes),
+            )
+        case Read():
+            return replace(op, offset=change(op.offset), size_bytes=change(op.size_bytes))
+        case _:
+            return op
+
+
+def _offsets(program: Program, buffer: str) -> Iterator[int]:
+    for op in program:
+        match op:
+            case Write() | Read() if op.buffer == buffer:
+                yield op.offset
+            case Copy():
+                if op.source == buffer:
+                    yield op.source_offset
+                if op.target == buffer:
+                    yield op.target_offset
+
+
+def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
+    match op:
+        case Alloc() if op.buffer == buffer:
+            return replace(op, size_bytes=op.size_bytes - cut)
+        case Write() | Read() if op.buffer == buffer:
+            return replace(op, offset=op.offset - by)
+        case Copy():
+            return replace(
+                op,
+                source_offset=op.source_offset - (by if op.source == buffer else 0),
+                target_offset=op.target_offset - (by if op.target == buffer else 0),
+            )
+        case _:
+            return op
+
+
+def _each(program: Program, change: Callable[[Op], Op]) -> Program:
+    return Program(tuple(change(op) for op in program))
+
+
+def _well_formed(ops: Iterable[Op]) -> Program | None:
+    try:
+        return Program(tuple(ops))
+    except ProgramError:
+        return None

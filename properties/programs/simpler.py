@@ -1,0 +1,136 @@
+"""Simpler operands for one op, the simplest first: pure, and always strictly simpler.
+
+Simple means: nought, then aligned, then small, for sizes, offsets and lengths;
+1 for a grid; 1, 2, 3 for scalars; one repeated byte for data; few
+buffers, then an early place in the registry, for a kernel.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
+from gpusim.program import Alloc, Copy, Dispatch, Grid, Op, Read, Write
+
+_FILLS = (1, 2, 3)
+
+
+def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
+    """The same op with one operand simpler."""
+    match op:
+        case Alloc():
+            yield from (replace(op, size_bytes=size) for size in simpler_numbers(op.size_bytes))
+        case Write():
+            yield from (replace(op, data=data) for data in simpler_data(op.data))
+            yield from (replace(op, offset=offset) for offset in simpler_numbers(op.offset))
+        case Copy():
+            yield from (replace(op, size_bytes=n) for n in simpler_numbers(op.size_bytes))
+            yield from (replace(op, source_offset=n) for n in simpler_numbers(op.source_offset))
+            yield from (replace(op, target_offset=n) for n in simpler_numbers(op.target_offset))
+        case Read():
+            yield from (replace(op, size_bytes=size) for size in simpler_numbers(op.size_bytes))
+            yield from (replace(op, offset=offset) for offset in simpler_numbers(op.offset))
+        case Dispatch():
+            for kernel in simpler_kernels(op.kernel, kernels):
+                yield from in_kernel(op, kernel)
+            yield from (replace(op, grid=grid) for grid in _simpler_grids(op.grid))
+            yield from _simpler_scalars(op)
+
+
+def simpler_numbers(number: int) -> tuple[int, ...]:
+    """Simpler sizes, offsets or lengths in bytes."""
+    near = [number - (number >> shift) for shift in range(1, 8)]
+    aligned = [value - value % WORD_BYTES for value in (*near, number)]
+    up = number + -number % WORD_BYTES
+    pool = {0, 4, 8, 16, -1, up, number - WORD_BYTES, number - 1, *near, *aligned}
+    return tuple(sorted((n for n in pool if _size_key(n) < _size_key(number)), key=_size_key))
+
+
+def _size_key(number: int) -> tuple[bool, bool, int]:
+    return number < 0, number >= 0 and number % WORD_BYTES != 0, abs(number)
+
+
+def resized(data: bytes, size: int) -> bytes:
+    """The first ``size`` bytes; where there are fewer, the last one goes on."""
+    return data[:size] + (data[-1:] or b"\x01") * (size - len(data))
+
+
+def simpler_data(data: bytes) -> Iterator[bytes]:
+    """Fewer bytes, then one byte repeated."""
+    for size in simpler_numbers(len(data)):
+        if size >= 0:
+            yield resized(data, size)
+    for fill in _FILLS:
+        plain = bytes((fill,)) * len(data)
+        if _data_key(plain) < _data_key(data):
+            yield plain
+
+
+def _data_key(data: bytes) -> tuple[bool, int]:
+    uniform = data == data[:1] * len(data)
+    return not uniform, data[0] if uniform and data else 0
+
+
+def _simpler_grids(grid: Grid) -> Iterator[Grid]:
+    if grid != (1, 1, 1):
+        yield 1, 1, 1
+    for position, count in enumerate(grid):
+        for simpler in sorted(_simpler_counts(count), key=_count_key):
+            changed = list(grid)
+            changed[position] = simpler
+            yield changed[0], changed[1], changed[2]
+
+
+def _simpler_counts(count: int) -> set[int]:
+    pool = {1, 2, -1, count - 1, *(count - (count >> shift) for shift in range(1, 8))}
+    return {value for value in pool if _count_key(value) < _count_key(count)}
+
+
+def _count_key(count: int) -> tuple[bool, bool, int]:
+    return count < 0, count == 0, abs(count)
+
+
+def _simpler_scalars(op: Dispatch) -> Iterator[Op]:
+    for position, value in enumerate(op.scalars):
+        for simpler in (1, 2, 3, 0):
+            if _scalar_key(simpler) < _scalar_key(value):
+                scalars = (*op.scalars[:position], simpler, *op.scalars[position + 1 :])
+                yield replace(op, scalars=scalars)
+
+
+def _scalar_key(value: int | float) -> tuple[bool, bool, bool, float]:
+    strange = not math.isfinite(value)
+    awkward = isinstance(value, float) or value < 0
+    # Nought comes late, because multiplying by it hides what came before.
+    return strange, awkward, value == 0, 0.0 if strange else abs(value)
+
+
+def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel]:
+    """Kernels with fewer buffers than the one of that name, or as many and registered before it.
+
+    None takes floats: a simpler kernel must not make floats of bytes that were
+    never meant as such.
+    """
+    order = sorted(kernels.values(), key=lambda kernel: len(kernel.buffers))
+    for kernel in order:
+        if kernel.name == name:
+            return
+        if all(binding.dtype != "f32" for binding in kernel.buffers):
+            yield kernel
+
+
+def in_kernel(op: Dispatch, kernel: Kernel) -> Iterator[Op]:
+    """The dispatch in another kernel, over the last of its buffers or the first."""
+    count = len(kernel.buffers)
+    if count > len(op.buffers):
+        return
+    ones = (1,) * len(kernel.scalars)
+    for buffers in dict.fromkeys((op.buffers[-count:], op.buffers[:count])):
+        for scalars in dict.fromkeys((_fitted(op.scalars, len(ones)), ones)):
+            yield replace(op, kernel=kernel.name, buffers=buffers, scalars=scalars)
+
+
+def _fitted(scalars: tuple[int | float, ...], count: int) -> tuple[int | float, ...]:
+    kept = [value if isinstance(value, int) and value >= 0 else 1 for value in scalars[:count]]
+    return (*kept, *[1] * (count - len(kept)))
