@@ -7,6 +7,7 @@ from gpusim.runtime.policy import PRESETS, Policy, Uniforms, parse_policy
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.runtime import Runtime
 from gpusim.runtime.stats import Counts, Stats
+from gpusim.runtime.traced import TracedDriver, traced_parts
 
 __all__ = [
     "PRESETS",
@@ -18,7 +19,9 @@ __all__ = [
     "Runtime",
     "Stats",
     "Ticket",
+    "TracedDriver",
     "Uniforms",
     "WgpuDriver",
     "parse_policy",
+    "traced_parts",
 ]

@@ -57,6 +57,17 @@ class BindGroup:
         self.ranges = ranges
 
 
+class Mapping:
+    """A map of a staging buffer's first ``size_bytes`` bytes, asked for and not taken yet."""
+
+    __slots__ = ("buffer", "native", "size_bytes")
+
+    def __init__(self, *, buffer: DeviceBuffer, size_bytes: int, native: Any) -> None:
+        self.buffer = buffer
+        self.size_bytes = size_bytes
+        self.native = native
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """``size_bytes`` bytes of a device buffer from ``offset``."""

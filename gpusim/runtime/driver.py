@@ -28,6 +28,7 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    Mapping,
     Pipeline,
     Range,
     Role,
@@ -40,13 +41,6 @@ _USAGE = {
 }
 _LOSS_CHECK_SECONDS = 0.05
 _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
-
-
-class Mapping(Protocol):
-    """A map that was asked for and has not been taken yet."""
-
-    buffer: DeviceBuffer
-    size_bytes: int
 
 
 class Driver(Protocol):
@@ -70,20 +64,6 @@ class Driver(Protocol):
     def wait(self, mapping: Mapping) -> None: ...
     async def wait_async(self, mapping: Mapping) -> None: ...
     def take(self, mapping: Mapping) -> bytes: ...
-
-
-class _WgpuMapping:
-    __slots__ = ("buffer", "promise", "size_bytes")
-
-    def __init__(self, buffer: DeviceBuffer, size_bytes: int, promise: Any) -> None:
-        self.buffer = buffer
-        self.size_bytes = size_bytes
-        self.promise = promise
-
-    @property
-    def pending(self) -> bool:
-        # wgpu-py has no public way to ask a promise whether it has settled.
-        return bool(self.promise._state == "pending")
 
 
 class WgpuDriver:
@@ -177,7 +157,7 @@ class WgpuDriver:
         except wgpu.GPUError as error:
             raise self._fault(error, SubmitFailed, "submit a batch") from error
 
-    def map(self, buffer: DeviceBuffer, size_bytes: int) -> _WgpuMapping:
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
         """Ask for the first ``size_bytes`` bytes of a staging buffer.
 
         READ_NOSYNC leaves out the empty submit that wgpu-py puts before a map;
@@ -187,28 +167,28 @@ class WgpuDriver:
             promise = buffer.native.map_async("READ_NOSYNC", 0, size_bytes)
         except wgpu.GPUError as error:
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
-        return _WgpuMapping(buffer, size_bytes, promise)
+        return Mapping(buffer=buffer, size_bytes=size_bytes, native=promise)
 
-    def wait(self, mapping: _WgpuMapping) -> None:
+    def wait(self, mapping: Mapping) -> None:
         """Return once the map has settled, either way; DeviceLost where it never will."""
-        while mapping.pending:
-            if not mapping.promise._thread_event.wait(_LOSS_CHECK_SECONDS):
+        while _is_pending(mapping):
+            if not mapping.native._thread_event.wait(_LOSS_CHECK_SECONDS):
                 self._check_alive()
 
-    async def wait_async(self, mapping: _WgpuMapping) -> None:
+    async def wait_async(self, mapping: Mapping) -> None:
         """The same, leaving the event loop free."""
         delays = _delays()
-        while mapping.pending:
+        while _is_pending(mapping):
             delay = next(delays)
             await asyncio.sleep(delay)
             if delay >= _POLL_DELAYS_SECONDS[-1]:
                 self._check_alive()
 
-    def take(self, mapping: _WgpuMapping) -> bytes:
+    def take(self, mapping: Mapping) -> bytes:
         """The mapped bytes, in memory of their own; the buffer is unmapped again."""
         native = mapping.buffer.native
         try:
-            mapping.promise.sync_wait()
+            mapping.native.sync_wait()
             data = bytes(native.read_mapped(0, mapping.size_bytes, copy=False))
             native.unmap()
         except (wgpu.GPUError, RuntimeError) as error:
@@ -294,6 +274,11 @@ def _encode_copy(encoder: Any, command: CopyCommand) -> None:
         command.target_offset,
         command.size_bytes,
     )
+
+
+def _is_pending(mapping: Mapping) -> bool:
+    # wgpu-py has no public way to ask a promise whether it has settled.
+    return bool(mapping.native._state == "pending")
 
 
 def _delays() -> Iterator[float]:

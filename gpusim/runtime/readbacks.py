@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
-from gpusim.runtime.commands import DeviceBuffer
-from gpusim.runtime.driver import Driver, Mapping
+from gpusim.runtime.commands import DeviceBuffer, Mapping
+from gpusim.runtime.driver import Driver
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.timeline import Timeline

@@ -44,7 +44,9 @@ class NaiveTarget:
         device, meaning = self._device, self._kernels[kernel]
         module = device.create_shader_module(code=meaning.wgsl())
         pipeline = device.create_compute_pipeline(layout="auto", compute={"module": module})
-        bound = [(native, size // 4 * 4) for native, size in map(self._buffers.get, buffers)]
+        bound = [
+            (native, size // 4 * 4) for native, size in (self._buffers[name] for name in buffers)
+        ]
         if meaning.uniform_bytes:
             payload = meaning.pack(scalars, groups)
             usage = wgpu.BufferUsage.UNIFORM
