@@ -56,6 +56,7 @@ class Policy:
     """Submit and wait for every dispatch, so that an error names the op that caused it."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "uniforms", _uniforms(self.uniforms))
         for name in ("uniform_slots", "uniform_cache", "bind_group_cache", "shape_cache"):
             self._at_least(name, 1)
         for name in (
@@ -121,8 +122,24 @@ def parse_policy(text: str) -> Policy:
     return Policy(**{**kept, **values})
 
 
+def _uniforms(word: str) -> Uniforms:
+    try:
+        return Uniforms(word)
+    except ValueError:
+        raise ProgramError(
+            f"cannot make a policy with uniforms={word!r} because they are one of "
+            f"{', '.join(Uniforms)} (probably a misspelling)"
+        ) from None
+
+
 def _value(key: str, word: str) -> object:
     constants: dict[str, object] = {"None": None, "True": True, "False": False}
     if key == "uniforms":
-        return Uniforms(word)
-    return constants[word] if word in constants else int(word)
+        return _uniforms(word)
+    try:
+        return constants[word] if word in constants else int(word)
+    except ValueError:
+        raise ProgramError(
+            f"cannot read policy field {key}={word} because it is no whole number "
+            "(probably None was meant)"
+        ) from None

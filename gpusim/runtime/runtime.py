@@ -15,21 +15,20 @@ from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
-from gpusim.runtime.byte_plans import words_down, words_up
+from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.caller import Caller
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Role
+from gpusim.runtime.commands import Role
 from gpusim.runtime.driver import Driver, WgpuDriver
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import PRESETS, Policy
-from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
+from gpusim.runtime.readbacks import Readbacks, Ticket
+from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.stats import Stats
 from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.transfers import Transfers
-
-_FENCE_BYTES = 4
 
 
 class Runtime:
@@ -67,7 +66,6 @@ class Runtime:
         )
         self._caller = Caller()
         self._closed = False
-        self._fence_source: DeviceBuffer | None = None
         self._done: dict[str, int] = dict.fromkeys(
             ("allocs", "writes", "dispatches", "dispatches_dropped", "copies", "reads", "frees"), 0
         )
@@ -92,6 +90,14 @@ class Runtime:
             timeline=self._timeline,
         )
         self._transfers = Transfers(driver, self._recorder, self._buffers)
+        self._reads = Reads(
+            driver,
+            recorder=self._recorder,
+            staging=self._staging,
+            readbacks=self._readbacks,
+            timeline=self._timeline,
+            waiter=self,
+        )
 
     def alloc(self, size_bytes: int, *, label: str = "") -> Buffer:
         """A new buffer of ``size_bytes`` bytes, all zero; ``label`` is for messages.
@@ -211,7 +217,7 @@ class Runtime:
         checks.check_range("read", offset, size_bytes, buffer.size_bytes)
         destination = Destination(size_bytes, dtype=dtype, shape=shape, out=out)
         checks.check_not_lost("read", buffer)
-        ticket = self._read(origin, offset, size_bytes, destination, FlushReason.READ)
+        ticket = self._reads.issue(origin, offset, size_bytes, destination)
         self._done["reads"] += 1
         return ticket
 
@@ -237,7 +243,7 @@ class Runtime:
             DeviceFault: one that no call has raised yet, once.
         """
         self._enter()
-        goal = self._goal_of_sync()
+        goal = self._reads.goal_of_sync()
         if goal is not None:
             self._readbacks.settle_through(goal)
         self._raise_fault()
@@ -245,10 +251,19 @@ class Runtime:
     async def sync_async(self) -> None:
         """``sync`` that leaves the event loop free; covers the calls made before it."""
         self._enter()
-        goal = self._goal_of_sync()
+        goal = self._reads.goal_of_sync()
         if goal is not None:
             await self._readbacks.settle_through_async(goal)
         self._raise_fault()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        return not self._closed
+
+    def live_buffers(self) -> list[Buffer]:
+        """Every buffer that was not freed, in the order of their making."""
+        return list(self._buffers)
 
     def stats(self) -> Stats:
         """What has happened so far."""
@@ -331,46 +346,6 @@ class Runtime:
             self._recorder.abandon()
             self._readbacks.fail_all(checks.device_lost())
 
-    def _read(
-        self,
-        origin: DeviceBuffer,
-        offset: int,
-        size_bytes: int,
-        destination: Destination,
-        reason: FlushReason,
-    ) -> Ticket:
-        """Copy whole words to a staging buffer, submit, and ask for its map."""
-        start = words_down(offset)
-        staging = self._staging.take(words_up(offset + size_bytes) - start) if size_bytes else None
-        readback = Readback(
-            Ticket(self),
-            destination,
-            staging=staging,
-            staging_offset=offset - start,
-            size_bytes=size_bytes,
-        )
-        if staging is None:
-            self._readbacks.issue(readback)
-        else:
-            copy = CopyCommand(origin, start, staging, 0, readback.mapped_bytes)
-            self._recorder.read_back(readback, copy, reason)
-        return readback.ticket
-
-    def _goal_of_sync(self) -> Ticket | None:
-        """Submit everything; the ticket whose delivery means that all of it is done.
-
-        A map waits for the submit before it, and so for all before that.  Only
-        where the last act of the queue is no readback does it take one more.
-        """
-        if self._recorder.is_empty and self._timeline.is_idle:
-            return self._readbacks.last_ticket
-        if not self._recorder.is_empty or not self._readbacks.covers(self._timeline.acts):
-            if self._fence_source is None:
-                self._fence_source = self._driver.create_buffer(_FENCE_BYTES, Role.STORAGE)
-            fence = Destination(_FENCE_BYTES)
-            self._read(self._fence_source, 0, _FENCE_BYTES, fence, FlushReason.SYNC)
-        return self._readbacks.last_ticket
-
     def _finish(self) -> DeviceFault | None:
         """Submit and settle what is left; a fault that no call has raised yet."""
         try:
@@ -401,7 +376,6 @@ class Runtime:
         self._bind_groups.clear()
         device_buffers = [self._buffers.remove(buffer) for buffer in self._buffers]
         device_buffers += self._recorder.retired() + self._uniforms.clear() + self._staging.clear()
-        if self._fence_source is not None:
-            device_buffers.append(self._fence_source)
+        device_buffers += self._reads.clear()
         for device_buffer in device_buffers:
             self._driver.destroy_buffer(device_buffer)

@@ -1,0 +1,110 @@
+"""Faults as an overlay on a sound driver: which call of which verb fails, and how.
+
+Faults are the environment's; every property must hold under them.  The plan is
+data and the driver below knows nothing of programs.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpusim.errors import DeviceFault, DeviceLost
+from gpusim.kernels import Kernel
+from gpusim.runtime.commands import (
+    BindGroup,
+    Command,
+    DeviceBuffer,
+    Mapping,
+    Pipeline,
+    Range,
+    Role,
+)
+from gpusim.runtime.driver import Driver
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """Call number ``call`` (from 0) of ``verb`` raises ``error`` and does nothing."""
+
+    verb: str
+    call: int
+    error: type[DeviceFault]
+
+
+class FaultyDriver:
+    """A driver with a plan of faults; after a DeviceLost every verb but destroy raises it."""
+
+    def __init__(self, driver: Driver, *faults: Fault) -> None:
+        self.limits = driver.limits
+        self.lost = driver.lost
+        self.raised: list[Fault] = []
+        self._driver = driver
+        self._plan = {(fault.verb, fault.call): fault for fault in faults}
+        self._calls: Counter[str] = Counter()
+
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
+        """See ``Driver``."""
+        self._meet("create_buffer")
+        return self._driver.create_buffer(size_bytes, role)
+
+    def destroy_buffer(self, buffer: DeviceBuffer) -> None:
+        """See ``Driver``; never fails."""
+        self._driver.destroy_buffer(buffer)
+
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        """See ``Driver``."""
+        self._meet("write_buffer")
+        self._driver.write_buffer(buffer, offset, data)
+
+    def compile(self, kernel: Kernel) -> Pipeline:
+        """See ``Driver``."""
+        self._meet("compile")
+        return self._driver.compile(kernel)
+
+    def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
+        """See ``Driver``."""
+        self._meet("create_bind_group")
+        return self._driver.create_bind_group(pipeline, ranges)
+
+    def encode(self, commands: Sequence[Command], label: str) -> Any:
+        """See ``Driver``."""
+        self._meet("encode")
+        return self._driver.encode(commands, label)
+
+    def submit(self, command_buffer: Any) -> None:
+        """See ``Driver``."""
+        self._meet("submit")
+        self._driver.submit(command_buffer)
+
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
+        """See ``Driver``."""
+        self._meet("map")
+        return self._driver.map(buffer, size_bytes)
+
+    def wait(self, mapping: Mapping) -> None:
+        """See ``Driver``."""
+        self._meet("wait")
+        self._driver.wait(mapping)
+
+    async def wait_async(self, mapping: Mapping) -> None:
+        """See ``Driver``."""
+        self._meet("wait")
+        await self._driver.wait_async(mapping)
+
+    def take(self, mapping: Mapping) -> bytes:
+        """See ``Driver``."""
+        self._meet("take")
+        return self._driver.take(mapping)
+
+    def _meet(self, verb: str) -> None:
+        if self.lost:
+            raise DeviceLost(f"cannot {verb} because the device is lost (planned)")
+        call = self._calls[verb]
+        self._calls[verb] += 1
+        fault = self._plan.get((verb, call))
+        if fault is None:
+            return
+        self.raised.append(fault)
+        self.lost = self.lost or fault.error is DeviceLost
+        raise fault.error(f"cannot {verb} because the plan says so (call {call})")
