@@ -22,6 +22,16 @@ class Uniforms(StrEnum):
     """A cache by content, first in, first out (TVM 18871, phase two)."""
 
 
+def _uniforms(word: str) -> Uniforms:
+    try:
+        return Uniforms(word)
+    except ValueError:
+        raise ProgramError(
+            f"cannot make a policy with uniforms={word!r} because they are one of "
+            f"{', '.join(Uniforms)} (probably a misspelling)"
+        ) from None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """Every batching decision of a runtime.
@@ -120,16 +130,6 @@ def parse_policy(text: str) -> Policy:
     base = PRESETS.get(name, Policy(name=name))
     kept = {field.name: getattr(base, field.name) for field in fields(base)}
     return Policy(**{**kept, **values})
-
-
-def _uniforms(word: str) -> Uniforms:
-    try:
-        return Uniforms(word)
-    except ValueError:
-        raise ProgramError(
-            f"cannot make a policy with uniforms={word!r} because they are one of "
-            f"{', '.join(Uniforms)} (probably a misspelling)"
-        ) from None
 
 
 def _value(key: str, word: str) -> object:
