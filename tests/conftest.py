@@ -1,0 +1,41 @@
+"""What all tests share: the device they run on, and how Hypothesis is set.
+
+The device is the one that GPUSIM_DEVICE names, or the best there is.  One that
+is named and not there is an error in every test that asks for it, never a skip.
+"""
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from gpusim.devices import BEST, find_adapter, open_device
+from gpusim.runtime import Driver, WgpuDriver
+
+# Time says nothing about a property here: the first example on a device compiles its kernels,
+# and the machine may be busy.
+_UNTIMED: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("gpusim", **_UNTIMED)
+# Other examples every time; a failure prints the blob that reproduces it.
+settings.register_profile("ci", **_UNTIMED, print_blob=True, derandomize=False, database=None)
+settings.register_profile("deep", **_UNTIMED, print_blob=True, max_examples=5_000)
+settings.load_profile("ci" if "CI" in os.environ else "gpusim")
+
+
+@pytest.fixture(scope="session")
+def device_name() -> str:
+    """The name of the device under test, never ``best``."""
+    return find_adapter(os.environ.get("GPUSIM_DEVICE", BEST)).name
+
+
+@pytest.fixture(scope="session")
+def device(device_name: str) -> Any:
+    """The device under test, shared: a test that harms its device opens one of its own."""
+    return open_device(device_name)
+
+
+@pytest.fixture(scope="session")
+def driver(device: Any) -> Driver:
+    """A driver on the device under test, shared so that each kernel is compiled once."""
+    return WgpuDriver(device)

@@ -1,0 +1,133 @@
+"""What the checks ran, device by device: a table, and one closing line that counts.
+
+    python tools/results.py vulkan gl
+
+It reads what the tox environments of those names left behind, and fails unless
+on each device every test passed and a session judged enough programs and found
+nothing.  What did not run is named as not run.
+"""
+
+import json
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LEAST_PROGRAMS = 1_000
+"""Programs that a session must have judged on each device."""
+_TOX = Path(__file__).resolve().parent.parent / ".tox"
+_COLUMNS = "{:<10} {:>7} {:>7} {:>8} {:>9} {:>9} {:>9}  {}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What ran on one device."""
+
+    device: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    programs: int = 0
+    ops: int = 0
+    findings: int = 0
+
+    @property
+    def session_passed(self) -> bool:
+        """Whether a session judged enough programs and found nothing."""
+        return self.programs >= LEAST_PROGRAMS and not self.findings
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, in words; empty where all is well."""
+        found = {
+            "tests not run": self.passed + self.failed == 0,
+            "tests failed": self.failed > 0,
+            "session not run": self.programs == 0,
+            f"fewer than {LEAST_PROGRAMS} programs": 0 < self.programs < LEAST_PROGRAMS,
+            "mismatches found": self.findings > 0,
+        }
+        return [problem for problem, holds in found.items() if holds]
+
+
+def main(devices: Sequence[str]) -> int:
+    """Print the table; 0 where every device passed, 1 where not, 2 without a device."""
+    if not devices:
+        print(__doc__, file=sys.stderr)
+        return 2
+    results = [read(device, _TOX / device / "tmp") for device in devices]
+    print(_table(results))
+    return int(any(result.problems for result in results))
+
+
+def read(device: str, folder: Path) -> Result:
+    """The result that an environment left in its ``folder``."""
+    passed, failed, skipped = _tests(folder / "tests.xml")
+    programs, ops, findings = _session(folder / "session.json", device)
+    return Result(
+        device=device,
+        passed=passed,
+        failed=failed,
+        skipped=skipped,
+        programs=programs,
+        ops=ops,
+        findings=findings,
+    )
+
+
+def _tests(path: Path) -> tuple[int, int, int]:
+    """Tests passed, failed and skipped."""
+    if not path.is_file():
+        return 0, 0, 0
+    suites = list(ElementTree.parse(path).iter("testsuite"))
+    ran, failures, errors, skipped = (
+        sum(int(suite.get(count, 0)) for suite in suites)
+        for count in ("tests", "failures", "errors", "skipped")
+    )
+    failed = failures + errors
+    return ran - failed - skipped, failed, skipped
+
+
+def _session(path: Path, device: str) -> tuple[int, int, int]:
+    """Programs, ops and findings; none where the session ran on another device."""
+    if not path.is_file():
+        return 0, 0, 0
+    session = json.loads(path.read_text(encoding="utf-8"))
+    if session["device"] != device:
+        return 0, 0, 0
+    return session["programs"], session["ops"], len(session["findings"])
+
+
+def _table(results: Sequence[Result]) -> str:
+    lines = [
+        _COLUMNS.format(
+            "device", "passed", "failed", "skipped", "programs", "ops", "findings", "verdict"
+        )
+    ]
+    lines += [
+        _COLUMNS.format(
+            result.device,
+            result.passed,
+            result.failed,
+            result.skipped,
+            result.programs,
+            result.ops,
+            result.findings,
+            ", ".join(result.problems) or "passed",
+        )
+        for result in results
+    ]
+    return "\n".join([*lines, _closing_line(results)])
+
+
+def _closing_line(results: Sequence[Result]) -> str:
+    """Tests counted over all devices, and each device's session as one more."""
+    passed = sum(result.passed for result in results)
+    failed = sum(result.failed for result in results)
+    skipped = sum(result.skipped for result in results)
+    good = sum(result.session_passed for result in results)
+    return f"{passed + good} passed, {failed + len(results) - good} failed, {skipped} skipped"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

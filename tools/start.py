@@ -1,0 +1,177 @@
+"""From a fresh checkout to a running gpusim, in one command.
+
+    python3 tools/start.py fuzz [arguments of gpusim fuzz]
+    python3 tools/start.py test
+
+``fuzz`` runs a fuzzing session on the best adapter of this machine; ``test``
+runs every check on every adapter that the checks need.  Both first make a
+virtual environment in ``.venv`` and see to software adapters: on Debian, as
+root, Mesa's are installed; elsewhere what is missing is named.
+
+Only the standard library is used here, since nothing else is there yet.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 - this runs before anything has checked it
+    sys.exit(
+        "cannot start gpusim because it needs Python 3.11 or newer and this is "
+        + sys.version.split()[0]
+        + " (probably another one is installed: python3.11 "
+        + " ".join(sys.argv)
+        + ")"
+    )
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "gpusim-ready"
+BACKENDS = {
+    "vulkan": ("libvulkan1", "mesa-vulkan-drivers"),
+    "gl": ("libegl1", "libegl-mesa0", "libgl1-mesa-dri"),
+}
+"""What Debian calls the software adapter of each backend."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Set everything up, then fuzz or test; the exit status of what ran."""
+    match arguments:
+        case ["fuzz", *rest]:
+            set_up()
+            bounded = any(word.startswith(("--seconds", "--programs")) for word in rest)
+            return _run("-m", "gpusim", "fuzz", *([] if bounded else ["--seconds", "30"]), *rest)
+        case ["test"]:
+            set_up()
+            return _test(_devices_to_test())
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+def _test(devices: Sequence[str]) -> int:
+    for device in devices:
+        # What an earlier run left must not be counted again.
+        shutil.rmtree(ROOT / ".tox" / device / "tmp", ignore_errors=True)
+    checks = _run("-m", "tox", "run", "-e", ",".join(["style", *devices]))
+    return _run("tools/results.py", *devices) or checks
+
+
+def set_up() -> None:
+    """A virtual environment with gpusim in it, and adapters as far as they can be had."""
+    wanted = _fingerprint()
+    if not STAMP.is_file() or STAMP.read_text() != wanted:
+        _make_environment()
+        STAMP.write_text(wanted)
+    _provide_adapters()
+
+
+def _fingerprint() -> str:
+    """What decides the content of the virtual environment."""
+    declared = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    return f"{sys.version}\n{ROOT}\n{declared}\n"
+
+
+def _make_environment() -> None:
+    _provide_ensurepip()
+    _say(f"making a virtual environment in {VENV.name} and installing gpusim into it")
+    _must([sys.executable, "-m", "venv", "--clear", str(VENV)])
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _must([*pip, "--editable", f"{ROOT}[dev]"])
+
+
+def _provide_ensurepip() -> None:
+    """Debian keeps what ``venv`` needs in a package of its own."""
+    try:
+        import ensurepip  # noqa: F401 - asked for its absence
+    except ImportError:
+        package = f"python3.{sys.version_info.minor}-venv"
+        if not _can_install():
+            sys.exit(
+                "cannot make a virtual environment because this Python has no ensurepip "
+                f"(probably the package {package} is missing: install it, then run this again)"
+            )
+        _install(package)
+
+
+def _provide_adapters() -> None:
+    """Install the software adapter of each backend that has no adapter at all."""
+    missing = _missing()
+    packages = [package for backend in missing for package in BACKENDS[backend]]
+    if missing and _can_install():
+        _install(*packages)
+        missing = _missing()
+    if missing:
+        _say(
+            f"no adapter for {' and '.join(missing)}; a graphics driver gives one, or Mesa's "
+            f"software driver (on Debian: apt-get install {' '.join(packages)})"
+        )
+
+
+def _missing() -> list[str]:
+    """The backends that this machine should have an adapter for, and has not."""
+    found = _adapters()
+    return [name for name in BACKENDS if name not in found and sys.platform == "linux"]
+
+
+def _devices_to_test() -> list[str]:
+    """Every device there is; on Linux those of BACKENDS too, so that lacking one is a failure.
+
+    Second adapters of a backend are left out.
+    """
+    found = [name for name in _adapters() if ":" not in name]
+    return found + _missing()
+
+
+def _adapters() -> list[str]:
+    """The names of the devices there are, asked of a process of its own.
+
+    A process loads its drivers once, so that one that found none finds none later.
+    """
+    program = "from gpusim.devices import adapters; print(*(each.name for each in adapters()))"
+    asked = subprocess.run([PYTHON, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return asked.stdout.split()
+
+
+def _can_install() -> bool:
+    return shutil.which("apt-get") is not None and hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _install(*packages: str) -> None:
+    _say(f"installing {' '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    _must(["apt-get", "-qq", "update"], environment)
+    _must(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *packages], environment)
+
+
+def _must(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
+    """Run in silence; where it fails, show what it said and stop."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        print(done.stdout, file=sys.stderr)
+        sys.exit(f"cannot go on because this failed: {' '.join(command)}")
+
+
+def _run(*arguments: str) -> int:
+    """Run the environment's Python, in sight; its exit status."""
+    return subprocess.run([PYTHON, *arguments], cwd=ROOT).returncode
+
+
+def _say(text: str) -> None:
+    print(f"gpusim: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
