@@ -73,6 +73,11 @@ def check_dispatch(
             f"cannot dispatch {kernel.name} because it binds {len(kernel.buffers)} buffers and "
             f"{len(buffers)} were given (probably the kernel's signature changed)"
         )
+    if len(buffers) > limits.max_storage_buffers:
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} because it binds {len(buffers)} buffers and the device "
+            f"at most {limits.max_storage_buffers} (probably the kernel wants splitting)"
+        )
     bound = tuple(check_handle(buffer, blocks) for buffer in buffers)
     for buffer, block in zip(buffers, bound, strict=True):
         if block.words == 0:

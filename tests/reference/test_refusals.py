@@ -195,6 +195,15 @@ def test_a_name_whose_alloc_was_refused_stands_for_nothing() -> None:
     assert last_error(text + "dispatch fold a 1 1x1x1") == "InvalidBinding"
 
 
+def test_the_device_binds_so_many_buffers() -> None:
+    """Looked for after the number of buffers, and before what they are."""
+    few = Limits(max_storage_buffers=2)
+    assert last_error(SETUP + "dispatch fold a,b 1 1x1x1", few) is None
+    assert last_error(SETUP + "dispatch mix a,a,b 1,2 1x1x1", few) == "LimitExceeded"
+    assert last_error(SETUP + "dispatch mix gone,a,b 1,2 1x1x1", few) == "LimitExceeded"
+    assert last_error(SETUP + "dispatch mix a,b 1,2 1x1x1", few) == "InvalidBinding"
+
+
 def test_bool_is_no_scalar() -> None:
     ops = (
         Alloc(buffer="a", size_bytes=4),

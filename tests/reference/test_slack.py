@@ -68,6 +68,9 @@ def test_a_word_read_in_part_promises_nothing() -> None:
     found = slack(FLOATS, "read y 4 7 -> r")
     assert found is not None
     assert found.tolist() == [T] * 4 + [INF] * 3
+    found = slack(FLOATS, "read y 0 3 -> r")
+    assert found is not None
+    assert found.tolist() == [INF] * 3
     found = slack(FLOATS, "read y 1 2 -> r")
     assert found is not None
     assert found.tolist() == [INF] * 2
@@ -92,6 +95,12 @@ def test_a_copy_that_cuts_words_promises_nothing_there() -> None:
     found = slack(FLOATS + "alloc z 16\ncopy y 2 z 2 8\n", "read z 0 16 -> r")
     assert found is not None
     assert found.tolist() == [0] * 2 + [INF] * 2 + [T] * 4 + [INF] * 2 + [0] * 6
+
+
+def test_a_copy_from_and_to_odd_offsets_may_keep_its_alignment() -> None:
+    found = slack(FLOATS + "alloc z 16\ncopy y 5 z 9 7\n", "read z 0 16 -> r")
+    assert found is not None
+    assert found.tolist() == [0] * 9 + [INF] * 3 + [T] * 4
 
 
 def test_an_overlapping_copy_moves_slack_as_memmove() -> None:
@@ -149,8 +158,15 @@ def float_kernel(meaning, out: str = "f32") -> Kernel:  # type: ignore[no-untype
     )
 
 
-@pytest.mark.parametrize("factor", [1e38, 1e-42])
-def test_results_that_leave_the_normal_numbers_promise_nothing(factor: float) -> None:
+@pytest.mark.parametrize(
+    ("factor", "promised"),
+    [(1e38, False), (2.0**120, True), (2.0**-129, True), (2.0**-130, False)],
+)
+def test_results_that_leave_the_normal_numbers_promise_nothing(
+    factor: float, promised: bool
+) -> None:
+    """Eight times the factor; 2^-126 is the smallest normal number."""
+
     def scale(arrays, scalars, groups):  # type: ignore[no-untyped-def]
         arrays[1][:] = arrays[0] * np.float32(factor)
 
@@ -159,7 +175,7 @@ def test_results_that_leave_the_normal_numbers_promise_nothing(factor: float) ->
         "dispatch ours x,y - 1x1x1\nread y 0 8 -> r"
     )
     history = reference.run(Program.parse(text), BUILTIN.adding(float_kernel(scale)))
-    assert words(history.outcomes[-1].slack) == [T, INF]
+    assert words(history.outcomes[-1].slack) == [T, T if promised else INF]
 
 
 def test_integers_out_of_a_float_kernel_promise_nothing() -> None:
@@ -170,3 +186,20 @@ def test_integers_out_of_a_float_kernel_promise_nothing() -> None:
     kernels = BUILTIN.adding(float_kernel(pick, "u32"))
     history = reference.run(Program.parse(text), kernels)
     assert words(history.outcomes[-1].slack) == [INF] * 2
+
+
+def test_a_float_kernel_over_doubtful_integers_promises_nothing() -> None:
+    def gather(arrays, scalars, groups):  # type: ignore[no-untyped-def]
+        arrays[1][:] = arrays[0] + 1
+
+    kernel = Kernel(
+        name="gather",
+        buffers=(Binding(name="at"), Binding(name="out", dtype="f32", access="read_write")),
+        body="",
+        meaning=gather,
+        tolerance=float(T),
+    )
+    for source, expected in (("x", T), ("y", INF)):
+        text = f"{FLOATS}alloc z 16\ndispatch gather {source},z - 1x1x1\nread z 0 16 -> r"
+        history = reference.run(Program.parse(text), BUILTIN.adding(kernel))
+        assert words(history.outcomes[-1].slack) == [expected] * 4
