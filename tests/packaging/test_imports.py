@@ -1,0 +1,74 @@
+"""What importing the packages loads, and that they are these packages."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gpusim
+import properties
+import reference
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a new process has loaded after ``statement``."""
+    program = f"{statement}\nimport sys\nprint(*sys.modules)"
+    asked = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(asked.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import gpusim", {"wgpu", "gpusim.runtime", "gpusim.devices", "reference", "properties"}),
+        ("import reference", {"wgpu", "gpusim.runtime", "gpusim.devices", "properties"}),
+        ("import gpusim.runtime", {"reference", "properties", "hypothesis", "rich"}),
+        ("import gpusim.devices", {"wgpu", "gpusim.runtime", "reference", "properties"}),
+        ("import properties.cli", {"wgpu", "hypothesis", "pytest"}),
+    ],
+)
+def test_an_import_is_light(statement: str, absent: set[str]) -> None:
+    loaded = loaded_by(statement)
+    assert statement.removeprefix("import ") in loaded
+    assert loaded & absent == set()
+
+
+def test_what_gpusim_finds_late_is_there() -> None:
+    assert "gpusim.runtime" in loaded_by("import gpusim; gpusim.Runtime")
+
+
+@pytest.mark.parametrize("name", ["Simulator", "_LATER"])
+def test_a_name_that_gpusim_has_not_is_an_attribute_error(name: str) -> None:
+    with pytest.raises(AttributeError, match=name):
+        getattr(gpusim, name)
+
+
+def test_properties_and_reference_are_ours() -> None:
+    # Both are general names, and PyPI has other packages that are called so.
+    home = Path(gpusim.__file__).parent.parent
+    for package in (properties, reference):
+        assert package.__file__ is not None
+        assert Path(package.__file__).parent.parent == home
+
+
+def modules() -> list[str]:
+    return [
+        module.name
+        for package in (gpusim, reference, properties)
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+        if not module.name.endswith("__main__")
+    ]
+
+
+@pytest.mark.parametrize("name", ["gpusim", "reference", "properties", *modules()])
+def test_every_public_name_exists(name: str) -> None:
+    module = importlib.import_module(name)
+    missing = [public for public in getattr(module, "__all__", ()) if not hasattr(module, public)]
+    assert missing == []
