@@ -1,0 +1,54 @@
+"""A WebGPU device in pure Python: strict, adversarial, deterministic.
+
+It has the face of wgpu-py's device and needs no driver: kernels run by their
+NumPy meaning.  It refuses what the specification refuses, and does what the
+specification leaves open as a Scheduler decides.  Importing it loads no native
+library.
+"""
+
+from gpusim.simulated.adapter import GPU, KNOWN_KERNELS, GPUAdapter, make_adapter, open_device
+from gpusim.simulated.device import GPUDevice
+from gpusim.simulated.faults import NO_FAULTS, FaultPlan, parse_faults
+from gpusim.simulated.profile import PROFILES, SPEC, WGPU_NATIVE, Profile
+from gpusim.simulated.schedulers import (
+    STRATEGIES,
+    AsEarly,
+    AsLate,
+    AtRandom,
+    Drawn,
+    Recording,
+    Replay,
+    Scheduler,
+    explore,
+    parse_schedule,
+    strategy,
+    write_schedule,
+)
+
+__all__ = [
+    "GPU",
+    "KNOWN_KERNELS",
+    "NO_FAULTS",
+    "PROFILES",
+    "SPEC",
+    "STRATEGIES",
+    "WGPU_NATIVE",
+    "AsEarly",
+    "AsLate",
+    "AtRandom",
+    "Drawn",
+    "FaultPlan",
+    "GPUAdapter",
+    "GPUDevice",
+    "Profile",
+    "Recording",
+    "Replay",
+    "Scheduler",
+    "explore",
+    "make_adapter",
+    "open_device",
+    "parse_faults",
+    "parse_schedule",
+    "strategy",
+    "write_schedule",
+]

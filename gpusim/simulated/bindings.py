@@ -1,0 +1,301 @@
+"""Bind group layouts, bind groups and pipeline layouts: what a dispatch may reach.
+
+Source: WebGPU specification, section 8 "Resource Binding".  Only buffers can be
+bound: textures and samplers have no part in a compute runtime.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import wgpu
+
+from gpusim.simulated.buffer import DESTROYED, GPUBuffer, flag_bits
+from gpusim.simulated.refusals import aborting, check_keys, invalid, unsigned
+from gpusim.simulated.state import DeviceState
+
+_TYPES = ("buffer", "sampler", "texture", "storage_texture")
+_ENTRY_KEYS = ("binding", "visibility", "binding_array_size", *_TYPES, "external_texture")
+_BUFFER_KEYS = ("type", "has_dynamic_offset", "min_binding_size")
+_BUFFER_TYPES = ("uniform", "storage", "read-only-storage")
+_STAGES = wgpu.ShaderStage.VERTEX | wgpu.ShaderStage.FRAGMENT | wgpu.ShaderStage.COMPUTE
+_UNIFORM, _STORAGE = wgpu.BufferUsage.UNIFORM, wgpu.BufferUsage.STORAGE
+
+
+class LayoutEntry(NamedTuple):
+    """One binding of a layout."""
+
+    binding: int
+    kind: str
+    dynamic: bool
+    min_size: int
+    visibility: int
+
+
+class BoundRange(NamedTuple):
+    """A range of bytes of a buffer, and the layout entry that it fills."""
+
+    entry: LayoutEntry
+    buffer: GPUBuffer
+    offset: int
+    size: int
+
+
+class GPUBindGroupLayout:
+    """What a bind group holds; made by ``GPUDevice.create_bind_group_layout``.
+
+    ``owner`` is the pipeline whose automatic layout this is part of, if any:
+    only its own bind groups fit it (specification, "group-equivalent").
+    """
+
+    __slots__ = ("_device", "dynamic", "entries", "label", "owner", "uid")
+
+    def __init__(
+        self, device: DeviceState, label: str, entries: Iterable[LayoutEntry], owner: int = 0
+    ) -> None:
+        self._device = device
+        self.label = label
+        self.uid = device.next_uid()
+        self.entries = {entry.binding: entry for entry in sorted(entries)}
+        self.dynamic = tuple(entry for entry in self.entries.values() if entry.dynamic)
+        self.owner = owner
+
+    def equivalent(self, other: "GPUBindGroupLayout") -> bool:
+        """Whether bind groups of one fit the other."""
+        return self is other or (self.owner == other.owner and self.entries == other.entries)
+
+
+class GPUBindGroup:
+    """Buffers bound together; made by ``GPUDevice.create_bind_group``."""
+
+    __slots__ = ("_device", "buffers", "label", "layout", "plans", "ranges", "uid")
+
+    def __init__(
+        self, device: DeviceState, label: str, layout: GPUBindGroupLayout, ranges: list[BoundRange]
+    ) -> None:
+        self._device = device
+        self.label = label
+        self.uid = device.next_uid()
+        self.layout = layout
+        self.ranges = ranges
+        self.buffers = dict.fromkeys(bound.buffer for bound in ranges)
+        self.plans: dict[int, Any] = {}
+        """What a dispatch of this group alone comes to, by pipeline; kept by ``dispatch``."""
+
+
+class GPUPipelineLayout:
+    """The bind group layouts of a pipeline; made by ``GPUDevice.create_pipeline_layout``."""
+
+    __slots__ = ("_device", "label", "layouts", "uid")
+
+    def __init__(
+        self, device: DeviceState, label: str, layouts: Sequence[GPUBindGroupLayout | None]
+    ) -> None:
+        self._device = device
+        self.label = label
+        self.uid = device.next_uid()
+        self.layouts = tuple(layouts)
+
+
+def make_layout(device: DeviceState, label: str, entries: Iterable[Any]) -> GPUBindGroupLayout:
+    """A checked bind group layout.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: a malformed entry.
+        GPUValidationError: entries that no device, or not this one, can have.
+    """
+    read = [_layout_entry(device, entry) for entry in entries]
+    doing = "create this bind group layout"
+    limit = device.limits["max-bindings-per-bind-group"]
+    for place, entry in enumerate(read):
+        if any(entry.binding == earlier.binding for earlier in read[:place]):
+            raise invalid(doing, f"binding {entry.binding} occurs twice", "a copied entry")
+        if entry.binding >= limit:
+            raise invalid(doing, f"binding {entry.binding} is not below {limit}", "a wrong number")
+        _check_stages(device, entry)
+    _check_slots(device, read, doing)
+    return GPUBindGroupLayout(device, label, read)
+
+
+def make_pipeline_layout(
+    device: DeviceState, label: str, layouts: Sequence[Any]
+) -> GPUPipelineLayout:
+    """A checked pipeline layout; GPUValidationError where it exceeds a limit."""
+    doing = "create this pipeline layout"
+    for layout in layouts:
+        if layout is None and device.profile.unsets_bind_groups:
+            continue
+        if layout._device is not device:
+            raise invalid(doing, "a layout is another device's", "two devices are mixed up")
+    limit = device.limits["max-bind-groups"]
+    if len(layouts) > limit:
+        raise invalid(doing, f"{len(layouts)} groups are more than {limit}", "a lower limit")
+    entries = [entry for layout in layouts if layout for entry in layout.entries.values()]
+    _check_slots(device, entries, doing)
+    return GPUPipelineLayout(device, label, layouts)
+
+
+def make_bind_group(
+    device: DeviceState, label: str, layout: GPUBindGroupLayout, entries: Sequence[Any]
+) -> GPUBindGroup:
+    """A checked bind group.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: a malformed entry.
+        GPUValidationError: what does not fit the layout, the buffer or a limit.
+    """
+    doing = "create this bind group"
+    given = [_bind_entry(device, entry) for entry in entries]
+    if layout._device is not device:
+        raise invalid(doing, "its layout is another device's", "two devices are mixed up")
+    if len(given) != len(layout.entries):
+        because = f"it has {len(given)} entries and its layout {len(layout.entries)}"
+        raise invalid(doing, because, "an entry was forgotten")
+    ranges = [_bound(device, layout, *entry) for entry in given]
+    if len(ranges) > 1:
+        ranges.sort(key=_binding_of)
+        for left, right in pairwise(ranges):
+            if left.entry.binding == right.entry.binding:
+                because = f"binding {left.entry.binding} occurs twice"
+                raise invalid(doing, because, "a copied entry")
+    return GPUBindGroup(device, label, layout, ranges)
+
+
+def _binding_of(bound: BoundRange) -> int:
+    return bound.entry.binding
+
+
+def _layout_entry(device: DeviceState, given: Any) -> LayoutEntry:
+    check_keys("BindGroupLayoutEntry", given, _ENTRY_KEYS)
+    types = [name for name in _TYPES if given.get(name) is not None]
+    if not types:
+        raise ValueError(
+            "Bind group layout entry did not contain field 'buffer', 'sampler', 'texture', "
+            "nor 'storage_texture'"
+        )
+    doing = "create this bind group layout"
+    if len(types) > 1 and device.profile.checks_entry_types:
+        raise invalid(doing, f"an entry names {' and '.join(types)}", "one was left over")
+    if types[0] != "buffer":
+        raise invalid(doing, f"a simulated device binds no {types[0]}", "it computes only")
+    info = given["buffer"]
+    check_keys("BufferBindingLayout", info, _BUFFER_KEYS)
+    visibility = given["visibility"]
+    if isinstance(visibility, str):
+        visibility = flag_bits(wgpu.ShaderStage, visibility)
+    kind = info.get("type", "uniform")
+    if kind not in _BUFFER_TYPES:
+        raise KeyError(f"BufferBindingType.{kind}")
+    return LayoutEntry(
+        unsigned(int(given["binding"]), 32),
+        kind,
+        bool(info.get("has_dynamic_offset", False)),
+        unsigned(info.get("min_binding_size") or 0),
+        int(visibility),
+    )
+
+
+def _check_stages(device: DeviceState, entry: LayoutEntry) -> None:
+    doing = "create this bind group layout"
+    if entry.visibility & ~_STAGES and device.profile.checks_visibility:
+        raise invalid(doing, f"visibility {entry.visibility} has unknown bits", "a wrong flag")
+    if entry.visibility & wgpu.ShaderStage.VERTEX and entry.kind == "storage":
+        raise invalid(doing, "a vertex shader may not write a buffer", "COMPUTE was meant")
+
+
+def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str) -> None:
+    """The specification's "exceeds the binding slot limits", for buffers."""
+    limits = device.limits
+    seen = [entry for entry in entries if entry.visibility & wgpu.ShaderStage.COMPUTE]
+    counts = {
+        "max-uniform-buffers-per-shader-stage": _count(seen, uniform=True),
+        "max-storage-buffers-per-shader-stage": _count(seen, uniform=False),
+        "max-dynamic-uniform-buffers-per-pipeline-layout": _count(
+            [entry for entry in entries if entry.dynamic], uniform=True
+        ),
+        "max-dynamic-storage-buffers-per-pipeline-layout": _count(
+            [entry for entry in entries if entry.dynamic], uniform=False
+        ),
+    }
+    for limit, count in counts.items():
+        if count > limits[limit]:
+            raise invalid(doing, f"{count} exceeds {limit}={limits[limit]}", "a lower limit")
+
+
+def _count(entries: Iterable[LayoutEntry], *, uniform: bool) -> int:
+    return sum((entry.kind == "uniform") == uniform for entry in entries)
+
+
+def _bind_entry(device: DeviceState, given: Any) -> tuple[int, GPUBuffer, int, int]:
+    """The binding's number, buffer, offset and size of one entry as it was given."""
+    if len(given) != 2 or "binding" not in given or "resource" not in given:
+        check_keys("BindGroupEntry", given, ("binding", "resource"))
+    resource = given["resource"]
+    size: Any
+    binding = unsigned(int(given["binding"]), 32)
+    if isinstance(resource, GPUBuffer):
+        buffer, offset, size = resource, 0, resource.size
+    elif isinstance(resource, dict):
+        buffer = resource["buffer"]
+        offset = resource.get("offset", 0)
+        size = resource.get("size")
+        if type(offset) is not int or offset < 0:
+            offset = unsigned(offset)
+        if size is None:
+            return binding, buffer, offset, max(0, buffer.size - offset)
+        if type(size) is not int or size < 0:
+            size = unsigned(size)
+    else:
+        raise TypeError(f"Unexpected resource type {type(resource)}")
+    if size == 0:
+        error = invalid("bind a buffer", "the range has no bytes", "the buffer is empty")
+        raise aborting(error, device.profile.empty_binding_raises)
+    return binding, buffer, offset, size
+
+
+def _bound(
+    device: DeviceState,
+    layout: GPUBindGroupLayout,
+    binding: int,
+    buffer: GPUBuffer,
+    offset: int,
+    size: int,
+) -> BoundRange:
+    entry = layout.entries.get(binding)
+    doing = "create this bind group"
+    if entry is None:
+        raise invalid(doing, f"its layout has no binding {binding}", "a wrong number")
+    if buffer._device is not device:
+        raise invalid(doing, f"binding {binding} is another device's", "two devices are mixed up")
+    if buffer.state is DESTROYED and not device.profile.binds_destroyed_buffers:
+        raise invalid(doing, f"the buffer of binding {binding} was destroyed", "used too late")
+    because = _misfit(device, entry, buffer, offset, size)
+    if because:
+        raise invalid(doing, f"binding {binding} {because}", "a wrong size or offset")
+    return BoundRange(entry, buffer, offset, size)
+
+
+def _misfit(
+    device: DeviceState, entry: LayoutEntry, buffer: GPUBuffer, offset: int, size: int
+) -> str | None:
+    """Why a range does not fit an entry; None where it does."""
+    limits = device.limits
+    if size == 0 or offset + size > buffer.size:
+        return f"reaches from {offset} over {size} bytes of a buffer of {buffer.size}"
+    if size < entry.min_size:
+        return f"has {size} bytes and its layout asks for {entry.min_size}"
+    if entry.kind == "uniform":
+        usage, longest = _UNIFORM, limits["max-uniform-buffer-binding-size"]
+        alignment = limits["min-uniform-buffer-offset-alignment"]
+    else:
+        usage, longest = _STORAGE, limits["max-storage-buffer-binding-size"]
+        alignment = limits["min-storage-buffer-offset-alignment"]
+        if size % 4:
+            return f"has {size} bytes, which is not a multiple of 4"
+    if not buffer.usage & usage:
+        return f"is {entry.kind}, for which its buffer lacks the usage"
+    if size > longest:
+        return f"has {size} bytes and the limit is {longest}"
+    if offset % alignment:
+        return f"starts at {offset}, which is not a multiple of {alignment}"
+    return None

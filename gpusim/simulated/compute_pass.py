@@ -1,0 +1,238 @@
+"""Compute passes: state set, then dispatches checked against it.
+
+Every dispatch is a usage scope of its own, and they run one after the other.
+Source: WebGPU specification, section 16 "Compute Passes" and 14 "Programmable Passes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import wgpu
+
+from gpusim.simulated.bindings import GPUBindGroup
+from gpusim.simulated.buffer import GPUBuffer
+from gpusim.simulated.debug_groups import DebugGroups
+from gpusim.simulated.dispatch import BoundGroup, Plan, Refusal, plan
+from gpusim.simulated.pipeline import GPUComputePipeline
+from gpusim.simulated.refusals import invalid, unsigned
+from gpusim.simulated.state import DeviceState
+
+if TYPE_CHECKING:
+    from gpusim.simulated.encoder import GPUCommandEncoder
+
+_INDIRECT = wgpu.BufferUsage.INDIRECT
+_INDIRECT_BYTES = 12
+
+
+class GPUComputePassEncoder(DebugGroups):
+    """Records dispatches; made by ``GPUCommandEncoder.begin_compute_pass``."""
+
+    __slots__ = (
+        "_commands",
+        "_device",
+        "_encoder",
+        "_error",
+        "_groups",
+        "_limit",
+        "_open",
+        "_pipeline",
+        "_plan",
+        "_used",
+        "_valid",
+        "label",
+        "uid",
+    )
+
+    def __init__(
+        self, device: DeviceState, encoder: GPUCommandEncoder, label: str, valid: bool
+    ) -> None:
+        super().__init__()
+        self._device = device
+        self._encoder = encoder
+        self.label = label
+        self.uid = device.next_uid()
+        self._valid = valid
+        self._open = True
+        self._error: wgpu.GPUValidationError | None = None
+        self._pipeline: GPUComputePipeline | None = None
+        self._groups: dict[int, BoundGroup] = {}
+        self._plan: Plan | Refusal | None = None
+        self._commands: list[Callable[[], None]] = []
+        self._used: dict[GPUBuffer, None] = {}
+        self._limit = device.limits["max-compute-workgroups-per-dimension"]
+
+    def set_pipeline(self, pipeline: GPUComputePipeline) -> None:
+        """Use ``pipeline`` for the dispatches that follow."""
+        owner = pipeline._device
+        if not self._check_open("set a pipeline"):
+            return
+        if owner is not self._device:
+            self._invalidate("set a pipeline", "it is another device's", "two devices are mixed up")
+            return
+        self._pipeline = pipeline
+        self._plan = None
+
+    def set_bind_group(
+        self,
+        index: int,
+        bind_group: GPUBindGroup | None,
+        dynamic_offsets_data: Sequence[int] = (),
+        dynamic_offsets_data_start: int | None = None,
+        dynamic_offsets_data_length: int | None = None,
+    ) -> None:
+        """Use ``bind_group`` for the dispatches that follow; None takes it away."""
+        offsets = _offsets(
+            dynamic_offsets_data, dynamic_offsets_data_start, dynamic_offsets_data_length
+        )
+        index = unsigned(index, 32)
+        if bind_group is None and not self._device.profile.unsets_bind_groups:
+            raise AttributeError("'NoneType' object has no attribute '_internal'")
+        if not self._check_open("set a bind group"):
+            return
+        because = self._group_misfit(index, bind_group, offsets)
+        if because:
+            self._invalidate("set a bind group", because, "a wrong number, group or offset")
+            return
+        self._plan = None
+        if bind_group is None:
+            self._groups.pop(index, None)
+            return
+        self._groups[index] = (bind_group, offsets)
+        self._used.update(bind_group.buffers)
+
+    def dispatch_workgroups(
+        self, workgroup_count_x: int, workgroup_count_y: int = 1, workgroup_count_z: int = 1
+    ) -> None:
+        """Run the pipeline over a grid of workgroups."""
+        x, y, z = workgroup_count_x, workgroup_count_y, workgroup_count_z
+        if not (type(x) is type(y) is type(z) is int) or x < 0 or y < 0 or z < 0:
+            x, y, z = unsigned(x, 32), unsigned(y, 32), unsigned(z, 32)
+        ready = self._ready("dispatch")
+        if ready is None:
+            return
+        limit = self._limit
+        if x > limit or y > limit or z > limit:
+            unsigned(max(x, y, z), 32)
+            self._invalidate("dispatch", f"{(x, y, z)} exceeds {limit} a dimension", "a wide grid")
+            return
+        self._commands.append(partial(ready.run, x * y * z))
+
+    def dispatch_workgroups_indirect(
+        self, indirect_buffer: GPUBuffer, indirect_offset: int
+    ) -> None:
+        """Run the pipeline over a grid that the queue reads from a buffer."""
+        owner = indirect_buffer._device
+        offset = unsigned(int(indirect_offset))
+        ready = self._ready("dispatch indirectly")
+        if ready is None:
+            return
+        because = None
+        if owner is not self._device:
+            because = "the buffer is another device's"
+        elif not indirect_buffer.usage & _INDIRECT:
+            because = f"usage {indirect_buffer.usage} lacks INDIRECT"
+        elif offset % 4 or offset + _INDIRECT_BYTES > indirect_buffer.size:
+            because = f"{offset} is no place for three words in {indirect_buffer.size} bytes"
+        elif indirect_buffer in ready.storage:
+            because = "the dispatch writes the buffer it reads its grid from"
+        if because:
+            self._invalidate("dispatch indirectly", because, "a wrong buffer or offset")
+            return
+        self._used[indirect_buffer] = None
+        self._commands.append(
+            partial(_run_indirect, ready, indirect_buffer.memory, offset, self._limit)
+        )
+
+    def end(self) -> None:
+        """End the pass; GPUValidationError where it has ended, or its encoder has."""
+        doing = "end this compute pass"
+        if self._device.timeline.lost and self._device.profile.loss_is_silent:
+            self._open = False
+            return
+        if not self._open:
+            raise invalid(doing, "it has ended", "end() is called twice")
+        if not self._valid or not self._encoder.locked:
+            self._open = False
+            raise invalid(doing, "it never began, or its encoder ended", "passes are nested")
+        self._open = False
+        if self._debug_depth:
+            self._invalidate(doing, "a debug group is open", "pop_debug_group() is missing")
+        self._encoder.end_pass(self._error, self._commands, self._used)
+
+    def _check_open(self, doing: str) -> bool:
+        if self._open:
+            return True
+        if self._device.timeline.lost and self._device.profile.loss_is_silent:
+            return False
+        raise invalid(doing, "the pass has ended", "it was ended too early")
+
+    def _invalidate(self, doing: str, because: str, probably: str) -> None:
+        self._error = self._error or invalid(doing, because, probably)
+
+    def _ready(self, doing: str) -> Plan | None:
+        """The plan of a dispatch now; None, with the pass invalid, where there is none."""
+        if not self._open and not self._check_open(doing):
+            return None
+        planned = self._plan
+        if planned is None:
+            if self._pipeline is None:
+                self._invalidate(doing, "no pipeline is set", "set_pipeline() is missing")
+                return None
+            refuses = self._device.profile.refuses_aliased_writes
+            planned = self._plan = plan(self._pipeline, self._groups, refuses)
+        if isinstance(planned, Refusal):
+            self._invalidate(doing, str(planned.refusal), "a wrong bind group")
+            return None
+        return planned
+
+    def _group_misfit(
+        self, index: int, group: GPUBindGroup | None, offsets: tuple[int, ...]
+    ) -> str | None:
+        limits = self._device.limits
+        if index >= limits["max-bind-groups"]:
+            return f"index {index} is not below {limits['max-bind-groups']}"
+        dynamic = () if group is None else group.layout.dynamic
+        if len(offsets) != len(dynamic):
+            return f"it takes {len(dynamic)} dynamic offsets and {len(offsets)} are given"
+        if group is None:
+            return None
+        if group._device is not self._device:
+            return "it is another device's"
+        return _offset_misfit(group, offsets, limits) if offsets else None
+
+
+def _offset_misfit(
+    group: GPUBindGroup, offsets: tuple[int, ...], limits: dict[str, int]
+) -> str | None:
+    bound_ranges = [bound for bound in group.ranges if bound.entry.dynamic]
+    for bound, offset in zip(bound_ranges, offsets, strict=True):
+        kind = "uniform" if bound.entry.kind == "uniform" else "storage"
+        alignment = limits[f"min-{kind}-buffer-offset-alignment"]
+        if offset % alignment:
+            return f"dynamic offset {offset} is not a multiple of {alignment}"
+        if bound.offset + offset + bound.size > bound.buffer.size:
+            return f"dynamic offset {offset} passes the buffer's end at {bound.buffer.size}"
+    return None
+
+
+def _offsets(data: Sequence[int], start: int | None, length: int | None) -> tuple[int, ...]:
+    if start is not None or length is not None:
+        if start is None or length is None:
+            raise ValueError("Dynamic offsets start and length must be both set or both None.")
+        if start < 0:
+            raise ValueError("Dynamic offsets start must be non-negative.")
+        if length < 0:
+            raise ValueError("Dynamic offsets length must be non-negative.")
+        data = data[start : start + length]
+    return tuple(unsigned(offset, 32) for offset in data)
+
+
+def _run_indirect(planned: Plan, memory: Any, offset: int, limit: int) -> None:
+    """A grid past the limit does nothing (specification, "dispatchWorkgroupsIndirect")."""
+    x, y, z = (int(count) for count in np.ndarray(3, "<u4", memory, offset))
+    if max(x, y, z) <= limit:
+        planned.run(x * y * z)

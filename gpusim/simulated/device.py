@@ -1,0 +1,194 @@
+"""The device: where everything else is made.
+
+Source: WebGPU specification, section 4.4 "GPUDevice".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import wgpu
+
+from gpusim.kernels import Kernel
+from gpusim.simulated.bindings import (
+    GPUBindGroup,
+    GPUBindGroupLayout,
+    GPUPipelineLayout,
+    make_bind_group,
+    make_layout,
+    make_pipeline_layout,
+)
+from gpusim.simulated.buffer import GPUBuffer, flag_bits
+from gpusim.simulated.encoder import GPUCommandEncoder
+from gpusim.simulated.pipeline import (
+    GPUComputePipeline,
+    GPUShaderModule,
+    make_module,
+    make_pipeline,
+)
+from gpusim.simulated.promise import Promise
+from gpusim.simulated.queue import GPUQueue
+from gpusim.simulated.refusals import aborting, device_lost, invalid, unsigned
+from gpusim.simulated.state import DeviceState
+
+_USAGES = 0x3FF
+"""The bits that BufferUsage defines, MAP_READ to QUERY_RESOLVE."""
+_MAP_USAGES = (
+    (wgpu.BufferUsage.MAP_READ, wgpu.BufferUsage.COPY_DST),
+    (wgpu.BufferUsage.MAP_WRITE, wgpu.BufferUsage.COPY_SRC),
+)
+
+
+class GPUDevice:
+    """A WebGPU device with the methods that a compute program needs.
+
+    ``lost_async`` is the specification's ``lost``, under the name wgpu-py
+    reserves for it.
+    """
+
+    __slots__ = ("_shaders", "_state", "adapter", "features", "label", "queue", "uid")
+
+    def __init__(
+        self, state: DeviceState, shaders: Mapping[str, Kernel], adapter: Any, label: str
+    ) -> None:
+        self._state = state
+        self._shaders = shaders
+        self.adapter = adapter
+        self.features: set[str] = set()
+        self.label = label
+        self.uid = state.next_uid()
+        self.queue = GPUQueue(state, self)
+        state.lost_promise = Promise(state.timeline, "lost")
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The limits, under wgpu-py's names."""
+        return self._state.limits
+
+    @property
+    def adapter_info(self) -> Any:
+        """What the adapter says of itself."""
+        return self.adapter.info
+
+    @property
+    def lost_async(self) -> Promise:
+        """Settles once the device is lost, before anything else does."""
+        assert self._state.lost_promise is not None
+        return self._state.lost_promise
+
+    def create_buffer(
+        self, *, label: str = "", size: int, usage: int | str, mapped_at_creation: bool = False
+    ) -> GPUBuffer:
+        """A buffer of ``size`` bytes, all zero.
+
+        Raises:
+            GPUValidationError: a usage or size that the device does not allow.
+            GPUOutOfMemoryError: a planned fault.
+        """
+        state = self._state
+        length = unsigned(int(size))
+        bits = flag_bits(wgpu.BufferUsage, usage) if isinstance(usage, str) else int(usage)
+        number = state.made("buffer")
+        self._check_alive("create a buffer")
+        if not state.timeline.lost:
+            _check_buffer(state, length, bits, bool(mapped_at_creation))
+            if number in state.timeline.faults.out_of_memory:
+                raise wgpu.GPUOutOfMemoryError(f"cannot create buffer {number}: planned")
+        buffer = GPUBuffer(state, label, length, bits)
+        if mapped_at_creation:
+            buffer.map_at_creation()
+        return buffer
+
+    def create_buffer_with_data(self, *, label: str = "", data: Any, usage: int | str) -> GPUBuffer:
+        """A buffer that holds ``data``, its size rounded up to whole words."""
+        view = memoryview(data).cast("B")
+        size = (view.nbytes + 3) & ~3
+        buffer = self.create_buffer(label=label, size=size, usage=usage, mapped_at_creation=True)
+        buffer.write_mapped(view)
+        buffer.unmap()
+        return buffer
+
+    def create_bind_group_layout(
+        self, *, label: str = "", entries: Sequence[Any]
+    ) -> GPUBindGroupLayout:
+        """A layout of buffer bindings; errors as ``bindings.make_layout``."""
+        self._made("bind group layout")
+        return make_layout(self._state, label, entries)
+
+    def create_bind_group(
+        self, *, label: str = "", layout: GPUBindGroupLayout, entries: Sequence[Any]
+    ) -> GPUBindGroup:
+        """Buffers bound to a layout; errors as ``bindings.make_bind_group``."""
+        self._made("bind group")
+        return make_bind_group(self._state, label, layout, entries)
+
+    def create_pipeline_layout(
+        self, *, label: str = "", bind_group_layouts: Sequence[Any], immediate_size: int = 0
+    ) -> GPUPipelineLayout:
+        """A layout of bind groups; errors as ``bindings.make_pipeline_layout``."""
+        self._made("pipeline layout")
+        return make_pipeline_layout(self._state, label, bind_group_layouts)
+
+    def create_shader_module(
+        self, *, label: str = "", code: str, compilation_hints: Sequence[Any] = ()
+    ) -> GPUShaderModule:
+        """The module of a known kernel's WGSL; GPUValidationError for any other."""
+        self._made("shader module")
+        return make_module(self._state, self._shaders, label, code)
+
+    def create_compute_pipeline(
+        self, *, label: str = "", layout: Any, compute: Any
+    ) -> GPUComputePipeline:
+        """A pipeline; GPUValidationError, or GPUInternalError for a planned fault."""
+        number = self._made("pipeline")
+        pipeline = make_pipeline(self._state, label, layout, compute)
+        if number in self._state.timeline.faults.internal_errors:
+            raise wgpu.GPUInternalError(f"cannot create pipeline {number}: a fault was planned")
+        return pipeline
+
+    def create_compute_pipeline_async(
+        self, *, label: str = "", layout: Any, compute: Any
+    ) -> Promise:
+        """The same as a promise; what is refused is refused at the call, as in wgpu-py."""
+        pipeline = self.create_compute_pipeline(label=label, layout=layout, compute=compute)
+        return Promise(self._state.timeline, "pipeline").fulfil(pipeline)
+
+    def create_command_encoder(self, *, label: str = "") -> GPUCommandEncoder:
+        """A new encoder, open; also on a lost device, whose ``finish`` tells."""
+        self._state.made("command encoder")
+        return GPUCommandEncoder(self._state, label)
+
+    def destroy(self) -> None:
+        """Lose the device, and unmap its buffers; once more does nothing."""
+        self._state.count("device destroy")
+        self._state.lose("destroyed")
+
+    def _poll(self, block: bool = False) -> None:
+        # The name wgpu-py gives it; a caller that spins on it must see progress.
+        self._state.timeline.look()
+
+    def _made(self, kind: str) -> int:
+        number = self._state.made(kind)
+        self._check_alive(f"create a {kind}")
+        return number
+
+    def _check_alive(self, doing: str) -> None:
+        if self._state.timeline.lost and not self._state.profile.loss_is_silent:
+            raise device_lost(doing)
+
+
+def _check_buffer(state: DeviceState, size: int, usage: int, mapped_at_creation: bool) -> None:
+    doing = "create a buffer"
+    if usage & ~_USAGES:
+        error = invalid(doing, f"usage {usage} has unknown bits", "a flag of something else")
+        raise aborting(error, state.profile.usage_raises)
+    if usage == 0:
+        raise invalid(doing, "its usage is 0", "the flags were forgotten")
+    for map_usage, copy_usage in _MAP_USAGES:
+        if usage & map_usage and usage & ~(map_usage | copy_usage):
+            because = f"usage {usage} joins MAP with more than the opposite COPY"
+            raise invalid(doing, because, "staging needs a buffer of its own")
+    if mapped_at_creation and size % 4:
+        raise invalid(doing, f"{size} bytes are no multiple of 4", "mapping needs whole words")
+    limit = state.limits["max-buffer-size"]
+    if size > limit:
+        raise invalid(doing, f"{size} bytes are more than {limit}", "a lower limit")

@@ -1,0 +1,99 @@
+"""Faults: what the environment does to a device, as a plan in data.
+
+A plan says when what goes wrong, by counting; it decides nothing and does
+nothing.  The default plan is empty.
+"""
+
+from dataclasses import dataclass, fields
+
+from gpusim.errors import ProgramError
+
+MOST_FAULTS = 16
+"""A plan with more single faults than this is a broken machine, not a fault."""
+MOST_IN_A_ROW = 4
+"""So many failures of one kind in a row leave no retry that could succeed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultPlan:
+    """When what fails; every number counts from 0.
+
+    ``ProgramError`` where a plan is not well formed, and where no runtime could
+    survive it: more than MOST_FAULTS faults, or more than MOST_IN_A_ROW of one
+    kind in a row.
+    """
+
+    failed_maps: tuple[int, ...] = ()
+    """Calls of ``map_async`` whose promise is rejected."""
+    out_of_memory: tuple[int, ...] = ()
+    """Calls of ``create_buffer`` that raise GPUOutOfMemoryError."""
+    internal_errors: tuple[int, ...] = ()
+    """Calls of ``create_compute_pipeline`` that raise GPUInternalError."""
+    failed_submits: tuple[int, ...] = ()
+    """Calls of ``submit`` that raise GPUInternalError and execute nothing."""
+    lost_at_call: int | None = None
+    """The call of the device, its queue or its buffers at which the device is lost."""
+    lost_at_submit: int | None = None
+    """The submit at which the device is lost."""
+
+    def __post_init__(self) -> None:
+        for name in _MANY:
+            _check_indices(name, getattr(self, name))
+        for name in _ONE:
+            at = getattr(self, name)
+            if at is not None and at < 0:
+                raise _malformed(f"{name}={at} is negative")
+        if len(self) > MOST_FAULTS:
+            raise _malformed(f"it holds {len(self)} faults and {MOST_FAULTS} is the most")
+
+    def __len__(self) -> int:
+        """How many faults the plan holds."""
+        many = sum(len(getattr(self, name)) for name in _MANY)
+        return many + sum(getattr(self, name) is not None for name in _ONE)
+
+    def __str__(self) -> str:
+        """One line that ``parse_faults`` reads back; ``none`` for the empty plan."""
+        words = [f"{name}={_join(getattr(self, name))}" for name in _MANY if getattr(self, name)]
+        single = [(name, getattr(self, name)) for name in _ONE]
+        words += [f"{name}={at}" for name, at in single if at is not None]
+        return " ".join(words) or "none"
+
+
+_ONE = ("lost_at_call", "lost_at_submit")
+_MANY = tuple(field.name for field in fields(FaultPlan) if field.name not in _ONE)
+
+
+def parse_faults(text: str) -> FaultPlan:
+    """Read what ``str(plan)`` wrote; ProgramError where a word is unknown."""
+    values: dict[str, object] = {}
+    for word in text.split():
+        if word == "none":
+            continue
+        name, _, numbers = word.partition("=")
+        if name not in (*_MANY, *_ONE) or not numbers.replace(",", "").isdigit():
+            raise _malformed(f"{word!r} is no fault")
+        indices = tuple(int(number) for number in numbers.split(","))
+        values[name] = indices if name in _MANY else indices[0]
+    return FaultPlan(**values)  # type: ignore[arg-type]
+
+
+def _check_indices(name: str, indices: tuple[int, ...]) -> None:
+    if any(later <= earlier for earlier, later in zip((-1, *indices), indices, strict=False)):
+        raise _malformed(f"{name}={indices} is not an ascending list of counts from 0")
+    for start in range(len(indices) - MOST_IN_A_ROW):
+        if indices[start + MOST_IN_A_ROW] - indices[start] == MOST_IN_A_ROW:
+            raise _malformed(f"{name}={indices} has more than {MOST_IN_A_ROW} failures in a row")
+
+
+def _join(indices: tuple[int, ...]) -> str:
+    return ",".join(map(str, indices))
+
+
+def _malformed(because: str) -> ProgramError:
+    return ProgramError(
+        f"cannot plan these faults because {because} (probably a plan that no runtime survives)"
+    )
+
+
+NO_FAULTS = FaultPlan()
+"""Nothing ever goes wrong."""

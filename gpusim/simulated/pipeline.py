@@ -1,0 +1,148 @@
+"""Shader modules and compute pipelines: WGSL that is recognised, not compiled.
+
+A module's meaning is that of the Kernel whose WGSL it is.
+Source: WebGPU specification, section 9 "Shader Modules" and 10.2 "GPUComputePipeline".
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import wgpu
+
+from gpusim.kernels import Kernel
+from gpusim.simulated.bindings import GPUBindGroupLayout, GPUPipelineLayout, LayoutEntry
+from gpusim.simulated.refusals import check_keys, invalid
+from gpusim.simulated.state import DeviceState
+
+_STAGE_KEYS = ("module", "entry_point", "constants")
+_ENTRY_POINT = re.compile(r"@compute[^{]*?\bfn\s+(\w+)", re.DOTALL)
+
+
+@lru_cache(maxsize=64)
+def shaders_of(kernels: tuple[Kernel, ...]) -> Mapping[str, Kernel]:
+    """The kernels by the WGSL they are known by."""
+    return {kernel.wgsl().strip(): kernel for kernel in kernels}
+
+
+class GPUShaderModule:
+    """WGSL that is a kernel's; made by ``GPUDevice.create_shader_module``."""
+
+    __slots__ = ("_device", "entry_point", "kernel", "label", "uid")
+
+    def __init__(self, device: DeviceState, label: str, kernel: Kernel, entry_point: str) -> None:
+        self._device = device
+        self.label = label
+        self.uid = device.next_uid()
+        self.kernel = kernel
+        self.entry_point = entry_point
+
+
+class GPUComputePipeline:
+    """A kernel and its layout; made by ``GPUDevice.create_compute_pipeline``."""
+
+    __slots__ = ("_device", "kernel", "label", "layouts", "least_sizes", "uid")
+
+    def __init__(
+        self,
+        device: DeviceState,
+        label: str,
+        kernel: Kernel,
+        layouts: tuple[GPUBindGroupLayout | None, ...] | None,
+    ) -> None:
+        self._device = device
+        self.label = label
+        self.uid = device.next_uid()
+        self.kernel = kernel
+        wanted = bindings_of(kernel)
+        if layouts is None:
+            layouts = (GPUBindGroupLayout(device, "", wanted, owner=self.uid),)
+        self.layouts = layouts
+        self.least_sizes = tuple(entry.min_size for entry in wanted)
+        """The least bytes each binding of the shader needs, checked at a dispatch."""
+
+    def get_bind_group_layout(self, index: int) -> GPUBindGroupLayout:
+        """The layout of bind group ``index``; GPUValidationError past the limit."""
+        limit = self._device.limits["max-bind-groups"]
+        if not 0 <= index < limit:
+            because = f"index {index} is not below {limit}"
+            raise invalid("get this bind group layout", because, "a wrong number")
+        layout = self.layouts[index] if index < len(self.layouts) else None
+        return layout or GPUBindGroupLayout(self._device, "", ())
+
+
+def bindings_of(kernel: Kernel) -> list[LayoutEntry]:
+    """The entries of a kernel's shader; ``min_size`` is what its variables need."""
+    compute = wgpu.ShaderStage.COMPUTE
+    entries = [
+        LayoutEntry(
+            number,
+            "storage" if binding.access == "read_write" else "read-only-storage",
+            False,
+            4,
+            compute,
+        )
+        for number, binding in enumerate(kernel.buffers)
+    ]
+    if kernel.uniform_bytes:
+        entries.append(LayoutEntry(len(entries), "uniform", False, kernel.uniform_bytes, compute))
+    return entries
+
+
+def make_module(
+    device: DeviceState, shaders: Mapping[str, Kernel], label: str, code: Any
+) -> GPUShaderModule:
+    """The module of a known WGSL text; TypeError, or GPUValidationError where it is unknown."""
+    if not isinstance(code, str):
+        raise TypeError("Shader code must be str for WGSL or GLSL, or bytes for SpirV.")
+    kernel = shaders.get(code.strip())
+    if kernel is None:
+        raise invalid(
+            "create this shader module",
+            f"its WGSL is that of none of the {len(shaders)} kernels that this device knows",
+            "it has to be registered: open_device(kernels=...), or shaders= for other text",
+        )
+    entry_point = _ENTRY_POINT.search(code)
+    return GPUShaderModule(device, label, kernel, entry_point.group(1) if entry_point else "main")
+
+
+def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) -> GPUComputePipeline:
+    """A checked pipeline; GPUValidationError where shader and layout do not match."""
+    check_keys("ProgrammableStage", compute, _STAGE_KEYS)
+    module = compute["module"]
+    doing = "create this compute pipeline"
+    if not isinstance(layout, GPUPipelineLayout) and layout != "auto":
+        raise TypeError(
+            "create_compute_pipeline() 'layout' arg must be a GPUPipelineLayout or 'auto'"
+        )
+    if module._device is not device or (layout != "auto" and layout._device is not device):
+        raise invalid(doing, "its parts are another device's", "two devices are mixed up")
+    entry_point = compute.get("entry_point")
+    if entry_point not in (None, module.entry_point):
+        because = f"its module has no entry point {entry_point!r}"
+        raise invalid(doing, because, f"{module.entry_point!r} was meant")
+    if compute.get("constants"):
+        raise invalid(doing, "its module has no constants", "they belong to another shader")
+    if layout == "auto":
+        return GPUComputePipeline(device, label, module.kernel, None)
+    because_of = _mismatch(layout.layouts, bindings_of(module.kernel))
+    if because_of:
+        raise invalid(doing, because_of, "a layout of another kernel")
+    return GPUComputePipeline(device, label, module.kernel, layout.layouts)
+
+
+def _mismatch(
+    layouts: tuple[GPUBindGroupLayout | None, ...], wanted: Iterable[LayoutEntry]
+) -> str | None:
+    """Why a layout does not serve a shader; None where it does."""
+    first = layouts[0].entries if layouts and layouts[0] else {}
+    for entry in wanted:
+        given = first.get(entry.binding)
+        if given is None or not given.visibility & wgpu.ShaderStage.COMPUTE:
+            return f"its layout has no binding {entry.binding} for compute shaders"
+        if given.kind != entry.kind:
+            return f"binding {entry.binding} is {entry.kind} in the shader, not {given.kind}"
+        if given.min_size and given.min_size < entry.min_size:
+            return f"binding {entry.binding} needs {entry.min_size} bytes, not {given.min_size}"
+    return None

@@ -1,0 +1,63 @@
+"""Where the specification and wgpu-native part, one field a difference.
+
+Data only: ``SPEC`` is what the WebGPU specification says, ``WGPU_NATIVE`` what
+wgpu-py 0.32 over wgpu-native really does.  ``docs/simulated.md`` gives the
+sentence of the specification that decides each field, and a test for each.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """One value a difference; True is always the specification's side."""
+
+    name: str
+    refuses_aliased_writes: bool
+    """Two writable bindings of one dispatch may not overlap."""
+    binds_destroyed_buffers: bool
+    """A bind group may be made of a destroyed buffer; the submit refuses it."""
+    defaults_copy_size: bool
+    """A copy without a size reaches to the end of its source."""
+    clears_nothing: bool
+    """A clear of zero bytes is legal and does nothing."""
+    maps_nothing: bool
+    """A range of zero bytes may be mapped, read and written."""
+    writes_nothing: bool
+    """A queue write of zero bytes is legal, and a size of 0 means zero bytes."""
+    failed_map_unmaps: bool
+    """After a map that failed the buffer is unmapped and may be mapped again."""
+    unmap_cancels: bool
+    """``unmap`` rejects a pending map, and does nothing to an unmapped buffer."""
+    destroy_unmaps: bool
+    """``destroy`` ends a mapping, pending or not."""
+    loss_is_silent: bool
+    """A lost device raises nothing; only its maps fail."""
+    loss_settles_maps: bool
+    """A device that becomes lost settles its pending maps."""
+    tells_work_done: bool
+    """``on_submitted_work_done`` works."""
+    submit_raises: bool
+    """A submit that is refused raises."""
+    unsets_bind_groups: bool
+    """A bind group, or a bind group layout, may be None."""
+    checks_visibility: bool
+    """Visibility holds bits of ShaderStage only."""
+    checks_entry_types: bool
+    """A layout entry names exactly one type of resource."""
+    usage_raises: bool
+    """A buffer usage with unknown bits raises."""
+    map_mode_raises: bool
+    """A map mode that is not READ or WRITE raises."""
+    empty_binding_raises: bool
+    """A binding of zero bytes raises."""
+
+
+_DIFFERENCES = tuple(name for name in Profile.__slots__ if name != "name")
+
+SPEC = Profile(name="spec", **dict.fromkeys(_DIFFERENCES, True))
+WGPU_NATIVE = Profile(
+    name="wgpu-native",
+    **dict.fromkeys(_DIFFERENCES, False),
+)
+PROFILES = {profile.name: profile for profile in (SPEC, WGPU_NATIVE)}

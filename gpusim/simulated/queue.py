@@ -1,0 +1,188 @@
+"""The queue: what is handed to it is checked at once and executed later, in order.
+
+Source: WebGPU specification, section 19 "Queues".
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import wgpu
+
+from gpusim.simulated.buffer import AVAILABLE, GPUBuffer
+from gpusim.simulated.encoder import GPUCommandBuffer
+from gpusim.simulated.promise import Promise
+from gpusim.simulated.refusals import aborting, device_lost, invalid, submit_lost
+from gpusim.simulated.state import DeviceState
+
+_COPY_DST = wgpu.BufferUsage.COPY_DST
+
+
+class GPUQueue:
+    """The one queue of a device; ``GPUDevice.queue``."""
+
+    __slots__ = ("_device", "_owner", "label", "uid")
+
+    def __init__(self, device: DeviceState, owner: Any) -> None:
+        self._device = device
+        self._owner = owner
+        self.label = ""
+        self.uid = device.next_uid()
+
+    def submit(self, command_buffers: Sequence[GPUCommandBuffer]) -> None:
+        """Put the commands on the queue, whole or not at all.
+
+        Raises:
+            GPUValidationError: a command buffer that was used or refers to a
+                buffer that is mapped or destroyed; all of them are spent then.
+            GPUInternalError: a planned fault.
+        """
+        device = self._device
+        buffers = list(command_buffers)
+        owners = [buffer._device for buffer in buffers]
+        number = device.count("submit")
+        if device.timeline.faults.lost_at_submit == number:
+            device.lose("a fault was planned")
+        if device.timeline.lost:
+            if not device.profile.loss_is_silent:
+                raise submit_lost(device.profile)
+            return
+        because = _submit_refusal(device, buffers, owners)
+        for command_buffer in buffers:
+            command_buffer.spent = True
+        if because:
+            error = invalid("submit", because, "it is used too early, too late or twice")
+            raise aborting(error, device.profile.submit_raises)
+        if number in device.timeline.faults.failed_submits:
+            raise wgpu.GPUInternalError(f"cannot submit because a fault was planned at {number}")
+        self._enqueue(buffers)
+
+    def write_buffer(
+        self,
+        buffer: GPUBuffer,
+        buffer_offset: int,
+        data: Any,
+        data_offset: int = 0,
+        size: int | None = None,
+    ) -> None:
+        """Write ``data``, as it is at this call, in the order of the queue.
+
+        Raises:
+            ValueError: a range outside the data or the buffer.
+            GPUValidationError: an offset or size that is not whole words, or a
+                buffer that is mapped, destroyed, or lacks COPY_DST.
+        """
+        source = _bytes_of(data)
+        skip = int(data_offset)
+        start, length = self._write_range(buffer, int(buffer_offset), source, skip, size)
+        device = self._device
+        device.count("write")
+        if device.timeline.lost:
+            if not device.profile.loss_is_silent:
+                raise device_lost("write to a buffer")
+            return
+        because = _write_refusal(device, buffer, start, length)
+        if because:
+            raise invalid("write to a buffer", because, "a wrong buffer, offset or size")
+        taken = bytes(source[skip : skip + length])
+        buffer.last_use = device.timeline.enqueue(partial(_write, buffer.memory, start, taken))
+
+    def read_buffer(
+        self, buffer: GPUBuffer, buffer_offset: int = 0, size: int | None = None
+    ) -> memoryview:
+        """Copy a range out and wait for it; wgpu-py's own, so a size of 0 means all."""
+        length = int(size) if size else buffer.size - buffer_offset
+        if not 0 <= buffer_offset < buffer.size:
+            raise ValueError("Invalid buffer_offset")
+        if length > buffer.size - buffer_offset:
+            raise ValueError("Invalid data_length")
+        usage = wgpu.BufferUsage.MAP_READ | _COPY_DST
+        staging = self._owner.create_buffer(size=length, usage=usage)
+        encoder = self._owner.create_command_encoder()
+        encoder.copy_buffer_to_buffer(buffer, buffer_offset, staging, 0, length)
+        self.submit([encoder.finish()])
+        staging.map_async(wgpu.MapMode.READ).sync_wait()
+        data: memoryview = staging.read_mapped()
+        staging.destroy()
+        return data
+
+    def on_submitted_work_done_async(self) -> Promise:
+        """A promise of the end of everything submitted so far."""
+        device = self._device
+        number = device.count("done")
+        if not device.profile.tells_work_done:
+            raise TypeError("initializer for ctype 'void(*)(WGPUQueueWorkDoneStatus, ...)'")
+        timeline = device.timeline
+        promise = Promise(timeline, f"done {number}", after=timeline.enqueued, ordered=True)
+        timeline.expect(promise)
+        return promise
+
+    def on_submitted_work_done_sync(self) -> None:
+        """Wait for the end of everything submitted so far."""
+        self.on_submitted_work_done_async().sync_wait()
+
+    def _enqueue(self, command_buffers: list[GPUCommandBuffer]) -> None:
+        commands = [command for buffer in command_buffers for command in buffer.commands]
+        operation = self._device.timeline.enqueue(partial(_execute, commands))
+        for command_buffer in command_buffers:
+            for buffer in command_buffer.used:
+                buffer.last_use = operation
+
+    def _write_range(
+        self, buffer: GPUBuffer, start: int, source: memoryview, skip: int, size: int | None
+    ) -> tuple[int, int]:
+        """Where to write and how much, as wgpu-py checks it."""
+        total = source.nbytes
+        nothing = self._device.profile.writes_nothing
+        length = total - skip if size is None or (size == 0 and not nothing) else int(size)
+        slack = 1 if nothing else 0
+        if not 0 <= start < buffer.size + slack:
+            raise ValueError("Invalid buffer_offset")
+        if not 0 <= skip < total + slack:
+            raise ValueError("Invalid data_offset")
+        if not 0 <= length <= total - skip or length > buffer.size - start:
+            raise ValueError("Invalid data_length")
+        return start, length
+
+
+def _bytes_of(data: Any) -> memoryview:
+    view = memoryview(data)
+    if not view.contiguous:
+        raise ValueError("The given data is not contiguous")
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def _write_refusal(device: DeviceState, buffer: GPUBuffer, start: int, length: int) -> str | None:
+    if buffer._device is not device:
+        return "the buffer is another device's"
+    if buffer.state is not AVAILABLE:
+        return f"the buffer is {buffer.state}: mapped, or destroyed"
+    if not buffer.usage & _COPY_DST:
+        return f"usage {buffer.usage} lacks COPY_DST"
+    if start % 4 or length % 4:
+        return f"offset {start} and size {length} are not multiples of 4"
+    return None
+
+
+def _submit_refusal(
+    device: DeviceState, buffers: list[GPUCommandBuffer], owners: list[DeviceState]
+) -> str | None:
+    for place, (command_buffer, owner) in enumerate(zip(buffers, owners, strict=True)):
+        if owner is not device:
+            return "a command buffer is another device's"
+        if command_buffer.spent or any(other is command_buffer for other in buffers[:place]):
+            return "a command buffer was submitted before"
+        for buffer in command_buffer.used:
+            if buffer.state is not AVAILABLE:
+                return f"a buffer it uses is {buffer.state}: mapped, or destroyed"
+    return None
+
+
+def _write(memory: Any, start: int, data: bytes) -> None:
+    memory[start : start + len(data)] = np.frombuffer(data, np.uint8)
+
+
+def _execute(commands: list[Any]) -> None:
+    for command in commands:
+        command()

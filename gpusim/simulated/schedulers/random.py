@@ -1,0 +1,16 @@
+"""Random: every choice from one seeded generator."""
+
+from random import Random
+
+
+class AtRandom:
+    """The same ``seed`` makes the same choices."""
+
+    runs = True
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        """Each option alike."""
+        return self._random.randrange(len(options))

@@ -1,0 +1,61 @@
+"""What the objects of one device share: its profile, limits, timelines and counts.
+
+Nothing here validates; nothing here is public.
+"""
+
+from collections.abc import Mapping
+from itertools import count
+
+from gpusim.simulated.profile import Profile
+from gpusim.simulated.promise import Promise
+from gpusim.simulated.timeline import Timeline
+
+_UIDS = count(1)
+
+
+class DeviceState:
+    """One device's shared state; the device itself is a face on it."""
+
+    __slots__ = ("calls", "limits", "lost_promise", "profile", "timeline")
+
+    def __init__(self, profile: Profile, limits: Mapping[str, int], timeline: Timeline) -> None:
+        self.profile = profile
+        self.limits = dict(limits)
+        self.timeline = timeline
+        self.calls: dict[str, int] = {}
+        self.lost_promise: Promise | None = None
+
+    @staticmethod
+    def next_uid() -> int:
+        """A number no other object of this process has."""
+        return next(_UIDS)
+
+    def made(self, kind: str) -> int:
+        """Count a call that makes something; its number among its kind, from 0.
+
+        Such a call neither looks at a promise nor touches what one waits for,
+        so that it is no point of choice: every settlement commutes with it.
+        """
+        timeline = self.timeline
+        number = self.calls.get(kind, 0)
+        self.calls[kind] = number + 1
+        if timeline.calls == timeline.faults.lost_at_call:
+            self.lose("a fault was planned")
+        timeline.calls += 1
+        return number
+
+    def count(self, kind: str) -> int:
+        """Count a call of the queue or a mapping; before it, anything may happen."""
+        self.timeline.look()
+        return self.made(kind)
+
+    def lose(self, reason: str) -> None:
+        """Lose the device; it settles ``lost`` before anything else (specification, 3.6.1)."""
+        if self.timeline.lost:
+            return
+        self.timeline.emit("lose", reason=reason)
+        self.timeline.lose()
+        if self.lost_promise is not None:
+            self.lost_promise.fulfil(None)
+        if not self.profile.loss_settles_maps:
+            self.timeline.abandon()

@@ -1,0 +1,163 @@
+"""The three timelines of the specification, and what is left open between them.
+
+Content: the caller's calls.  Device: the steps that a call issues at once, in
+the order of the calls; ``call`` counts them.  Queue: operations in their order,
+executed as late as somebody can see.  Here a Scheduler is asked what happens
+next, and here alone.
+Source: WebGPU specification, section 3.2.4 "Timelines" and "GPUQueue".
+
+No validation lives here, and nothing that knows what an operation does.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from gpusim.simulated.faults import FaultPlan
+from gpusim.simulated.schedulers.scheduler import RUN, STOP, Scheduler
+
+BACKLOG = 4096
+"""Operations that may wait in the queue; the oldest runs when there are more."""
+PATIENCE = 8
+"""Looks at a promise, without waiting for it, until something must happen."""
+
+Operation = Callable[[], None]
+Emit = Callable[..., None]
+
+
+class Awaited(Protocol):
+    """A promise as the timeline sees it."""
+
+    name: str
+    after: int
+    """The queue operation that must have been executed before it settles."""
+    ordered: bool
+    """Whether it settles after every promise that was asked for before it."""
+
+    def settle(self) -> None: ...
+
+
+class Timeline:
+    """The device and queue timelines of one device.
+
+    A map may settle in any order among maps, once the operations that use its
+    buffer were executed; the end of the submitted work settles after every map
+    and every end that was asked for before it.
+    """
+
+    __slots__ = (
+        "_glances",
+        "_operations",
+        "_pending",
+        "_scheduler",
+        "calls",
+        "emit",
+        "enqueued",
+        "executed",
+        "faults",
+        "lost",
+    )
+
+    def __init__(self, scheduler: Scheduler, faults: FaultPlan, emit: Emit) -> None:
+        self.faults = faults
+        self.emit = emit
+        self.calls = 0
+        self.enqueued = 0
+        self.executed = 0
+        self.lost = False
+        self._scheduler = scheduler
+        self._operations: deque[Operation] = deque()
+        self._pending: list[Awaited] = []
+        self._glances = 0
+
+    def enqueue(self, operation: Operation) -> int:
+        """Put an operation on the queue timeline; its number, from 1."""
+        if not self.lost:
+            self.enqueued += 1
+            self._operations.append(operation)
+            if len(self._operations) > BACKLOG:
+                self._run_next()
+        return self.enqueued
+
+    def expect(self, promise: Awaited) -> None:
+        """Let ``promise`` settle from now on, when the scheduler says so."""
+        self._pending.append(promise)
+
+    def forget(self, promise: Awaited) -> None:
+        """A promise that settled in another way: its map was cancelled."""
+        if promise in self._pending:
+            self._pending.remove(promise)
+
+    def look(self) -> None:
+        """A point at which anything that may happen, may happen."""
+        scheduler = self._scheduler
+        while self._pending or (scheduler.runs and self._operations):
+            options = self._options()
+            choice = scheduler.choose((STOP, *(self._name(option) for option in options)))
+            if choice == 0:
+                return
+            self._take(options[choice - 1])
+
+    def glance(self, promise: Awaited) -> None:
+        """Somebody looks at ``promise`` and may never wait for it."""
+        self.look()
+        self._glances += 1
+        if self._glances > PATIENCE:
+            self.progress(promise)
+
+    def progress(self, wanted: Awaited) -> None:
+        """Somebody waits for ``wanted``: one thing happens, of those that may."""
+        if wanted not in self._pending:
+            return
+        self._glances = 0
+        shortest = wanted if not wanted.ordered else self._pending[0]
+        others = [option for option in self._options() if option is not shortest]
+        options: list[Awaited | None] = [shortest, *others]
+        choice = self._scheduler.choose(tuple(self._name(option) for option in options))
+        self._take(options[choice])
+
+    def wait(self, wanted: Awaited) -> None:
+        """Somebody waits for ``wanted`` until it has settled."""
+        while wanted in self._pending:
+            self.progress(wanted)
+
+    def lose(self) -> None:
+        """Nothing that has not been executed ever will be; promises stop waiting for it."""
+        self.lost = True
+        self._operations.clear()
+        self.executed = self.enqueued
+
+    def abandon(self) -> None:
+        """Forget every pending promise: none of them ever settles."""
+        self._pending.clear()
+
+    def _options(self) -> list[Awaited | None]:
+        """The promises that may settle, then None for RUN where it is offered."""
+        options: list[Awaited | None] = [
+            promise
+            for place, promise in enumerate(self._pending)
+            if place == 0 or not promise.ordered
+        ]
+        if self._scheduler.runs and self._operations:
+            options.append(None)
+        return options
+
+    @staticmethod
+    def _name(option: Awaited | None) -> str:
+        return RUN if option is None else option.name
+
+    def _take(self, option: Awaited | None) -> None:
+        if option is None:
+            self._run_next()
+            return
+        while self.executed < option.after:
+            self._run_next()
+        self._pending.remove(option)
+        self.emit("settle", promise=option.name)
+        option.settle()
+
+    def _run_next(self) -> None:
+        operation = self._operations.popleft()
+        self.executed += 1
+        self.emit("run", operation=self.executed)
+        operation()
