@@ -3,7 +3,8 @@
 Pure: they look at arguments and limits only.  Their order is the runtime's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import index
 
 from gpusim.errors import (
     DataLost,
@@ -26,6 +27,17 @@ def check_open(closed: bool) -> None:
         raise RuntimeClosed(
             "cannot call a runtime because it was closed (probably its with block has ended)"
         )
+
+
+def whole(what: str, value: object) -> int:
+    """An offset or a size as an int; OutOfRange for what is no whole number."""
+    try:
+        return index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise OutOfRange(
+            f"cannot {what} at or of {value!r} bytes because that is no whole number "
+            "(probably a division that gave a float)"
+        ) from None
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
@@ -125,13 +137,14 @@ def written(kernel: Kernel, buffers: Sequence[Buffer]) -> list[Buffer]:
 
 def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
     """A grid as three whole numbers; LimitExceeded for anything else."""
-    sizes = (grid,) if isinstance(grid, int) else tuple(grid)
-    if not 1 <= len(sizes) <= 3 or not all(isinstance(size, int) for size in sizes):
+    try:
+        sizes = tuple(map(index, grid)) if isinstance(grid, Iterable) else (index(grid),)
+        x, y, z = (*sizes, *(1,) * (3 - len(sizes)))
+    except (TypeError, ValueError):
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid!r} because a grid is one to three whole "
             "numbers of workgroups (probably a number of elements, or a float)"
-        )
-    x, y, z = (*sizes, 1, 1)[:3]
+        ) from None
     return x, y, z
 
 

@@ -107,6 +107,7 @@ class Runtime:
             OutOfMemory: the policy's budget or the device is exhausted.
         """
         self._enter()
+        size_bytes = checks.whole("alloc", size_bytes)
         checks.check_alloc(size_bytes, self._buffers.live_bytes, self.limits)
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
         self._done["allocs"] += 1
@@ -122,6 +123,7 @@ class Runtime:
         """
         self._enter()
         self._buffers.device_buffer(buffer)
+        offset = checks.whole("write", offset)
         view = plain_bytes(data)
         checks.check_range("write", offset, len(view), buffer.size_bytes)
         if len(view):
@@ -147,8 +149,10 @@ class Runtime:
         self._enter()
         self._buffers.device_buffer(source)
         self._buffers.device_buffer(target)
-        if size_bytes is None:
-            size_bytes = source.size_bytes - source_offset
+        source_offset = checks.whole("copy", source_offset)
+        target_offset = checks.whole("copy", target_offset)
+        rest = source.size_bytes - source_offset
+        size_bytes = rest if size_bytes is None else checks.whole("copy", size_bytes)
         checks.check_range("copy", source_offset, size_bytes, source.size_bytes)
         checks.check_range("copy", target_offset, size_bytes, target.size_bytes)
         checks.check_not_lost("copy", source)
@@ -212,8 +216,9 @@ class Runtime:
         """
         self._enter()
         origin = self._buffers.device_buffer(buffer)
-        if size_bytes is None:
-            size_bytes = buffer.size_bytes - offset
+        offset = checks.whole("read", offset)
+        rest = buffer.size_bytes - offset
+        size_bytes = rest if size_bytes is None else checks.whole("read", size_bytes)
         checks.check_range("read", offset, size_bytes, buffer.size_bytes)
         destination = Destination(size_bytes, dtype=dtype, shape=shape, out=out)
         checks.check_not_lost("read", buffer)
@@ -296,8 +301,10 @@ class Runtime:
         self._caller.check()
         fault = self._finish()
         self._closed = True
-        self._warn_of_live_buffers()
+        left = self._describe_live_buffers()
         self._give_back()
+        if left:
+            warnings.warn(left, ResourceWarning, stacklevel=2)
         if fault is not None:
             raise fault
 
@@ -362,15 +369,14 @@ class Runtime:
         self._notice_loss()
         return None if self._driver.lost else self._readbacks.unseen
 
-    def _warn_of_live_buffers(self) -> None:
-        if len(self._buffers):
-            warnings.warn(
-                f"closing a runtime frees {len(self._buffers)} buffers of "
-                f"{self._buffers.live_bytes} bytes that were never freed, the first of them "
-                f"{next(iter(self._buffers))!r} (probably a missing free)",
-                ResourceWarning,
-                stacklevel=3,
-            )
+    def _describe_live_buffers(self) -> str:
+        if not len(self._buffers):
+            return ""
+        return (
+            f"closing a runtime frees {len(self._buffers)} buffers of "
+            f"{self._buffers.live_bytes} bytes that were never freed, the first of them "
+            f"{next(iter(self._buffers))!r} (probably a missing free)"
+        )
 
     def _give_back(self) -> None:
         self._bind_groups.clear()

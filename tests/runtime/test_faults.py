@@ -1,0 +1,238 @@
+"""Failures that no check could foresee: what is lost is named, and nothing else is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gpusim.errors import (
+    DataLost,
+    DeviceFault,
+    DeviceLost,
+    MapFailed,
+    OutOfMemory,
+    SubmitFailed,
+)
+from gpusim.kernels import AFFINE, FOLD
+from gpusim.runtime import PRESETS, Buffer, Runtime, Ticket
+from properties.faults import Fault
+
+Open = Callable[..., Runtime]
+WORDS = np.arange(4, dtype=np.uint32)
+
+
+def written(runtime: Runtime) -> Buffer:
+    """A buffer of four words, done."""
+    buffer = runtime.alloc(16)
+    runtime.write(buffer, WORDS)
+    return buffer
+
+
+@pytest.mark.parametrize("verb", ["encode", "submit"])
+def test_a_lost_batch_loses_what_it_would_have_written_and_no_more(faulty: Open, verb: str) -> None:
+    runtime = faulty(Fault(verb=verb, call=0, error=SubmitFailed))
+    a, b, c = written(runtime), written(runtime), written(runtime)
+    runtime.dispatch(AFFINE, [a], [3, 5])
+    runtime.dispatch(FOLD, [c, b], [7])
+    with pytest.raises(SubmitFailed, match="plan"):
+        runtime.flush()
+    for use in (
+        lambda: runtime.read(a),
+        lambda: runtime.read(b),
+        lambda: runtime.copy(a, c),
+        lambda: runtime.dispatch(AFFINE, [b], [1, 1]),
+        lambda: runtime.dispatch(FOLD, [a, c], [1]),
+    ):
+        with pytest.raises(DataLost, match="a batch that would have written it failed"):
+            use()
+    assert runtime.read(c).result() == WORDS.tobytes()
+    runtime.write(a, WORDS[:2])
+    with pytest.raises(DataLost):
+        runtime.read(a)
+    runtime.write(a, WORDS[::-1])
+    runtime.copy(c, b)
+    assert runtime.read(a).result() == WORDS[::-1].tobytes()
+    assert runtime.read(b).result() == WORDS.tobytes()
+    runtime.sync()
+
+
+def test_a_read_in_a_lost_batch_raises_and_later_reads_work(faulty: Open) -> None:
+    runtime = faulty(Fault(verb="submit", call=0, error=SubmitFailed))
+    a = written(runtime)
+    with pytest.raises(SubmitFailed):
+        runtime.read(a)
+    assert runtime.read(a).result() == WORDS.tobytes()
+    assert runtime.stats().reads == 1
+
+
+@pytest.mark.parametrize("verb", ["map", "take", "wait"])
+def test_a_failed_map_is_its_own_tickets_error(faulty: Open, verb: str) -> None:
+    error = DeviceLost if verb == "wait" else MapFailed
+    runtime = faulty(Fault(verb=verb, call=1, error=error))
+    a = written(runtime)
+    first = runtime.read(a)
+    second = runtime.read(a)
+    if error is DeviceLost:
+        with pytest.raises(DeviceLost):
+            second.result()
+        assert first.result() == WORDS.tobytes()
+        return
+    with pytest.raises(MapFailed):
+        second.result()
+    with pytest.raises(MapFailed):
+        second.result()
+    assert first.result() == WORDS.tobytes()
+    with pytest.raises(MapFailed):
+        runtime.sync()
+    runtime.sync()
+    third = runtime.read(a)
+    assert third.result() == WORDS.tobytes()
+
+
+def test_a_staging_buffer_whose_map_failed_is_never_used_again(faulty: Open) -> None:
+    runtime = faulty(Fault(verb="take", call=0, error=MapFailed))
+    a = written(runtime)
+    ticket = runtime.read(a)
+    with pytest.raises(MapFailed):
+        runtime.sync()
+    with pytest.raises(MapFailed):
+        ticket.result()
+    assert runtime.stats().staging.held == 0
+    assert runtime.read(a).result() == WORDS.tobytes()
+    assert runtime.stats().staging.created == 2
+
+
+@pytest.mark.parametrize("verb", ["create_buffer", "create_bind_group"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_out_of_memory_changes_nothing_whichever_call_it_hits(
+    faulty: Open, verb: str, name: str
+) -> None:
+    """The nth creation fails, for each n until the program has no nth creation."""
+    for call in range(40):
+        runtime = faulty(Fault(verb=verb, call=call, error=OutOfMemory), policy=PRESETS[name])
+        hits = _run_with_second_tries(runtime)
+        assert hits <= 1
+        if not hits:
+            return
+    pytest.fail("the program never ran out of creations to fail")
+
+
+def _run_with_second_tries(runtime: Runtime) -> int:
+    """A program in which every op that fails is tried once more; how many failed."""
+    failed = 0
+
+    def op(call: Callable[[], object]) -> object:
+        nonlocal failed
+        try:
+            return call()
+        except OutOfMemory:
+            failed += 1
+            return call()
+
+    a = op(lambda: runtime.alloc(16))
+    b = op(lambda: runtime.alloc(15))
+    assert isinstance(a, Buffer)
+    assert isinstance(b, Buffer)
+    op(lambda: runtime.write(a, WORDS))
+    op(lambda: runtime.dispatch(AFFINE, [a], [3, 5]))
+    op(lambda: runtime.write(b, b"abcdefg", 3))
+    op(lambda: runtime.copy(a, b, source_offset=1, target_offset=10, size_bytes=3))
+    op(lambda: runtime.copy(b, b, source_offset=3, target_offset=4, size_bytes=9))
+    op(lambda: runtime.dispatch(FOLD, [b, a], [7]))
+    first = op(lambda: runtime.read(a))
+    second = op(lambda: runtime.read(b))
+    op(runtime.sync)
+    expected_a, expected_b = _expected()
+    assert first.result() == expected_a  # type: ignore[attr-defined]
+    assert second.result() == expected_b  # type: ignore[attr-defined]
+    return failed
+
+
+def _expected() -> tuple[bytes, bytes]:
+    a = WORDS * np.uint32(3) + np.uint32(5)
+    b = bytearray(15)
+    b[3:10] = b"abcdefg"
+    b[10:13] = a.tobytes()[1:4]
+    b[4:13] = bytes(b[3:12])
+    a[:3] = a[:3] * np.uint32(7) + np.frombuffer(bytes(b[:12]), "<u4")
+    return a.tobytes(), bytes(b)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["create_buffer", "write_buffer", "create_bind_group", "encode", "submit", "map", "take"],
+)
+def test_device_loss_ends_everything_but_free_stats_and_close(faulty: Open, verb: str) -> None:
+    runtime = faulty(Fault(verb=verb, call=2, error=DeviceLost))
+    tickets: list[Ticket] = []
+
+    def work() -> None:
+        for _ in range(5):
+            buffer = written(runtime)
+            runtime.dispatch(AFFINE, [buffer], [3, 5])
+            tickets.append(runtime.read(buffer))
+            runtime.sync()
+
+    with pytest.raises(DeviceLost):
+        work()
+    buffers = runtime.live_buffers()
+    for use in (
+        runtime.sync,
+        runtime.flush,
+        lambda: runtime.alloc(4),
+        lambda: runtime.read(buffers[0]),
+    ):
+        for _ in range(2):
+            with pytest.raises(DeviceLost, match="the device is lost"):
+                use()
+    assert all(ticket.done() for ticket in tickets)
+    assert runtime.stats().live_buffers == len(buffers)
+    for buffer in buffers:
+        runtime.free(buffer)
+    runtime.close()
+
+
+def test_a_fault_is_raised_once_more_by_the_next_op(faulty: Open) -> None:
+    runtime = faulty(Fault(verb="map", call=0, error=MapFailed))
+    a = written(runtime)
+    ticket = runtime.read(a)
+    with pytest.raises(MapFailed):
+        runtime.dispatch(AFFINE, [a], [3, 5])
+    runtime.dispatch(AFFINE, [a], [3, 5])
+    with pytest.raises(MapFailed):
+        ticket.result()
+    assert runtime.read(a).result() == (WORDS * 3 + 5).astype("<u4").tobytes()
+
+
+@pytest.mark.parametrize("error", [SubmitFailed, DeviceLost])
+def test_closing_after_a_fault_gives_everything_back(
+    faulty: Open, error: type[DeviceFault]
+) -> None:
+    runtime = faulty(Fault(verb="submit", call=1, error=error))
+    a = written(runtime)
+    ticket = runtime.read(a)
+    runtime.dispatch(AFFINE, [a], [3, 5])
+    if error is SubmitFailed:
+        with pytest.warns(ResourceWarning), pytest.raises(SubmitFailed):
+            runtime.close()
+    else:
+        with pytest.warns(ResourceWarning):
+            runtime.close()
+    assert ticket.done()
+    assert not runtime.is_open
+
+
+def test_the_limit_in_force_does_not_matter_to_a_lost_batch(faulty: Open) -> None:
+    policy = replace(PRESETS["pooled"], uniform_slots=1)
+    runtime = faulty(Fault(verb="submit", call=1, error=SubmitFailed), policy=policy)
+    a = written(runtime)
+    runtime.dispatch(AFFINE, [a], [3, 5])
+    runtime.dispatch(AFFINE, [a], [3, 6])
+    with pytest.raises(SubmitFailed):
+        runtime.dispatch(AFFINE, [a], [3, 7])
+    with pytest.raises(DataLost):
+        runtime.dispatch(AFFINE, [a], [3, 8])
+    runtime.write(a, WORDS)
+    runtime.dispatch(AFFINE, [a], [3, 9])
+    assert runtime.read(a).result() == (WORDS * 3 + 9).astype("<u4").tobytes()
