@@ -1,0 +1,152 @@
+"""Devices by name: the adapters of this machine, and the simulated device.
+
+A name is ``vulkan``, ``gl``, ``metal``, ``d3d12`` or ``simulated``, with a
+number after a colon for the second adapter of a backend and on.  wgpu is
+imported when first asked for an adapter.  Nothing here records or submits.
+"""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpusim.errors import NoDevice
+
+SIMULATED = "simulated"
+BEST = "best"
+INSTALL = (
+    "on Debian and Ubuntu: apt-get install mesa-vulkan-drivers libegl1 libgl1-mesa-dri; "
+    "elsewhere: the vendor's graphics driver"
+)
+"""What gives a machine an adapter, its CPU at least."""
+
+_BACKENDS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "d3d12", "OpenGL": "gl"}
+"""Our names of wgpu's backends, those to prefer first."""
+_KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU", "Unknown")
+_RUNTIME_DIR = "XDG_RUNTIME_DIR"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adapter:
+    """One adapter: its name here, what it is, and wgpu's object (None: simulated)."""
+
+    name: str
+    description: str
+    native: Any = field(repr=False, compare=False, default=None)
+
+
+def adapters() -> list[Adapter]:
+    """Every adapter of this machine, the best first, then the simulated device."""
+    found = sorted(_enumerate(), key=_preference)
+    seen: Counter[str] = Counter()
+    named = []
+    for native in found:
+        backend = _BACKENDS[native.info["backend_type"]]
+        number = f":{seen[backend]}" if seen[backend] else ""
+        seen[backend] += 1
+        named.append(
+            Adapter(name=backend + number, description=_describe(native.info), native=native)
+        )
+    return [*named, *_simulated()]
+
+
+def find_adapter(name: str = BEST) -> Adapter:
+    """The adapter called ``name``, ``best`` being the first of ``adapters()``.
+
+    Raises:
+        NoDevice: with the names that exist, and what to install.
+    """
+    found = adapters()
+    if name == BEST and found:
+        return found[0]
+    for adapter in found:
+        if adapter.name == name:
+            return adapter
+    names = ", ".join(adapter.name for adapter in found) or "none"
+    raise NoDevice(
+        f"cannot open device {name!r} because this machine has {names} "
+        f"(probably a missing driver: {INSTALL})"
+    )
+
+
+def open_device(name: str = BEST) -> Any:
+    """A wgpu-py device, or one that looks the same, on the adapter called ``name``.
+
+    Raises:
+        NoDevice: there is no such adapter, or it gives no device.
+    """
+    adapter = find_adapter(name)
+    if adapter.native is None:
+        from gpusim import simulated
+
+        return simulated.open_device()
+    try:
+        return adapter.native.request_device_sync()
+    except RuntimeError as error:
+        raise NoDevice(
+            f"cannot open device {adapter.name!r} because its adapter gives none: {error} "
+            "(probably its driver is broken or busy)"
+        ) from error
+
+
+def is_name(name: str) -> bool:
+    """Whether ``name`` could be a device on some machine."""
+    backend, colon, number = name.partition(":")
+    numbered = not colon or (number.isdecimal() and backend in _BACKENDS.values())
+    return numbered and backend in names()
+
+
+def names() -> Sequence[str]:
+    """Every name without a number that a device can have."""
+    return [BEST, *_BACKENDS.values(), SIMULATED]
+
+
+def _enumerate() -> list[Any]:
+    """wgpu's adapters of the backends known here; none where wgpu cannot be loaded."""
+    with _a_runtime_dir():
+        try:
+            import wgpu
+
+            found = wgpu.gpu.enumerate_adapters_sync()
+        except (ImportError, OSError, RuntimeError):
+            # The native library is missing or does not fit: no adapter, but no failure either.
+            return []
+    return [native for native in found if native.info["backend_type"] in _BACKENDS]
+
+
+@contextmanager
+def _a_runtime_dir() -> Iterator[None]:
+    """Mesa's EGL complains on stderr where XDG_RUNTIME_DIR is unset."""
+    if _RUNTIME_DIR in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="gpusim-") as folder:
+        os.environ[_RUNTIME_DIR] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_RUNTIME_DIR]
+
+
+def _preference(native: Any) -> tuple[bool, int, int]:
+    """GL last, then by what the hardware is, then by backend; stable within."""
+    backend, kind = native.info["backend_type"], native.info["adapter_type"]
+    rank = _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
+    return backend == "OpenGL", rank, list(_BACKENDS).index(backend)
+
+
+def _describe(info: Any) -> str:
+    parts = (info["device"], info["adapter_type"], info["description"])
+    return ", ".join(part for part in parts if part)
+
+
+def _simulated() -> list[Adapter]:
+    from importlib.util import find_spec
+
+    spec = find_spec("gpusim.simulated")
+    if spec is None or spec.origin is None:
+        return []
+    return [Adapter(name=SIMULATED, description="a WebGPU device in pure Python")]

@@ -1,0 +1,111 @@
+"""The command line: ``gpusim devices``, ``gpusim fuzz``, ``gpusim replay``.
+
+Here words become settings, and what happened becomes an exit status: 0 nothing
+found, 1 found, 2 wrong usage, 3 could not run or shows nothing.  Whatever loads
+NumPy or wgpu is imported by the command that needs it.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
+_EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status.  argparse itself exits with 2 or 0."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(words).parse_args(words)
+    from gpusim.errors import GpusimError
+    from properties.session.settings import UsageError
+
+    try:
+        return _COMMANDS[arguments.command][0](arguments)
+    except UsageError as error:
+        print(f"gpusim: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except (GpusimError, OSError) as error:
+        print(f"gpusim: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+
+
+def _devices(arguments: argparse.Namespace) -> int:
+    from gpusim.devices import INSTALL, SIMULATED, adapters
+
+    found = adapters()
+    width = max((len(adapter.name) for adapter in found), default=0)
+    for adapter in found:
+        print(f"{adapter.name:{width}}  {adapter.description}")
+    if all(adapter.name == SIMULATED for adapter in found):
+        print(f"no adapter was found; what gives one: {INSTALL}", file=sys.stderr)
+    return NOTHING_FOUND if found else COULD_NOT_RUN
+
+
+def _fuzz(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from properties.session.display import live, show
+    from properties.session.report import write_json
+    from properties.session.session import fuzz
+    from properties.session.settings import Settings, gather
+
+    settings = gather(Settings, vars(arguments), os.environ)
+    console = Console()
+    console.print(settings.describe(), highlight=False, markup=False)
+    with live(console) as watch:
+        session = fuzz(settings, watch)
+    show(session, console)
+    if settings.json is not None:
+        write_json(session, settings.json)
+    if len(session.bugs):
+        return FOUND
+    return NOTHING_FOUND if session.is_valid else COULD_NOT_RUN
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from properties.session.replay import replay
+    from properties.session.settings import ReplaySettings, gather
+
+    settings = gather(ReplaySettings, vars(arguments), os.environ)
+    done = replay(Path(arguments.file), settings)
+    print(f"device {done.device} ({done.description}), policy {done.case.policy}\n")
+    print(done.case.program)
+    if done.failure is None:
+        print(f"passes: all {len(done.case.program)} ops show what they mean")
+        return NOTHING_FOUND
+    print(done.failure.text)
+    return FOUND
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpusim", description="A batched WebGPU runtime, and its judge.", epilog=_EPILOG
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    asked = next((word for word in words if not word.startswith("-")), "")
+    for name, (_, text) in _COMMANDS.items():
+        options = commands.add_parser(name, help=text, description=text, epilog=_EPILOG)
+        if name == asked and name != "devices":
+            _add_options(options, name)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
+    from properties.session.settings import ReplaySettings, Settings, settings_of, variable_of
+
+    if command == "replay":
+        parser.add_argument("file", metavar="FILE", help="a file that a session saved")
+    kind = ReplaySettings if command == "replay" else Settings
+    for name, setting in settings_of(kind).items():
+        text = setting.help + f" ({variable_of(name)})" * setting.from_environment
+        parser.add_argument(f"--{name}", metavar=setting.metavar, help=text)
+
+
+_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
+    "devices": (_devices, "every device of this machine, by name"),
+    "fuzz": (_fuzz, "run random programs and compare each with what it means"),
+    "replay": (_replay, "run the program of a finding again"),
+}

@@ -1,0 +1,1 @@
+"""Sessions: many programs judged on one device, and what they found."""

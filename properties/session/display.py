@@ -1,0 +1,145 @@
+"""A session on a terminal: its progress while it runs, and its tables at the end."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from properties.session.bugs import Bug
+from properties.session.coverage import coverage
+from properties.session.session import Session, Watch
+from properties.session.settings import RUNTIME
+
+
+@contextmanager
+def live(console: Console) -> Iterator[Watch]:
+    """A line that follows a session, where ``console`` is a terminal."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("starting", total=1.0)
+
+        def watch(session: Session) -> None:
+            progress.update(task, description=_line(session), completed=_share(session))
+
+        yield watch
+
+
+def show(session: Session, console: Console) -> None:
+    """The closing tables, the findings, and the verdict."""
+    console.print(_policies(session))
+    console.print(_coverage(session))
+    console.print(_quality(session), highlight=False)
+    for number, bug in enumerate(session.bugs.met.values(), start=1):
+        show_bug(number, bug, session, console)
+    console.print(_verdict(session), highlight=False)
+
+
+def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
+    """One finding: the program, the first difference, and how to see it again."""
+    console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
+    console.print(f"policy {bug.case.policy}, program {bug.case.seed}", highlight=False)
+    console.print(Text(str(bug.case.program)))
+    console.print(Text(bug.failure.text))
+    if not bug.reproduced:
+        console.print("It did not fail again when it was run by itself.")
+    console.print(Text(f"file:   {bug.file}\nreplay: {_replay(bug, session)}"), soft_wrap=True)
+
+
+def _line(session: Session) -> str:
+    tally, rate = session.tally, _rate(session.tally.programs, session.seconds)
+    found = f", {len(session.bugs)} found" if len(session.bugs) else ""
+    return f"{session.device}: {tally.programs} programs, {tally.ops} ops, {rate} a second{found}"
+
+
+def _share(session: Session) -> float:
+    settings = session.settings
+    shares = [0.0]
+    if settings.programs:
+        shares.append(session.tally.programs / settings.programs)
+    if settings.most_seconds:
+        shares.append(session.seconds / settings.most_seconds)
+    return min(1.0, max(shares))
+
+
+def _policies(session: Session) -> Table:
+    table = Table("policy", title=f"{session.device}: {session.description}", title_justify="left")
+    for column in ("programs", "ops", "programs/s", "ops/s"):
+        table.add_column(column, justify="right")
+    for name, part in session.tally.policies.items():
+        table.add_row(
+            name,
+            str(part.programs),
+            str(part.ops),
+            _rate(part.programs, part.seconds),
+            _rate(part.ops, part.seconds),
+        )
+    tally, seconds = session.tally, session.fuzz_seconds
+    table.add_section()
+    table.add_row(
+        "all",
+        str(tally.programs),
+        str(tally.ops),
+        _rate(tally.programs, seconds),
+        _rate(tally.ops, seconds),
+    )
+    return table
+
+
+def _coverage(session: Session) -> Table:
+    table = Table("reached", "how often", title="coverage", title_justify="left", show_lines=False)
+    for name, rows in coverage(session.tally).items():
+        table.add_section()
+        for row, columns in rows.items():
+            table.add_row(f"{name}: {row}", _counts(columns))
+    return table
+
+
+def _counts(columns: dict[str, int]) -> Text:
+    text = Text()
+    for number, (column, count) in enumerate(columns.items()):
+        text.append(", " if number else "")
+        text.append(f"{column} {count or 'never'}", style="" if count else "bold red")
+    return text
+
+
+def _quality(session: Session) -> str:
+    tally = session.tally
+    return (
+        f"median of accepted ops {tally.median_accepted}; {tally.deep_share:.0%} of "
+        f"{tally.measured_reads} reads depend on two earlier writers or more; "
+        f"{tally.checked.exact_bytes} bytes compared exactly, "
+        f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not"
+    )
+
+
+def _verdict(session: Session) -> str:
+    if len(session.bugs):
+        return f"[bold red]{len(session.bugs)} found[/] in {session.tally.programs} programs"
+    if not session.is_valid:
+        return f"[bold red]nothing shown[/]: {session.invalid_because}"
+    return (
+        f"[bold green]nothing found[/] in {session.tally.programs} programs, "
+        f"{session.seconds:.1f} s, seed {session.settings.seed}"
+    )
+
+
+def _replay(bug: Bug, session: Session) -> str:
+    words = ["gpusim", "replay", str(bug.file)]
+    if session.settings.target != RUNTIME:
+        words += ["--target", session.settings.target]
+    return shlex.join(words)
+
+
+def _rate(count: int, seconds: float) -> str:
+    return f"{count / seconds:.0f}" if seconds > 0 else "-"

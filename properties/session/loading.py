@@ -1,0 +1,61 @@
+"""Objects by name out of a module or a .py file: kernels of one's own, other targets."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gpusim.errors import ProgramError
+from gpusim.kernels import BUILTIN, Kernel, Kernels
+
+
+def load(spec: str, default_name: str = "") -> Any:
+    """What ``MODULE_OR_FILE:NAME`` means; without a colon the name is ``default_name``.
+
+    Raises:
+        ProgramError: nothing of that name can be loaded.
+    """
+    where, colon, name = spec.rpartition(":")
+    if not colon:
+        where, name = spec, default_name
+    try:
+        return getattr(_module(where), name)
+    except (ImportError, OSError, SyntaxError, AttributeError, ValueError) as error:
+        raise ProgramError(
+            f"cannot load {name or 'a name'} from {where!r} because {error} "
+            "(probably a misspelled module or path)"
+        ) from error
+
+
+def load_kernels(spec: str) -> Kernels:
+    """The built-in kernels and, where ``spec`` names any, those of its ``KERNELS``."""
+    if not spec:
+        return BUILTIN
+    own = load(spec, "KERNELS")
+    kernels = list(own.values()) if isinstance(own, Kernels) else list(own)
+    for kernel in kernels:
+        if not isinstance(kernel, Kernel):
+            raise ProgramError(
+                f"cannot take kernels from {spec} because {kernel!r} is no Kernel "
+                "(probably KERNELS is to be a list of them)"
+            )
+    names = {kernel.name for kernel in kernels if BUILTIN.get(kernel.name) is not kernel}
+    return BUILTIN.adding(*(kernel for kernel in kernels if kernel.name in names))
+
+
+def _module(where: str) -> ModuleType:
+    if not where.endswith(".py"):
+        return importlib.import_module(where)
+    path = Path(where).resolve()
+    name = f"gpusim_loaded_{path.stem}"
+    if name in sys.modules and sys.modules[name].__file__ == str(path):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

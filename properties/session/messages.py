@@ -1,0 +1,101 @@
+"""What a session and its worker process say to each other.  Data only."""
+
+from dataclasses import dataclass
+
+from properties.case import Case
+from properties.session.tally import Tally
+from properties.session.verdict import Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """Everything a worker needs to run any program of a session."""
+
+    device: str
+    presets: tuple[str, ...]
+    seed: int
+    kernels: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fuzz:
+    """Run the programs ``first`` up to but not ``stop``, until one fails."""
+
+    first: int
+    stop: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeCase:
+    """Judge one case and answer with ``Judged``."""
+
+    case: Case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MakeCase:
+    """Make program ``number`` without running it, and answer with ``Made``."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End a ``Fuzz`` before its last program."""
+
+
+Request = Fuzz | JudgeCase | MakeCase | Stop
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """The worker has its device: what it is called, and what it is."""
+
+    device: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CannotRun:
+    """The worker has no device, or nothing to judge on it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """What was done since the last message of its kind."""
+
+    tally: Tally
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedProgram:
+    """Program ``number`` failed, and the worker waits."""
+
+    number: int
+    case: Case
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RanAll:
+    """The last program of a ``Fuzz`` has run, or it was stopped."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """The failure of a judged case, None where it passed."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """The case of a ``MakeCase``."""
+
+    case: Case
+
+
+Answer = Ready | CannotRun | Progress | FailedProgram | RanAll | Judged | Made

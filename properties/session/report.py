@@ -1,0 +1,59 @@
+"""A session as JSON, for programs to read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from properties.session.bugs import Bug
+from properties.session.coverage import coverage, missed
+from properties.session.session import Session
+
+
+def as_json(session: Session) -> dict[str, Any]:
+    """Everything a session has to say, in plain values."""
+    tally = session.tally
+    tables = coverage(tally)
+    return {
+        "device": session.device,
+        "description": session.description,
+        "policy": session.settings.policy,
+        "programs": tally.programs,
+        "ops": tally.ops,
+        "seconds": round(session.seconds, 3),
+        "fuzz_seconds": round(session.fuzz_seconds, 3),
+        "seed": session.settings.seed,
+        "first": session.settings.first,
+        "valid": session.is_valid,
+        "findings": [_bug(bug) for bug in session.bugs.met.values()],
+        "policies": {
+            name: {"programs": part.programs, "ops": part.ops, "seconds": round(part.seconds, 3)}
+            for name, part in tally.policies.items()
+        },
+        "median_accepted_ops": tally.median_accepted,
+        "reads_of_two_writers": round(tally.deep_share, 4),
+        "compared_bytes": {
+            "exact": tally.checked.exact_bytes,
+            "tolerant": tally.checked.tolerant_bytes,
+            "skipped": tally.checked.skipped_bytes,
+        },
+        "worker_deaths": session.deaths,
+        "coverage": tables,
+        "missed": missed(tables),
+    }
+
+
+def write_json(session: Session, path: Path) -> None:
+    """Write the session to ``path``."""
+    path.write_text(json.dumps(as_json(session), indent=2) + "\n", encoding="utf-8")
+
+
+def _bug(bug: Bug) -> dict[str, Any]:
+    return {
+        "file": str(bug.file),
+        "program": str(bug.case.program),
+        "summary": bug.summary,
+        "policy": str(bug.case.policy),
+        "seed": bug.case.seed,
+        "count": bug.count,
+        "reproduced": bug.reproduced,
+    }

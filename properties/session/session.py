@@ -1,0 +1,180 @@
+"""A fuzzing session: programs by number, one after the other, until something says stop.
+
+The session asks a worker process for programs and judges what comes back; the
+worker may die on the way.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gpusim.kernels import Kernels
+from properties.case import Case
+from properties.session.bugs import Bugs
+from properties.session.loading import load_kernels
+from properties.session.messages import (
+    FailedProgram,
+    Fuzz,
+    Made,
+    MakeCase,
+    Progress,
+    RanAll,
+    Setup,
+    Stop,
+)
+from properties.session.settings import Settings
+from properties.session.shrinking import failure_of, shrink
+from properties.session.supervisor import Gone, Supervisor
+from properties.session.tally import Tally
+from properties.session.verdict import Failure
+
+_SHRINK_SECONDS = 15.0
+_MOST_FAILURES = 10
+"""Failing programs after which a session ends: shrinking more of them shows nothing new."""
+
+
+@dataclass(kw_only=True)
+class Session:
+    """What a session is and has done so far."""
+
+    settings: Settings
+    device: str = ""
+    description: str = ""
+    tally: Tally = field(default_factory=Tally)
+    bugs: Bugs
+    seconds: float = 0.0
+    fuzz_seconds: float = 0.0
+    """Without what shrinking took."""
+    deaths: int = 0
+    interrupted: bool = False
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether anything ran and was compared, so that finding nothing means something."""
+        return self.tally.programs > 0 and self.tally.compared_bytes > 0
+
+    @property
+    def invalid_because(self) -> str:
+        """Why the session shows nothing, empty where it does."""
+        if not self.tally.programs:
+            return "no program ran"
+        return "" if self.tally.compared_bytes else "no byte was compared"
+
+
+Watch = Callable[[Session], None]
+
+
+def fuzz(settings: Settings, watch: Watch) -> Session:
+    """Run a session; ``watch`` is called with it about ten times a second.
+
+    Raises:
+        NoDevice: there is no device of that name, or nothing to judge on it.
+        ProgramError: the kernels cannot be loaded.
+    """
+    kernels = load_kernels(settings.kernels)
+    setup = Setup(
+        device=settings.device,
+        presets=settings.presets,
+        seed=settings.seed,
+        kernels=settings.kernels,
+        target=settings.target,
+    )
+    session = Session(settings=settings, bugs=Bugs(settings.save, kernels=settings.kernels))
+    with Supervisor(setup) as supervisor:
+        ready = supervisor.start()
+        session.device, session.description = ready.device, ready.description
+        loop = _Loop(session, supervisor, kernels, watch)
+        try:
+            loop.run()
+        except KeyboardInterrupt:
+            session.interrupted = True
+    return session
+
+
+class _Loop:
+    """The course of one session."""
+
+    def __init__(
+        self, session: Session, supervisor: Supervisor, kernels: Kernels, watch: Watch
+    ) -> None:
+        settings = session.settings
+        self._session = session
+        self._supervisor = supervisor
+        self._kernels = kernels
+        self._watch = watch
+        self._start = time.monotonic()
+        self._next = settings.first
+        self._stop = None if settings.programs is None else settings.first + settings.programs
+
+    def run(self) -> None:
+        """Fuzz until the programs, the time or the findings are used up."""
+        while not self._is_over():
+            fuzzing = time.monotonic()
+            end = self._fuzz()
+            self._session.fuzz_seconds += time.monotonic() - fuzzing
+            match end:
+                case FailedProgram():
+                    self._next = end.number + 1
+                    self._supervisor.stop()
+                    self._found(end.case, end.failure)
+                case Gone():
+                    self._session.deaths += 1
+                    self._next = end.number + 1
+                    self._found(self._make(end.number), failure_of(end))
+                case RanAll():
+                    break
+        self._tick()
+
+    def _is_over(self) -> bool:
+        session, settings = self._session, self._session.settings
+        return (
+            (self._stop is not None and self._next >= self._stop)
+            or self._time_is_up()
+            or len(session.bugs) >= settings.findings
+            or session.bugs.failures >= _MOST_FAILURES
+        )
+
+    def _time_is_up(self) -> bool:
+        seconds = self._session.settings.most_seconds
+        return seconds is not None and time.monotonic() - self._start >= seconds
+
+    def _fuzz(self) -> FailedProgram | RanAll | Gone:
+        """Let the worker run on; what ended it."""
+        self._supervisor.ask(Fuzz(first=self._next, stop=self._stop))
+        stopped = False
+        while True:
+            answer = self._supervisor.tick(self._session.settings.stall)
+            self._tick()
+            match answer:
+                case Progress():
+                    self._session.tally.add(answer.tally)
+                case FailedProgram() | RanAll() | Gone():
+                    return answer
+            if self._time_is_up() and not stopped:
+                self._supervisor.ask(Stop())
+                stopped = True
+
+    def _found(self, case: Case, failure: Failure) -> None:
+        small = shrink(
+            case,
+            failure,
+            self._supervisor,
+            kernels=self._kernels,
+            seconds=_SHRINK_SECONDS,
+            stall_seconds=self._session.settings.stall,
+        )
+        if small is None:
+            self._session.bugs.add(case, failure, reproduced=False)
+        else:
+            self._session.bugs.add(*small, reproduced=True)
+        self._tick()
+
+    def _make(self, number: int) -> Case:
+        self._supervisor.ask(MakeCase(number=number))
+        answer = self._supervisor.wait(self._session.settings.stall)
+        assert isinstance(answer, Made)
+        return answer.case
+
+    def _tick(self) -> None:
+        self._session.seconds = time.monotonic() - self._start
+        self._watch(self._session)

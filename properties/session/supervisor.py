@@ -1,0 +1,162 @@
+"""The worker process seen from the session: started, asked, watched, and buried.
+
+Here a death and a standstill become answers like any other.  What they mean is
+the session's business.
+"""
+
+import multiprocessing
+import signal
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gpusim.errors import NoDevice
+from properties.session.messages import Answer, CannotRun, Ready, Request, Setup
+from properties.session.worker import work
+
+_START_SECONDS = 120.0
+_TICK_SECONDS = 0.1
+_LAST_WORDS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gone:
+    """The worker is no more: it was killed by itself (``abort``) or by us (``hang``).
+
+    ``number`` is the program it had published, ``trait`` how it ended, and
+    ``words`` the last it printed.
+    """
+
+    kind: str
+    trait: str
+    number: int
+    words: str
+
+
+class Supervisor:
+    """One worker at a time; the next ``ask`` after a death starts another."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        # A forked child that uses a real device hangs.
+        self._context = multiprocessing.get_context("spawn")
+        self._published: Any = self._context.RawArray("Q", 2)
+        self._folder = tempfile.TemporaryDirectory(prefix="gpusim-session-")
+        self._stderr = Path(self._folder.name) / "stderr"
+        self._process: Any = None
+        self._connection: Any = None
+        self._begun = 0
+        self._moved = 0.0
+
+    def start(self) -> Ready:
+        """A fresh worker with its device.
+
+        Raises:
+            NoDevice: there is none, or the worker dies before it has one.
+        """
+        self.stop()
+        self._stderr.write_bytes(b"")
+        ours, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=work,
+            args=(self._setup, theirs, self._published, str(self._stderr)),
+            daemon=True,
+        )
+        self._process.start()
+        theirs.close()
+        self._connection = ours
+        answer = self.wait(_START_SECONDS)
+        if isinstance(answer, Ready):
+            return answer
+        self.stop()
+        if isinstance(answer, CannotRun):
+            raise NoDevice(answer.reason)
+        raise NoDevice(
+            f"cannot open device {self._setup.device!r} because its process ended: {answer} "
+            "(probably its driver is broken)"
+        )
+
+    def ask(self, request: Request) -> None:
+        """Send a request, to a fresh worker where there is none."""
+        if self._process is None:
+            self.start()
+        self._moved = time.monotonic()
+        self._connection.send(request)
+
+    def wait(self, stall_seconds: float) -> Answer | Gone:
+        """The next answer, however long it takes while programs go by."""
+        self._moved = time.monotonic()
+        while (answer := self.tick(stall_seconds)) is None:
+            pass
+        return answer
+
+    def tick(self, stall_seconds: float) -> Answer | Gone | None:
+        """The next answer, or None for now.
+
+        A worker that began no program for ``stall_seconds`` is killed.
+        """
+        try:
+            if self._connection.poll(_TICK_SECONDS):
+                answer: Answer = self._connection.recv()
+                self._moved = time.monotonic()
+                return answer
+        except (EOFError, ConnectionError):
+            return self._bury()
+        begun, now = self._published[1], time.monotonic()
+        if begun != self._begun:
+            self._begun, self._moved = begun, now
+        if now - self._moved < stall_seconds:
+            return None
+        number = self._published[0]
+        self.stop()
+        return Gone(
+            kind="hang", trait="", number=number, words=f"no progress in {stall_seconds:g} s"
+        )
+
+    def stop(self) -> None:
+        """End the worker, if there is one, whatever it is doing."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+        self._process = self._connection = None
+
+    def close(self) -> None:
+        """End the worker, and remove what it left."""
+        self.stop()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _bury(self) -> Gone:
+        self._process.join()
+        code, number = self._process.exitcode, self._published[0]
+        self.stop()
+        return Gone(kind="abort", trait=_cause(code), number=number, words=self._last_words())
+
+    def _last_words(self) -> str:
+        text = self._stderr.read_text(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return " / ".join(lines[-_LAST_WORDS:])
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

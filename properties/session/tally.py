@@ -1,0 +1,112 @@
+"""What a session has done, as numbers that add up."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gpusim.kernels import Kernel
+from properties.case import Case
+from properties.oracles.values import Checked
+from properties.programs.measure import writers_of_reads
+from properties.session.verdict import Verdict
+
+_MEASURE_EVERY = 8
+"""Following writers costs more than generating a program, so a sample is measured."""
+
+
+@dataclass(kw_only=True, slots=True)
+class PolicyTally:
+    """What was run with one preset, and policies drawn around it."""
+
+    programs: int = 0
+    ops: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """Counts of a session, or of a part of one."""
+
+    policies: dict[str, PolicyTally] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+    """What happened on the driver, by name."""
+    accepted: Counter[str] = field(default_factory=Counter)
+    """Accepted ops by kind."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Refused ops by kind and error class."""
+    accepted_lengths: Counter[int] = field(default_factory=Counter)
+    """Programs by their number of accepted ops."""
+    measured_reads: int = 0
+    deep_reads: int = 0
+    """Of the measured reads, those that depend on two earlier writers or more."""
+    checked: Checked = field(default_factory=Checked)
+
+    def note(
+        self,
+        number: int,
+        case: Case,
+        verdict: Verdict,
+        seconds: float,
+        kernels: Mapping[str, Kernel],
+    ) -> None:
+        """Count one judged program."""
+        policy = self.policies.setdefault(case.policy.name, PolicyTally())
+        policy.programs += 1
+        policy.ops += len(case.program)
+        policy.seconds += seconds
+        self.seen.update(verdict.seen)
+        self.checked += verdict.checked
+        taken = [outcome.error is None for outcome in verdict.history.outcomes]
+        self.accepted_lengths[sum(taken)] += 1
+        for op, outcome in zip(case.program, verdict.history.outcomes, strict=True):
+            if outcome.error is None:
+                self.accepted[type(op).__name__.lower()] += 1
+            else:
+                self.refused[type(op).__name__.lower(), outcome.error] += 1
+        if number % _MEASURE_EVERY == 0 and verdict.failure is None:
+            writers = writers_of_reads(case.program, taken, kernels)
+            self.measured_reads += len(writers)
+            self.deep_reads += sum(count >= 2 for count in writers)
+
+    def add(self, other: "Tally") -> None:
+        """Add what another part of the session counted."""
+        for name, part in other.policies.items():
+            policy = self.policies.setdefault(name, PolicyTally())
+            policy.programs += part.programs
+            policy.ops += part.ops
+            policy.seconds += part.seconds
+        self.seen.update(other.seen)
+        self.accepted.update(other.accepted)
+        self.refused.update(other.refused)
+        self.accepted_lengths.update(other.accepted_lengths)
+        self.measured_reads += other.measured_reads
+        self.deep_reads += other.deep_reads
+        self.checked += other.checked
+
+    @property
+    def programs(self) -> int:
+        return sum(policy.programs for policy in self.policies.values())
+
+    @property
+    def ops(self) -> int:
+        return sum(policy.ops for policy in self.policies.values())
+
+    @property
+    def compared_bytes(self) -> int:
+        """Bytes of reads that were held against what they should be."""
+        return self.checked.exact_bytes + self.checked.tolerant_bytes
+
+    @property
+    def median_accepted(self) -> int:
+        """The median number of accepted ops of a program."""
+        left = (self.accepted_lengths.total() + 1) // 2
+        for length in sorted(self.accepted_lengths):
+            left -= self.accepted_lengths[length]
+            if left <= 0:
+                return length
+        return 0
+
+    @property
+    def deep_share(self) -> float:
+        """The share of measured reads that depend on two earlier writers or more."""
+        return self.deep_reads / self.measured_reads if self.measured_reads else 0.0

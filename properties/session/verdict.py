@@ -1,0 +1,72 @@
+"""One case judged: run on a target, and held against what its program means."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gpusim.history import History
+from gpusim.kernels import Kernels
+from gpusim.program import Program
+from properties.case import Case
+from properties.oracles.compare import Mismatch, compare
+from properties.oracles.values import Checked, count_checked
+from properties.runner import run
+from properties.session.subject import Subject
+from reference import run as run_reference
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why a case failed: ``kind`` and ``trait`` tell failures apart, ``text`` shows this one."""
+
+    kind: str
+    """A mismatch's kind, ``crash``, ``abort`` or ``hang``."""
+    trait: str
+    """What else must stay the same while the case shrinks: the error shown, or nothing."""
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What judging one case showed."""
+
+    failure: Failure | None
+    history: History
+    checked: Checked
+    seen: Mapping[str, int] = field(default_factory=Counter)
+
+
+def judge(case: Case, subject: Subject, kernels: Kernels) -> Verdict:
+    """Run ``case`` on a new target of ``subject``, and compare."""
+    limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
+    expected = run_reference(case.program, kernels, limits)
+    target = subject.open(case.policy)
+    got = run(case.program, target)
+    seen = subject.seen(target)
+    failure = _failure(compare(case.program, expected, got, target.capabilities))
+    try:
+        target.close()
+    except Exception as error:
+        failure = failure or crash(case.program, error)
+    return Verdict(
+        failure=failure, history=got, checked=count_checked(case.program, expected), seen=seen
+    )
+
+
+def crash(program: Program, error: Exception) -> Failure:
+    """The failure of a target that raised where no op was under way."""
+    name = type(error).__name__
+    return Failure(
+        kind="crash",
+        trait=name,
+        text=f"op {len(program)}: close\n  crash: {name}: {error}",
+    )
+
+
+def _failure(mismatch: Mismatch | None) -> Failure | None:
+    if mismatch is None:
+        return None
+    # A crash shows its message after its class, and the message may well change.
+    shown = " ".join(mismatch.got.split()[:2]) if mismatch.got.startswith("crash:") else ""
+    errors = f"{mismatch.expected}/{mismatch.got}" if mismatch.kind == "error" else ""
+    return Failure(kind=str(mismatch.kind), trait=shown or errors, text=str(mismatch))

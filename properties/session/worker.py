@@ -1,0 +1,134 @@
+"""The process in which programs run, since what is judged may abort or hang it.
+
+It publishes the number of each program before it runs it, in memory that
+outlives it.  It decides nothing: how long to go on, and what a failure means,
+is the session's business.
+"""
+
+import os
+import signal
+import time
+import warnings
+from multiprocessing.connection import Connection
+from typing import Any
+
+from gpusim.devices import find_adapter, open_device
+from gpusim.errors import GpusimError
+from gpusim.kernels import Kernels
+from properties.case import Case
+from properties.session.loading import load, load_kernels
+from properties.session.messages import (
+    Answer,
+    CannotRun,
+    FailedProgram,
+    Fuzz,
+    JudgeCase,
+    Judged,
+    Made,
+    MakeCase,
+    Progress,
+    RanAll,
+    Ready,
+    Request,
+    Setup,
+    Stop,
+)
+from properties.session.numbered import numbered_case
+from properties.session.subject import Subject
+from properties.session.tally import Tally
+from properties.session.verdict import Failure, judge
+
+_REPORT_SECONDS = 0.25
+
+
+def work(setup: Setup, connection: "Connection[Any, Any]", published: Any, stderr: str) -> None:
+    """Serve requests until the session closes the connection.
+
+    ``published`` is shared: its first item is the number of the program that is
+    being run, its second counts what was begun.  What native code prints as it
+    dies goes to the file ``stderr``.
+    """
+    with open(stderr, "ab") as file:
+        os.dup2(file.fileno(), 2)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A program that leaves buffers alive is no finding, and neither is a library's warning.
+    warnings.simplefilter("ignore")
+    try:
+        bench = _Bench(setup, published)
+    except (GpusimError, OSError) as error:
+        connection.send(CannotRun(reason=str(error)))
+        return
+    connection.send(Ready(device=bench.device, description=bench.description))
+    while True:
+        try:
+            request: Request = connection.recv()
+        except EOFError:
+            return
+        match request:
+            case Fuzz():
+                bench.fuzz(request, connection)
+            case JudgeCase():
+                connection.send(Judged(failure=bench.judge(request.case)))
+            case MakeCase():
+                connection.send(Made(case=bench.case(request.number)))
+            case Stop():
+                # It crossed the answer that ended the fuzzing.
+                pass
+
+
+class _Bench:
+    """A device, and what is judged on it."""
+
+    def __init__(self, setup: Setup, published: Any) -> None:
+        adapter = find_adapter(setup.device)
+        self.device, self.description = adapter.name, adapter.description
+        self._setup = setup
+        self._published = published
+        self._kernels: Kernels = load_kernels(setup.kernels)
+        self._subject: Subject = load(setup.target)(open_device(adapter.name), self._kernels)
+
+    def judge(self, case: Case) -> Failure | None:
+        """The failure of one case, if any."""
+        self._published[1] += 1
+        return judge(case, self._subject, self._kernels).failure
+
+    def fuzz(self, request: Fuzz, connection: "Connection[Any, Any]") -> None:
+        """Run programs until one fails, the last has run, or the session says stop."""
+        number, tally, reported = request.first, Tally(), time.monotonic()
+        end: Answer = RanAll()
+        while request.stop is None or number < request.stop:
+            failed = self._run(number, tally)
+            if failed is not None:
+                end = failed
+                break
+            if time.monotonic() - reported >= _REPORT_SECONDS:
+                connection.send(Progress(tally=tally))
+                tally, reported = Tally(), time.monotonic()
+                if connection.poll():
+                    break
+            number += 1
+        connection.send(Progress(tally=tally))
+        connection.send(end)
+
+    def _run(self, number: int, tally: Tally) -> FailedProgram | None:
+        self._published[0] = number
+        self._published[1] += 1
+        start = time.perf_counter()
+        case = self.case(number)
+        verdict = judge(case, self._subject, self._kernels)
+        tally.note(number, case, verdict, time.perf_counter() - start, self._kernels)
+        if verdict.failure is None:
+            return None
+        return FailedProgram(number=number, case=case, failure=verdict.failure)
+
+    def case(self, number: int) -> Case:
+        """Program ``number`` of the session."""
+        return numbered_case(
+            self._setup.seed,
+            number,
+            presets=self._setup.presets,
+            device=self.device,
+            kernels=self._kernels,
+            limits=self._subject.limits,
+            invalid=self._subject.refuses,
+        )
