@@ -135,6 +135,20 @@ def test_the_verdict_reads_as_an_argument() -> None:
     )
 
 
+def test_the_verdict_shows_whole_words_of_the_buffer_where_a_read_cuts_them() -> None:
+    verdict = str(judge(changed(2, data=flipped(2, 8))))
+    assert "expected: from byte 1: 010203 04050607 0809 (u32 0x07060504)" in verdict
+    assert "got:      from byte 1: 010203 04050607 0819 (u32 0x07060504)" in verdict
+
+
+def test_the_verdict_shows_both_errors() -> None:
+    refused, accepted = judge(CORRUPTED["refused without cause"][0]), judge(changed(3, error=None))
+    assert refused is not None
+    assert accepted is not None
+    assert (refused.expected, refused.got) == ("accepted", "OutOfRange")
+    assert (accepted.expected, accepted.got) == ("OutOfRange", "accepted")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -174,6 +188,12 @@ def test_an_extra_delivery_of_a_refused_read_where_nothing_is_refused() -> None:
 def test_a_history_of_another_program_is_refused() -> None:
     with pytest.raises(ProgramError, match="do not belong together"):
         compare(PROGRAM[:4], EXPECTED, EXPECTED, Capabilities())
+    short = dataclasses.replace(EXPECTED, outcomes=EXPECTED.outcomes[:-1])
+    for histories in ((EXPECTED, short), (short, EXPECTED)):
+        with pytest.raises(ProgramError, match="a history of 7 ops with a program of 8"):
+            compare(PROGRAM, *histories, Capabilities())
+    empty = reference.run(Program(()))
+    assert compare(Program(()), empty, empty, Capabilities()) is None
     ended = Program.parse("sync")
     unended = reference.run(Program.parse("flush"))
     with pytest.raises(ProgramError, match="do not belong together"):
@@ -200,9 +220,7 @@ def judge_floats(first: float, **bytes_at: int) -> Mismatch | None:
     data[1:5] = struct.pack("<f", first)
     for name, value in bytes_at.items():
         data[int(name.removeprefix("at_"))] = value
-    outcome = dataclasses.replace(expected.outcomes[-1], data=bytes(data))
-    got = dataclasses.replace(expected, outcomes=(*expected.outcomes[:-1], outcome))
-    return compare(FLOATS, expected, got, Capabilities())
+    return compare(FLOATS, expected, with_last(expected, data), Capabilities())
 
 
 STEP = 2.0**-23
@@ -223,6 +241,31 @@ def test_a_float_past_its_tolerance_is_rejected(number: float) -> None:
     assert mismatch is not None
     assert mismatch.kind == MismatchKind.VALUE
     assert "float (within 4.77e-07 of it) at byte 4 of y" in mismatch.reason
+
+
+@pytest.mark.parametrize("offset", range(9))
+def test_floats_are_found_wherever_a_read_starts_and_ends(offset: int) -> None:
+    """Four words: a float, an exact word that is no number, and two floats."""
+    setup = str(FLOATS[:4]) + "write y 4 0100c07f\n"
+    for size in range(17 - offset):
+        program = Program.parse(f"{setup}read y {offset} {size} -> r")
+        expected = reference.run(program)
+        whole = bytearray(struct.pack("<f", 1.5 + STEP) * 4)
+        whole[4:8] = bytes.fromhex("0100c07f")
+        near = whole[offset : offset + size]
+        assert compare(program, expected, with_last(expected, near), Capabilities()) is None
+        for word in range(4):
+            if offset <= word * 4 and word * 4 + 4 <= offset + size:
+                far = near.copy()
+                far[word * 4 - offset + 2] ^= 0x10
+                mismatch = compare(program, expected, with_last(expected, far), Capabilities())
+                assert mismatch is not None
+                assert ("float (within" in mismatch.reason) == (word != 1)
+
+
+def with_last(history: History, data: bytearray) -> History:
+    outcome = dataclasses.replace(history.outcomes[-1], data=bytes(data))
+    return dataclasses.replace(history, outcomes=(*history.outcomes[:-1], outcome))
 
 
 def test_bytes_without_promise_are_skipped_and_exact_ones_are_not() -> None:

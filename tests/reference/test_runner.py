@@ -149,6 +149,15 @@ def test_a_right_target_shows_what_the_oracle_says(target: type[Honest]) -> None
     assert run(target()) == reference.run(PROGRAM)
 
 
+def test_every_op_reaches_the_target() -> None:
+    program = Program.parse(
+        "alloc a 8\nalloc b 8\nwrite a 0 0102030405060708\ncopy a 1 b 2 5\nread b 0 8 -> r0\n"
+        "dispatch affine b 3,5 1x1x1\nflush\nsync\nread b 0 8 -> r1\nfree a\nread a 0 1 -> r2"
+    )
+    assert run(Honest(), program) == reference.run(program)
+    assert run(Honest(), Program(())) == reference.run(Program(()))
+
+
 def test_a_program_that_ends_with_a_sync_gets_no_other() -> None:
     program = Program((*PROGRAM, Sync()))
     history = run(Late(), program)
@@ -202,6 +211,14 @@ def test_a_target_without_callbacks_has_its_values_all_the_same() -> None:
     assert [o.data for o in history.outcomes[:5]] == [
         o.data for o in reference.run(PROGRAM).outcomes[:5]
     ]
+
+
+def test_values_are_looked_at_by_the_first_sync_even_without_callbacks() -> None:
+    class SilentPool(HandsOutItsPool):
+        def delivered_at_sync(self, waiting: list[Pending]) -> list[Pending]:
+            return []
+
+    assert late_errors(run(SilentPool())) == [runner.CHANGED, runner.CHANGED, None]
 
 
 def test_a_stray_error_is_an_outcome() -> None:
