@@ -6,12 +6,12 @@ exist here: there is no queue, no batch and nothing pending, so ``flush`` and
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.errors import DeviceFault, InvalidHandle, ProgramError, Refused
 from gpusim.history import History, Outcome
-from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.program import (
     Alloc,
@@ -55,7 +55,9 @@ class Reference:
     op on it is refused with InvalidHandle before anything else is looked at.
     """
 
-    def __init__(self, kernels: Kernels = BUILTIN, limits: Limits | None = None) -> None:
+    def __init__(
+        self, kernels: Mapping[str, Kernel] = BUILTIN, limits: Limits | None = None
+    ) -> None:
         self.limits = limits or Limits()
         self._kernels = kernels
         self._blocks: dict[str, memory.Block] = {}
@@ -131,7 +133,9 @@ class Reference:
                 )
 
 
-def run(program: Program, kernels: Kernels = BUILTIN, limits: Limits | None = None) -> History:
+def run(
+    program: Program, kernels: Mapping[str, Kernel] = BUILTIN, limits: Limits | None = None
+) -> History:
     """What every execution of ``program`` must show, with the slack of each value.
 
     Every accepted read is delivered, in the order in which the reads were issued.
@@ -182,7 +186,7 @@ def _perform(executor: Reference, op: Op) -> ReferenceDelivery | None:
     return None
 
 
-def _kernel(name: str, kernels: Kernels) -> Kernel:
+def _kernel(name: str, kernels: Mapping[str, Kernel]) -> Kernel:
     if name not in kernels:
         raise ProgramError(
             f"cannot dispatch {name} because no kernel of that name is registered "
