@@ -68,7 +68,7 @@ class SeededChoices:
         return weights.items[bisect_right(weights.totals, int(self._random() * weights.total))]
 
     def chance(self, numerator: int, denominator: int) -> bool:
-        return self._random() * denominator < numerator
+        return int(self._random() * denominator) >= denominator - numerator
 
 
 class DrawnChoices:

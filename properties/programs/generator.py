@@ -56,7 +56,10 @@ def generate(
 
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
     for _ in range(choices.integer(1, min(_OPENING_BUFFERS, shape.live_buffers))):
-        make(choices, draft, False)
+        buffer = make(choices, draft, False)
+        # What is zero already hides the op that wrongly clears it.
+        if choices.chance(2, 3):
+            draft.write(buffer, 0, buffer.size_bytes)
 
 
 def _step(choices: Choices, draft: Draft, shape: Shape, invalid: bool) -> None:

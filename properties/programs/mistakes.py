@@ -36,7 +36,7 @@ def _bad_alloc(choices: Choices, draft: Draft, shape: Shape) -> Op:
     most = draft.limits.max_buffer_bytes
     sizes = [-1, most + 1, -64, most + 4]
     if draft.limits.memory_budget_bytes is not None and draft.room_bytes < most:
-        sizes += [draft.room_bytes + 1, draft.room_bytes + 1]
+        sizes += [draft.room_bytes + 1] * len(sizes)
     return Alloc(buffer=draft.new_name(), size_bytes=choices.pick(sizes))
 
 

@@ -78,7 +78,10 @@ def read(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def free(choices: Choices, draft: Draft, shape: Shape) -> None:
-    if draft.live:
+    """Half of the time of what was dispatched last, which a batch may still need."""
+    if draft.dispatched and choices.chance(1, 2):
+        draft.free(choices.pick(draft.dispatched[-1][1]))
+    elif draft.live:
         draft.free(choices.pick(draft.live))
 
 
@@ -91,17 +94,40 @@ def sync(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def dispatch(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A kernel over live buffers; at times the buffers or scalars of one before it."""
+    """A kernel over live buffers, at times over those of a dispatch just before."""
     if draft.dispatched and choices.chance(1, 4):
-        signature, buffers = draft.dispatched[-1 - choices.integer(0, 1) % len(draft.dispatched)]
-        if draft.reals_allowed or not signature.real:
-            launch(choices, draft, signature, buffers)
+        signature, buffers = _like_before(choices, draft, shape)
+    else:
+        signature = choices.weighted(shape.kernels)
+        bound = bind(choices, draft, signature) if _allowed(draft, signature) else None
+        if bound is None:
             return
-    signature = choices.weighted(shape.kernels)
-    if draft.reals_allowed or not signature.real:
-        bound = bind(choices, draft, signature)
-        if bound is not None:
-            launch(choices, draft, signature, bound)
+        buffers = bound
+    if _allowed(draft, signature):
+        launch(choices, draft, signature, buffers)
+
+
+def _allowed(draft: Draft, signature: Signature) -> bool:
+    return draft.reals_allowed or not signature.real
+
+
+def _like_before(
+    choices: Choices, draft: Draft, shape: Shape
+) -> tuple[Signature, tuple[LiveBuffer, ...]]:
+    """One of the last two dispatches: itself, or in another kernel, or with buffers swapped.
+
+    Whatever is cached by kernel and buffers is found again by the first, and
+    must not be by the others.
+    """
+    signature, buffers = draft.dispatched[-1 - choices.integer(0, 1) % len(draft.dispatched)]
+    if len(set(buffers)) < len(buffers):
+        return signature, buffers
+    if choices.chance(1, 3):
+        other = choices.weighted(shape.kernels)
+        return (other if other.reals == signature.reals else signature), buffers
+    if len(set(signature.reals)) == 1 and choices.chance(1, 4):
+        return signature, buffers[::-1]
+    return signature, buffers
 
 
 def launch(
@@ -157,13 +183,13 @@ def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Free a buffer and allocate its like at once, so that what is recycled collides."""
     if not draft.live:
         return
-    used = [entry for entry in draft.dispatched[-1:] if choices.chance(1, 2)]
-    old = used[0][1][-1] if used else choices.pick(draft.live)
+    again = draft.dispatched[-1] if draft.dispatched and choices.chance(1, 2) else None
+    old = again[1][-1] if again else choices.pick(draft.live)
     draft.free(old)
     new = draft.alloc(old.size_bytes, old.real)
-    if used and (draft.reals_allowed or not old.real):
-        signature, buffers = used[0]
-        launch(choices, draft, signature, tuple([new if b is old else b for b in buffers]))
+    if again and _allowed(draft, again[0]):
+        buffers = tuple([new if buffer is old else buffer for buffer in again[1]])
+        launch(choices, draft, again[0], buffers)
     if choices.chance(1, 3):
         draft.read(new, 0, new.size_bytes)
 
@@ -192,7 +218,7 @@ def write_after_read(choices: Choices, draft: Draft, shape: Shape) -> None:
 def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
     """A write, a dispatch over it, perhaps another write, and a read of both."""
     signature = choices.weighted(shape.kernels)
-    if signature.real and not draft.reals_allowed:
+    if not _allowed(draft, signature):
         return
     buffers = bind(choices, draft, signature)
     if buffers is None:

@@ -18,7 +18,7 @@ from properties.programs.signature import Signature
 EDGES = (0, 4, 1, 2, 3, 5, 7, 8, 15, 16, 63, 64, 65, 255, 256, 257)
 _TAILS = (4, 1, 0, 2, 3, 5, 8)
 _SIZES = Weights(("words", 60), ("edge", 30), ("any", 40), ("page", 6), ("huge", 1))
-_SPANS = Weights(("words", 24), ("whole", 12), ("edge", 24), ("tail", 14), ("any", 26))
+_SPANS = Weights(("words", 18), ("whole", 12), ("edge", 26), ("tail", 14), ("any", 30))
 _GRIDS = Weights(
     ("cover", 50), ("one", 14), ("zero", 6), ("flat", 8), ("deep", 8), ("under", 8), ("over", 6)
 )
@@ -68,8 +68,9 @@ def draw_span(choices: Choices, size: int) -> tuple[int, int]:
         case "whole":
             return 0, size
         case "words":
-            offset = WORD_BYTES * choices.integer(0, size // WORD_BYTES)
-            return offset, WORD_BYTES * choices.integer(0, (size - offset) // WORD_BYTES)
+            words = size // WORD_BYTES
+            first = choices.integer(0, max(words - 1, 0))
+            return WORD_BYTES * first, WORD_BYTES * choices.integer(min(1, words), words - first)
         case "edge":
             offset = min(choices.pick(EDGES), size)
             return offset, min(choices.pick(EDGES), size - offset)
@@ -77,8 +78,8 @@ def draw_span(choices: Choices, size: int) -> tuple[int, int]:
             length = min(choices.pick(_TAILS), size)
             return size - length, choices.pick((length, min(length, WORD_BYTES)))
         case _:
-            offset = choices.integer(0, size)
-            return offset, choices.integer(0, size - offset)
+            offset = choices.integer(0, max(size - 1, 0))
+            return offset, choices.integer(min(1, size), size - offset)
 
 
 def nonce_bytes(number: int, size: int) -> bytes:

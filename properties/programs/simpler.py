@@ -40,11 +40,16 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
 
 def simpler_numbers(number: int) -> tuple[int, ...]:
     """Simpler sizes, offsets or lengths in bytes."""
-    near = [number - (number >> shift) for shift in range(1, 8)]
+    near = _halfway(number)
     aligned = [value - value % WORD_BYTES for value in (*near, number)]
     up = number + -number % WORD_BYTES
     pool = {0, 4, 8, 16, -1, up, number - WORD_BYTES, number - 1, *near, *aligned}
     return tuple(sorted((n for n in pool if _size_key(n) < _size_key(number)), key=_size_key))
+
+
+def _halfway(number: int) -> list[int]:
+    """Half of it off, a quarter, an eighth: few steps to any threshold, as by bisection."""
+    return [number - (number >> shift) for shift in range(1, number.bit_length())]
 
 
 def _size_key(number: int) -> tuple[bool, bool, int]:
@@ -83,7 +88,7 @@ def _simpler_grids(grid: Grid) -> Iterator[Grid]:
 
 
 def _simpler_counts(count: int) -> set[int]:
-    pool = {1, 2, -1, count - 1, *(count - (count >> shift) for shift in range(1, 8))}
+    pool = {1, 2, -1, count - 1, *_halfway(count)}
     return {value for value in pool if _count_key(value) < _count_key(count)}
 
 

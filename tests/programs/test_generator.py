@@ -1,0 +1,443 @@
+"""What two thousand generated programs are like, judged by the reference."""
+
+import hashlib
+import math
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpusim.history import History
+from gpusim.kernels import BUILTIN, Kernel, Scalar
+from gpusim.kernels.kernel import Array, Binding
+from gpusim.kernels.registry import Kernels
+from gpusim.limits import Limits
+from gpusim.program import (
+    OPS,
+    Alloc,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Op,
+    Program,
+    Read,
+    Sync,
+    Write,
+    buffers_of,
+)
+from gpusim.text import write_program
+from properties.programs.choices import DrawnChoices, SeededChoices
+from properties.programs.generator import generate
+from properties.programs.measure import writers_of_reads
+from properties.programs.signature import drawable
+from reference import run
+
+PROGRAMS = 2000
+SMALL = Limits(
+    max_buffer_bytes=500,
+    max_binding_bytes=256,
+    max_groups_per_dimension=3,
+    memory_budget_bytes=900,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Programs and what the reference made of them."""
+
+    programs: tuple[Program, ...]
+    histories: tuple[History, ...]
+
+    def outcomes(self) -> Iterator[tuple[Op, str | None]]:
+        for program, history in zip(self.programs, self.histories, strict=True):
+            for op, outcome in zip(program, history.outcomes, strict=True):
+                yield op, outcome.error
+
+
+@cache
+def sample(limits: Limits | None = None, invalid: bool = True, count: int = PROGRAMS) -> Sample:
+    programs = tuple(
+        generate(SeededChoices(f"sample {at}"), limits=limits, invalid=invalid)
+        for at in range(count)
+    )
+    histories = tuple(run(program, limits=limits) for program in programs)
+    return Sample(programs=programs, histories=histories)
+
+
+@cache
+def writers() -> tuple[tuple[int, ...], ...]:
+    found = sample()
+    return tuple(
+        writers_of_reads(program, [outcome.error is None for outcome in history.outcomes])
+        for program, history in zip(found.programs, found.histories, strict=True)
+    )
+
+
+def test_median_program_has_thirty_accepted_ops() -> None:
+    accepted = [
+        sum(outcome.error is None for outcome in history.outcomes)
+        for history in sample().histories
+    ]
+    assert statistics.median(accepted) >= 30
+
+
+def test_lengths_are_mixed() -> None:
+    lengths = [len(program) for program in sample().programs]
+    assert min(lengths) >= 12
+    assert max(lengths) <= 180
+    assert 34 <= statistics.median(lengths) <= 48
+    assert sum(length > 70 for length in lengths) >= 100
+
+
+def test_one_op_in_twenty_is_invalid() -> None:
+    refused = [error is not None for _, error in sample().outcomes()]
+    assert 0.04 <= statistics.mean(refused) <= 0.06
+
+
+@pytest.mark.parametrize("kind", OPS, ids=lambda kind: kind.__name__)
+def test_every_op_kind_is_frequent(kind: type[Op]) -> None:
+    ops = [op for program in sample().programs for op in program]
+    assert sum(isinstance(op, kind) for op in ops) >= len(ops) / 100
+
+
+@pytest.mark.parametrize("kernel", list(BUILTIN))
+def test_every_kernel_is_dispatched_often(kernel: str) -> None:
+    accepted = [
+        op.kernel for op, error in sample().outcomes() if isinstance(op, Dispatch) and not error
+    ]
+    assert accepted.count(kernel) >= len(accepted) / 50
+
+
+REFUSALS = (
+    (Alloc, "OutOfRange"),
+    (Alloc, "LimitExceeded"),
+    (Write, "InvalidHandle"),
+    (Write, "OutOfRange"),
+    (Copy, "InvalidHandle"),
+    (Copy, "OutOfRange"),
+    (Read, "InvalidHandle"),
+    (Read, "OutOfRange"),
+    (Free, "InvalidHandle"),
+    (Dispatch, "InvalidBinding"),
+    (Dispatch, "InvalidHandle"),
+    (Dispatch, "InvalidScalar"),
+    (Dispatch, "LimitExceeded"),
+)
+
+
+@pytest.mark.parametrize(("kind", "error"), REFUSALS)
+def test_every_refusal_is_produced(kind: type[Op], error: str) -> None:
+    counts = Counter((type(op), refused) for op, refused in sample().outcomes())
+    assert counts[kind, error] >= 40
+
+
+def test_nothing_else_is_refused() -> None:
+    refused = {(type(op), error) for op, error in sample().outcomes() if error}
+    assert refused == set(REFUSALS)
+
+
+@cache
+def faults() -> Counter[str]:
+    """How often each check of a dispatch finds something, each by its message."""
+    counts: Counter[str] = Counter()
+    for program, limits in [
+        *((program, Limits()) for program in sample().programs),
+        *((program, SMALL) for program in sample(SMALL, True, 500).programs),
+    ]:
+        history = run(program, limits=limits)
+        sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+        for op, outcome in zip(program, history.outcomes, strict=True):
+            if isinstance(op, Dispatch) and outcome.error:
+                counts.update(_faults_of(op, sizes, limits))
+    return counts
+
+
+def _faults_of(op: Dispatch, sizes: dict[str, int], limits: Limits) -> Iterator[str]:
+    kernel = BUILTIN[op.kernel]
+    missing = len(op.buffers) - len(kernel.buffers)
+    yield from ["too few buffers"] * (missing < 0) + ["too many buffers"] * (missing > 0)
+    yield from ["no whole word"] * any(sizes[name] < 4 for name in op.buffers)
+    yield from ["long binding"] * any(sizes[n] >= limits.max_binding_bytes + 4 for n in op.buffers)
+    yield from ["bound twice"] * (len(set(op.buffers)) < len(op.buffers))
+    missing = len(op.scalars) - len(kernel.scalars)
+    yield from ["too few scalars"] * (missing < 0) + ["too many scalars"] * (missing > 0)
+    for parameter, value in zip(kernel.scalars, op.scalars, strict=False):
+        finite = math.isfinite(value)
+        if parameter.dtype == "f32":
+            yield from ["f32 not finite"] * (not finite) + ["f32 too large"] * (
+                finite and abs(value) > 3.4028235e38
+            )
+        else:
+            yield from [f"float for {parameter.dtype}"] * isinstance(value, float)
+            low, high = (0, 2**32) if parameter.dtype == "u32" else (-(2**31), 2**31)
+            yield from [f"{parameter.dtype} out of range"] * (finite and not low <= value < high)
+    yield from ["negative grid"] * (min(op.grid) < 0)
+    past = max(op.grid) > limits.max_groups_per_dimension
+    yield from ["grid past the limit"] * (past and not kernel.guarded)
+    yield from ["too many groups"] * (math.prod(op.grid) > kernel.max_groups)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "too few buffers",
+        "too many buffers",
+        "no whole word",
+        "long binding",
+        "bound twice",
+        "too few scalars",
+        "too many scalars",
+        "f32 not finite",
+        "f32 too large",
+        "float for u32",
+        "float for i32",
+        "u32 out of range",
+        "i32 out of range",
+        "negative grid",
+        "grid past the limit",
+        "too many groups",
+    ],
+)
+def test_every_mistake_in_a_dispatch_is_made(fault: str) -> None:
+    assert faults()[fault] >= 5
+
+
+def test_memory_budget_is_exceeded_only_on_purpose() -> None:
+    errors = [error for _, error in sample(SMALL, True, 500).outcomes()]
+    assert errors.count("OutOfMemory") >= 20
+    assert "OutOfMemory" not in [error for _, error in sample(SMALL, False, 500).outcomes()]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        None,
+        SMALL,
+        Limits(memory_budget_bytes=0),
+        Limits(memory_budget_bytes=256),
+        Limits(max_binding_bytes=4, max_groups_per_dimension=1),
+    ],
+)
+def test_valid_programs_are_refused_nothing(limits: Limits | None) -> None:
+    found = sample(limits, False, 500)
+    assert [(op, error) for op, error in found.outcomes() if error] == []
+
+
+def test_half_of_the_reads_see_two_writers_or_more() -> None:
+    counts = [count for program in writers() for count in program]
+    assert sum(count >= 2 for count in counts) >= len(counts) / 2
+
+
+def test_no_two_writes_of_a_program_carry_the_same_data() -> None:
+    for program in sample().programs:
+        data = [op.data for op in program if isinstance(op, Write) and op.data]
+        assert len(set(data)) == len(data)
+        starts = [found[:1] for found in data if len(found) % 4]
+        assert all(starts)
+
+
+def test_scalars_are_distinct_but_for_a_few() -> None:
+    pairs = repeated = 0
+    for program in sample().programs:
+        calls = [(op.kernel, op.scalars) for op in program if isinstance(op, Dispatch)]
+        calls = [call for call in calls if call[1]]
+        pairs += len(calls)
+        repeated += len(calls) - len(set(calls))
+    assert 0.05 <= repeated / pairs <= 0.3
+
+
+def test_wide_grids_are_rare_and_there() -> None:
+    dispatches = [op for op, error in sample().outcomes() if isinstance(op, Dispatch) and not error]
+    wide = sum(max(op.grid) > 65_535 for op in dispatches)
+    assert 10 <= wide <= len(dispatches) / 200
+
+
+def test_programs_are_rich_in_what_bugs_need() -> None:
+    seen: Counter[str] = Counter()
+    for program in sample().programs:
+        seen.update(set(_marks(program)))
+    wanted = {
+        "overlapping copy",
+        "zero length",
+        "zero grid",
+        "deep grid",
+        "unaligned write",
+        "recycled",
+        "burst",
+        "reads in flight",
+        "read after sync",
+        "write after read",
+        "repeated dispatch",
+        "same buffers, other kernel",
+        "one buffer read twice",
+    }
+    assert {mark for mark, count in seen.items() if count >= PROGRAMS / 50} >= wanted
+
+
+def _marks(program: Program) -> Iterator[str]:
+    sizes: dict[str, int] = {}
+    run_of_dispatches = reads_in_flight = 0
+    dispatched: dict[tuple[str, ...], str] = {}
+    before: Op = Flush()
+    for op in program:
+        run_of_dispatches = run_of_dispatches + 1 if isinstance(op, Dispatch) else 0
+        reads_in_flight = 0 if isinstance(op, Sync) else reads_in_flight + isinstance(op, Read)
+        yield from ["burst"] * (run_of_dispatches >= 8)
+        yield from ["reads in flight"] * (reads_in_flight >= 3)
+        match op:
+            case Alloc():
+                if isinstance(before, Free) and sizes[before.buffer] == op.size_bytes > 0:
+                    yield "recycled"
+                sizes[op.buffer] = op.size_bytes
+            case Copy():
+                apart = abs(op.source_offset - op.target_offset)
+                if op.source == op.target and 0 < apart < op.size_bytes:
+                    yield "overlapping copy"
+            case Write():
+                yield from ["zero length"] * (not op.data)
+                yield from ["unaligned write"] * (len(op.data) % 4 > 0)
+                yield from ["write after read"] * (
+                    isinstance(before, Read) and before.buffer == op.buffer
+                )
+            case Read():
+                yield from ["read after sync"] * isinstance(before, Sync)
+            case Dispatch():
+                yield from ["zero grid"] * (0 in op.grid)
+                yield from ["deep grid"] * (op.grid[2] > 1)
+                yield from ["one buffer read twice"] * (
+                    op.kernel == "mix" and op.buffers[:1] == op.buffers[1:2]
+                )
+                last = dispatched.get(op.buffers)
+                yield from ["repeated dispatch"] * (last == op.kernel)
+                yield from ["same buffers, other kernel"] * (last not in (None, op.kernel))
+                dispatched[op.buffers] = op.kernel
+        before = op
+
+
+def test_programs_round_trip_through_their_text() -> None:
+    for program in sample().programs:
+        text = write_program(program)
+        parsed = Program.parse(text)
+        assert write_program(parsed) == text
+        assert parsed == program or re.search(r"\bnan\b", text)
+
+
+def test_floats_stay_finite_and_normal_and_apart() -> None:
+    found = sample(None, False, 500)
+    values = []
+    for program, history in zip(found.programs, found.histories, strict=True):
+        real = _buffers_with_floats(program)
+        for op, outcome in zip(program, history.outcomes, strict=True):
+            if isinstance(op, Dispatch) and op.kernel != "blend":
+                assert real.isdisjoint(op.buffers)
+            if isinstance(op, Write) and op.buffer in real:
+                assert op.offset % 4 == len(op.data) % 4 == 0
+                values.append(np.frombuffer(op.data, "<f4"))
+            if isinstance(op, Read) and op.buffer in real and op.offset % 4 == 0:
+                assert outcome.data is not None
+                values.append(np.frombuffer(outcome.data[: len(outcome.data) // 4 * 4], "<f4"))
+    sizes = np.abs(np.concatenate(values))
+    assert len(sizes) > 10_000
+    assert np.all((sizes == 0) | ((sizes >= 1e-30) & (sizes <= 1e30)))
+
+
+def _buffers_with_floats(program: Program) -> set[str]:
+    """Whatever a float kernel binds, and whatever a copy joins to that."""
+    real: set[str] = set()
+    while True:
+        found = set(real)
+        for op in program:
+            joined = isinstance(op, Copy) and not real.isdisjoint(buffers_of(op))
+            if joined or (isinstance(op, Dispatch) and op.kernel == "blend"):
+                found.update(buffers_of(op))
+        if found == real:
+            return real
+        real = found
+
+
+def test_seed_gives_one_program_in_every_process() -> None:
+    script = (
+        "import hashlib\n"
+        "from properties.programs.choices import SeededChoices\n"
+        "from properties.programs.generator import generate\n"
+        "texts = [str(generate(SeededChoices(f'sample {at}'))) for at in range(50)]\n"
+        "print(hashlib.sha256(''.join(texts).encode()).hexdigest())\n"
+    )
+    texts = [str(program) for program in sample().programs[:50]]
+    digests = {hashlib.sha256("".join(texts).encode()).hexdigest()}
+    root = Path(__file__).parents[2]
+    for hash_seed in ("0", "1"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(root)}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, check=True
+        )
+        digests.add(done.stdout.decode().strip())
+    assert len(digests) == 1
+
+
+def test_both_sources_make_the_same_program_of_the_same_numbers() -> None:
+    for at in range(50):
+        drawn = DrawnChoices(SeededChoices(f"sample {at}").integer)
+        assert str(generate(drawn)) == str(sample().programs[at])
+
+
+def test_simplest_choices_make_a_short_valid_program() -> None:
+    program = generate(DrawnChoices(lambda low, high: low))
+    assert len(program) <= 30
+    assert all(outcome.error is None for outcome in run(program).outcomes)
+
+
+def test_a_thousand_programs_a_second() -> None:
+    def seconds() -> float:
+        start = time.process_time()
+        for at in range(200):
+            generate(SeededChoices(f"sample {at}"))
+        return time.process_time() - start
+
+    assert min(seconds() for _ in range(5)) < 0.2
+
+
+def _nothing(arrays: tuple[Array, ...], scalars: tuple[object, ...], groups: int) -> None:
+    """A meaning for kernels that are only looked at."""
+
+
+def _kernel(name: str, *buffers: Binding, scalars: tuple[Scalar, ...] = ()) -> Kernel:
+    return Kernel(name=name, buffers=buffers, scalars=scalars, body="", meaning=_nothing)
+
+
+def test_a_kernel_of_ones_own_is_drawn_from_its_signature() -> None:
+    own = _kernel(
+        "gather",
+        Binding(name="table", dtype="f32"),
+        Binding(name="at"),
+        Binding(name="out", dtype="f32", access="read_write"),
+        scalars=(Scalar(name="first", dtype="i32"), Scalar(name="scale", dtype="f32")),
+    )
+    seen = 0
+    for at in range(50):
+        program = generate(SeededChoices(f"own {at}"), kernels=Kernels(own), invalid=False)
+        history = run(program, Kernels(own))
+        assert all(outcome.error is None for outcome in history.outcomes)
+        seen += sum(isinstance(op, Dispatch) for op in program)
+    assert seen >= 100
+
+
+def test_a_kernel_that_makes_integers_of_floats_is_left_out() -> None:
+    rounding = _kernel(
+        "rounding",
+        Binding(name="x", dtype="f32"),
+        Binding(name="y", dtype="i32", access="read_write"),
+    )
+    names = [signature.name for signature in drawable(BUILTIN.adding(rounding))]
+    assert names == list(BUILTIN)

@@ -1,0 +1,68 @@
+"""Drawn policies: half are the preset, the rest push its numbers to extremes."""
+
+from dataclasses import fields
+
+import pytest
+
+from gpusim.limits import Limits
+from gpusim.program import Alloc
+from gpusim.runtime.policy import PRESETS, Policy
+from properties.programs.cases import draw_case
+from properties.programs.choices import DrawnChoices, SeededChoices
+from properties.programs.policies import draw_policy
+from reference import run
+
+SIZES = ("uniform_slots", "uniform_cache", "bind_group_cache", "shape_cache")
+ALLOWED: dict[str, set[object]] = {
+    **{name: {1, 2, 3, 5} for name in SIZES},
+    "batch_commands": {None, 0, 1, 2, 3, 7},
+    "batch_bytes": {None, 0, 16, 256},
+    "staging_buffers": {0, 1, 2, 4},
+    "memory_budget_bytes": {None, 256, 1024, 4096, 65_536},
+    "debug_submit_each": {False, True},
+}
+FIXED = ("name", "uniforms", "cache_bind_groups", "debug_dispatch_limit")
+
+
+def drawn(preset: Policy) -> list[Policy]:
+    return [draw_policy(SeededChoices(f"policy {at}"), preset) for at in range(1000)]
+
+
+def test_half_of_the_policies_are_the_preset() -> None:
+    preset = PRESETS["cached"]
+    assert 440 <= drawn(preset).count(preset) <= 560
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=str)
+def test_what_makes_the_preset_is_kept(preset: Policy) -> None:
+    for policy in drawn(preset):
+        for name in FIXED:
+            assert getattr(policy, name) == getattr(preset, name)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_every_extreme_of_a_field_is_drawn(name: str) -> None:
+    preset = PRESETS["pooled"]
+    values = {getattr(policy, name) for policy in drawn(preset)}
+    assert values == ALLOWED[name] | {getattr(preset, name)}
+
+
+def test_every_field_is_drawn_or_kept_on_purpose() -> None:
+    assert {field.name for field in fields(Policy)} == set(ALLOWED) | set(FIXED)
+
+
+def test_simplest_choices_keep_the_preset() -> None:
+    assert draw_policy(DrawnChoices(lambda low, high: low), PRESETS["lazy"]) == PRESETS["lazy"]
+
+
+def test_program_of_a_case_knows_the_budget_of_its_policy() -> None:
+    budgets = 0
+    for at in range(300):
+        case = draw_case(
+            SeededChoices(f"case {at}"), preset=PRESETS["cached"], device="none", invalid=False
+        )
+        budget = case.policy.memory_budget_bytes
+        history = run(case.program, limits=Limits(memory_budget_bytes=budget))
+        assert all(outcome.error is None for outcome in history.outcomes)
+        budgets += budget is not None and any(isinstance(op, Alloc) for op in case.program)
+    assert budgets >= 5

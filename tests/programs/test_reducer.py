@@ -1,0 +1,189 @@
+"""Reducing planted failures: minimal, deterministic, and well behaved at the edges."""
+
+import time
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.program import Dispatch, Program, Read, Write
+from gpusim.runtime.policy import PRESETS, Policy
+from properties.case import Case
+from properties.programs.choices import SeededChoices
+from properties.programs.generator import generate
+from properties.programs.reducer import reduce
+from properties.programs.rewriting import canonical, without
+from properties.programs.simpler import simpler_numbers, simpler_ops
+
+
+def case_of(text: str, policy: Policy = PRESETS["cached"]) -> Case:
+    return Case(program=Program.parse(text.replace(";", "\n")), policy=policy, device="none")
+
+
+def generated(seed: str) -> Case:
+    program = generate(SeededChoices(seed))
+    return Case(program=program, policy=PRESETS["cached"], device="none")
+
+
+def dispatch_then_write_then_read(case: Case) -> bool:
+    """A dispatch of affine, then a write to the buffer it bound, then a read of that."""
+    state: dict[str, int] = {}
+    for op in case.program:
+        match op:
+            case Dispatch() if op.kernel == "affine" and op.buffers:
+                state.setdefault(op.buffers[0], 1)
+            case Write() if state.get(op.buffer) == 1:
+                state[op.buffer] = 2
+            case Read() if state.get(op.buffer) == 2:
+                return True
+            case _:
+                pass
+    return False
+
+
+SEEDS = [seed for at in range(60) if dispatch_then_write_then_read(generated(seed := f"r {at}"))]
+MINIMAL = "alloc a 0\ndispatch affine a 1,1 1x1x1\nwrite a 0 -\nread a 0 0 -> r0\n"
+
+
+def test_failure_is_found_in_many_programs() -> None:
+    assert len(SEEDS) >= 20
+
+
+@pytest.mark.parametrize("seed", SEEDS[:20])
+def test_every_failing_program_comes_down_to_one_text(seed: str) -> None:
+    case = reduce(generated(seed), dispatch_then_write_then_read)
+    assert str(case.program) == MINIMAL
+    assert case.policy == PRESETS["eager"]
+
+
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_no_op_of_the_result_can_go(seed: str) -> None:
+    program = reduce(generated(seed), dispatch_then_write_then_read).program
+    for position in range(len(program)):
+        smaller = Case(
+            program=without(program, [position]), policy=PRESETS["eager"], device="none"
+        )
+        assert not dispatch_then_write_then_read(smaller)
+
+
+def test_every_candidate_is_asked_about_once() -> None:
+    asked: list[Case] = []
+
+    def fails(case: Case) -> bool:
+        asked.append(case)
+        return dispatch_then_write_then_read(case)
+
+    reduce(generated(SEEDS[0]), fails)
+    assert len(asked) == len(set(asked))
+
+
+def test_case_that_does_not_fail_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot reduce a case because it does not fail"):
+        reduce(case_of("sync"), lambda case: False)
+
+
+def test_out_of_time_gives_what_was_found_so_far() -> None:
+    case = generated(SEEDS[0])
+
+    def slowly(candidate: Case) -> bool:
+        time.sleep(0.002)
+        return dispatch_then_write_then_read(candidate)
+
+    start = time.monotonic()
+    found = reduce(case, slowly, seconds=0.02)
+    assert time.monotonic() - start < 1
+    assert dispatch_then_write_then_read(found)
+    assert len(MINIMAL.splitlines()) < len(found.program) <= len(case.program)
+
+
+def test_two_ops_that_need_each_other_go_together() -> None:
+    case = case_of("alloc a 4; flush; sync; read a 0 4 -> r")
+
+    def fails(candidate: Case) -> bool:
+        kinds = [type(op).__name__ for op in candidate.program]
+        return "Read" in kinds and kinds.count("Flush") == kinds.count("Sync")
+
+    assert str(reduce(case, fails).program) == "alloc a 0\nread a 0 0 -> r0\n"
+
+
+def test_numbers_that_belong_together_shrink_together() -> None:
+    case = case_of("alloc a 600; write a 512 01020304; read a 512 4 -> r")
+
+    def fails(candidate: Case) -> bool:
+        ops = candidate.program.ops
+        return (
+            len(ops) == 3
+            and isinstance(ops[1], Write)
+            and isinstance(ops[2], Read)
+            and len(ops[1].data) == ops[2].size_bytes >= 4
+            and ops[1].offset == ops[2].offset
+        )
+
+    assert str(reduce(case, fails).program) == "alloc a 0\nwrite a 0 01010101\nread a 0 4 -> r0\n"
+
+
+def test_buffers_are_merged_and_renamed() -> None:
+    case = case_of("alloc p 4; alloc q 4; dispatch fold p,q 9 1x1x1; read q 0 4 -> z")
+
+    def fails(candidate: Case) -> bool:
+        kinds = [type(op).__name__ for op in candidate.program]
+        return "Dispatch" in kinds and "Read" in kinds
+
+    text = "alloc a 0\ndispatch affine a 1,1 1x1x1\nread a 0 0 -> r0\n"
+    assert str(reduce(case, fails).program) == text
+
+
+def test_policy_keeps_only_what_the_failure_needs() -> None:
+    policy = Policy(
+        name="cached", uniform_cache=2, bind_group_cache=1, batch_commands=3, debug_submit_each=True
+    )
+    case = case_of("alloc a 4; sync", policy)
+    found = reduce(case, lambda candidate: candidate.policy.uniform_cache < 5)
+    assert str(found.policy) == "eager uniform_cache=2"
+
+
+def test_policy_stays_where_the_failure_needs_the_preset() -> None:
+    found = reduce(case_of("sync"), lambda candidate: candidate.policy.name == "cached")
+    assert found.policy == PRESETS["cached"]
+
+
+def test_without_an_alloc_go_the_ops_of_its_buffer() -> None:
+    program = Program.parse("alloc a 4\nalloc b 4\ncopy a 0 b 0 4\nread b 0 4 -> r\nfree a")
+    assert str(without(program, [0])) == "alloc b 4\nread b 0 4 -> r\n"
+
+
+def test_canonical_names_follow_the_order() -> None:
+    case = case_of("alloc x 4; alloc m 4; read m 0 4 -> z; copy x 0 m 0 4; read x 0 4 -> q")
+    assert str(canonical(case.program)) == (
+        "alloc a 4\nalloc b 4\nread b 0 4 -> r0\ncopy a 0 b 0 4\nread a 0 4 -> r1\n"
+    )
+
+
+NUMBERS = (0, 1, 3, 4, 5, 64, 257, 600, 65_536, 65_537, -1, -64, 2**32 + 1)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_simpler_numbers_never_lead_back(number: int) -> None:
+    for simpler in simpler_numbers(number):
+        assert number not in simpler_numbers(simpler)
+        assert simpler_numbers(simpler) or simpler == 0
+
+
+@pytest.mark.parametrize("threshold", [4, 256, 600, 16_384, 65_532])
+def test_threshold_is_reached_in_few_steps(threshold: int) -> None:
+    number, asked = 2**20, 0
+    going = True
+    while going:
+        going = False
+        for simpler in simpler_numbers(number):
+            asked += 1
+            if simpler >= threshold:
+                number, going = simpler, True
+                break
+    assert number == threshold
+    assert asked < 500
+
+
+def test_simpler_ops_never_lead_back() -> None:
+    for op in generate(SeededChoices("long")):
+        for simpler in simpler_ops(op, BUILTIN):
+            assert op not in list(simpler_ops(simpler, BUILTIN))
