@@ -36,7 +36,10 @@ def coverage(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
     """Tables of ops, refusals, flushes and parts, every row and column that can be met."""
     seen = tally.seen
     return {
-        "ops": {kind: {"accepted": tally.accepted[kind]} for kind in _kinds()},
+        "ops": {
+            kind: {"accepted": tally.accepted[kind], "driver": seen[f"op {kind}"]}
+            for kind in _kinds()
+        },
         "refusals": _with_others(
             {op: {name: tally.refused[op, name] for name in _REFUSALS[op]} for op in _REFUSALS},
             tally,

@@ -1,10 +1,19 @@
 """What a session and its worker process say to each other.  Data only."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from properties.case import Case
 from properties.session.tally import Tally
 from properties.session.verdict import Failure
+
+
+class Pipe(Protocol):
+    """The worker's end of a ``multiprocessing`` connection."""
+
+    def send(self, message: "Answer", /) -> None: ...
+    def recv(self) -> "Request": ...
+    def poll(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,6 +22,7 @@ class Setup:
 
     device: str
     presets: tuple[str, ...]
+    schedulers: tuple[str, ...]
     seed: int
     kernels: str
     target: str
@@ -64,6 +74,14 @@ class CannotRun:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Broken:
+    """The judge itself failed, about when it ran program ``number``."""
+
+    number: int
+    traceback: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """What was done since the last message of its kind."""
 
@@ -98,4 +116,4 @@ class Made:
     case: Case
 
 
-Answer = Ready | CannotRun | Progress | FailedProgram | RanAll | Judged | Made
+Answer = Ready | CannotRun | Broken | Progress | FailedProgram | RanAll | Judged | Made

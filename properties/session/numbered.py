@@ -6,6 +6,7 @@ from gpusim.runtime.policy import PRESETS
 from properties.case import Case
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
+from properties.session.devices import SimulatedDevice, is_simulated
 
 
 def numbered_case(
@@ -13,13 +14,21 @@ def numbered_case(
     number: int,
     *,
     presets: tuple[str, ...],
+    schedulers: tuple[str, ...],
     device: str,
     kernels: Kernels,
     limits: Limits,
     invalid: bool = True,
 ) -> Case:
-    """The case that follows from ``seed`` and ``number``; the presets take turns."""
+    """The case that follows from ``seed`` and ``number``.
+
+    The presets take turns, and on a simulated ``device`` the schedulers do so
+    from one round of presets to the next.
+    """
     text = f"{seed}/{number}"
+    if is_simulated(device):
+        scheduler = schedulers[number // len(presets) % len(schedulers)]
+        device = str(SimulatedDevice(scheduler=scheduler, seed=_schedule_seed(scheduler, text)))
     return draw_case(
         SeededChoices(text),
         preset=PRESETS[presets[number % len(presets)]],
@@ -29,3 +38,10 @@ def numbered_case(
         limits=limits,
         invalid=invalid,
     )
+
+
+def _schedule_seed(scheduler: str, text: str) -> int:
+    """Another number than any that makes the program."""
+    if scheduler != "random":
+        return 0
+    return SeededChoices(f"schedule {text}").integer(0, 2**32 - 1)

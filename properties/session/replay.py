@@ -38,7 +38,12 @@ def replay(path: Path, settings: ReplaySettings) -> Replay:
     if settings.policy is not None:
         case = replace(case, policy=PRESETS[settings.policy])
     setup = Setup(
-        device=case.device, presets=(), seed=0, kernels=finding.kernels, target=settings.target
+        device=case.device,
+        presets=(),
+        schedulers=(),
+        seed=0,
+        kernels=finding.kernels,
+        target=settings.target,
     )
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()

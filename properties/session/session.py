@@ -75,6 +75,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     setup = Setup(
         device=settings.device,
         presets=settings.presets,
+        schedulers=settings.schedulers,
         seed=settings.seed,
         kernels=settings.kernels,
         target=settings.target,

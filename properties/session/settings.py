@@ -11,12 +11,14 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from gpusim.devices import BEST, is_name, names
 from gpusim.runtime.policy import PRESETS
+from properties.session.devices import SCHEDULERS
 
 ALL = "all"
 DEFAULT_SECONDS = 60.0
 RUNTIME = "properties.session.subject:judge_runtime"
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)
+_SCHEDULERS = ", ".join(SCHEDULERS)
 
 
 class UsageError(Exception):
@@ -51,6 +53,12 @@ def _presets(text: str) -> str:
     return text
 
 
+def _scheduler(text: str) -> str:
+    if text not in (*SCHEDULERS, ALL):
+        raise UsageError(f"it is none of {_SCHEDULERS} or {ALL}")
+    return text
+
+
 def _whole(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
@@ -80,6 +88,9 @@ class Settings:
 
     device: Annotated[str, Setting(_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
     policy: Annotated[str, Setting(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
+    scheduler: Annotated[
+        str, Setting(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
+    ] = ALL
     seconds: Annotated[
         float | None,
         Setting(_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
@@ -101,6 +112,11 @@ class Settings:
     def presets(self) -> tuple[str, ...]:
         """The names of the policies that programs are run with, in turn."""
         return tuple(PRESETS) if self.policy == ALL else (self.policy,)
+
+    @property
+    def schedulers(self) -> tuple[str, ...]:
+        """The names of the schedulers that simulated devices have in turn."""
+        return SCHEDULERS if self.scheduler == ALL else (self.scheduler,)
 
     @property
     def most_seconds(self) -> float | None:

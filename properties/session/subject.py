@@ -1,80 +1,74 @@
-"""What a session judges: it opens a target for each program, and says what was seen there."""
+"""What a session judges: it opens a target for each program, and a trace of what that does."""
 
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.runtime import Parts, Policy, WgpuDriver
-from gpusim.runtime.policy import Uniforms
-from gpusim.runtime.stats import Counts, Stats
+from gpusim.runtime import Driver, Parts, WgpuDriver
+from gpusim.runtime.traced import TracedDriver, traced_parts
+from gpusim.trace import Trace
+from properties.case import Case
+from properties.session.devices import is_simulated, open_case_device
 from properties.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
-_UNIFORMS = {
-    Uniforms.FRESH: "fresh uniforms",
-    Uniforms.POOLED: "uniform pool",
-    Uniforms.CACHED: "uniform cache",
-}
+_ALL = Parts()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """A target for one program, and what reaches its driver, where that can be seen."""
+
+    target: Target
+    trace: Trace
 
 
 class Subject(Protocol):
-    """Makes a target for each program of a session, all on one device."""
+    """Makes a target for each program of a session."""
 
     limits: Limits
     refuses: bool
     """Whether programs hold ops that are refused on purpose."""
 
-    def open(self, policy: Policy) -> Target:
-        """A new target, that shares nothing with the one before but the device."""
-        ...
-
-    def seen(self, target: Target) -> Mapping[str, int]:
-        """What a target of ``open`` did on its driver, counted by name."""
+    def open(self, case: Case) -> Opened:
+        """A new target, that shares at most the device with the one before."""
         ...
 
 
 class RuntimeSubject:
-    """Our runtime over one shared driver, which compiles each kernel once."""
+    """Our runtime on one device, whose driver compiles each kernel once for all programs.
+
+    Of simulated devices every program has its own, so that its schedule starts
+    with it.
+    """
 
     refuses = True
 
-    def __init__(
-        self, device: Any, kernels: Mapping[str, Kernel], parts: Parts | None = None
-    ) -> None:
-        self._driver = WgpuDriver(device)
+    def __init__(self, device: str, kernels: Mapping[str, Kernel], parts: Parts = _ALL) -> None:
         self._kernels = kernels
-        self._parts = parts or Parts()
+        self._parts = parts
+        self._driver: Driver = self._open_driver(device)
         self.limits = self._driver.limits
 
-    def open(self, policy: Policy) -> RuntimeTarget:
-        """A new runtime."""
-        return RuntimeTarget(self._driver, policy, kernels=self._kernels, parts=self._parts)
+    def open(self, case: Case) -> Opened:
+        """A new runtime, traced."""
+        driver = self._open_driver(case.device) if is_simulated(case.device) else self._driver
+        trace = Trace()
+        target = RuntimeTarget(
+            TracedDriver(driver, trace),
+            case.policy,
+            kernels=self._kernels,
+            parts=traced_parts(self._parts, trace),
+        )
+        return Opened(target=target, trace=trace)
 
-    def seen(self, target: Target) -> Mapping[str, int]:
-        """The runtime's own statistics."""
-        if not isinstance(target, RuntimeTarget):
-            return {}
-        return _count(target.runtime.stats(), target.runtime.policy)
+    def _open_driver(self, device: str) -> Driver:
+        opened: Any = open_case_device(device, self._kernels)
+        return WgpuDriver(opened)
 
 
-def judge_runtime(device: Any, kernels: Mapping[str, Kernel]) -> Subject:
+def judge_runtime(device: str, kernels: Mapping[str, Kernel]) -> Subject:
     """Our runtime, as it is."""
     return RuntimeSubject(device, kernels)
-
-
-def _count(stats: Stats, policy: Policy) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for reason, number in stats.flushes.items():
-        counts[f"flush {reason}"] += number
-    parts = {
-        _UNIFORMS[policy.uniforms]: stats.uniforms,
-        "bind-group cache" if policy.cache_bind_groups else "fresh bind groups": stats.bind_groups,
-        "shape cache": stats.shapes,
-        "staging pool" if policy.staging_buffers else "fresh staging": stats.staging,
-    }
-    for part, part_counts in parts.items():
-        for event, number in part_counts.since(Counts()).items():
-            counts[f"{part} {event}"] += number
-    return counts

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gpusim.errors import NoDevice
-from properties.session.messages import Answer, CannotRun, Ready, Request, Setup
+from gpusim.errors import InternalError, NoDevice
+from properties.session.messages import Answer, Broken, CannotRun, Ready, Request, Setup
 from properties.session.worker import work
 
 _START_SECONDS = 120.0
@@ -97,12 +97,15 @@ class Supervisor:
         """The next answer, or None for now.
 
         A worker that began no program for ``stall_seconds`` is killed.
+
+        Raises:
+            InternalError: the judge failed in the worker.
         """
         try:
             if self._connection.poll(_TICK_SECONDS):
                 answer: Answer = self._connection.recv()
                 self._moved = time.monotonic()
-                return answer
+                return _checked(answer)
         except (EOFError, ConnectionError):
             return self._bury()
         begun, now = self._published[1], time.monotonic()
@@ -151,6 +154,15 @@ class Supervisor:
         text = self._stderr.read_text(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return " / ".join(lines[-_LAST_WORDS:])
+
+
+def _checked(answer: Answer) -> Answer:
+    if isinstance(answer, Broken):
+        raise InternalError(
+            f"cannot judge program {answer.number} because the judge itself failed (please report "
+            f"it):\n{answer.traceback}"
+        )
+    return answer
 
 
 def _cause(code: int) -> str:

@@ -11,6 +11,7 @@ from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
 from properties.oracles.values import Checked, count_checked
 from properties.runner import run
+from properties.session.seen import count_seen
 from properties.session.subject import Subject
 from reference import run as run_reference
 
@@ -40,16 +41,19 @@ def judge(case: Case, subject: Subject, kernels: Kernels) -> Verdict:
     """Run ``case`` on a new target of ``subject``, and compare."""
     limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
     expected = run_reference(case.program, kernels, limits)
-    target = subject.open(case.policy)
+    opened = subject.open(case)
+    target = opened.target
     got = run(case.program, target)
-    seen = subject.seen(target)
     failure = _failure(compare(case.program, expected, got, target.capabilities))
     try:
         target.close()
     except Exception as error:
         failure = failure or crash(case.program, error)
     return Verdict(
-        failure=failure, history=got, checked=count_checked(case.program, expected), seen=seen
+        failure=failure,
+        history=got,
+        checked=count_checked(case.program, expected),
+        seen=count_seen(opened.trace, case.policy),
     )
 
 

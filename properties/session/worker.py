@@ -8,17 +8,19 @@ is the session's business.
 import os
 import signal
 import time
+import traceback
 import warnings
-from multiprocessing.connection import Connection
 from typing import Any
 
-from gpusim.devices import find_adapter, open_device
+from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
+from properties.session.devices import name_of
 from properties.session.loading import load, load_kernels
 from properties.session.messages import (
     Answer,
+    Broken,
     CannotRun,
     FailedProgram,
     Fuzz,
@@ -26,6 +28,7 @@ from properties.session.messages import (
     Judged,
     Made,
     MakeCase,
+    Pipe,
     Progress,
     RanAll,
     Ready,
@@ -41,7 +44,7 @@ from properties.session.verdict import Failure, judge
 _REPORT_SECONDS = 0.25
 
 
-def work(setup: Setup, connection: "Connection[Any, Any]", published: Any, stderr: str) -> None:
+def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     """Serve requests until the session closes the connection.
 
     ``published`` is shared: its first item is the number of the program that is
@@ -59,6 +62,14 @@ def work(setup: Setup, connection: "Connection[Any, Any]", published: Any, stder
         connection.send(CannotRun(reason=str(error)))
         return
     connection.send(Ready(device=bench.device, description=bench.description))
+    try:
+        _serve(bench, connection)
+    except Exception:
+        # What a target raises is in a history; this is the judge's own.
+        connection.send(Broken(number=published[0], traceback=traceback.format_exc()))
+
+
+def _serve(bench: "_Bench", connection: Pipe) -> None:
     while True:
         try:
             request: Request = connection.recv()
@@ -80,19 +91,19 @@ class _Bench:
     """A device, and what is judged on it."""
 
     def __init__(self, setup: Setup, published: Any) -> None:
-        adapter = find_adapter(setup.device)
+        adapter = find_adapter(name_of(setup.device))
         self.device, self.description = adapter.name, adapter.description
         self._setup = setup
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels)
-        self._subject: Subject = load(setup.target)(open_device(adapter.name), self._kernels)
+        self._subject: Subject = load(setup.target)(adapter.name, self._kernels)
 
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any."""
         self._published[1] += 1
         return judge(case, self._subject, self._kernels).failure
 
-    def fuzz(self, request: Fuzz, connection: "Connection[Any, Any]") -> None:
+    def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""
         number, tally, reported = request.first, Tally(), time.monotonic()
         end: Answer = RanAll()
@@ -127,6 +138,7 @@ class _Bench:
             self._setup.seed,
             number,
             presets=self._setup.presets,
+            schedulers=self._setup.schedulers,
             device=self.device,
             kernels=self._kernels,
             limits=self._subject.limits,

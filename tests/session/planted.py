@@ -1,7 +1,6 @@
 """Runtimes with one mistake each, for a session to find; named on the command line by path."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.runtime import Parts
@@ -15,6 +14,6 @@ class _WritesOvertake(FlushRules):
         return None
 
 
-def write_overtakes_batch(device: Any, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
+def write_overtakes_batch(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
     """A host write acts on the queue before what was recorded before it."""
     return RuntimeSubject(device, kernels, Parts(flush_rules=_WritesOvertake))
