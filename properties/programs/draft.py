@@ -114,9 +114,7 @@ class Draft:
         grid: Grid,
     ) -> None:
         names = tuple([buffer.name for buffer in buffers])
-        self.ops.append(
-            Dispatch(kernel=signature.name, buffers=names, scalars=scalars, grid=grid)
-        )
+        self.ops.append(Dispatch(kernel=signature.name, buffers=names, scalars=scalars, grid=grid))
         for buffer, written in zip(buffers, signature.written, strict=True):
             if written:
                 self._wrote(buffer, 0, buffer.size_bytes // WORD_BYTES * WORD_BYTES)
@@ -126,9 +124,7 @@ class Draft:
 
     def read(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
         self.ops.append(
-            Read(
-                buffer=buffer.name, offset=offset, size_bytes=size_bytes, result=self.new_result()
-            )
+            Read(buffer=buffer.name, offset=offset, size_bytes=size_bytes, result=self.new_result())
         )
 
     def free(self, buffer: LiveBuffer) -> None:

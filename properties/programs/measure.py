@@ -45,9 +45,7 @@ def writers_of_reads(
     return tuple(counts)
 
 
-def _note(
-    op: Op, bit: int, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]
-) -> None:
+def _note(op: Op, bit: int, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]) -> None:
     match op:
         case Alloc():
             buffers[op.buffer] = [0] * op.size_bytes

@@ -134,9 +134,7 @@ def _bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     )
 
 
-def _bound(
-    choices: Choices, draft: Draft, signature: Signature
-) -> Sequence[LiveBuffer] | None:
+def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[LiveBuffer] | None:
     if all(draft.bindable(real) for real in signature.reals):
         return bind(choices, draft, signature)
     return None
@@ -162,9 +160,7 @@ def _wordless_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 def _long_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
     most = draft.limits.max_binding_bytes
     long = [
-        buffer.name
-        for buffer in draft.live
-        if buffer.size_bytes // WORD_BYTES * WORD_BYTES > most
+        buffer.name for buffer in draft.live if buffer.size_bytes // WORD_BYTES * WORD_BYTES > most
     ]
     if not long or not launch.buffers:
         return None

@@ -32,9 +32,7 @@ Fails = Callable[[Case], bool]
 _MOST_OPS_FOR_PAIRS = 16
 
 
-def reduce(
-    case: Case, fails: Fails, *, kernels: Kernels = BUILTIN, seconds: float = 10.0
-) -> Case:
+def reduce(case: Case, fails: Fails, *, kernels: Kernels = BUILTIN, seconds: float = 10.0) -> Case:
     """A case that still fails, and that passes without any one of its ops.
 
     ``fails`` is asked once about each candidate and must say whether it shows

@@ -18,21 +18,17 @@ import numpy as np
 import pytest
 
 from gpusim.history import History
-from gpusim.kernels import BUILTIN, Kernel, Scalar
-from gpusim.kernels.kernel import Array, Binding
-from gpusim.kernels.registry import Kernels
+from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import (
     OPS,
     Alloc,
     Copy,
     Dispatch,
-    Flush,
     Free,
     Op,
     Program,
     Read,
-    Sync,
     Write,
     buffers_of,
 )
@@ -40,7 +36,6 @@ from gpusim.text import write_program
 from properties.programs.choices import DrawnChoices, SeededChoices
 from properties.programs.generator import generate
 from properties.programs.measure import writers_of_reads
-from properties.programs.signature import drawable
 from reference import run
 
 PROGRAMS = 2000
@@ -86,8 +81,7 @@ def writers() -> tuple[tuple[int, ...], ...]:
 
 def test_median_program_has_thirty_accepted_ops() -> None:
     accepted = [
-        sum(outcome.error is None for outcome in history.outcomes)
-        for history in sample().histories
+        sum(outcome.error is None for outcome in history.outcomes) for history in sample().histories
     ]
     assert statistics.median(accepted) >= 30
 
@@ -243,8 +237,8 @@ def test_no_two_writes_of_a_program_carry_the_same_data() -> None:
     for program in sample().programs:
         data = [op.data for op in program if isinstance(op, Write) and op.data]
         assert len(set(data)) == len(data)
-        starts = [found[:1] for found in data if len(found) % 4]
-        assert all(starts)
+        heads = [found[:1] for found in data if len(found) % 4]
+        assert len(set(heads)) == len(heads)
 
 
 def test_scalars_are_distinct_but_for_a_few() -> None:
@@ -261,68 +255,6 @@ def test_wide_grids_are_rare_and_there() -> None:
     dispatches = [op for op, error in sample().outcomes() if isinstance(op, Dispatch) and not error]
     wide = sum(max(op.grid) > 65_535 for op in dispatches)
     assert 10 <= wide <= len(dispatches) / 200
-
-
-def test_programs_are_rich_in_what_bugs_need() -> None:
-    seen: Counter[str] = Counter()
-    for program in sample().programs:
-        seen.update(set(_marks(program)))
-    wanted = {
-        "overlapping copy",
-        "zero length",
-        "zero grid",
-        "deep grid",
-        "unaligned write",
-        "recycled",
-        "burst",
-        "reads in flight",
-        "read after sync",
-        "write after read",
-        "repeated dispatch",
-        "same buffers, other kernel",
-        "one buffer read twice",
-    }
-    assert {mark for mark, count in seen.items() if count >= PROGRAMS / 50} >= wanted
-
-
-def _marks(program: Program) -> Iterator[str]:
-    sizes: dict[str, int] = {}
-    run_of_dispatches = reads_in_flight = 0
-    dispatched: dict[tuple[str, ...], str] = {}
-    before: Op = Flush()
-    for op in program:
-        run_of_dispatches = run_of_dispatches + 1 if isinstance(op, Dispatch) else 0
-        reads_in_flight = 0 if isinstance(op, Sync) else reads_in_flight + isinstance(op, Read)
-        yield from ["burst"] * (run_of_dispatches >= 8)
-        yield from ["reads in flight"] * (reads_in_flight >= 3)
-        match op:
-            case Alloc():
-                if isinstance(before, Free) and sizes[before.buffer] == op.size_bytes > 0:
-                    yield "recycled"
-                sizes[op.buffer] = op.size_bytes
-            case Copy():
-                apart = abs(op.source_offset - op.target_offset)
-                if op.source == op.target and 0 < apart < op.size_bytes:
-                    yield "overlapping copy"
-            case Write():
-                yield from ["zero length"] * (not op.data)
-                yield from ["unaligned write"] * (len(op.data) % 4 > 0)
-                yield from ["write after read"] * (
-                    isinstance(before, Read) and before.buffer == op.buffer
-                )
-            case Read():
-                yield from ["read after sync"] * isinstance(before, Sync)
-            case Dispatch():
-                yield from ["zero grid"] * (0 in op.grid)
-                yield from ["deep grid"] * (op.grid[2] > 1)
-                yield from ["one buffer read twice"] * (
-                    op.kernel == "mix" and op.buffers[:1] == op.buffers[1:2]
-                )
-                last = dispatched.get(op.buffers)
-                yield from ["repeated dispatch"] * (last == op.kernel)
-                yield from ["same buffers, other kernel"] * (last not in (None, op.kernel))
-                dispatched[op.buffers] = op.kernel
-        before = op
 
 
 def test_programs_round_trip_through_their_text() -> None:
@@ -406,38 +338,3 @@ def test_a_thousand_programs_a_second() -> None:
         return time.process_time() - start
 
     assert min(seconds() for _ in range(5)) < 0.2
-
-
-def _nothing(arrays: tuple[Array, ...], scalars: tuple[object, ...], groups: int) -> None:
-    """A meaning for kernels that are only looked at."""
-
-
-def _kernel(name: str, *buffers: Binding, scalars: tuple[Scalar, ...] = ()) -> Kernel:
-    return Kernel(name=name, buffers=buffers, scalars=scalars, body="", meaning=_nothing)
-
-
-def test_a_kernel_of_ones_own_is_drawn_from_its_signature() -> None:
-    own = _kernel(
-        "gather",
-        Binding(name="table", dtype="f32"),
-        Binding(name="at"),
-        Binding(name="out", dtype="f32", access="read_write"),
-        scalars=(Scalar(name="first", dtype="i32"), Scalar(name="scale", dtype="f32")),
-    )
-    seen = 0
-    for at in range(50):
-        program = generate(SeededChoices(f"own {at}"), kernels=Kernels(own), invalid=False)
-        history = run(program, Kernels(own))
-        assert all(outcome.error is None for outcome in history.outcomes)
-        seen += sum(isinstance(op, Dispatch) for op in program)
-    assert seen >= 100
-
-
-def test_a_kernel_that_makes_integers_of_floats_is_left_out() -> None:
-    rounding = _kernel(
-        "rounding",
-        Binding(name="x", dtype="f32"),
-        Binding(name="y", dtype="i32", access="read_write"),
-    )
-    names = [signature.name for signature in drawable(BUILTIN.adding(rounding))]
-    assert names == list(BUILTIN)

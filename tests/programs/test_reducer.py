@@ -59,9 +59,7 @@ def test_every_failing_program_comes_down_to_one_text(seed: str) -> None:
 def test_no_op_of_the_result_can_go(seed: str) -> None:
     program = reduce(generated(seed), dispatch_then_write_then_read).program
     for position in range(len(program)):
-        smaller = Case(
-            program=without(program, [position]), policy=PRESETS["eager"], device="none"
-        )
+        smaller = Case(program=without(program, [position]), policy=PRESETS["eager"], device="none")
         assert not dispatch_then_write_then_read(smaller)
 
 

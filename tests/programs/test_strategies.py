@@ -39,7 +39,7 @@ def test_drawn_cases_name_the_device_and_vary_the_preset(case: Case) -> None:
 
 
 def test_program_shrinks_to_what_matters() -> None:
-    program = find(programs(max_ops=24), _writes_over_a_dispatch, settings=SEARCH)
+    program = find(programs(max_ops=12), _writes_over_a_dispatch, settings=SEARCH)
     assert len(program) <= 10
     assert sum(isinstance(op, Dispatch) for op in program) == 1
 

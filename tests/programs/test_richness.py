@@ -1,0 +1,73 @@
+"""What bugs of deferred execution need is in the programs, and not by chance alone."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from gpusim.program import Alloc, Copy, Dispatch, Flush, Free, Op, Program, Read, Sync, Write
+from properties.programs.choices import SeededChoices
+from properties.programs.generator import generate
+
+PROGRAMS = 1000
+
+
+def test_programs_are_rich_in_what_bugs_need() -> None:
+    seen: Counter[str] = Counter()
+    for at in range(PROGRAMS):
+        program = generate(SeededChoices(f"rich {at}"))
+        seen.update(set(_marks(program)))
+    wanted = {
+        "overlapping copy",
+        "zero length",
+        "zero grid",
+        "deep grid",
+        "unaligned write",
+        "recycled",
+        "burst",
+        "reads in flight",
+        "read after sync",
+        "write after read",
+        "repeated dispatch",
+        "same buffers, other kernel",
+        "one buffer read twice",
+    }
+    assert {mark for mark, count in seen.items() if count >= PROGRAMS / 50} >= wanted
+
+
+def _marks(program: Program) -> Iterator[str]:
+    sizes: dict[str, int] = {}
+    run_of_dispatches = reads_in_flight = 0
+    dispatched: dict[tuple[str, ...], str] = {}
+    before: Op = Flush()
+    for op in program:
+        run_of_dispatches = run_of_dispatches + 1 if isinstance(op, Dispatch) else 0
+        reads_in_flight = 0 if isinstance(op, Sync) else reads_in_flight + isinstance(op, Read)
+        yield from ["burst"] * (run_of_dispatches >= 8)
+        yield from ["reads in flight"] * (reads_in_flight >= 3)
+        match op:
+            case Alloc():
+                if isinstance(before, Free) and sizes[before.buffer] == op.size_bytes > 0:
+                    yield "recycled"
+                sizes[op.buffer] = op.size_bytes
+            case Copy():
+                apart = abs(op.source_offset - op.target_offset)
+                if op.source == op.target and 0 < apart < op.size_bytes:
+                    yield "overlapping copy"
+            case Write():
+                yield from ["zero length"] * (not op.data)
+                yield from ["unaligned write"] * (len(op.data) % 4 > 0)
+                yield from ["write after read"] * (
+                    isinstance(before, Read) and before.buffer == op.buffer
+                )
+            case Read():
+                yield from ["read after sync"] * isinstance(before, Sync)
+            case Dispatch():
+                yield from ["zero grid"] * (0 in op.grid)
+                yield from ["deep grid"] * (op.grid[2] > 1)
+                yield from ["one buffer read twice"] * (
+                    op.kernel == "mix" and op.buffers[:1] == op.buffers[1:2]
+                )
+                last = dispatched.get(op.buffers)
+                yield from ["repeated dispatch"] * (last == op.kernel)
+                yield from ["same buffers, other kernel"] * (last not in (None, op.kernel))
+                dispatched[op.buffers] = op.kernel
+        before = op
