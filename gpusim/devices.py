@@ -38,6 +38,9 @@ class Adapter:
     native: Any = field(repr=False, compare=False, default=None)
 
 
+_SIMULATED = Adapter(name=SIMULATED, description="a WebGPU device in pure Python")
+
+
 def adapters() -> list[Adapter]:
     """Every adapter of this machine, the best first, then the simulated device."""
     found = sorted(_enumerate(), key=_preference)
@@ -50,7 +53,7 @@ def adapters() -> list[Adapter]:
         named.append(
             Adapter(name=backend + number, description=_describe(native.info), native=native)
         )
-    return [*named, *_simulated()]
+    return [*named, _SIMULATED]
 
 
 def find_adapter(name: str = BEST) -> Adapter:
@@ -59,15 +62,17 @@ def find_adapter(name: str = BEST) -> Adapter:
     Raises:
         NoDevice: with the names that exist, and what to install.
     """
+    if name == SIMULATED:
+        return _SIMULATED
     found = adapters()
-    if name == BEST and found:
+    if name == BEST:
         return found[0]
     for adapter in found:
         if adapter.name == name:
             return adapter
-    names = ", ".join(adapter.name for adapter in found) or "none"
     raise NoDevice(
-        f"cannot open device {name!r} because this machine has {names} "
+        f"cannot open device {name!r} because this machine has "
+        f"{', '.join(adapter.name for adapter in found)} "
         f"(probably a missing driver: {INSTALL})"
     )
 
@@ -141,12 +146,3 @@ def _preference(native: Any) -> tuple[bool, int, int]:
 def _describe(info: Any) -> str:
     parts = (info["device"], info["adapter_type"], info["description"])
     return ", ".join(part for part in parts if part)
-
-
-def _simulated() -> list[Adapter]:
-    from importlib.util import find_spec
-
-    spec = find_spec("gpusim.simulated")
-    if spec is None or spec.origin is None:
-        return []
-    return [Adapter(name=SIMULATED, description="a WebGPU device in pure Python")]

@@ -19,15 +19,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status.  argparse itself exits with 2 or 0."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser(words).parse_args(words)
-    from gpusim.errors import GpusimError
+    from gpusim.errors import GpusimError, ProgramError
     from properties.session.settings import UsageError
 
     try:
         return _COMMANDS[arguments.command][0](arguments)
-    except UsageError as error:
+    except (UsageError, ProgramError, OSError) as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return WRONG_USAGE
-    except (GpusimError, OSError) as error:
+    except GpusimError as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return COULD_NOT_RUN
 
@@ -41,7 +41,7 @@ def _devices(arguments: argparse.Namespace) -> int:
         print(f"{adapter.name:{width}}  {adapter.description}")
     if all(adapter.name == SIMULATED for adapter in found):
         print(f"no adapter was found; what gives one: {INSTALL}", file=sys.stderr)
-    return NOTHING_FOUND if found else COULD_NOT_RUN
+    return NOTHING_FOUND
 
 
 def _fuzz(arguments: argparse.Namespace) -> int:

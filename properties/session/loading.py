@@ -9,6 +9,7 @@ from typing import Any
 
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN, Kernel, Kernels
+from properties.session.settings import TARGETS
 
 
 def load(spec: str, default_name: str = "") -> Any:
@@ -43,6 +44,11 @@ def load_kernels(spec: str) -> Kernels:
             )
     names = {kernel.name for kernel in kernels if BUILTIN.get(kernel.name) is not kernel}
     return BUILTIN.adding(*(kernel for kernel in kernels if kernel.name in names))
+
+
+def load_target(name: str) -> Any:
+    """What makes the subject called ``name``: one of ``TARGETS``, or any by its place."""
+    return load(TARGETS.get(name, name))
 
 
 def _module(where: str) -> ModuleType:

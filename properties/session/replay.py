@@ -6,6 +6,7 @@ from pathlib import Path
 from gpusim.runtime.policy import PRESETS
 from properties.case import Case
 from properties.finding_file import read
+from properties.session.loading import load_target
 from properties.session.messages import Setup
 from properties.session.settings import ReplaySettings
 from properties.session.shrinking import judge_alone
@@ -32,6 +33,7 @@ def replay(path: Path, settings: ReplaySettings) -> Replay:
         OSError: it cannot be read.
     """
     finding = read(path)
+    load_target(settings.target)
     case = finding.case
     if settings.device is not None:
         case = replace(case, device=settings.device)

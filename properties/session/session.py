@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from gpusim.kernels import Kernels
 from properties.case import Case
 from properties.session.bugs import Bugs
-from properties.session.loading import load_kernels
+from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
     FailedProgram,
     Fuzz,
@@ -28,7 +28,6 @@ from properties.session.supervisor import Gone, Supervisor
 from properties.session.tally import Tally
 from properties.session.verdict import Failure
 
-_SHRINK_SECONDS = 15.0
 _MOST_FAILURES = 10
 """Failing programs after which a session ends: shrinking more of them shows nothing new."""
 
@@ -72,6 +71,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         ProgramError: the kernels cannot be loaded.
     """
     kernels = load_kernels(settings.kernels)
+    load_target(settings.target)
     setup = Setup(
         device=settings.device,
         presets=settings.presets,
@@ -161,7 +161,7 @@ class _Loop:
             failure,
             self._supervisor,
             kernels=self._kernels,
-            seconds=_SHRINK_SECONDS,
+            seconds=self._session.settings.shrink,
             stall_seconds=self._session.settings.stall,
         )
         if small is None:

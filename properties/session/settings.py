@@ -15,7 +15,11 @@ from properties.session.devices import SCHEDULERS
 
 ALL = "all"
 DEFAULT_SECONDS = 60.0
-RUNTIME = "properties.session.subject:judge_runtime"
+RUNTIME = "runtime"
+TARGETS = {
+    RUNTIME: "properties.session.subject:RuntimeSubject",
+    "naive": "properties.session.subject:NaiveSubject",
+}
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)
 _SCHEDULERS = ", ".join(SCHEDULERS)
@@ -59,6 +63,12 @@ def _scheduler(text: str) -> str:
     return text
 
 
+def _target(text: str) -> str:
+    if text not in TARGETS and ":" not in text:
+        raise UsageError(f"it is none of {', '.join(TARGETS)}, and no MODULE_OR_FILE:NAME")
+    return text
+
+
 def _whole(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
@@ -79,7 +89,7 @@ def _seconds(text: str) -> float:
 
 
 _STALL = Setting(_seconds, "seconds without progress that are a hang", "S")
-_TARGET = Setting(str, "function that makes what is judged, for our runtime", "WHERE:NAME")
+_TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, or MODULE_OR_FILE:NAME", "NAME")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +110,9 @@ class Settings:
     first: Annotated[int, Setting(_whole(0), "number of the first program")] = 0
     findings: Annotated[int, Setting(_whole(1), "stop after so many different ones")] = 3
     stall: Annotated[float, _STALL] = 30.0
+    shrink: Annotated[float, Setting(_seconds, "what making one failure small may take", "S")] = (
+        15.0
+    )
     save: Annotated[Path, Setting(Path, "folder for what is found", "DIR")] = Path("findings")
     json: Annotated[Path | None, Setting(Path, "write what happened to a file", "FILE")] = None
     kernels: Annotated[

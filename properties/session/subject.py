@@ -1,6 +1,6 @@
 """What a session judges: it opens a target for each program, and a trace of what that does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from gpusim.trace import Trace
 from properties.case import Case
 from properties.session.devices import is_simulated, open_case_device
 from properties.target import Target
+from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
 _ALL = Parts()
@@ -46,9 +47,17 @@ class RuntimeSubject:
 
     refuses = True
 
-    def __init__(self, device: str, kernels: Mapping[str, Kernel], parts: Parts = _ALL) -> None:
+    def __init__(
+        self,
+        device: str,
+        kernels: Mapping[str, Kernel],
+        *,
+        parts: Parts = _ALL,
+        make_driver: Callable[[Any], Driver] = WgpuDriver,
+    ) -> None:
         self._kernels = kernels
         self._parts = parts
+        self._make_driver = make_driver
         self._driver: Driver = self._open_driver(device)
         self.limits = self._driver.limits
 
@@ -65,10 +74,26 @@ class RuntimeSubject:
         return Opened(target=target, trace=trace)
 
     def _open_driver(self, device: str) -> Driver:
-        opened: Any = open_case_device(device, self._kernels)
-        return WgpuDriver(opened)
+        return self._make_driver(open_case_device(device, self._kernels))
 
 
-def judge_runtime(device: str, kernels: Mapping[str, Kernel]) -> Subject:
-    """Our runtime, as it is."""
-    return RuntimeSubject(device, kernels)
+class NaiveSubject:
+    """A target that does every op at once, on one device and without a driver of ours."""
+
+    refuses = NaiveTarget.capabilities.refuses
+
+    def __init__(
+        self,
+        device: str,
+        kernels: Mapping[str, Kernel],
+        *,
+        make_target: Callable[..., Target] = NaiveTarget,
+    ) -> None:
+        self._kernels = kernels
+        self._make_target = make_target
+        self._device = open_case_device(device, kernels)
+        self.limits = make_target(self._device, kernels).limits
+
+    def open(self, case: Case) -> Opened:
+        """A new target; nothing of it can be traced."""
+        return Opened(target=self._make_target(self._device, self._kernels), trace=Trace())

@@ -17,7 +17,7 @@ from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
 from properties.session.devices import name_of
-from properties.session.loading import load, load_kernels
+from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
     Answer,
     Broken,
@@ -96,7 +96,7 @@ class _Bench:
         self._setup = setup
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels)
-        self._subject: Subject = load(setup.target)(adapter.name, self._kernels)
+        self._subject: Subject = load_target(setup.target)(adapter.name, self._kernels)
 
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any."""

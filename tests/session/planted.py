@@ -1,12 +1,45 @@
-"""Runtimes with one mistake each, for a session to find; named on the command line by path."""
+"""Targets with one mistake each, for a session to find; a test names them by this file's path."""
 
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.runtime import Parts
 from gpusim.runtime.batch import Batch
+from gpusim.runtime.commands import Command, DispatchCommand
+from gpusim.runtime.driver import WgpuDriver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
-from properties.session.subject import RuntimeSubject
+from properties.case import Case
+from properties.session.subject import NaiveSubject, Opened, RuntimeSubject
+from properties.target import Arrived
+from properties.targets.naive_target import NaiveTarget
+
+
+def write_overtakes_batch(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
+    """A host write acts on the queue before what was recorded before it."""
+    return RuntimeSubject(device, kernels, parts=Parts(flush_rules=_WritesOvertake))
+
+
+def aborts(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
+    """A driver that kills its process over a batch of two kernels."""
+    return RuntimeSubject(device, kernels, make_driver=_Aborts)
+
+
+def hangs(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
+    """A driver that never returns from a batch of two kernels."""
+    return RuntimeSubject(device, kernels, make_driver=_Hangs)
+
+
+def gathers_writes(device: str, kernels: Mapping[str, Kernel]) -> NaiveSubject:
+    """A naive target that makes host writes at the next read or free."""
+    return NaiveSubject(device, kernels, make_target=_GathersWrites)
+
+
+def fails_to_judge(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
+    """No target at all: the judge itself is broken."""
+    return _NoTarget(device, kernels)
 
 
 class _WritesOvertake(FlushRules):
@@ -14,6 +47,52 @@ class _WritesOvertake(FlushRules):
         return None
 
 
-def write_overtakes_batch(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
-    """A host write acts on the queue before what was recorded before it."""
-    return RuntimeSubject(device, kernels, Parts(flush_rules=_WritesOvertake))
+class _Trouble(WgpuDriver):
+    """In trouble where a batch dispatches two kernels or more."""
+
+    def encode(self, commands: Sequence[Command], label: str) -> Any:
+        dispatches = [command for command in commands if isinstance(command, DispatchCommand)]
+        if any(command.pipeline is not dispatches[0].pipeline for command in dispatches):
+            self.trouble()
+        return super().encode(commands, label)
+
+    def trouble(self) -> None:
+        raise NotImplementedError
+
+
+class _Aborts(_Trouble):
+    def trouble(self) -> None:
+        os.write(2, b"the driver is beyond help\n")
+        os.abort()
+
+
+class _Hangs(_Trouble):
+    def trouble(self) -> None:
+        threading.Event().wait()
+
+
+class _GathersWrites(NaiveTarget):
+    def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
+        super().__init__(device, kernels)
+        self._gathered: list[tuple[str, int, bytes]] = []
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        self._gathered.append((buffer, offset, data))
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
+        self._make_writes()
+        return super().read(buffer, offset, size_bytes)
+
+    def free(self, buffer: str) -> None:
+        self._make_writes()
+        super().free(buffer)
+
+    def _make_writes(self) -> None:
+        for write in self._gathered:
+            super().write(*write)
+        self._gathered.clear()
+
+
+class _NoTarget(RuntimeSubject):
+    def open(self, case: Case) -> Opened:
+        raise RuntimeError("there is no target")
