@@ -33,6 +33,11 @@ class Result:
     findings: int = 0
 
     @property
+    def tests_ran(self) -> bool:
+        """Whether any test was more than skipped."""
+        return self.passed + self.failed > 0
+
+    @property
     def session_passed(self) -> bool:
         """Whether a session judged enough programs and found nothing."""
         return self.programs >= LEAST_PROGRAMS and not self.findings
@@ -41,7 +46,7 @@ class Result:
     def problems(self) -> list[str]:
         """What is wrong, in words; empty where all is well."""
         found = {
-            "tests not run": self.passed + self.failed == 0,
+            "tests not run": not self.tests_ran,
             "tests failed": self.failed > 0,
             "session not run": self.programs == 0,
             f"fewer than {LEAST_PROGRAMS} programs": 0 < self.programs < LEAST_PROGRAMS,
@@ -121,12 +126,13 @@ def _table(results: Sequence[Result]) -> str:
 
 
 def _closing_line(results: Sequence[Result]) -> str:
-    """Tests counted over all devices, and each device's session as one more."""
-    passed = sum(result.passed for result in results)
-    failed = sum(result.failed for result in results)
+    """Tests counted over all devices, each session as one more, and tests not run as one failed."""
+    passed = sum(result.passed + result.session_passed for result in results)
+    failed = sum(
+        result.failed + (not result.session_passed) + (not result.tests_ran) for result in results
+    )
     skipped = sum(result.skipped for result in results)
-    good = sum(result.session_passed for result in results)
-    return f"{passed + good} passed, {failed + len(results) - good} failed, {skipped} skipped"
+    return f"{passed} passed, {failed} failed, {skipped} skipped"
 
 
 if __name__ == "__main__":
