@@ -1,7 +1,5 @@
 """Programs of Hypothesis on the runtime and on the oracle: every observable agrees."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 
@@ -14,11 +12,11 @@ from properties.session.verdict import judge
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_the_runtime_does_what_the_program_means(device: Any, preset: str) -> None:
-    subject = RuntimeSubject(device, BUILTIN)
+def test_the_runtime_does_what_the_program_means(device_name: str, preset: str) -> None:
+    subject = RuntimeSubject(device_name, BUILTIN)
 
     @settings(max_examples=60)
-    @given(case=cases("", presets=[PRESETS[preset]], limits=subject.limits))
+    @given(case=cases(device_name, presets=[PRESETS[preset]], limits=subject.limits))
     def agrees(case: Case) -> None:
         verdict = judge(case, subject, BUILTIN)
         assert verdict.failure is None, f"{verdict.failure}\n{case.policy}\n{case.program}"
