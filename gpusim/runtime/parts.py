@@ -13,8 +13,13 @@ from gpusim.runtime.cache_state import CacheState
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushRules
 from gpusim.runtime.policy import Policy
+from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.reads import Reads
+from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
+from gpusim.runtime.timeline import Timeline
+from gpusim.runtime.transfers import Transfers
 from gpusim.runtime.uniforms import UniformStore, make_uniforms
 
 
@@ -28,7 +33,11 @@ def _make_staging(driver: Driver, policy: Policy, caches: CacheState) -> Staging
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
-    """How each collaborator is made; every maker takes driver, policy and caches."""
+    """How each collaborator is made.
+
+    The makers of pools and caches take driver, policy and caches; every other
+    maker takes what the class that is its default takes.
+    """
 
     caches: Callable[[Policy], CacheState] = CacheState
     uniforms: Callable[[Driver, Policy, CacheState], UniformStore] = make_uniforms
@@ -37,3 +46,8 @@ class Parts:
     staging: Callable[[Driver, Policy, CacheState], StagingPool] = _make_staging
     flush_rules: Callable[[Policy], FlushRules] = FlushRules
     buffers: Callable[[], BufferTable] = BufferTable
+    timeline: Callable[[], Timeline] = Timeline
+    readbacks: Callable[[Driver, StagingPool, Timeline], Readbacks] = Readbacks
+    recorder: Callable[..., Recorder] = Recorder
+    transfers: Callable[[Driver, Recorder, BufferTable], Transfers] = Transfers
+    reads: Callable[..., Reads] = Reads

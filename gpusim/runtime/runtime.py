@@ -23,12 +23,8 @@ from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import PRESETS, Policy
-from gpusim.runtime.readbacks import Readbacks, Ticket
-from gpusim.runtime.reads import Reads
-from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import Stats
-from gpusim.runtime.timeline import Timeline
-from gpusim.runtime.transfers import Transfers
 
 
 class Runtime:
@@ -79,9 +75,9 @@ class Runtime:
         self._bind_groups = parts.bind_groups(driver, policy, caches)
         self._shapes = parts.shapes(driver, policy, caches)
         self._staging = parts.staging(driver, policy, caches)
-        self._timeline = Timeline()
-        self._readbacks = Readbacks(driver, self._staging, self._timeline)
-        self._recorder = Recorder(
+        self._timeline = parts.timeline()
+        self._readbacks = parts.readbacks(driver, self._staging, self._timeline)
+        self._recorder = parts.recorder(
             driver,
             uniforms=self._uniforms,
             bind_groups=self._bind_groups,
@@ -89,8 +85,8 @@ class Runtime:
             readbacks=self._readbacks,
             timeline=self._timeline,
         )
-        self._transfers = Transfers(driver, self._recorder, self._buffers)
-        self._reads = Reads(
+        self._transfers = parts.transfers(driver, self._recorder, self._buffers)
+        self._reads = parts.reads(
             driver,
             recorder=self._recorder,
             staging=self._staging,
