@@ -5,14 +5,20 @@ from typing import Any
 
 import pytest
 
-from gpusim.devices import BEST, open_device
+from gpusim.devices import BEST, find_adapter, open_device
 from gpusim.runtime import PRESETS, Policy
 
 
 @pytest.fixture(scope="session")
-def device() -> Any:
+def device_name() -> str:
+    """The name of the device, never ``best``."""
+    return find_adapter(os.environ.get("GPUSIM_DEVICE", BEST)).name
+
+
+@pytest.fixture(scope="session")
+def device(device_name: str) -> Any:
     """The device, shared."""
-    return open_device(os.environ.get("GPUSIM_DEVICE", BEST))
+    return open_device(device_name)
 
 
 @pytest.fixture(params=list(PRESETS))

@@ -7,12 +7,11 @@ forgets that a host write has to wait for them too.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from gpusim.kernels import Kernel
-from gpusim.limits import Limits
-from gpusim.runtime import Policy
-from properties.target import Target
+from properties.session.subject import NaiveSubject
 from properties.targets.naive_target import NaiveTarget
 
 
@@ -43,20 +42,4 @@ class Overtaking(NaiveTarget):
             super().dispatch(*self._gathered.pop(0))
 
 
-class _Subject:
-    """Opens a new target for each program, all on one device."""
-
-    refuses = False
-    limits = Limits()
-
-    def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
-        self._device, self._kernels = device, kernels
-
-    def open(self, policy: Policy) -> Overtaking:
-        return Overtaking(self._device, self._kernels)
-
-    def seen(self, target: Target) -> Mapping[str, int]:
-        return {}
-
-
-judge = _Subject
+judge = partial(NaiveSubject, make_target=Overtaking)

@@ -11,6 +11,8 @@ import pytest
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
+from gpusim.runtime import PRESETS
+from properties.case import Case
 from properties.oracles.compare import compare
 from properties.runner import run
 from properties.session.loading import load
@@ -124,14 +126,15 @@ def test_the_test_of_the_judging_page_sees(device: Any, overtaking: Target) -> N
         test(overtaking)
 
 
-def test_the_judging_page_opens_what_it_shows() -> None:
+def test_the_judging_page_opens_what_it_shows(device_name: str) -> None:
     shown: dict[str, Any] = {}
     for code in blocks("docs/JUDGING.md", "python"):
         exec(compile(code, "JUDGING.md", "exec"), shown)
-    subject = shown["MySubject"](None, BUILTIN)
-    assert type(subject.open(None)) is shown["MyTarget"]
+    case = Case(program=Program(()), policy=PRESETS["eager"], device=device_name)
+    opened = shown["judge"](device_name, BUILTIN).open(case)
+    assert type(opened.target) is shown["MyTarget"]
     for verb in ("alloc", "write", "dispatch", "copy", "read", "free", "flush", "sync", "close"):
-        assert callable(getattr(shown["MyTarget"], verb))
+        assert callable(getattr(opened.target, verb))
 
 
 def test_the_commands_of_the_readme_are_those_of_the_script_and_of_ci() -> None:
