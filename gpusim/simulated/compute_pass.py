@@ -7,6 +7,7 @@ Source: WebGPU specification, section 16 "Compute Passes" and 14 "Programmable P
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,16 @@ _INDIRECT = wgpu.BufferUsage.INDIRECT
 _INDIRECT_BYTES = 12
 
 
+class Opened(Enum):
+    """How a pass was begun."""
+
+    ALONE = "alone"
+    NESTED = "nested"
+    """Inside another pass; it is not valid."""
+    IN_VAIN = "in vain"
+    """On an encoder that was misused before; nobody looks at it."""
+
+
 class GPUComputePassEncoder(DebugGroups):
     """Records dispatches; made by ``GPUCommandEncoder.begin_compute_pass``."""
 
@@ -39,23 +50,23 @@ class GPUComputePassEncoder(DebugGroups):
         "_groups",
         "_limit",
         "_open",
+        "_opened",
         "_pipeline",
         "_plan",
         "_used",
-        "_valid",
         "label",
         "uid",
     )
 
     def __init__(
-        self, device: DeviceState, encoder: GPUCommandEncoder, label: str, valid: bool
+        self, device: DeviceState, encoder: GPUCommandEncoder, label: str, opened: Opened
     ) -> None:
         super().__init__()
         self._device = device
         self._encoder = encoder
         self.label = label
         self.uid = device.next_uid()
-        self._valid = valid
+        self._opened = opened
         self._open = True
         self._error: wgpu.GPUValidationError | None = None
         self._pipeline: GPUComputePipeline | None = None
@@ -155,13 +166,20 @@ class GPUComputePassEncoder(DebugGroups):
             return
         if not self._open:
             raise invalid(doing, "it has ended", "end() is called twice")
-        if not self._valid or not self._encoder.locked:
-            self._open = False
-            raise invalid(doing, "it never began, or its encoder ended", "passes are nested")
         self._open = False
+        if self._opened is Opened.IN_VAIN:
+            return
+        nested = self._opened is Opened.NESTED
+        if not self._encoder.locked or (nested and not self._device.profile.ends_nested_passes):
+            raise invalid(doing, "its encoder is not locked by it", "passes are nested")
+        if nested:
+            self._encoder.end_nested_pass()
+            return
         if self._debug_depth:
             self._invalidate(doing, "a debug group is open", "pop_debug_group() is missing")
-        self._encoder.end_pass(self._error, self._commands, self._used)
+        # wgpu-native resolves a pass's buffers when it dispatches, and not before.
+        used = self._used if self._commands or self._error is None else {}
+        self._encoder.end_pass(self._error, self._commands, used)
 
     def _check_open(self, doing: str) -> bool:
         if self._open:

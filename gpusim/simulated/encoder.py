@@ -11,8 +11,8 @@ from typing import Any
 
 import wgpu
 
-from gpusim.simulated.buffer import GPUBuffer
-from gpusim.simulated.compute_pass import GPUComputePassEncoder
+from gpusim.simulated.buffer import DESTROYED, GPUBuffer
+from gpusim.simulated.compute_pass import GPUComputePassEncoder, Opened
 from gpusim.simulated.debug_groups import DebugGroups
 from gpusim.simulated.refusals import device_lost, invalid, unsigned
 from gpusim.simulated.state import DeviceState
@@ -44,7 +44,7 @@ class GPUCommandBuffer:
 class GPUCommandEncoder(DebugGroups):
     """Records commands; made by ``GPUDevice.create_command_encoder``."""
 
-    __slots__ = ("_commands", "_device", "_error", "_state", "_used", "label", "uid")
+    __slots__ = ("_commands", "_device", "_error", "_misused", "_state", "_used", "label", "uid")
 
     def __init__(self, device: DeviceState, label: str) -> None:
         super().__init__()
@@ -53,6 +53,7 @@ class GPUCommandEncoder(DebugGroups):
         self.uid = device.next_uid()
         self._state = "open"
         self._error: wgpu.GPUValidationError | None = None
+        self._misused = False
         self._commands: list[Command] = []
         self._used: dict[GPUBuffer, None] = {}
 
@@ -60,12 +61,10 @@ class GPUCommandEncoder(DebugGroups):
         self, *, label: str = "", timestamp_writes: Any = None
     ) -> GPUComputePassEncoder:
         """Begin a pass, which locks this encoder until its ``end``."""
-        valid = self._check_open("begin a compute pass")
+        opened = self._open_pass()
         if timestamp_writes is not None:
             self._invalidate("begin a compute pass", "it asks for timestamps", "no feature")
-        if valid:
-            self._state = "locked"
-        return GPUComputePassEncoder(self._device, self, label, valid)
+        return GPUComputePassEncoder(self._device, self, label, opened)
 
     def clear_buffer(self, buffer: GPUBuffer, offset: int = 0, size: int | None = None) -> None:
         """Fill a range with zeros; ValueError where it is not aligned or not inside."""
@@ -81,10 +80,11 @@ class GPUCommandEncoder(DebugGroups):
         doing = "clear a buffer"
         if not self._check_open(doing):
             return
-        if not self._check_buffer(doing, buffer, _COPY_DST):
-            return
-        if length % 4:
-            self._invalidate(doing, f"{length} bytes are no multiple of 4", "an odd buffer")
+        because = self._misuse(buffer, _COPY_DST)
+        if because is None and length % 4:
+            because = f"{length} bytes are no multiple of 4"
+        if because:
+            self._invalidate(doing, because, "a wrong buffer or size", buffer)
         self._record(partial(_clear, buffer, offset, length), buffer)
 
     def copy_buffer_to_buffer(
@@ -101,19 +101,25 @@ class GPUCommandEncoder(DebugGroups):
             if not isinstance(buffer, GPUBuffer):
                 raise TypeError(f"copy_buffer_to_buffer() {role} must be a GPUBuffer.")
         source_offset, destination_offset = unsigned(source_offset), unsigned(destination_offset)
+        size = None if size is None else unsigned(size)
         doing = "copy between buffers"
         if not self._check_open(doing):
             return
+        because = None
         if size is None:
-            if not self._device.profile.defaults_copy_size:
-                self._invalidate(doing, "wgpu-native has no default size", "the size is left out")
-                return
             size = source.size - source_offset
-        if self._check_copy(doing, source, source_offset, destination, destination_offset, size):
-            copy = partial(
-                _copy, source, source_offset, destination, destination_offset, unsigned(size)
-            )
-            self._record(copy, source, destination)
+            if not self._device.profile.defaults_copy_size:
+                because = "wgpu-native has no default size"
+        because = (
+            self._check_copy(source, source_offset, destination, destination_offset, size)
+            or because
+        )
+        if because:
+            blamed = self._blamed(source, destination)
+            self._invalidate(doing, because, "a wrong buffer, offset or size", *blamed)
+            return
+        copy = partial(_copy, source, source_offset, destination, destination_offset, size)
+        self._record(copy, source, destination)
 
     def finish(self, *, label: str = "") -> GPUCommandBuffer:
         """End the recording; GPUValidationError where any command was not valid."""
@@ -127,12 +133,16 @@ class GPUCommandEncoder(DebugGroups):
         elif state == "ended":
             raise invalid(doing, "it has ended", "finish is called twice")
         elif self._error is not None:
-            raise self._error
+            self._raise_error()
         elif state == "locked":
             raise invalid(doing, "a pass is open", "its end() is missing")
         elif self._debug_depth:
             raise invalid(doing, "a debug group is open", "pop_debug_group() is missing")
         return GPUCommandBuffer(device, label, self._commands, self._used)
+
+    def end_nested_pass(self) -> None:
+        """End a pass that was begun inside another: it unlocks, and is not valid."""
+        self._state = "open"
 
     def end_pass(
         self,
@@ -142,9 +152,9 @@ class GPUCommandEncoder(DebugGroups):
     ) -> None:
         """Take over what a pass recorded; called by the pass."""
         self._state = "open"
-        if error is not None:
-            self._error = self._error or error
+        if self._error is not None:
             return
+        self._error = error
         self._commands.extend(commands)
         self._used.update(used)
 
@@ -162,45 +172,62 @@ class GPUCommandEncoder(DebugGroups):
                 return False
             raise invalid(doing, "the encoder has ended", "it was finished")
         self._invalidate(doing, "a pass locks the encoder", "end() is missing")
+        self._misused = True
         return False
 
-    def _invalidate(self, doing: str, because: str, probably: str) -> None:
-        """Keep the first mistake for ``finish``."""
-        self._error = self._error or invalid(doing, because, probably)
+    def _open_pass(self) -> Opened:
+        if self._misused and not self._device.profile.ends_nested_passes:
+            return Opened.IN_VAIN
+        if not self._check_open("begin a compute pass"):
+            return Opened.NESTED
+        self._state = "locked"
+        return Opened.ALONE
+
+    def _invalidate(self, doing: str, because: str, probably: str, *buffers: GPUBuffer) -> None:
+        """Keep the first mistake for ``finish``, and the buffers it was made with."""
+        if self._error is None:
+            self._error = invalid(doing, because, probably)
+            self._used.update(dict.fromkeys(buffers))
+
+    def _raise_error(self) -> None:
+        destroyed = any(buffer.state is DESTROYED for buffer in self._used)
+        if self._error and (self._device.profile.finish_tells_all or not destroyed):
+            raise self._error
 
     def _record(self, command: Command, *buffers: GPUBuffer) -> None:
-        self._commands.append(command)
-        for buffer in buffers:
-            self._used[buffer] = None
-
-    def _check_buffer(self, doing: str, buffer: GPUBuffer, usage: int) -> bool:
-        if buffer._device is not self._device:
-            self._invalidate(doing, "a buffer is another device's", "two devices are mixed up")
-        elif not buffer.usage & usage:
-            self._invalidate(doing, f"usage {buffer.usage} lacks {usage}", "a wrong buffer")
-        else:
-            return True
-        return False
+        if self._error is None:
+            self._commands.append(command)
+            self._used.update(dict.fromkeys(buffers))
 
     def _check_copy(
-        self, doing: str, source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int
-    ) -> bool:
-        if not self._check_buffer(doing, source, _COPY_SRC):
-            return False
-        if not self._check_buffer(doing, target, _COPY_DST):
-            return False
-        because = None
-        if source is target:
-            because = "source and destination are one buffer"
-        elif size < 0 or start + size > source.size:
-            because = f"{start} + {size} passes the source's end at {source.size}"
-        elif to + size > target.size:
-            because = f"{to} + {size} passes the destination's end at {target.size}"
-        elif size % 4:
-            because = f"{size} bytes are no multiple of 4"
+        self, source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int
+    ) -> str | None:
+        """Why a copy is not valid; None where it is."""
+        because = self._misuse(source, _COPY_SRC) or self._misuse(target, _COPY_DST)
         if because:
-            self._invalidate(doing, because, "a wrong offset or size")
-        return because is None
+            return because
+        if source is target:
+            return "source and destination are one buffer"
+        if size < 0 or start + size > source.size:
+            return f"{start} + {size} passes the source's end at {source.size}"
+        if to + size > target.size:
+            return f"{to} + {size} passes the destination's end at {target.size}"
+        return f"{size} bytes are no multiple of 4" if size % 4 else None
+
+    def _blamed(self, source: GPUBuffer, target: GPUBuffer) -> tuple[GPUBuffer, ...]:
+        """The buffers that wgpu-native looked up until it refused a copy."""
+        if source is target or source._device is not self._device:
+            return ()
+        if self._misuse(source, _COPY_SRC) or target._device is not self._device:
+            return (source,)
+        return (source, target)
+
+    def _misuse(self, buffer: GPUBuffer, usage: int) -> str | None:
+        if buffer._device is not self._device:
+            return "a buffer is another device's"
+        if not buffer.usage & usage:
+            return f"usage {buffer.usage} lacks {usage}"
+        return None
 
     def _clear_length(self, buffer: GPUBuffer, offset: int, size: int) -> int:
         if size < 0 or (size == 0 and not self._device.profile.clears_nothing):

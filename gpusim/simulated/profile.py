@@ -37,6 +37,10 @@ class Profile:
     """A device that becomes lost settles its pending maps."""
     tells_work_done: bool
     """``on_submitted_work_done`` works."""
+    finish_tells_all: bool
+    """A mistake shows at ``finish`` even where a buffer recorded before it was destroyed."""
+    ends_nested_passes: bool
+    """A pass begun inside another ends without an error of its own while that is open."""
     submit_raises: bool
     """A submit that is refused raises."""
     unsets_bind_groups: bool

@@ -1,0 +1,1 @@
+"""Holding the simulated device against real adapters, raw call by raw call."""

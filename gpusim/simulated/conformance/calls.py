@@ -1,0 +1,130 @@
+"""Raw device calls as data: what one is, and drawing a session of them.
+
+A call names a method and small numbers, which ``Player`` looks up in its
+tables and among the objects made so far.  Nothing here touches a device.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: the method, and a number for each of its arguments."""
+
+    method: str
+    numbers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return " ".join([self.method, *map(str, self.numbers)])
+
+
+def parse_call(text: str) -> Call:
+    """Read what ``str(call)`` wrote."""
+    method, *numbers = text.split()
+    return Call(method, tuple(map(int, numbers)))
+
+
+METHODS: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
+    "create_buffer": (14, ((10, 4), (14, 6), (6, 0))),
+    "destroy": (2, ((99, 0),)),
+    "write_buffer": (8, ((99, 0), (6, 4), (6, 4), (6, 0), (6, 0))),
+    "map_async": (6, ((99, 0), (6, 4), (6, 4), (6, 4))),
+    "wait": (8, ((99, 0),)),
+    "unmap": (5, ((99, 0),)),
+    "read_mapped": (5, ((99, 0), (6, 4), (6, 4))),
+    "write_mapped": (4, ((99, 0), (6, 4), (6, 4))),
+    "map_state": (3, ((99, 0),)),
+    "read_buffer": (6, ((99, 0), (6, 4), (6, 4))),
+    "create_layout": (3, ((16, 9),)),
+    "create_bind_group": (12, ((99, 0), (99, 0), (99, 0), (6, 4), (6, 4), (6, 0))),
+    "create_pipeline_layout": (3, ((99, 0), (4, 0))),
+    "create_pipeline": (5, ((6, 0), (99, 0), (4, 0))),
+    "create_shader_module": (1, ((3, 0),)),
+    "auto_layout": (2, ((99, 0), (6, 2))),
+    "create_encoder": (8, ()),
+    "begin_pass": (9, ((99, 0),)),
+    "set_pipeline": (9, ((99, 0), (99, 0))),
+    "set_bind_group": (9, ((99, 0), (6, 2), (99, 0), (8, 4))),
+    "dispatch": (9, ((99, 0), (6, 4), (6, 0))),
+    "dispatch_indirect": (3, ((99, 0), (99, 0), (6, 4))),
+    "end": (9, ((99, 0),)),
+    "copy": (8, ((99, 0), (99, 0), (99, 0), (6, 4), (6, 4), (6, 4))),
+    "clear": (4, ((99, 0), (99, 0), (6, 4), (6, 4))),
+    "debug": (2, ((99, 0), (3, 0))),
+    "finish": (9, ((99, 0),)),
+    "submit": (9, ((99, 0), (99, 0), (8, 6))),
+    "work_done": (1, ()),
+    "use_foreign": (3, ((8, 0), (99, 0))),
+}
+"""By method: its weight, and for each argument how many values it may take and
+how many of them, from 0, are the ordinary ones.  99 stands for an object that was made."""
+
+_START = tuple(
+    map(
+        parse_call,
+        (
+            "create_buffer 0 0 0",
+            "create_buffer 0 0 0",
+            "create_buffer 1 1 0",
+            "create_buffer 0 2 0",
+            "create_layout 0",
+            "create_pipeline_layout 0 0",
+            "create_pipeline 0 0 0",
+            "create_bind_group 0 0 1 0 0 0",
+        ),
+    )
+)
+"""What every session begins with, so that most methods have something to work on."""
+
+
+def draw_session(random: Random, length: int) -> list[Call]:
+    """A session of ``length`` calls; one in eight loses its device near its end."""
+    weights = [weight for weight, _ in METHODS.values()]
+    calls = list(_START)
+    while len(calls) < length:
+        method = random.choices(list(METHODS), weights)[0]
+        calls.extend(_repeated(random, method))
+    if random.randrange(8) == 0:
+        calls.insert(random.randrange(length * 3 // 4, length), Call("lose", ()))
+    return calls[:length]
+
+
+def _repeated(random: Random, method: str) -> list[Call]:
+    """The call, or now and then a whole recording around it."""
+    call = _draw(random, method)
+    if method == "dispatch" and random.randrange(2):
+        names = ("create_encoder", "begin_pass", "set_pipeline", "set_bind_group")
+        before = [_latest(random, name) for name in names]
+        after = [_latest(random, name) for name in ("end", "finish", "submit")]
+        return [*before, Call("dispatch", (0, *call.numbers[1:])), *after]
+    if method == "copy" and random.randrange(2):
+        after = [_latest(random, name) for name in ("finish", "submit")]
+        return [Call("create_encoder", ()), Call("copy", (0, *call.numbers[1:])), *after]
+    return [call]
+
+
+def _latest(random: Random, method: str) -> Call:
+    """The call on the object made last, with ordinary values."""
+    _, arguments = METHODS[method]
+    numbers = [
+        random.randrange(ordinary) if count != 99 else (0 if place == 0 else random.randrange(4))
+        for place, (count, ordinary) in enumerate(
+            (count, ordinary or count) for count, ordinary in arguments
+        )
+    ]
+    return Call(method, tuple(numbers))
+
+
+def _draw(random: Random, method: str) -> Call:
+    _, arguments = METHODS[method]
+    return Call(method, tuple(_number(random, *argument) for argument in arguments))
+
+
+def _number(random: Random, count: int, ordinary: int) -> int:
+    """Ordinary values three times in four; objects mostly among those made last."""
+    if count == 99:
+        return min(random.randrange(8), random.randrange(8))
+    if ordinary and random.randrange(4):
+        return random.randrange(ordinary)
+    return random.randrange(count)
