@@ -1,0 +1,104 @@
+"""The naive target held against the reference: sound as it is, caught once it defers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from gpusim.kernels import BUILTIN, Kernel
+from gpusim.limits import Limits
+from gpusim.program import Grid, Program
+from gpusim.runtime import PRESETS
+from gpusim.text import parse_program
+from properties.case import Case
+from properties.oracles.compare import Mismatch, compare
+from properties.programs.choices import SeededChoices
+from properties.programs.generator import generate
+from properties.programs.reducer import reduce
+from properties.runner import run
+from properties.target import Arrived, Target
+from properties.targets.naive_target import NaiveTarget
+from reference import run as run_reference
+
+PROGRAMS = 25
+MOST_OPS = 8
+
+MakeTarget = Callable[[Any], Target]
+
+
+class HoldsDispatchesBack(NaiveTarget):
+    """Dispatches wait for the next read, and whatever comes before it overtakes them."""
+
+    def __init__(self, device: Any, kernels: Mapping[str, Kernel] = BUILTIN) -> None:
+        super().__init__(device, kernels)
+        self._held: list[tuple[str, Sequence[str], Sequence[int | float], Grid]] = []
+
+    def dispatch(
+        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    ) -> None:
+        self._held.append((kernel, buffers, scalars, grid))
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
+        held, self._held = self._held, []
+        for dispatch in held:
+            super().dispatch(*dispatch)
+        return super().read(buffer, offset, size_bytes)
+
+
+def _program(number: int) -> Program:
+    return generate(SeededChoices(f"naive/{number}"), limits=Limits(), invalid=False)
+
+
+def _judge(program: Program, device: Any, make: MakeTarget) -> Mismatch | None:
+    """The first difference; none where the program holds an op that is refused.
+
+    A naive target refuses nothing, and what it then asks of wgpu-native may abort.
+    """
+    expected = run_reference(program)
+    if any(outcome.error for outcome in expected.outcomes):
+        return None
+    target = make(device)
+    return compare(program, expected, run(program, target), target.capabilities)
+
+
+def test_the_naive_target_does_what_programs_mean(device: Any) -> None:
+    for number in range(PROGRAMS):
+        program = _program(number)
+        mismatch = _judge(program, device, NaiveTarget)
+        assert mismatch is None, f"{mismatch}\n{program}"
+
+
+def test_dispatches_held_back_until_a_read_are_caught_and_made_small(device: Any) -> None:
+    program, found = _first_caught(device)
+
+    def fails(case: Case) -> bool:
+        mismatch = _judge(case.program, device, HoldsDispatchesBack)
+        return mismatch is not None and mismatch.kind == found.kind
+
+    case = Case(program=program, policy=PRESETS["eager"], device="")
+    small = reduce(case, fails, seconds=60.0).program
+    assert len(small) <= MOST_OPS, str(small)
+    assert _judge(small, device, NaiveTarget) is None
+
+
+def _first_caught(device: Any) -> tuple[Program, Mismatch]:
+    for number in range(PROGRAMS):
+        program = _program(number)
+        mismatch = _judge(program, device, HoldsDispatchesBack)
+        if mismatch is not None:
+            return program, mismatch
+    pytest.fail(f"none of {PROGRAMS} programs shows that dispatches are held back")
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["write a 0 07000000", "copy b 0 a 0 4", "free b"],
+    ids=["write", "copy", "free"],
+)
+def test_each_op_that_a_held_dispatch_is_late_for_shows(device: Any, between: str) -> None:
+    program = parse_program(
+        "alloc a 4\nalloc b 4\nwrite b 0 01000000\ndispatch fold b,a 3 1x1x1\n"
+        f"{between}\nread a 0 4 -> r0\nsync\n"
+    )
+    assert _judge(program, device, NaiveTarget) is None
+    assert _judge(program, device, HoldsDispatchesBack) is not None
