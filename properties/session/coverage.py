@@ -1,78 +1,68 @@
 """What a session should have met, beside how often it did.
 
-The rows are known beforehand, so that what never happened shows as nought.
+The rows are known beforehand, so that what never happened shows as nought; what
+nobody expected is shown as well.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from gpusim.program import OPS
 from gpusim.runtime.flush_rules import FlushReason
+from properties.session.seen import FLUSH, OP
 from properties.session.tally import Tally
 
-Table = Mapping[str, Mapping[str, int]]
+Table = dict[str, dict[str, int]]
+"""Counts by row and column."""
 
-_REFUSALS: Mapping[str, tuple[str, ...]] = {
+_KINDS = tuple(op.__name__.lower() for op in OPS)
+_REFUSALS = {
     "alloc": ("OutOfRange", "LimitExceeded", "OutOfMemory"),
     "write": ("InvalidHandle", "OutOfRange"),
-    "read": ("InvalidHandle", "OutOfRange"),
+    "dispatch": ("InvalidBinding", "InvalidHandle", "InvalidScalar", "LimitExceeded"),
     "copy": ("InvalidHandle", "OutOfRange"),
-    "dispatch": ("InvalidBinding", "LimitExceeded", "InvalidHandle", "InvalidScalar"),
+    "read": ("InvalidHandle", "OutOfRange"),
     "free": ("InvalidHandle",),
 }
-_PARTS: Mapping[str, tuple[str, ...]] = {
-    "uniform pool": ("created", "reused", "evicted", "exhausted"),
-    "uniform cache": ("created", "reused", "evicted"),
-    "bind-group cache": ("created", "reused", "evicted", "invalidated"),
-    "shape cache": ("created", "reused", "evicted"),
-    "staging pool": ("created", "reused", "evicted", "exhausted"),
+"""Those that a program can bring about by itself."""
+_PARTS = {
+    "pooled uniforms": ("created", "reused", "evicted", "exhausted"),
+    "cached uniforms": ("created", "reused", "evicted"),
+    "cached bind groups": ("created", "reused", "evicted", "invalidated"),
+    "shapes": ("created", "reused", "evicted"),
+    "pooled staging": ("created", "reused", "evicted", "exhausted"),
 }
 """What can happen in a pool or cache; the others have no such event."""
-_NEVER_A_FLUSH = (FlushReason.CLOSE,)
-"""A session ends every program with a sync, so that close has nothing to submit."""
+_REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
+"""A program ends with a sync, so that ``close`` finds nothing to submit."""
 
 
-def coverage(tally: Tally) -> dict[str, dict[str, dict[str, int]]]:
-    """Tables of ops, refusals, flushes and parts, every row and column that can be met."""
+def coverage(tally: Tally) -> dict[str, Table]:
+    """Tables of ops, refusals, flushes and parts."""
     seen = tally.seen
+    ops = {kind: {"accepted": tally.accepted[kind], "driver": seen[OP, kind]} for kind in _KINDS}
+    flushes = {reason: seen[FLUSH, reason] for reason in _REASONS}
+    flushes |= {name: count for (what, name), count in sorted(seen.items()) if what == FLUSH}
     return {
-        "ops": {
-            kind: {"accepted": tally.accepted[kind], "driver": seen[f"op {kind}"]}
-            for kind in _kinds()
-        },
-        "refusals": _with_others(
-            {op: {name: tally.refused[op, name] for name in _REFUSALS[op]} for op in _REFUSALS},
-            tally,
-        ),
-        "flushes": {
-            reason: {"submits": seen[f"flush {reason}"]}
-            for reason in FlushReason
-            if reason not in _NEVER_A_FLUSH
-        },
-        "parts": {
-            part: {event: seen[f"{part} {event}"] for event in events}
-            for part, events in _PARTS.items()
-        },
+        "ops": ops,
+        "refusals": _table(_REFUSALS, tally.refused),
+        "flushes": {reason: {"submits": count} for reason, count in flushes.items()},
+        "parts": _table(_PARTS, {key: seen[key] for key in seen if key[0] not in (OP, FLUSH)}),
     }
 
 
-def missed(tables: Mapping[str, Any]) -> list[str]:
+def missed(tables: Mapping[str, Table]) -> list[str]:
     """What was never met, in words."""
     return [
-        f"{row} {column}"
-        for table in tables.values()
+        f"{name}: {row} {column}"
+        for name, table in tables.items()
         for row, columns in table.items()
         for column, count in columns.items()
         if not count
     ]
 
 
-def _kinds() -> list[str]:
-    return [op.__name__.lower() for op in OPS]
-
-
-def _with_others(expected: dict[str, dict[str, int]], tally: Tally) -> dict[str, dict[str, int]]:
-    """The refusals that were expected, and then any other that was met."""
-    for op, name in sorted(tally.refused):
-        expected.setdefault(op, {}).setdefault(name, tally.refused[op, name])
-    return expected
+def _table(expected: Mapping[str, Iterable[str]], counts: Mapping[tuple[str, str], int]) -> Table:
+    table = {row: dict.fromkeys(columns, 0) for row, columns in expected.items()}
+    for row, column in sorted(counts):
+        table.setdefault(row, {})[column] = counts[row, column]
+    return table

@@ -57,16 +57,16 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
 
 
 def _line(session: Session) -> str:
-    tally, rate = session.tally, _rate(session.tally.programs, session.seconds)
+    tally, rate = session.tally, _rate(session.programs, session.seconds)
     found = f", {len(session.bugs)} found" if len(session.bugs) else ""
-    return f"{session.device}: {tally.programs} programs, {tally.ops} ops, {rate} a second{found}"
+    return f"{session.device}: {session.programs} programs, {tally.ops} ops, {rate} a second{found}"
 
 
 def _share(session: Session) -> float:
     settings = session.settings
     shares = [0.0]
     if settings.programs:
-        shares.append(session.tally.programs / settings.programs)
+        shares.append(session.programs / settings.programs)
     if settings.most_seconds:
         shares.append(session.seconds / settings.most_seconds)
     return min(1.0, max(shares))
@@ -125,11 +125,11 @@ def _quality(session: Session) -> str:
 
 def _verdict(session: Session) -> str:
     if len(session.bugs):
-        return f"[bold red]{len(session.bugs)} found[/] in {session.tally.programs} programs"
+        return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs"
     if not session.is_valid:
         return f"[bold red]nothing shown[/]: {session.invalid_because}"
     return (
-        f"[bold green]nothing found[/] in {session.tally.programs} programs, "
+        f"[bold green]nothing found[/] in {session.programs} programs, "
         f"{session.seconds:.1f} s, seed {session.settings.seed}"
     )
 

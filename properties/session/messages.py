@@ -83,9 +83,10 @@ class Broken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """What was done since the last message of its kind."""
+    """What was done since the last message of its kind; program ``number`` comes next."""
 
     tally: Tally
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

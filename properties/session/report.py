@@ -17,7 +17,7 @@ def as_json(session: Session) -> dict[str, Any]:
         "device": session.device,
         "description": session.description,
         "policy": session.settings.policy,
-        "programs": tally.programs,
+        "programs": session.programs,
         "ops": tally.ops,
         "seconds": round(session.seconds, 3),
         "fuzz_seconds": round(session.fuzz_seconds, 3),

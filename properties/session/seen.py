@@ -5,36 +5,34 @@ and what its pools and caches did on the way.
 from collections import Counter
 
 from gpusim.runtime.commands import Role
-from gpusim.runtime.policy import Policy, Uniforms
+from gpusim.runtime.policy import Policy
 from gpusim.trace import Event, Trace
 
-_UNIFORMS = {
-    Uniforms.FRESH: "fresh uniforms",
-    Uniforms.POOLED: "uniform pool",
-    Uniforms.CACHED: "uniform cache",
-}
+OP, FLUSH = "op", "flush"
+Seen = Counter[tuple[str, str]]
+"""How often: ``(OP, kind)``, ``(FLUSH, reason)``, or a part and what happened in it."""
+
 _STORAGE_OPS = {"create_buffer": "alloc", "destroy_buffer": "free", "write_buffer": "write"}
 _SYNC_REASONS = {"asked": "flush", "sync": "sync"}
 
 
-def count_seen(trace: Trace, policy: Policy) -> Counter[str]:
-    """How often what happened: ``op <kind>``, ``flush <reason>``, ``<part> <event>``."""
+def count_seen(trace: Trace, policy: Policy) -> Seen:
+    """Count the events of a run under ``policy``, which says what its parts are."""
     parts = {
-        "uniforms": _UNIFORMS[policy.uniforms],
-        "bind_groups": "bind-group cache" if policy.cache_bind_groups else "fresh bind groups",
-        "shapes": "shape cache",
-        "staging": "staging pool" if policy.staging_buffers else "fresh staging",
+        "uniforms": f"{policy.uniforms} uniforms",
+        "bind_groups": "cached bind groups" if policy.cache_bind_groups else "fresh bind groups",
+        "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
     }
-    counts: Counter[str] = Counter()
+    seen: Seen = Counter()
     for event in trace:
         part, dot, what = event.kind.partition(".")
         if dot:
-            counts[f"{parts[part]} {what}"] += 1
+            seen[parts.get(part, part), what] += 1
         elif event.kind == "encode":
-            counts[f"flush {event['reason']}"] += 1
+            seen[FLUSH, event["reason"]] += 1
         if op := _op_of(event):
-            counts[f"op {op}"] += 1
-    return counts
+            seen[OP, op] += 1
+    return seen
 
 
 def _op_of(event: Event) -> str:

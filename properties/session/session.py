@@ -45,17 +45,24 @@ class Session:
     fuzz_seconds: float = 0.0
     """Without what shrinking took."""
     deaths: int = 0
+    uncounted: int = 0
+    """Programs that ran and are not in the tally, which died with the worker."""
     interrupted: bool = False
+
+    @property
+    def programs(self) -> int:
+        """Programs that ran."""
+        return self.tally.programs + self.uncounted
 
     @property
     def is_valid(self) -> bool:
         """Whether anything ran and was compared, so that finding nothing means something."""
-        return self.tally.programs > 0 and self.tally.compared_bytes > 0
+        return not self.invalid_because
 
     @property
     def invalid_because(self) -> str:
         """Why the session shows nothing, empty where it does."""
-        if not self.tally.programs:
+        if not self.programs:
             return "no program ran"
         return "" if self.tally.compared_bytes else "no byte was compared"
 
@@ -115,11 +122,11 @@ class _Loop:
             self._session.fuzz_seconds += time.monotonic() - fuzzing
             match end:
                 case FailedProgram():
-                    self._next = end.number + 1
                     self._supervisor.stop()
                     self._found(end.case, end.failure)
                 case Gone():
                     self._session.deaths += 1
+                    self._session.uncounted += end.number + 1 - self._next
                     self._next = end.number + 1
                     self._found(self._make(end.number), failure_of(end))
                 case RanAll():
@@ -149,6 +156,7 @@ class _Loop:
             match answer:
                 case Progress():
                     self._session.tally.add(answer.tally)
+                    self._next = answer.number
                 case FailedProgram() | RanAll() | Gone():
                     return answer
             if self._time_is_up() and not stopped:

@@ -8,6 +8,7 @@ from gpusim.kernels import Kernel
 from properties.case import Case
 from properties.oracles.values import Checked
 from properties.programs.measure import writers_of_reads
+from properties.session.seen import Seen
 from properties.session.verdict import Verdict
 
 _MEASURE_EVERY = 8
@@ -28,8 +29,8 @@ class Tally:
     """Counts of a session, or of a part of one."""
 
     policies: dict[str, PolicyTally] = field(default_factory=dict)
-    seen: Counter[str] = field(default_factory=Counter)
-    """What happened on the driver, by name."""
+    seen: Seen = field(default_factory=Counter)
+    """What happened on the driver."""
     accepted: Counter[str] = field(default_factory=Counter)
     """Accepted ops by kind."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -1,8 +1,6 @@
 """One case judged: run on a target, and held against what its program means."""
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from gpusim.history import History
 from gpusim.kernels import Kernels
@@ -11,7 +9,7 @@ from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
 from properties.oracles.values import Checked, count_checked
 from properties.runner import run
-from properties.session.seen import count_seen
+from properties.session.seen import Seen, count_seen
 from properties.session.subject import Subject
 from reference import run as run_reference
 
@@ -34,7 +32,7 @@ class Verdict:
     failure: Failure | None
     history: History
     checked: Checked
-    seen: Mapping[str, int] = field(default_factory=Counter)
+    seen: Seen
 
 
 def judge(case: Case, subject: Subject, kernels: Kernels) -> Verdict:

@@ -41,7 +41,7 @@ from properties.session.subject import Subject
 from properties.session.tally import Tally
 from properties.session.verdict import Failure, judge
 
-_REPORT_SECONDS = 0.25
+_REPORT_SECONDS = 0.1
 
 
 def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
@@ -109,16 +109,16 @@ class _Bench:
         end: Answer = RanAll()
         while request.stop is None or number < request.stop:
             failed = self._run(number, tally)
+            number += 1
             if failed is not None:
                 end = failed
                 break
             if time.monotonic() - reported >= _REPORT_SECONDS:
-                connection.send(Progress(tally=tally))
+                connection.send(Progress(tally=tally, number=number))
                 tally, reported = Tally(), time.monotonic()
                 if connection.poll():
                     break
-            number += 1
-        connection.send(Progress(tally=tally))
+        connection.send(Progress(tally=tally, number=number))
         connection.send(end)
 
     def _run(self, number: int, tally: Tally) -> FailedProgram | None:

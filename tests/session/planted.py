@@ -50,11 +50,11 @@ class _WritesOvertake(FlushRules):
 class _Trouble(WgpuDriver):
     """In trouble where a batch dispatches two kernels or more."""
 
-    def encode(self, commands: Sequence[Command], label: str) -> Any:
+    def encode(self, commands: Sequence[Command], *how: Any, **named: Any) -> Any:
         dispatches = [command for command in commands if isinstance(command, DispatchCommand)]
         if any(command.pipeline is not dispatches[0].pipeline for command in dispatches):
             self.trouble()
-        return super().encode(commands, label)
+        return super().encode(commands, *how, **named)
 
     def trouble(self) -> None:
         raise NotImplementedError

@@ -1,0 +1,203 @@
+"""The command line as a person meets it: exit statuses, what is printed, and the JSON."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gpusim
+from gpusim.program import Program
+from gpusim.runtime import PRESETS
+from properties.case import Case
+from properties.cli import main
+from properties.finding_file import Finding, write
+
+PLANTED = Path(__file__).parents[1] / "session" / "planted.py"
+ROOT = Path(gpusim.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found by mistake must not lie about in the sources."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def finding(tmp_path: Path, device_name: str) -> Path:
+    """A finding that no longer fails."""
+    program = Program.parse("alloc a 8\nwrite a 1 0a0b\nread a 0 8 -> r0\nsync\n")
+    case = Case(program=program, policy=PRESETS["pooled"], device=device_name, seed="0/1")
+    path = tmp_path / "finding.txt"
+    write(path, Finding(case=case))
+    return path
+
+
+def python(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_loads_nothing_slow() -> None:
+    script = (
+        "import sys\nfrom properties.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('numpy', 'wgpu', 'rich', 'hypothesis') if name in sys.modules])"
+    )
+    done = python("-c", script)
+    assert "exit status: 0 nothing found" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_module_and_function_are_one_command() -> None:
+    done = python("-m", "gpusim", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: gpusim")
+
+
+def test_devices_are_listed_by_name(capsys: pytest.CaptureFixture[str], device_name: str) -> None:
+    assert main(["devices"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines]
+    assert device_name in names
+    assert names[-1] == "simulated"
+    assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_listing_devices_prints_no_complaint_of_a_driver() -> None:
+    done = python(
+        "-c",
+        "import os; os.environ.pop('XDG_RUNTIME_DIR', None)\n"
+        "from properties.cli import main; main(['devices'])",
+    )
+    assert done.stderr == ""
+
+
+def test_a_session_that_finds_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, device_name: str
+) -> None:
+    path = tmp_path / "session.json"
+    words = ["--device", device_name, "--programs", "12", "--seed", "3", "--json", str(path)]
+    assert main(["fuzz", *words]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"device {device_name} (command line), policy all (")
+    assert "nothing found in 12 programs" in printed
+    session = json.loads(path.read_text(encoding="utf-8"))
+    assert session["device"] == device_name
+    assert session["policy"] == "all"
+    assert session["seed"] == 3
+    assert session["programs"] == 12
+    assert session["ops"] == sum(part["ops"] for part in session["policies"].values()) > 100
+    assert session["seconds"] > 0
+    assert session["findings"] == []
+    assert session["valid"]
+    assert session["coverage"]["ops"]["write"]["driver"] > 0
+    assert session["coverage"]["parts"]["pooled uniforms"].keys() >= {"reused", "exhausted"}
+
+
+def test_a_session_that_finds_something(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    target = f"{PLANTED}:write_overtakes_batch"
+    asked = {"device": "simulated", "target": target, "save": tmp_path, "findings": 1}
+    asked |= {"json": tmp_path / "session.json", "policy": "lazy"}
+    words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
+    assert main(["fuzz", *words]) == 1
+    printed = capsys.readouterr().out
+    (found,) = json.loads((tmp_path / "session.json").read_text(encoding="utf-8"))["findings"]
+    assert found["summary"].startswith("op ")
+    assert found["program"] in printed
+    for line in ("expected: from byte", "got:      from byte", f"gpusim replay {found['file']}"):
+        assert line in printed
+    assert main(["replay", found["file"], "--target", target]) == 1
+    assert "expected: from byte" in capsys.readouterr().out
+    assert main(["replay", found["file"]]) == 0
+
+
+def test_a_finding_that_is_fixed_passes(
+    capsys: pytest.CaptureFixture[str], finding: Path, device_name: str
+) -> None:
+    assert main(["replay", str(finding)]) == 0
+    printed = capsys.readouterr().out
+    assert f"device {device_name} (" in printed
+    assert "policy pooled" in printed
+    assert "passes: all 4 ops show what they mean" in printed
+
+
+def test_a_finding_replays_elsewhere_when_told_so(
+    capsys: pytest.CaptureFixture[str], finding: Path
+) -> None:
+    assert main(["replay", str(finding), "--device", "simulated", "--policy", "eager"]) == 0
+    assert "device simulated (a WebGPU device in pure Python), policy eager" in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fuzz", "--device", "vulcan"], r"vulcan.*vulkan, metal, d3d12, gl, simulated"),
+        (["fuzz", "--policy", "fast"], r"fast.*eager, lazy, pooled, cached.* or all"),
+        (["fuzz", "--seconds", "soon"], r"soon.*no number of seconds"),
+        (["fuzz", "--programs", "0"], r"at least 1"),
+        (["fuzz", "--scheduler", "lazy"], r"late, early, random or all"),
+        (["fuzz", "--kernels", "no_such_module"], r"cannot load KERNELS from 'no_such_module'"),
+        (["fuzz", "--target", "fast"], r"runtime, naive"),
+        (["fuzz", "--target", "no_such_module:x"], r"cannot load x from 'no_such_module'"),
+        (["replay", "no-such-file"], r"no-such-file"),
+        (["replay", "no-such-file", "--policy", "all"], r"eager, lazy, pooled, cached"),
+    ],
+)
+def test_wrong_usage_is_named(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert re.search(message, printed.err)
+    assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("words", [[], ["fuse"], ["fuzz", "--polcy", "all"], ["replay"]])
+def test_words_that_are_no_command_are_wrong_usage(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+
+
+def test_a_malformed_finding_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], finding: Path
+) -> None:
+    finding.write_text(finding.read_text(encoding="utf-8").replace("write a 1", "write a one"))
+    assert main(["replay", str(finding)]) == 2
+    assert "line 7" in capsys.readouterr().err
+
+
+def test_what_could_not_run_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "--device", "metal:7"]) == 3
+    assert "apt-get install mesa-vulkan-drivers" in capsys.readouterr().err
+
+
+def test_kernels_of_a_user_are_dispatched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from gpusim import Binding, Kernel\n"
+        "def meaning(arrays, scalars, groups):\n"
+        "    reached = arrays[0][: groups * 64]\n"
+        "    reached += 1\n"
+        "KERNELS = [Kernel(name='increment', meaning=meaning,\n"
+        "    buffers=(Binding(name='x', access='read_write'),),\n"
+        "    body='if (i < arrayLength(&x)) { x[i] = x[i] + 1u; }')]\n",
+        encoding="utf-8",
+    )
+    assert main(["fuzz", "--device", "simulated", "--programs", "20", "--kernels", str(path)]) == 0
+    wrong = path.read_text(encoding="utf-8").replace("+= 1", "+= 2")
+    path.write_text(wrong, encoding="utf-8")
+    words = ["--programs", "40", "--kernels", str(path), "--save", str(tmp_path), "--findings", "1"]
+    assert main(["fuzz", *words]) == 1
+    assert "dispatch increment" in capsys.readouterr().out

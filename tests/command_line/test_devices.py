@@ -1,0 +1,89 @@
+"""Devices by name, with adapters that this machine may not have."""
+
+import builtins
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gpusim import devices
+from gpusim.devices import adapters, find_adapter, open_device
+from gpusim.errors import NoDevice
+
+
+def native(backend: str, kind: str, device: str = "thing") -> Any:
+    info = {"backend_type": backend, "adapter_type": kind, "device": device, "description": ""}
+    return SimpleNamespace(info=info)
+
+
+def on_a_machine(monkeypatch: pytest.MonkeyPatch, *natives: Any) -> None:
+    import wgpu
+
+    gpu = SimpleNamespace(enumerate_adapters_sync=lambda: list(natives))
+    monkeypatch.setattr(wgpu, "gpu", gpu)
+
+
+def test_the_best_come_first_and_others_of_a_backend_have_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_a_machine(
+        monkeypatch,
+        native("OpenGL", "DiscreteGPU"),
+        native("Vulkan", "CPU"),
+        native("Vulkan", "IntegratedGPU", "small"),
+        native("D3D12", "DiscreteGPU"),
+        native("Vulkan", "DiscreteGPU", "big"),
+        native("Null", "CPU"),
+    )
+    assert [(adapter.name, adapter.description) for adapter in adapters()] == [
+        ("vulkan", "big, DiscreteGPU"),
+        ("d3d12", "thing, DiscreteGPU"),
+        ("vulkan:1", "small, IntegratedGPU"),
+        ("vulkan:2", "thing, CPU"),
+        ("gl", "thing, DiscreteGPU"),
+        ("simulated", "a WebGPU device in pure Python"),
+    ]
+    assert find_adapter().name == "vulkan"
+    assert find_adapter("vulkan:2").description == "thing, CPU"
+    with pytest.raises(NoDevice, match="metal"):
+        find_adapter("metal")
+
+
+def test_a_machine_without_adapters_still_simulates(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine(monkeypatch)
+    assert [adapter.name for adapter in adapters()] == ["simulated"]
+    assert find_adapter("best").name == "simulated"
+    with pytest.raises(NoDevice, match="apt-get install mesa-vulkan-drivers libegl1"):
+        open_device("vulkan")
+
+
+def test_a_native_library_that_cannot_be_loaded_is_no_adapter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real_import = builtins.__import__
+
+    def refuse(name: str, *rest: Any) -> Any:
+        if name == "wgpu":
+            raise OSError("libwgpu_native.so: cannot open shared object file")
+        return real_import(name, *rest)
+
+    monkeypatch.delitem(sys.modules, "wgpu")
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert [adapter.name for adapter in adapters()] == ["simulated"]
+
+
+def test_an_adapter_that_gives_no_device_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("out of devices")
+
+    broken = native("Vulkan", "CPU")
+    broken.request_device_sync = refuse
+    on_a_machine(monkeypatch, broken)
+    with pytest.raises(NoDevice, match="'vulkan' because its adapter gives none: out of devices"):
+        open_device("vulkan")
+
+
+def test_the_simulated_device_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_enumerate", None)
+    assert open_device("simulated").queue is not None

@@ -1,0 +1,79 @@
+"""A program of a session follows from its seed and number, and its device can be written down."""
+
+import pytest
+
+from gpusim.errors import ProgramError
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
+from properties.case import Case
+from properties.session.devices import (
+    SCHEDULERS,
+    SimulatedDevice,
+    is_simulated,
+    open_case_device,
+    parse_simulated,
+)
+from properties.session.loading import load_kernels
+from properties.session.numbered import numbered_case
+
+TWO = ("eager", "cached")
+
+
+def numbered(number: int, *, seed: int = 1, device: str = "vulkan") -> Case:
+    return numbered_case(
+        seed,
+        number,
+        presets=TWO,
+        schedulers=SCHEDULERS,
+        device=device,
+        kernels=BUILTIN,
+        limits=Limits(),
+    )
+
+
+def test_a_number_makes_the_same_case_again_and_another_makes_another() -> None:
+    cases = [numbered(number) for number in range(20)]
+    assert [numbered(number) for number in reversed(range(20))] == cases[::-1]
+    assert len({str(case.program) for case in cases}) == 20
+    assert [case.policy.name for case in cases[:3]] == ["eager", "cached", "eager"]
+    assert cases[7].seed == "1/7"
+    assert numbered(7, seed=17).program != cases[7].program
+
+
+def test_schedulers_take_turns_on_simulated_devices_alone() -> None:
+    cases = [numbered(number, device="simulated") for number in range(12)]
+    schedulers = [parse_simulated(case.device).scheduler for case in cases]
+    assert schedulers == [name for name in SCHEDULERS for _ in TWO] * 2
+    seeds = {case.device for case in cases if "random" in case.device}
+    assert len(seeds) == 4, "two programs share a schedule"
+    assert [case.program for case in cases] == [numbered(n).program for n in range(12)]
+    assert {numbered(number).device for number in range(12)} == {"vulkan"}
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        SimulatedDevice(),
+        SimulatedDevice(scheduler="early"),
+        SimulatedDevice(scheduler="random", seed=17),
+    ],
+)
+def test_a_simulated_device_is_read_back(behaviour: SimulatedDevice) -> None:
+    assert parse_simulated(str(behaviour)) == behaviour
+    assert is_simulated(str(behaviour))
+    assert open_case_device(str(behaviour), BUILTIN).queue is not None
+
+
+@pytest.mark.parametrize("word", ["scheduler=fast", "seed=x", "seed", "speed=1"])
+def test_an_unknown_word_of_a_simulated_device_is_named(word: str) -> None:
+    with pytest.raises(ProgramError, match=word):
+        parse_simulated(f"simulated {word}")
+
+
+def test_kernels_that_are_none_or_share_a_name_are_refused() -> None:
+    assert load_kernels("") is BUILTIN
+    assert list(load_kernels("gpusim.kernels.registry:BUILTIN")) == list(BUILTIN)
+    with pytest.raises(ProgramError, match=r"cannot load KERNELS from .gpusim\.errors"):
+        load_kernels("gpusim.errors")
+    with pytest.raises(ProgramError, match="is no Kernel"):
+        load_kernels("gpusim.kernels:__all__")

@@ -1,0 +1,118 @@
+"""What is counted: events of a trace, parts of a session, and what was never met."""
+
+from dataclasses import replace
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.program import Program
+from gpusim.runtime import PRESETS, Policy, Uniforms
+from gpusim.trace import Trace
+from properties.case import Case
+from properties.session.coverage import coverage, missed
+from properties.session.seen import FLUSH, OP, Seen, count_seen
+from properties.session.subject import RuntimeSubject
+from properties.session.tally import Tally
+from properties.session.verdict import judge
+
+EVERY_OP = """\
+alloc a 16
+alloc b 16
+write a 0 01020304
+dispatch affine a 3,5 1x1x1
+flush
+dispatch affine a 3,5 1x1x1
+copy a 0 b 0 16
+read b 0 16 -> r0
+write b 0 0a0b0c0d
+sync
+free a
+free b
+"""
+
+
+TVM = PRESETS["cached"]
+
+
+def counts_of(text: str, policy: Policy) -> Seen:
+    subject = RuntimeSubject("simulated", BUILTIN)
+    case = Case(program=Program.parse(text), policy=policy, device="simulated")
+    verdict = judge(case, subject, BUILTIN)
+    assert verdict.failure is None
+    return verdict.seen
+
+
+def test_every_kind_of_op_is_counted_where_it_reaches_the_driver() -> None:
+    seen = counts_of(EVERY_OP, TVM)
+    kinds = ("write", "dispatch", "copy", "flush", "sync")
+    assert [seen[OP, kind] for kind in kinds] == [2, 2, 1, 1, 1]
+    # The fence of the sync is a buffer and a read of its own.
+    assert [seen[OP, kind] for kind in ("alloc", "free", "read")] == [3, 3, 2]
+
+
+def test_what_a_pool_and_a_cache_did_has_names_of_its_own() -> None:
+    cached = counts_of(EVERY_OP, TVM)
+    assert cached["cached uniforms", "created"] == cached["cached uniforms", "reused"] == 1
+    assert cached["cached bind groups", "reused"] == 1
+    pooled = counts_of(EVERY_OP, replace(TVM, uniforms=Uniforms.POOLED, uniform_slots=1))
+    assert pooled["pooled uniforms", "created"] == pooled["pooled uniforms", "reused"] == 1
+    assert ("cached uniforms", "created") not in pooled
+    fresh = counts_of(EVERY_OP, PRESETS["lazy"])
+    assert fresh["fresh uniforms", "created"] == fresh["fresh bind groups", "created"] == 2
+    assert fresh["fresh staging", "created"] == 2
+
+
+def test_a_flush_is_counted_by_its_reason() -> None:
+    trace = Trace()
+    for reason in ("asked", "write", "asked"):
+        trace.emit("encode", reason=reason, commands=1)
+    counts = count_seen(trace, TVM)
+    assert counts[FLUSH, "asked"] == counts[OP, "flush"] == 2
+    assert counts[FLUSH, "write"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "op"),
+    [
+        ("create_buffer", {"role": "storage"}, "alloc"),
+        ("create_buffer", {"role": "staging"}, ""),
+        ("write_buffer", {"role": "storage"}, "write"),
+        ("write_buffer", {"role": "uniform"}, ""),
+        ("copy", {"target_role": "storage"}, "copy"),
+        ("copy", {"target_role": "staging"}, ""),
+        ("destroy_buffer", {"role": "uniform"}, ""),
+        ("submit", {}, ""),
+    ],
+)
+def test_only_what_an_op_alone_can_cause_counts_for_it(
+    kind: str, about: dict[str, str], op: str
+) -> None:
+    trace = Trace()
+    trace.emit(kind, **about)
+    assert count_seen(trace, TVM) == ({(OP, op): 1} if op else {})
+
+
+def test_an_empty_session_missed_everything() -> None:
+    tables = coverage(Tally())
+    names = missed(tables)
+    assert "ops: write accepted" in names
+    assert "refusals: free InvalidHandle" in names
+    assert "parts: pooled uniforms exhausted" in names
+    assert "flushes: uniforms submits" in names
+    tally = Tally()
+    tally.seen["pooled uniforms", "exhausted"] = 1
+    assert "parts: pooled uniforms exhausted" not in missed(coverage(tally))
+
+
+def test_a_refusal_that_nobody_expected_is_shown() -> None:
+    tally = Tally()
+    tally.refused["sync", "DeviceLost"] = 3
+    assert coverage(tally)["refusals"]["sync"] == {"DeviceLost": 3}
+
+
+def test_the_median_counts_programs_not_lengths() -> None:
+    tally = Tally()
+    tally.accepted_lengths.update([3, 3, 3, 90, 100])
+    assert tally.median_accepted == 3
+    tally.accepted_lengths.update([90, 90, 90])
+    assert tally.median_accepted == 90

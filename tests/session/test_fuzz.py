@@ -1,0 +1,122 @@
+"""Sessions over right and wrong targets: what is found, made small, kept, and gone on from."""
+
+from pathlib import Path
+
+import pytest
+
+from gpusim.errors import InternalError, NoDevice
+from gpusim.runtime import PRESETS
+from properties.finding_file import read
+from properties.session.replay import replay
+from properties.session.session import Session, fuzz
+from properties.session.settings import ReplaySettings, Settings
+
+PLANTED = Path(__file__).parent / "planted.py"
+
+
+def planted(name: str) -> str:
+    return f"{PLANTED}:{name}"
+
+
+def ignore(session: Session) -> None:
+    """A session needs nobody who watches."""
+
+
+def run(save: Path, device: str, target: str = "runtime", **asked: object) -> Session:
+    limits = {"programs": 40, "findings": 1, "shrink": 4.0, "stall": 60.0, **asked}
+    return fuzz(Settings(device=device, target=target, save=save, **limits), ignore)  # type: ignore[arg-type]
+
+
+def test_nothing_is_found_in_the_runtime(tmp_path: Path, device_name: str) -> None:
+    session = run(tmp_path / "findings", device_name)
+    assert len(session.bugs) == 0
+    assert session.is_valid
+    assert session.tally.programs == 40
+    assert list(session.tally.policies) == list(PRESETS)[: session.tally.programs]
+    assert session.tally.compared_bytes > 10_000
+    assert session.tally.measured_reads > 0
+    assert not (tmp_path / "findings").exists()
+
+
+def test_a_planted_mistake_is_found_made_small_and_replays(
+    tmp_path: Path, device_name: str
+) -> None:
+    target = planted("write_overtakes_batch")
+    session = run(tmp_path, device_name, target)
+    (bug,) = session.bugs.met.values()
+    assert bug.failure.kind == "value"
+    assert bug.reproduced
+    assert len(bug.case.program) <= 8
+    assert read(bug.file).case == bug.case
+    again = replay(bug.file, ReplaySettings(target=target))
+    assert again.device == device_name
+    assert again.failure == bug.failure
+    assert replay(bug.file, ReplaySettings()).failure is None
+
+
+def test_a_planted_mistake_of_order_in_a_naive_target_is_found(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", planted("gathers_writes"))
+    (bug,) = session.bugs.met.values()
+    assert bug.failure.kind == "value"
+    assert len(bug.case.program) <= 8
+
+
+def test_a_naive_target_is_right_where_it_promises_to_be(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", "naive")
+    assert len(session.bugs) == 0
+    assert session.is_valid
+    assert session.tally.refused.total() == 0
+
+
+def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", planted("aborts"), findings=9, programs=12, shrink=1.0)
+    bug = next(iter(session.bugs.met.values()))
+    assert (bug.failure.kind, bug.failure.trait) == ("abort", "SIGABRT")
+    assert "the driver is beyond help" in bug.summary
+    assert session.deaths > 1, "the session ended with the first worker that died"
+    assert session.bugs.failures == session.deaths
+    assert session.programs == 12
+    again = replay(bug.file, ReplaySettings(target=planted("aborts")))
+    assert again.failure is not None
+    assert again.failure.kind == "abort"
+
+
+def test_a_target_that_hangs_is_named(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", planted("hangs"), stall=1.0)
+    (bug,) = session.bugs.met.values()
+    assert bug.failure.kind == "hang"
+    assert "no progress in 1 s" in bug.summary
+    kernels = {line.split()[1] for line in str(bug.case.program).splitlines() if "dispatch" in line}
+    assert len(kernels) > 1, "what is left no longer needs two kernels"
+
+
+def test_a_judge_that_fails_itself_finds_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InternalError, match="there is no target"):
+        run(tmp_path, "simulated", planted("fails_to_judge"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_device_of_that_name_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NoDevice, match=r"metal.*apt-get install mesa-vulkan-drivers"):
+        run(tmp_path, "metal:7")
+
+
+def test_parts_of_a_session_add_up_to_the_whole(tmp_path: Path) -> None:
+    whole = run(tmp_path, "simulated", programs=24, seed=7).tally
+    parts = run(tmp_path, "simulated", programs=9, seed=7).tally
+    parts.add(run(tmp_path, "simulated", programs=15, first=9, seed=7).tally)
+    for tally in (whole, parts):
+        for policy in tally.policies.values():
+            policy.seconds = 0.0
+    assert whole == parts
+
+
+def test_another_seed_makes_other_programs(tmp_path: Path) -> None:
+    one, other = (run(tmp_path, "simulated", programs=4, seed=seed).tally for seed in (1, 2))
+    assert one.accepted != other.accepted
+
+
+def test_a_session_ends_when_its_time_is_up(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", programs=None, seconds=1.0)
+    assert session.tally.programs > 0
+    assert 1.0 <= session.seconds < 10.0
