@@ -1,35 +1,41 @@
 """The events a run leaves behind: data only.
 
 A device event is one call that a runtime made on its driver; an internal event
-is something that happened inside one of its collaborators.  Nothing here knows
-who emits or who reads.
+is something that happened inside one of its collaborators; a mark says where
+an op of a program began and ended.  Nothing here knows who emits or who reads.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
 class Event:
     """One event: its kind, and what it was about, as plain comparable values.
 
     Device objects appear as the numbers the driver gave them, never as objects,
-    so that two runs of one program compare equal.
+    so that two runs of one program compare equal.  Nobody changes an event.
     """
 
-    kind: str
-    about: tuple[tuple[str, Any], ...] = ()
+    __slots__ = ("about", "kind")
+
+    def __init__(self, kind: str, about: Mapping[str, Any]) -> None:
+        self.kind = kind
+        self.about = about
 
     def __getitem__(self, name: str) -> Any:
-        for key, value in self.about:
-            if key == name:
-                return value
-        raise KeyError(name)
+        return self.about[name]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Event):
+            return NotImplemented
+        return self.kind == other.kind and self.about == other.about
 
     def __str__(self) -> str:
-        return " ".join([self.kind, *(f"{key}={value}" for key, value in self.about)])
+        return " ".join([self.kind, *(f"{key}={value}" for key, value in self.about.items())])
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
 
 class Trace:
@@ -40,7 +46,7 @@ class Trace:
 
     def emit(self, kind: str, **about: Any) -> None:
         """Append one event."""
-        self.events.append(Event(kind, tuple(about.items())))
+        self.events.append(Event(kind, about))
 
     def count(self, kind: str) -> int:
         """How many events of a kind there are."""

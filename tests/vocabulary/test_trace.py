@@ -14,6 +14,8 @@ def test_events_keep_their_order_and_compare_by_value() -> None:
         trace.emit("submit", batch=2, size_bytes=8)
         traces.append(trace)
     assert list(traces[0]) == traces[1].events
+    traces[1].emit("submit", batch=3, size_bytes=8)
+    assert list(traces[0]) != traces[1].events
     assert [event["batch"] for event in traces[0] if event.kind == "submit"] == [1, 2]
     assert len(traces[0]) == 3
 
@@ -27,8 +29,11 @@ def test_events_are_counted_by_kind() -> None:
 
 
 def test_an_event_reads_as_a_line() -> None:
-    event = Event("write", (("buffer", 1), ("offset", 8)))
+    event = Event("write", {"buffer": 1, "offset": 8})
     assert str(event) == "write buffer=1 offset=8"
     assert event["offset"] == 8
+    assert event != "write buffer=1 offset=8"
+    assert event != Event("write", {"buffer": 1, "offset": 9})
+    assert event != Event("map", {"buffer": 1, "offset": 8})
     with pytest.raises(KeyError):
         event["size"]
