@@ -1,0 +1,99 @@
+"""A prefix replaced by writes of what it leaves: the one relation that needs the reference.
+
+After Rigger and others, "Constant Optimization Driven Database System Testing"
+(2024): what was computed is given as a constant.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gpusim.errors import DeviceFault, LimitExceeded, Refused
+from gpusim.kernels import Kernel
+from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Program, Write
+from properties.case import Case
+from properties.oracles.metamorphic.effects import live_before, may_alloc
+from properties.oracles.metamorphic.image import Image, Rewriting
+from reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoldPrefix:
+    """The ops before ``at`` are left out, and the bytes they leave are written instead."""
+
+    name: ClassVar[str] = "fold_prefix"
+    at: int
+
+    @property
+    def words(self) -> str:
+        return f"the ops before op {self.at} replaced by writes of what they leave"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        if not 0 < self.at <= len(case.program) or not may_alloc(case):
+            return None
+        left = _left_by(case.program, self.at, kernels)
+        if left is None:
+            return None
+        rewriting = Rewriting(case)
+        for position, op in enumerate(case.program):
+            if position >= self.at:
+                rewriting.keep(op)
+                continue
+            rewriting.drop()
+            if isinstance(op, Alloc):
+                rewriting.add(op, *_constant(op.buffer, left))
+        return rewriting.image()
+
+
+def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
+    """What makes a new buffer as it was left: its bytes, its freeing, or its refusal."""
+    if buffer not in left:
+        return []
+    data = left[buffer]
+    return [Free(buffer=buffer) if data is None else Write(buffer=buffer, offset=0, data=data)]
+
+
+def _left_by(
+    program: Program, at: int, kernels: Mapping[str, Kernel]
+) -> dict[str, bytes | None] | None:
+    """The bytes of each buffer, None for a freed one; None in all where a float is in doubt."""
+    reference = Reference(kernels)
+    refused: set[str] = set()
+    for op in program.ops[:at]:
+        try:
+            _perform(reference, op)
+        except LimitExceeded:
+            # Another device may well have room for it.
+            return None
+        except (Refused, DeviceFault):
+            if isinstance(op, Alloc):
+                refused.add(op.buffer)
+    left: dict[str, bytes | None] = {}
+    live = live_before(program, at)
+    for alloc in program.ops[:at]:
+        if not isinstance(alloc, Alloc) or alloc.buffer in refused:
+            continue
+        if alloc.buffer not in live:
+            left[alloc.buffer] = None
+            continue
+        delivery = reference.read(alloc.buffer, 0, alloc.size_bytes)
+        if delivery.slack is not None and np.any(delivery.slack):
+            return None
+        left[alloc.buffer] = delivery.data
+    return left
+
+
+def _perform(reference: Reference, op: Op) -> None:
+    match op:
+        case Alloc():
+            reference.alloc(op.buffer, op.size_bytes)
+        case Write():
+            reference.write(op.buffer, op.offset, op.data)
+        case Copy():
+            reference.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
+        case Dispatch():
+            reference.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
+        case Free():
+            reference.free(op.buffer)

@@ -1,0 +1,192 @@
+"""Ops put in that nothing depends on: reads, dead work, refused ops, what is overwritten."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from gpusim.kernels import AFFINE, Kernel
+from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Program, Read, Write
+from properties.case import Case
+from properties.oracles.metamorphic.effects import (
+    fresh_names,
+    is_inside,
+    live_before,
+    may_alloc,
+    nth,
+    sizes_of,
+)
+from properties.oracles.metamorphic.image import Image, Rewriting, inserted
+
+Part = Literal["whole", "head", "tail"]
+Refusal = Literal[
+    "past_the_end", "before_the_start", "twice_freed", "freed_source", "aliased", "bad_scalar"
+]
+_GROUPS = (1, 1, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InsertRead:
+    """A read of a live buffer, or of part of it, before op ``at``."""
+
+    name: ClassVar[str] = "insert_read"
+    at: int
+    which: int
+    part: Part = "whole"
+
+    @property
+    def words(self) -> str:
+        return f"a read before op {self.at}"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        buffer = nth(live_before(case.program, self.at), self.which)
+        if buffer is None:
+            return None
+        size = sizes_of(case.program)[buffer]
+        if size < 0:
+            return None
+        offset = size // 3 if self.part == "tail" else 0
+        end = size - size // 3 if self.part == "head" else size
+        (result,) = fresh_names(case.program, 1)
+        read = Read(buffer=buffer, offset=offset, size_bytes=end - offset, result=result)
+        return inserted(case, self.at, [read])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InsertDeadWork:
+    """A buffer that is filled from a live one, worked on and freed, before op ``at``."""
+
+    name: ClassVar[str] = "insert_dead_work"
+    at: int
+    which: int
+
+    @property
+    def words(self) -> str:
+        return f"work on a buffer of its own before op {self.at}"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        source = nth(live_before(case.program, self.at), self.which)
+        size = 0 if source is None else sizes_of(case.program)[source]
+        if source is None or size < 4 or not may_alloc(case):
+            return None
+        (scratch,) = fresh_names(case.program, 1)
+        return inserted(
+            case,
+            self.at,
+            [
+                Alloc(buffer=scratch, size_bytes=size),
+                Copy(
+                    source=source,
+                    source_offset=0,
+                    target=scratch,
+                    target_offset=0,
+                    size_bytes=size,
+                ),
+                _affine(scratch),
+                Free(buffer=scratch),
+            ],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recycle:
+    """Before the alloc at ``at`` another buffer of that size is filled and freed."""
+
+    name: ClassVar[str] = "recycle"
+    at: int
+
+    @property
+    def words(self) -> str:
+        return f"a buffer of the size of op {self.at} filled and freed just before it"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        op = case.program[self.at] if 0 <= self.at < len(case.program) else None
+        if not isinstance(op, Alloc) or not 0 <= op.size_bytes <= 65_536 or not may_alloc(case):
+            return None
+        (scratch,) = fresh_names(case.program, 1)
+        work: list[Op] = [
+            Alloc(buffer=scratch, size_bytes=op.size_bytes),
+            Write(buffer=scratch, offset=0, data=_garbage(op.size_bytes)),
+        ]
+        if op.size_bytes >= 4:
+            work.append(_affine(scratch))
+        return inserted(case, self.at, [*work, Free(buffer=scratch)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GarbageFirst:
+    """Before the write at ``at`` other bytes are written to the same place."""
+
+    name: ClassVar[str] = "garbage_first"
+    at: int
+
+    @property
+    def words(self) -> str:
+        return f"garbage written before op {self.at} writes"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        op = case.program[self.at] if 0 <= self.at < len(case.program) else None
+        if not isinstance(op, Write) or not is_inside(op, sizes_of(case.program)):
+            return None
+        return inserted(case, self.at, [replace(op, data=_garbage(len(op.data)))])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InsertRefused:
+    """An op that must be refused, before op ``at``."""
+
+    name: ClassVar[str] = "insert_refused"
+    at: int
+    which: int
+    refusal: Refusal
+
+    @property
+    def words(self) -> str:
+        return f"an op that must be refused ({self.refusal}) before op {self.at}"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        op = _refused(case.program, self)
+        if op is None or self.at > len(case.program):
+            return None
+        rewriting = Rewriting(case)
+        for position, kept in enumerate(case.program):
+            if position == self.at:
+                rewriting.add_promised(op, None)
+            rewriting.keep(kept)
+        if self.at == len(case.program):
+            rewriting.add_promised(op, None)
+        return rewriting.image()
+
+
+def _refused(program: Program, wanted: InsertRefused) -> Op | None:
+    """The op, over a live buffer or a freed one; None where there is none."""
+    live = live_before(program, wanted.at)
+    before = program.ops[: wanted.at]
+    gone = [op.buffer for op in before if isinstance(op, Alloc) and op.buffer not in live]
+    buffer, freed = nth(live, wanted.which), nth(gone, wanted.which)
+    if freed is not None and wanted.refusal == "twice_freed":
+        return Free(buffer=freed)
+    if buffer is None:
+        return None
+    size = sizes_of(program)[buffer]
+    match wanted.refusal:
+        case "past_the_end":
+            return Write(buffer=buffer, offset=max(size - 3, 0), data=_garbage(7))
+        case "before_the_start":
+            return Read(buffer=buffer, offset=-4, size_bytes=4, result=fresh_names(program, 1)[0])
+        case "freed_source" if freed is not None:
+            return Copy(source=freed, source_offset=0, target=buffer, target_offset=0, size_bytes=0)
+        case "aliased":
+            return Dispatch(kernel="fold", buffers=(buffer, buffer), scalars=(3,), grid=_GROUPS)
+        case "bad_scalar":
+            return Dispatch(kernel=AFFINE.name, buffers=(buffer,), scalars=(1, -1), grid=_GROUPS)
+    return None
+
+
+def _affine(buffer: str) -> Dispatch:
+    return Dispatch(kernel=AFFINE.name, buffers=(buffer,), scalars=(2654435761, 97), grid=_GROUPS)
+
+
+def _garbage(size_bytes: int) -> bytes:
+    return bytes(range(0xB0, 0xBB)) * (size_bytes // 11) + bytes(
+        range(0xB0, 0xB0 + size_bytes % 11)
+    )

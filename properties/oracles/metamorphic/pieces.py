@@ -1,0 +1,116 @@
+"""Writes, copies and reads cut in two, and neighbours joined."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from gpusim.kernels import Kernel
+from gpusim.program import Copy, Op, Read, Write
+from properties.case import Case
+from properties.oracles.metamorphic.effects import fresh_names, is_inside, sizes_of
+from properties.oracles.metamorphic.image import Image, Rewriting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """The write, copy or read at ``at`` in two: so many sixteenths of it, then the rest."""
+
+    name: ClassVar[str] = "split"
+    at: int
+    sixteenths: int
+
+    @property
+    def words(self) -> str:
+        return f"op {self.at} split after {self.sixteenths}/16 of its bytes"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        program = case.program
+        if not 0 <= self.at < len(program) or not is_inside(program[self.at], sizes_of(program)):
+            return None
+        results = fresh_names(program, 2)
+        pieces = _pieces(program[self.at], self.sixteenths, results[0], results[1])
+        if not pieces:
+            return None
+        rewriting = Rewriting(case)
+        for position, op in enumerate(program):
+            if position == self.at:
+                rewriting.keep_as(*pieces)
+            else:
+                rewriting.keep(op)
+        return rewriting.image()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Merge:
+    """The write or copy at ``at`` and its neighbour, which goes on where it ends, as one."""
+
+    name: ClassVar[str] = "merge"
+    at: int
+
+    @property
+    def words(self) -> str:
+        return f"ops {self.at} and {self.at + 1} merged"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        ops = case.program.ops
+        if not 0 <= self.at < len(ops) - 1:
+            return None
+        sizes = sizes_of(case.program)
+        first, second = ops[self.at : self.at + 2]
+        whole = _joined(first, second)
+        if whole is None or not (is_inside(first, sizes) and is_inside(second, sizes)):
+            return None
+        rewriting = Rewriting(case)
+        for position, op in enumerate(ops):
+            if position == self.at:
+                rewriting.keep(whole)
+            elif position == self.at + 1:
+                rewriting.places.append((self.at,))
+            else:
+                rewriting.keep(op)
+        return rewriting.image()
+
+
+def _pieces(op: Op, sixteenths: int, head: str, tail: str) -> tuple[Op, ...]:
+    """The op in two; none where it is of another kind, or an overlap ties its bytes."""
+    match op:
+        case Write():
+            cut = len(op.data) * sixteenths // 16
+            return (
+                replace(op, data=op.data[:cut]),
+                replace(op, offset=op.offset + cut, data=op.data[cut:]),
+            )
+        case Read():
+            cut = op.size_bytes * sixteenths // 16
+            return (
+                replace(op, size_bytes=cut, result=head),
+                replace(op, offset=op.offset + cut, size_bytes=op.size_bytes - cut, result=tail),
+            )
+        case Copy() if op.source != op.target:
+            cut = op.size_bytes * sixteenths // 16
+            return replace(op, size_bytes=cut), replace(
+                op,
+                source_offset=op.source_offset + cut,
+                target_offset=op.target_offset + cut,
+                size_bytes=op.size_bytes - cut,
+            )
+    return ()
+
+
+def _joined(first: Op, second: Op) -> Op | None:
+    match first, second:
+        case Write(), Write() if first.buffer == second.buffer:
+            if first.offset + len(first.data) == second.offset:
+                return replace(first, data=first.data + second.data)
+        case Copy(), Copy() if _continues(first, second):
+            return replace(first, size_bytes=first.size_bytes + second.size_bytes)
+    return None
+
+
+def _continues(first: Copy, second: Copy) -> bool:
+    return (
+        first.source != first.target
+        and (first.source, first.target) == (second.source, second.target)
+        and first.source_offset + first.size_bytes == second.source_offset
+        and first.target_offset + first.size_bytes == second.target_offset
+    )

@@ -1,0 +1,228 @@
+"""Ops done another way: copies for writes, other names, buffers inside bigger ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gpusim.kernels import Kernel
+from gpusim.program import (
+    Alloc,
+    Copy,
+    Dispatch,
+    Free,
+    Op,
+    Read,
+    Write,
+    buffers_of,
+)
+from properties.case import Case
+from properties.oracles.metamorphic.effects import (
+    fresh_names,
+    is_inside,
+    live_before,
+    may_alloc,
+    sizes_of,
+    written_by,
+)
+from properties.oracles.metamorphic.image import Image, Rewriting, unchanged
+from properties.programs.rewriting import renamed
+
+_MOST_EMBEDDED_BYTES = 65_536
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CopyForWrite:
+    """The write at ``at`` as a copy from a new buffer that holds the same bytes."""
+
+    name: ClassVar[str] = "copy_for_write"
+    at: int
+
+    @property
+    def words(self) -> str:
+        return f"op {self.at} as a copy from a new buffer with the same bytes"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        program = case.program
+        write = program[self.at] if 0 <= self.at < len(program) else None
+        if not isinstance(write, Write) or not may_alloc(case):
+            return None
+        size = len(write.data)
+        (source,) = fresh_names(program, 1)
+        rewriting = Rewriting(case)
+        for position, op in enumerate(program):
+            if position != self.at:
+                rewriting.keep(op)
+                continue
+            rewriting.add(
+                Alloc(buffer=source, size_bytes=size),
+                Write(buffer=source, offset=0, data=write.data),
+            )
+            rewriting.keep(_copy(source, 0, write.buffer, write.offset, size))
+            rewriting.add(Free(buffer=source))
+        return rewriting.image()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rename:
+    """The buffers change their names among each other."""
+
+    name: ClassVar[str] = "rename"
+
+    @property
+    def words(self) -> str:
+        return "buffers under each other's names"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        names = list(sizes_of(case.program))
+        if len(names) < 2:
+            return None
+        others = dict(zip(names, reversed(names), strict=True))
+        rewriting = Rewriting(case)
+        for op in case.program:
+            rewriting.keep(renamed(op, others))
+        return rewriting.image()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embed:
+    """One buffer at an offset of a bigger one, between sentinels that must stay.
+
+    A kernel is given all of a buffer, so that a dispatch over the embedded one
+    works on a copy of it, which is copied back where the kernel writes.
+    """
+
+    name: ClassVar[str] = "embed"
+    which: int
+    pad_bytes: int
+
+    @property
+    def words(self) -> str:
+        return f"buffer {self.which} at {self.pad_bytes} of a bigger one, between sentinels"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        sizes = sizes_of(case.program)
+        names = list(sizes)
+        if not names or not may_alloc(case):
+            return None
+        buffer = names[self.which % len(names)]
+        if not 0 <= sizes[buffer] <= _MOST_EMBEDDED_BYTES:
+            return None
+        if not all(is_inside(op, sizes) for op in case.program if buffer in buffers_of(op)):
+            return None
+        (home,) = fresh_names(case.program, 1)
+        embedding = _Embedding(Rewriting(case), buffer, home, sizes[buffer], self.pad_bytes)
+        for op in case.program:
+            embedding.take(op, kernels)
+        if buffer in live_before(case.program, len(case.program)):
+            embedding.look()
+        return embedding.rewriting.image()
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedding:
+    """One buffer on its way into a bigger one; its own name stays with the copy for kernels."""
+
+    rewriting: Rewriting
+    buffer: str
+    home: str
+    size_bytes: int
+    pad_bytes: int
+
+    def take(self, op: Op, kernels: Mapping[str, Kernel]) -> None:
+        """The next op, over the embedded buffer."""
+        if self.buffer not in buffers_of(op):
+            self.rewriting.keep(op)
+            return
+        match op:
+            case Alloc():
+                self.rewriting.keep(op)
+                bigger = self.size_bytes + 2 * self.pad_bytes
+                self.rewriting.add(
+                    Alloc(buffer=self.home, size_bytes=bigger),
+                    self._sentinel(0),
+                    self._sentinel(self.pad_bytes + self.size_bytes),
+                )
+            case Free():
+                if not self._is_freed():
+                    self.look()
+                self.rewriting.keep(op)
+                self.rewriting.add(Free(buffer=self.home))
+            case Dispatch():
+                self._dispatch(op, kernels[op.kernel])
+            case _:
+                self.rewriting.keep(self._moved(op))
+
+    def look(self) -> None:
+        """Read the sentinels, which nobody has written to."""
+        names = [op.result for op in self.rewriting.ops if isinstance(op, Read)]
+        for number, offset in enumerate((0, self.pad_bytes + self.size_bytes)):
+            read = Read(
+                buffer=self.home,
+                offset=offset,
+                size_bytes=self.pad_bytes,
+                result=f"{self.home}_{len(names) + number}",
+            )
+            self.rewriting.add_promised(read, self._sentinel(offset).data)
+
+    def _is_freed(self) -> bool:
+        return Free(buffer=self.home) in self.rewriting.ops
+
+    def _dispatch(self, op: Dispatch, kernel: Kernel) -> None:
+        to_kernel = _copy(self.home, self.pad_bytes, self.buffer, 0, self.size_bytes)
+        back = _copy(self.buffer, 0, self.home, self.pad_bytes, self.size_bytes)
+        self.rewriting.add(to_kernel)
+        self.rewriting.keep(op)
+        if self.buffer in written_by(op, kernel):
+            self.rewriting.add(back)
+
+    def _moved(self, op: Op) -> Op:
+        pad = self.pad_bytes
+        match op:
+            case Write():
+                return Write(buffer=self.home, offset=op.offset + pad, data=op.data)
+            case Read():
+                return Read(
+                    buffer=self.home,
+                    offset=op.offset + pad,
+                    size_bytes=op.size_bytes,
+                    result=op.result,
+                )
+            case Copy():
+                source = op.source == self.buffer
+                target = op.target == self.buffer
+                return _copy(
+                    self.home if source else op.source,
+                    op.source_offset + (pad if source else 0),
+                    self.home if target else op.target,
+                    op.target_offset + (pad if target else 0),
+                    op.size_bytes,
+                )
+        return op
+
+    def _sentinel(self, offset: int) -> Write:
+        data = bytes((0xA5 + offset + at) % 256 for at in range(self.pad_bytes))
+        return Write(buffer=self.home, offset=offset, data=data)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Same:
+    """Nothing is changed: the same case shows the same twice."""
+
+    name: ClassVar[str] = "same"
+
+    @property
+    def words(self) -> str:
+        return "the same once more"
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+        return unchanged(case)
+
+
+def _copy(source: str, source_offset: int, target: str, target_offset: int, size: int) -> Copy:
+    return Copy(
+        source=source,
+        source_offset=source_offset,
+        target=target,
+        target_offset=target_offset,
+        size_bytes=size,
+    )
