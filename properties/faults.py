@@ -57,20 +57,20 @@ class FaultyDriver:
         self._meet("write_buffer")
         self._driver.write_buffer(buffer, offset, data)
 
-    def compile(self, kernel: Kernel) -> Pipeline:
+    def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
         """See ``Driver``."""
         self._meet("compile")
-        return self._driver.compile(kernel)
+        return self._driver.compile(kernel, dynamic_uniforms=dynamic_uniforms)
 
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         """See ``Driver``."""
         self._meet("create_bind_group")
         return self._driver.create_bind_group(pipeline, ranges)
 
-    def encode(self, commands: Sequence[Command], label: str) -> Any:
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
         """See ``Driver``."""
         self._meet("encode")
-        return self._driver.encode(commands, label)
+        return self._driver.encode(commands, label, merge_passes=merge_passes)
 
     def submit(self, command_buffer: Any) -> None:
         """See ``Driver``."""

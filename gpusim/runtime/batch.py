@@ -6,11 +6,13 @@ Data and bookkeeping only; recording into it calls no device.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer
+from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, DispatchCommand
 
 if TYPE_CHECKING:
     from gpusim.runtime.buffers import Buffer
+    from gpusim.runtime.plans import DispatchPlan
     from gpusim.runtime.readbacks import Readback
+    from gpusim.runtime.staging import StagingPage
 
 
 class Batch:
@@ -26,21 +28,54 @@ class Batch:
         self.written: dict[Buffer, None] = {}
         self.retired: list[DeviceBuffer] = []
         self.readbacks: list[Readback] = []
+        self.pages: list[StagingPage] = []
         self.uniform_slots = 0
+        self.uniform_data = bytearray()
+        self.upload_data = bytearray()
         self.size_bytes = 0
+        self._plans: dict[DispatchPlan, None] = {}
+        self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
-    def record(self, command: Command, written: "Sequence[Buffer]" = ()) -> None:
-        """Append one command; ``written`` are the user's buffers that it writes."""
+    def record_dispatch(self, command: DispatchCommand, plan: "DispatchPlan") -> None:
+        """Append a dispatch of ``plan``, and count its uniform slot."""
         self.commands.append(command)
+        size_bytes = plan.kernel.uniform_bytes
+        if size_bytes:
+            self.uniform_slots += 1
+            self.size_bytes += size_bytes
+        if plan not in self._plans:
+            self._plans[plan] = None
+            for bound in plan.ranges:
+                self._touch(bound.buffer, bound.offset, bound.offset + bound.size_bytes)
+            for buffer in plan.written:
+                self.written[buffer] = None
+
+    def record_copy(self, command: CopyCommand, written: "Sequence[Buffer]" = ()) -> None:
+        """Append a copy; ``written`` are the user's buffers that it writes."""
+        self.commands.append(command)
+        size_bytes = command.size_bytes
+        self.size_bytes += size_bytes
+        self._touch(command.source, command.source_offset, command.source_offset + size_bytes)
+        self._touch(command.target, command.target_offset, command.target_offset + size_bytes)
         for buffer in written:
             self.written[buffer] = None
-        if isinstance(command, CopyCommand):
-            self.size_bytes += command.size_bytes
 
-    def use_uniform(self, size_bytes: int) -> None:
-        """Count one more uniform slot that a recorded dispatch reads."""
-        self.uniform_slots += 1
-        self.size_bytes += size_bytes
+    def touches(self, buffer: DeviceBuffer, start: int = 0, end: int | None = None) -> bool:
+        """Whether a recorded command may read or write bytes from ``start`` to ``end``.
+
+        The bytes that a batch touches of one buffer are kept as a single span,
+        so that a yes may be said too often, and a no never.
+        """
+        span = self._touched.get(buffer)
+        if span is None:
+            return False
+        return end is None or (start < span[1] and span[0] < end)
 
     def __len__(self) -> int:
         return len(self.commands)
+
+    def _touch(self, buffer: DeviceBuffer, start: int, end: int) -> None:
+        span = self._touched.get(buffer)
+        self._touched[buffer] = (
+            (start, end) if span is None else (min(start, span[0]), max(end, span[1]))
+        )

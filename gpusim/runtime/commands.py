@@ -5,7 +5,7 @@ A command has been checked and planned; encoding it decides nothing more.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
@@ -16,6 +16,7 @@ class Role(StrEnum):
 
     STORAGE = "storage"
     UNIFORM = "uniform"
+    UPLOAD = "upload"
     STAGING = "staging"
 
 
@@ -35,13 +36,19 @@ class DeviceBuffer:
 
 
 class Pipeline:
-    """A compiled kernel and the layout of its one bind group."""
+    """A compiled kernel and the layout of its one bind group.
 
-    __slots__ = ("kernel", "layout", "native", "uid")
+    ``dynamic_uniforms``: the uniform binding takes its offset at each dispatch.
+    """
 
-    def __init__(self, *, uid: int, kernel: Kernel, native: Any, layout: Any) -> None:
+    __slots__ = ("dynamic_uniforms", "kernel", "layout", "native", "uid")
+
+    def __init__(
+        self, *, uid: int, kernel: Kernel, dynamic_uniforms: bool, native: Any, layout: Any
+    ) -> None:
         self.uid = uid
         self.kernel = kernel
+        self.dynamic_uniforms = dynamic_uniforms
         self.native = native
         self.layout = layout
 
@@ -77,17 +84,29 @@ class Range:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchCommand:
-    """Run a pipeline over ``groups`` workgroups (x, y, z)."""
+class DispatchCommand(NamedTuple):
+    """Run a pipeline over ``groups`` workgroups (x, y, z).
+
+    ``uniform_offset`` is the dynamic offset of the uniform binding, None where
+    the bind group has none.
+    """
 
     pipeline: Pipeline
     bind_group: BindGroup
     groups: Grid
+    uniform_offset: int | None = None
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """What it binds, the dynamic offset counted in."""
+        if self.uniform_offset is None:
+            return self.bind_group.ranges
+        *buffers, uniform = self.bind_group.ranges
+        shifted = Range(uniform.buffer, uniform.offset + self.uniform_offset, uniform.size_bytes)
+        return (*buffers, shifted)
 
 
-@dataclass(frozen=True, slots=True)
-class CopyCommand:
+class CopyCommand(NamedTuple):
     """Copy whole words between two different device buffers."""
 
     source: DeviceBuffer

@@ -6,7 +6,7 @@ issued, and nothing above it touches a device object.
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, groupby
 from typing import Any, Protocol
 
 import wgpu
@@ -37,6 +37,7 @@ from gpusim.runtime.commands import (
 _USAGE = {
     Role.STORAGE: wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.UNIFORM: wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST,
+    Role.UPLOAD: wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
 }
 _LOSS_CHECK_SECONDS = 0.05
@@ -57,9 +58,9 @@ class Driver(Protocol):
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer: ...
     def destroy_buffer(self, buffer: DeviceBuffer) -> None: ...
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None: ...
-    def compile(self, kernel: Kernel) -> Pipeline: ...
+    def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline: ...
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup: ...
-    def encode(self, commands: Sequence[Command], label: str) -> Any: ...
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any: ...
     def submit(self, command_buffer: Any) -> None: ...
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping: ...
     def wait(self, mapping: Mapping) -> None: ...
@@ -80,7 +81,7 @@ class WgpuDriver:
         self._device = device
         self._queue = device.queue
         self._uids = count(1)
-        self._pipelines: dict[Kernel, Pipeline] = {}
+        self._pipelines: dict[tuple[Kernel, bool], Pipeline] = {}
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """A zeroed buffer; ``size_bytes`` is a positive multiple of four."""
@@ -103,11 +104,12 @@ class WgpuDriver:
         except wgpu.GPUError as error:
             raise self._fault(error, SubmitFailed, f"write to buffer {buffer.uid}") from error
 
-    def compile(self, kernel: Kernel) -> Pipeline:
+    def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
         """The pipeline of ``kernel``, made at its first use."""
-        pipeline = self._pipelines.get(kernel)
+        key = kernel, dynamic_uniforms
+        pipeline = self._pipelines.get(key)
         if pipeline is None:
-            pipeline = self._pipelines[kernel] = self._compile(kernel)
+            pipeline = self._pipelines[key] = self._compile(kernel, dynamic_uniforms)
         return pipeline
 
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
@@ -131,8 +133,12 @@ class WgpuDriver:
             ) from error
         return BindGroup(uid=next(self._uids), native=native, ranges=ranges)
 
-    def encode(self, commands: Sequence[Command], label: str) -> Any:
-        """A command buffer of ``commands`` in order, a compute pass a dispatch.
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+        """A command buffer of ``commands`` in order.
+
+        A compute pass holds one dispatch, or with ``merge_passes`` all that come
+        in a row: WebGPU orders the dispatches of a pass like those of several,
+        each being a usage scope of its own (specification, "Synchronization").
 
         Encoding stands right before the submit: ``finish`` is where a device
         that was destroyed meanwhile says so, and a submit to one aborts the
@@ -140,16 +146,12 @@ class WgpuDriver:
         """
         try:
             encoder = self._device.create_command_encoder(label=label)
-            for command in commands:
-                if isinstance(command, DispatchCommand):
-                    _encode_dispatch(encoder, command)
-                else:
-                    _encode_copy(encoder, command)
+            for is_pass, group in _passes(commands, merge_passes):
+                (_encode_pass if is_pass else _encode_copies)(encoder, group)
             return encoder.finish()
         except wgpu.GPUError as error:
-            raise self._fault(
-                error, SubmitFailed, f"encode a batch of {len(commands)} commands"
-            ) from error
+            what = f"encode a batch of {len(commands)} commands"
+            raise self._fault(error, SubmitFailed, what) from error
 
     def submit(self, command_buffer: Any) -> None:
         """Hand a command buffer to the queue."""
@@ -197,10 +199,12 @@ class WgpuDriver:
             raise self._fault(error, MapFailed, f"map buffer {mapping.buffer.uid}") from error
         return data
 
-    def _compile(self, kernel: Kernel) -> Pipeline:
+    def _compile(self, kernel: Kernel, dynamic_uniforms: bool) -> Pipeline:
         device = self._device
         try:
-            layout = device.create_bind_group_layout(entries=_layout_entries(kernel))
+            layout = device.create_bind_group_layout(
+                entries=_layout_entries(kernel, dynamic_uniforms)
+            )
             module = device.create_shader_module(code=kernel.wgsl())
             native = device.create_compute_pipeline(
                 layout=device.create_pipeline_layout(bind_group_layouts=[layout]),
@@ -213,7 +217,13 @@ class WgpuDriver:
                 f"cannot compile kernel {kernel.name} because the device refuses its WGSL "
                 f"(probably a slip in its body):\n{error}"
             ) from error
-        return Pipeline(uid=next(self._uids), kernel=kernel, native=native, layout=layout)
+        return Pipeline(
+            uid=next(self._uids),
+            kernel=kernel,
+            dynamic_uniforms=dynamic_uniforms,
+            native=native,
+            layout=layout,
+        )
 
     def _check_alive(self) -> None:
         """Raise DeviceLost where the device was destroyed; a destroyed one answers no map."""
@@ -247,34 +257,52 @@ def limits_of(device: Any) -> Limits:
     )
 
 
-def _layout_entries(kernel: Kernel) -> list[dict[str, Any]]:
-    types = [
-        "storage" if binding.access == "read_write" else "read-only-storage"
+def _layout_entries(kernel: Kernel, dynamic_uniforms: bool) -> list[dict[str, Any]]:
+    layouts: list[dict[str, Any]] = [
+        {"type": "storage" if binding.access == "read_write" else "read-only-storage"}
         for binding in kernel.buffers
     ]
-    types += ["uniform"] if kernel.uniform_bytes else []
+    if kernel.uniform_bytes:
+        layouts.append({"type": "uniform", "has_dynamic_offset": dynamic_uniforms})
     return [
-        {"binding": number, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": kind}}
-        for number, kind in enumerate(types)
+        {"binding": number, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": layout}
+        for number, layout in enumerate(layouts)
     ]
 
 
-def _encode_dispatch(encoder: Any, command: DispatchCommand) -> None:
+def _passes(commands: Sequence[Command], merge: bool) -> Iterator[tuple[bool, list[Any]]]:
+    """Commands in order, as (is a pass, its commands)."""
+    if not merge:
+        return ((isinstance(command, DispatchCommand), [command]) for command in commands)
+    runs = groupby(commands, lambda command: isinstance(command, DispatchCommand))
+    return ((is_pass, list(group)) for is_pass, group in runs)
+
+
+def _encode_pass(encoder: Any, dispatches: list[DispatchCommand]) -> None:
+    """One compute pass; a pipeline or bind group that is set already is not set again."""
     compute_pass = encoder.begin_compute_pass()
-    compute_pass.set_pipeline(command.pipeline.native)
-    compute_pass.set_bind_group(0, command.bind_group.native)
-    compute_pass.dispatch_workgroups(*command.groups)
+    pipeline, bound = None, None
+    for command in dispatches:
+        if command.pipeline is not pipeline:
+            pipeline = command.pipeline
+            compute_pass.set_pipeline(pipeline.native)
+        if (command.bind_group, command.uniform_offset) != bound:
+            bound = command.bind_group, command.uniform_offset
+            offsets = () if command.uniform_offset is None else (command.uniform_offset,)
+            compute_pass.set_bind_group(0, command.bind_group.native, offsets)
+        compute_pass.dispatch_workgroups(*command.groups)
     compute_pass.end()
 
 
-def _encode_copy(encoder: Any, command: CopyCommand) -> None:
-    encoder.copy_buffer_to_buffer(
-        command.source.native,
-        command.source_offset,
-        command.target.native,
-        command.target_offset,
-        command.size_bytes,
-    )
+def _encode_copies(encoder: Any, copies: list[CopyCommand]) -> None:
+    for command in copies:
+        encoder.copy_buffer_to_buffer(
+            command.source.native,
+            command.source_offset,
+            command.target.native,
+            command.target_offset,
+            command.size_bytes,
+        )
 
 
 def _is_pending(mapping: Mapping) -> bool:

@@ -1,13 +1,15 @@
 """When the open batch must reach the queue, and why.  Pure: it flushes nothing itself.
 
-TVM 18871: pending commands are submitted before a host write, a readback, a
-free and a sync, since each of these acts on the queue at once while the
-commands still wait in the encoder.
+A host write and a destroy act on the queue at once, while recorded commands
+still wait in the encoder.  TVM 18871 therefore submits before every host write,
+readback, free and sync; a policy may ask for that only where a recorded command
+touches the same bytes.
 """
 
 from enum import StrEnum
 
 from gpusim.runtime.batch import Batch
+from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.policy import Policy
 
 
@@ -17,6 +19,7 @@ class FlushReason(StrEnum):
     ASKED = "asked"
     COMMANDS = "commands"
     BYTES = "bytes"
+    EARLY = "early"
     UNIFORMS = "uniforms"
     WRITE = "write"
     READ = "read"
@@ -30,24 +33,42 @@ class FlushRules:
     """The flush rules of a policy."""
 
     def __init__(self, policy: Policy) -> None:
-        self._commands = policy.batch_commands
-        self._bytes = policy.batch_bytes
-        self._each = policy.debug_submit_each
+        self._policy = policy
+        self._early = policy.first_batch
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
         """Whether a limit is reached: a limit of 0 or 1 is reached by every command."""
-        if self._each:
+        policy = self._policy
+        if policy.debug_submit_each:
             return FlushReason.DEBUG
-        if self._commands is not None and len(batch) >= self._commands:
+        count = len(batch)
+        if policy.batch_commands is not None and count >= policy.batch_commands:
             return FlushReason.COMMANDS
-        if self._bytes is not None and batch.size_bytes >= self._bytes:
+        if policy.batch_bytes is not None and batch.size_bytes >= policy.batch_bytes:
             return FlushReason.BYTES
+        if self._early is not None and count >= self._early:
+            self._early *= 2
+            return FlushReason.EARLY
         return None
 
-    def before_write(self, batch: Batch) -> FlushReason | None:
-        """A host write acts on the queue now, so what is recorded goes first."""
+    def after_sync(self) -> None:
+        """The queue has run dry: the next batch is to reach it early again."""
+        self._early = self._policy.first_batch
+
+    def before_write(
+        self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
+    ) -> FlushReason | None:
+        """A host write of bytes ``start`` to ``end`` acts on the queue now."""
+        if self._policy.flush_on_conflict:
+            return FlushReason.WRITE if batch.touches(buffer, start, end) else None
         return FlushReason.WRITE if batch.commands else None
 
-    def before_free(self, batch: Batch) -> FlushReason | None:
+    def after_read(self, batch: Batch) -> FlushReason | None:
+        """A read whose staging copy was just recorded is under way once that is submitted."""
+        return None if self._policy.join_reads else FlushReason.READ
+
+    def before_free(self, batch: Batch, buffer: DeviceBuffer) -> FlushReason | None:
         """A destroyed buffer may not be referred to by a later submit."""
+        if self._policy.defer_frees:
+            return None
         return FlushReason.FREE if batch.commands else None

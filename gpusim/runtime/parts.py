@@ -12,6 +12,7 @@ from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.cache_state import CacheState
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushRules
+from gpusim.runtime.plans import Plans
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
@@ -21,6 +22,7 @@ from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.transfers import Transfers
 from gpusim.runtime.uniforms import UniformStore, make_uniforms
+from gpusim.runtime.uploads import Uploads
 
 
 def _make_shapes(driver: Driver, policy: Policy, caches: CacheState) -> Shapes:
@@ -44,6 +46,8 @@ class Parts:
     bind_groups: Callable[[Driver, Policy, CacheState], BindGroupStore] = make_bind_groups
     shapes: Callable[[Driver, Policy, CacheState], Shapes] = _make_shapes
     staging: Callable[[Driver, Policy, CacheState], StagingPool] = _make_staging
+    uploads: Callable[[Driver, Policy], Uploads] = Uploads
+    plans: Callable[[int], Plans] = Plans
     flush_rules: Callable[[Policy], FlushRules] = FlushRules
     buffers: Callable[[], BufferTable] = BufferTable
     timeline: Callable[[], Timeline] = Timeline

@@ -7,6 +7,7 @@ nothing itself: the parts of the runtime read it once, when they are made.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 from gpusim.errors import ProgramError
 
@@ -20,6 +21,8 @@ class Uniforms(StrEnum):
     """A pool by position in the batch, used again after the submit (TVM 18871, phase one)."""
     CACHED = "cached"
     """A cache by content, first in, first out (TVM 18871, phase two)."""
+    RING = "ring"
+    """One buffer a runtime, written once a batch and addressed by dynamic offsets."""
 
 
 def _uniforms(word: str) -> Uniforms:
@@ -42,15 +45,32 @@ class Policy:
     """
 
     name: str = "custom"
-    batch_commands: int | None = None
+    batch_commands: int | None = 1024
     """Commands (dispatches and copies) after which a batch is submitted."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
-    uniforms: Uniforms = Uniforms.CACHED
+    first_batch: int | None = 32
+    """Commands of the first batch after a sync; each next holds twice as many, up to
+    ``batch_commands``: the GPU starts early and the batches grow while it is busy."""
+    merge_passes: bool = True
+    """One compute pass for dispatches in a row, instead of one each."""
+    flush_on_conflict: bool = True
+    """A host write submits the batch only where a command touches those bytes; otherwise always."""
+    staged_write_bytes: int = 4096
+    """Host writes up to this size that do conflict are copied in their place in the batch."""
+    defer_frees: bool = True
+    """A freed buffer that the batch touches is destroyed after its submit, without forcing it."""
+    join_reads: bool = True
+    """Readbacks are copied in their batch, and small ones share a map; otherwise each submits."""
+    uniforms: Uniforms = Uniforms.RING
     uniform_slots: int = 1024
     """Slots of the pooled uniforms; a batch that needs one more is submitted first."""
     uniform_cache: int = 512
     """Entries of the cached uniforms."""
+    uniform_ring_bytes: int = 1 << 18
+    """Size of the uniform ring; a batch that needs more is submitted first."""
+    plan_cache: int = 4096
+    """Entries of the cache of checked dispatches; 0 checks each anew."""
     cache_bind_groups: bool = True
     bind_group_cache: int = 256
     """Entries of the bind-group cache."""
@@ -67,11 +87,20 @@ class Policy:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uniforms", _uniforms(self.uniforms))
-        for name in ("uniform_slots", "uniform_cache", "bind_group_cache", "shape_cache"):
+        for name in (
+            "first_batch",
+            "uniform_slots",
+            "uniform_cache",
+            "uniform_ring_bytes",
+            "bind_group_cache",
+            "shape_cache",
+        ):
             self._at_least(name, 1)
         for name in (
             "batch_commands",
             "batch_bytes",
+            "staged_write_bytes",
+            "plan_cache",
             "staging_buffers",
             "memory_budget_bytes",
             "debug_dispatch_limit",
@@ -97,28 +126,44 @@ class Policy:
         return " ".join([self.name, *changes])
 
 
+def _tvm(name: str, **decisions: Any) -> Policy:
+    """A policy with the rules of TVM 18871: a pass a dispatch, and a flush before each host act."""
+    rules: dict[str, Any] = {
+        "batch_commands": None,
+        "first_batch": None,
+        "merge_passes": False,
+        "flush_on_conflict": False,
+        "staged_write_bytes": 0,
+        "defer_frees": False,
+        "join_reads": False,
+        "plan_cache": 0,
+    }
+    return Policy(name=name, **{**rules, **decisions})
+
+
+_FRESH: dict[str, Any] = {
+    "uniforms": Uniforms.FRESH,
+    "cache_bind_groups": False,
+    "staging_buffers": 0,
+}
+
 PRESETS: Mapping[str, Policy] = {
     policy.name: policy
     for policy in (
-        Policy(
-            name="eager",
-            batch_commands=0,
-            uniforms=Uniforms.FRESH,
-            cache_bind_groups=False,
-            staging_buffers=0,
-        ),
-        Policy(name="lazy", uniforms=Uniforms.FRESH, cache_bind_groups=False, staging_buffers=0),
-        Policy(name="pooled", uniforms=Uniforms.POOLED, cache_bind_groups=False),
-        Policy(name="cached"),
+        _tvm("eager", batch_commands=0, **_FRESH),
+        _tvm("lazy", **_FRESH),
+        _tvm("pooled", uniforms=Uniforms.POOLED, cache_bind_groups=False),
+        _tvm("cached", uniforms=Uniforms.CACHED),
+        Policy(name="ring"),
     )
 }
-"""The named policies: from a submit a command, to both phases of TVM 18871."""
+"""The named policies: from a submit a command, over both phases of TVM 18871, to past them."""
 
 
 def parse_policy(text: str) -> Policy:
     """Read what ``str(policy)`` wrote; ProgramError where a word is unknown."""
     name, *changes = text.split()
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for change in changes:
         key, _, word = change.partition("=")
         if key not in Policy.__slots__:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
-from gpusim.runtime.commands import DeviceBuffer, Mapping
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.host_data import Destination
-from gpusim.runtime.staging import StagingPool
+from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.timeline import Timeline
 
 _log = logging.getLogger("gpusim")
@@ -30,8 +29,9 @@ class Waiter(Protocol):
 class Ticket:
     """A read on its way: its value, or its own error, whenever asked."""
 
-    def __init__(self, waiter: Waiter) -> None:
+    def __init__(self, waiter: Waiter, page: StagingPage | None = None) -> None:
         self._waiter = waiter
+        self._page = page
         self._settled = False
         self._value: Any = None
         self._error: DeviceFault | None = None
@@ -67,6 +67,11 @@ class Ticket:
             yield from self._waiter.settle_ticket_async(self).__await__()
         return self._outcome()
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its read waits in the open batch."""
+        return self._page is not None and self._page.is_recorded
+
     def settle(self, value: Any, error: DeviceFault | None) -> None:
         """Give it its outcome, once; called by its runtime only."""
         if self._settled:
@@ -92,41 +97,24 @@ def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
 
 
 class Readback:
-    """One read's way back: ``size_bytes`` bytes from ``staging_offset`` of its staging buffer."""
+    """One read's way back: ``size_bytes`` bytes from ``page_offset`` of its page, if it has one."""
 
-    __slots__ = (
-        "act",
-        "destination",
-        "error",
-        "mapping",
-        "size_bytes",
-        "staging",
-        "staging_offset",
-        "ticket",
-    )
+    __slots__ = ("destination", "page", "page_offset", "size_bytes", "ticket")
 
     def __init__(
         self,
         ticket: Ticket,
         destination: Destination,
         *,
-        staging: DeviceBuffer | None,
-        staging_offset: int,
+        page: StagingPage | None,
+        page_offset: int,
         size_bytes: int,
     ) -> None:
         self.ticket = ticket
         self.destination = destination
-        self.staging = staging
-        self.staging_offset = staging_offset
+        self.page = page
+        self.page_offset = page_offset
         self.size_bytes = size_bytes
-        self.mapping: Mapping | None = None
-        self.error: DeviceFault | None = None
-        self.act = 0
-
-    @property
-    def mapped_bytes(self) -> int:
-        """How much of the staging buffer is mapped: whole words."""
-        return -(-(self.staging_offset + self.size_bytes) // 4) * 4
 
 
 class Readbacks:
@@ -144,31 +132,29 @@ class Readbacks:
         """Queue a read that was just accepted."""
         self._queue.append(readback)
 
-    def submitted(self, readbacks: list[Readback]) -> None:
-        """Map the staging buffers of a batch that was just submitted."""
-        for readback in readbacks:
-            assert readback.staging is not None
-            readback.act = self._timeline.acts
+    def submitted(self, pages: list[StagingPage]) -> None:
+        """Map the staging pages of a batch that was just submitted."""
+        for page in pages:
+            page.act = self._timeline.acts
             try:
-                readback.mapping = self._driver.map(readback.staging, readback.mapped_bytes)
+                page.mapping = self._driver.map(page.buffer, page.used_bytes)
             except DeviceFault as fault:
-                self.fail(readback, fault)
+                self.fail(page, fault)
                 self.unseen = self.unseen or fault
 
-    def fail(self, readback: Readback, fault: DeviceFault) -> None:
-        """Give a read its error; its staging buffer is never used again."""
-        readback.error = fault
-        readback.mapping = None
-        if readback.staging is not None:
-            self._staging.discard(readback.staging)
-            readback.staging = None
+    def fail(self, page: StagingPage, fault: DeviceFault) -> None:
+        """Give every read of a page its error; its buffer is never used again."""
+        if page.error is None and page.data is None:
+            page.error = fault
+            page.mapping = None
+            self._staging.discard(page.buffer)
 
     def fail_all(self, fault: DeviceFault) -> None:
         """Give every undelivered read the same error, and deliver that."""
         while self._queue:
             readback = self._queue[0]
-            if readback.error is None:
-                self.fail(readback, fault)
+            if readback.page is not None:
+                self.fail(readback.page, fault)
             self._deliver(readback)
 
     @property
@@ -178,56 +164,61 @@ class Readbacks:
 
     def covers(self, act: int) -> bool:
         """Whether a map that is under way waits for act ``act`` of the queue."""
-        return any(readback.mapping is not None and readback.act == act for readback in self._queue)
+        pages = (readback.page for readback in reversed(self._queue))
+        return any(page is not None and page.act == act and page.mapping for page in pages)
 
     def settle_through(self, ticket: Ticket) -> None:
-        """Wait for and deliver every read up to that of ``ticket``."""
+        """Wait for and deliver every read up to that of ``ticket``, all of them submitted."""
         while not ticket.done() and self._queue:
             readback = self._queue[0]
-            self._wait(readback)
+            page = readback.page
+            if page is not None and page.mapping is not None:
+                try:
+                    self._driver.wait(page.mapping)
+                except DeviceLost as fault:
+                    self.fail(page, fault)
             self._deliver(readback)
 
     async def settle_through_async(self, ticket: Ticket) -> None:
         """The same; while it waits, other tasks may deliver the very same reads."""
         while not ticket.done() and self._queue:
             readback = self._queue[0]
-            if readback.mapping is not None:
+            page = readback.page
+            if page is not None and page.mapping is not None:
                 try:
-                    await self._driver.wait_async(readback.mapping)
+                    await self._driver.wait_async(page.mapping)
                 except DeviceLost as fault:
-                    if readback.error is None:
-                        self.fail(readback, fault)
+                    self.fail(page, fault)
             if self._queue and self._queue[0] is readback:
                 self._deliver(readback)
 
-    def _wait(self, readback: Readback) -> None:
-        if readback.mapping is not None:
-            try:
-                self._driver.wait(readback.mapping)
-            except DeviceLost as fault:
-                self.fail(readback, fault)
-
     def _deliver(self, readback: Readback) -> None:
         """Take the bytes and settle the ticket; the queue is whole before callbacks run."""
-        data = self._take(readback)
+        page = readback.page
+        data = b"" if page is None else self._take(page)
         self._queue.popleft()
-        if readback.error is not None:
-            readback.ticket.settle(None, readback.error)
+        if page is not None and page.error is not None:
+            readback.ticket.settle(None, page.error)
             return
-        self._timeline.finished(readback.act)
-        readback.ticket.settle(readback.destination.deliver(data), None)
+        start = readback.page_offset
+        value = readback.destination.deliver(data[start : start + readback.size_bytes])
+        readback.ticket.settle(value, None)
 
-    def _take(self, readback: Readback) -> bytes:
-        if readback.staging is None:
-            return b""
-        if readback.mapping is None:
+    def _take(self, page: StagingPage) -> bytes:
+        """The bytes of a page: taken at its first read, kept for the others."""
+        if page.data is not None:
+            return page.data
+        if page.is_recorded:
             raise InternalError("cannot deliver a read because its batch was never submitted")
+        if page.mapping is None:
+            return b""
         try:
-            words = self._driver.take(readback.mapping)
+            page.data = self._driver.take(page.mapping)
         except (MapFailed, DeviceLost) as fault:
-            self.fail(readback, fault)
+            self.fail(page, fault)
             self.unseen = self.unseen or fault
             return b""
-        self._staging.give_back(readback.staging)
-        start = readback.staging_offset
-        return words[start : start + readback.size_bytes]
+        page.mapping = None
+        self._staging.give_back(page.buffer)
+        self._timeline.finished(page.act)
+        return page.data

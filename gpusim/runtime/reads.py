@@ -10,10 +10,11 @@ from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket, Waiter
 from gpusim.runtime.recorder import Recorder
-from gpusim.runtime.staging import StagingPool
+from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.timeline import Timeline
 
 _FENCE_BYTES = 4
+_PAGE_BYTES = 4096
 
 
 class Reads:
@@ -28,6 +29,7 @@ class Reads:
         readbacks: Readbacks,
         timeline: Timeline,
         waiter: Waiter,
+        join: bool,
     ) -> None:
         self._driver = driver
         self._recorder = recorder
@@ -35,6 +37,7 @@ class Reads:
         self._readbacks = readbacks
         self._timeline = timeline
         self._waiter = waiter
+        self._join = join
         self._fence_source: DeviceBuffer | None = None
 
     def issue(
@@ -43,23 +46,30 @@ class Reads:
         offset: int,
         size_bytes: int,
         destination: Destination,
-        reason: FlushReason = FlushReason.READ,
+        *,
+        fence: bool = False,
     ) -> Ticket:
-        """Copy whole words to a staging buffer, submit, and ask for its map."""
+        """Copy whole words to a staging page, in the batch, and submit it unless reads join."""
         start = words_down(offset)
-        staging = self._staging.take(words_up(offset + size_bytes) - start) if size_bytes else None
+        if not size_bytes:
+            ticket = Ticket(self._waiter)
+            self._readbacks.issue(
+                Readback(ticket, destination, page=None, page_offset=0, size_bytes=0)
+            )
+            return ticket
+        copied_bytes = words_up(offset + size_bytes) - start
+        page = self._page_for(copied_bytes)
+        place = page.reserve(copied_bytes)
         readback = Readback(
-            Ticket(self._waiter),
+            Ticket(self._waiter, page),
             destination,
-            staging=staging,
-            staging_offset=offset - start,
+            page=page,
+            page_offset=place + offset - start,
             size_bytes=size_bytes,
         )
-        if staging is None:
-            self._readbacks.issue(readback)
-        else:
-            copy = CopyCommand(origin, start, staging, 0, readback.mapped_bytes)
-            self._recorder.read_back(readback, copy, reason)
+        self._readbacks.issue(readback)
+        copy = CopyCommand(origin, start, page.buffer, place, copied_bytes)
+        self._recorder.record_readback(copy, page, fence=fence)
         return readback.ticket
 
     def goal_of_sync(self) -> Ticket | None:
@@ -69,9 +79,11 @@ class Reads:
         read that was the queue's last act is as good as a fence (TVM 18871); any
         later act, a host write too, takes that away.
         """
-        if self._recorder.is_empty and self._timeline.is_idle:
-            return self._readbacks.last_ticket
-        if not self._recorder.is_empty or not self._readbacks.covers(self._timeline.acts):
+        if self._recorder.has_reads:
+            self._recorder.submit(FlushReason.SYNC)
+        is_done = self._recorder.is_empty and self._timeline.is_idle
+        covered = self._recorder.is_empty and self._readbacks.covers(self._timeline.acts)
+        if not is_done and not covered:
             self._issue_fence()
         return self._readbacks.last_ticket
 
@@ -83,5 +95,13 @@ class Reads:
     def _issue_fence(self) -> None:
         if self._fence_source is None:
             self._fence_source = self._driver.create_buffer(_FENCE_BYTES, Role.STORAGE)
-        fence = Destination(_FENCE_BYTES)
-        self.issue(self._fence_source, 0, _FENCE_BYTES, fence, FlushReason.SYNC)
+        self.issue(self._fence_source, 0, _FENCE_BYTES, Destination(_FENCE_BYTES), fence=True)
+
+    def _page_for(self, size_bytes: int) -> StagingPage:
+        """A page of the open batch with room, or a new one; large reads have their own."""
+        if not self._join or size_bytes > _PAGE_BYTES // 2:
+            return StagingPage(self._staging.take(size_bytes))
+        for page in self._recorder.pages[-1:]:
+            if page.has_room(size_bytes):
+                return page
+        return StagingPage(self._staging.take(_PAGE_BYTES))

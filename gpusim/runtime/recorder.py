@@ -6,26 +6,22 @@ action of a runtime passes here, so that their order can be read in one file.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.bind_groups import BindGroupStore
 from gpusim.runtime.buffers import Buffer
-from gpusim.runtime.commands import (
-    Command,
-    CopyCommand,
-    DeviceBuffer,
-    DispatchCommand,
-    Range,
-)
+from gpusim.runtime.commands import BindGroup, CopyCommand, DeviceBuffer, DispatchCommand, Range
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.launch import Launch
-from gpusim.runtime.readbacks import Readback, Readbacks
+from gpusim.runtime.plans import DispatchPlan
+from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.uniforms import UniformStore
+from gpusim.runtime.uploads import Uploads
 
 
 class Recorder:
@@ -37,81 +33,148 @@ class Recorder:
         *,
         uniforms: UniformStore,
         bind_groups: BindGroupStore,
+        uploads: Uploads,
         rules: FlushRules,
         readbacks: Readbacks,
         timeline: Timeline,
+        merge_passes: bool,
+        keep_groups: bool,
     ) -> None:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
+        self._uploads = uploads
         self._rules = rules
         self._readbacks = readbacks
         self._timeline = timeline
+        self._merge_passes = merge_passes
+        self._keep_groups = keep_groups
         self._batch = Batch()
 
-    def prepare(
+    def plan(
         self,
         kernel: Kernel,
-        bound: tuple[Range, ...],
-        scalars: Sequence[int | float],
+        ranges: tuple[Range, ...],
         launch: Launch,
-    ) -> DispatchCommand:
+        *,
+        buffers: Sequence[Buffer] = (),
+        written: Sequence[Buffer] = (),
+    ) -> DispatchPlan:
+        """A checked dispatch with its pipeline; ``written`` are the user's buffers it writes."""
+        dynamic = self._uniforms.is_dynamic and kernel.uniform_bytes > 0
+        pipeline = self._driver.compile(kernel, dynamic_uniforms=dynamic)
+        return DispatchPlan(
+            kernel, ranges, launch, pipeline=pipeline, buffers=buffers, written=written
+        )
+
+    def prepare(self, plan: DispatchPlan, scalars: Sequence[int | float]) -> DispatchCommand:
         """The command of a dispatch, not yet recorded: nothing is changed if this raises."""
-        pipeline = self._driver.compile(kernel)
-        if kernel.uniform_bytes:
-            if self._uniforms.is_full(self._batch):
-                self.submit(FlushReason.UNIFORMS)
-            payload = kernel.pack(scalars, launch.groups)
-            bound = (*bound, self._uniforms.take(payload, self._batch))
-        group = self._bind_groups.get(pipeline, bound)
-        return DispatchCommand(pipeline, group, launch.spread)
+        if not plan.kernel.uniform_bytes:
+            group = plan.group or self._group_of(plan, plan.ranges)
+            return DispatchCommand(plan.pipeline, group, plan.launch.spread)
+        payload = plan.kernel.pack(scalars, plan.launch.groups)
+        if self._uniforms.is_full(self._batch, len(payload)):
+            self.submit(FlushReason.UNIFORMS)
+        taken = len(self._batch.uniform_data)
+        try:
+            return self._bind(plan, self._uniforms.take(payload, self._batch))
+        except DeviceFault:
+            del self._batch.uniform_data[taken:]
+            raise
 
-    def record_dispatch(self, command: DispatchCommand, written: Sequence[Buffer]) -> None:
-        """Record a prepared dispatch that writes the buffers ``written``."""
-        size_bytes = command.pipeline.kernel.uniform_bytes
-        if size_bytes:
-            self._batch.use_uniform(size_bytes)
-        self._record(command, written)
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        """Record a prepared dispatch."""
+        self._batch.record_dispatch(command, plan)
+        self._submit_for(self._rules.after_recording(self._batch))
 
-    def record_copy(self, command: CopyCommand, written: Buffer | None = None) -> None:
-        """Record a copy of whole words; ``written`` is the user's buffer it writes, if any."""
-        self._record(command, () if written is None else (written,))
+    def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
+        """Record a copy of whole words; ``written`` are the user's buffers it writes."""
+        self._batch.record_copy(command, written)
+        self._submit_for(self._rules.after_recording(self._batch))
+
+    def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
+        """Record the staging copy of a read that was issued; it submits unless reads join."""
+        self._batch.record_copy(command)
+        if page not in self._batch.pages[-1:]:
+            self._batch.pages.append(page)
+        if fence:
+            self.submit(FlushReason.SYNC)
+        else:
+            rules = self._rules
+            self._submit_for(rules.after_read(self._batch) or rules.after_recording(self._batch))
 
     def retire(self, buffer: DeviceBuffer) -> None:
         """Destroy ``buffer`` at the next submit: every command that uses it is recorded."""
         self._batch.retired.append(buffer)
 
-    def write(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
-        """Queue whole words at once: ``before_write`` has been called."""
-        self._driver.write_buffer(buffer, offset, data)
-        self._timeline.wrote()
+    def destroy(self, buffer: DeviceBuffer) -> None:
+        """Destroy a buffer that nothing will use again, once the open batch needs it no more."""
+        if self._batch.touches(buffer):
+            self.retire(buffer)
+        else:
+            self._driver.destroy_buffer(buffer)
 
-    def before_write(self) -> None:
-        """Submit what a queue write may not overtake."""
-        self._submit_for(self._rules.before_write(self._batch))
+    def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
+        """Get ready to write bytes ``start`` to ``end``: submit what that would overtake.
 
-    def before_free(self) -> None:
-        """Submit what may still refer to a buffer that is about to be destroyed."""
-        self._submit_for(self._rules.before_free(self._batch))
+        True where the write is to be staged instead, and copied in its place.
+        """
+        reason = self._rules.before_write(self._batch, target, start, end)
+        if reason is not None and self._uploads.accepts(self._batch, end - start):
+            return True
+        self._submit_for(reason)
+        return False
 
-    def read_back(self, readback: Readback, copy: CopyCommand, reason: FlushReason) -> None:
-        """Record the staging copy of a read, submit, and ask for its map."""
-        self._batch.record(copy)
-        self._batch.readbacks.append(readback)
-        self._readbacks.issue(readback)
-        self.submit(reason)
+    def write(
+        self,
+        target: DeviceBuffer,
+        offset: int,
+        words: bytes | memoryview,
+        written: Buffer,
+        *,
+        staged: bool,
+    ) -> None:
+        """Write whole words: on the queue now, or ``staged`` in their place in the batch.
+
+        Neither submits, so that a command prepared before it may be recorded after it.
+        """
+        if staged:
+            source, source_offset = self._uploads.take(words, self._batch)
+            copy = CopyCommand(source, source_offset, target, offset, len(words))
+            self._batch.record_copy(copy, (written,))
+        else:
+            self._driver.write_buffer(target, offset, words)
+            self._timeline.wrote()
+
+    def after_write(self) -> None:
+        """Submit where a staged write has filled the batch."""
+        if self._batch.commands:
+            self._submit_for(self._rules.after_recording(self._batch))
+
+    def before_free(self, buffer: DeviceBuffer) -> None:
+        """Submit what may still refer to a buffer that is about to go."""
+        self._submit_for(self._rules.before_free(self._batch, buffer))
+
+    def after_sync(self) -> None:
+        """All is done: start anew with small batches."""
+        self._rules.after_sync()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is recorded."""
         return not self._batch.commands
 
-    def retired(self) -> list[DeviceBuffer]:
-        """Give up the buffers that wait for a submit, where none will come."""
-        retired, self._batch.retired = self._batch.retired, []
-        return retired
+    @property
+    def pages(self) -> list[StagingPage]:
+        """The staging pages of the open batch."""
+        return self._batch.pages
+
+    @property
+    def has_reads(self) -> bool:
+        """Whether the open batch holds a read."""
+        return bool(self._batch.pages)
 
     def submit(self, reason: FlushReason) -> None:
         """Submit the open batch, or an empty one where queued writes wait for a submit.
@@ -126,7 +189,7 @@ class Recorder:
         # From here on nothing can be recorded into what is being submitted.
         self._batch = Batch()
         try:
-            self._driver.submit(self._driver.encode(batch.commands, reason.value))
+            self._hand_over(batch, reason)
         except DeviceFault as fault:
             self._lose(batch, fault)
             raise
@@ -136,7 +199,7 @@ class Recorder:
         self._timeline.submitted()
         self.flushes[reason.value] += 1
         self.commands += len(batch)
-        self._readbacks.submitted(batch.readbacks)
+        self._readbacks.submitted(batch.pages)
 
     def abandon(self) -> None:
         """Drop the open batch of a device that is lost."""
@@ -145,9 +208,37 @@ class Recorder:
         for buffer in batch.retired:
             self._driver.destroy_buffer(buffer)
 
-    def _record(self, command: Command, written: Sequence[Buffer]) -> None:
-        self._batch.record(command, written)
-        self._submit_for(self._rules.after_recording(self._batch))
+    def retired(self) -> list[DeviceBuffer]:
+        """Give up the buffers that wait for a submit, where none will come."""
+        retired, self._batch.retired = self._batch.retired, []
+        return retired
+
+    def _bind(self, plan: DispatchPlan, uniform: Range) -> DispatchCommand:
+        spread = plan.launch.spread
+        if not plan.pipeline.dynamic_uniforms:
+            group = self._bind_groups.get(plan.pipeline, (*plan.ranges, uniform))
+            return DispatchCommand(plan.pipeline, group, spread)
+        kept = plan.group
+        if kept is None or kept.ranges[-1].buffer is not uniform.buffer:
+            base = Range(uniform.buffer, 0, uniform.size_bytes)
+            kept = self._group_of(plan, (*plan.ranges, base))
+        return DispatchCommand(plan.pipeline, kept, spread, uniform.offset)
+
+    def _group_of(self, plan: DispatchPlan, ranges: tuple[Range, ...]) -> BindGroup:
+        """A bind group that does not depend on the scalars, kept with its plan if allowed."""
+        group = self._bind_groups.get(plan.pipeline, ranges)
+        if self._keep_groups:
+            plan.group = group
+        return group
+
+    def _hand_over(self, batch: Batch, reason: FlushReason) -> None:
+        """Write what the batch reads, then encode and submit it."""
+        self._uniforms.before_submit(batch)
+        self._uploads.before_submit(batch)
+        command_buffer = self._driver.encode(
+            batch.commands, reason.value, merge_passes=self._merge_passes
+        )
+        self._driver.submit(command_buffer)
 
     def _submit_for(self, reason: FlushReason | None) -> None:
         if reason is not None:
@@ -156,5 +247,5 @@ class Recorder:
     def _lose(self, batch: Batch, fault: DeviceFault) -> None:
         for buffer in batch.written:
             buffer.lost = True
-        for readback in batch.readbacks:
-            self._readbacks.fail(readback, fault)
+        for page in batch.pages:
+            self._readbacks.fail(page, fault)

@@ -22,6 +22,7 @@ from gpusim.runtime.driver import Driver, WgpuDriver
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.parts import Parts
+from gpusim.runtime.planner import Planner
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import Stats
@@ -37,7 +38,7 @@ class Runtime:
 
     Args:
         device: a wgpu-py device, or one that looks the same.
-        policy: every batching decision; the ``cached`` preset where left out.
+        policy: every batching decision; the ``ring`` preset where left out.
         driver: what speaks to the device instead of a ``WgpuDriver`` over it;
             runtimes that share one compile each kernel once.
         parts: the collaborators, to replace some.
@@ -50,7 +51,7 @@ class Runtime:
     def __init__(
         self,
         device: Any = None,
-        policy: Policy = PRESETS["cached"],
+        policy: Policy = PRESETS["ring"],
         *,
         driver: Driver | None = None,
         parts: Parts = Parts(),  # noqa: B008 - frozen
@@ -75,15 +76,26 @@ class Runtime:
         self._bind_groups = parts.bind_groups(driver, policy, caches)
         self._shapes = parts.shapes(driver, policy, caches)
         self._staging = parts.staging(driver, policy, caches)
+        self._uploads = parts.uploads(driver, policy)
         self._timeline = parts.timeline()
         self._readbacks = parts.readbacks(driver, self._staging, self._timeline)
         self._recorder = parts.recorder(
             driver,
             uniforms=self._uniforms,
             bind_groups=self._bind_groups,
+            uploads=self._uploads,
             rules=parts.flush_rules(policy),
             readbacks=self._readbacks,
             timeline=self._timeline,
+            merge_passes=policy.merge_passes,
+            keep_groups=policy.cache_bind_groups,
+        )
+        self._planner = Planner(
+            limits=self.limits,
+            buffers=self._buffers,
+            plans=parts.plans(policy.plan_cache),
+            shapes=self._shapes,
+            recorder=self._recorder,
         )
         self._transfers = parts.transfers(driver, self._recorder, self._buffers)
         self._reads = parts.reads(
@@ -93,6 +105,7 @@ class Runtime:
             readbacks=self._readbacks,
             timeline=self._timeline,
             waiter=self,
+            join=policy.join_reads,
         )
 
     def alloc(self, size_bytes: int, *, label: str = "") -> Buffer:
@@ -173,20 +186,13 @@ class Runtime:
             ProgramError: the device refuses the kernel's WGSL.
         """
         self._enter()
-        checks.check_kernel(kernel, len(buffers), self.limits)
-        ranges = tuple(self._buffers.whole_words(buffer) for buffer in buffers)
-        checks.check_bindings(kernel, buffers, self.limits)
-        kernel.check_scalars(scalars)
-        launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
-        for buffer in buffers:
-            checks.check_not_lost("dispatch", buffer)
+        plan = self._planner.plan(kernel, buffers, scalars, grid)
         limit = self.policy.debug_dispatch_limit
         if limit is not None and self._done["dispatches"] >= limit:
             self._done["dispatches_dropped"] += 1
             return
-        if launch.groups:
-            command = self._recorder.prepare(kernel, ranges, scalars, launch)
-            self._recorder.record_dispatch(command, checks.written(kernel, buffers))
+        if plan.launch.groups:
+            self._recorder.record_dispatch(self._recorder.prepare(plan, scalars), plan)
         self._done["dispatches"] += 1
         if self.policy.debug_submit_each:
             self.sync()
@@ -227,9 +233,10 @@ class Runtime:
         self._check_caller()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
-            self._recorder.before_free()
+            self._recorder.before_free(device_buffer)
+        self._planner.forget(buffer)
         self._bind_groups.forget(device_buffer)
-        self._driver.destroy_buffer(self._buffers.remove(buffer))
+        self._recorder.destroy(self._buffers.remove(buffer))
         self._done["frees"] += 1
 
     def flush(self) -> None:
@@ -247,6 +254,7 @@ class Runtime:
         goal = self._reads.goal_of_sync()
         if goal is not None:
             self._readbacks.settle_through(goal)
+        self._recorder.after_sync()
         self._raise_fault()
 
     async def sync_async(self) -> None:
@@ -255,6 +263,7 @@ class Runtime:
         goal = self._reads.goal_of_sync()
         if goal is not None:
             await self._readbacks.settle_through_async(goal)
+        self._recorder.after_sync()
         self._raise_fault()
 
     @property
@@ -319,12 +328,16 @@ class Runtime:
         """Wait for a ticket; ``Ticket.result`` calls this."""
         self._caller.check()
         self._notice_loss()
+        if ticket.is_recorded:
+            self._recorder.submit(FlushReason.READ)
         self._readbacks.settle_through(ticket)
 
     async def settle_ticket_async(self, ticket: Ticket) -> None:
         """Wait for a ticket; awaiting it calls this."""
         self._caller.check()
         self._notice_loss()
+        if ticket.is_recorded:
+            self._recorder.submit(FlushReason.READ)
         await self._readbacks.settle_through_async(ticket)
 
     def _enter(self) -> None:
@@ -378,6 +391,6 @@ class Runtime:
         self._bind_groups.clear()
         device_buffers = [self._buffers.remove(buffer) for buffer in self._buffers]
         device_buffers += self._recorder.retired() + self._uniforms.clear() + self._staging.clear()
-        device_buffers += self._reads.clear()
+        device_buffers += self._reads.clear() + self._uploads.clear()
         for device_buffer in device_buffers:
             self._driver.destroy_buffer(device_buffer)

@@ -5,11 +5,45 @@ belongs to one readback, which gives it back only after its bytes were taken
 and it was unmapped.  One whose map failed is discarded, never given back.
 """
 
-from gpusim.runtime.commands import DeviceBuffer, Role
+from gpusim.errors import DeviceFault
+from gpusim.runtime.commands import DeviceBuffer, Mapping, Role
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.stats import Counts
 
 _LEAST_BYTES = 256
+
+
+class StagingPage:
+    """A staging buffer on its way, and the reads of one batch that share it.
+
+    It goes from recorded to submitted (``mapping``) to taken (``data``), or it
+    ends in an ``error``, which every read on it has; ``act`` is its submit.
+    """
+
+    __slots__ = ("act", "buffer", "data", "error", "mapping", "used_bytes")
+
+    def __init__(self, buffer: DeviceBuffer) -> None:
+        self.buffer = buffer
+        self.used_bytes = 0
+        self.mapping: Mapping | None = None
+        self.data: bytes | None = None
+        self.error: DeviceFault | None = None
+        self.act = 0
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether ``size_bytes`` more, whole words, fit."""
+        return self.used_bytes + size_bytes <= self.buffer.size_bytes
+
+    def reserve(self, size_bytes: int) -> int:
+        """Give out ``size_bytes`` bytes; their offset."""
+        offset = self.used_bytes
+        self.used_bytes += size_bytes
+        return offset
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether its batch is still open."""
+        return self.mapping is None and self.data is None and self.error is None
 
 
 class StagingPool:

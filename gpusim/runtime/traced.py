@@ -76,9 +76,9 @@ class TracedDriver:
         )
         self._driver.write_buffer(buffer, offset, data)
 
-    def compile(self, kernel: Kernel) -> Pipeline:
+    def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
         """See ``Driver``; no event, since a driver compiles a kernel once for all its runtimes."""
-        return self._driver.compile(kernel)
+        return self._driver.compile(kernel, dynamic_uniforms=dynamic_uniforms)
 
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         """See ``Driver``."""
@@ -87,16 +87,16 @@ class TracedDriver:
             "create_bind_group",
             group=self._number(group.uid),
             kernel=pipeline.kernel.name,
-            ranges=self._ranges(group),
+            ranges=self._ranges(ranges),
         )
         return group
 
-    def encode(self, commands: Sequence[Command], label: str) -> Any:
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
         """See ``Driver``; one event for the encoder, then one a command."""
         self.trace.emit("encode", reason=label, commands=len(commands))
         for command in commands:
             self._emit_command(command)
-        return self._driver.encode(commands, label)
+        return self._driver.encode(commands, label, merge_passes=merge_passes)
 
     def submit(self, command_buffer: Any) -> None:
         """See ``Driver``."""
@@ -129,7 +129,7 @@ class TracedDriver:
                 "dispatch",
                 kernel=command.pipeline.kernel.name,
                 group=self._number(command.bind_group.uid),
-                ranges=self._ranges(command.bind_group),
+                ranges=self._ranges(command.ranges),
                 groups=command.groups,
             )
         else:
@@ -143,10 +143,9 @@ class TracedDriver:
                 size_bytes=command.size_bytes,
             )
 
-    def _ranges(self, group: BindGroup) -> tuple[tuple[int, int, int], ...]:
+    def _ranges(self, ranges: tuple[Range, ...]) -> tuple[tuple[int, int, int], ...]:
         return tuple(
-            (self._number(bound.buffer.uid), bound.offset, bound.size_bytes)
-            for bound in group.ranges
+            (self._number(bound.buffer.uid), bound.offset, bound.size_bytes) for bound in ranges
         )
 
     def _number(self, uid: int) -> int:
@@ -196,9 +195,16 @@ class _TracedUniforms:
         self._inner = inner
         self._watch = _Watch("uniforms", inner.counts, trace)
 
-    def is_full(self, batch: Batch) -> bool:
+    @property
+    def is_dynamic(self) -> bool:
+        return self._inner.is_dynamic
+
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
         with self._watch:
-            return self._inner.is_full(batch)
+            return self._inner.is_full(batch, size_bytes)
+
+    def before_submit(self, batch: Batch) -> None:
+        self._inner.before_submit(batch)
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         with self._watch:

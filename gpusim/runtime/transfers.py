@@ -20,6 +20,7 @@ from gpusim.runtime.byte_plans import (
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.launch import Launch
+from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.recorder import Recorder
 
 _NO_EDGE = (0, 0, 0)
@@ -40,11 +41,11 @@ class Transfers:
         """Put ``data``, at least one byte of it, at ``offset``."""
         target = self._buffers.device_buffer(buffer)
         plan = plan_write(offset, len(data), buffer.size_bytes)
-        self._recorder.before_write()
+        staged = self._recorder.before_write(target, plan.start, plan.end)
         if self._fits_binding(target):
-            self._write_at_once(buffer, target, plan, offset, data)
+            self._write_at_once(buffer, target, plan, offset, data, staged)
         else:
-            self._write_in_parts(buffer, target, plan, offset, data)
+            self._write_in_parts(buffer, target, plan, offset, data, staged)
         if len(data) == buffer.size_bytes:
             buffer.lost = False
 
@@ -66,46 +67,76 @@ class Transfers:
             target.lost = False
 
     def _write_at_once(
-        self, buffer: Buffer, target: DeviceBuffer, plan: WritePlan, offset: int, data: memoryview
+        self,
+        buffer: Buffer,
+        target: DeviceBuffer,
+        plan: WritePlan,
+        offset: int,
+        data: memoryview,
+        staged: bool,
     ) -> None:
-        """Prepare the patch, queue the words, record the patch: a failure changes nothing."""
-        patch = self._patch(target, plan.edges, offset, data) if plan.edges else None
-        self._write_words(target, plan, offset, data)
-        if patch is not None:
-            self._recorder.record_dispatch(patch, (buffer,))
+        """Prepare the patch, write the words, record the patch: a failure changes nothing."""
+        if not plan.edges:
+            self._write_words(buffer, target, plan, offset, data, staged)
+            self._recorder.after_write()
+            return
+        patch = self._patch_of(buffer, target, plan.edges)
+        command = self._prepare_patch(patch, plan.edges, offset, data)
+        self._write_words(buffer, target, plan, offset, data, staged)
+        self._recorder.record_dispatch(command, patch)
 
     def _write_in_parts(
-        self, buffer: Buffer, target: DeviceBuffer, plan: WritePlan, offset: int, data: memoryview
+        self,
+        buffer: Buffer,
+        target: DeviceBuffer,
+        plan: WritePlan,
+        offset: int,
+        data: memoryview,
+        staged: bool,
     ) -> None:
         """The same where no binding holds both edges: a failure half way loses the buffer."""
-        self._write_words(target, plan, offset, data)
+        self._write_words(buffer, target, plan, offset, data, staged)
         with _losing(buffer):
+            self._recorder.after_write()
             for edge in plan.edges:
-                patch = self._patch(target, (edge,), offset, data)
-                self._recorder.record_dispatch(patch, (buffer,))
+                patch = self._patch_of(buffer, target, (edge,))
+                command = self._prepare_patch(patch, (edge,), offset, data)
+                self._recorder.record_dispatch(command, patch)
 
     def _write_words(
-        self, target: DeviceBuffer, plan: WritePlan, offset: int, data: memoryview
+        self,
+        buffer: Buffer,
+        target: DeviceBuffer,
+        plan: WritePlan,
+        offset: int,
+        data: memoryview,
+        staged: bool,
     ) -> None:
         if plan.start == plan.end:
             return
-        words = data[plan.start - offset : plan.end - offset]
-        padding = (plan.end - plan.start) - len(words)
-        self._recorder.write(
-            target, plan.start, bytes(words) + bytes(padding) if padding else words
-        )
+        words: bytes | memoryview = data[plan.start - offset : plan.end - offset]
+        padding = plan.end - plan.start - len(words)
+        if padding:
+            words = bytes(words) + bytes(padding)
+        self._recorder.write(target, plan.start, words, buffer, staged=staged)
 
-    def _patch(
-        self, target: DeviceBuffer, edges: tuple[Edge, ...], offset: int, data: memoryview
-    ) -> DispatchCommand:
+    def _patch_of(
+        self, buffer: Buffer, target: DeviceBuffer, edges: tuple[Edge, ...]
+    ) -> DispatchPlan:
         bound = self._window(target, edges[0].offset, edges[-1].offset + edges[-1].size_bytes)
+        return self._recorder.plan(PATCH_WORDS, (bound,), _ONE_GROUP, written=(buffer,))
+
+    def _prepare_patch(
+        self, patch: DispatchPlan, edges: tuple[Edge, ...], offset: int, data: memoryview
+    ) -> DispatchCommand:
+        base = patch.ranges[0].offset // WORD_BYTES
         scalars: list[int] = []
         for edge in edges:
             start = edge.offset - offset
             mask, value = edge.patch(bytes(data[start : start + edge.size_bytes]))
-            scalars += (edge.word - bound.offset // WORD_BYTES, mask, value)
+            scalars += (edge.word - base, mask, value)
         scalars += _NO_EDGE * (2 - len(edges))
-        return self._recorder.prepare(PATCH_WORDS, (bound,), scalars, _ONE_GROUP)
+        return self._recorder.prepare(patch, scalars)
 
     def _copy_within(
         self,
@@ -136,7 +167,7 @@ class Transfers:
         if is_word_copy(source_offset, target_offset, size_bytes, target.size_bytes):
             self._recorder.record_copy(
                 CopyCommand(origin, source_offset, place, target_offset, words_up(size_bytes)),
-                target,
+                (target,),
             )
             return
         pieces = chunks(size_bytes, _CHUNK_BYTES)
@@ -159,13 +190,14 @@ class Transfers:
         target_at = target_offset - target_range.offset
         words = words_up(target_at % WORD_BYTES + size_bytes) // WORD_BYTES
         groups = -(-words // COPY_BYTES.group_size)
-        command = self._recorder.prepare(
+        plan = self._recorder.plan(
             COPY_BYTES,
             (source_range, target_range),
-            (source_offset - source_range.offset, target_at, size_bytes),
             Launch(groups, (groups, 1, 1)),
+            written=(target,),
         )
-        self._recorder.record_dispatch(command, (target,))
+        scalars = (source_offset - source_range.offset, target_at, size_bytes)
+        self._recorder.record_dispatch(self._recorder.prepare(plan, scalars), plan)
 
     def _fits_binding(self, buffer: DeviceBuffer) -> bool:
         return buffer.size_bytes <= self._limits.max_binding_bytes

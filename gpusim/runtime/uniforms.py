@@ -1,4 +1,4 @@
-"""Where the scalars of a dispatch live: fresh, pooled by position, cached by content.
+"""Where the scalars of a dispatch live: fresh, pooled by position, cached by content, a ring.
 
 A slot is on the *submitted* clock: the queue orders a later write to it after
 the batch that reads it, once that batch is submitted, and not before.
@@ -19,13 +19,19 @@ class UniformStore(Protocol):
     """Gives each dispatch a range of a uniform buffer that holds its payload."""
 
     counts: Counts
+    is_dynamic: bool
+    """Whether ranges share one binding and differ in their dynamic offset."""
 
-    def is_full(self, batch: Batch) -> bool:
-        """Whether the batch must be submitted before it can take one more slot."""
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
+        """Whether the batch must be submitted before it can take ``size_bytes`` more."""
         ...
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         """A range holding ``payload`` until ``batch`` is submitted; OutOfMemory."""
+        ...
+
+    def before_submit(self, batch: Batch) -> None:
+        """Write what ``batch`` reads and is not written yet; called right before its submit."""
         ...
 
     def clear(self) -> list[DeviceBuffer]:
@@ -36,11 +42,13 @@ class UniformStore(Protocol):
 class FreshUniforms:
     """A new buffer a dispatch, retired with its batch."""
 
+    is_dynamic = False
+
     def __init__(self, driver: Driver) -> None:
         self.counts = Counts()
         self._driver = driver
 
-    def is_full(self, batch: Batch) -> bool:
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
         """Never: there is always a new one."""
         return False
 
@@ -50,6 +58,9 @@ class FreshUniforms:
         batch.retired.append(buffer)
         self.counts.created += 1
         return Range(buffer, 0, len(payload))
+
+    def before_submit(self, batch: Batch) -> None:
+        """Nothing: each was written when it was made."""
 
     def clear(self) -> list[DeviceBuffer]:
         """Nothing: every buffer belongs to a batch."""
@@ -63,13 +74,15 @@ class PooledUniforms:
     dispatch fails after its slot was written.
     """
 
+    is_dynamic = False
+
     def __init__(self, driver: Driver, capacity: int) -> None:
         self.counts = Counts()
         self._driver = driver
         self._capacity = capacity
         self._slots: list[DeviceBuffer] = []
 
-    def is_full(self, batch: Batch) -> bool:
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
         """Whether the batch has used every slot."""
         full = batch.uniform_slots >= self._capacity
         self.counts.exhausted += full
@@ -85,6 +98,9 @@ class PooledUniforms:
         else:
             buffer = self._put(position, _written_buffer(self._driver, payload))
         return Range(buffer, 0, len(payload))
+
+    def before_submit(self, batch: Batch) -> None:
+        """Nothing: each was written when it was taken."""
 
     def clear(self) -> list[DeviceBuffer]:
         """Give up every slot."""
@@ -108,12 +124,14 @@ class PooledUniforms:
 class CachedUniforms:
     """One buffer for each content; an evicted one is retired with the open batch."""
 
+    is_dynamic = False
+
     def __init__(self, driver: Driver, caches: CacheState) -> None:
         self._driver = driver
         self._cache = caches.uniforms
         self.counts = self._cache.counts
 
-    def is_full(self, batch: Batch) -> bool:
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
         """Never: what is evicted lives until the batch is submitted."""
         return False
 
@@ -126,13 +144,82 @@ class CachedUniforms:
             batch.retired += self._cache.put(key, buffer)
         return Range(buffer, 0, len(payload))
 
+    def before_submit(self, batch: Batch) -> None:
+        """Nothing: each was written when it was made."""
+
     def clear(self) -> list[DeviceBuffer]:
         """Give up every entry."""
         return self._cache.clear()
 
 
+class RingUniforms:
+    """One buffer: a batch's payloads gather on the host and are written once, at its submit.
+
+    Every batch starts at offset 0: the queue orders its write after the batch
+    before, which has been submitted by then.  A payload beyond the capacity
+    makes the ring grow before anything is taken from it.
+    """
+
+    is_dynamic = True
+
+    def __init__(self, driver: Driver, capacity_bytes: int) -> None:
+        self.counts = Counts()
+        self._driver = driver
+        self._capacity_bytes = capacity_bytes
+        self._alignment_bytes = driver.limits.uniform_offset_alignment_bytes
+        self._ring: DeviceBuffer | None = None
+
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
+        """Whether ``size_bytes`` more do not fit behind what the batch has taken."""
+        used = len(batch.uniform_data)
+        full = used > 0 and used + self._stride(size_bytes) > self._capacity_bytes
+        self.counts.exhausted += full
+        return full
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        """The next aligned range of the ring; ``payload`` is in it once the batch is submitted."""
+        size_bytes = len(payload)
+        stride = self._stride(size_bytes)
+        ring = self._ring
+        if ring is None or ring.size_bytes < stride:
+            ring = self._make_ring(stride, batch)
+        offset = len(batch.uniform_data)
+        batch.uniform_data += payload.ljust(stride, b"\0")
+        self.counts.reused += 1
+        return Range(ring, offset, size_bytes)
+
+    def before_submit(self, batch: Batch) -> None:
+        """Write all payloads of ``batch`` at once."""
+        if batch.uniform_data:
+            assert self._ring is not None
+            self._driver.write_buffer(self._ring, 0, batch.uniform_data)
+
+    def clear(self) -> list[DeviceBuffer]:
+        """Give up the ring."""
+        ring, self._ring = self._ring, None
+        self.counts.held = 0
+        return [] if ring is None else [ring]
+
+    def _stride(self, size_bytes: int) -> int:
+        return -(-size_bytes // self._alignment_bytes) * self._alignment_bytes
+
+    def _make_ring(self, stride: int, batch: Batch) -> DeviceBuffer:
+        """A first ring, or a larger one, which only an empty batch may ask for."""
+        self._capacity_bytes = max(self._capacity_bytes, stride)
+        ring = self._driver.create_buffer(words_up(self._capacity_bytes), Role.UNIFORM)
+        if self._ring is not None:
+            batch.retired.append(self._ring)
+            self.counts.evicted += 1
+        self._ring = ring
+        self.counts.created += 1
+        self.counts.held = 1
+        return ring
+
+
 def make_uniforms(driver: Driver, policy: Policy, caches: CacheState) -> UniformStore:
     """The store that ``policy`` names."""
+    if policy.uniforms is Uniforms.RING:
+        return RingUniforms(driver, policy.uniform_ring_bytes)
     if policy.uniforms is Uniforms.POOLED:
         return PooledUniforms(driver, policy.uniform_slots)
     if policy.uniforms is Uniforms.CACHED:

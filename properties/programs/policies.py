@@ -15,13 +15,26 @@ _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
 _STAGING = (4, 2, 1, 0)
-_BUDGETS = (4096, 1024, 65_536, 256)
+_FIRST_BATCHES = (None, 1, 2, 3, 7)
+_STAGED_WRITES = (4096, 0, 8, 64)
+_RING_BYTES = (1, 64, 256, 1024)
+_PLANS = (1, 0, 2, 5)
+_BUDGETS = (4096, 1024, 65_536, 256, 0)
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),
     "batch_bytes": lambda choices: choices.pick(_BATCH_BYTES),
+    "first_batch": lambda choices: choices.pick(_FIRST_BATCHES),
+    "merge_passes": lambda choices: choices.chance(1, 2),
+    "flush_on_conflict": lambda choices: choices.chance(1, 2),
+    "staged_write_bytes": lambda choices: choices.pick(_STAGED_WRITES),
+    "defer_frees": lambda choices: choices.chance(1, 2),
+    "join_reads": lambda choices: choices.chance(1, 2),
+    "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
+    "plan_cache": lambda choices: choices.pick(_PLANS),
     "uniform_slots": lambda choices: choices.pick(_CAPACITIES),
     "uniform_cache": lambda choices: choices.pick(_CAPACITIES),
+    "cache_bind_groups": lambda choices: choices.chance(1, 2),
     "bind_group_cache": lambda choices: choices.pick(_CAPACITIES),
     "shape_cache": lambda choices: choices.pick(_CAPACITIES),
     "staging_buffers": lambda choices: choices.pick(_STAGING),

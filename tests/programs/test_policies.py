@@ -18,10 +18,19 @@ ALLOWED: dict[str, set[object]] = {
     "batch_commands": {None, 0, 1, 2, 3, 7},
     "batch_bytes": {None, 0, 16, 256},
     "staging_buffers": {0, 1, 2, 4},
-    "memory_budget_bytes": {None, 256, 1024, 4096, 65_536},
+    "first_batch": {None, 1, 2, 3, 7},
+    "merge_passes": {False, True},
+    "flush_on_conflict": {False, True},
+    "staged_write_bytes": {0, 8, 64, 4096},
+    "defer_frees": {False, True},
+    "join_reads": {False, True},
+    "uniform_ring_bytes": {1, 64, 256, 1024},
+    "plan_cache": {0, 1, 2, 5},
+    "cache_bind_groups": {False, True},
+    "memory_budget_bytes": {None, 0, 256, 1024, 4096, 65_536},
     "debug_submit_each": {False, True},
 }
-FIXED = ("name", "uniforms", "cache_bind_groups", "debug_dispatch_limit")
+FIXED = ("name", "uniforms", "debug_dispatch_limit")
 
 
 def drawn(preset: Policy) -> list[Policy]:

@@ -1,0 +1,90 @@
+"""From a dispatch's arguments to its plan: every check in the contract's order, once.
+
+A plan that was made before is found again without checking what cannot have
+changed; what can, the scalars and whether a buffer was lost, is checked always.
+"""
+
+from collections.abc import Hashable, Sequence
+
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from gpusim.runtime import checks
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.plans import DispatchPlan, Plans
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.shapes import Shapes
+
+
+class Planner:
+    """Finds and makes the dispatch plans of one runtime."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        buffers: BufferTable,
+        plans: Plans,
+        shapes: Shapes,
+        recorder: Recorder,
+    ) -> None:
+        self._limits = limits
+        self._buffers = buffers
+        self._plans = plans
+        self._shapes = shapes
+        self._recorder = recorder
+
+    def plan(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Buffer],
+        scalars: Sequence[int | float],
+        grid: int | Sequence[int],
+    ) -> DispatchPlan:
+        """The plan; ``Refused`` classes and DataLost in the contract's order."""
+        key = _key(kernel, buffers, grid)
+        plan = None if key is None else self._plans.get(key)
+        if plan is None:
+            plan = self._make(kernel, buffers, scalars, grid)
+            if key is not None:
+                self._plans.put(key, plan)
+            return plan
+        kernel.check_scalars(scalars)
+        for buffer in plan.buffers:
+            if buffer.lost:
+                checks.check_not_lost("dispatch", buffer)
+        return plan
+
+    def forget(self, buffer: Buffer) -> None:
+        """Drop every plan that binds ``buffer``, which is about to go."""
+        self._plans.forget(buffer)
+
+    def _make(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Buffer],
+        scalars: Sequence[int | float],
+        grid: int | Sequence[int],
+    ) -> DispatchPlan:
+        checks.check_kernel(kernel, len(buffers), self._limits)
+        ranges = tuple(self._buffers.whole_words(buffer) for buffer in buffers)
+        checks.check_bindings(kernel, buffers, self._limits)
+        kernel.check_scalars(scalars)
+        launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
+        for buffer in buffers:
+            checks.check_not_lost("dispatch", buffer)
+        written = checks.written(kernel, buffers)
+        return self._recorder.plan(kernel, ranges, launch, buffers=buffers, written=written)
+
+
+def _key(kernel: Kernel, buffers: Sequence[Buffer], grid: int | Sequence[int]) -> Hashable | None:
+    """The key of a dispatch whose parts are of the plain types; None for any other.
+
+    Only plain ints: 1.0 and True equal 1, and must not find the plan of it.
+    """
+    if type(grid) is not int and not (
+        type(grid) is tuple and all(type(size) is int for size in grid)
+    ):
+        return None
+    if type(kernel) is not Kernel or not all(type(buffer) is Buffer for buffer in buffers):
+        return None
+    return (kernel, grid, *buffers)

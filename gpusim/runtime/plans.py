@@ -1,0 +1,75 @@
+"""Dispatches that were checked once, found again by kernel, grid and buffers.
+
+A plan is right as long as its buffers live, so it goes when one of them does.
+It is on no clock: what it binds is kept alive by whoever records it.
+"""
+
+from collections.abc import Hashable, Sequence
+
+from gpusim.kernels import Kernel
+from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.commands import BindGroup, Pipeline, Range
+from gpusim.runtime.launch import Launch
+
+
+class DispatchPlan:
+    """Everything of a dispatch but its scalars: checked, bound and spread.
+
+    ``group`` is the bind group where that does not depend on the scalars.
+    """
+
+    __slots__ = ("buffers", "group", "kernel", "launch", "pipeline", "ranges", "written")
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        ranges: tuple[Range, ...],
+        launch: Launch,
+        *,
+        pipeline: Pipeline,
+        buffers: Sequence[Buffer] = (),
+        written: Sequence[Buffer] = (),
+    ) -> None:
+        self.kernel = kernel
+        self.ranges = ranges
+        self.launch = launch
+        self.pipeline = pipeline
+        self.buffers = tuple(buffers)
+        self.written = tuple(written)
+        self.group: BindGroup | None = None
+
+
+class Plans:
+    """Plans by key, first in, first out."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._plans: dict[Hashable, DispatchPlan] = {}
+        self._keys_by_buffer: dict[Buffer, dict[Hashable, None]] = {}
+        self.get = self._plans.get
+
+    def put(self, key: Hashable, plan: DispatchPlan) -> None:
+        """Add a plan; the oldest goes where there is no room, and a capacity of 0 has none."""
+        if not self._capacity:
+            return
+        while len(self._plans) >= self._capacity:
+            self._drop(next(iter(self._plans)))
+        self._plans[key] = plan
+        for buffer in plan.buffers:
+            self._keys_by_buffer.setdefault(buffer, {})[key] = None
+
+    def forget(self, buffer: Buffer) -> None:
+        """Drop every plan that binds ``buffer``."""
+        for key in list(self._keys_by_buffer.get(buffer, ())):
+            self._drop(key)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def _drop(self, key: Hashable) -> None:
+        plan = self._plans.pop(key)
+        for buffer in dict.fromkeys(plan.buffers):
+            keys = self._keys_by_buffer[buffer]
+            del keys[key]
+            if not keys:
+                del self._keys_by_buffer[buffer]
