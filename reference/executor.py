@@ -134,11 +134,16 @@ class Reference:
 
 
 def run(
-    program: Program, kernels: Mapping[str, Kernel] = BUILTIN, limits: Limits | None = None
+    program: Program,
+    kernels: Mapping[str, Kernel] = BUILTIN,
+    limits: Limits | None = None,
+    *,
+    make: Callable[[Mapping[str, Kernel], Limits | None], Reference] = Reference,
 ) -> History:
     """What every execution of ``program`` must show, with the slack of each value.
 
     Every accepted read is delivered, in the order in which the reads were issued.
+    ``make`` makes the executor, to run another one in its place.
 
     Raises:
         ProgramError: before anything runs, where a kernel is not registered.
@@ -146,7 +151,7 @@ def run(
     for op in program:
         if isinstance(op, Dispatch):
             _kernel(op.kernel, kernels)
-    executor = Reference(kernels, limits)
+    executor = make(kernels, limits)
     deliveries: list[str] = []
     outcomes = tuple(_outcome(executor, op, deliveries) for op in program)
     ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)

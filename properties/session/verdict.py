@@ -1,9 +1,11 @@
 """One case judged: run on a target, and held against what its program means."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gpusim.history import History
 from gpusim.kernels import Kernels
+from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
@@ -11,6 +13,7 @@ from properties.oracles.values import Checked, count_checked
 from properties.runner import run
 from properties.session.seen import Seen, count_seen
 from properties.session.subject import Subject
+from properties.target import Capabilities
 from reference import run as run_reference
 
 
@@ -35,10 +38,25 @@ class Verdict:
     seen: Seen
 
 
-def judge(case: Case, subject: Subject, kernels: Kernels) -> Verdict:
-    """Run ``case`` on a new target of ``subject``, and compare."""
+Reference = Callable[[Program, Kernels, Limits], History]
+Comparison = Callable[[Program, History, History, Capabilities], Mismatch | None]
+
+
+def judge(
+    case: Case,
+    subject: Subject,
+    kernels: Kernels,
+    *,
+    reference: Reference = run_reference,
+    compare: Comparison = compare,
+) -> Verdict:
+    """Run ``case`` on a new target of ``subject``, and compare it with what it means.
+
+    ``reference`` says what that is and ``compare`` whether it is shown; they
+    are arguments so that it can be seen what a broken one lets pass.
+    """
     limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
-    expected = run_reference(case.program, kernels, limits)
+    expected = reference(case.program, kernels, limits)
     opened = subject.open(case)
     target = opened.target
     got = run(case.program, target)
