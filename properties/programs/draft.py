@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.program import Alloc, Copy, Dispatch, Flush, Free, Grid, Op, Read, Sync, Write
 from properties.programs.operands import nonce_bytes, nonce_reals
-from properties.programs.signature import Signature
+from properties.programs.signature import Parameters, Signature
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_REAL_DISPATCHES = 24
@@ -41,8 +41,10 @@ class Draft:
         self.recent: LiveBuffer | None = None
         """The buffer that was written last, while it lives."""
         self.dispatched: list[tuple[Signature, tuple[LiveBuffer, ...]]] = []
-        self.scalars: dict[str, tuple[int | float, ...]] = {}
+        self.scalars: dict[Parameters, tuple[int | float, ...]] = {}
+        """What was passed last, by the types it was passed as."""
         self.dispatches = 0
+        self._last_write: tuple[LiveBuffer, Write] | None = None
         self._allocated_bytes = 0
         self._buffers = 0
         self._reads = 0
@@ -85,8 +87,22 @@ class Draft:
 
     def write(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
         data = self.next_data(size_bytes, buffer.real)
-        self.ops.append(Write(buffer=buffer.name, offset=offset, data=data))
+        op = Write(buffer=buffer.name, offset=offset, data=data)
+        self._last_write = buffer, op
+        self.ops.append(op)
         self._wrote(buffer, offset, size_bytes)
+
+    @property
+    def can_repeat(self) -> bool:
+        """Whether there was a write, and its buffer is alive."""
+        return self._last_write is not None
+
+    def repeat(self) -> None:
+        """The last write once more, with the same bytes."""
+        if self._last_write is not None:
+            buffer, op = self._last_write
+            self.ops.append(op)
+            self._wrote(buffer, op.offset, len(op.data))
 
     def copy(
         self,
@@ -119,7 +135,7 @@ class Draft:
             if written:
                 self._wrote(buffer, 0, buffer.size_bytes // WORD_BYTES * WORD_BYTES)
         self.dispatched.append((signature, buffers))
-        self.scalars[signature.name] = scalars
+        self.scalars[signature.parameters] = scalars
         self._real_dispatches += signature.real
 
     def read(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
@@ -134,6 +150,8 @@ class Draft:
         self._allocated_bytes -= buffer.size_bytes
         if self.recent is buffer:
             self.recent = None
+        if self._last_write and self._last_write[0] is buffer:
+            self._last_write = None
         self.dispatched = [entry for entry in self.dispatched if buffer not in entry[1]]
 
     def flush(self) -> None:

@@ -39,6 +39,10 @@ def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuff
 
 
 def write(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """New bytes; at times those of the write before, since whoever skips them must know why."""
+    if draft.can_repeat and choices.chance(1, 12):
+        draft.repeat()
+        return
     buffer = _any(choices, draft)
     draft.write(buffer, *_span(choices, buffer))
 
@@ -95,7 +99,8 @@ def sync(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 def dispatch(choices: Choices, draft: Draft, shape: Shape) -> None:
     """A kernel over live buffers, at times over those of a dispatch just before."""
-    if draft.dispatched and choices.chance(1, 4):
+    like_before = bool(draft.dispatched) and choices.chance(1, 4)
+    if like_before:
         signature, buffers = _like_before(choices, draft, shape)
     else:
         signature = choices.weighted(shape.kernels)
@@ -104,7 +109,7 @@ def dispatch(choices: Choices, draft: Draft, shape: Shape) -> None:
             return
         buffers = bound
     if _allowed(draft, signature):
-        launch(choices, draft, signature, buffers)
+        launch(choices, draft, signature, buffers, like_before=like_before)
 
 
 def _allowed(draft: Draft, signature: Signature) -> bool:
@@ -131,15 +136,34 @@ def _like_before(
 
 
 def launch(
-    choices: Choices, draft: Draft, signature: Signature, buffers: tuple[LiveBuffer, ...]
+    choices: Choices,
+    draft: Draft,
+    signature: Signature,
+    buffers: tuple[LiveBuffer, ...],
+    *,
+    like_before: bool = False,
 ) -> None:
     """One dispatch of a kernel over buffers that fit it."""
-    number = draft.take_dispatch_number()
-    scalars = draft.scalars.get(signature.name)
-    if scalars is None or not choices.chance(1, 6):
-        scalars = draw_scalars(choices, signature, number)
+    scalars = draw_scalars(choices, signature, draft.take_dispatch_number())
+    last = draft.scalars.get(signature.parameters)
+    if last and choices.chance(1, 3 if like_before else 6):
+        scalars = _near(choices, last, scalars)
     words = max([buffer.size_bytes for buffer in buffers]) // WORD_BYTES
     draft.dispatch(signature, buffers, scalars, draw_grid(choices, signature, words, draft.limits))
+
+
+def _near(
+    choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
+) -> tuple[int | float, ...]:
+    """The scalars of a dispatch before, at times of another kernel's, and all or all but one.
+
+    What is cached by content is found again by the same, and must not be by
+    what differs in one place.
+    """
+    if choices.chance(2, 3):
+        return last
+    position = choices.integer(0, len(last) - 1)
+    return (*last[:position], new[position], *last[position + 1 :])
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:

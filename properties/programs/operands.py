@@ -25,6 +25,8 @@ _GRIDS = Weights(
 _MOST_WORD_GROUPS = 64
 _WIDE_GRIDS = 40
 """One dispatch in so many of a guarded kernel exceeds the limit in a dimension."""
+_FULL_GRIDS = 200
+"""One dispatch in so many of any other kernel reaches it."""
 
 _STREAM_BYTES = 1 << 17
 _LONGEST_BYTES = 1 << 16
@@ -133,6 +135,9 @@ def draw_grid(choices: Choices, signature: Signature, words: int, limits: Limits
     most = limits.max_groups_per_dimension
     if signature.guarded and choices.chance(1, _WIDE_GRIDS):
         return _wide(choices, most)
+    if not signature.guarded and choices.chance(1, _FULL_GRIDS):
+        full = min(most, signature.max_groups)
+        return choices.pick(((full, 1, 1), (1, full, 1), (1, 1, full)))
     cover = min(-(-words // signature.group_size), _MOST_WORD_GROUPS)
     x, y, z = _grid(choices, cover)
     if signature.guarded:

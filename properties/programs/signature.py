@@ -10,6 +10,9 @@ from functools import lru_cache
 from gpusim.kernels import Kernel
 from gpusim.kernels.kernel import Dtype
 
+Parameters = tuple[bool, tuple[Dtype, ...]]
+"""Whether floats are computed, and the types of the scalars: who shares them can share scalars."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Signature:
@@ -25,6 +28,10 @@ class Signature:
     guarded: bool
     real: bool
     """Whether any buffer holds floats."""
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.real, self.scalars
 
 
 @lru_cache(maxsize=256)

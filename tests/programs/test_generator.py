@@ -233,12 +233,16 @@ def test_half_of_the_reads_see_two_writers_or_more() -> None:
     assert sum(count >= 2 for count in counts) >= len(counts) / 2
 
 
-def test_no_two_writes_of_a_program_carry_the_same_data() -> None:
+def test_no_two_writes_of_a_program_carry_the_same_data_unless_one_repeats_the_other() -> None:
+    repeats = 0
     for program in sample().programs:
-        data = [op.data for op in program if isinstance(op, Write) and op.data]
+        writes = [op for op in program if isinstance(op, Write) and op.data]
+        data = [op.data for op in dict.fromkeys(writes)]
+        repeats += len(writes) - len(data)
         assert len(set(data)) == len(data)
         heads = [found[:1] for found in data if len(found) % 4]
         assert len(set(heads)) == len(heads)
+    assert repeats > 100
 
 
 def test_scalars_are_distinct_but_for_a_few() -> None:

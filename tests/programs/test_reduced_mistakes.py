@@ -157,8 +157,8 @@ def test_a_toy_without_a_mistake_shows_what_programs_mean() -> None:
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_is_seen_often_and_made_small(mistake: str) -> None:
-    seen = sum(judge(case_of(f"often {at}").program, mistake) is not None for at in range(40))
-    assert seen >= 6
+    seen = sum(judge(case_of(f"often {at}").program, mistake) is not None for at in range(100))
+    assert seen >= 8
     assert len(reduced(mistake).program) <= 6, str(reduced(mistake).program)
 
 

@@ -40,7 +40,7 @@ def dispatch_then_write_then_read(case: Case) -> bool:
     return False
 
 
-SEEDS = [seed for at in range(60) if dispatch_then_write_then_read(generated(seed := f"r {at}"))]
+SEEDS = [seed for at in range(90) if dispatch_then_write_then_read(generated(seed := f"r {at}"))]
 MINIMAL = "alloc a 0\ndispatch affine a 1,1 1x1x1\nwrite a 0 -\nread a 0 0 -> r0\n"
 
 
