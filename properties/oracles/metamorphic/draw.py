@@ -4,7 +4,7 @@ Each is drawn for what the ones before it made of the case.  How often each kind
 is drawn is data; what it does is not known here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Alloc, Copy, Flush, Op, Program, Read, Sync, Write
@@ -84,16 +84,18 @@ def draw_transformations(
     devices: Sequence[str] = (),
     refuses: bool = True,
     most: int = 3,
+    kinds: Collection[str] = (),
     kernels: Mapping[str, Kernel] = BUILTIN,
 ) -> tuple[Transformation, ...]:
     """One to ``most`` transformations that apply to ``case``, one after the other.
 
     ``devices`` are others that it may run on; ``refuses`` is whether the target
-    refuses what is invalid.  None where nothing that was drawn applies.
+    refuses what is invalid; ``kinds`` are the names of those to draw from, all
+    where left out.  None where nothing that was drawn applies.
     """
     drawn: list[Transformation] = []
     wanted = choices.integer(1, most)
-    weights = _weights(case, devices, refuses)
+    weights = _weights(case, devices, refuses, kinds)
     for _ in range(wanted * _TRIES):
         if len(drawn) == wanted:
             break
@@ -105,32 +107,17 @@ def draw_transformations(
     return tuple(drawn)
 
 
-def _weights(case: Case, devices: Sequence[str], refuses: bool) -> Weights[Draw]:
+def _weights(
+    case: Case, devices: Sequence[str], refuses: bool, kinds: Collection[str]
+) -> Weights[Draw]:
     others = [device for device in devices if device != case.device]
-    return Weights(
-        (_insert_boundary, 6),
-        (_delete_everywhere, 2),
-        (_delete_boundary, 2),
-        (_insert_everywhere, 1),
-        (_set_field, 6),
-        (_set_preset, 3),
-        (_set_schedule, 3 * is_simulated(case.device)),
-        (lambda choices, case: SetDevice(device=choices.pick(others)), bool(others)),
-        (_swap, 3),
-        (_interleave, 1),
-        (_twice, 1),
-        (_split, 3),
-        (_merge, 1),
-        (_insert_read, 4),
-        (_insert_dead_work, 2),
-        (_insert_refused, 2 * refuses),
-        (_recycle, 2),
-        (_garbage_first, 3),
-        (_copy_for_write, 2),
-        (_rename, 1),
-        (_embed, 2),
-        (_fold_prefix, 1),
-    )
+    table: list[tuple[str, Draw, int]] = [
+        *_DRAWS,
+        ("set_schedule", _set_schedule, 3 * is_simulated(case.device)),
+        ("set_device", lambda choices, case: SetDevice(device=choices.pick(others)), bool(others)),
+        ("insert_refused", _insert_refused, 2 * refuses),
+    ]
+    return Weights(*((draw, weight) for name, draw, weight in table if not kinds or name in kinds))
 
 
 def _gap(choices: Choices, program: Program) -> int:
@@ -237,3 +224,27 @@ def _embed(choices: Choices, case: Case) -> Transformation:
 
 def _fold_prefix(choices: Choices, case: Case) -> Transformation:
     return FoldPrefix(at=_gap(choices, case.program))
+
+
+_DRAWS: Sequence[tuple[str, Draw, int]] = (
+    ("insert_boundary", _insert_boundary, 6),
+    ("delete_everywhere", _delete_everywhere, 2),
+    ("delete_boundary", _delete_boundary, 2),
+    ("insert_everywhere", _insert_everywhere, 2),
+    ("set_field", _set_field, 6),
+    ("set_preset", _set_preset, 3),
+    ("swap", _swap, 3),
+    ("interleave", _interleave, 2),
+    ("twice", _twice, 2),
+    ("split", _split, 3),
+    ("merge", _merge, 1),
+    ("insert_read", _insert_read, 4),
+    ("insert_dead_work", _insert_dead_work, 2),
+    ("recycle", _recycle, 3),
+    ("garbage_first", _garbage_first, 2),
+    ("copy_for_write", _copy_for_write, 2),
+    ("rename", _rename, 1),
+    ("embed", _embed, 3),
+    ("fold_prefix", _fold_prefix, 2),
+)
+"""Each kind's name and how often it is drawn; those that ask for more are added in _weights."""
