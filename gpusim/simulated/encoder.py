@@ -176,7 +176,8 @@ class GPUCommandEncoder(DebugGroups):
         return False
 
     def _open_pass(self) -> Opened:
-        if self._misused and not self._device.profile.ends_nested_passes:
+        ended = self._state == "ended"
+        if self._misused and not ended and not self._device.profile.ends_nested_passes:
             return Opened.IN_VAIN
         if not self._check_open("begin a compute pass"):
             return Opened.NESTED

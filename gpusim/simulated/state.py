@@ -39,6 +39,7 @@ class DeviceState:
         timeline = self.timeline
         number = self.calls.get(kind, 0)
         self.calls[kind] = number + 1
+        timeline.emit("call", method=kind, number=number)
         if timeline.calls == timeline.faults.lost_at_call:
             self.lose("a fault was planned")
         timeline.calls += 1

@@ -26,16 +26,16 @@ def parse_call(text: str) -> Call:
 
 
 METHODS: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
-    "create_buffer": (14, ((10, 4), (14, 6), (6, 0))),
-    "destroy": (2, ((99, 0),)),
-    "write_buffer": (8, ((99, 0), (6, 4), (6, 4), (6, 0), (6, 0))),
-    "map_async": (6, ((99, 0), (6, 4), (6, 4), (6, 4))),
+    "create_buffer": (9, ((10, 4), (14, 6), (6, 0))),
+    "destroy": (3, ((99, 0),)),
+    "write_buffer": (8, ((99, 0), (8, 4), (6, 4), (6, 0), (6, 0))),
+    "map_async": (8, ((99, 0), (6, 4), (8, 4), (7, 4))),
     "wait": (8, ((99, 0),)),
     "unmap": (5, ((99, 0),)),
-    "read_mapped": (5, ((99, 0), (6, 4), (6, 4))),
-    "write_mapped": (4, ((99, 0), (6, 4), (6, 4))),
+    "read_mapped": (6, ((99, 0), (8, 4), (7, 4))),
+    "write_mapped": (5, ((99, 0), (8, 4), (6, 4))),
     "map_state": (3, ((99, 0),)),
-    "read_buffer": (6, ((99, 0), (6, 4), (6, 4))),
+    "read_buffer": (6, ((99, 0), (8, 4), (7, 4))),
     "create_layout": (3, ((16, 9),)),
     "create_bind_group": (12, ((99, 0), (99, 0), (99, 0), (6, 4), (6, 4), (6, 0))),
     "create_pipeline_layout": (3, ((99, 0), (4, 0))),
@@ -47,10 +47,10 @@ METHODS: dict[str, tuple[int, tuple[tuple[int, int], ...]]] = {
     "set_pipeline": (9, ((99, 0), (99, 0))),
     "set_bind_group": (9, ((99, 0), (6, 2), (99, 0), (8, 4))),
     "dispatch": (9, ((99, 0), (6, 4), (6, 0))),
-    "dispatch_indirect": (3, ((99, 0), (99, 0), (6, 4))),
+    "dispatch_indirect": (4, ((99, 0), (99, 0), (8, 4))),
     "end": (9, ((99, 0),)),
-    "copy": (8, ((99, 0), (99, 0), (99, 0), (6, 4), (6, 4), (6, 4))),
-    "clear": (4, ((99, 0), (99, 0), (6, 4), (6, 4))),
+    "copy": (8, ((99, 0), (99, 0), (99, 0), (8, 4), (8, 4), (7, 4))),
+    "clear": (4, ((99, 0), (99, 0), (8, 4), (7, 4))),
     "debug": (2, ((99, 0), (3, 0))),
     "finish": (9, ((99, 0),)),
     "submit": (9, ((99, 0), (99, 0), (8, 6))),
@@ -101,14 +101,19 @@ def _repeated(random: Random, method: str) -> list[Call]:
     if method == "copy" and random.randrange(2):
         after = [_latest(random, name) for name in ("finish", "submit")]
         return [Call("create_encoder", ()), Call("copy", (0, *call.numbers[1:])), *after]
+    if method == "map_async" and random.randrange(2):
+        verbs = ("read_mapped", "write_mapped", "destroy", "unmap", "read_mapped", "write_mapped")
+        after = [_latest(random, verb) for verb in verbs if random.randrange(3)]
+        return [call, Call("wait", (0,)), *after]
     return [call]
 
 
 def _latest(random: Random, method: str) -> Call:
     """The call on the object made last, with ordinary values."""
     _, arguments = METHODS[method]
+    first = 3 if method == "destroy" else 0  # which is the buffer that was mapped last
     numbers = [
-        random.randrange(ordinary) if count != 99 else (0 if place == 0 else random.randrange(4))
+        random.randrange(ordinary) if count != 99 else random.randrange(4) if place else first
         for place, (count, ordinary) in enumerate(
             (count, ordinary or count) for count, ordinary in arguments
         )
@@ -122,9 +127,9 @@ def _draw(random: Random, method: str) -> Call:
 
 
 def _number(random: Random, count: int, ordinary: int) -> int:
-    """Ordinary values three times in four; objects mostly among those made last."""
+    """Ordinary values three times in five; objects mostly among those made last."""
     if count == 99:
         return min(random.randrange(8), random.randrange(8))
-    if ordinary and random.randrange(4):
+    if ordinary and random.randrange(5) > 1:
         return random.randrange(ordinary)
     return random.randrange(count)

@@ -39,7 +39,7 @@ class RealPlayer:
             if line == "end\n":
                 return shown
             shown.append(line.rstrip("\n"))
-        process.wait()
+        process.communicate()
         self._process = None
         self.aborts += 1
         return [*shown, "abort"]

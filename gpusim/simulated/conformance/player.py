@@ -161,7 +161,7 @@ class Player:
             self._keep("mapped", buffer)
 
     def _destroy(self, buffer: int) -> None:
-        destroyed = self._get("buffer", buffer)
+        destroyed = self._mapped(buffer - 3) if buffer > 2 else self._get("buffer", buffer)
         if destroyed.map_state == "pending":
             raise Skip  # whether the map has settled by now is a race on a real device
         destroyed.destroy()

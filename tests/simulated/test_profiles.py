@@ -1,0 +1,216 @@
+"""Each difference between the specification and wgpu-native, shown on both profiles.
+
+The scenario of a field of ``Profile`` is the function of its name; what it
+shows under "spec" is decided by the sentence that docs/simulated.md cites.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wgpu
+
+from gpusim.simulated import PROFILES, Profile, open_device
+from gpusim.simulated.conformance.player import KERNELS, SWING
+
+U = wgpu.BufferUsage
+ALL = U.STORAGE | U.COPY_SRC | U.COPY_DST
+STAGING = U.MAP_READ | U.COPY_DST
+ABORT = "abort"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "simulated.md"
+
+
+def shown(action: Callable[[], Any]) -> str:
+    """The error class that an action raises, ``abort``, or ``ok`` and its value."""
+    try:
+        value = action()
+    except Exception as error:
+        return ABORT if "aborts the process" in str(error) else type(error).__name__
+    return "ok" if value is None else f"ok {value}"
+
+
+def buffer(device: Any, size: int = 64, usage: int = ALL) -> Any:
+    return device.create_buffer(size=size, usage=usage)
+
+
+def storage_layout(device: Any, **more: Any) -> Any:
+    entry = {"binding": 0, "visibility": 4, "buffer": {"type": "storage"}, **more}
+    return device.create_bind_group_layout(entries=[entry])
+
+
+def bind(device: Any, layout: Any, *buffers: Any) -> Any:
+    entries = [{"binding": n, "resource": bound} for n, bound in enumerate(buffers)]
+    return device.create_bind_group(layout=layout, entries=entries)
+
+
+def copied(device: Any, source: Any, target: Any, *size: int) -> Any:
+    encoder = device.create_command_encoder()
+    encoder.copy_buffer_to_buffer(source, 0, target, 0, *size)
+    return encoder.finish()
+
+
+def refuses_aliased_writes(device: Any) -> str:
+    module = device.create_shader_module(code=SWING.wgsl())
+    pipeline = device.create_compute_pipeline(layout="auto", compute={"module": module})
+    twice = buffer(device)
+    uniform = buffer(device, 16, U.UNIFORM)
+    group = bind(device, pipeline.get_bind_group_layout(0), twice, twice, uniform)
+    encoder = device.create_command_encoder()
+    compute_pass = encoder.begin_compute_pass()
+    compute_pass.set_pipeline(pipeline)
+    compute_pass.set_bind_group(0, group)
+    compute_pass.dispatch_workgroups(1)
+    compute_pass.end()
+    return shown(lambda: encoder.finish() and None)
+
+
+def binds_destroyed_buffers(device: Any) -> str:
+    gone = buffer(device)
+    gone.destroy()
+    return shown(lambda: bind(device, storage_layout(device), gone) and None)
+
+
+def defaults_copy_size(device: Any) -> str:
+    return shown(lambda: copied(device, buffer(device), buffer(device)) and None)
+
+
+def clears_nothing(device: Any) -> str:
+    return shown(lambda: device.create_command_encoder().clear_buffer(buffer(device), 0, 0))
+
+
+def maps_nothing(device: Any) -> str:
+    return shown(lambda: buffer(device, 64, STAGING).map_sync(1, 0, 0))
+
+
+def writes_nothing(device: Any) -> str:
+    target = buffer(device)
+    device.queue.write_buffer(target, 0, bytes([7] * 8), 0, 0)
+    empty = shown(lambda: device.queue.write_buffer(target, 0, b""))
+    return f"{bytes(device.queue.read_buffer(target, 0, 4)).hex()} {empty}"
+
+
+def failed_map_unmaps(device: Any) -> str:
+    wrong = buffer(device)
+    assert shown(lambda: wrong.map_async(1)) == "GPUValidationError"
+    return str(wrong.map_state)
+
+
+def unmap_cancels(device: Any) -> str:
+    staging = buffer(device, 64, STAGING)
+    promise = staging.map_async(1)
+    return f"{shown(staging.unmap)} {shown(promise.sync_wait)}"
+
+
+def destroy_unmaps(device: Any) -> str:
+    staging = buffer(device, 64, STAGING)
+    staging.map_sync(1)
+    staging.destroy()
+    return f"{staging.map_state} {shown(staging.read_mapped)}"
+
+
+def loss_is_silent(device: Any) -> str:
+    device.destroy()
+    return shown(lambda: buffer(device) and None)
+
+
+def loss_settles_maps(device: Any) -> str:
+    promise = buffer(device, 64, STAGING).map_async(1)
+    device.destroy()
+    return f"{promise._thread_event.wait(0.01)} {shown(promise.sync_wait)}"
+
+
+def tells_work_done(device: Any) -> str:
+    return shown(device.queue.on_submitted_work_done_sync)
+
+
+def finish_tells_all(device: Any) -> str:
+    gone = buffer(device)
+    gone.destroy()
+    return shown(lambda: copied(device, gone, buffer(device), 128) and None)
+
+
+def ends_nested_passes(device: Any) -> str:
+    encoder = device.create_command_encoder()
+    encoder.begin_compute_pass()
+    return shown(encoder.begin_compute_pass().end)
+
+
+def submit_raises(device: Any) -> str:
+    source = buffer(device)
+    commands = copied(device, source, buffer(device), 64)
+    source.destroy()
+    return shown(lambda: device.queue.submit([commands]))
+
+
+def unsets_bind_groups(device: Any) -> str:
+    layouts = shown(lambda: device.create_pipeline_layout(bind_group_layouts=[None]) and None)
+    compute_pass = device.create_command_encoder().begin_compute_pass()
+    return f"{layouts} {shown(lambda: compute_pass.set_bind_group(0, None))}"
+
+
+def checks_visibility(device: Any) -> str:
+    return shown(lambda: storage_layout(device, visibility=12) and None)
+
+
+def checks_entry_types(device: Any) -> str:
+    return shown(lambda: storage_layout(device, sampler={}) and None)
+
+
+def usage_raises(device: Any) -> str:
+    return shown(lambda: buffer(device, 64, ALL | 1 << 12) and None)
+
+
+def map_mode_raises(device: Any) -> str:
+    return shown(lambda: buffer(device, 64, STAGING).map_sync(3))
+
+
+def empty_binding_raises(device: Any) -> str:
+    return shown(lambda: bind(device, storage_layout(device), buffer(device, 0)) and None)
+
+
+REFUSED = "GPUValidationError"
+SHOWN: dict[Callable[[Any], str], tuple[str, str]] = {
+    refuses_aliased_writes: (REFUSED, "ok"),
+    binds_destroyed_buffers: ("ok", REFUSED),
+    defaults_copy_size: ("ok", REFUSED),
+    clears_nothing: ("ok", "ValueError"),
+    maps_nothing: ("ok", "ValueError"),
+    writes_nothing: ("00000000 ok", "07070707 ValueError"),
+    failed_map_unmaps: ("unmapped", "pending"),
+    unmap_cancels: ("ok RuntimeError", "RuntimeError ok"),
+    destroy_unmaps: ("unmapped RuntimeError", f"mapped {ABORT}"),
+    loss_is_silent: ("ok", REFUSED),
+    loss_settles_maps: ("True RuntimeError", "False RuntimeError"),
+    tells_work_done: ("ok", "TypeError"),
+    finish_tells_all: (REFUSED, "ok"),
+    ends_nested_passes: ("ok", REFUSED),
+    submit_raises: (REFUSED, ABORT),
+    unsets_bind_groups: ("ok ok", "AttributeError AttributeError"),
+    checks_visibility: (REFUSED, "ok"),
+    checks_entry_types: (REFUSED, "ok"),
+    usage_raises: (REFUSED, ABORT),
+    map_mode_raises: (REFUSED, ABORT),
+    empty_binding_raises: (REFUSED, ABORT),
+}
+"""What each scenario shows: under the specification, and on wgpu-native."""
+DIFFERENCES = [name for name in Profile.__slots__ if name != "name"]
+
+
+@pytest.mark.parametrize("scenario", SHOWN, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_difference_shows(scenario: Callable[[Any], str], profile: str) -> None:
+    device = open_device(profile=profile, kernels=KERNELS)
+    assert scenario(device) == SHOWN[scenario][list(PROFILES).index(profile)]
+
+
+def test_every_difference_has_a_scenario() -> None:
+    assert [scenario.__name__ for scenario in SHOWN] == DIFFERENCES
+    assert all(spec != native for spec, native in SHOWN.values())
+
+
+def test_the_document_lists_just_these() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == DIFFERENCES
+    assert len(rows) <= 25
