@@ -57,8 +57,8 @@ def _test(devices: Sequence[str]) -> int:
     for device in devices:
         # What an earlier run left must not be counted again.
         shutil.rmtree(ROOT / ".tox" / device / "tmp", ignore_errors=True)
-    checks = _run("-m", "tox", "run", "-e", ",".join(["style", *devices]))
-    return _run("tools/results.py", *devices) or checks
+    checks = _run("-m", "tox", "run", "-e", ",".join(["style", *devices]), folder=ROOT)
+    return _run("tools/results.py", *devices, folder=ROOT) or checks
 
 
 def set_up() -> None:
@@ -164,9 +164,9 @@ def _must(command: Sequence[str], environment: dict[str, str] | None = None) -> 
         sys.exit(f"cannot go on because this failed: {' '.join(command)}")
 
 
-def _run(*arguments: str) -> int:
-    """Run the environment's Python, in sight; its exit status."""
-    return subprocess.run([PYTHON, *arguments], cwd=ROOT).returncode
+def _run(*arguments: str, folder: Path | None = None) -> int:
+    """Run the environment's Python, in sight and in ``folder``, or here; its exit status."""
+    return subprocess.run([PYTHON, *arguments], cwd=folder).returncode
 
 
 def _say(text: str) -> None:

@@ -46,7 +46,7 @@ class Machine:
         backends = self.start.BACKENDS.items()
         self.adapters += [name for name, needed in backends if set(needed) <= {*packages}]
 
-    def _run(self, *arguments: str) -> int:
+    def _run(self, *arguments: str, folder: Path | None = None) -> int:
         self.ran.append(arguments)
         return self.results if arguments[0] == "tools/results.py" else 0
 
