@@ -4,6 +4,7 @@ Here live the signature types and the WGSL around a kernel's body.  No kernel
 is defined here, nothing touches a device, and nothing knows who runs it.
 """
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,8 @@ class Kernel:
     declarations: str = ""
     tolerance: float | None = None
     _packer: struct.Struct = field(init=False, repr=False)
+    _plain_types: tuple[type, ...] = field(init=False, repr=False)
+    _float_positions: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -96,7 +99,11 @@ class Kernel:
                 "(probably its Binding entries were forgotten)"
             )
         codes = "".join(_PACK_CODES[scalar.dtype] for scalar in self.scalars)
+        floats = tuple(at for at, scalar in enumerate(self.scalars) if scalar.dtype == "f32")
+        plain = tuple(float if scalar.dtype == "f32" else int for scalar in self.scalars)
         object.__setattr__(self, "_packer", struct.Struct("<" + codes))
+        object.__setattr__(self, "_plain_types", plain)
+        object.__setattr__(self, "_float_positions", floats)
 
     @property
     def max_groups(self) -> int:
@@ -123,9 +130,22 @@ class Kernel:
                 )
 
     def pack(self, scalars: Sequence[int | float], groups: int) -> bytes:
-        """The uniform payload for checked ``scalars``, little-endian, no padding."""
-        payload = self._packer.pack(*scalars)
+        """Check ``scalars`` and pack the uniform payload: little-endian, no padding.
+
+        Values of the plain types need no check of their own, since packing
+        refuses an integer out of range.
+        """
+        if tuple(map(type, scalars)) != self._plain_types or not self._are_finite(scalars):
+            self.check_scalars(scalars)
+        try:
+            payload = self._packer.pack(*scalars)
+        except (struct.error, OverflowError):
+            self.check_scalars(scalars)
+            raise
         return payload + groups.to_bytes(4, "little") if self.guarded else payload
+
+    def _are_finite(self, scalars: Sequence[int | float]) -> bool:
+        return all(math.isfinite(scalars[at]) for at in self._float_positions)
 
     def wgsl(self) -> str:
         """The whole shader: declarations, the guard, and the body."""

@@ -3,7 +3,6 @@
 A command has been checked and planned; encoding it decides nothing more.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -75,8 +74,7 @@ class Mapping:
         self.native = native
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """``size_bytes`` bytes of a device buffer from ``offset``."""
 
     buffer: DeviceBuffer

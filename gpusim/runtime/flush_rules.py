@@ -6,6 +6,7 @@ readback, free and sync; a policy may ask for that only where a recorded command
 touches the same bytes.
 """
 
+import math
 from enum import StrEnum
 
 from gpusim.runtime.batch import Batch
@@ -34,26 +35,34 @@ class FlushRules:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._early = policy.first_batch
+        self._most_commands = math.inf if policy.batch_commands is None else policy.batch_commands
+        self._most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
+        self._early = math.inf
+        self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
         """Whether a limit is reached: a limit of 0 or 1 is reached by every command."""
-        policy = self._policy
-        if policy.debug_submit_each:
+        count = len(batch.commands)
+        if count < self._soonest and batch.size_bytes < self._most_bytes:
+            return None
+        if self._policy.debug_submit_each:
             return FlushReason.DEBUG
-        count = len(batch)
-        if policy.batch_commands is not None and count >= policy.batch_commands:
+        if count >= self._most_commands:
             return FlushReason.COMMANDS
-        if policy.batch_bytes is not None and batch.size_bytes >= policy.batch_bytes:
+        if batch.size_bytes >= self._most_bytes:
             return FlushReason.BYTES
-        if self._early is not None and count >= self._early:
-            self._early *= 2
-            return FlushReason.EARLY
-        return None
+        self._set_early(2 * self._early)
+        return FlushReason.EARLY
 
     def after_sync(self) -> None:
         """The queue has run dry: the next batch is to reach it early again."""
-        self._early = self._policy.first_batch
+        first = self._policy.first_batch
+        self._set_early(math.inf if first is None else first)
+
+    def _set_early(self, commands: float) -> None:
+        self._early = commands
+        each = 0 if self._policy.debug_submit_each else math.inf
+        self._soonest = min(each, self._most_commands, commands)
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int

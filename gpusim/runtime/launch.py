@@ -5,15 +5,14 @@ over three and the kernel drops what is too many, as TVM does with blockIdx.x,
 but by the total so that no group runs twice.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """``groups`` workgroups in all, dispatched as ``spread`` (x, y, z)."""
 
     groups: int

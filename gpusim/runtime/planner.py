@@ -39,20 +39,19 @@ class Planner:
         buffers: Sequence[Buffer],
         scalars: Sequence[int | float],
         grid: int | Sequence[int],
-    ) -> DispatchPlan:
-        """The plan; ``Refused`` classes and DataLost in the contract's order."""
+    ) -> tuple[DispatchPlan, bytes]:
+        """The plan and its packed scalars; ``Refused`` classes and DataLost in order."""
         key = _key(kernel, buffers, grid)
         plan = None if key is None else self._plans.get(key)
         if plan is None:
             plan = self._make(kernel, buffers, scalars, grid)
             if key is not None:
                 self._plans.put(key, plan)
-            return plan
-        kernel.check_scalars(scalars)
+        payload = kernel.pack(scalars, plan.launch.groups)
         for buffer in plan.buffers:
             if buffer.lost:
                 checks.check_not_lost("dispatch", buffer)
-        return plan
+        return plan, payload
 
     def forget(self, buffer: Buffer) -> None:
         """Drop every plan that binds ``buffer``, which is about to go."""
@@ -70,8 +69,6 @@ class Planner:
         checks.check_bindings(kernel, buffers, self._limits)
         kernel.check_scalars(scalars)
         launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
-        for buffer in buffers:
-            checks.check_not_lost("dispatch", buffer)
         written = checks.written(kernel, buffers)
         return self._recorder.plan(kernel, ranges, launch, buffers=buffers, written=written)
 

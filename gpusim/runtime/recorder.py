@@ -69,12 +69,11 @@ class Recorder:
             kernel, ranges, launch, pipeline=pipeline, buffers=buffers, written=written
         )
 
-    def prepare(self, plan: DispatchPlan, scalars: Sequence[int | float]) -> DispatchCommand:
+    def prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
         """The command of a dispatch, not yet recorded: nothing is changed if this raises."""
-        if not plan.kernel.uniform_bytes:
+        if not payload:
             group = plan.group or self._group_of(plan, plan.ranges)
             return DispatchCommand(plan.pipeline, group, plan.launch.spread)
-        payload = plan.kernel.pack(scalars, plan.launch.groups)
         if self._uniforms.is_full(self._batch, len(payload)):
             self.submit(FlushReason.UNIFORMS)
         taken = len(self._batch.uniform_data)
@@ -214,15 +213,14 @@ class Recorder:
         return retired
 
     def _bind(self, plan: DispatchPlan, uniform: Range) -> DispatchCommand:
-        spread = plan.launch.spread
+        buffer, offset, size_bytes = uniform
         if not plan.pipeline.dynamic_uniforms:
             group = self._bind_groups.get(plan.pipeline, (*plan.ranges, uniform))
-            return DispatchCommand(plan.pipeline, group, spread)
+            return DispatchCommand(plan.pipeline, group, plan.launch.spread)
         kept = plan.group
-        if kept is None or kept.ranges[-1].buffer is not uniform.buffer:
-            base = Range(uniform.buffer, 0, uniform.size_bytes)
-            kept = self._group_of(plan, (*plan.ranges, base))
-        return DispatchCommand(plan.pipeline, kept, spread, uniform.offset)
+        if kept is None or kept.ranges[-1].buffer is not buffer:
+            kept = self._group_of(plan, (*plan.ranges, Range(buffer, 0, size_bytes)))
+        return DispatchCommand(plan.pipeline, kept, plan.launch.spread, offset)
 
     def _group_of(self, plan: DispatchPlan, ranges: tuple[Range, ...]) -> BindGroup:
         """A bind group that does not depend on the scalars, kept with its plan if allowed."""

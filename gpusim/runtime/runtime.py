@@ -186,13 +186,13 @@ class Runtime:
             ProgramError: the device refuses the kernel's WGSL.
         """
         self._enter()
-        plan = self._planner.plan(kernel, buffers, scalars, grid)
+        plan, payload = self._planner.plan(kernel, buffers, scalars, grid)
         limit = self.policy.debug_dispatch_limit
         if limit is not None and self._done["dispatches"] >= limit:
             self._done["dispatches_dropped"] += 1
             return
         if plan.launch.groups:
-            self._recorder.record_dispatch(self._recorder.prepare(plan, scalars), plan)
+            self._recorder.record_dispatch(self._recorder.prepare(plan, payload), plan)
         self._done["dispatches"] += 1
         if self.policy.debug_submit_each:
             self.sync()

@@ -136,7 +136,7 @@ class Transfers:
             mask, value = edge.patch(bytes(data[start : start + edge.size_bytes]))
             scalars += (edge.word - base, mask, value)
         scalars += _NO_EDGE * (2 - len(edges))
-        return self._recorder.prepare(patch, scalars)
+        return self._recorder.prepare(patch, PATCH_WORDS.pack(scalars, patch.launch.groups))
 
     def _copy_within(
         self,
@@ -197,7 +197,8 @@ class Transfers:
             written=(target,),
         )
         scalars = (source_offset - source_range.offset, target_at, size_bytes)
-        self._recorder.record_dispatch(self._recorder.prepare(plan, scalars), plan)
+        command = self._recorder.prepare(plan, COPY_BYTES.pack(scalars, groups))
+        self._recorder.record_dispatch(command, plan)
 
     def _fits_binding(self, buffer: DeviceBuffer) -> bool:
         return buffer.size_bytes <= self._limits.max_binding_bytes
