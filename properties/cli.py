@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, ProgramError, OSError) as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return WRONG_USAGE
+    except KeyboardInterrupt:
+        print("gpusim: interrupted before anything ran", file=sys.stderr)
+        return COULD_NOT_RUN
     except GpusimError as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return COULD_NOT_RUN

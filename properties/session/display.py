@@ -128,9 +128,12 @@ def _verdict(session: Session) -> str:
         return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs"
     if not session.is_valid:
         return f"[bold red]nothing shown[/]: {session.invalid_because}"
+    ended = " until it was interrupted" * session.interrupted
     return (
-        f"[bold green]nothing found[/] in {session.programs} programs, "
-        f"{session.seconds:.1f} s, seed {session.settings.seed}"
+        f"[bold green]nothing found[/] in {session.programs} programs, {session.seconds:.1f} s, "
+        f"seed {session.settings.seed}{ended}; a planted mistake was seen after "
+        f"{session.planted_seen}; at most {session.rate_bound:.2%} of such programs fail "
+        "(at 95 percent)"
     )
 
 

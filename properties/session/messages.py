@@ -51,11 +51,16 @@ class MakeCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Plant:
+    """Run programs with a planted mistake until it shows, and answer with ``Planted``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End a ``Fuzz`` before its last program."""
 
 
-Request = Fuzz | JudgeCase | MakeCase | Stop
+Request = Fuzz | JudgeCase | MakeCase | Plant | Stop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,4 +122,11 @@ class Made:
     case: Case
 
 
-Answer = Ready | CannotRun | Broken | Progress | FailedProgram | RanAll | Judged | Made
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planted:
+    """The number of programs it took to see a planted mistake, None where none showed it."""
+
+    programs: int | None
+
+
+Answer = Ready | CannotRun | Broken | Progress | FailedProgram | RanAll | Judged | Made | Planted

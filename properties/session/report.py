@@ -24,6 +24,9 @@ def as_json(session: Session) -> dict[str, Any]:
         "seed": session.settings.seed,
         "first": session.settings.first,
         "valid": session.is_valid,
+        "interrupted": session.interrupted,
+        "planted_mistake_seen_after": session.planted_seen,
+        "failure_rate_below": session.rate_bound,
         "findings": [_bug(bug) for bug in session.bugs.met.values()],
         "policies": {
             name: {"programs": part.programs, "ops": part.ops, "seconds": round(part.seconds, 3)}

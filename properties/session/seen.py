@@ -14,6 +14,7 @@ Seen = Counter[tuple[str, str]]
 
 _STORAGE_OPS = {"create_buffer": "alloc", "destroy_buffer": "free", "write_buffer": "write"}
 _SYNC_REASONS = {"asked": "flush", "sync": "sync"}
+_TELLING = {*_STORAGE_OPS, "copy", "dispatch", "encode", "take"}
 
 
 def count_seen(trace: Trace, policy: Policy) -> Seen:
@@ -24,14 +25,16 @@ def count_seen(trace: Trace, policy: Policy) -> Seen:
         "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
     }
     seen: Seen = Counter()
-    for event in trace:
-        part, dot, what = event.kind.partition(".")
+    for kind, count in trace.kinds().items():
+        part, dot, what = kind.partition(".")
         if dot:
-            seen[parts.get(part, part), what] += 1
-        elif event.kind == "encode":
-            seen[FLUSH, event["reason"]] += 1
-        if op := _op_of(event):
-            seen[OP, op] += 1
+            seen[parts.get(part, part), what] += count
+    for event in trace:
+        if event.kind in _TELLING:
+            seen[OP, _op_of(event)] += 1
+            if event.kind == "encode":
+                seen[FLUSH, event["reason"]] += 1
+    del seen[OP, ""]
     return seen
 
 

@@ -17,6 +17,8 @@ from properties.session.messages import (
     Fuzz,
     Made,
     MakeCase,
+    Plant,
+    Planted,
     Progress,
     RanAll,
     Setup,
@@ -44,6 +46,8 @@ class Session:
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
     """Without what shrinking took."""
+    planted_seen: int | None = None
+    """Programs that it took to see a mistake planted on purpose; None where it was not seen."""
     deaths: int = 0
     uncounted: int = 0
     """Programs that ran and are not in the tally, which died with the worker."""
@@ -55,6 +59,16 @@ class Session:
         return self.tally.programs + self.uncounted
 
     @property
+    def rate_bound(self) -> float | None:
+        """What share of such programs fails at most, at 95 percent; None where some did.
+
+        The "rule of three": no failure in N independent trials.
+        """
+        if len(self.bugs) or not self.programs:
+            return None
+        return min(1.0, 3 / self.programs)
+
+    @property
     def is_valid(self) -> bool:
         """Whether anything ran and was compared, so that finding nothing means something."""
         return not self.invalid_because
@@ -64,7 +78,9 @@ class Session:
         """Why the session shows nothing, empty where it does."""
         if not self.programs:
             return "no program ran"
-        return "" if self.tally.compared_bytes else "no byte was compared"
+        if not self.tally.compared_bytes:
+            return "no byte was compared"
+        return "" if self.planted_seen else "a mistake planted on purpose was not seen"
 
 
 Watch = Callable[[Session], None]
@@ -91,12 +107,19 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()
         session.device, session.description = ready.device, ready.description
-        loop = _Loop(session, supervisor, kernels, watch)
         try:
-            loop.run()
+            session.planted_seen = _plant(supervisor, settings.stall)
+            _Loop(session, supervisor, kernels, watch).run()
         except KeyboardInterrupt:
             session.interrupted = True
     return session
+
+
+def _plant(supervisor: Supervisor, stall_seconds: float) -> int | None:
+    supervisor.ask(Plant())
+    answer = supervisor.wait(stall_seconds)
+    # A target that dies even so will die again, and is named then.
+    return answer.programs if isinstance(answer, Planted) else None
 
 
 class _Loop:
@@ -164,14 +187,18 @@ class _Loop:
                 stopped = True
 
     def _found(self, case: Case, failure: Failure) -> None:
-        small = shrink(
-            case,
-            failure,
-            self._supervisor,
-            kernels=self._kernels,
-            seconds=self._session.settings.shrink,
-            stall_seconds=self._session.settings.stall,
-        )
+        try:
+            small = shrink(
+                case,
+                failure,
+                self._supervisor,
+                kernels=self._kernels,
+                seconds=self._session.settings.shrink,
+                stall_seconds=self._session.settings.stall,
+            )
+        except KeyboardInterrupt:
+            self._session.bugs.add(case, failure, reproduced=True)
+            raise
         if small is None:
             self._session.bugs.add(case, failure, reproduced=False)
         else:

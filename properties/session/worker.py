@@ -16,6 +16,8 @@ from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
+from properties.oracles.compare import MismatchKind
+from properties.session.control import MOST_PROGRAMS, Control
 from properties.session.devices import name_of
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
@@ -29,6 +31,8 @@ from properties.session.messages import (
     Made,
     MakeCase,
     Pipe,
+    Plant,
+    Planted,
     Progress,
     RanAll,
     Ready,
@@ -82,6 +86,8 @@ def _serve(bench: "_Bench", connection: Pipe) -> None:
                 connection.send(Judged(failure=bench.judge(request.case)))
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number)))
+            case Plant():
+                connection.send(Planted(programs=bench.plant()))
             case Stop():
                 # It crossed the answer that ended the fuzzing.
                 pass
@@ -102,6 +108,16 @@ class _Bench:
         """The failure of one case, if any."""
         self._published[1] += 1
         return judge(case, self._subject, self._kernels).failure
+
+    def plant(self) -> int | None:
+        """How many programs it takes to see a planted mistake in a value."""
+        control = Control(self._subject)
+        for number in range(MOST_PROGRAMS):
+            self._published[1] += 1
+            failure = judge(self.case(number), control, self._kernels).failure
+            if failure is not None and failure.kind == MismatchKind.VALUE:
+                return number + 1
+        return None
 
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""

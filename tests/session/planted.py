@@ -7,7 +7,6 @@ from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.runtime import Parts
-from gpusim.runtime.batch import Batch
 from gpusim.runtime.commands import Command, DispatchCommand
 from gpusim.runtime.driver import WgpuDriver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
@@ -43,7 +42,7 @@ def fails_to_judge(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject
 
 
 class _WritesOvertake(FlushRules):
-    def before_write(self, batch: Batch) -> FlushReason | None:
+    def before_write(self, *about: Any) -> FlushReason | None:
         return None
 
 

@@ -69,13 +69,13 @@ def test_a_naive_target_is_right_where_it_promises_to_be(tmp_path: Path) -> None
 
 
 def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path) -> None:
-    session = run(tmp_path, "simulated", planted("aborts"), findings=9, programs=12, shrink=1.0)
+    session = run(tmp_path, "simulated", planted("aborts"), findings=9, programs=8, shrink=0.5)
     bug = next(iter(session.bugs.met.values()))
     assert (bug.failure.kind, bug.failure.trait) == ("abort", "SIGABRT")
     assert "the driver is beyond help" in bug.summary
     assert session.deaths > 1, "the session ended with the first worker that died"
     assert session.bugs.failures == session.deaths
-    assert session.programs == 12
+    assert session.programs == 8
     again = replay(bug.file, ReplaySettings(target=planted("aborts")))
     assert again.failure is not None
     assert again.failure.kind == "abort"

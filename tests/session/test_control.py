@@ -1,0 +1,71 @@
+"""A session that would not have seen a mistake shows nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.program import Program
+from gpusim.runtime import PRESETS
+from properties.case import Case
+from properties.oracles.values import Checked
+from properties.session.bugs import Bugs
+from properties.session.control import Control
+from properties.session.session import Session
+from properties.session.settings import Settings
+from properties.session.subject import NaiveSubject, RuntimeSubject, Subject
+from properties.session.tally import PolicyTally, Tally
+from properties.session.verdict import Failure, judge
+
+OVERTAKEN = "alloc a 4\nwrite a 0 01020304\ndispatch affine a 3,5 1x1x1\nread a 0 4 -> r0\n"
+FLUSHED = "alloc a 4\ndispatch affine a 3,5 1x1x1\nwrite a 0 01020304\nread a 0 4 -> r0\n"
+
+
+def failure_of(text: str, subject: Subject) -> Failure | None:
+    case = Case(program=Program.parse(text), policy=PRESETS["lazy"], device="simulated")
+    return judge(case, Control(subject), BUILTIN).failure
+
+
+@pytest.mark.parametrize("kind", [RuntimeSubject, NaiveSubject])
+def test_the_planted_mistake_shows_where_a_dispatch_follows_a_write(
+    kind: type[RuntimeSubject] | type[NaiveSubject],
+) -> None:
+    subject = kind("simulated", BUILTIN)
+    failure = failure_of(OVERTAKEN, subject)
+    assert failure is not None
+    assert failure.kind == "value"
+    assert failure_of(FLUSHED, subject) is None
+
+
+def session(tmp_path: Path, *, programs: int, exact_bytes: int, seen: int | None) -> Session:
+    tally = Tally(
+        policies={"lazy": PolicyTally(programs=programs)}, checked=Checked(exact_bytes=exact_bytes)
+    )
+    bugs = Bugs(tmp_path, kernels="")
+    return Session(settings=Settings(), tally=tally, bugs=bugs, planted_seen=seen)
+
+
+@pytest.mark.parametrize(
+    ("programs", "exact_bytes", "seen", "reason"),
+    [
+        (0, 0, 3, "no program ran"),
+        (9, 0, 3, "no byte was compared"),
+        (9, 8, None, "a mistake planted on purpose was not seen"),
+        (9, 8, 3, ""),
+    ],
+)
+def test_a_session_that_shows_nothing_says_why(
+    tmp_path: Path, programs: int, exact_bytes: int, seen: int | None, reason: str
+) -> None:
+    done = session(tmp_path, programs=programs, exact_bytes=exact_bytes, seen=seen)
+    assert done.invalid_because == reason
+    assert done.is_valid == (not reason)
+
+
+def test_how_often_programs_fail_at_most_follows_from_how_many_did_not(tmp_path: Path) -> None:
+    assert session(tmp_path, programs=300, exact_bytes=8, seen=1).rate_bound == 0.01
+    assert session(tmp_path, programs=2, exact_bytes=8, seen=1).rate_bound == 1.0
+    failed = session(tmp_path, programs=300, exact_bytes=8, seen=1)
+    case = Case(program=Program.parse("alloc a 4\n"), policy=PRESETS["lazy"], device="gl")
+    failed.bugs.add(case, Failure(kind="value", trait="", text="no"), reproduced=True)
+    assert failed.rate_bound is None
