@@ -1,7 +1,7 @@
 """Compute passes: state set, then dispatches checked against it.
 
 Every dispatch is a usage scope of its own, and they run one after the other.
-Source: WebGPU specification, section 16 "Compute Passes" and 14 "Programmable Passes".
+Source: WebGPU specification, section 15 "Compute Passes" and 13 "Programmable Passes".
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An encoder is open, locked by a pass, or ended; a mistake invalidates it, and
 ``finish`` tells.
-Source: WebGPU specification, section 13 "Command Encoding" and 12 "Command Buffers".
+Source: WebGPU specification, section 12 "Command Encoding" and 11 "Command Buffers".
 """
 
 from collections.abc import Callable

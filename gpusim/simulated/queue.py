@@ -1,6 +1,6 @@
 """The queue: what is handed to it is checked at once and executed later, in order.
 
-Source: WebGPU specification, section 19 "Queues".
+Source: WebGPU specification, section 18 "Queues".
 """
 
 from collections.abc import Sequence

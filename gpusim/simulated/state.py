@@ -51,7 +51,7 @@ class DeviceState:
         return self.made(kind)
 
     def lose(self, reason: str) -> None:
-        """Lose the device; it settles ``lost`` before anything else (specification, 3.6.1)."""
+        """Lose the device; it settles ``lost`` before anything else (specification, "lose the device")."""
         if self.timeline.lost:
             return
         self.timeline.emit("lose", reason=reason)

@@ -4,7 +4,7 @@ Content: the caller's calls.  Device: the steps that a call issues at once, in
 the order of the calls; ``call`` counts them.  Queue: operations in their order,
 executed as late as somebody can see.  Here a Scheduler is asked what happens
 next, and here alone.
-Source: WebGPU specification, section 3.2.4 "Timelines" and "GPUQueue".
+Source: WebGPU specification, section 3.4.1 "Timelines" and "GPUQueue".
 
 No validation lives here, and nothing that knows what an operation does.
 """
