@@ -1,4 +1,4 @@
-"""A thousand dispatches in one submit: the runtime, in its few verbs."""
+"""A thousand dispatches in a few submits: the runtime, in its few verbs."""
 
 import numpy as np
 

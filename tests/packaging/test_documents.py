@@ -76,7 +76,9 @@ def test_the_example_drives_the_runtime() -> None:
     for n in range(1000):
         x = [(3 * word + n) % 2**32 for word in x]
     printed = run_script("examples/drive_the_runtime.py").split()
-    assert [int(word.strip("[]")) for word in printed if word.strip("[]").isdecimal()] == [*x, 1]
+    *values, submits = [int(word.strip("[]")) for word in printed if word.strip("[]").isdecimal()]
+    assert values == x
+    assert submits < 20
 
 
 def test_a_session_with_the_example_kernel_finds_nothing(device_name: str, tmp_path: Path) -> None:
