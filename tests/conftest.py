@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gpusim.devices import BEST, find_adapter, open_device
-from gpusim.runtime import Driver, WgpuDriver
+from gpusim.runtime import Driver, driver_for
 
 # Time says nothing about a property here: the first example on a device compiles its kernels,
 # and the machine may be busy.
@@ -38,4 +38,4 @@ def device(device_name: str) -> Any:
 @pytest.fixture(scope="session")
 def driver(device: Any) -> Driver:
     """A driver on the device under test, shared so that each kernel is compiled once."""
-    return WgpuDriver(device)
+    return driver_for(device)

@@ -2,6 +2,7 @@
 
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.driver import Driver, WgpuDriver
+from gpusim.runtime.native_driver import NativeDriver, driver_for
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms, parse_policy
 from gpusim.runtime.readbacks import Ticket
@@ -14,6 +15,7 @@ __all__ = [
     "Buffer",
     "Counts",
     "Driver",
+    "NativeDriver",
     "Parts",
     "Policy",
     "Runtime",
@@ -22,6 +24,7 @@ __all__ = [
     "TracedDriver",
     "Uniforms",
     "WgpuDriver",
+    "driver_for",
     "parse_policy",
     "traced_parts",
 ]

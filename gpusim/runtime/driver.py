@@ -147,7 +147,7 @@ class WgpuDriver:
         try:
             encoder = self._device.create_command_encoder(label=label)
             for is_pass, group in _passes(commands, merge_passes):
-                (_encode_pass if is_pass else _encode_copies)(encoder, group)
+                (self._encode_pass if is_pass else _encode_copies)(encoder, group)
             return encoder.finish()
         except wgpu.GPUError as error:
             what = f"encode a batch of {len(commands)} commands"
@@ -198,6 +198,21 @@ class WgpuDriver:
             self._check_alive()
             raise self._fault(error, MapFailed, f"map buffer {mapping.buffer.uid}") from error
         return data
+
+    def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
+        """One compute pass; a pipeline or bind group that is set already is not set again."""
+        compute_pass = encoder.begin_compute_pass()
+        pipeline, bound = None, None
+        for command in dispatches:
+            if command.pipeline is not pipeline:
+                pipeline = command.pipeline
+                compute_pass.set_pipeline(pipeline.native)
+            if (command.bind_group, command.uniform_offset) != bound:
+                bound = command.bind_group, command.uniform_offset
+                offsets = () if command.uniform_offset is None else (command.uniform_offset,)
+                compute_pass.set_bind_group(0, command.bind_group.native, offsets)
+            compute_pass.dispatch_workgroups(*command.groups)
+        compute_pass.end()
 
     def _compile(self, kernel: Kernel, dynamic_uniforms: bool) -> Pipeline:
         device = self._device
@@ -276,22 +291,6 @@ def _passes(commands: Sequence[Command], merge: bool) -> Iterator[tuple[bool, li
         return ((isinstance(command, DispatchCommand), [command]) for command in commands)
     runs = groupby(commands, lambda command: isinstance(command, DispatchCommand))
     return ((is_pass, list(group)) for is_pass, group in runs)
-
-
-def _encode_pass(encoder: Any, dispatches: list[DispatchCommand]) -> None:
-    """One compute pass; a pipeline or bind group that is set already is not set again."""
-    compute_pass = encoder.begin_compute_pass()
-    pipeline, bound = None, None
-    for command in dispatches:
-        if command.pipeline is not pipeline:
-            pipeline = command.pipeline
-            compute_pass.set_pipeline(pipeline.native)
-        if (command.bind_group, command.uniform_offset) != bound:
-            bound = command.bind_group, command.uniform_offset
-            offsets = () if command.uniform_offset is None else (command.uniform_offset,)
-            compute_pass.set_bind_group(0, command.bind_group.native, offsets)
-        compute_pass.dispatch_workgroups(*command.groups)
-    compute_pass.end()
 
 
 def _encode_copies(encoder: Any, copies: list[CopyCommand]) -> None:

@@ -18,9 +18,10 @@ from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.caller import Caller
 from gpusim.runtime.commands import Role
-from gpusim.runtime.driver import Driver, WgpuDriver
+from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.host_data import Destination, plain_bytes
+from gpusim.runtime.native_driver import driver_for
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.planner import Planner
 from gpusim.runtime.policy import PRESETS, Policy
@@ -39,7 +40,7 @@ class Runtime:
     Args:
         device: a wgpu-py device, or one that looks the same.
         policy: every batching decision; the ``ring`` preset where left out.
-        driver: what speaks to the device instead of a ``WgpuDriver`` over it;
+        driver: what speaks to the device instead of a driver over it;
             runtimes that share one compile each kernel once.
         parts: the collaborators, to replace some.
 
@@ -57,7 +58,7 @@ class Runtime:
         parts: Parts = Parts(),  # noqa: B008 - frozen
     ) -> None:
         self.policy = policy
-        self._driver: Driver = WgpuDriver(device) if driver is None else driver
+        self._driver: Driver = driver_for(device) if driver is None else driver
         self.limits: Limits = replace(
             self._driver.limits, memory_budget_bytes=policy.memory_budget_bytes
         )

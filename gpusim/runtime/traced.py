@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gpusim.errors import DeviceFault
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime.batch import Batch
@@ -38,6 +39,7 @@ from gpusim.trace import Trace
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
+    A verb that raises is followed by a ``failed`` event.
     Objects appear by the order in which this trace first saw them, so that two
     runs of one program leave equal traces on a driver they share.
     """
@@ -55,7 +57,9 @@ class TracedDriver:
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """See ``Driver``; emitted after the buffer exists, since it has no number before."""
-        buffer = self._driver.create_buffer(size_bytes, role)
+        buffer: DeviceBuffer = self._carry_out(
+            "create_buffer", self._driver.create_buffer, size_bytes, role
+        )
         number = self._number(buffer.uid)
         self.trace.emit("create_buffer", buffer=number, role=role.value, size_bytes=size_bytes)
         return buffer
@@ -72,17 +76,23 @@ class TracedDriver:
             buffer=self._number(buffer.uid),
             role=buffer.role.value,
             offset=offset,
-            size_bytes=len(data),
+            data=bytes(data),
         )
-        self._driver.write_buffer(buffer, offset, data)
+        self._carry_out("write_buffer", self._driver.write_buffer, buffer, offset, data)
 
     def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
         """See ``Driver``; no event, since a driver compiles a kernel once for all its runtimes."""
-        return self._driver.compile(kernel, dynamic_uniforms=dynamic_uniforms)
+        try:
+            return self._driver.compile(kernel, dynamic_uniforms=dynamic_uniforms)
+        except DeviceFault as fault:
+            self._fail("compile", fault)
+            raise
 
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         """See ``Driver``."""
-        group = self._driver.create_bind_group(pipeline, ranges)
+        group: BindGroup = self._carry_out(
+            "create_bind_group", self._driver.create_bind_group, pipeline, ranges
+        )
         self.trace.emit(
             "create_bind_group",
             group=self._number(group.uid),
@@ -96,32 +106,42 @@ class TracedDriver:
         self.trace.emit("encode", reason=label, commands=len(commands))
         for command in commands:
             self._emit_command(command)
-        return self._driver.encode(commands, label, merge_passes=merge_passes)
+        try:
+            return self._driver.encode(commands, label, merge_passes=merge_passes)
+        except DeviceFault as fault:
+            self._fail("encode", fault)
+            raise
 
     def submit(self, command_buffer: Any) -> None:
         """See ``Driver``."""
         self.trace.emit("submit")
-        self._driver.submit(command_buffer)
+        self._carry_out("submit", self._driver.submit, command_buffer)
 
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
         """See ``Driver``."""
         self.trace.emit("map", buffer=self._number(buffer.uid), size_bytes=size_bytes)
-        return self._driver.map(buffer, size_bytes)
+        mapping: Mapping = self._carry_out("map", self._driver.map, buffer, size_bytes)
+        return mapping
 
     def wait(self, mapping: Mapping) -> None:
         """See ``Driver``."""
         self.trace.emit("wait", buffer=self._number(mapping.buffer.uid))
-        self._driver.wait(mapping)
+        self._carry_out("wait", self._driver.wait, mapping)
 
     async def wait_async(self, mapping: Mapping) -> None:
         """See ``Driver``."""
         self.trace.emit("wait", buffer=self._number(mapping.buffer.uid))
-        await self._driver.wait_async(mapping)
+        try:
+            await self._driver.wait_async(mapping)
+        except DeviceFault as fault:
+            self._fail("wait", fault)
+            raise
 
     def take(self, mapping: Mapping) -> bytes:
         """See ``Driver``."""
         self.trace.emit("take", buffer=self._number(mapping.buffer.uid))
-        return self._driver.take(mapping)
+        data: bytes = self._carry_out("take", self._driver.take, mapping)
+        return data
 
     def _emit_command(self, command: Command) -> None:
         if isinstance(command, DispatchCommand):
@@ -147,6 +167,16 @@ class TracedDriver:
         return tuple(
             (self._number(bound.buffer.uid), bound.offset, bound.size_bytes) for bound in ranges
         )
+
+    def _carry_out(self, verb: str, act: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return act(*given)
+        except DeviceFault as fault:
+            self._fail(verb, fault)
+            raise
+
+    def _fail(self, verb: str, fault: DeviceFault) -> None:
+        self.trace.emit("failed", verb=verb, error=type(fault).__name__)
 
     def _number(self, uid: int) -> int:
         return self._numbers.setdefault(uid, len(self._numbers) + 1)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.runtime import Driver, Parts, WgpuDriver
+from gpusim.runtime import Driver, Parts, driver_for
 from gpusim.runtime.traced import TracedDriver, traced_parts
 from gpusim.trace import Trace
 from properties.case import Case
@@ -53,7 +53,7 @@ class RuntimeSubject:
         kernels: Mapping[str, Kernel],
         *,
         parts: Parts = _ALL,
-        make_driver: Callable[[Any], Driver] = WgpuDriver,
+        make_driver: Callable[[Any], Driver] = driver_for,
     ) -> None:
         self._kernels = kernels
         self._parts = parts
