@@ -33,30 +33,30 @@ class RuntimeTarget:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
 
     def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self.runtime.write(self._find(buffer), data, offset)
+        self.runtime.write(self.find(buffer), data, offset)
 
     def dispatch(
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
     ) -> None:
-        handles = [self._find(buffer) for buffer in buffers]
+        handles = [self.find(buffer) for buffer in buffers]
         self.runtime.dispatch(self._kernels[kernel], handles, scalars, grid)
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
     ) -> None:
         self.runtime.copy(
-            self._find(source),
-            self._find(target),
+            self.find(source),
+            self.find(target),
             source_offset=source_offset,
             target_offset=target_offset,
             size_bytes=size_bytes,
         )
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Ticket:
-        return self.runtime.read(self._find(buffer), offset, size_bytes)
+        return self.runtime.read(self.find(buffer), offset, size_bytes)
 
     def free(self, buffer: str) -> None:
-        self.runtime.free(self._find(buffer))
+        self.runtime.free(self.find(buffer))
 
     def flush(self) -> None:
         self.runtime.flush()
@@ -71,7 +71,8 @@ class RuntimeTarget:
                 self.runtime.free(buffer)
         self.runtime.close()
 
-    def _find(self, name: str) -> Buffer:
+    def find(self, name: str) -> Buffer:
+        """The handle of that name; InvalidHandle where its alloc was refused."""
         buffer = self._buffers.get(name)
         if buffer is None:
             raise InvalidHandle(

@@ -185,7 +185,13 @@ def _split(choices: Choices, case: Case) -> Transformation:
 
 
 def _merge(choices: Choices, case: Case) -> Transformation:
-    return Merge(at=_op(choices, case.program, Write, Copy))
+    program = case.program
+    twins = [
+        position
+        for position, (op, other) in enumerate(zip(program, program.ops[1:], strict=False))
+        if isinstance(op, Write | Copy) and type(op) is type(other)
+    ]
+    return Merge(at=choices.pick(twins) if twins else len(program))
 
 
 def _insert_read(choices: Choices, case: Case) -> Transformation:

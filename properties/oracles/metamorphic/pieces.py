@@ -42,7 +42,10 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Merge:
-    """The write or copy at ``at`` and its neighbour, which goes on where it ends, as one."""
+    """The write or copy at ``at`` and the next op, which goes on where it ends, as one.
+
+    A write may also start inside the one before it, whose bytes it then replaces.
+    """
 
     name: ClassVar[str] = "merge"
     at: int
@@ -100,8 +103,10 @@ def _pieces(op: Op, sixteenths: int, head: str, tail: str) -> tuple[Op, ...]:
 def _joined(first: Op, second: Op) -> Op | None:
     match first, second:
         case Write(), Write() if first.buffer == second.buffer:
-            if first.offset + len(first.data) == second.offset:
-                return replace(first, data=first.data + second.data)
+            start, end = second.offset - first.offset, len(first.data)
+            if 0 <= start <= end:
+                tail = first.data[start + len(second.data) :]
+                return replace(first, data=first.data[:start] + second.data + tail)
         case Copy(), Copy() if _continues(first, second):
             return replace(first, size_bytes=first.size_bytes + second.size_bytes)
     return None

@@ -1,0 +1,84 @@
+"""A caller whose done callbacks use the runtime: they write, dispatch, read, flush and sync."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from gpusim.errors import DeviceFault
+from gpusim.kernels import SCRAMBLE
+from gpusim.runtime import Ticket
+from properties.callers.forwarding import BrokenPromise, Forwarding
+from properties.target import Delivery
+from properties.targets.runtime_target import RuntimeTarget
+
+_WORDS = 8
+_MOST_CALLBACKS = 24
+
+
+class ReentrantCaller(Forwarding):
+    """Each delivery starts work on a buffer of its own, which the program does not know."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._numbers = count()
+        self._expected: list[tuple[Ticket, bytes]] = []
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
+        return _Answered(self.target.read(buffer, offset, size_bytes), self._answer)
+
+    def close(self) -> None:
+        """Nothing that a callback asked for is lost."""
+        expected, self._expected = self._expected, []
+        for ticket, data in expected:
+            if ticket.result() != data:
+                raise BrokenPromise("a read that a callback issued has another value")
+        self.target.close()
+
+    def _answer(self, ticket: Ticket) -> None:
+        """One callback: a write, a dispatch over it, a read, and something that settles reads.
+
+        A buffer for each, since what one does may deliver a read and so call another.
+        """
+        number, runtime = next(self._numbers), self.target.runtime
+        has_room = runtime.policy.memory_budget_bytes is None
+        if not has_room or number >= _MOST_CALLBACKS or not runtime.is_open:
+            return
+        words = np.arange(_WORDS, dtype=np.uint32) * 2654435761 + number
+        own = runtime.alloc(words.nbytes)
+        runtime.write(own, words)
+        runtime.dispatch(SCRAMBLE, [own])
+        SCRAMBLE.meaning((words,), (), 1)
+        self._expected.append((runtime.read(own), words.tobytes()))
+        runtime.free(own)
+        self._finish(number, ticket)
+
+    def _finish(self, number: int, ticket: Ticket) -> None:
+        try:
+            match number % 4:
+                case 1:
+                    self.target.runtime.flush()
+                case 2:
+                    self.target.runtime.sync()
+                case 3:
+                    self._expected[-1][0].result()
+            ticket.result()
+        except DeviceFault:
+            # It belongs to the program's own reads, which tell of it.
+            return
+
+
+class _Answered:
+    """A delivery whose callbacks are followed by one of this caller."""
+
+    def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
+        self._ticket = ticket
+        self._answer = answer
+
+    def result(self) -> Any:
+        return self._ticket.result()
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        self._ticket.add_done_callback(lambda _: callback(self))
+        self._ticket.add_done_callback(self._answer)
