@@ -158,10 +158,8 @@ class GPUBuffer:
             self.state = DESTROYED
             self._device.timeline.enqueue(self._poison)
 
-    def lose(self, error: Exception) -> None:
+    def lose(self) -> None:
         """The device was destroyed: nothing stays mapped."""
-        if self._pending is not None:
-            self._pending.reject(error)
         self._end_mapping("the device is lost", keep_written=False)
 
     def _poison(self) -> None:
@@ -195,6 +193,7 @@ class GPUBuffer:
         promise._handler = partial(self._take_map, promise, mode, start)
         self._pending = promise
         self._map_state = "pending"
+        device.mapped[self] = None
         if not device.timeline.lost:
             self.state = UNAVAILABLE
         device.timeline.expect(promise)
@@ -213,6 +212,7 @@ class GPUBuffer:
         if self._device.profile.failed_map_unmaps:
             self._map_state = "unmapped"
             self._pending = None
+            self._device.mapped.pop(self, None)
         raise _map_error(because)
 
     def _take_map(self, promise: Promise, mode: int, start: int, data: bytearray) -> None:
@@ -224,6 +224,7 @@ class GPUBuffer:
     def _begin_mapping(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._map_state = "mapped"
+        self._device.mapped[self] = None
 
     def _end_mapping(self, because: str, keep_written: bool = True) -> None:
         if self._pending is not None:
@@ -236,6 +237,7 @@ class GPUBuffer:
                 self.last_use = self._device.timeline.enqueue(update)
             mapping.close()
         self._map_state = "unmapped"
+        self._device.mapped.pop(self, None)
         if self.state is UNAVAILABLE:
             self.state = AVAILABLE
 

@@ -159,8 +159,12 @@ class GPUDevice:
 
     def destroy(self) -> None:
         """Lose the device, and unmap its buffers; once more does nothing."""
-        self._state.count("device destroy")
-        self._state.lose("destroyed")
+        state = self._state
+        state.count("device destroy")
+        if state.profile.destroy_unmaps:
+            for buffer in list(state.mapped):
+                buffer.lose()
+        state.lose("destroyed")
 
     def _poll(self, block: bool = False) -> None:
         # The name wgpu-py gives it; a caller that spins on it must see progress.

@@ -5,6 +5,7 @@ Nothing here validates; nothing here is public.
 
 from collections.abc import Mapping
 from itertools import count
+from typing import Protocol
 
 from gpusim.simulated.profile import Profile
 from gpusim.simulated.promise import Promise
@@ -13,10 +14,16 @@ from gpusim.simulated.timeline import Timeline
 _UIDS = count(1)
 
 
+class Unmappable(Protocol):
+    """A buffer, as the device sees it when it is destroyed."""
+
+    def lose(self) -> None: ...
+
+
 class DeviceState:
     """One device's shared state; the device itself is a face on it."""
 
-    __slots__ = ("calls", "limits", "lost_promise", "profile", "timeline")
+    __slots__ = ("calls", "limits", "lost_promise", "mapped", "profile", "timeline")
 
     def __init__(self, profile: Profile, limits: Mapping[str, int], timeline: Timeline) -> None:
         self.profile = profile
@@ -24,6 +31,8 @@ class DeviceState:
         self.timeline = timeline
         self.calls: dict[str, int] = {}
         self.lost_promise: Promise | None = None
+        self.mapped: dict[Unmappable, None] = {}
+        """The buffers that are mapped or about to be, in the order in which that began."""
 
     @staticmethod
     def next_uid() -> int:
@@ -51,7 +60,7 @@ class DeviceState:
         return self.made(kind)
 
     def lose(self, reason: str) -> None:
-        """Lose the device; it settles ``lost`` before anything else (specification, "lose the device")."""
+        """Lose the device; ``lost`` settles first (specification, "lose the device")."""
         if self.timeline.lost:
             return
         self.timeline.emit("lose", reason=reason)
