@@ -1,0 +1,113 @@
+"""Plans of faults: what each does, how it is written, and what no runtime survives."""
+
+import pytest
+import wgpu
+
+from gpusim.errors import ProgramError
+from gpusim.simulated import NO_FAULTS, FaultPlan, open_device, parse_faults
+from gpusim.simulated.conformance.player import KERNELS, SWING
+
+STAGING = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
+
+
+def test_a_map_fails_and_the_next_does_not() -> None:
+    device = open_device(faults=FaultPlan(failed_maps=(1,)))
+    staging = device.create_buffer(size=8, usage=STAGING)
+    shown = []
+    for _ in range(3):
+        promise = staging.map_async(1)
+        try:
+            promise.sync_wait()
+            shown.append(bytes(staging.read_mapped()).hex())
+            staging.unmap()
+        except RuntimeError:
+            shown.append(f"failed, {staging.map_state}")
+    assert shown == ["0" * 16, "failed, unmapped", "0" * 16]
+
+
+def test_memory_runs_out_once() -> None:
+    device = open_device(faults=FaultPlan(out_of_memory=(1,)))
+    device.create_buffer(size=8, usage=STAGING)
+    with pytest.raises(wgpu.GPUOutOfMemoryError):
+        device.create_buffer(size=8, usage=STAGING)
+    device.create_buffer(size=8, usage=STAGING)
+
+
+def test_a_pipeline_meets_an_internal_error_once() -> None:
+    device = open_device(faults=FaultPlan(internal_errors=(0,)), kernels=KERNELS)
+    module = device.create_shader_module(code=SWING.wgsl())
+    with pytest.raises(wgpu.GPUInternalError):
+        device.create_compute_pipeline(layout="auto", compute={"module": module})
+    device.create_compute_pipeline(layout="auto", compute={"module": module})
+
+
+def test_a_submit_raises_and_executes_nothing() -> None:
+    device = open_device(faults=FaultPlan(failed_submits=(0,)))
+    usage = wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
+    buffer = device.create_buffer(size=8, usage=usage)
+    device.queue.write_buffer(buffer, 0, bytes([1] * 8))
+    encoder = device.create_command_encoder()
+    encoder.clear_buffer(buffer)
+    commands = encoder.finish()
+    with pytest.raises(wgpu.GPUInternalError):
+        device.queue.submit([commands])
+    assert bytes(device.queue.read_buffer(buffer)) == bytes([1] * 8)
+    with pytest.raises(wgpu.GPUValidationError, match="submitted before"):
+        device.queue.submit([commands])
+
+
+@pytest.mark.parametrize("faults", [FaultPlan(lost_at_call=3), FaultPlan(lost_at_submit=0)])
+def test_a_lost_device_fails_its_maps_and_says_nothing_else(faults: FaultPlan) -> None:
+    device = open_device(faults=faults)
+    staging = device.create_buffer(size=8, usage=STAGING)
+    before = staging.map_async(1)
+    device.queue.submit([device.create_command_encoder().finish()])
+    after = device.create_buffer(size=8, usage=STAGING).map_async(1)
+    for promise in (before, after):
+        with pytest.raises(RuntimeError, match="the device is lost"):
+            promise.sync_wait()
+    assert device.lost_async.sync_wait() is None
+    device.queue.on_submitted_work_done_sync()
+
+
+def test_nothing_goes_wrong_unless_planned() -> None:
+    assert len(NO_FAULTS) == 0
+    assert str(NO_FAULTS) == "none"
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        NO_FAULTS,
+        FaultPlan(failed_maps=(0, 7), lost_at_call=12),
+        FaultPlan(out_of_memory=(3,), internal_errors=(0,), failed_submits=(1, 2)),
+        FaultPlan(lost_at_submit=0),
+    ],
+)
+def test_a_plan_is_one_line(plan: FaultPlan) -> None:
+    assert parse_faults(str(plan)) == plan
+    assert "\n" not in str(plan)
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("failed_maps=0,1,2,3,4", "more than 4 failures in a row"),
+        ("failed_maps=" + ",".join(map(str, range(0, 34, 2))), "17 faults"),
+        ("failed_maps=2,1", "not an ascending list"),
+        ("failed_maps=", "no fault"),
+        ("broken=1", "no fault"),
+    ],
+)
+def test_a_plan_that_no_runtime_survives_is_refused(text: str, because: str) -> None:
+    with pytest.raises(ProgramError, match=because):
+        parse_faults(text)
+
+
+def test_four_in_a_row_may_be_survived() -> None:
+    assert len(FaultPlan(failed_maps=(3, 4, 5, 6))) == 4
+
+
+def test_a_negative_count_is_refused() -> None:
+    with pytest.raises(ProgramError, match="negative"):
+        FaultPlan(lost_at_call=-1)
