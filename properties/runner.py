@@ -5,6 +5,7 @@ target; what must hold of a history is for ``properties.oracles``.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from gpusim.errors import GpusimError
 from gpusim.history import History, Outcome
@@ -29,21 +30,53 @@ CHANGED = "changed after delivery"
 AfterOp = Callable[[int, Op], None]
 
 
-def run(program: Program, target: Target, *, after_op: AfterOp | None = None) -> History:
+class Watch(Protocol):
+    """Who is told of every op as it begins and ends, and of every delivery."""
+
+    def began(self, position: int, op: Op) -> None: ...
+    def ended(self, position: int, outcome: Outcome) -> None: ...
+    def delivered(self, result: str) -> None: ...
+
+
+class Unwatched:
+    """A watch that looks away."""
+
+    def began(self, position: int, op: Op) -> None:
+        """See ``Watch``."""
+
+    def ended(self, position: int, outcome: Outcome) -> None:
+        """See ``Watch``."""
+
+    def delivered(self, result: str) -> None:
+        """See ``Watch``."""
+
+
+_UNWATCHED = Unwatched()
+
+
+def run(
+    program: Program,
+    target: Target,
+    *,
+    after_op: AfterOp | None = None,
+    watch: Watch = _UNWATCHED,
+) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
     ``after_op`` is called with each op's position and the op, once its outcome
-    is known.  Whatever the target raises ends up in the history: the class of a
-    GpusimError, and ``crash: <class>: <message>`` of any other exception.
+    is known; ``watch`` is told more, the closing sync included, whose position
+    is one past the program's last.  Whatever the target raises ends up in the
+    history: the class of a GpusimError, and ``crash: <class>: <message>`` of any
+    other exception.
     """
-    recorder = _Recorder(target)
+    recorder = _Recorder(target, watch)
     outcomes = []
     for position, op in enumerate(program):
-        outcomes.append(recorder.perform(op))
+        outcomes.append(recorder.perform(position, op))
         if after_op is not None:
             after_op(position, op)
     ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
-    closing = None if ends_with_sync else recorder.perform(Sync())
+    closing = None if ends_with_sync else recorder.perform(len(program), Sync())
     deliveries = tuple(recorder.deliveries)
     values = [recorder.value(op, outcome) for op, outcome in zip(program, outcomes, strict=True)]
     return History(outcomes=tuple(values), deliveries=deliveries, closing=closing)
@@ -52,14 +85,22 @@ def run(program: Program, target: Target, *, after_op: AfterOp | None = None) ->
 class _Recorder:
     """What is known while a program runs: deliveries, in order, and their values."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, watch: Watch) -> None:
         self._target = target
+        self._watch = watch
         self._unbound: set[str] = set()
         self._reads: dict[str, _Value] = {}
         self._waiting: list[_Value] = []
         self.deliveries: list[str] = []
 
-    def perform(self, op: Op) -> Outcome:
+    def perform(self, position: int, op: Op) -> Outcome:
+        """Issue one op, and say so."""
+        self._watch.began(position, op)
+        outcome = self._perform(op)
+        self._watch.ended(position, outcome)
+        return outcome
+
+    def _perform(self, op: Op) -> Outcome:
         """Issue one op.  An op on a name whose alloc failed never reaches the target."""
         if any(name in self._unbound for name in buffers_of(op)):
             return Outcome(error="InvalidHandle")
@@ -89,6 +130,7 @@ class _Recorder:
 
     def _delivered(self, result: str, value: "_Value") -> None:
         self.deliveries.append(result)
+        self._watch.delivered(result)
         value.take()
 
     def _after_sync(self) -> Outcome:

@@ -35,13 +35,40 @@ from gpusim.runtime.stats import Counts
 from gpusim.runtime.uniforms import UniformStore
 from gpusim.trace import Trace
 
+_VERBS = (
+    "create_buffer",
+    "write_buffer",
+    "compile",
+    "create_bind_group",
+    "encode",
+    "submit",
+    "map",
+    "wait",
+    "take",
+)
+
+
+class _Told:
+    """Emits a ``failed`` event where a verb raises a DeviceFault."""
+
+    def __init__(self, verb: str, trace: Trace) -> None:
+        self._verb = verb
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if isinstance(error, DeviceFault):
+            self._trace.emit("failed", verb=self._verb, error=type(error).__name__)
+
 
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
-    A verb that raises is followed by a ``failed`` event.
-    Objects appear by the order in which this trace first saw them, so that two
-    runs of one program leave equal traces on a driver they share.
+    A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects
+    appear by the order in which this trace first saw them, so that two runs of
+    one program leave equal traces on a driver they share.
     """
 
     def __init__(self, driver: Driver, trace: Trace) -> None:
@@ -49,6 +76,7 @@ class TracedDriver:
         self.limits = driver.limits
         self._driver = driver
         self._numbers: dict[int, int] = {}
+        self._told = {verb: _Told(verb, trace) for verb in _VERBS}
 
     @property
     def lost(self) -> bool:
@@ -57,9 +85,8 @@ class TracedDriver:
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """See ``Driver``; emitted after the buffer exists, since it has no number before."""
-        buffer: DeviceBuffer = self._carry_out(
-            "create_buffer", self._driver.create_buffer, size_bytes, role
-        )
+        with self._told["create_buffer"]:
+            buffer = self._driver.create_buffer(size_bytes, role)
         number = self._number(buffer.uid)
         self.trace.emit("create_buffer", buffer=number, role=role.value, size_bytes=size_bytes)
         return buffer
@@ -78,21 +105,18 @@ class TracedDriver:
             offset=offset,
             data=bytes(data),
         )
-        self._carry_out("write_buffer", self._driver.write_buffer, buffer, offset, data)
+        with self._told["write_buffer"]:
+            self._driver.write_buffer(buffer, offset, data)
 
     def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
         """See ``Driver``; no event, since a driver compiles a kernel once for all its runtimes."""
-        try:
+        with self._told["compile"]:
             return self._driver.compile(kernel, dynamic_uniforms=dynamic_uniforms)
-        except DeviceFault as fault:
-            self._fail("compile", fault)
-            raise
 
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         """See ``Driver``."""
-        group: BindGroup = self._carry_out(
-            "create_bind_group", self._driver.create_bind_group, pipeline, ranges
-        )
+        with self._told["create_bind_group"]:
+            group = self._driver.create_bind_group(pipeline, ranges)
         self.trace.emit(
             "create_bind_group",
             group=self._number(group.uid),
@@ -106,42 +130,38 @@ class TracedDriver:
         self.trace.emit("encode", reason=label, commands=len(commands))
         for command in commands:
             self._emit_command(command)
-        try:
+        with self._told["encode"]:
             return self._driver.encode(commands, label, merge_passes=merge_passes)
-        except DeviceFault as fault:
-            self._fail("encode", fault)
-            raise
 
     def submit(self, command_buffer: Any) -> None:
         """See ``Driver``."""
         self.trace.emit("submit")
-        self._carry_out("submit", self._driver.submit, command_buffer)
+        with self._told["submit"]:
+            self._driver.submit(command_buffer)
 
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
         """See ``Driver``."""
         self.trace.emit("map", buffer=self._number(buffer.uid), size_bytes=size_bytes)
-        mapping: Mapping = self._carry_out("map", self._driver.map, buffer, size_bytes)
-        return mapping
+        with self._told["map"]:
+            return self._driver.map(buffer, size_bytes)
 
     def wait(self, mapping: Mapping) -> None:
         """See ``Driver``."""
         self.trace.emit("wait", buffer=self._number(mapping.buffer.uid))
-        self._carry_out("wait", self._driver.wait, mapping)
+        with self._told["wait"]:
+            self._driver.wait(mapping)
 
     async def wait_async(self, mapping: Mapping) -> None:
         """See ``Driver``."""
         self.trace.emit("wait", buffer=self._number(mapping.buffer.uid))
-        try:
+        with self._told["wait"]:
             await self._driver.wait_async(mapping)
-        except DeviceFault as fault:
-            self._fail("wait", fault)
-            raise
 
     def take(self, mapping: Mapping) -> bytes:
         """See ``Driver``."""
         self.trace.emit("take", buffer=self._number(mapping.buffer.uid))
-        data: bytes = self._carry_out("take", self._driver.take, mapping)
-        return data
+        with self._told["take"]:
+            return self._driver.take(mapping)
 
     def _emit_command(self, command: Command) -> None:
         if isinstance(command, DispatchCommand):
@@ -167,16 +187,6 @@ class TracedDriver:
         return tuple(
             (self._number(bound.buffer.uid), bound.offset, bound.size_bytes) for bound in ranges
         )
-
-    def _carry_out(self, verb: str, act: Callable[..., Any], *given: Any) -> Any:
-        try:
-            return act(*given)
-        except DeviceFault as fault:
-            self._fail(verb, fault)
-            raise
-
-    def _fail(self, verb: str, fault: DeviceFault) -> None:
-        self.trace.emit("failed", verb=verb, error=type(fault).__name__)
 
     def _number(self, uid: int) -> int:
         return self._numbers.setdefault(uid, len(self._numbers) + 1)

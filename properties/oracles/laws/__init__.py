@@ -1,0 +1,8 @@
+"""The laws over a trace: what must hold of the calls on a device, whatever the bytes are."""
+
+from properties.oracles.laws.catalogue import ELSEWHERE, LAWS
+from properties.oracles.laws.checker import Checker, check
+from properties.oracles.laws.law import Law, Setting, Violation
+from properties.oracles.laws.marks import Marks
+
+__all__ = ["ELSEWHERE", "LAWS", "Checker", "Law", "Marks", "Setting", "Violation", "check"]

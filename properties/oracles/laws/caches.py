@@ -1,0 +1,114 @@
+"""Laws of caches: bind groups of live buffers only, and never more entries than agreed."""
+
+from gpusim.program import Free
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.scene import About, Handler, Scene
+
+_RISES = {"created": 1, "evicted": -1, "invalidated": -1}
+
+
+class Caches:
+    """Counts what caches hold, and follows the bind groups by the order of their making."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        policy = scene.policy
+        self._held = {"bind_groups": 0, "shapes": 0}
+        self._capacities = {"shapes": policy.shape_cache}
+        if policy.cache_bind_groups:
+            self._capacities["bind_groups"] = policy.bind_group_cache
+        self._groups: dict[int, tuple[int, ...]] = {}
+        """The buffers of each bind group that is kept, the oldest first."""
+        self._made: dict[int, tuple[str, tuple[tuple[int, int, int], ...]]] = {}
+        """The kernel and the ranges that each bind group was made for."""
+        self._unnoticed = 0
+        """Bind groups made and not yet counted."""
+        self._dropped = 0
+        self.handlers: dict[str, Handler] = {
+            "op": self._op,
+            "create_bind_group": self._make,
+            "dispatch": self._dispatch,
+            "outcome": self._outcome,
+            "failed": self._failed,
+            "bind_groups.created": self._created,
+            "bind_groups.evicted": self._evicted,
+            "bind_groups.invalidated": self._invalidated,
+            "shapes.created": self._shape_created,
+            "shapes.evicted": self._shape_evicted,
+        }
+
+    def _op(self, about: About) -> None:
+        self._dropped = 0
+
+    def _make(self, about: About) -> None:
+        group = about["group"]
+        self._groups[group] = tuple(number for number, _, _ in about["ranges"])
+        self._made[group] = about["kernel"], about["ranges"]
+        self._unnoticed += 1
+
+    def _dispatch(self, about: About) -> None:
+        """The group was made for this kernel and for these buffers."""
+        scene = self._scene
+        scene.checked["E5"] += 1
+        kernel, ranges = self._made.get(about["group"], ("", ()))
+        if kernel != about["kernel"]:
+            scene.report(
+                laws.E5,
+                f"a dispatch of {about['kernel']} has bind group {about['group']}, made for "
+                f"{kernel or 'nothing'}",
+            )
+        elif [bound[0] for bound in ranges] != [bound[0] for bound in about["ranges"]]:
+            scene.report(laws.E5, f"bind group {about['group']} was made for other buffers")
+
+    def _created(self, about: About) -> None:
+        self._held["bind_groups"] += 1
+        self._unnoticed -= 1
+
+    def _evicted(self, about: About) -> None:
+        self._held["bind_groups"] -= 1
+        if self._groups:
+            del self._groups[next(iter(self._groups))]
+
+    def _invalidated(self, about: About) -> None:
+        self._held["bind_groups"] -= 1
+        self._dropped += 1
+
+    def _shape_created(self, about: About) -> None:
+        self._held["shapes"] += 1
+
+    def _shape_evicted(self, about: About) -> None:
+        self._held["shapes"] -= 1
+
+    def _failed(self, about: About) -> None:
+        self._unnoticed = 0
+
+    def _outcome(self, about: About) -> None:
+        scene = self._scene
+        scene.checked["E7"] += 1
+        for part, capacity in self._capacities.items():
+            if not 0 <= self._held[part] <= capacity:
+                scene.report(
+                    laws.E7, f"the {part} cache holds {self._held[part]}, and {capacity} at most"
+                )
+        if self._unnoticed:
+            scene.report(laws.E7, f"{self._unnoticed} bind groups were made and not counted")
+            self._unnoticed = 0
+        if about["error"] is None and type(scene.op) is Free and scene.policy.cache_bind_groups:
+            self._check_free(scene.op)
+
+    def _check_free(self, op: Free) -> None:
+        """Every kept group of a freed buffer went with it."""
+        scene = self._scene
+        known = scene.names.get(op.buffer)
+        if known is None:
+            return
+        scene.checked["E3"] += 1
+        stale = [group for group, bound in self._groups.items() if known.number in bound]
+        for group in stale:
+            del self._groups[group]
+        if len(stale) != self._dropped:
+            scene.report(
+                laws.E3,
+                f"{len(stale)} kept bind groups bind {op.buffer}, which is freed, and "
+                f"{self._dropped} of them were dropped",
+            )

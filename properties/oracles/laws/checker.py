@@ -1,0 +1,82 @@
+"""All laws over one trace, in a single pass: each event goes to the laws that watch its kind."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from gpusim.trace import Event
+from properties.oracles.laws.batches import Batches
+from properties.oracles.laws.caches import Caches
+from properties.oracles.laws.failures import Failures
+from properties.oracles.laws.law import Setting, Violation
+from properties.oracles.laws.lifetimes import Lifetimes
+from properties.oracles.laws.order import Order
+from properties.oracles.laws.scene import About, Handler, Scene
+from properties.oracles.laws.staging import Staging
+from properties.oracles.laws.uniforms import UniformLaws
+from properties.oracles.laws.validity import Validity
+from properties.oracles.laws.visibility import Visibility
+
+
+class Watcher(Protocol):
+    """Some laws that look at the same things: a handler for each kind of event."""
+
+    handlers: dict[str, Handler]
+
+
+WATCHERS: tuple[Callable[[Scene], Watcher], ...] = (
+    Lifetimes,
+    Failures,
+    Visibility,
+    # It finds the op of each submitted command, which those after it look at.
+    Order,
+    UniformLaws,
+    Batches,
+    Validity,
+    Staging,
+    Caches,
+)
+
+
+class Checker:
+    """Takes the events of one run, one by one; what they break is there at once."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._scene = scene = Scene(setting)
+        self._told = scene.told
+        table: dict[str, list[Callable[[About], None]]] = {
+            kind: [handler] for kind, handler in scene.first.items()
+        }
+        for make in WATCHERS:
+            for kind, handler in make(scene).handlers.items():
+                table.setdefault(kind, []).append(handler)
+        for kind, handler in scene.last.items():
+            table.setdefault(kind, []).append(handler)
+        self._table = table
+
+    @property
+    def violations(self) -> list[Violation]:
+        """What was broken so far."""
+        return self._scene.violations
+
+    @property
+    def checked(self) -> Counter[str]:
+        """How often each law was held against something, by its name."""
+        return self._scene.checked
+
+    def feed(self, event: Event) -> None:
+        """Look at the next event."""
+        self._told.append(event)
+        handlers = self._table.get(event.kind)
+        if handlers is not None:
+            about = event.about
+            for handler in handlers:
+                handler(about)
+
+
+def check(events: Iterable[Event], setting: Setting) -> Checker:
+    """Look at all of a run."""
+    checker = Checker(setting)
+    for event in events:
+        checker.feed(event)
+    return checker

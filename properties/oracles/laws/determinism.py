@@ -1,0 +1,21 @@
+"""The law of determinism: it holds of two traces, so that it is a function of both."""
+
+from itertools import zip_longest
+
+from gpusim.trace import Trace
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.law import Violation
+
+
+def compare_traces(first: Trace, second: Trace) -> Violation | None:
+    """The first event in which two runs of one program differ."""
+    position = -1
+    for one, other in zip_longest(first, second):
+        if one is not None and one.kind == "op":
+            position = one["position"]
+        if one != other:
+            said = " and ".join(
+                "nothing" if event is None else str(event) for event in (one, other)
+            )
+            return Violation(law=laws.H1, position=position, argument=f"two runs gave {said}")
+    return None

@@ -1,0 +1,133 @@
+"""What the ops of a program must make of the queue, worked out from the ops alone.
+
+An op that acts on the queue becomes one item.  The runtime may carry it out in
+several commands, in words or in bytes; an item knows what of it is still to
+come.  Nothing here looks at events.
+"""
+
+from typing import TYPE_CHECKING
+
+from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
+from gpusim.program import Copy, Dispatch, Op, Read, Write
+
+if TYPE_CHECKING:
+    from properties.oracles.laws.scene import Known, Scene
+
+Touch = tuple[int, int, int, bool]
+"""A device buffer's number, the bytes from start to end, and whether they are written."""
+
+
+class Item:
+    """One op that acts on the queue; ``optional`` once it failed half way."""
+
+    __slots__ = ("left", "optional", "position", "started", "touches")
+    verb = ""
+
+    def __init__(self, position: int, left: int) -> None:
+        self.position = position
+        self.left = left
+        """Bytes, or dispatches, that no command has carried out yet."""
+        self.started = False
+        self.optional = False
+        self.touches: tuple[Touch, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.verb} op {self.position}"
+
+
+class Run(Item):
+    """A dispatch over ``groups`` workgroups in all."""
+
+    __slots__ = ("grid", "groups", "kernel", "ranges", "scalars")
+    verb = "dispatch"
+
+    def __init__(self, position: int, op: Dispatch, kernel: Kernel, buffers: "list[Known]") -> None:
+        super().__init__(position, 1)
+        self.kernel = kernel
+        self.scalars = op.scalars
+        self.grid = op.grid
+        self.groups = op.grid[0] * op.grid[1] * op.grid[2]
+        self.ranges = tuple(
+            (known.number, 0, known.user_bytes // WORD_BYTES * WORD_BYTES) for known in buffers
+        )
+        self.touches = tuple(
+            (number, start, size, binding.access == "read_write")
+            for (number, start, size), binding in zip(self.ranges, kernel.buffers, strict=False)
+        )
+
+    def payload(self) -> bytes:
+        """The uniform bytes that belong to this very call."""
+        return self.kernel.pack(self.scalars, self.groups)
+
+
+class Move(Item):
+    """A copy from the GPU to the GPU; ``scratch`` is where a copy within a buffer goes first."""
+
+    __slots__ = ("op", "scratch", "source", "target")
+    verb = "copy"
+
+    def __init__(self, position: int, op: Copy, source: "Known", target: "Known") -> None:
+        super().__init__(position, op.size_bytes)
+        self.op = op
+        self.source = source
+        self.target = target
+        self.scratch: tuple[int, int] | None = None
+        """The number of the scratch buffer, and what to add to an offset in it."""
+        start, end = op.target_offset, op.target_offset + op.size_bytes
+        self.touches = (
+            (source.number, op.source_offset, op.source_offset + op.size_bytes, False),
+            (target.number, start, end, True),
+        )
+
+
+class Put(Item):
+    """A write from the host, at once or in its place among the commands."""
+
+    __slots__ = ("op", "target")
+    verb = "write"
+
+    def __init__(self, position: int, op: Write, target: "Known") -> None:
+        super().__init__(position, len(op.data))
+        self.op = op
+        self.target = target
+        self.touches = ((target.number, op.offset, op.offset + len(op.data), True),)
+
+    def wrote(self, start: int, end: int) -> None:
+        """Bytes from ``start`` to ``end`` are in the queue: only those beside them wait."""
+        op, number = self.op, self.target.number
+        edges = ((op.offset, start), (end, op.offset + len(op.data)))
+        self.touches = tuple((number, low, high, True) for low, high in edges if low < high)
+
+
+class Fetch(Item):
+    """A read: a copy to a staging buffer."""
+
+    __slots__ = ("op", "source")
+    verb = "read"
+
+    def __init__(self, position: int, op: Read, source: "Known") -> None:
+        super().__init__(position, 1)
+        self.op = op
+        self.source = source
+        self.touches = ((source.number, op.offset, op.offset + op.size_bytes, False),)
+
+
+def expect(position: int, op: Op, scene: "Scene") -> Item | None:
+    """What ``op`` must do to the queue; None where it does nothing or cannot be accepted."""
+    names = scene.names
+    match op:
+        case Dispatch():
+            kernel = scene.setting.kernel(op.kernel)
+            buffers = [names[name] for name in op.buffers if name in names]
+            if kernel is None or len(buffers) < len(op.buffers) or 0 in op.grid:
+                return None
+            return Run(position, op, kernel, buffers)
+        case Write() if op.data and op.buffer in names:
+            return Put(position, op, names[op.buffer])
+        case Copy() if op.size_bytes > 0 and op.source in names and op.target in names:
+            return Move(position, op, names[op.source], names[op.target])
+        case Read() if op.size_bytes > 0 and op.buffer in names:
+            return Fetch(position, op, names[op.buffer])
+        case _:
+            return None

@@ -1,0 +1,55 @@
+"""Laws of errors: an op that raises did nothing, and a failure of the device is raised."""
+
+from gpusim import errors
+from gpusim.program import Free, Sync
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.scene import About, Handler, Scene
+
+_REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
+_MARKS = ("op", "outcome", "delivered", "failed")
+_LATER = ("map", "wait", "take")
+"""Verbs whose failure belongs to a read, and is raised by a later op."""
+
+
+class Failures:
+    """Holds each outcome against what happened on the device during the op."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._was_lost = False
+        self.handlers: dict[str, Handler] = {"op": self._op, "outcome": self._outcome}
+
+    def _op(self, about: About) -> None:
+        self._was_lost = self._scene.is_lost
+
+    def _outcome(self, about: About) -> None:
+        error = about["error"]
+        if error is None:
+            self._check_accepted()
+        elif not self._scene.is_lost and type(self._scene.op) is not Sync:
+            self._check_raised(error)
+
+    def _check_accepted(self) -> None:
+        scene = self._scene
+        if not scene.failures:
+            return
+        scene.checked["G5"] += 1
+        if scene.failed_verb and scene.failed_verb not in _LATER:
+            scene.report(laws.G5, f"{scene.failed_verb} failed and no error was raised")
+        elif self._was_lost and type(scene.op) is not Free:
+            scene.report(laws.G5, "the op was accepted on a device that is lost")
+
+    def _check_raised(self, error: str) -> None:
+        scene = self._scene
+        if scene.failed_verb:
+            return
+        told = [event.kind for event in scene.told if event.kind not in _MARKS]
+        scene.checked["G1"] += 1
+        on_device = [kind for kind in told if "." not in kind]
+        if on_device:
+            scene.report(laws.G1, f"it raised {error} and did {' '.join(on_device)}")
+        if error in _REFUSALS:
+            scene.checked["G2"] += 1
+            inside = [kind for kind in told if "." in kind]
+            if inside:
+                scene.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")

@@ -1,0 +1,121 @@
+"""Laws of lifetimes: every buffer of the device has an owner, until it is destroyed, once."""
+
+from gpusim.program import Alloc, Copy, Free, buffers_of
+from gpusim.runtime.policy import Uniforms
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.scene import STORAGE, UNIFORM, About, Handler, Scene
+
+_JUST_NOW = -1
+
+
+class Lifetimes:
+    """Holds the device's buffers against handles, pools and what waits for a submit."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._loose: dict[int, int] = {}
+        """Storage buffers of no handle, with the submits by the end of the op that
+        made them so: the next submit is the last that one of them may see."""
+        self._fence = 0
+        self._uniforms = 0
+        """Uniform buffers alive."""
+        self._uniforms_made = 0
+        """Uniform buffers made since the last submit."""
+        self.handlers: dict[str, Handler] = {
+            "create_buffer": self._create,
+            "destroy_buffer": self._destroy,
+            "submit": self._submit,
+            "outcome": self._outcome,
+            "closed": self._closed,
+        }
+
+    def _create(self, about: About) -> None:
+        scene, number = self._scene, about["buffer"]
+        scene.checked["E1"] += 1
+        if number in scene.buffers:
+            scene.report(laws.E1, f"buffer {number} is made, which was there before")
+        if about["role"] == UNIFORM:
+            self._uniforms += 1
+            self._uniforms_made += 1
+        elif about["role"] == STORAGE and type(scene.op) is not Alloc:
+            if self._fence == 0 and type(scene.op) is not Copy:
+                self._fence = number
+            else:
+                self._loose[number] = _JUST_NOW
+
+    def _destroy(self, about: About) -> None:
+        scene, number = self._scene, about["buffer"]
+        scene.checked["F1"] += 1
+        if number not in scene.live:
+            scene.report(laws.F1, f"{scene.name_of(number)} is destroyed, which is not alive")
+            return
+        self._uniforms -= about["role"] == UNIFORM
+        self._loose.pop(number, None)
+        if number == self._fence:
+            self._fence = 0
+        if about["role"] == STORAGE:
+            self._check_unused(number)
+
+    def _check_unused(self, number: int) -> None:
+        scene = self._scene
+        scene.checked["F6"] += 1
+        for item in scene.open:
+            if not item.optional and any(touch[0] == number for touch in item.touches):
+                name = scene.name_of(number)
+                scene.report(
+                    laws.F6, f"{name} was destroyed before {item}, which uses it, was submitted"
+                )
+
+    def _submit(self, about: About) -> None:
+        self._uniforms_made = 0
+
+    def _outcome(self, about: About) -> None:
+        scene = self._scene
+        if scene.is_lost:
+            return
+        op = scene.op
+        if about["error"] is None and op is not None:
+            self._check_names(about)
+            if type(op) is Free and op.buffer in scene.names:
+                number = scene.names[op.buffer].number
+                if number in scene.live:
+                    self._loose[number] = _JUST_NOW
+        self._check_uniforms()
+        scene.checked["F1"] += 1
+        for number, since in self._loose.items():
+            if since == _JUST_NOW:
+                self._loose[number] = scene.submits
+            elif since != scene.submits:
+                scene.report(
+                    laws.F1, f"storage buffer {number} is alive, and no handle or batch needs it"
+                )
+
+    def _check_names(self, about: About) -> None:
+        scene = self._scene
+        op = scene.op
+        if op is None or type(op) is Alloc:
+            return
+        scene.checked["E2"] += 1
+        for name in buffers_of(op):
+            if name not in scene.names:
+                scene.report(laws.E2, f"{name} was accepted, which is not alive")
+
+    def _check_uniforms(self) -> None:
+        scene, policy = self._scene, self._scene.policy
+        scene.checked["B5"] += 1
+        most = {
+            Uniforms.FRESH: self._uniforms_made,
+            Uniforms.POOLED: policy.uniform_slots,
+            Uniforms.CACHED: policy.uniform_cache + self._uniforms_made,
+        }.get(policy.uniforms, 1 + self._uniforms_made)
+        if self._uniforms > most:
+            scene.report(
+                laws.B5, f"{self._uniforms} uniform buffers are alive, where {most} is the most"
+            )
+
+    def _closed(self, about: About) -> None:
+        scene = self._scene
+        scene.checked["F2"] += 1
+        if scene.live:
+            left = " ".join(scene.name_of(number) for number in scene.live)
+            scene.report(laws.F2, f"alive after close: {left}")

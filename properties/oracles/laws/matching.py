@@ -1,0 +1,180 @@
+"""Whether a command is what an op waits for, and what of the op is left after it.
+
+Nothing is reported here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpusim.limits import WORD_BYTES
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run
+from properties.oracles.laws.law import Law
+from properties.oracles.laws.pieces import FetchPiece, MovePiece, Piece, PutPiece, piece_of
+from properties.oracles.laws.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A submitted command: what the trace says of it, and what it does to bytes."""
+
+    kind: str
+    about: Mapping[str, Any]
+    piece: Piece | None
+
+    def __str__(self) -> str:
+        said = " ".join(f"{key}={value}" for key, value in self.about.items())
+        return f"{self.kind} {said}"
+
+
+def command_of(kind: str, about: Mapping[str, Any], scene: Scene) -> Command:
+    """A command of the batch that is being submitted."""
+    return Command(kind, about, piece_of(kind, about, scene))
+
+
+def meets(item: Item, command: Command, scene: Scene) -> bool:
+    """Whether ``command`` carries out ``item``, or the next part of it."""
+    piece = command.piece
+    match item:
+        case Run():
+            return command.kind == "dispatch" and is_run(item, command.about)
+        case Move():
+            return isinstance(piece, MovePiece) and (
+                _fills_scratch(item, piece, scene) or _moves(item, piece)
+            )
+        case Put():
+            return (
+                isinstance(piece, PutPiece)
+                and piece.target == item.target.number
+                and all(put_fault(item, start, data) is None for start, data in piece.runs)
+            )
+        case Fetch():
+            return isinstance(piece, FetchPiece) and _fetches(item, piece)
+    return False
+
+
+def meet(item: Item, command: Command, scene: Scene) -> None:
+    """Take off ``item`` what ``command``, which meets it, does."""
+    piece = command.piece
+    match item, piece:
+        case Move(), MovePiece():
+            if _fills_scratch(item, piece, scene):
+                item.scratch = piece.target, piece.source_offset - piece.target_offset
+            else:
+                item.left -= piece.size_bytes
+        case Put(), PutPiece():
+            item.left -= sum(inside_bytes(item, start, data) for start, data in piece.runs)
+        case Fetch(), FetchPiece():
+            scene.fetches[item.op.result] = piece.staging
+            item.left = 0
+        case Run(), _:
+            scene.runs.append((item, command.about))
+            item.left = 0
+
+
+def is_run(item: Run, about: Mapping[str, Any]) -> bool:
+    """Whether a dispatch is that of ``item``: kernel, buffers and grid."""
+    return bool(
+        item.kernel.name == about["kernel"]
+        and about["ranges"][: len(item.ranges)] == item.ranges
+        and covers(item, about["groups"])
+    )
+
+
+def covers(item: Run, groups: tuple[int, int, int]) -> bool:
+    """Whether the dispatched grid is the op's, or one that holds a guarded kernel's groups."""
+    if groups == item.grid:
+        return True
+    return item.kernel.guarded and groups[0] * groups[1] * groups[2] >= item.groups
+
+
+def put_fault(item: Put, start: int, data: bytes) -> Law | None:
+    """The law that ``data`` at ``start`` breaks as a part of a write, if any."""
+    op = item.op
+    end = op.offset + len(op.data)
+    past = start + len(data) - end
+    if start < op.offset or past >= WORD_BYTES or (past > 0 and end != item.target.user_bytes):
+        return laws.A8
+    inside = op.data[start - op.offset :][: len(data)]
+    return None if data[: len(inside)] == inside else laws.A9
+
+
+def inside_bytes(item: Put, start: int, data: bytes) -> int:
+    """How many bytes of ``data`` at ``start`` are the write's, and not padding."""
+    return min(start + len(data), item.op.offset + len(item.op.data)) - start
+
+
+def resembles(item: Item, command: Command) -> bool:
+    """Whether ``command`` looks like a part of ``item`` gone wrong."""
+    piece = command.piece
+    match item, piece:
+        case Move(), MovePiece():
+            return piece.target == item.target.number
+        case Put(), PutPiece():
+            return piece.target == item.target.number
+        case Fetch(), FetchPiece():
+            return piece.source == item.source.number
+        case Run(), _:
+            return command.kind == "dispatch" and command.about["kernel"] == item.kernel.name
+    return False
+
+
+def blame(item: Item, command: Command) -> Law:
+    """The law that a command breaks which resembles ``item``."""
+    piece = command.piece
+    match item, piece:
+        case Move(), MovePiece():
+            start, past = piece.target_offset, piece.target_offset + piece.size_bytes
+            first = item.op.target_offset
+            outside = start < first or past > first + item.op.size_bytes + WORD_BYTES - 1
+            return laws.A8 if outside else laws.A5
+        case Put(), PutPiece():
+            faults = [put_fault(item, start, data) for start, data in piece.runs]
+            return next((law for law in faults if law is not None), laws.A9)
+        case Fetch(), _:
+            return laws.A11
+        case Run(), _:
+            same = command.about["ranges"][: len(item.ranges)] == item.ranges
+            return laws.C1 if same else laws.E5
+    return laws.C1
+
+
+def _fills_scratch(item: Move, piece: MovePiece, scene: Scene) -> bool:
+    target = scene.buffers.get(piece.target)
+    op = item.op
+    return (
+        target is not None
+        and target.user_bytes < 0
+        and item.scratch is None
+        and piece.source == item.source.number
+        and piece.source_offset <= op.source_offset
+        and piece.source_offset + piece.size_bytes >= op.source_offset + op.size_bytes
+    )
+
+
+def _moves(item: Move, piece: MovePiece) -> bool:
+    """Whether it goes on where the item stands, from the source or from a copy of it."""
+    op, done = item.op, item.op.size_bytes - item.left
+    source_offset = piece.source_offset
+    if item.scratch is not None and piece.source == item.scratch[0]:
+        source_offset += item.scratch[1]
+    elif piece.source != item.source.number or piece.source == piece.target:
+        return False
+    past = piece.size_bytes - item.left
+    ends_buffer = op.target_offset + op.size_bytes == item.target.user_bytes
+    return (
+        piece.target == item.target.number
+        and source_offset == op.source_offset + done
+        and piece.target_offset == op.target_offset + done
+        and (past <= 0 or (past < WORD_BYTES and ends_buffer and not piece.exact))
+    )
+
+
+def _fetches(item: Fetch, piece: FetchPiece) -> bool:
+    op = item.op
+    return (
+        piece.source == item.source.number
+        and piece.source_offset <= op.offset
+        and piece.source_offset + piece.size_bytes >= op.offset + op.size_bytes
+    )

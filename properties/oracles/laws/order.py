@@ -1,0 +1,153 @@
+"""Laws of order: what reaches the queue is what the ops asked for, once and in their order."""
+
+from gpusim.program import Flush, Sync
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run
+from properties.oracles.laws.matching import (
+    Command,
+    blame,
+    command_of,
+    inside_bytes,
+    is_run,
+    meet,
+    meets,
+    put_fault,
+    resembles,
+)
+from properties.oracles.laws.pieces import FetchPiece
+from properties.oracles.laws.scene import STORAGE, About, Handler, Scene
+
+_LAW_OF = {Run: laws.E5, Move: laws.A5, Put: laws.A3, Fetch: laws.A1}
+"""What is checked where a command carries out an item of a kind."""
+
+
+class Order:
+    """Holds each submitted command against the first op that waits for one."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.handlers: dict[str, Handler] = {
+            "dispatch": self._dispatch,
+            "copy": self._copy,
+            "submit": self._submit,
+            "write_buffer": self._write,
+            "outcome": self._outcome,
+        }
+
+    def _dispatch(self, about: About) -> None:
+        self._scene.batch.append(("dispatch", about))
+
+    def _copy(self, about: About) -> None:
+        self._scene.batch.append(("copy", about))
+
+    def _submit(self, about: About) -> None:
+        scene = self._scene
+        scene.runs = []
+        scene.checked["C1"] += len(scene.batch)
+        for kind, command in scene.batch:
+            if not self._meet_run(kind, command):
+                self._meet(command_of(kind, command, scene))
+
+    def _meet_run(self, kind: str, about: About) -> bool:
+        """The common case: a dispatch that is just what the first op waits for."""
+        waiting = self._scene.open
+        if kind != "dispatch" or not waiting:
+            return False
+        item = waiting[0]
+        if type(item) is not Run or not is_run(item, about):
+            return False
+        item.started = True
+        waiting.popleft()
+        self._scene.runs.append((item, about))
+        self._scene.checked["E5"] += 1
+        return True
+
+    def _meet(self, command: Command) -> None:
+        waiting = self._scene.open
+        while waiting and waiting[0].optional and not meets(waiting[0], command, self._scene):
+            waiting.popleft()
+        if waiting and meets(waiting[0], command, self._scene):
+            self._carry_out(waiting[0], command)
+            return
+        for item in waiting:
+            if meets(item, command, self._scene):
+                self._overtook(item, command)
+                self._carry_out(item, command)
+                return
+        if not self._is_fence(command):
+            self._unasked(command)
+
+    def _carry_out(self, item: Item, command: Command) -> None:
+        scene = self._scene
+        item.started = True
+        scene.checked[_LAW_OF[type(item)].name] += 1
+        if type(item) is Fetch:
+            scene.checked["A11"] += 1
+        meet(item, command, scene)
+        if item.left <= 0:
+            scene.open.remove(item)
+
+    def _overtook(self, item: Item, command: Command) -> None:
+        first = self._scene.open[0]
+        law = laws.A1 if type(item) is Fetch else laws.A3 if type(first) is Put else laws.C1
+        self._scene.report(
+            law, f"{item} was submitted before {first}, though {first} was issued before {item}"
+        )
+
+    def _is_fence(self, command: Command) -> bool:
+        """Whether it is the read by which a sync waits: of nothing that a program knows."""
+        scene = self._scene
+        if not isinstance(command.piece, FetchPiece):
+            return False
+        source = scene.buffers.get(command.piece.source)
+        if source is None or source.role != STORAGE or source.user_bytes >= 0:
+            return False
+        return type(scene.op) is Sync or scene.is_closing or scene.policy.debug_submit_each
+
+    def _unasked(self, command: Command) -> None:
+        """A command that no op waits for just so: say what is nearest, and take it for that."""
+        scene = self._scene
+        waiting = scene.open
+        item = next((item for item in waiting if resembles(item, command)), None)
+        if item is None:
+            scene.report(
+                laws.C1, f"{command} was submitted, which no op asked for, or asked for once more"
+            )
+            return
+        law = blame(item, command)
+        scene.report(law, f"{command} was submitted for {item}, which asked for something else")
+        waiting.remove(item)
+
+    def _write(self, about: About) -> None:
+        """A host write to a program's buffer carries just the bytes of the op under way."""
+        scene, item = self._scene, self._scene.item
+        if about["role"] != STORAGE:
+            return
+        start, data = about["offset"], about["data"]
+        if type(item) is not Put or item.target.number != about["buffer"]:
+            name = scene.name_of(about["buffer"])
+            scene.report(laws.A9, f"{len(data)} bytes were written to {name}, though no op did so")
+            return
+        scene.checked["A8"] += 1
+        scene.checked["A9"] += 1
+        law = put_fault(item, start, data)
+        if law is not None:
+            scene.report(law, f"{len(data)} bytes at {start} are not those of {item}")
+        item.left -= inside_bytes(item, start, data)
+        item.wrote(start, start + len(data))
+        item.started = True
+
+    def _outcome(self, about: About) -> None:
+        scene, item = self._scene, self._scene.item
+        waiting = scene.open
+        if item is not None and waiting and waiting[-1] is item:
+            if about["error"] is not None and scene.failed_verb:
+                item.optional = True
+            elif about["error"] is not None or item.left <= 0:
+                waiting.pop()
+        if about["error"] is None and type(scene.op) in (Flush, Sync):
+            scene.checked["C9"] += 1
+            left = [item for item in waiting if not item.optional]
+            if left and not scene.is_lost:
+                scene.report(laws.C9, f"{left[0]} was accepted and is still not submitted")
+            waiting.clear()

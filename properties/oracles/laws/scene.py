@@ -1,0 +1,165 @@
+"""What a trace has shown so far: buffers, names, and what was asked for and not submitted.
+
+Every law reads it.  It looks at an event after the laws did, so that they see
+the state in which the event came; only the beginning of an op it sees first.
+It judges nothing.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpusim.errors import DeviceLost
+from gpusim.program import Alloc, Free, Op
+from gpusim.runtime.commands import Role
+from gpusim.trace import Event
+from properties.oracles.laws.expected import Item, Run, expect
+from properties.oracles.laws.law import Law, Setting, Violation
+
+STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING.value
+About = Mapping[str, Any]
+Handler = Callable[[About], None]
+MOST_VIOLATIONS = 16
+"""After so many nothing more is looked for: the first says most."""
+
+
+class Known:
+    """A device buffer, as the trace has shown it; ``user_bytes`` is -1 where no op allocated it."""
+
+    __slots__ = ("content", "is_alive", "made_by", "number", "role", "size_bytes", "user_bytes")
+
+    def __init__(self, number: int, role: str, size_bytes: int, made_by: int) -> None:
+        self.number = number
+        self.role = role
+        self.size_bytes = size_bytes
+        self.made_by = made_by
+        self.user_bytes = -1
+        self.is_alive = True
+        self.content = None if role in (STORAGE, STAGING) else bytearray(size_bytes)
+        """What a host write put there; kept where only host writes do."""
+
+
+class Scene:
+    """The state of one trace, and where violations are reported."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.policy = setting.policy
+        self.violations: list[Violation] = []
+        self.checked: Counter[str] = Counter()
+        """How often each law was held against something, by its name."""
+        self.told: list[Event] = []
+        """The events since the op under way began."""
+        self.position = -1
+        self.op: Op | None = None
+        self.item: Item | None = None
+        """What the op under way must do to the queue."""
+        self.is_closing = False
+        self.buffers: dict[int, Known] = {}
+        self.live: dict[int, Known] = {}
+        self.names: dict[str, Known] = {}
+        """The user's live buffers."""
+        self.open: deque[Item] = deque()
+        """Asked for, not submitted."""
+        self.batch: list[tuple[str, About]] = []
+        """Commands of the encoder that waits for its submit, as kind and what about."""
+        self.runs: list[tuple[Run, About]] = []
+        """Dispatches of the batch that is being submitted, with the ops they belong to."""
+        self.fetches: dict[str, int] = {}
+        """The staging buffer of each read that was submitted, by result."""
+        self.submits = 0
+        self.owes_submit = False
+        """Whether a queued host write waits for a submit to start it."""
+        self.failed_verb = ""
+        """The verb that failed during the op under way."""
+        self.failures = 0
+        self.is_lost = False
+        self.made: Known | None = None
+        """The storage buffer that was made last during the op under way."""
+        self.first: dict[str, Handler] = {
+            "op": self._op,
+            "failed": self._failed,
+            "close": self._close,
+        }
+        self.last: dict[str, Handler] = {
+            "create_buffer": self._create,
+            "destroy_buffer": self._destroy,
+            "write_buffer": self._write,
+            "submit": self._submit,
+            "outcome": self._outcome,
+        }
+
+    def report(self, law: Law, argument: str) -> None:
+        """A law is broken."""
+        if len(self.violations) < MOST_VIOLATIONS:
+            self.violations.append(Violation(law=law, position=self.position, argument=argument))
+
+    def name_of(self, number: int) -> str:
+        """A buffer as the program knows it, or as the device does."""
+        for name, known in self.names.items():
+            if known.number == number:
+                return name
+        known_here = self.buffers.get(number)
+        return f"{known_here.role} buffer {number}" if known_here else f"buffer {number}"
+
+    def _op(self, about: About) -> None:
+        self.told.clear()
+        self.position, self.op = about["position"], about["op"]
+        self.failed_verb = ""
+        self.made = None
+        self.item = expect(self.position, self.op, self)
+        if self.item is not None:
+            self.open.append(self.item)
+
+    def _close(self, about: About) -> None:
+        self.position += 1
+        self.op = self.item = None
+        self.failed_verb = ""
+        self.is_closing = True
+
+    def _failed(self, about: About) -> None:
+        self.failed_verb = about["verb"]
+        self.failures += 1
+        if about["error"] == DeviceLost.__name__:
+            self.is_lost = True
+        if self.is_lost or self.failed_verb in ("encode", "submit"):
+            self.batch = []
+            self.open.clear()
+
+    def _create(self, about: About) -> None:
+        number = about["buffer"]
+        known = Known(number, about["role"], about["size_bytes"], self.position)
+        self.buffers[number] = self.live[number] = known
+        if known.role == STORAGE:
+            self.made = known
+
+    def _destroy(self, about: About) -> None:
+        known = self.live.pop(about["buffer"], None)
+        if known is not None:
+            known.is_alive = False
+
+    def _write(self, about: About) -> None:
+        known = self.buffers.get(about["buffer"])
+        if known is None:
+            return
+        if known.content is not None:
+            offset, data = about["offset"], about["data"]
+            known.content[offset : offset + len(data)] = data
+        elif known.role == STORAGE:
+            self.owes_submit = True
+
+    def _submit(self, about: About) -> None:
+        self.batch = []
+        self.submits += 1
+        self.owes_submit = False
+
+    def _outcome(self, about: About) -> None:
+        op = self.op
+        if about["error"] is None:
+            if type(op) is Alloc:
+                if self.made is not None:
+                    self.made.user_bytes = op.size_bytes
+                    self.names[op.buffer] = self.made
+            elif type(op) is Free:
+                self.names.pop(op.buffer, None)
+        self.item = None

@@ -1,0 +1,211 @@
+"""Laws of the way back: staging buffers as a state machine, and reads in their order."""
+
+from enum import StrEnum
+
+from gpusim.program import Read, Sync
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import Fetch
+from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene
+
+
+class State(StrEnum):
+    """Where a staging buffer is on its way."""
+
+    FREE = "free"
+    COPIED = "copied to by a batch that is not submitted"
+    FILLED = "copied to"
+    PENDING = "being mapped"
+    MAPPED = "mapped"
+    FAILED = "of no use since its map, or its batch, failed"
+
+
+NEXT = {
+    (State.FREE, "copy"): State.COPIED,
+    (State.COPIED, "copy"): State.COPIED,
+    (State.COPIED, "submit"): State.FILLED,
+    (State.FILLED, "map"): State.PENDING,
+    (State.PENDING, "wait"): State.MAPPED,
+    (State.MAPPED, "wait"): State.MAPPED,
+    (State.MAPPED, "take"): State.FREE,
+}
+"""What may happen in which state, and the state after it; nothing else may."""
+_MAY_GO = (State.FREE, State.FAILED)
+
+
+class Staging:
+    """Follows every staging buffer, and every read from issue to delivery."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._states: dict[int, State] = {}
+        self._filled_bytes: dict[int, int] = {}
+        self._copied: list[int] = []
+        """Staging buffers of the batch that is not submitted."""
+        self._map_acts: dict[int, int] = {}
+        self._acts = 0
+        """Host writes and submits that the queue was given."""
+        self._done = 0
+        """How many of those are known to be done."""
+        self._issued: list[str] = []
+        self._delivered = 0
+        self._taken: set[str] = set()
+        self.handlers: dict[str, Handler] = {
+            "op": self._op,
+            "create_buffer": self._create,
+            "copy": self._copy,
+            "submit": self._submit,
+            "write_buffer": self._write,
+            "map": self._map,
+            "wait": self._wait,
+            "take": self._take,
+            "failed": self._failed,
+            "destroy_buffer": self._destroy,
+            "delivered": self._deliver,
+            "outcome": self._outcome,
+        }
+
+    def _op(self, about: About) -> None:
+        if type(about["op"]) is Read:
+            self._issued.append(about["op"].result)
+
+    def _create(self, about: About) -> None:
+        if about["role"] == STAGING:
+            self._states[about["buffer"]] = State.FREE
+
+    def _copy(self, about: About) -> None:
+        if about["target_role"] != STAGING:
+            return
+        number = about["target"]
+        end = about["target_offset"] + about["size_bytes"]
+        if self._states.get(number) is State.COPIED:
+            end = max(end, self._filled_bytes[number])
+        self._filled_bytes[number] = end
+        self._step(number, "copy")
+        self._copied.append(number)
+
+    def _submit(self, about: About) -> None:
+        self._acts += 1
+        for number in dict.fromkeys(self._copied):
+            self._step(number, "submit")
+        self._copied = []
+
+    def _write(self, about: About) -> None:
+        self._acts += about["role"] == STORAGE
+
+    def _map(self, about: About) -> None:
+        number, size_bytes = about["buffer"], about["size_bytes"]
+        self._scene.checked["D5"] += 1
+        filled = self._filled_bytes.get(number, 0)
+        if size_bytes > filled:
+            self._scene.report(
+                laws.D5,
+                f"{size_bytes} bytes of staging buffer {number} are mapped, of which "
+                f"{filled} were copied to it",
+            )
+        self._map_acts[number] = self._acts
+        self._step(number, "map")
+
+    def _wait(self, about: About) -> None:
+        self._step(about["buffer"], "wait")
+
+    def _take(self, about: About) -> None:
+        number = about["buffer"]
+        self._step(number, "take")
+        self._done = max(self._done, self._map_acts.get(number, 0))
+        fetches = self._scene.fetches
+        for result in [result for result, staging in fetches.items() if staging == number]:
+            del fetches[result]
+            self._taken.add(result)
+
+    def _step(self, number: int, what: str) -> None:
+        """Follow the table; a step that it lacks is a violation."""
+        scene = self._scene
+        state = self._states.get(number)
+        scene.checked["D4"] += 1
+        after = NEXT.get((state, what)) if state is not None else None
+        if after is not None:
+            self._states[number] = after
+        elif state is State.FAILED:
+            scene.report(laws.D7, f"{what} of staging buffer {number}, which is {state}")
+        else:
+            said = "no staging buffer" if state is None else state.value
+            scene.report(laws.D4, f"{what} of staging buffer {number}, which is {said}")
+
+    def _failed(self, about: About) -> None:
+        """What a failure leaves behind: nothing under way can be used again."""
+        scene, verb = self._scene, about["verb"]
+        scene.checked["D7"] += 1
+        if verb == "submit":
+            self._acts -= 1
+        if scene.is_lost or verb in ("encode", "submit"):
+            under_way = [number for number, state in self._states.items() if state != State.FREE]
+            lost = under_way if scene.is_lost else self._copied_or_filled()
+            self._states.update(dict.fromkeys(lost, State.FAILED))
+            self._copied = []
+        elif verb in ("map", "wait", "take"):
+            self._states[self._last_buffer(verb)] = State.FAILED
+
+    def _copied_or_filled(self) -> list[int]:
+        early = (State.COPIED, State.FILLED)
+        return [number for number, state in self._states.items() if state in early]
+
+    def _last_buffer(self, verb: str) -> int:
+        told = (event for event in reversed(self._scene.told) if event.kind == verb)
+        return next((int(event["buffer"]) for event in told), 0)
+
+    def _destroy(self, about: About) -> None:
+        if about["role"] != STAGING:
+            return
+        state = self._states.pop(about["buffer"], None)
+        self._scene.checked["D4"] += 1
+        if state is not None and state not in _MAY_GO and not self._scene.is_lost:
+            self._scene.report(
+                laws.D4, f"staging buffer {about['buffer']} is destroyed, though it is {state}"
+            )
+
+    def _deliver(self, about: About) -> None:
+        scene, result = self._scene, about["result"]
+        scene.checked["D2"] += 1
+        scene.checked["D1"] += 1
+        if result in self._issued[: self._delivered]:
+            scene.report(laws.D1, f"{result} is delivered again")
+            return
+        next_one = self._issued[self._delivered : self._delivered + 1]
+        if next_one != [result]:
+            scene.report(laws.D2, f"{result} is delivered before {' '.join(next_one) or 'any'}")
+        elif result in scene.fetches and not scene.failures:
+            scene.report(laws.D1, f"{result} is delivered before its bytes were taken")
+        self._delivered += 1
+
+    def _outcome(self, about: About) -> None:
+        scene = self._scene
+        if about["error"] is not None:
+            if type(scene.op) is Read and self._issued[-1:] == [scene.op.result]:
+                self._issued.pop()
+            return
+        if type(scene.op) is Sync:
+            self._check_sync()
+        self._check_kept()
+
+    def _check_kept(self) -> None:
+        """Of the free buffers, one a read that waits for its submit may be taken already."""
+        scene, most = self._scene, self._scene.policy.staging_buffers
+        scene.checked["D6"] += 1
+        kept = sum(state is State.FREE for state in self._states.values())
+        if kept > most:
+            kept -= sum(type(item) is Fetch for item in scene.open)
+        if kept > most:
+            scene.report(laws.D6, f"{kept} free staging buffers, where {most} is the most")
+
+    def _check_sync(self) -> None:
+        scene = self._scene
+        scene.checked["D3"] += 1
+        waiting = self._issued[self._delivered :]
+        if waiting:
+            scene.report(laws.D3, f"the sync returned and {waiting[0]} was not delivered")
+        elif self._done < self._acts:
+            scene.report(
+                laws.D3,
+                f"the sync returned after {self._acts} writes and submits, of which "
+                f"{self._done} are known to be done",
+            )
