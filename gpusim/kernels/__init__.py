@@ -1,7 +1,7 @@
 """Kernels: what one is, those that come with gpusim, and how to add yours."""
 
 from gpusim.kernels.bytewise import COPY_BYTES, PATCH_WORDS
-from gpusim.kernels.integer import AFFINE, FOLD, MANY, MIX, SCRAMBLE, TALLY, WIDEN
+from gpusim.kernels.integer import AFFINE, EXCHANGE, FOLD, MANY, MIX, SCRAMBLE, TALLY, WIDEN
 from gpusim.kernels.kernel import Binding, Kernel, Scalar
 from gpusim.kernels.real import BLEND
 from gpusim.kernels.registry import BUILTIN, Kernels
@@ -11,6 +11,7 @@ __all__ = [
     "BLEND",
     "BUILTIN",
     "COPY_BYTES",
+    "EXCHANGE",
     "FOLD",
     "MANY",
     "MIX",

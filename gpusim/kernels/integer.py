@@ -146,6 +146,29 @@ WIDEN = Kernel(
 """y <- 3*y + (x >> shift), x signed: two dtypes in one dispatch."""
 
 
+def _exchange(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    x, y = arrays
+    (a,) = scalars
+    n = min(len(x), len(y), groups * _GROUP)
+    x[:n], y[:n] = y[:n].copy(), y[:n] * a + x[:n]
+
+
+EXCHANGE = Kernel(
+    name="exchange",
+    buffers=(Binding(name="x", access="read_write"), Binding(name="y", access="read_write")),
+    scalars=(Scalar(name="a"),),
+    body=(
+        "    if (i < min(arrayLength(&x), arrayLength(&y))) {\n"
+        "        let t = x[i];\n"
+        "        x[i] = y[i];\n"
+        "        y[i] = y[i] * args.a + t;\n"
+        "    }"
+    ),
+    meaning=_exchange,
+)
+"""x, y <- y, a*y + x modulo 2^32: two written buffers, and otherwise the bindings of fold."""
+
+
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
     (x,) = arrays
     (a,) = scalars

@@ -7,7 +7,7 @@ anything behind for the next.
 from collections.abc import Iterator, Mapping
 
 from gpusim.errors import ProgramError
-from gpusim.kernels.integer import AFFINE, FOLD, MANY, MIX, SCRAMBLE, TALLY, WIDEN
+from gpusim.kernels.integer import AFFINE, EXCHANGE, FOLD, MANY, MIX, SCRAMBLE, TALLY, WIDEN
 from gpusim.kernels.kernel import Kernel
 from gpusim.kernels.real import BLEND
 
@@ -37,5 +37,5 @@ class Kernels(Mapping[str, Kernel]):
         return Kernels(*self._by_name.values(), *kernels)
 
 
-BUILTIN = Kernels(AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, TALLY, BLEND)
+BUILTIN = Kernels(AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, EXCHANGE, TALLY, BLEND)
 """The kernels that come with gpusim, for generated programs."""

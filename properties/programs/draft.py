@@ -44,6 +44,8 @@ class Draft:
         self.scalars: dict[Parameters, tuple[int | float, ...]] = {}
         """What was passed last, by the types it was passed as."""
         self.dispatches = 0
+        self.wide_grid: Grid | None = None
+        """A grid past the limit in a dimension, which a guarded kernel was given."""
         self._last_write: tuple[LiveBuffer, Write] | None = None
         self._allocated_bytes = 0
         self._buffers = 0
@@ -137,6 +139,8 @@ class Draft:
         self.dispatched.append((signature, buffers))
         self.scalars[signature.parameters] = scalars
         self._real_dispatches += signature.real
+        if max(grid) > self.limits.max_groups_per_dimension:
+            self.wide_grid = grid
 
     def read(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
         self.ops.append(

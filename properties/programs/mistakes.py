@@ -210,6 +210,9 @@ def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Lau
 
 
 def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
+    """Negative, or past the limit: at times as a guarded kernel was given it before."""
+    if draft.wide_grid and not launch.signature.guarded and choices.chance(2, 3):
+        return replace(launch, grid=draft.wide_grid)
     grid = list(launch.grid)
     position = choices.integer(0, 2)
     most = draft.limits.max_groups_per_dimension

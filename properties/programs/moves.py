@@ -51,6 +51,9 @@ def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Within one class of contents; a quarter stays within one buffer, often overlapping."""
     target = _any(choices, draft)
     source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
+    if not target.real and choices.chance(1, 10):
+        _copy_to_the_end(choices, draft, source, target)
+        return
     source_offset, size = _span(choices, source)
     size = min(size, target.size_bytes)
     last = target.size_bytes - size
@@ -62,6 +65,19 @@ def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
         target_offset = min(choices.pick(EDGES), last)
     if target.real:
         target_offset -= target_offset % WORD_BYTES
+    draft.copy(source, source_offset, target, target_offset, size)
+
+
+def _copy_to_the_end(
+    choices: Choices, draft: Draft, source: LiveBuffer, target: LiveBuffer
+) -> None:
+    """From word to word, up to an end or a few bytes before it, where padding begins."""
+    source_offset, target_offset = (
+        min(WORD_BYTES * choices.integer(0, 4), buffer.size_bytes // WORD_BYTES * WORD_BYTES)
+        for buffer in (source, target)
+    )
+    room = min(source.size_bytes - source_offset, target.size_bytes - target_offset)
+    size = max(room - choices.integer(0, WORD_BYTES - 1), 0)
     draft.copy(source, source_offset, target, target_offset, size)
 
 

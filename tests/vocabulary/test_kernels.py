@@ -16,6 +16,7 @@ from gpusim.kernels import (
     BLEND,
     BUILTIN,
     COPY_BYTES,
+    EXCHANGE,
     FOLD,
     MANY,
     MIX,
@@ -106,6 +107,13 @@ def test_widen(x: list[int], y: list[int], shift: int) -> None:
     assert apply(WIDEN, [x, y], [shift]) == [x, both + y[len(both) :]]
 
 
+@given(WORDS, WORDS, U32)
+def test_exchange(x: list[int], y: list[int], a: int) -> None:
+    both = [(a * t + s) & MASK for s, t in zip(x, y, strict=False)]
+    n = len(both)
+    assert apply(EXCHANGE, [x, y], [a]) == [y[:n] + x[n:], both + y[n:]]
+
+
 @given(WORDS, U32, st.integers(1, 12))
 def test_tally(x: list[int], a: int, groups: int) -> None:
     expected = list(x)
@@ -138,6 +146,7 @@ def test_blend(x: list[float], y: list[float], a: float, sign: int) -> None:
         (SCRAMBLE, []),
         (MANY, [1] * 12),
         (WIDEN, [1]),
+        (EXCHANGE, [3]),
         (BLEND, [3.0]),
     ],
 )
@@ -151,7 +160,7 @@ def test_a_grid_reaches_its_lanes_and_no_more(kernel: Kernel, scalars: list[Any]
     assert read == before[:-1]
 
 
-@pytest.mark.parametrize("kernel", [AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN])
+@pytest.mark.parametrize("kernel", [AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, EXCHANGE])
 def test_no_two_applications_commute(kernel: Kernel) -> None:
     """Scramble has no scalars to swap, and is held against affine."""
     count = len(kernel.scalars)
