@@ -135,7 +135,8 @@ class Kernel:
         Values of the plain types need no check of their own, since packing
         refuses an integer out of range.
         """
-        if tuple(map(type, scalars)) != self._plain_types or not self._are_finite(scalars):
+        plain = tuple(map(type, scalars)) == self._plain_types
+        if not plain or (self._float_positions and not self._are_finite(scalars)):
             self.check_scalars(scalars)
         try:
             payload = self._packer.pack(*scalars)

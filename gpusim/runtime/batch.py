@@ -39,10 +39,9 @@ class Batch:
     def record_dispatch(self, command: DispatchCommand, plan: "DispatchPlan") -> None:
         """Append a dispatch of ``plan``, and count its uniform slot."""
         self.commands.append(command)
-        size_bytes = plan.kernel.uniform_bytes
-        if size_bytes:
+        if plan.uniform_bytes:
             self.uniform_slots += 1
-            self.size_bytes += size_bytes
+            self.size_bytes += plan.uniform_bytes
         if plan not in self._plans:
             self._plans[plan] = None
             for bound in plan.ranges:

@@ -1,7 +1,7 @@
 """Who may call a runtime: the thread that made it, in the process that made it."""
 
 import os
-import threading
+from threading import get_ident
 
 from gpusim.errors import WrongThread
 
@@ -23,12 +23,12 @@ class Caller:
     __slots__ = ("_forks", "_thread")
 
     def __init__(self) -> None:
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._forks = _forks
 
     def check(self) -> None:
         """Raise WrongThread for any other."""
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             raise WrongThread(
                 "cannot call a runtime from this thread because it belongs to the one that made "
                 "it (probably each thread needs a runtime of its own)"

@@ -14,6 +14,8 @@ from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.shapes import Shapes
 
+_PLAIN_GRID = (int, int, int)
+
 
 class Planner:
     """Finds and makes the dispatch plans of one runtime."""
@@ -42,7 +44,11 @@ class Planner:
     ) -> tuple[DispatchPlan, bytes]:
         """The plan and its packed scalars; ``Refused`` classes and DataLost in order."""
         key = _key(kernel, buffers, grid)
-        plan = None if key is None else self._plans.get(key)
+        try:
+            plan = None if key is None else self._plans.get(key)
+        except TypeError:
+            # Something in it cannot be hashed, so it is no kernel or no buffer.
+            key = plan = None
         if plan is None:
             plan = self._make(kernel, buffers, scalars, grid)
             if key is not None:
@@ -74,14 +80,12 @@ class Planner:
 
 
 def _key(kernel: Kernel, buffers: Sequence[Buffer], grid: int | Sequence[int]) -> Hashable | None:
-    """The key of a dispatch whose parts are of the plain types; None for any other.
+    """The key of a dispatch; None where its grid is not of plain ints.
 
-    Only plain ints: 1.0 and True equal 1, and must not find the plan of it.
+    1.0 and True equal 1, and must not find the plan of it.
     """
-    if type(grid) is not int and not (
-        type(grid) is tuple and all(type(size) is int for size in grid)
-    ):
-        return None
-    if type(kernel) is not Kernel or not all(type(buffer) is Buffer for buffer in buffers):
-        return None
-    return (kernel, grid, *buffers)
+    if type(grid) is int:
+        return (kernel, grid, *buffers)
+    if type(grid) is tuple and tuple(map(type, grid)) == _PLAIN_GRID:
+        return (kernel, grid, *buffers)
+    return None

@@ -18,7 +18,16 @@ class DispatchPlan:
     ``group`` is the bind group where that does not depend on the scalars.
     """
 
-    __slots__ = ("buffers", "group", "kernel", "launch", "pipeline", "ranges", "written")
+    __slots__ = (
+        "buffers",
+        "group",
+        "kernel",
+        "launch",
+        "pipeline",
+        "ranges",
+        "uniform_bytes",
+        "written",
+    )
 
     def __init__(
         self,
@@ -31,6 +40,7 @@ class DispatchPlan:
         written: Sequence[Buffer] = (),
     ) -> None:
         self.kernel = kernel
+        self.uniform_bytes = kernel.uniform_bytes
         self.ranges = ranges
         self.launch = launch
         self.pipeline = pipeline

@@ -86,7 +86,9 @@ class Recorder:
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         """Record a prepared dispatch."""
         self._batch.record_dispatch(command, plan)
-        self._submit_for(self._rules.after_recording(self._batch))
+        reason = self._rules.after_recording(self._batch)
+        if reason is not None:
+            self.submit(reason)
 
     def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
         """Record a copy of whole words; ``written`` are the user's buffers it writes."""

@@ -4,6 +4,7 @@ No decision about batching is made here (see ``flush_rules``) and no queue is
 touched (see ``recorder``).
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,6 +63,8 @@ class Runtime:
         self.limits: Limits = replace(
             self._driver.limits, memory_budget_bytes=policy.memory_budget_bytes
         )
+        limit = policy.debug_dispatch_limit
+        self._most_dispatches = math.inf if limit is None else limit
         self._caller = Caller()
         self._closed = False
         self._done: dict[str, int] = dict.fromkeys(
@@ -188,13 +191,13 @@ class Runtime:
         """
         self._enter()
         plan, payload = self._planner.plan(kernel, buffers, scalars, grid)
-        limit = self.policy.debug_dispatch_limit
-        if limit is not None and self._done["dispatches"] >= limit:
-            self._done["dispatches_dropped"] += 1
+        done = self._done
+        if done["dispatches"] >= self._most_dispatches:
+            done["dispatches_dropped"] += 1
             return
         if plan.launch.groups:
             self._recorder.record_dispatch(self._recorder.prepare(plan, payload), plan)
-        self._done["dispatches"] += 1
+        done["dispatches"] += 1
         if self.policy.debug_submit_each:
             self.sync()
 
@@ -231,7 +234,8 @@ class Runtime:
 
     def free(self, buffer: Buffer) -> None:
         """End a buffer's life; works on a lost device too.  InvalidHandle if it was freed."""
-        self._check_caller()
+        checks.check_open(self._closed)
+        self._caller.check()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
             self._recorder.before_free(device_buffer)
@@ -342,12 +346,11 @@ class Runtime:
         await self._readbacks.settle_through_async(ticket)
 
     def _enter(self) -> None:
-        self._check_caller()
-        self._raise_fault()
-
-    def _check_caller(self) -> None:
+        """What every op but ``free`` begins with."""
         checks.check_open(self._closed)
         self._caller.check()
+        if self._readbacks.unseen is not None or self._driver.lost:
+            self._raise_fault()
 
     def _raise_fault(self) -> None:
         """Raise a fault that no call has raised yet, or for ever that the device is lost."""

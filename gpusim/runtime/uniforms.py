@@ -172,9 +172,10 @@ class RingUniforms:
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
         """Whether ``size_bytes`` more do not fit behind what the batch has taken."""
         used = len(batch.uniform_data)
-        full = used > 0 and used + self._stride(size_bytes) > self._capacity_bytes
-        self.counts.exhausted += full
-        return full
+        if used == 0 or used + self._stride(size_bytes) <= self._capacity_bytes:
+            return False
+        self.counts.exhausted += 1
+        return True
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         """The next aligned range of the ring; ``payload`` is in it once the batch is submitted."""
@@ -201,7 +202,7 @@ class RingUniforms:
         return [] if ring is None else [ring]
 
     def _stride(self, size_bytes: int) -> int:
-        return -(-size_bytes // self._alignment_bytes) * self._alignment_bytes
+        return (size_bytes + self._alignment_bytes - 1) & -self._alignment_bytes
 
     def _make_ring(self, stride: int, batch: Batch) -> DeviceBuffer:
         """A first ring, or a larger one, which only an empty batch may ask for."""
