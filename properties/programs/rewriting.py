@@ -11,7 +11,7 @@ from functools import partial
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Program, Read, Write, buffers_of
+from gpusim.program import Alloc, Copy, Dispatch, Flush, Free, Op, Program, Read, Write, buffers_of
 from properties.programs.simpler import in_kernel, resized, simpler_kernels
 
 
@@ -38,22 +38,28 @@ def with_op(program: Program, position: int, op: Op) -> Program | None:
 
 
 def merges(program: Program) -> Iterator[Program]:
-    """The program with two buffers made one: every pair, either of the two kept."""
+    """The program with two buffers made one: every pair, either of the two kept.
+
+    Two whose lives do not meet become one that lives on, with a flush in place
+    of each free, since a free may submit what was recorded.
+    """
     names = [op.buffer for op in program if isinstance(op, Alloc)]
     for kept in names:
         for dropped in names:
             if dropped != kept:
-                merged = _merged(program, kept, dropped)
-                if merged is not None:
-                    yield merged
+                for lives_on in (False, True):
+                    merged = _merged(program, kept, dropped, lives_on)
+                    if merged is not None:
+                        yield merged
 
 
-def _merged(program: Program, kept: str, dropped: str) -> Program | None:
-    ops = [
-        renamed(op, {dropped: kept})
-        for op in program
-        if not (isinstance(op, Alloc | Free) and op.buffer == dropped)
-    ]
+def _merged(program: Program, kept: str, dropped: str, lives_on: bool) -> Program | None:
+    ops: list[Op] = []
+    for op in program:
+        if lives_on and isinstance(op, Free) and op.buffer in (kept, dropped):
+            ops.append(Flush())
+        elif not (isinstance(op, Alloc | Free) and op.buffer == dropped):
+            ops.append(renamed(op, {dropped: kept}))
     return _well_formed(ops)
 
 

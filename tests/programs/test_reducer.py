@@ -5,7 +5,7 @@ import time
 import pytest
 
 from gpusim.kernels import BUILTIN
-from gpusim.program import Dispatch, Program, Read, Write
+from gpusim.program import Dispatch, Flush, Free, Program, Read, Write
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.case import Case
 from properties.programs.choices import SeededChoices
@@ -185,3 +185,20 @@ def test_simpler_ops_never_lead_back() -> None:
     for op in generate(SeededChoices("long")):
         for simpler in simpler_ops(op, BUILTIN):
             assert op not in list(simpler_ops(simpler, BUILTIN))
+
+
+def test_buffers_one_after_the_other_become_one_that_lives_on() -> None:
+    def parted(case: Case) -> bool:
+        """Three dispatches, of which no two share a batch, whatever parts them."""
+        batches = [0]
+        for op in case.program:
+            if isinstance(op, Dispatch):
+                batches[-1] += 1
+            elif isinstance(op, Flush | Free) and batches[-1]:
+                batches.append(0)
+        return batches[:3] == [1, 1, 1]
+
+    once = "alloc {0} 4;dispatch affine {0} 1,1 1x1x1;free {0};"
+    small = reduce(case_of(once.format("a") + once.format("b") + once.format("c")), parted).program
+    dispatch = "dispatch affine a 1,1 1x1x1\n"
+    assert str(small) == "alloc a 0\n" + "flush\n".join([dispatch] * 3)
