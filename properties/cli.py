@@ -104,7 +104,10 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
     kind = ReplaySettings if command == "replay" else Settings
     for name, setting in settings_of(kind).items():
         text = setting.help + f" ({variable_of(name)})" * setting.from_environment
-        parser.add_argument(f"--{name}", metavar=setting.metavar, help=text)
+        if setting.flag:
+            parser.add_argument(f"--{name}", action="store_const", const="yes", help=text)
+        else:
+            parser.add_argument(f"--{name}", metavar=setting.metavar, help=text)
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {

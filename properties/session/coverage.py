@@ -27,6 +27,7 @@ _REFUSALS = {
 _PARTS = {
     "pooled uniforms": ("created", "reused", "evicted", "exhausted"),
     "cached uniforms": ("created", "reused", "evicted"),
+    "ring uniforms": ("created", "reused", "evicted", "exhausted"),
     "cached bind groups": ("created", "reused", "evicted", "invalidated"),
     "shapes": ("created", "reused", "evicted"),
     "pooled staging": ("created", "reused", "evicted", "exhausted"),

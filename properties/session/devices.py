@@ -1,22 +1,32 @@
 """The device of a case, as text: a device's name, and for a simulated one how it behaves.
 
     vulkan:1
-    simulated scheduler=random seed=17
+    simulated scheduler=random seed=17 failed_maps=0,3
 
-A simulated device does what WebGPU leaves open as its scheduler says, so the
-scheduler is part of what decides a case.
+A simulated device does what WebGPU leaves open as its scheduler says, and fails
+as planned, so both are part of what decides a case.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from gpusim.devices import SIMULATED, open_device
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
+from gpusim.simulated import KNOWN_KERNELS, NO_FAULTS, FaultPlan, parse_faults, strategy
+from gpusim.simulated import open_device as open_simulated
 
 SCHEDULERS = ("late", "early", "random")
 """Those that take turns, the one that defers most first."""
+_SHOWN_AS = {
+    "failed_maps": ("MapFailed",),
+    "out_of_memory": ("OutOfMemory",),
+    "failed_submits": ("SubmitFailed", "DataLost"),
+    "lost_at_call": ("DeviceLost",),
+    "lost_at_submit": ("DeviceLost",),
+}
+"""The error classes in which a fault that the device was planned to have may show."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,14 +35,20 @@ class SimulatedDevice:
 
     scheduler: str = SCHEDULERS[0]
     seed: int = 0
+    faults: FaultPlan = NO_FAULTS
 
     def __str__(self) -> str:
-        words = [
-            f"{entry.name}={getattr(self, entry.name)}"
-            for entry in fields(self)
-            if getattr(self, entry.name) != entry.default
-        ]
-        return " ".join([SIMULATED, *words])
+        words = [SIMULATED]
+        words += [f"scheduler={self.scheduler}"] if self.scheduler != SCHEDULERS[0] else []
+        words += [f"seed={self.seed}"] if self.seed else []
+        words += [str(self.faults)] if len(self.faults) else []
+        return " ".join(words)
+
+    @property
+    def shown_faults(self) -> frozenset[str]:
+        """The error classes that its faults may show as."""
+        planned = [name for name in _SHOWN_AS if getattr(self.faults, name) not in ((), None)]
+        return frozenset(shown for name in planned for shown in _SHOWN_AS[name])
 
 
 def is_simulated(device: str) -> bool:
@@ -45,21 +61,29 @@ def name_of(device: str) -> str:
     return device.split()[0]
 
 
+def shown_faults(device: str) -> frozenset[str]:
+    """The error classes that the planned faults of a device may show as; none on a real one."""
+    return parse_simulated(device).shown_faults if is_simulated(device) else frozenset()
+
+
 def parse_simulated(device: str) -> SimulatedDevice:
     """Read what ``str(SimulatedDevice)`` wrote; ProgramError where a word is unknown."""
     values: dict[str, Any] = {}
+    faults = []
     for word in device.split()[1:]:
         key, _, value = word.partition("=")
         if key == "scheduler" and value in SCHEDULERS:
             values[key] = value
         elif key == "seed" and value.isdecimal():
             values[key] = int(value)
+        elif key in _SHOWN_AS:
+            faults.append(word)
         else:
             raise ProgramError(
                 f"cannot read device {device!r} because {word!r} says nothing of a simulated "
                 "device (probably a misspelling)"
             )
-    return SimulatedDevice(**values)
+    return SimulatedDevice(**values, faults=parse_faults(" ".join(faults)))
 
 
 def open_case_device(device: str, kernels: Mapping[str, Kernel]) -> Any:
@@ -71,11 +95,11 @@ def open_case_device(device: str, kernels: Mapping[str, Kernel]) -> Any:
     """
     if not is_simulated(device):
         return open_device(device)
-    from gpusim.simulated import KNOWN_KERNELS, strategy
-    from gpusim.simulated import open_device as open_simulated
 
     behaviour = parse_simulated(device)
     known = {kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())}
     return open_simulated(
-        scheduler=strategy(behaviour.scheduler, behaviour.seed), kernels=known.values()
+        scheduler=strategy(behaviour.scheduler, behaviour.seed),
+        faults=behaviour.faults,
+        kernels=known.values(),
     )

@@ -23,6 +23,7 @@ class Setup:
     device: str
     presets: tuple[str, ...]
     schedulers: tuple[str, ...]
+    faults: bool
     seed: int
     kernels: str
     target: str

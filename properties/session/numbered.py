@@ -3,10 +3,13 @@
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from gpusim.runtime.policy import PRESETS
+from gpusim.simulated import NO_FAULTS, FaultPlan
 from properties.case import Case
 from properties.programs.cases import draw_case
-from properties.programs.choices import SeededChoices
+from properties.programs.choices import Choices, SeededChoices
 from properties.session.devices import SimulatedDevice, is_simulated
+
+_MOST_SEED = 2**32 - 1
 
 
 def numbered_case(
@@ -19,29 +22,55 @@ def numbered_case(
     kernels: Kernels,
     limits: Limits,
     invalid: bool = True,
+    faults: bool = False,
 ) -> Case:
     """The case that follows from ``seed`` and ``number``.
 
     The presets take turns, and on a simulated ``device`` the schedulers do so
-    from one round of presets to the next.
+    from one round of presets to the next; with ``faults`` it fails now and then.
     """
     text = f"{seed}/{number}"
+    turn, preset = divmod(number, len(presets))
     if is_simulated(device):
-        scheduler = schedulers[number // len(presets) % len(schedulers)]
-        device = str(SimulatedDevice(scheduler=scheduler, seed=_schedule_seed(scheduler, text)))
+        device = _simulated(text, schedulers[turn % len(schedulers)], faults)
     return draw_case(
         SeededChoices(text),
-        preset=PRESETS[presets[number % len(presets)]],
+        preset=PRESETS[presets[preset]],
         device=device,
         seed=text,
-        kernels=kernels,
+        kernels=_exact(kernels) if faults else kernels,
         limits=limits,
         invalid=invalid,
     )
 
 
-def _schedule_seed(scheduler: str, text: str) -> int:
-    """Another number than any that makes the program."""
-    if scheduler != "random":
-        return 0
-    return SeededChoices(f"schedule {text}").integer(0, 2**32 - 1)
+def _simulated(text: str, scheduler: str, faults: bool) -> str:
+    """A simulated device, drawn apart from the program so as not to change that."""
+    choices = SeededChoices(f"device {text}")
+    behaviour = SimulatedDevice(
+        scheduler=scheduler,
+        seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
+        faults=_faults(choices) if faults else NO_FAULTS,
+    )
+    return str(behaviour)
+
+
+def _faults(choices: Choices) -> FaultPlan:
+    """Usually one or two faults, early enough that most programs meet them."""
+    return FaultPlan(
+        failed_maps=_counts(choices, 8),
+        out_of_memory=_counts(choices, 40),
+        failed_submits=_counts(choices, 16),
+        lost_at_call=choices.integer(0, 400) if choices.chance(1, 8) else None,
+        lost_at_submit=choices.integer(0, 16) if choices.chance(1, 8) else None,
+    )
+
+
+def _counts(choices: Choices, most: int) -> tuple[int, ...]:
+    drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
+    return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
+
+
+def _exact(kernels: Kernels) -> Kernels:
+    """Without floats, of whose tolerance the oracle of faults knows nothing."""
+    return Kernels(*(kernel for kernel in kernels.values() if kernel.tolerance is None))

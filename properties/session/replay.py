@@ -43,6 +43,7 @@ def replay(path: Path, settings: ReplaySettings) -> Replay:
         device=case.device,
         presets=(),
         schedulers=(),
+        faults=False,
         seed=0,
         kernels=finding.kernels,
         target=settings.target,

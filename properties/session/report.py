@@ -17,6 +17,8 @@ def as_json(session: Session) -> dict[str, Any]:
         "device": session.device,
         "description": session.description,
         "policy": session.settings.policy,
+        "scheduler": session.settings.scheduler,
+        "faults": session.settings.faults,
         "programs": session.programs,
         "ops": tally.ops,
         "seconds": round(session.seconds, 3),

@@ -99,6 +99,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         device=settings.device,
         presets=settings.presets,
         schedulers=settings.schedulers,
+        faults=settings.faults,
         seed=settings.seed,
         kernels=settings.kernels,
         target=settings.target,

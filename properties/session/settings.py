@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
-from gpusim.devices import BEST, is_name, names
+from gpusim.devices import BEST, SIMULATED, is_name, names
 from gpusim.runtime.policy import PRESETS
 from properties.session.devices import SCHEDULERS
 
@@ -37,6 +37,8 @@ class Setting:
     help: str
     metavar: str = "N"
     from_environment: bool = True
+    flag: bool = False
+    """Whether it is given on the command line without a value."""
 
 
 def _device(text: str) -> str:
@@ -67,6 +69,12 @@ def _target(text: str) -> str:
     if text not in TARGETS and ":" not in text:
         raise UsageError(f"it is none of {', '.join(TARGETS)}, and no MODULE_OR_FILE:NAME")
     return text
+
+
+def _truth(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise UsageError("it is neither yes nor no")
+    return text == "yes"
 
 
 def _whole(least: int) -> Callable[[str], int]:
@@ -101,6 +109,9 @@ class Settings:
     scheduler: Annotated[
         str, Setting(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
     ] = ALL
+    faults: Annotated[
+        bool, Setting(_truth, "let the simulated device fail now and then", flag=True)
+    ] = False
     seconds: Annotated[
         float | None,
         Setting(_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
@@ -120,6 +131,13 @@ class Settings:
     ] = ""
     target: Annotated[str, _TARGET] = RUNTIME
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.faults and self.device != SIMULATED:
+            raise UsageError(
+                f"cannot let device {self.device} fail because only the simulated one fails on "
+                f"demand (probably --device {SIMULATED} is missing)"
+            )
 
     @property
     def presets(self) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
+from properties.oracles.faulted import follow
 from properties.oracles.values import Checked, count_checked
 from properties.runner import run
+from properties.session.devices import shown_faults
 from properties.session.seen import Seen, count_seen
 from properties.session.subject import Subject
 from properties.target import Capabilities
@@ -56,15 +58,20 @@ def judge(
     are arguments so that it can be seen what a broken one lets pass.
     """
     limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
-    expected = reference(case.program, kernels, limits)
+    faults = shown_faults(case.device)
     opened = subject.open(case)
     target = opened.target
     got = run(case.program, target)
+    if faults:
+        expected = follow(case.program, got, kernels, limits, faults)
+    else:
+        expected = reference(case.program, kernels, limits)
     failure = _failure(compare(case.program, expected, got, target.capabilities))
     try:
         target.close()
     except Exception as error:
-        failure = failure or crash(case.program, error)
+        if type(error).__name__ not in faults:
+            failure = failure or crash(case.program, error)
     return Verdict(
         failure=failure,
         history=got,

@@ -159,4 +159,5 @@ class _Bench:
             kernels=self._kernels,
             limits=self._subject.limits,
             invalid=self._subject.refuses,
+            faults=self._setup.faults,
         )

@@ -3,8 +3,10 @@
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from gpusim.errors import SubmitFailed
 from gpusim.kernels import Kernel
 from gpusim.runtime import Parts
 from gpusim.runtime.commands import Command, DispatchCommand
@@ -29,6 +31,11 @@ def aborts(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
 def hangs(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
     """A driver that never returns from a batch of two kernels."""
     return RuntimeSubject(device, kernels, make_driver=_Hangs)
+
+
+def ignores_failed_submits(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
+    """A driver that says nothing of a submit that failed."""
+    return RuntimeSubject(device, kernels, make_driver=_IgnoresFailedSubmits)
 
 
 def gathers_writes(device: str, kernels: Mapping[str, Kernel]) -> NaiveSubject:
@@ -68,6 +75,12 @@ class _Aborts(_Trouble):
 class _Hangs(_Trouble):
     def trouble(self) -> None:
         threading.Event().wait()
+
+
+class _IgnoresFailedSubmits(WgpuDriver):
+    def submit(self, command_buffer: Any) -> None:
+        with suppress(SubmitFailed):
+            super().submit(command_buffer)
 
 
 class _GathersWrites(NaiveTarget):

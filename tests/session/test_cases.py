@@ -5,6 +5,7 @@ import pytest
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
+from gpusim.simulated import FaultPlan
 from properties.case import Case
 from properties.session.devices import (
     SCHEDULERS,
@@ -12,6 +13,7 @@ from properties.session.devices import (
     is_simulated,
     open_case_device,
     parse_simulated,
+    shown_faults,
 )
 from properties.session.loading import load_kernels
 from properties.session.numbered import numbered_case
@@ -19,7 +21,7 @@ from properties.session.numbered import numbered_case
 TWO = ("eager", "cached")
 
 
-def numbered(number: int, *, seed: int = 1, device: str = "vulkan") -> Case:
+def numbered(number: int, *, seed: int = 1, device: str = "vulkan", faults: bool = False) -> Case:
     return numbered_case(
         seed,
         number,
@@ -28,6 +30,7 @@ def numbered(number: int, *, seed: int = 1, device: str = "vulkan") -> Case:
         device=device,
         kernels=BUILTIN,
         limits=Limits(),
+        faults=faults,
     )
 
 
@@ -50,12 +53,24 @@ def test_schedulers_take_turns_on_simulated_devices_alone() -> None:
     assert {numbered(number).device for number in range(12)} == {"vulkan"}
 
 
+def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_exact_program() -> None:
+    cases = [numbered(number, device="simulated", faults=True) for number in range(40)]
+    plans = [parse_simulated(case.device).faults for case in cases]
+    assert 20 < sum(len(plan) > 0 for plan in plans) < 40
+    assert [numbered(n, device="simulated", faults=True) for n in range(40)] == cases
+    assert numbered(3, faults=True).device == "vulkan"
+    for case, plan in zip(cases, plans, strict=True):
+        assert (shown_faults(case.device) == frozenset()) == (len(plan) == 0)
+        assert "blend" not in str(case.program), "the oracle of faults knows no tolerance"
+
+
 @pytest.mark.parametrize(
     "behaviour",
     [
         SimulatedDevice(),
         SimulatedDevice(scheduler="early"),
         SimulatedDevice(scheduler="random", seed=17),
+        SimulatedDevice(faults=FaultPlan(failed_maps=(0, 3), lost_at_call=40)),
     ],
 )
 def test_a_simulated_device_is_read_back(behaviour: SimulatedDevice) -> None:

@@ -90,6 +90,15 @@ def test_a_target_that_hangs_is_named(tmp_path: Path) -> None:
     assert len(kernels) > 1, "what is left no longer needs two kernels"
 
 
+def test_a_fault_that_is_not_told_is_found_and_replays_with_its_device(tmp_path: Path) -> None:
+    target = planted("ignores_failed_submits")
+    session = run(tmp_path, "simulated", target, programs=400, faults=True, policy="lazy")
+    (bug,) = session.bugs.met.values()
+    assert "failed_submits=" in bug.case.device
+    again = replay(bug.file, ReplaySettings(target=target))
+    assert again.failure == bug.failure
+
+
 def test_a_judge_that_fails_itself_finds_nothing(tmp_path: Path) -> None:
     with pytest.raises(InternalError, match="there is no target"):
         run(tmp_path, "simulated", planted("fails_to_judge"))

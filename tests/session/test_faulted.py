@@ -1,0 +1,103 @@
+"""What a program means where its device fails: faults are followed, wrong bytes are not."""
+
+from dataclasses import replace
+
+import pytest
+
+from gpusim.history import History, Outcome
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
+from gpusim.program import Program
+from properties.oracles.compare import Mismatch, compare
+from properties.oracles.faulted import follow
+from properties.session.devices import SimulatedDevice, parse_simulated
+from properties.target import Capabilities
+from reference import run as run_reference
+
+PROGRAM = Program.parse(
+    "alloc a 4\nwrite a 0 01000000\ndispatch affine a 3,5 1x1x1\nread a 0 4 -> r0\nfree a\nsync\n"
+)
+DISPATCH, READ, FREE, SYNC = 2, 3, 4, 5
+LOSES_BATCHES = frozenset({"SubmitFailed", "DataLost"})
+RIGHT = run_reference(PROGRAM)
+
+
+def judge(got: History, faults: frozenset[str], program: Program = PROGRAM) -> Mismatch | None:
+    expected = follow(program, got, BUILTIN, Limits(), faults)
+    return compare(program, expected, got, Capabilities())
+
+
+def shown(changes: dict[int, Outcome], deliveries: tuple[str, ...] = ("r0",)) -> History:
+    outcomes = [changes.get(at, outcome) for at, outcome in enumerate(RIGHT.outcomes)]
+    if SYNC not in changes:
+        outcomes[SYNC] = Outcome(data=",".join(deliveries).encode())
+    return replace(RIGHT, outcomes=tuple(outcomes), deliveries=deliveries)
+
+
+UNDONE = Outcome(data=bytes([1, 0, 0, 0]))
+DONE = Outcome(data=bytes([8, 0, 0, 0]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "deliveries"),
+    [
+        ({}, ("r0",)),
+        ({DISPATCH: Outcome(error="SubmitFailed"), READ: UNDONE}, ("r0",)),
+        ({DISPATCH: Outcome(error="SubmitFailed"), READ: Outcome(error="DataLost")}, ()),
+        ({READ: Outcome(late_error="SubmitFailed")}, ("r0",)),
+        ({SYNC: Outcome(error="SubmitFailed")}, ()),
+    ],
+)
+def test_what_faults_may_do_is_followed(
+    changes: dict[int, Outcome], deliveries: tuple[str, ...]
+) -> None:
+    assert judge(shown(changes, deliveries), LOSES_BATCHES) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "deliveries", "position"),
+    [
+        # A dispatch that raised must not have happened, and one that did not must have.
+        ({DISPATCH: Outcome(error="SubmitFailed"), READ: DONE}, ("r0",), READ),
+        ({READ: UNDONE}, ("r0",), READ),
+        # A fault that no plan holds is no excuse, early or late.
+        ({DISPATCH: Outcome(error="OutOfMemory")}, ("r0",), DISPATCH),
+        ({READ: Outcome(late_error="MapFailed")}, ("r0",), READ),
+        # A refusal is none either, and a failed read is still delivered.
+        ({READ: Outcome(error="OutOfRange")}, (), READ),
+        ({READ: Outcome(late_error="SubmitFailed")}, (), SYNC),
+    ],
+)
+def test_what_faults_may_not_do_is_seen(
+    changes: dict[int, Outcome], deliveries: tuple[str, ...], position: int
+) -> None:
+    mismatch = judge(shown(changes, deliveries), LOSES_BATCHES)
+    assert mismatch is not None
+    assert mismatch.position == position
+
+
+def test_a_lost_device_stays_lost_but_frees() -> None:
+    lost = Outcome(error="DeviceLost")
+    faults = frozenset({"DeviceLost"})
+    gone = {DISPATCH: lost, READ: lost, SYNC: lost}
+    assert judge(shown(gone, ()), faults) is None
+    alive_again = judge(shown({DISPATCH: lost, SYNC: lost}, ("r0",)), faults)
+    assert alive_again is not None
+    assert (alive_again.position, alive_again.expected) == (READ, "DeviceLost")
+    refused = judge(shown({**gone, FREE: lost}, ()), faults)
+    assert refused is not None
+    assert refused.position == FREE
+
+
+@pytest.mark.parametrize(
+    ("device", "shown_as"),
+    [
+        ("simulated", ()),
+        ("simulated failed_maps=1", ("MapFailed",)),
+        ("simulated failed_submits=0,2 lost_at_call=9", ("DataLost", "DeviceLost", "SubmitFailed")),
+    ],
+)
+def test_a_plan_says_which_errors_it_may_show_as(device: str, shown_as: tuple[str, ...]) -> None:
+    behaviour = parse_simulated(device)
+    assert isinstance(behaviour, SimulatedDevice)
+    assert sorted(behaviour.shown_faults) == list(shown_as)
