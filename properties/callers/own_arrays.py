@@ -24,11 +24,12 @@ class OwnArraysCaller(Forwarding):
     def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
         turn = next(self._turns) % 3
         runtime, handle = self.target.runtime, self.target.find(buffer)
-        if turn == 0 and size_bytes >= 0:
+        fits = 0 <= size_bytes <= handle.size_bytes
+        if turn == 0 and fits:
             array = bytearray(_EDGE + bytes(size_bytes) + _EDGE)
             middle = memoryview(array)[len(_EDGE) : len(_EDGE) + size_bytes]
             return _IntoMiddle(runtime.read(handle, offset, size_bytes, out=middle), array, middle)
-        if turn == 1 and size_bytes % 4 == 0 and size_bytes >= 0:
+        if turn == 1 and fits and size_bytes % 4 == 0:
             return _Spoilt(runtime.read(handle, offset, size_bytes, dtype=np.uint32))
         return self.target.read(buffer, offset, size_bytes)
 

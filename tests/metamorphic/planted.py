@@ -31,6 +31,10 @@ class Planted:
     """A mistake, and where it goes."""
 
     name: str
+    seen_by: str
+    """A relation that sees it alone."""
+    rare: bool = False
+    """Whether it takes one program in several hundred to show it."""
     policies: tuple[str, ...] = ("pooled", "cached")
     parts: Parts = field(default_factory=Parts)
     make_driver: Callable[[Any], Driver] = WgpuDriver
@@ -52,11 +56,6 @@ class WriteOvertakesOne(FlushRules):
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
     ) -> FlushReason | None:
         return super().before_write(batch, buffer, start, end) if len(batch) > 1 else None
-
-
-class FreeOvertakes(FlushRules):
-    def before_free(self, batch: Batch, buffer: DeviceBuffer) -> FlushReason | None:
-        return None
 
 
 class SlotsWrapRound(PooledUniforms):
@@ -238,49 +237,69 @@ def _bind_groups(kind: type[Any]) -> Callable[..., Any]:
 
 
 PLANTED = (
-    Planted(name="a write overtakes the batch", parts=Parts(flush_rules=WriteOvertakes)),
-    Planted(name="a write overtakes one command", parts=Parts(flush_rules=WriteOvertakesOne)),
-    Planted(name="a free overtakes the batch", parts=Parts(flush_rules=FreeOvertakes), aborts=True),
+    Planted(
+        name="a write overtakes the batch",
+        seen_by="insert_everywhere",
+        parts=Parts(flush_rules=WriteOvertakes),
+    ),
+    Planted(
+        name="a write overtakes one command",
+        seen_by="insert_everywhere",
+        parts=Parts(flush_rules=WriteOvertakesOne),
+    ),
     Planted(
         name="slots wrap round",
+        seen_by="set_field",
         policies=("pooled",),
+        aborts=True,
         parts=Parts(uniforms=_uniforms(SlotsWrapRound, PooledUniforms)),
     ),
     Planted(
         name="slots never reused",
+        seen_by="twice",
         policies=("pooled",),
         parts=Parts(uniforms=_uniforms(SlotsNeverReused, PooledUniforms)),
     ),
     Planted(
         name="length is content",
+        seen_by="insert_everywhere",
         policies=("cached",),
         parts=Parts(uniforms=_uniforms(LengthIsContent, CachedUniforms)),
     ),
     Planted(
         name="bindings in any order",
+        rare=True,
+        seen_by="set_preset",
         policies=("cached",),
         parts=Parts(bind_groups=_bind_groups(AnyOrder)),
     ),
     Planted(
         name="bind groups without uniforms",
+        seen_by="embed",
         policies=("cached",),
         parts=Parts(bind_groups=_bind_groups(WithoutUniforms)),
     ),
     Planted(
         name="shape of the kernel alone",
+        seen_by="interleave",
         parts=Parts(
             shapes=lambda driver, policy, caches: KernelAlone(
                 caches, driver.limits.max_groups_per_dimension
             )
         ),
     ),
-    Planted(name="copies go first", make_driver=CopiesFirst),
-    Planted(name="the last but one of five is lost", make_driver=FifthIsLost),
-    Planted(name="recycled buffers not cleared", make_driver=NotCleared),
-    Planted(name="torn writes", make_driver=TornWrites),
-    Planted(name="copies spill", make_driver=Spills),
+    Planted(name="copies go first", seen_by="insert_everywhere", make_driver=CopiesFirst),
+    Planted(
+        name="the last but one of five is lost",
+        seen_by="insert_everywhere",
+        make_driver=FifthIsLost,
+    ),
+    Planted(name="recycled buffers not cleared", seen_by="recycle", make_driver=NotCleared),
+    Planted(name="torn writes", seen_by="fold_prefix", make_driver=TornWrites),
+    Planted(name="copies spill", seen_by="set_preset", make_driver=Spills),
     Planted(
         name="staging never kept",
+        seen_by="twice",
         parts=Parts(
             staging=lambda driver, policy, caches: NothingKept(driver, policy.staging_buffers)
         ),

@@ -1,0 +1,160 @@
+"""Every relation holds: on the oracle by thousands, on the runtime on the device under test."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
+from gpusim.program import Program
+from gpusim.runtime import PRESETS
+from gpusim.trace import Trace
+from properties.case import Case
+from properties.oracles.metamorphic import (
+    Executor,
+    draw_transformations,
+    judge,
+    parse_transformation,
+    transform,
+    write_transformation,
+)
+from properties.oracles.metamorphic.effects import independent, rounded_buffers, sizes_of
+from properties.oracles.metamorphic.order import Swap
+from properties.oracles.metamorphic.text import KINDS
+from properties.programs.cases import draw_case
+from properties.programs.choices import SeededChoices
+from properties.session.devices import SCHEDULERS
+from properties.session.numbered import numbered_case
+from properties.session.subject import Opened, RuntimeSubject
+from properties.target import Capabilities
+from reference import Reference
+
+DRAWN = [name for name in KINDS if name not in ("same", "set_device", "set_schedule")]
+RARE = {"merge": 2}
+
+
+class ReferenceTarget(Reference):
+    capabilities = Capabilities()
+
+
+class ReferenceSubject:
+    refuses = True
+    limits = Limits()
+
+    def open(self, case: Case) -> Opened:
+        limits = Limits(memory_budget_bytes=case.policy.memory_budget_bytes)
+        return Opened(target=ReferenceTarget(limits=limits), trace=Trace())
+
+
+def cases(count: int, seed: str) -> Sequence[Case]:
+    presets = list(PRESETS.values())
+    return [
+        draw_case(
+            SeededChoices(f"{seed} {number}"),
+            preset=presets[number % len(presets)],
+            device="reference",
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_relation_holds_on_the_oracle(kind: str) -> None:
+    executor = Executor(ReferenceSubject())
+    applied = 0
+    for number, case in enumerate(cases(80, "oracle")):
+        choices = SeededChoices(f"{kind} {number}")
+        transformations = draw_transformations(choices, case, kinds=[kind])
+        applied += bool(transformations)
+        violation = judge(case, transformations, executor)
+        assert violation is None, f"{violation}\n{transformations}\n{case.program}"
+    assert applied >= RARE.get(kind, 40)
+
+
+def test_relations_together_hold_on_the_oracle() -> None:
+    executor = Executor(ReferenceSubject())
+    kinds: Counter[str] = Counter()
+    for number, case in enumerate(cases(400, "together")):
+        transformations = draw_transformations(SeededChoices(f"all {number}"), case, most=4)
+        kinds.update(transformation.name for transformation in transformations)
+        violation = judge(case, transformations, executor)
+        assert violation is None, f"{violation}\n{transformations}\n{case.program}"
+    assert set(DRAWN) - set(kinds) <= set(RARE)
+
+
+def test_relations_hold_on_the_runtime(device_name: str) -> None:
+    subject = RuntimeSubject(device_name, BUILTIN)
+    executor = Executor(subject)
+    for number in range(120):
+        case = numbered_case(
+            11,
+            number,
+            presets=tuple(PRESETS),
+            schedulers=SCHEDULERS,
+            device=device_name,
+            kernels=BUILTIN,
+            limits=subject.limits,
+        )
+        transformations = draw_transformations(SeededChoices(f"runtime {number}"), case)
+        violation = judge(case, transformations, executor)
+        assert violation is None, f"{violation}\n{transformations}\n{case.policy}\n{case.program}"
+
+
+def test_a_transformation_is_read_back_as_it_was_written() -> None:
+    met = set()
+    for number, case in enumerate(cases(120, "text")):
+        for transformation in draw_transformations(
+            SeededChoices(f"text {number}"), case, devices=["vulkan", "gl"], most=4
+        ):
+            assert parse_transformation(write_transformation(transformation)) == transformation
+            assert transformation.words
+            met.add(transformation.name)
+    assert len(met) >= 18
+
+
+def test_an_image_keeps_account_of_every_op() -> None:
+    for number, case in enumerate(cases(120, "image")):
+        transformations = draw_transformations(SeededChoices(f"image {number}"), case, most=4)
+        image = transform(case, transformations)
+        assert image is not None
+        assert len(image.places) == len(case.program)
+        for op, places in zip(case.program, image.places, strict=True):
+            shown = [image.case.program[place] for place in places]
+            if "copy_for_write" not in {entry.name for entry in transformations}:
+                assert all(type(other) is type(op) for other in shown)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        ("write a 0 01020304", "write a 4 05060708", True),
+        ("write a 0 01020304", "write a 3 05", False),
+        ("write a 0 01020304", "read a 2 4 -> r", False),
+        ("write a 0 01020304", "dispatch scramble b - 1x1x1", True),
+        ("copy a 0 b 0 4", "copy a 4 b 4 4", True),
+        ("copy a 0 b 0 4", "copy b 0 a 8 4", False),
+        ("read a 0 4 -> r", "read b 0 4 -> s", False),
+        ("dispatch fold a,b 3 1x1x1", "dispatch fold a,c 3 1x1x1", True),
+        ("dispatch fold a,b 3 1x1x1", "write a 0 00", False),
+        ("free a", "read a 0 4 -> r", False),
+        ("free a", "flush", True),
+        ("flush", "sync", False),
+    ],
+)
+def test_what_may_change_places(first: str, second: str, together: bool) -> None:
+    allocs = "alloc a 16\nalloc b 16\nalloc c 16\n"
+    program = Program.parse(f"{allocs}{first}\n{second}\n")
+    ops = program.ops[3:]
+    assert independent(ops[0], ops[1], sizes_of(program), BUILTIN) is together
+    assert independent(ops[1], ops[0], sizes_of(program), BUILTIN) is together
+    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    assert (Swap(at=3).apply(case, BUILTIN) is not None) is together
+
+
+def test_what_a_rounding_kernel_computed_is_followed() -> None:
+    program = Program.parse(
+        "alloc a 16\nalloc b 16\nalloc c 16\nalloc d 16\n"
+        "copy c 0 d 0 4\ndispatch blend a,b 0.5 1x1x1\ncopy b 0 c 0 4\n"
+    )
+    assert rounded_buffers(program, BUILTIN) == {"b", "c", "d"}
