@@ -5,6 +5,7 @@ is named and not there is an error in every test that asks for it, never a skip.
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,17 @@ settings.register_profile("gpusim", **_UNTIMED)
 settings.register_profile("ci", **_UNTIMED, print_blob=True, derandomize=False, database=None)
 settings.register_profile("deep", **_UNTIMED, print_blob=True, max_examples=5_000)
 settings.load_profile("ci" if "CI" in os.environ else "gpusim")
+
+UNITS = ("packaging", "programs", "reference", "simulated", "vocabulary")
+"""Folders whose tests mean the same on every device, and so need to run once only."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``UNITS``; those of a folder that is not named run on every device."""
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(tests).parts[0] in UNITS:
+            item.add_marker("unit")
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 """What the checks ran, device by device: a table, and one closing line that counts.
 
-    python tools/results.py vulkan gl
+    python tools/results.py units vulkan gl
 
 It reads what the tox environments of those names left behind, and fails unless
-on each device every test passed and a session judged enough programs and found
-nothing.  What did not run is named as not run.
+in each every test passed and, on each device, a session judged enough programs
+and found nothing.  What did not run is named as not run.
 """
 
 import json
@@ -16,15 +16,17 @@ from pathlib import Path
 
 LEAST_PROGRAMS = 1_000
 """Programs that a session must have judged on each device."""
+UNITS = "units"
+"""The environment that stands for no device, and so has no session."""
 _TOX = Path(__file__).resolve().parent.parent / ".tox"
 _COLUMNS = "{:<10} {:>7} {:>7} {:>8} {:>9} {:>9} {:>9}  {}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What ran on one device."""
+    """What ran in one environment, which is a device or ``UNITS``."""
 
-    device: str
+    name: str
     passed: int = 0
     failed: int = 0
     skipped: int = 0
@@ -38,9 +40,14 @@ class Result:
         return self.passed + self.failed > 0
 
     @property
-    def session_passed(self) -> bool:
-        """Whether a session judged enough programs and found nothing."""
-        return self.programs >= LEAST_PROGRAMS and not self.findings
+    def sessions(self) -> int:
+        """How many sessions there were to be."""
+        return int(self.name != UNITS)
+
+    @property
+    def sessions_passed(self) -> int:
+        """How many judged enough programs and found nothing."""
+        return int(self.programs >= LEAST_PROGRAMS and not self.findings) * self.sessions
 
     @property
     def problems(self) -> list[str]:
@@ -48,29 +55,29 @@ class Result:
         found = {
             "tests not run": not self.tests_ran,
             "tests failed": self.failed > 0,
-            "session not run": self.programs == 0,
+            "session not run": self.sessions > 0 and self.programs == 0,
             f"fewer than {LEAST_PROGRAMS} programs": 0 < self.programs < LEAST_PROGRAMS,
             "mismatches found": self.findings > 0,
         }
         return [problem for problem, holds in found.items() if holds]
 
 
-def main(devices: Sequence[str]) -> int:
-    """Print the table; 0 where every device passed, 1 where not, 2 without a device."""
-    if not devices:
+def main(names: Sequence[str]) -> int:
+    """Print the table; 0 where everything passed, 1 where not, 2 without a name."""
+    if not names:
         print(__doc__, file=sys.stderr)
         return 2
-    results = [read(device, _TOX / device / "tmp") for device in devices]
+    results = [read(name, _TOX / name / "tmp") for name in names]
     print(_table(results))
     return int(any(result.problems for result in results))
 
 
-def read(device: str, folder: Path) -> Result:
+def read(name: str, folder: Path) -> Result:
     """The result that an environment left in its ``folder``."""
     passed, failed, skipped = _tests(folder / "tests.xml")
-    programs, ops, findings = _session(folder / "session.json", device)
+    programs, ops, findings = _session(folder / "session.json", name)
     return Result(
-        device=device,
+        name=name,
         passed=passed,
         failed=failed,
         skipped=skipped,
@@ -111,7 +118,7 @@ def _table(results: Sequence[Result]) -> str:
     ]
     lines += [
         _COLUMNS.format(
-            result.device,
+            result.name,
             result.passed,
             result.failed,
             result.skipped,
@@ -126,10 +133,11 @@ def _table(results: Sequence[Result]) -> str:
 
 
 def _closing_line(results: Sequence[Result]) -> str:
-    """Tests counted over all devices, each session as one more, and tests not run as one failed."""
-    passed = sum(result.passed + result.session_passed for result in results)
+    """Every test, each session as one more, and an environment without tests as one failed."""
+    passed = sum(result.passed + result.sessions_passed for result in results)
     failed = sum(
-        result.failed + (not result.session_passed) + (not result.tests_ran) for result in results
+        result.failed + result.sessions - result.sessions_passed + (not result.tests_ran)
+        for result in results
     )
     skipped = sum(result.skipped for result in results)
     return f"{passed} passed, {failed} failed, {skipped} skipped"

@@ -48,17 +48,17 @@ def main(arguments: Sequence[str]) -> int:
             return _run("-m", "gpusim", "fuzz", *([] if bounded else ["--seconds", "30"]), *rest)
         case ["test"]:
             set_up()
-            return _test(_devices_to_test())
+            return _test(["units", *_devices_to_test()])
     print(__doc__, file=sys.stderr)
     return 2
 
 
-def _test(devices: Sequence[str]) -> int:
-    for device in devices:
+def _test(environments: Sequence[str]) -> int:
+    for environment in environments:
         # What an earlier run left must not be counted again.
-        shutil.rmtree(ROOT / ".tox" / device / "tmp", ignore_errors=True)
-    checks = _run("-m", "tox", "run", "-e", ",".join(["style", *devices]), folder=ROOT)
-    return _run("tools/results.py", *devices, folder=ROOT) or checks
+        shutil.rmtree(ROOT / ".tox" / environment / "tmp", ignore_errors=True)
+    checks = _run("-m", "tox", "run", "-e", ",".join(["style", *environments]), folder=ROOT)
+    return _run("tools/results.py", *environments, folder=ROOT) or checks
 
 
 def set_up() -> None:

@@ -110,5 +110,18 @@ def test_a_failed_test_fails(checkout: Checkout) -> None:
     assert lines[-1] == "4 passed, 2 failed, 0 skipped"
 
 
+def test_units_have_no_session(checkout: Checkout) -> None:
+    checkout.tested("units")
+    status, lines = checkout.results("units")
+    assert status == 0
+    assert lines[-1] == "5 passed, 0 failed, 0 skipped"
+
+
+def test_units_that_did_not_run_fail(checkout: Checkout) -> None:
+    status, lines = checkout.results("units")
+    assert status == 1
+    assert lines[-1] == "0 passed, 1 failed, 0 skipped"
+
+
 def test_without_a_device_it_says_how_to_call_it(checkout: Checkout) -> None:
     assert checkout.results()[0] == 2
