@@ -1,0 +1,197 @@
+"""Mistakes between the runtime and its device."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gpusim.kernels import Kernel
+from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, Mapping, Pipeline, Role
+from gpusim.runtime.driver import WgpuDriver
+from properties.mutants.mutant import Mutant, mutant
+from properties.mutants.overlay import Overlay
+
+
+class ReuseKeepsOldBytes(Overlay):
+    """A buffer that comes back from a pool of destroyed ones is not zero."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._pool: dict[tuple[int, Role], list[DeviceBuffer]] = {}
+
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
+        pooled = self._pool.get((size_bytes, role))
+        if pooled:
+            old = pooled.pop()
+            return DeviceBuffer(
+                uid=next(self._inner._uids), native=old.native, size_bytes=size_bytes, role=role
+            )
+        buffer: DeviceBuffer = self._inner.create_buffer(size_bytes, role)
+        return buffer
+
+    def destroy_buffer(self, buffer: DeviceBuffer) -> None:
+        if buffer.role is Role.STORAGE:
+            self._pool.setdefault((buffer.size_bytes, buffer.role), []).append(buffer)
+        else:
+            self._inner.destroy_buffer(buffer)
+
+
+class PoolKeyLacksUsage(Overlay):
+    """A pool of destroyed buffers finds them by their size, whatever they were for."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._pool: dict[int, list[DeviceBuffer]] = {}
+
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
+        pooled = self._pool.get(size_bytes)
+        if not pooled:
+            buffer: DeviceBuffer = self._inner.create_buffer(size_bytes, role)
+            return buffer
+        self._inner.write_buffer(pooled[-1], 0, bytes(size_bytes))
+        native = pooled.pop().native
+        uid = next(self._inner._uids)
+        return DeviceBuffer(uid=uid, native=native, size_bytes=size_bytes, role=role)
+
+    def destroy_buffer(self, buffer: DeviceBuffer) -> None:
+        if buffer.role is Role.UNIFORM:
+            self._pool.setdefault(buffer.size_bytes, []).append(buffer)
+        else:
+            self._inner.destroy_buffer(buffer)
+
+
+class ReadReturnsView(Overlay):
+    """The bytes of a read are a view on memory that the next read of its size writes."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._memory: dict[int, bytearray] = {}
+
+    def take(self, mapping: Mapping) -> memoryview:
+        data = self._inner.take(mapping)
+        memory = self._memory.setdefault(len(data), bytearray(len(data)))
+        memory[:] = data
+        return memoryview(memory)
+
+
+class PipelineFoundByArity(Overlay):
+    """A kernel is compiled once for all kernels of its numbers of buffers and scalars."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._found: dict[tuple[Any, ...], Pipeline] = {}
+
+    def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
+        key = (*(binding.access for binding in kernel.buffers), kernel.uniform_bytes)
+        pipeline = self._inner.compile(kernel, dynamic_uniforms=dynamic_uniforms)
+        return self._found.setdefault((*key, dynamic_uniforms), pipeline)
+
+
+class LongBatchLosesOne(Overlay):
+    """A batch of more than 16 commands is encoded as two, and the second begins one too late."""
+
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+        if len(commands) > 16:
+            commands = [*commands[:16], *commands[17:]]
+        return self._inner.encode(commands, label, merge_passes=merge_passes)
+
+
+class LongWriteCut(Overlay):
+    """A host write of more than 8192 bytes loses what is past them."""
+
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        self._inner.write_buffer(buffer, offset, data[:8192])
+
+
+class LongCopyCut(Overlay):
+    """A copy of more than 8192 bytes is encoded in two, and the second starts at the first's end
+    of the source only."""
+
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+        split: list[Command] = []
+        for command in commands:
+            if isinstance(command, CopyCommand) and command.size_bytes > 8192:
+                rest = command.size_bytes - 8192
+                source, start = command.source, command.source_offset + 8192
+                target = command.target
+                split.append(
+                    CopyCommand(
+                        command.source, command.source_offset, target, command.target_offset, 8192
+                    )
+                )
+                split.append(CopyCommand(source, start, target, command.target_offset, rest))
+            else:
+                split.append(command)
+        return self._inner.encode(split, label, merge_passes=merge_passes)
+
+
+class EqualWriteElided(Overlay):
+    """A host write of the bytes that were written there last is left out."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._last: dict[tuple[int, int], bytes] = {}
+
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        taken = bytes(data)
+        if buffer.role is Role.STORAGE and self._last.get((buffer.uid, offset)) == taken:
+            return
+        self._last[buffer.uid, offset] = taken
+        self._inner.write_buffer(buffer, offset, data)
+
+
+class WritesGathered(Overlay):
+    """Host writes are kept until the next submit, and of two to one place the last is kept where
+    the first was."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._waiting: dict[tuple[DeviceBuffer, int, int], bytes] = {}
+
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        self._waiting[buffer, offset, len(data)] = bytes(data)
+
+    def submit(self, command_buffer: Any) -> None:
+        for (buffer, offset, _), data in self._waiting.items():
+            self._inner.write_buffer(buffer, offset, data)
+        self._waiting.clear()
+        self._inner.submit(command_buffer)
+
+    def destroy_buffer(self, buffer: DeviceBuffer) -> None:
+        for key in [key for key in self._waiting if key[0] is buffer]:
+            del self._waiting[key]
+        self._inner.destroy_buffer(buffer)
+
+
+class MappedBytesKept(Overlay):
+    """The first map of a staging buffer is good for every later one: bytes are kept by buffer."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._kept: dict[tuple[int, int], bytes] = {}
+        self._takes = 0
+
+    def take(self, mapping: Mapping) -> bytes:
+        self._takes += 1
+        data: bytes = self._inner.take(mapping)
+        key = mapping.buffer.uid, mapping.size_bytes
+        if self._takes > 12 and key in self._kept:
+            return self._kept[key]
+        self._kept[key] = data
+        return data
+
+
+def _driver(broken: Callable[[Any], Any], **about: Any) -> Mutant:
+    return mutant(broken, make_driver=lambda device: broken(WgpuDriver(device)), **about)
+
+
+MUTANTS = (
+    _driver(ReuseKeepsOldBytes, ancestor="ORT#28974"),
+    _driver(PoolKeyLacksUsage, ancestor="ORT#16893"),
+    _driver(ReadReturnsView, ancestor="three.js#33281"),
+    _driver(PipelineFoundByArity),
+    _driver(LongBatchLosesOne),
+    _driver(LongWriteCut),
+    _driver(LongCopyCut),
+    _driver(EqualWriteElided),
+    _driver(WritesGathered),
+    _driver(MappedBytesKept),
+)

@@ -1,0 +1,116 @@
+"""A mutant under faults: its runtime on a driver that fails by a plan, and what must hold then.
+
+The plan follows from the seed of a case, so that a saved case meets it again.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
+from gpusim.kernels import Kernels
+from gpusim.program import Alloc, Dispatch, Op, Program, Read, Sync, Write
+from gpusim.runtime import Driver
+from properties.case import Case
+from properties.faults import Fault, FaultyDriver
+from properties.mutants.mutant import Mutant
+from properties.mutants.oracle import Judgement, Oracle
+from properties.oracles.fault_contract import judge_faults
+from properties.programs.choices import SeededChoices, Weights
+from properties.runner import run
+from properties.session.subject import RuntimeSubject
+from properties.session.verdict import Failure
+
+_VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
+    (("submit", SubmitFailed), 5),
+    (("map", MapFailed), 4),
+    (("take", MapFailed), 4),
+    (("encode", SubmitFailed), 2),
+    (("create_buffer", OutOfMemory), 4),
+    (("write_buffer", SubmitFailed), 2),
+    (("create_bind_group", OutOfMemory), 2),
+    (("submit", DeviceLost), 1),
+    (("wait", DeviceLost), 1),
+    (("create_buffer", DeviceLost), 1),
+)
+_CALLS = Weights((0, 3), (1, 3), (2, 3), (3, 2), (5, 2), (8, 2), (13, 1), (21, 1))
+_PROBE_BYTES = 8
+
+
+def draw_faults(seed: str) -> tuple[Fault, ...]:
+    """One or two faults, as the seed of a case has it."""
+    choices = SeededChoices(f"faults {seed}")
+    faults = []
+    for _ in range(choices.integer(1, 2)):
+        verb, error = choices.weighted(_VERBS)
+        faults.append(Fault(verb=verb, call=choices.weighted(_CALLS), error=error))
+    return tuple(faults)
+
+
+def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
+    drivers: list[FaultyDriver] = []
+    plan: tuple[Fault, ...] = ()
+
+    def make_driver(native: Any) -> Driver:
+        drivers[:] = [FaultyDriver(mutant.make_driver(native), *plan)]
+        return drivers[0]
+
+    subject = RuntimeSubject(device, kernels, parts=mutant.parts, make_driver=make_driver)
+
+    def judged(case: Case) -> Failure | None:
+        nonlocal plan
+        plan = draw_faults(case.seed)
+        # In debug mode a dispatch is done and its own sync fails: neither whole nor undone.
+        case = replace(case, policy=replace(case.policy, debug_submit_each=False))
+        return _judge_under_faults(case, subject, kernels, drivers, len(plan))
+
+    return judged
+
+
+def _judge_under_faults(
+    case: Case, subject: RuntimeSubject, kernels: Kernels, drivers: list[FaultyDriver], faults: int
+) -> Failure | None:
+    limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
+    program = Program((*case.program.ops, *_probes(2 * faults + 1)))
+    target = subject.open(case).target
+    history = run(program, target)
+    raised = [fault.error for fault in drivers[0].raised]
+    breach = judge_faults(
+        program,
+        history,
+        raised,
+        kernels=kernels,
+        limits=limits,
+        reads_share=case.policy.join_reads,
+    )
+    if breach is not None:
+        return Failure(kind="faults", trait=breach.rule, text=str(breach))
+    rounds = history.outcomes[len(case.program) :]
+    size = len(_probes(1))
+    errors = [{one.error for one in rounds[at : at + size]} for at in range(0, len(rounds), size)]
+    budget = {"OutOfMemory", "InvalidHandle", None}
+    if DeviceLost not in raised and not any(kinds <= budget for kinds in errors):
+        text = f"op {len(case.program)}: afterwards\n  usable again: every probe failed: {errors}"
+        return Failure(kind="faults", trait="usable again", text=text)
+    try:
+        target.close()
+    except DeviceFault:
+        return None
+    return None
+
+
+def _probes(rounds: int) -> list[Op]:
+    """Small pieces of work after the program, of which one at least must come through."""
+    ops: list[Op] = []
+    for number in range(rounds):
+        name = f"probe{number}"
+        ops += [
+            Alloc(buffer=name, size_bytes=_PROBE_BYTES),
+            Write(buffer=name, offset=0, data=bytes([number + 1]) * _PROBE_BYTES),
+            Dispatch(kernel="affine", buffers=(name,), scalars=(3, 5), grid=(1, 1, 1)),
+            Read(buffer=name, offset=0, size_bytes=_PROBE_BYTES, result=f"{name}_r"),
+            Sync(),
+        ]
+    return ops
+
+
+FAULTS = Oracle(name="faults", open=_open_faults)

@@ -1,0 +1,128 @@
+"""Hunting one mutant with one oracle: programs by number until one fails, then the smallest.
+
+The programs are those of any session with that seed; nothing is drawn for the
+mutant.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.runtime.policy import PRESETS
+from properties.case import Case
+from properties.finding_file import Finding, read, write
+from properties.mutants.mutant import SOUND, Mutant
+from properties.mutants.oracle import PATIENCE_SECONDS, Judgement, Oracle, within
+from properties.mutants.oracles import subject_of
+from properties.programs.reducer import reduce
+from properties.session.devices import SCHEDULERS
+from properties.session.numbered import numbered_case
+from properties.session.verdict import Failure
+
+_SHRINK_PATIENCE_SECONDS = 0.5
+"""A hang was one already; while it shrinks, less patience finds it again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """What a hunt may take."""
+
+    programs: int
+    seconds: float
+    shrink_seconds: float = 10.0
+    """0 leaves the case as it was drawn."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hunt:
+    """How a hunt went: ``case`` and ``failure`` are there where it was found."""
+
+    oracle: str
+    programs: int
+    seconds: float
+    case: Case | None = None
+    failure: Failure | None = None
+
+    @property
+    def killed(self) -> bool:
+        return self.failure is not None
+
+    @property
+    def shrunk_ops(self) -> int | None:
+        """Ops of the smallest program that shows it."""
+        return None if self.case is None else len(self.case.program)
+
+
+class Programs:
+    """The programs of sessions on one device, each made once however many mutants meet it."""
+
+    def __init__(self, device: str = "simulated", kernels: Kernels = BUILTIN) -> None:
+        self.device = device
+        self.kernels = kernels
+        self._limits = subject_of(SOUND, device, kernels).limits
+        self._cases: dict[tuple[int, int], Case] = {}
+
+    def case(self, seed: int, number: int) -> Case:
+        """Program ``number`` of a session with that seed."""
+        key = seed, number
+        if key not in self._cases:
+            self._cases[key] = numbered_case(
+                seed,
+                number,
+                presets=tuple(PRESETS),
+                schedulers=SCHEDULERS,
+                device=self.device,
+                kernels=self.kernels,
+                limits=self._limits,
+            )
+        return self._cases[key]
+
+
+def hunt(mutant: Mutant, oracle: Oracle, seed: int, budget: Budget, made: Programs) -> Hunt:
+    """Run programs of ``seed`` until ``oracle`` sees the mutant, or the budget is used up."""
+    judgement = oracle.open(mutant, made.device, made.kernels)
+    judged = within(PATIENCE_SECONDS, judgement)
+    start = time.perf_counter()
+    programs = 0
+    while programs < budget.programs and time.perf_counter() - start < budget.seconds:
+        case = made.case(seed, programs)
+        programs += 1
+        failure = judged(case)
+        if failure is not None:
+            seconds = time.perf_counter() - start
+            small = _shrunk(case, failure, judgement, made.kernels, budget.shrink_seconds)
+            return Hunt(
+                oracle=oracle.name, programs=programs, seconds=seconds, case=small, failure=failure
+            )
+    return Hunt(oracle=oracle.name, programs=programs, seconds=time.perf_counter() - start)
+
+
+def replays(
+    found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, *, kernels: Kernels = BUILTIN
+) -> bool:
+    """Whether the found case fails out of its file with the mutant, and passes without it."""
+    assert found.case is not None
+    path = folder / f"{mutant.name}.txt"
+    write(path, Finding(case=found.case, summary=f"mutant {mutant.name}, oracle {oracle.name}"))
+    case = read(path).case
+    broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device, kernels))(case)
+    sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device, kernels))(case)
+    return broken is not None and sound is None
+
+
+def _shrunk(
+    case: Case, failure: Failure, judgement: Judgement, kernels: Kernels, seconds: float
+) -> Case:
+    if not seconds:
+        return case
+    again = within(_SHRINK_PATIENCE_SECONDS, judgement)
+
+    def fails(candidate: Case) -> bool:
+        found = again(candidate)
+        return found is not None and (found.kind, found.trait) == (failure.kind, failure.trait)
+
+    try:
+        return reduce(case, fails, kernels=kernels, seconds=seconds)
+    except ValueError:
+        return case

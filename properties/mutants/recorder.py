@@ -1,0 +1,370 @@
+"""Mistakes in what is recorded in a batch, and in how a batch is submitted."""
+
+from collections.abc import Sequence
+from typing import Any, TypeGuard
+
+from gpusim.errors import DeviceFault, SubmitFailed
+from gpusim.runtime.batch import Batch
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
+from gpusim.runtime.driver import Driver
+from gpusim.runtime.flush_rules import FlushReason
+from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import DispatchPlan
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.staging import StagingPage
+from gpusim.runtime.transfers import Transfers
+from properties.mutants.mutant import Mutant, mutant
+
+
+class ReadMissesBatch(Recorder):
+    """A readback copies before the recorded commands are submitted."""
+
+    def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
+        recorded, self._batch = self._batch, Batch()
+        super().record_readback(command, page, fence=fence)
+        if self._batch.commands:
+            recorded.commands[:0] = self._batch.commands
+            recorded.pages += [page for page in self._batch.pages if page not in recorded.pages]
+        self._batch = recorded
+
+
+class UniformRecycledAtDispatch(Recorder):
+    """A uniform slot goes back to the pool at the dispatch, not at the submit."""
+
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        super().record_dispatch(command, plan)
+        self._batch.uniform_slots = 0
+
+
+class EvictFlushesInsidePass(Recorder):
+    """An eviction flushes while a dispatch is half recorded, whose pass ends without it."""
+
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        evicted = any(buffer.role is Role.UNIFORM for buffer in self._batch.retired)
+        if evicted and self._batch.commands and not self._uniforms.is_dynamic:
+            self.submit(FlushReason.UNIFORMS)
+            return
+        super().record_dispatch(command, plan)
+
+
+class DispatchLostAtExhaustion(Recorder):
+    """The dispatch that finds the uniforms full makes them submit, and is forgotten."""
+
+    def prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
+        full = self.flushes[FlushReason.UNIFORMS.value]
+        command = super().prepare(plan, payload)
+        if self.flushes[FlushReason.UNIFORMS.value] > full:
+            return command._replace(groups=(0, 1, 1))
+        return command
+
+
+class CommandTwiceAtLimit(Recorder):
+    """The dispatch that reaches the limit of a batch opens the next batch as well."""
+
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        limit = self.flushes[FlushReason.COMMANDS.value]
+        super().record_dispatch(command, plan)
+        dynamic = command.uniform_offset is not None
+        if self.flushes[FlushReason.COMMANDS.value] > limit and not dynamic:
+            self._batch.record_dispatch(command, plan)
+
+
+class CopiesHoisted(Recorder):
+    """The copies of a batch are encoded before its dispatches, to open fewer passes."""
+
+    def submit(self, reason: FlushReason) -> None:
+        self._batch.commands.sort(key=lambda command: isinstance(command, DispatchCommand))
+        super().submit(reason)
+
+
+class TwoStreamsOneEncoder(Recorder):
+    """Every other command goes to a second stream, and a submit joins the two end to end."""
+
+    def submit(self, reason: FlushReason) -> None:
+        commands = self._batch.commands
+        commands[:] = commands[::2] + commands[1::2]
+        super().submit(reason)
+
+
+class SameGroupTwiceIsOnce(Recorder):
+    """A dispatch that binds what the one before it bound is thought to be recorded already."""
+
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        last = self._batch.commands[-1] if self._batch.commands else None
+        if not isinstance(last, DispatchCommand) or last.ranges != command.ranges:
+            super().record_dispatch(command, plan)
+
+
+class PassKeepsFirstGroup(Recorder):
+    """In a pass of one kernel only the first bind group is set."""
+
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        last = self._batch.commands[-1] if self._batch.commands else None
+        if (
+            self._merge_passes
+            and isinstance(last, DispatchCommand)
+            and last.pipeline is command.pipeline
+            and last.bind_group is not command.bind_group
+        ):
+            command = command._replace(bind_group=last.bind_group)
+        super().record_dispatch(command, plan)
+
+
+class FreeBeforeFlush(Recorder):
+    """A buffer is destroyed while recorded commands refer to it."""
+
+    def before_free(self, buffer: DeviceBuffer) -> None:
+        """Nothing is submitted."""
+
+    def destroy(self, buffer: DeviceBuffer) -> None:
+        self._driver.destroy_buffer(buffer)
+
+
+class FreeFlushesDispatchesOnly(Recorder):
+    """A buffer is destroyed while recorded copies, and copies alone, refer to it."""
+
+    def before_free(self, buffer: DeviceBuffer) -> None:
+        if any(isinstance(command, DispatchCommand) for command in self._batch.commands):
+            self.submit(FlushReason.FREE)
+
+    def destroy(self, buffer: DeviceBuffer) -> None:
+        self._driver.destroy_buffer(buffer)
+
+
+class FreeDefersWritersOnly(Recorder):
+    """A buffer that the open batch only reads is destroyed at its free."""
+
+    def destroy(self, buffer: DeviceBuffer) -> None:
+        targets = [command.target for command in self._batch.commands if _is_copy(command)]
+        if buffer in targets or self._bound_for_writing(buffer):
+            super().destroy(buffer)
+        else:
+            self._driver.destroy_buffer(buffer)
+
+    def _bound_for_writing(self, buffer: DeviceBuffer) -> bool:
+        return any(
+            bound.buffer is buffer and binding.access == "read_write"
+            for command in self._batch.commands
+            if isinstance(command, DispatchCommand)
+            for bound, binding in zip(command.ranges, command.pipeline.kernel.buffers, strict=False)
+        )
+
+
+class DeferredFreeForgotten(Recorder):
+    """A deferred free is carried out at the next free, not after its submit."""
+
+    def retire(self, buffer: DeviceBuffer) -> None:
+        for old in self._waiting:
+            self._driver.destroy_buffer(old)
+        self._waiting = [buffer]
+
+    _waiting: Sequence[DeviceBuffer] = ()
+
+
+class RetiredDestroyedAtOnce(Recorder):
+    """A scratch buffer is destroyed as soon as its last command is recorded."""
+
+    def retire(self, buffer: DeviceBuffer) -> None:
+        self._driver.destroy_buffer(buffer)
+
+
+class StagedWriteGoesAtOnce(Recorder):
+    """A write that was to be staged goes to the queue all the same."""
+
+    def write(
+        self,
+        target: DeviceBuffer,
+        offset: int,
+        words: bytes | memoryview,
+        written: Buffer,
+        *,
+        staged: bool,
+    ) -> None:
+        super().write(target, offset, words, written, staged=staged and len(words) > 4)
+
+
+class StagedWriteUntouched(Recorder):
+    """What a staged write touches is not counted when the next host write comes."""
+
+    def write(
+        self,
+        target: DeviceBuffer,
+        offset: int,
+        words: bytes | memoryview,
+        written: Buffer,
+        *,
+        staged: bool,
+    ) -> None:
+        touched = dict(self._batch._touched)
+        super().write(target, offset, words, written, staged=staged)
+        self._batch._touched = touched
+
+
+class ReplayKeepsOldBindings(Recorder):
+    """A sequence of two kernels that was seen before is replayed with the buffers it had then."""
+
+    def __init__(self, driver: Driver, **parts: Any) -> None:
+        super().__init__(driver, **parts)
+        self._before = 0
+        self._captured: dict[tuple[int, int, tuple[int, ...]], DispatchCommand] = {}
+
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        sizes = tuple(bound.size_bytes for bound in command.ranges)
+        sequence = self._before, command.pipeline.uid, sizes
+        self._before = command.pipeline.uid
+        captured = self._captured.setdefault(sequence, command)
+        if captured is not command and len(sizes) > 2:
+            command = command._replace(bind_group=captured.bind_group)
+        super().record_dispatch(command, plan)
+
+
+class FreeWhileReadPending(Recorder):
+    """A read waits for the next submit, and a free does not think of it."""
+
+    def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
+        touched = dict(self._batch._touched)
+        self._batch.record_copy(command)
+        self._batch._touched = touched
+        self._batch.pages += [page] if page not in self._batch.pages else []
+        if fence:
+            self.submit(FlushReason.SYNC)
+
+    def before_free(self, buffer: DeviceBuffer) -> None:
+        if self._batch.written:
+            super().before_free(buffer)
+
+
+class BadDispatchLeavesPassOpen(Recorder):
+    """Arguments are checked after the pass is begun, and the pass of a bad one is never ended."""
+
+    begun = 0
+
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        if self.begun and self._batch.commands:
+            lost, self._batch = self._batch, Batch()
+            self._lose(lost, SubmitFailed("cannot begin a pass because one is open"))
+        self.begun = 0
+        super().record_dispatch(command, plan)
+
+
+class _BeginsEarly(BufferTable):
+    """Tells the recorder of each dispatch whose argument is refused."""
+
+    recorder: BadDispatchLeavesPassOpen | None = None
+
+    def whole_words(self, buffer: Buffer) -> Range:
+        if self.recorder is not None and not buffer.is_live:
+            self.recorder.begun += 1
+        return super().whole_words(buffer)
+
+
+def _join(driver: Driver, recorder: Recorder, buffers: BufferTable) -> Transfers:
+    assert isinstance(buffers, _BeginsEarly)
+    assert isinstance(recorder, BadDispatchLeavesPassOpen)
+    buffers.recorder = recorder
+    return Transfers(driver, recorder, buffers)
+
+
+class FlushKeepsDeadEncoder(Recorder):
+    """After a submit that failed its encoder is kept, and every later submit fails with it."""
+
+    _dead: DeviceFault | None = None
+
+    def submit(self, reason: FlushReason) -> None:
+        if self._dead is not None and self._batch.commands:
+            lost, self._batch = self._batch, Batch()
+            self._lose(lost, self._dead)
+            raise SubmitFailed("cannot submit because the encoder has ended")
+        try:
+            super().submit(reason)
+        except DeviceFault as fault:
+            self._dead = fault
+            raise
+
+
+class FailedBatchKept(Recorder):
+    """The copies of a batch whose submit failed stay recorded, and go with the next."""
+
+    def submit(self, reason: FlushReason) -> None:
+        commands = list(self._batch.commands)
+        try:
+            super().submit(reason)
+        except DeviceFault:
+            kept = [one for one in commands if _is_copy(one)]
+            self._batch.commands += [one for one in kept if one.target.role is Role.STORAGE]
+            raise
+
+
+class ReadAfterErrorReturnsBytes(Recorder):
+    """After a lost batch a read hands out what the buffer held before."""
+
+    def _lose(self, batch: Batch, fault: DeviceFault) -> None:
+        batch.written.clear()
+        super()._lose(batch, fault)
+
+
+class FaultLosesEverything(Recorder):
+    """A batch that fails takes along every buffer that any batch has ever written."""
+
+    def __init__(self, driver: Driver, **parts: Any) -> None:
+        super().__init__(driver, **parts)
+        self._ever: dict[Buffer, None] = {}
+
+    def submit(self, reason: FlushReason) -> None:
+        self._ever.update(self._batch.written)
+        super().submit(reason)
+
+    def _lose(self, batch: Batch, fault: DeviceFault) -> None:
+        batch.written.update(self._ever)
+        super()._lose(batch, fault)
+
+
+class FaultSwallowed(Recorder):
+    """A submit that fails marks what it loses and tells nobody."""
+
+    def submit(self, reason: FlushReason) -> None:
+        try:
+            super().submit(reason)
+        except SubmitFailed:
+            return
+
+
+def _is_copy(command: Any) -> TypeGuard[CopyCommand]:
+    return isinstance(command, CopyCommand)
+
+
+def _recorder(broken: type[Recorder], **about: Any) -> Mutant:
+    return mutant(broken, parts=Parts(recorder=broken), **about)
+
+
+MUTANTS = (
+    _recorder(ReadMissesBatch, ancestor="TVM 18871's rule"),
+    _recorder(UniformRecycledAtDispatch, ancestor="tfjs#1968"),
+    _recorder(EvictFlushesInsidePass, ancestor="TVM 18871, first version"),
+    _recorder(DispatchLostAtExhaustion),
+    _recorder(CommandTwiceAtLimit),
+    _recorder(CopiesHoisted),
+    _recorder(TwoStreamsOneEncoder, ancestor="ORT#27592; cubecl#961"),
+    _recorder(SameGroupTwiceIsOnce),
+    _recorder(PassKeepsFirstGroup),
+    _recorder(FreeBeforeFlush, ancestor="TVM 18871's rule; ORT#27068"),
+    _recorder(FreeFlushesDispatchesOnly),
+    _recorder(FreeDefersWritersOnly),
+    _recorder(DeferredFreeForgotten),
+    _recorder(RetiredDestroyedAtOnce),
+    _recorder(StagedWriteGoesAtOnce),
+    _recorder(StagedWriteUntouched),
+    _recorder(ReplayKeepsOldBindings, ancestor="ORT#28325, #29594, #32074"),
+    _recorder(FreeWhileReadPending, ancestor="tfjs#7634, #4303"),
+    mutant(
+        BadDispatchLeavesPassOpen,
+        parts=Parts(recorder=BadDispatchLeavesPassOpen, buffers=_BeginsEarly, transfers=_join),
+        ancestor="TVM, found by reading",
+    ),
+    _recorder(FlushKeepsDeadEncoder, ancestor="TVM, found by reading", prey="faults"),
+    _recorder(FailedBatchKept, prey="faults"),
+    _recorder(ReadAfterErrorReturnsBytes, ancestor="cubecl#1641", prey="faults"),
+    _recorder(FaultLosesEverything, prey="faults"),
+    _recorder(FaultSwallowed, prey="faults"),
+)

@@ -1,0 +1,108 @@
+"""Mistakes in what a program is said to mean."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gpusim.history import History
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from gpusim.program import Grid, Program
+from properties.mutants.mutant import Mutant, mutant
+from reference import run
+from reference.executor import Reference
+
+
+class ForwardCopy(Reference):
+    """A copy within one buffer goes byte by byte from its start, over what it has yet to read."""
+
+    def copy(
+        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
+    ) -> None:
+        forward = source == target and 0 < target_offset - source_offset < size_bytes
+        step = target_offset - source_offset if forward else size_bytes
+        for start in range(0, size_bytes, step) if forward and source_offset >= 0 else ():
+            size = min(step, size_bytes - start)
+            super().copy(source, source_offset + start, target, target_offset + start, size)
+        if not forward:
+            super().copy(source, source_offset, target, target_offset, size_bytes)
+
+
+class ZeroGridRunsOnce(Reference):
+    """A grid with a nought in it runs as if that were a one."""
+
+    def dispatch(
+        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    ) -> None:
+        x, y, z = (size or 1 for size in grid)
+        super().dispatch(kernel, buffers, scalars, (x, y, z))
+
+
+class WritePadded(Reference):
+    """A write is padded with zeros to whole words where the buffer has room."""
+
+    def write(self, buffer: str, offset: int, data: bytes) -> None:
+        block = self._blocks.get(buffer)
+        padded = data + bytes(-len(data) % 4)
+        fits = block is not None and 0 <= offset <= block.size_bytes - len(padded)
+        super().write(buffer, offset, padded if fits else data)
+
+
+class ScalarsOfTheFirst(Reference):
+    """A kernel keeps the scalars of its first dispatch."""
+
+    def dispatch(
+        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    ) -> None:
+        super().dispatch(kernel, buffers, scalars, grid)
+        kept = self._kept.setdefault(kernel, scalars)
+        if kept is not scalars:
+            super().dispatch(kernel, buffers, kept, grid)
+
+    def __init__(self, kernels: Mapping[str, Kernel], limits: Limits | None = None) -> None:
+        super().__init__(kernels, limits)
+        self._kept: dict[str, Sequence[int | float]] = {}
+
+
+class FreeTwiceIsFine(Reference):
+    """A free of a buffer that was freed does nothing."""
+
+    def free(self, buffer: str) -> None:
+        if buffer in self._blocks or buffer in self._unbound:
+            super().free(buffer)
+
+
+class BudgetOfOne(Reference):
+    """The budget is held against each buffer alone."""
+
+    def alloc(self, buffer: str, size_bytes: int) -> None:
+        blocks, self._blocks = self._blocks, {}
+        try:
+            super().alloc(buffer, size_bytes)
+        finally:
+            self._blocks = {**blocks, **self._blocks}
+
+
+class EmptyReadUnchecked(Reference):
+    """A read of no bytes is legal wherever it starts."""
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> Any:
+        past = size_bytes == 0 and buffer in self._blocks
+        return super().read(buffer, 0 if past else offset, size_bytes)
+
+
+def _reference(broken: type[Reference], **about: Any) -> Mutant:
+    def judge(program: Program, kernels: Mapping[str, Kernel], limits: Limits) -> History:
+        return run(program, kernels, limits, make=broken)
+
+    return mutant(broken, reference=judge, **about)
+
+
+MUTANTS = (
+    _reference(ForwardCopy),
+    _reference(ZeroGridRunsOnce),
+    _reference(WritePadded),
+    _reference(ScalarsOfTheFirst),
+    _reference(FreeTwiceIsFine),
+    _reference(BudgetOfOne),
+    _reference(EmptyReadUnchecked),
+)

@@ -1,0 +1,241 @@
+"""Mistakes in how bytes at any offset become whole words."""
+
+from dataclasses import replace
+from typing import Any
+
+from gpusim.limits import WORD_BYTES
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.byte_plans import Edge, WritePlan, words_down, words_up
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Role
+from gpusim.runtime.driver import Driver
+from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import DispatchPlan
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.transfers import Transfers
+from properties.mutants.mutant import Mutant, mutant
+
+
+class PadClearsNeighbours(Transfers):
+    """A write of an odd length is padded with zeros over the bytes that follow it."""
+
+    def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
+        if offset % WORD_BYTES == 0:
+            room = words_down(buffer.size_bytes - offset)
+            padded = bytes(data).ljust(min(words_up(len(data)), room), b"\0")
+            data = memoryview(padded)
+        super().write(buffer, offset, data)
+
+
+class PadLosesData(Transfers):
+    """The padded array of a write to a buffer's end is the new one, copied onto itself."""
+
+    def _write_words(
+        self,
+        buffer: Buffer,
+        target: DeviceBuffer,
+        plan: WritePlan,
+        offset: int,
+        data: memoryview,
+        staged: bool,
+    ) -> None:
+        if plan.end > offset + len(data):
+            data = memoryview(bytes(len(data)))
+        super()._write_words(buffer, target, plan, offset, data, staged)
+
+
+class WriteRoundedUp(Transfers):
+    """A write is rounded up to the alignment of a uniform slot, where the buffer has room."""
+
+    def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
+        rounded = -(-len(data) // 16) * 16
+        if offset % 16 == 0 and offset + rounded <= buffer.size_bytes:
+            data = memoryview(bytes(data).ljust(rounded, b"\0"))
+        super().write(buffer, offset, data)
+
+
+class LastEdgeLost(Transfers):
+    """Of the two edges of a write only the first is patched."""
+
+    def _write_at_once(
+        self,
+        buffer: Buffer,
+        target: DeviceBuffer,
+        plan: WritePlan,
+        offset: int,
+        data: memoryview,
+        staged: bool,
+    ) -> None:
+        first = replace(plan, edges=plan.edges[:1])
+        super()._write_at_once(buffer, target, first, offset, data, staged)
+
+
+class EdgeOfThreeBytesCut(Transfers):
+    """The mask of an edge knows one byte and two bytes, not three."""
+
+    def _prepare_patch(
+        self, patch: DispatchPlan, edges: tuple[Edge, ...], offset: int, data: memoryview
+    ) -> DispatchCommand:
+        cut = tuple(replace(edge, size_bytes=min(edge.size_bytes, 2)) for edge in edges)
+        return super()._prepare_patch(patch, cut, offset, data)
+
+
+class EdgesFromShadowCopy(Transfers):
+    """The bytes beside an unaligned write are filled in from a copy of the last host write,
+    whatever the device has made of them since."""
+
+    def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
+        start, end = words_down(offset), words_up(offset + len(data))
+        whole = start < offset and end > offset + len(data) and end <= buffer.size_bytes
+        known = self._last.get(buffer)
+        self._last[buffer] = (offset, bytes(data))
+        if whole and known is not None and known[0] <= start and end <= known[0] + len(known[1]):
+            at, old = known
+            before, after = old[start - at : offset - at], old[offset - at + len(data) : end - at]
+            super().write(buffer, start, memoryview(before + bytes(data) + after))
+            return
+        super().write(buffer, offset, data)
+
+    def __init__(self, driver: Driver, recorder: Recorder, buffers: BufferTable) -> None:
+        super().__init__(driver, recorder, buffers)
+        self._last: dict[Buffer, tuple[int, bytes]] = {}
+
+
+class BadCopyPoisonsBatch(Transfers):
+    """A copy within one buffer is recorded as it is, and its batch is refused for it."""
+
+    def _copy_within(
+        self,
+        origin: DeviceBuffer,
+        target: Buffer,
+        source_offset: int,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        self._copy_between(origin, source_offset, target, target_offset, size_bytes)
+
+
+class CopyWithinInHalves(Transfers):
+    """A copy within one buffer goes through a scratch half its length, first half first."""
+
+    def _copy_within(
+        self,
+        origin: DeviceBuffer,
+        target: Buffer,
+        source_offset: int,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        half = size_bytes // 2
+        for start, size in ((0, half), (half, size_bytes - half)):
+            if size:
+                super()._copy_within(
+                    origin, target, source_offset + start, target_offset + start, size
+                )
+
+
+class ScratchTooSmallByPhase(Transfers):
+    """The scratch of a copy within one buffer starts at the byte, not at its word."""
+
+    def _copy_within(
+        self,
+        origin: DeviceBuffer,
+        target: Buffer,
+        source_offset: int,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        scratch = self._driver.create_buffer(words_up(size_bytes), Role.STORAGE)
+        start = words_down(source_offset)
+        taken = min(words_up(size_bytes), origin.size_bytes - start)
+        self._recorder.record_copy(CopyCommand(origin, start, scratch, 0, taken))
+        phase = min(source_offset - start, words_up(size_bytes) - size_bytes)
+        self._copy_between(scratch, phase, target, target_offset, size_bytes)
+        self._recorder.retire(scratch)
+
+
+class CopyRoundedUp(Transfers):
+    """A copy between word offsets is one of whole words whatever its length."""
+
+    def _copy_between(
+        self,
+        origin: DeviceBuffer,
+        source_offset: int,
+        target: Buffer,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        room = words_down(target.size_bytes - target_offset)
+        rounded = min(words_up(size_bytes), room, origin.size_bytes - source_offset)
+        if source_offset % WORD_BYTES == 0 == target_offset % WORD_BYTES and rounded > size_bytes:
+            size_bytes = rounded
+        super()._copy_between(origin, source_offset, target, target_offset, size_bytes)
+
+
+class CopyGroupsRoundedDown(Transfers):
+    """The last group of a copy of bytes at odd offsets is not dispatched unless it is full."""
+
+    def _copy_piece(
+        self,
+        origin: DeviceBuffer,
+        source_offset: int,
+        target: Buffer,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        if size_bytes > 256:
+            size_bytes -= size_bytes % 256
+        super()._copy_piece(origin, source_offset, target, target_offset, size_bytes)
+
+
+class WordCopyNotWritten(Transfers):
+    """A copy of whole words is not thought to write its target, should its batch fail."""
+
+    def _copy_between(
+        self,
+        origin: DeviceBuffer,
+        source_offset: int,
+        target: Buffer,
+        target_offset: int,
+        size_bytes: int,
+    ) -> None:
+        super()._copy_between(origin, source_offset, target, target_offset, size_bytes)
+        self._recorder._batch.written.pop(target, None)
+
+
+class LostUntilFreed(Transfers):
+    """A buffer that was lost stays so though it was overwritten whole."""
+
+    def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
+        lost = buffer.lost
+        super().write(buffer, offset, data)
+        buffer.lost = lost
+
+
+class LostUntilWritten(Transfers):
+    """A buffer that was lost is found again by a write of any part of it."""
+
+    def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
+        super().write(buffer, offset, data)
+        buffer.lost = False
+
+
+def _transfers(broken: type[Transfers], **about: Any) -> Mutant:
+    return mutant(broken, parts=Parts(transfers=broken), **about)
+
+
+MUTANTS = (
+    _transfers(PadClearsNeighbours, ancestor="cubecl#912"),
+    _transfers(PadLosesData, ancestor="TVM 16554, mended by 18871"),
+    _transfers(WriteRoundedUp, ancestor="cubecl#912, #208"),
+    _transfers(LastEdgeLost),
+    _transfers(EdgeOfThreeBytesCut),
+    _transfers(EdgesFromShadowCopy),
+    _transfers(BadCopyPoisonsBatch, ancestor="TVM 20059; gpuweb#4599"),
+    _transfers(CopyWithinInHalves),
+    _transfers(ScratchTooSmallByPhase),
+    _transfers(CopyRoundedUp),
+    _transfers(CopyGroupsRoundedDown),
+    _transfers(WordCopyNotWritten, prey="faults"),
+    _transfers(LostUntilFreed, prey="faults"),
+    _transfers(LostUntilWritten, prey="faults"),
+)

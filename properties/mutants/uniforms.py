@@ -1,0 +1,276 @@
+"""Mistakes in where the scalars of a dispatch live."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from gpusim.runtime.batch import Batch
+from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.commands import Range
+from gpusim.runtime.driver import Driver
+from gpusim.runtime.parts import Parts
+from gpusim.runtime.policy import Policy, Uniforms
+from gpusim.runtime.uniforms import (
+    CachedUniforms,
+    FreshUniforms,
+    PooledUniforms,
+    RingUniforms,
+    UniformStore,
+    make_uniforms,
+)
+from properties.mutants.mutant import Mutant, mutant
+
+
+class UniformShared(PooledUniforms):
+    """All dispatches of a batch write one uniform buffer."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        first = Batch()
+        return super().take(payload, first)
+
+
+class UniformIndexResetEarly(PooledUniforms):
+    """The slot counter of a full pool starts anew without a submit."""
+
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
+        if super().is_full(batch, size_bytes):
+            batch.uniform_slots = 0
+        return False
+
+
+class RingWrapsOverPending(RingUniforms):
+    """A full ring wraps onto the payloads that the open batch still needs."""
+
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
+        return False
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        stride = self._stride(len(payload))
+        if not super().is_full(batch, len(payload)):
+            return super().take(payload, batch)
+        assert self._ring is not None
+        batch.uniform_data[:stride] = payload.ljust(stride, b"\0")
+        return Range(self._ring, 0, len(payload))
+
+
+class RingCursorKept(RingUniforms):
+    """Every batch is written behind the one before, and bound from the start."""
+
+    def before_submit(self, batch: Batch) -> None:
+        if batch.uniform_data and self._ring is not None:
+            size = len(batch.uniform_data)
+            start = self._cursor if self._cursor + size <= self._ring.size_bytes else 0
+            self._driver.write_buffer(self._ring, start, batch.uniform_data)
+            self._cursor = start + size
+
+    _cursor = 0
+
+
+class RingNotRewrittenWhenAlike(RingUniforms):
+    """A batch is not written where it is as long as what the ring holds, and begins alike."""
+
+    def before_submit(self, batch: Batch) -> None:
+        start = len(batch.uniform_data), bytes(batch.uniform_data[:8])
+        if start != self._held:
+            super().before_submit(batch)
+        self._held = start if batch.uniform_data else self._held
+
+    _held: tuple[int, bytes] | None = None
+
+
+class RingWriteCut(RingUniforms):
+    """Of a batch only the first 2048 bytes of payload are written."""
+
+    def before_submit(self, batch: Batch) -> None:
+        if self._ring is not None and batch.uniform_data:
+            self._driver.write_buffer(self._ring, 0, batch.uniform_data[:2048])
+
+
+class PoolWaitsForItself(PooledUniforms):
+    """An exhausted pool waits for a slot that only this very thread could give back."""
+
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
+        if super().is_full(batch, size_bytes):
+            returned = threading.Semaphore(0)
+            returned.acquire()
+        return False
+
+
+class SlotTooSmall(PooledUniforms):
+    """A slot is used again for a payload that is longer than it."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        if batch.uniform_slots < len(self._slots):
+            slot = self._slots[batch.uniform_slots]
+            return super().take(payload[: slot.size_bytes], batch)
+        return super().take(payload, batch)
+
+
+class SlotNotRewrittenWhenAlike(PooledUniforms):
+    """A slot is not written again where the payload begins as the one it holds."""
+
+    def __init__(self, driver: Driver, capacity: int) -> None:
+        super().__init__(driver, capacity)
+        self._held: dict[int, bytes] = {}
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        position = batch.uniform_slots
+        held = self._held.get(position, b"")
+        if len(held) == len(payload) and held[:4] == payload[:4]:
+            return Range(self._slots[position], 0, len(payload))
+        self._held[position] = payload
+        return super().take(payload, batch)
+
+
+class SlotsGrownUnderBatch(PooledUniforms):
+    """A slot that is too small makes every slot grow, those of the open batch as well."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        position = batch.uniform_slots
+        if position < len(self._slots) and self._slots[position].size_bytes < len(payload):
+            for slot in self._slots:
+                self._driver.destroy_buffer(slot)
+            batch.uniform_slots = 0
+            self._slots.clear()
+        return super().take(payload, batch)
+
+
+class SlotWrittenOnce(PooledUniforms):
+    """Only a slot's first payload is written; a later batch finds the one before."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        position = batch.uniform_slots
+        if position < len(self._slots) and self._slots[position].size_bytes >= len(payload):
+            return Range(self._slots[position], 0, len(payload))
+        return super().take(payload, batch)
+
+
+class FreshUniformDestroyedAtNext(FreshUniforms):
+    """A dispatch destroys the uniform buffer of the dispatch before it, submitted or not."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        for buffer in batch.retired:
+            self._driver.destroy_buffer(buffer)
+        batch.retired.clear()
+        return super().take(payload, batch)
+
+
+class EvictDestroysPending(CachedUniforms):
+    """An evicted buffer is destroyed at once, though the open batch refers to it."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        probe = Batch()
+        taken = super().take(payload, probe)
+        for buffer in probe.retired:
+            self._driver.destroy_buffer(buffer)
+        return taken
+
+
+class CachedUniformRewritten(CachedUniforms):
+    """A full cache writes its oldest buffer anew, which the open batch refers to."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        probe = Batch()
+        taken = super().take(payload, probe)
+        if not probe.retired or probe.retired[0].size_bytes < len(payload):
+            batch.retired += probe.retired
+            return taken
+        old = probe.retired[0]
+        self._driver.write_buffer(old, 0, payload)
+        batch.retired.append(old)
+        return Range(old, 0, len(payload))
+
+
+class UniformKeySum(CachedUniforms):
+    """Contents are told apart by the sum of their bytes."""
+
+    def __init__(self, driver: Driver, caches: CacheState) -> None:
+        super().__init__(driver, caches)
+        self._by_sum: dict[tuple[int, int], bytes] = {}
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        alike = self._by_sum.setdefault((len(payload), sum(payload)), payload)
+        return super().take(alike, batch)
+
+
+class UniformKeyShort(CachedUniforms):
+    """Contents are told apart by their first 40 bytes."""
+
+    def __init__(self, driver: Driver, caches: CacheState) -> None:
+        super().__init__(driver, caches)
+        self._by_start: dict[tuple[int, bytes], bytes] = {}
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        alike = self._by_start.setdefault((len(payload), payload[:40]), payload)
+        return super().take(alike, batch)
+
+
+class UniformKeyFloats(CachedUniforms):
+    """Contents are compared as floats, so that nought and minus nought, or two NaNs, are alike."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        words = [payload[at : at + 4] for at in range(0, len(payload), 4)]
+        same = b"".join(bytes(4) if word == b"\0\0\0\x80" else word for word in words)
+        return super().take(same, batch)
+
+
+class CachedUniformDestroyedBySubmit(CachedUniforms):
+    """A buffer that misses the cache is retired with its batch and stays in the cache."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        made = self.counts.created
+        taken = super().take(payload, batch)
+        if self.counts.created > made:
+            batch.retired.append(taken.buffer)
+        return taken
+
+
+def only(kind: Uniforms, make: Callable[..., UniformStore]) -> Parts:
+    """Parts whose uniforms of one kind are broken, and those of the others sound."""
+
+    def made(driver: Driver, policy: Policy, caches: CacheState) -> UniformStore:
+        if policy.uniforms is not kind:
+            return make_uniforms(driver, policy, caches)
+        arguments: dict[Uniforms, tuple[Any, ...]] = {
+            Uniforms.FRESH: (),
+            Uniforms.POOLED: (policy.uniform_slots,),
+            Uniforms.CACHED: (caches,),
+            Uniforms.RING: (policy.uniform_ring_bytes,),
+        }
+        return make(driver, *arguments[kind])
+
+    return Parts(uniforms=made)
+
+
+def _pooled(broken: type[PooledUniforms], **about: Any) -> Mutant:
+    return mutant(broken, parts=only(Uniforms.POOLED, broken), **about)
+
+
+def _ring(broken: type[RingUniforms], **about: Any) -> Mutant:
+    return mutant(broken, parts=only(Uniforms.RING, broken), **about)
+
+
+def _cached(broken: type[CachedUniforms], **about: Any) -> Mutant:
+    return mutant(broken, parts=only(Uniforms.CACHED, broken), **about)
+
+
+MUTANTS = (
+    _pooled(UniformShared, ancestor="tfjs#1968"),
+    _pooled(UniformIndexResetEarly, ancestor="TVM 18871, review"),
+    _ring(RingWrapsOverPending, ancestor="llama.cpp, its arena"),
+    _ring(RingCursorKept),
+    _ring(RingNotRewrittenWhenAlike),
+    _ring(RingWriteCut),
+    _pooled(PoolWaitsForItself, ancestor="llama.cpp#16452, #19772"),
+    _pooled(SlotTooSmall),
+    _pooled(SlotNotRewrittenWhenAlike),
+    _pooled(SlotsGrownUnderBatch),
+    _pooled(SlotWrittenOnce),
+    mutant(FreshUniformDestroyedAtNext, parts=only(Uniforms.FRESH, FreshUniformDestroyedAtNext)),
+    _cached(EvictDestroysPending, ancestor="TVM 18871, first version"),
+    _cached(CachedUniformRewritten),
+    _cached(UniformKeySum),
+    _cached(UniformKeyShort),
+    _cached(UniformKeyFloats),
+    _cached(CachedUniformDestroyedBySubmit),
+)
