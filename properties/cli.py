@@ -56,6 +56,9 @@ def _fuzz(arguments: argparse.Namespace) -> int:
     from properties.session.settings import Settings, gather
 
     settings = gather(Settings, vars(arguments), os.environ)
+    if settings.json is not None:
+        # A path that cannot be written is wrong usage, and known before anything runs.
+        settings.json.touch()
     console = Console()
     console.print(settings.describe(), highlight=False, markup=False)
     with live(console) as watch:

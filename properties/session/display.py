@@ -49,8 +49,8 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     """One finding: the program, the first difference, and how to see it again."""
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
     console.print(f"policy {bug.case.policy}, program {bug.case.seed}", highlight=False)
-    console.print(Text(str(bug.case.program)))
-    console.print(Text(bug.failure.text))
+    # Whatever the width, a line of a program stays one line, to be copied.
+    console.print(Text(f"{bug.case.program}\n{bug.failure.text}"), soft_wrap=True)
     if not bug.reproduced:
         console.print("It did not fail again when it was run by itself.")
     console.print(Text(f"file:   {bug.file}\nreplay: {_replay(bug, session)}"), soft_wrap=True)

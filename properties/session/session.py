@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
 from properties.session.bugs import Bugs
@@ -91,7 +92,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
 
     Raises:
         NoDevice: there is no device of that name, or nothing to judge on it.
-        ProgramError: the kernels cannot be loaded.
+        ProgramError: the kernels, or what is judged, cannot be loaded.
     """
     kernels = load_kernels(settings.kernels)
     load_target(settings.target)
@@ -150,8 +151,8 @@ class _Loop:
                     self._found(end.case, end.failure)
                 case Gone():
                     self._session.deaths += 1
-                    self._session.uncounted += end.number + 1 - self._next
-                    self._next = end.number + 1
+                    self._session.uncounted += max(0, end.number + 1 - self._next)
+                    self._next = max(self._next, end.number + 1)
                     self._found(self._make(end.number), failure_of(end))
                 case RanAll():
                     break
@@ -197,8 +198,8 @@ class _Loop:
                 seconds=self._session.settings.shrink,
                 stall_seconds=self._session.settings.stall,
             )
-        except KeyboardInterrupt:
-            self._session.bugs.add(case, failure, reproduced=True)
+        except (KeyboardInterrupt, GpusimError):
+            self._session.bugs.add(case, failure, reproduced=False)
             raise
         if small is None:
             self._session.bugs.add(case, failure, reproduced=False)

@@ -48,7 +48,7 @@ def shrink(
 ) -> tuple[Case, Failure] | None:
     """The smallest case that fails in the same way, and how; None where ``case`` does not again."""
     stall_seconds = min(stall_seconds, _STALL_SECONDS)
-    last = failure
+    last: Failure | None = None
 
     def fails(candidate: Case) -> bool:
         nonlocal last
@@ -60,6 +60,10 @@ def shrink(
         return True
 
     try:
-        return reduce(case, fails, kernels=kernels, seconds=seconds), last
+        small = reduce(case, fails, kernels=kernels, seconds=seconds)
     except ValueError:
-        return None
+        if last is None:
+            return None
+        raise
+    assert last is not None
+    return small, last

@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -84,7 +85,9 @@ class Supervisor:
         if self._process is None:
             self.start()
         self._moved = time.monotonic()
-        self._connection.send(request)
+        # One that died meanwhile answers with its death.
+        with suppress(ConnectionError):
+            self._connection.send(request)
 
     def wait(self, stall_seconds: float) -> Answer | Gone:
         """The next answer, however long it takes while programs go by."""

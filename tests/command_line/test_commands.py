@@ -150,6 +150,7 @@ def test_a_finding_replays_elsewhere_when_told_so(
         (["fuzz", "--target", "fast"], r"runtime, naive"),
         (["fuzz", "--target", "no_such_module:x"], r"cannot load x from 'no_such_module'"),
         (["replay", "no-such-file"], r"no-such-file"),
+        (["fuzz", "--json", "no-such-folder/x.json"], r"no-such-folder"),
         (["replay", "no-such-file", "--policy", "all"], r"eager, lazy, pooled, cached"),
     ],
 )
