@@ -17,6 +17,7 @@ from properties.programs.signature import Signature
 Move = Callable[[Choices, Draft, Shape], None]
 
 _READS = Weights(("span", 4), ("whole", 5), ("written", 5))
+_SMALL = (8, 4, 64, 5, 12)
 _NUDGES = (0, 1, -1, 4, -4)
 _MOST_LIVE = 12
 _LEAST_ROOM_BYTES = 64
@@ -219,6 +220,21 @@ def burst(choices: Choices, draft: Draft, shape: Shape) -> None:
         dispatch(choices, draft, shape)
 
 
+def scatter(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Many small writes into a buffer that was dispatched, which fill what holds them back."""
+    dispatch(choices, draft, shape)
+    pool = draft.dispatched[-1][1] if draft.dispatched else [_any(choices, draft)]
+    buffer = choices.pick(pool)
+    size = min(choices.pick(_SMALL), buffer.size_bytes)
+    if buffer.real:
+        size -= size % WORD_BYTES
+    for _ in range(choices.integer(6, 24)):
+        offset = choices.integer(0, buffer.size_bytes - size)
+        if buffer.real or choices.chance(1, 2):
+            offset -= offset % WORD_BYTES
+        draft.write(buffer, offset, size)
+
+
 def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Free a buffer and allocate its like at once, so that what is recycled collides."""
     if not draft.live:
@@ -302,6 +318,7 @@ MOVES: Mapping[MoveName, Move] = {
     "flush": flush,
     "sync": sync,
     "burst": burst,
+    "scatter": scatter,
     "recycle": recycle,
     "reads": reads,
     "read_after_sync": read_after_sync,

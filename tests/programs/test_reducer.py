@@ -29,7 +29,7 @@ def dispatch_then_write_then_read(case: Case) -> bool:
     state: dict[str, int] = {}
     for op in case.program:
         match op:
-            case Dispatch() if op.kernel == "affine" and op.buffers:
+            case Dispatch() if op.kernel == "affine" and len(op.buffers) == 1:
                 state.setdefault(op.buffers[0], 1)
             case Write() if state.get(op.buffer) == 1:
                 state[op.buffer] = 2
