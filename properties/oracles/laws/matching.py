@@ -141,11 +141,12 @@ def blame(item: Item, command: Command) -> Law:
 
 
 def _fills_scratch(item: Move, piece: MovePiece, scene: Scene) -> bool:
-    target = scene.buffers.get(piece.target)
-    op = item.op
+    """Whether it copies all of the source to a buffer that was made during the op."""
+    target, op = scene.buffers.get(piece.target), item.op
     return (
         target is not None
         and target.user_bytes < 0
+        and target.made_by == item.position
         and item.scratch is None
         and piece.source == item.source.number
         and piece.source_offset <= op.source_offset

@@ -141,7 +141,7 @@ class Order:
         scene, item = self._scene, self._scene.item
         waiting = scene.open
         if item is not None and waiting and waiting[-1] is item:
-            if about["error"] is not None and scene.failed_verb:
+            if about["error"] is not None and scene.failed_verb and self._may_be_half_done(item):
                 item.optional = True
             elif about["error"] is not None or item.left <= 0:
                 waiting.pop()
@@ -151,3 +151,8 @@ class Order:
             if left and not scene.is_lost:
                 scene.report(laws.C9, f"{left[0]} was accepted and is still not submitted")
             waiting.clear()
+
+    def _may_be_half_done(self, item: Item) -> bool:
+        """Whether an op that failed may have recorded some of its commands; most have but one."""
+        most_bytes = self._scene.setting.limits.max_binding_bytes
+        return type(item) is Move or (type(item) is Put and item.target.size_bytes > most_bytes)

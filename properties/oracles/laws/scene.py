@@ -12,6 +12,7 @@ from typing import Any
 from gpusim.errors import DeviceLost
 from gpusim.program import Alloc, Free, Op
 from gpusim.runtime.commands import Role
+from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.laws.expected import Item, Run, expect
 from properties.oracles.laws.law import Law, Setting, Violation
@@ -70,8 +71,11 @@ class Scene:
         self.submits = 0
         self.owes_submit = False
         """Whether a queued host write waits for a submit to start it."""
+        self._owed_submit = False
         self.failed_verb = ""
         """The verb that failed during the op under way."""
+        self.has_lost_batch = False
+        """Whether the last failure took the open batch with it."""
         self.failures = 0
         self.is_lost = False
         self.made: Known | None = None
@@ -120,11 +124,26 @@ class Scene:
     def _failed(self, about: About) -> None:
         self.failed_verb = about["verb"]
         self.failures += 1
+        if self.failed_verb == "submit":
+            self.owes_submit = self._owed_submit
         if about["error"] == DeviceLost.__name__:
             self.is_lost = True
-        if self.is_lost or self.failed_verb in ("encode", "submit"):
+        self.has_lost_batch = self.is_lost or self._loses_batch()
+        if self.has_lost_batch:
             self.batch = []
             self.open.clear()
+
+    def _loses_batch(self) -> bool:
+        """Whether the failure took the open batch with it.
+
+        What is written for a whole batch is written right before its submit.
+        """
+        if self.failed_verb != "write_buffer":
+            return self.failed_verb in ("encode", "submit")
+        told = (event for event in reversed(self.told) if event.kind == "write_buffer")
+        role = next((event["role"] for event in told), STORAGE)
+        is_ring = self.policy.uniforms is Uniforms.RING
+        return role == Role.UPLOAD.value or (role == UNIFORM and is_ring)
 
     def _create(self, about: About) -> None:
         number = about["buffer"]
@@ -151,7 +170,7 @@ class Scene:
     def _submit(self, about: About) -> None:
         self.batch = []
         self.submits += 1
-        self.owes_submit = False
+        self._owed_submit, self.owes_submit = self.owes_submit, False
 
     def _outcome(self, about: About) -> None:
         op = self.op

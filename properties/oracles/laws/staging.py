@@ -125,6 +125,8 @@ class Staging:
         after = NEXT.get((state, what)) if state is not None else None
         if after is not None:
             self._states[number] = after
+        elif scene.is_lost:
+            return
         elif state is State.FAILED:
             scene.report(laws.D7, f"{what} of staging buffer {number}, which is {state}")
         else:
@@ -137,7 +139,7 @@ class Staging:
         scene.checked["D7"] += 1
         if verb == "submit":
             self._acts -= 1
-        if scene.is_lost or verb in ("encode", "submit"):
+        if scene.has_lost_batch:
             under_way = [number for number, state in self._states.items() if state != State.FREE]
             lost = under_way if scene.is_lost else self._copied_or_filled()
             self._states.update(dict.fromkeys(lost, State.FAILED))
