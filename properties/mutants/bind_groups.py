@@ -54,7 +54,7 @@ class BindGroupKeyJoined(_KeyedBindGroups):
     """The key is its parts joined to one string with nothing between the numbers."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
-        numbers = [f"{bound.buffer.uid}{bound.size_bytes}" for bound in ranges]
+        numbers = [str(bound.buffer.uid) for bound in ranges]
         return (pipeline.kernel.name + "".join(numbers),)
 
 

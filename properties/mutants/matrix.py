@@ -1,0 +1,191 @@
+"""The kill matrix: every mutant against every oracle that looks at its part, over several seeds.
+
+A mutant's own oracle hunts it on every seed with the whole budget, and makes
+what it finds small; the others try it on the first seed, with a few programs.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from properties.mutants.hunt import Budget, Hunt, Programs, hunt, replays
+from properties.mutants.mutant import SOUND, Mutant
+from properties.mutants.oracle import Oracle
+from properties.mutants.oracles import ORACLES, oracles_for
+
+OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=5.0)
+OTHERS = Budget(programs=50, seconds=3.0, shrink_seconds=0.0)
+CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
+HARD_PROGRAMS = 100
+"""A mutant that survives so many random programs is a hard one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One mutant: its own oracle's hunts, a seed each, and what the other oracles saw."""
+
+    mutant: Mutant
+    own: tuple[Hunt, ...]
+    others: tuple[Hunt, ...] = ()
+    replayed: bool = True
+    """Whether what was found failed again out of its file, and passed without the mutant."""
+
+    @property
+    def killed(self) -> bool:
+        """Whether its own oracle found it on every seed."""
+        return all(hunt.killed for hunt in self.own)
+
+    @property
+    def programs(self) -> float:
+        """Median programs to the kill."""
+        return median(hunt.programs for hunt in self.own)
+
+    @property
+    def seconds(self) -> float:
+        """Median seconds to the kill, without what making it small took."""
+        return median(hunt.seconds for hunt in self.own)
+
+    @property
+    def shrunk_ops(self) -> int | None:
+        """The median number of ops of the smallest programs."""
+        found = sorted(hunt.shrunk_ops for hunt in self.own if hunt.shrunk_ops is not None)
+        return found[len(found) // 2] if found else None
+
+    @property
+    def survived_hundred(self) -> bool:
+        """Whether it survived a hundred programs on the median seed."""
+        return self.programs > HARD_PROGRAMS
+
+    def hunt_of(self, oracle: str) -> Hunt | None:
+        """How the oracle of that name did on the first seed; None where it does not look."""
+        return next((one for one in (*self.own, *self.others) if one.oracle == oracle), None)
+
+
+@dataclass(kw_only=True, slots=True)
+class Matrix:
+    """Rows, in the order of the catalogue, and the control: the oracles that it failed."""
+
+    device: str
+    seeds: tuple[int, ...]
+    rows: list[Row] = field(default_factory=list)
+    false_alarms: list[Hunt] = field(default_factory=list)
+
+    @property
+    def survivors(self) -> list[Row]:
+        return [row for row in self.rows if not row.killed]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every mutant is dead, every find replays, and the control passed."""
+        return not self.false_alarms and all(row.killed and row.replayed for row in self.rows)
+
+
+Watch = Callable[[Row], None]
+
+
+def build(
+    mutants: Sequence[Mutant],
+    seeds: Sequence[int],
+    *,
+    device: str = "simulated",
+    own: Budget = OWN,
+    others: Budget = OTHERS,
+    watch: Watch = lambda row: None,
+) -> Matrix:
+    """Hunt them all; ``watch`` is called with each row as it is ready."""
+    made = Programs(device)
+    matrix = Matrix(device=device, seeds=tuple(seeds))
+    for oracle in ORACLES:
+        control = hunt(SOUND, oracle, seeds[0], CONTROL, made)
+        if control.killed:
+            matrix.false_alarms.append(control)
+    with tempfile.TemporaryDirectory() as folder:
+        for mutant in mutants:
+            row = _row(mutant, seeds, made, own, others, Path(folder))
+            matrix.rows.append(row)
+            watch(row)
+    return matrix
+
+
+def _row(
+    mutant: Mutant, seeds: Sequence[int], made: Programs, own: Budget, others: Budget, folder: Path
+) -> Row:
+    first, *rest = oracles_for(mutant)
+    hunts = tuple(hunt(mutant, first, seed, own, made) for seed in seeds)
+    looked = tuple(hunt(mutant, oracle, seeds[0], others, made) for oracle in rest)
+    replayed = all(_replays(found, mutant, first, folder, made) for found in hunts if found.killed)
+    return Row(mutant=mutant, own=hunts, others=looked, replayed=replayed)
+
+
+def _replays(found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, made: Programs) -> bool:
+    if oracle.name in ("corruption", "reduction") or mutant.reference is not SOUND.reference:
+        # What fails there is the judge itself, and a finding's file says nothing of that.
+        return True
+    return replays(found, mutant, oracle, folder, kernels=made.kernels)
+
+
+def as_json(matrix: Matrix) -> dict[str, Any]:
+    """The whole matrix in plain values."""
+    return {
+        "device": matrix.device,
+        "seeds": list(matrix.seeds),
+        "clean": matrix.is_clean,
+        "false_alarms": [hunt.oracle for hunt in matrix.false_alarms],
+        "mutants": [_row_as_json(row) for row in matrix.rows],
+    }
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.mutant.name,
+        "killed": row.killed,
+        "oracle": row.mutant.prey,
+        "programs": row.programs,
+        "seconds": round(row.seconds, 3),
+        "shrunk_ops": row.shrunk_ops,
+        "place": row.mutant.place,
+        "ancestor": row.mutant.ancestor,
+        "hard": row.survived_hundred,
+        "replays": row.replayed,
+        "programs_by_seed": [hunt.programs if hunt.killed else None for hunt in row.own],
+        "seconds_by_seed": [round(hunt.seconds, 3) for hunt in row.own],
+        "others": dict(_others(row)),
+    }
+
+
+def _others(row: Row) -> Iterator[tuple[str, int | None]]:
+    for found in row.others:
+        yield found.oracle, found.programs if found.killed else None
+
+
+def figures(matrix: Matrix) -> Mapping[str, str]:
+    """What the matrix comes to, as words and numbers."""
+    killed = [row for row in matrix.rows if row.killed]
+    sizes = [one.shrunk_ops for row in matrix.rows for one in row.own if one.shrunk_ops]
+    times = [one.seconds for row in matrix.rows for one in row.own if one.killed]
+    seeds = len(matrix.seeds)
+    return {
+        "mutants": str(len(matrix.rows)),
+        f"found on {seeds} of {seeds} seeds": str(len(killed)),
+        "not found on some seed": ", ".join(row.mutant.name for row in matrix.survivors) or "none",
+        "survive a hundred programs": str(sum(row.survived_hundred for row in matrix.rows)),
+        "seconds to the kill, median / p90 / worst": _spread(times, 2),
+        "ops of the smallest program, median / p90 / worst": _spread(sizes, 0),
+        "false alarms without a mutant": ", ".join(one.oracle for one in matrix.false_alarms)
+        or "none",
+        "finds that do not replay": ", ".join(
+            row.mutant.name for row in matrix.rows if not row.replayed
+        )
+        or "none",
+    }
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return "-"
+    ordered = sorted(values)
+    picked = (ordered[len(ordered) // 2], ordered[len(ordered) * 9 // 10], ordered[-1])
+    return " / ".join(f"{value:.{digits}f}" for value in picked)
