@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from properties.mutants.catalogue import MUTANTS, find
-from properties.mutants.matrix import OTHERS, OWN, as_json, build, figures
+from properties.mutants.matrix import OWN, Plan, as_json, build, figures
 from properties.mutants.page import line_of, write_page
 
 _SOUND, _FOUND_FAULT = 0, 1
@@ -18,6 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--only", metavar="NAME", action="append", help="this mutant; may repeat")
     parser.add_argument("--seeds", metavar="N", type=int, default=1, help="seeds 1 to N")
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes that hunt")
     parser.add_argument("--seconds", metavar="N", type=float, default=OWN.seconds, help="a hunt")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the matrix as JSON")
     parser.add_argument("--page", metavar="FILE", type=Path, help="write the matrix as a page")
@@ -28,13 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the matrix; 0 where every mutant was found and the control passed, else 1."""
     warnings.simplefilter("ignore", ResourceWarning)
     mutants = [find(name) for name in arguments.only] if arguments.only else MUTANTS
-    matrix = build(
-        mutants,
-        tuple(range(1, arguments.seeds + 1)),
+    plan = Plan(
         device=arguments.device,
+        seeds=tuple(range(1, arguments.seeds + 1)),
         own=replace(OWN, seconds=arguments.seconds),
-        others=OTHERS,
-        watch=lambda row: print(line_of(row), flush=True),
+    )
+    matrix = build(
+        mutants, plan, jobs=arguments.jobs, watch=lambda row: print(line_of(row), flush=True)
     )
     for what, figure in figures(matrix).items():
         print(f"{what}: {figure}")

@@ -5,19 +5,25 @@ what it finds small; the others try it on the first seed, with a few programs.
 """
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from properties.mutants.catalogue import find
 from properties.mutants.hunt import Budget, Hunt, Programs, hunt, replays
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import Oracle
 from properties.mutants.oracles import ORACLES, oracles_for
 
 OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=5.0)
-OTHERS = Budget(programs=50, seconds=3.0, shrink_seconds=0.0)
+OTHERS = Budget(programs=40, seconds=2.0, shrink_seconds=0.0)
 CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
 HARD_PROGRAMS = 100
 """A mutant that survives so many random programs is a hard one."""
@@ -86,38 +92,59 @@ class Matrix:
 Watch = Callable[[Row], None]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What is hunted with what; every process has the whole of it."""
+
+    device: str = "simulated"
+    seeds: tuple[int, ...] = (1,)
+    own: Budget = OWN
+    others: Budget = OTHERS
+
+
 def build(
-    mutants: Sequence[Mutant],
-    seeds: Sequence[int],
-    *,
-    device: str = "simulated",
-    own: Budget = OWN,
-    others: Budget = OTHERS,
-    watch: Watch = lambda row: None,
+    mutants: Sequence[Mutant], plan: Plan, *, jobs: int = 1, watch: Watch = lambda row: None
 ) -> Matrix:
-    """Hunt them all; ``watch`` is called with each row as it is ready."""
-    made = Programs(device)
-    matrix = Matrix(device=device, seeds=tuple(seeds))
+    """Hunt mutants of the catalogue, in ``jobs`` processes; ``watch`` is told of each row."""
+    made = Programs(plan.device)
+    matrix = Matrix(device=plan.device, seeds=plan.seeds)
     for oracle in ORACLES:
-        control = hunt(SOUND, oracle, seeds[0], CONTROL, made)
+        control = hunt(SOUND, oracle, plan.seeds[0], CONTROL, made)
         if control.killed:
             matrix.false_alarms.append(control)
-    with tempfile.TemporaryDirectory() as folder:
-        for mutant in mutants:
-            row = _row(mutant, seeds, made, own, others, Path(folder))
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        names = [mutant.name for mutant in mutants]
+        for mutant, found in zip(mutants, pool.map(_hunts, names, repeat(plan)), strict=True):
+            row = Row(mutant=mutant, own=found.own, others=found.others, replayed=found.replayed)
             matrix.rows.append(row)
             watch(row)
     return matrix
 
 
-def _row(
-    mutant: Mutant, seeds: Sequence[int], made: Programs, own: Budget, others: Budget, folder: Path
-) -> Row:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Hunts:
+    """A row without its mutant, which no process can hand to another."""
+
+    own: tuple[Hunt, ...]
+    others: tuple[Hunt, ...]
+    replayed: bool
+
+
+def _hunts(name: str, plan: Plan) -> _Hunts:
+    warnings.simplefilter("ignore", ResourceWarning)
+    mutant, made, seeds = find(name), _programs(plan.device), plan.seeds
     first, *rest = oracles_for(mutant)
-    hunts = tuple(hunt(mutant, first, seed, own, made) for seed in seeds)
-    looked = tuple(hunt(mutant, oracle, seeds[0], others, made) for oracle in rest)
-    replayed = all(_replays(found, mutant, first, folder, made) for found in hunts if found.killed)
-    return Row(mutant=mutant, own=hunts, others=looked, replayed=replayed)
+    own = tuple(hunt(mutant, first, seed, plan.own, made) for seed in seeds)
+    others = tuple(hunt(mutant, oracle, seeds[0], plan.others, made) for oracle in rest)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        replayed = all(_replays(found, mutant, first, path, made) for found in own if found.killed)
+    return _Hunts(own=own, others=others, replayed=replayed)
+
+
+@lru_cache(maxsize=1)
+def _programs(device: str) -> Programs:
+    return Programs(device)
 
 
 def _replays(found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, made: Programs) -> bool:
