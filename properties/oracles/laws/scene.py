@@ -124,7 +124,7 @@ class Scene:
     def _failed(self, about: About) -> None:
         self.failed_verb = about["verb"]
         self.failures += 1
-        if self.failed_verb == "submit":
+        if self.failed_verb in ("submit", "write_buffer"):
             self.owes_submit = self._owed_submit
         if about["error"] == DeviceLost.__name__:
             self.is_lost = True
@@ -158,6 +158,7 @@ class Scene:
             known.is_alive = False
 
     def _write(self, about: About) -> None:
+        self._owed_submit = self.owes_submit
         known = self.buffers.get(about["buffer"])
         if known is None:
             return

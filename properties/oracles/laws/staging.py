@@ -42,7 +42,7 @@ class Staging:
         self._copied: list[int] = []
         """Staging buffers of the batch that is not submitted."""
         self._map_acts: dict[int, int] = {}
-        self._acts = 0
+        self._acts = self._acts_before = 0
         """Host writes and submits that the queue was given."""
         self._done = 0
         """How many of those are known to be done."""
@@ -84,13 +84,13 @@ class Staging:
         self._copied.append(number)
 
     def _submit(self, about: About) -> None:
-        self._acts += 1
+        self._acts_before, self._acts = self._acts, self._acts + 1
         for number in dict.fromkeys(self._copied):
             self._step(number, "submit")
         self._copied = []
 
     def _write(self, about: About) -> None:
-        self._acts += about["role"] == STORAGE
+        self._acts_before, self._acts = self._acts, self._acts + (about["role"] == STORAGE)
 
     def _map(self, about: About) -> None:
         number, size_bytes = about["buffer"], about["size_bytes"]
@@ -137,8 +137,8 @@ class Staging:
         """What a failure leaves behind: nothing under way can be used again."""
         scene, verb = self._scene, about["verb"]
         scene.checked["D7"] += 1
-        if verb == "submit":
-            self._acts -= 1
+        if verb in ("submit", "write_buffer"):
+            self._acts = self._acts_before
         if scene.has_lost_batch:
             under_way = [number for number, state in self._states.items() if state != State.FREE]
             lost = under_way if scene.is_lost else self._copied_or_filled()
