@@ -5,7 +5,6 @@ bound: textures and samplers have no part in a compute runtime.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import wgpu
@@ -32,6 +31,17 @@ class LayoutEntry(NamedTuple):
     visibility: int
 
 
+class Rule(NamedTuple):
+    """What a range must be to fill an entry, on a device with its limits."""
+
+    entry: LayoutEntry
+    usage: int
+    shortest: int
+    longest: int
+    alignment: int
+    multiple: int
+
+
 class BoundRange(NamedTuple):
     """A range of bytes of a buffer, and the layout entry that it fills."""
 
@@ -41,6 +51,10 @@ class BoundRange(NamedTuple):
     size: int
 
 
+Given = tuple[int, GPUBuffer, int, int]
+"""A bind group entry before it is checked: binding, buffer, offset and size."""
+
+
 class GPUBindGroupLayout:
     """What a bind group holds; made by ``GPUDevice.create_bind_group_layout``.
 
@@ -48,7 +62,7 @@ class GPUBindGroupLayout:
     only its own bind groups fit it (specification, "group-equivalent").
     """
 
-    __slots__ = ("_device", "dynamic", "entries", "label", "owner", "uid")
+    __slots__ = ("_device", "dynamic", "entries", "label", "numbers", "owner", "rules", "uid")
 
     def __init__(
         self, device: DeviceState, label: str, entries: Iterable[LayoutEntry], owner: int = 0
@@ -59,6 +73,8 @@ class GPUBindGroupLayout:
         self.entries = {entry.binding: entry for entry in sorted(entries)}
         self.dynamic = tuple(entry for entry in self.entries.values() if entry.dynamic)
         self.owner = owner
+        self.numbers = list(self.entries)
+        self.rules = [_rule(device, entry) for entry in self.entries.values()]
 
     def equivalent(self, other: "GPUBindGroupLayout") -> bool:
         """Whether bind groups of one fit the other."""
@@ -68,7 +84,7 @@ class GPUBindGroupLayout:
 class GPUBindGroup:
     """Buffers bound together; made by ``GPUDevice.create_bind_group``."""
 
-    __slots__ = ("_device", "buffers", "label", "layout", "plans", "ranges", "uid")
+    __slots__ = ("_device", "buffers", "label", "layout", "plan", "planned_for", "ranges", "uid")
 
     def __init__(
         self, device: DeviceState, label: str, layout: GPUBindGroupLayout, ranges: list[BoundRange]
@@ -78,9 +94,10 @@ class GPUBindGroup:
         self.uid = device.next_uid()
         self.layout = layout
         self.ranges = ranges
-        self.buffers = dict.fromkeys(bound.buffer for bound in ranges)
-        self.plans: dict[int, Any] = {}
-        """What a dispatch of this group alone comes to, by pipeline; kept by ``dispatch``."""
+        self.buffers = dict.fromkeys([bound.buffer for bound in ranges])
+        self.planned_for = 0
+        self.plan: Any = None
+        """What a dispatch of this group alone by pipeline ``planned_for`` comes to."""
 
 
 class GPUPipelineLayout:
@@ -151,18 +168,39 @@ def make_bind_group(
     if len(given) != len(layout.entries):
         because = f"it has {len(given)} entries and its layout {len(layout.entries)}"
         raise invalid(doing, because, "an entry was forgotten")
-    ranges = [_bound(device, layout, *entry) for entry in given]
-    if len(ranges) > 1:
-        ranges.sort(key=_binding_of)
-        for left, right in pairwise(ranges):
-            if left.entry.binding == right.entry.binding:
-                because = f"binding {left.entry.binding} occurs twice"
-                raise invalid(doing, because, "a copied entry")
+    numbers = [entry[0] for entry in given]
+    if numbers != layout.numbers:
+        _check_numbers(layout, numbers)
+        given.sort(key=_binding_of)
+    ranges = [
+        _bound(device, rule, buffer, offset, size)
+        for rule, (_, buffer, offset, size) in zip(layout.rules, given, strict=True)
+    ]
     return GPUBindGroup(device, label, layout, ranges)
 
 
-def _binding_of(bound: BoundRange) -> int:
-    return bound.entry.binding
+def _rule(device: DeviceState, entry: LayoutEntry) -> Rule:
+    limits, shortest = device.limits, max(1, entry.min_size)
+    if entry.kind == "uniform":
+        longest = limits["max-uniform-buffer-binding-size"]
+        alignment = limits["min-uniform-buffer-offset-alignment"]
+        return Rule(entry, _UNIFORM, shortest, longest, alignment, 1)
+    longest = limits["max-storage-buffer-binding-size"]
+    alignment = limits["min-storage-buffer-offset-alignment"]
+    return Rule(entry, _STORAGE, shortest, longest, alignment, 4)
+
+
+def _binding_of(given: Given) -> int:
+    return given[0]
+
+
+def _check_numbers(layout: GPUBindGroupLayout, numbers: list[int]) -> None:
+    doing = "create this bind group"
+    for place, number in enumerate(numbers):
+        if number not in layout.entries:
+            raise invalid(doing, f"its layout has no binding {number}", "a wrong number")
+        if number in numbers[:place]:
+            raise invalid(doing, f"binding {number} occurs twice", "a copied entry")
 
 
 def _layout_entry(device: DeviceState, given: Any) -> LayoutEntry:
@@ -226,13 +264,15 @@ def _count(entries: Iterable[LayoutEntry], *, uniform: bool) -> int:
     return sum((entry.kind == "uniform") == uniform for entry in entries)
 
 
-def _bind_entry(device: DeviceState, given: Any) -> tuple[int, GPUBuffer, int, int]:
-    """The binding's number, buffer, offset and size of one entry as it was given."""
+def _bind_entry(device: DeviceState, given: Any) -> Given:
+    """One entry as it was given."""
     if len(given) != 2 or "binding" not in given or "resource" not in given:
         check_keys("BindGroupEntry", given, ("binding", "resource"))
     resource = given["resource"]
     size: Any
-    binding = unsigned(int(given["binding"]), 32)
+    binding = given["binding"]
+    if type(binding) is not int or binding < 0:
+        binding = unsigned(int(binding), 32)
     if isinstance(resource, GPUBuffer):
         buffer, offset, size = resource, 0, resource.size
     elif isinstance(resource, dict):
@@ -254,48 +294,35 @@ def _bind_entry(device: DeviceState, given: Any) -> tuple[int, GPUBuffer, int, i
 
 
 def _bound(
-    device: DeviceState,
-    layout: GPUBindGroupLayout,
-    binding: int,
-    buffer: GPUBuffer,
-    offset: int,
-    size: int,
+    device: DeviceState, rule: Rule, buffer: GPUBuffer, offset: int, size: int
 ) -> BoundRange:
-    entry = layout.entries.get(binding)
     doing = "create this bind group"
-    if entry is None:
-        raise invalid(doing, f"its layout has no binding {binding}", "a wrong number")
     if buffer._device is not device:
-        raise invalid(doing, f"binding {binding} is another device's", "two devices are mixed up")
+        raise invalid(doing, "a buffer is another device's", "two devices are mixed up")
     if buffer.state is DESTROYED and not device.profile.binds_destroyed_buffers:
-        raise invalid(doing, f"the buffer of binding {binding} was destroyed", "used too late")
-    because = _misfit(device, entry, buffer, offset, size)
-    if because:
-        raise invalid(doing, f"binding {binding} {because}", "a wrong size or offset")
+        raise invalid(doing, "a buffer was destroyed", "it is used too late")
+    entry, usage, shortest, longest, alignment, multiple = rule
+    if (
+        offset + size > buffer.size
+        or not shortest <= size <= longest
+        or offset % alignment
+        or size % multiple
+        or not buffer.usage & usage
+    ):
+        because = _misfit(rule, buffer, offset, size)
+        raise invalid(doing, f"binding {entry.binding} {because}", "a wrong range or buffer")
     return BoundRange(entry, buffer, offset, size)
 
 
-def _misfit(
-    device: DeviceState, entry: LayoutEntry, buffer: GPUBuffer, offset: int, size: int
-) -> str | None:
-    """Why a range does not fit an entry; None where it does."""
-    limits = device.limits
+def _misfit(rule: Rule, buffer: GPUBuffer, offset: int, size: int) -> str:
+    """Why a range does not fit an entry."""
+    entry = rule.entry
     if size == 0 or offset + size > buffer.size:
         return f"reaches from {offset} over {size} bytes of a buffer of {buffer.size}"
-    if size < entry.min_size:
-        return f"has {size} bytes and its layout asks for {entry.min_size}"
-    if entry.kind == "uniform":
-        usage, longest = _UNIFORM, limits["max-uniform-buffer-binding-size"]
-        alignment = limits["min-uniform-buffer-offset-alignment"]
-    else:
-        usage, longest = _STORAGE, limits["max-storage-buffer-binding-size"]
-        alignment = limits["min-storage-buffer-offset-alignment"]
-        if size % 4:
-            return f"has {size} bytes, which is not a multiple of 4"
-    if not buffer.usage & usage:
-        return f"is {entry.kind}, for which its buffer lacks the usage"
-    if size > longest:
-        return f"has {size} bytes and the limit is {longest}"
-    if offset % alignment:
-        return f"starts at {offset}, which is not a multiple of {alignment}"
-    return None
+    if not rule.shortest <= size <= rule.longest:
+        return f"has {size} bytes, and {rule.shortest} to {rule.longest} are allowed"
+    if offset % rule.alignment:
+        return f"starts at {offset}, which is not a multiple of {rule.alignment}"
+    if size % rule.multiple:
+        return f"has {size} bytes, which is not a multiple of {rule.multiple}"
+    return f"is {entry.kind}, for which its buffer lacks the usage"

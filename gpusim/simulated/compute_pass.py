@@ -79,7 +79,7 @@ class GPUComputePassEncoder(DebugGroups):
     def set_pipeline(self, pipeline: GPUComputePipeline) -> None:
         """Use ``pipeline`` for the dispatches that follow."""
         owner = pipeline._device
-        if not self._check_open("set a pipeline"):
+        if not self._open and not self._check_open("set a pipeline"):
             return
         if owner is not self._device:
             self._invalidate("set a pipeline", "it is another device's", "two devices are mixed up")
@@ -96,13 +96,16 @@ class GPUComputePassEncoder(DebugGroups):
         dynamic_offsets_data_length: int | None = None,
     ) -> None:
         """Use ``bind_group`` for the dispatches that follow; None takes it away."""
-        offsets = _offsets(
-            dynamic_offsets_data, dynamic_offsets_data_start, dynamic_offsets_data_length
-        )
-        index = unsigned(index, 32)
+        offsets: tuple[int, ...] = ()
+        if dynamic_offsets_data != () or dynamic_offsets_data_start is not None:
+            offsets = _offsets(
+                dynamic_offsets_data, dynamic_offsets_data_start, dynamic_offsets_data_length
+            )
+        if type(index) is not int or index < 0:
+            index = unsigned(index, 32)
         if bind_group is None and not self._device.profile.unsets_bind_groups:
             raise AttributeError("'NoneType' object has no attribute '_internal'")
-        if not self._check_open("set a bind group"):
+        if not self._open and not self._check_open("set a bind group"):
             return
         because = self._group_misfit(index, bind_group, offsets)
         if because:
@@ -148,7 +151,7 @@ class GPUComputePassEncoder(DebugGroups):
             because = f"usage {indirect_buffer.usage} lacks INDIRECT"
         elif offset % 4 or offset + _INDIRECT_BYTES > indirect_buffer.size:
             because = f"{offset} is no place for three words in {indirect_buffer.size} bytes"
-        elif indirect_buffer in ready.storage:
+        elif ready.writes(indirect_buffer):
             because = "the dispatch writes the buffer it reads its grid from"
         if because:
             self._invalidate("dispatch indirectly", because, "a wrong buffer or offset")
@@ -203,24 +206,23 @@ class GPUComputePassEncoder(DebugGroups):
             refuses = self._device.profile.refuses_aliased_writes
             planned = self._plan = plan(self._pipeline, self._groups, refuses)
         if isinstance(planned, Refusal):
-            self._invalidate(doing, str(planned.refusal), "a wrong bind group")
+            self._invalidate(doing, planned.refusal, "a wrong bind group")
             return None
         return planned
 
     def _group_misfit(
         self, index: int, group: GPUBindGroup | None, offsets: tuple[int, ...]
     ) -> str | None:
-        limits = self._device.limits
-        if index >= limits["max-bind-groups"]:
-            return f"index {index} is not below {limits['max-bind-groups']}"
+        device = self._device
+        most = device.limits["max-bind-groups"]
+        if index >= most:
+            return f"index {index} is not below {most}"
         dynamic = () if group is None else group.layout.dynamic
         if len(offsets) != len(dynamic):
             return f"it takes {len(dynamic)} dynamic offsets and {len(offsets)} are given"
-        if group is None:
-            return None
-        if group._device is not self._device:
+        if group is not None and group._device is not device:
             return "it is another device's"
-        return _offset_misfit(group, offsets, limits) if offsets else None
+        return _offset_misfit(group, offsets, device.limits) if group and offsets else None
 
 
 def _offset_misfit(

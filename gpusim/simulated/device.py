@@ -88,7 +88,7 @@ class GPUDevice:
         length = unsigned(int(size))
         bits = flag_bits(wgpu.BufferUsage, usage) if isinstance(usage, str) else int(usage)
         number = state.made("buffer")
-        self._check_alive("create a buffer")
+        self._check_alive("buffer")
         if not state.timeline.lost:
             _check_buffer(state, length, bits, bool(mapped_at_creation))
             if number in state.timeline.faults.out_of_memory:
@@ -172,12 +172,12 @@ class GPUDevice:
 
     def _made(self, kind: str) -> int:
         number = self._state.made(kind)
-        self._check_alive(f"create a {kind}")
+        self._check_alive(kind)
         return number
 
-    def _check_alive(self, doing: str) -> None:
+    def _check_alive(self, kind: str) -> None:
         if self._state.timeline.lost and not self._state.profile.loss_is_silent:
-            raise device_lost(doing)
+            raise device_lost(f"create a {kind}")
 
 
 def _check_buffer(state: DeviceState, size: int, usage: int, mapped_at_creation: bool) -> None:

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.kernels import Kernel
-from gpusim.kernels.kernel import NUMPY_DTYPES
 from gpusim.simulated.bindings import BoundRange, GPUBindGroup
 from gpusim.simulated.buffer import GPUBuffer
 from gpusim.simulated.pipeline import GPUComputePipeline
 
 _WORD = np.dtype("<u4")
+_array = np.ndarray
 BoundGroup = tuple[GPUBindGroup, tuple[int, ...]]
 """A bind group and its dynamic offsets."""
 
@@ -26,42 +25,47 @@ BoundGroup = tuple[GPUBindGroup, tuple[int, ...]]
 class Plan:
     """A kernel on its arrays; ``run`` reads the scalars when the queue gets there."""
 
-    __slots__ = ("_arrays", "_kernel", "_words", "refusal", "storage")
+    __slots__ = ("_arrays", "_pipeline", "_ranges", "_words")
 
-    def __init__(self, kernel: Kernel, ranges: list[BoundRange]) -> None:
-        self._kernel = kernel
-        self.refusal: str | None = None
-        count = len(kernel.buffers)
+    refusal: str | None = None
+
+    def __init__(self, pipeline: GPUComputePipeline, ranges: list[BoundRange]) -> None:
+        self._pipeline = pipeline
+        self._ranges = ranges
         self._arrays = tuple(
-            _array(bound, NUMPY_DTYPES[binding.dtype])
-            for bound, binding in zip(ranges[:count], kernel.buffers, strict=True)
+            [
+                _array(bound.size // 4, dtype, bound.buffer.memory, bound.offset)
+                for dtype, bound in zip(pipeline.dtypes, ranges, strict=False)
+            ]
         )
-        self._words = _array(ranges[count], _WORD) if kernel.uniform_bytes else None
-        self.storage = {bound.buffer for bound in ranges if bound.entry.kind == "storage"}
+        self._words: Any = None
+        if pipeline.takes_uniform:
+            bound = ranges[len(pipeline.dtypes)]
+            count = pipeline.scalar_count + pipeline.guarded
+            self._words = _array(count, _WORD, bound.buffer.memory, bound.offset)
 
     def run(self, groups: int) -> None:
         """Execute ``groups`` workgroups."""
-        kernel, words = self._kernel, self._words
-        scalars: tuple[Any, ...] = ()
-        if words is not None:
-            if kernel.guarded:
-                groups = min(groups, int(words[len(kernel.scalars)]))
-            scalars = tuple(
-                word if parameter.dtype == "u32" else word.view(NUMPY_DTYPES[parameter.dtype])
-                for word, parameter in zip(words, kernel.scalars, strict=False)
-            )
+        pipeline, words = self._pipeline, self._words
+        if pipeline.guarded:
+            groups = min(groups, int(words[pipeline.scalar_count]))
         if groups:
-            kernel.meaning(self._arrays, scalars, groups)
+            pipeline.meaning(self._arrays, pipeline.scalars(words), groups)
+
+    def writes(self, buffer: GPUBuffer) -> bool:
+        """Whether the dispatch may write ``buffer``."""
+        return any(
+            bound.buffer is buffer and bound.entry.kind == "storage" for bound in self._ranges
+        )
 
 
 class Refusal:
     """A dispatch that the bindings do not allow, and why."""
 
-    __slots__ = ("refusal", "storage")
+    __slots__ = ("refusal",)
 
     def __init__(self, because: str) -> None:
-        self.refusal: str | None = because
-        self.storage: set[GPUBuffer] = set()
+        self.refusal = because
 
 
 def plan(
@@ -71,10 +75,11 @@ def plan(
     if len(pipeline.layouts) == 1 and 0 in groups and not groups[0][1]:
         # The plan is the group's own then, and is kept with it.
         group = groups[0][0]
-        made = group.plans.get(pipeline.uid)
-        if made is None:
-            made = group.plans[pipeline.uid] = _plan(pipeline, groups, refuses_aliases)
-        return made
+        if group.planned_for != pipeline.uid:
+            group.planned_for = pipeline.uid
+            group.plan = _plan(pipeline, groups, refuses_aliases)
+        kept: Plan | Refusal = group.plan
+        return kept
     return _plan(pipeline, groups, refuses_aliases)
 
 
@@ -90,11 +95,11 @@ def _plan(
         group, offsets = groups[index]
         if not group.layout.equivalent(layout):
             return Refusal(f"bind group {index} is of another layout than the pipeline's")
-        ranges.extend(_shifted(group, offsets))
+        ranges.extend(_shifted(group, offsets) if offsets else group.ranges)
     because = _too_small(pipeline, ranges) or _conflict(ranges, refuses_aliases)
     if because:
         return Refusal(because)
-    return Plan(pipeline.kernel, ranges)
+    return Plan(pipeline, ranges)
 
 
 def _shifted(group: GPUBindGroup, offsets: tuple[int, ...]) -> Iterator[BoundRange]:
@@ -109,7 +114,7 @@ def _shifted(group: GPUBindGroup, offsets: tuple[int, ...]) -> Iterator[BoundRan
 
 def _too_small(pipeline: GPUComputePipeline, ranges: list[BoundRange]) -> str | None:
     for bound, least in zip(ranges, pipeline.least_sizes, strict=False):
-        if not bound.entry.min_size and bound.size < least:
+        if bound.size < least:
             return f"binding {bound.entry.binding} has {bound.size} bytes and needs {least}"
     return None
 
@@ -120,6 +125,8 @@ def _conflict(ranges: list[BoundRange], refuses_aliases: bool) -> str | None:
     A usage scope is the whole buffer: one writable use of it excludes every
     use that only reads.  Writable uses go together where they do not overlap.
     """
+    if len({bound.buffer for bound in ranges}) == len(ranges):
+        return None
     for left, right in combinations(ranges, 2):
         if left.buffer is not right.buffer:
             continue
@@ -130,7 +137,3 @@ def _conflict(ranges: list[BoundRange], refuses_aliases: bool) -> str | None:
         if writes == 2 and overlap and refuses_aliases:
             return "two writable bindings of one buffer overlap"
     return None
-
-
-def _array(bound: BoundRange, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    return np.ndarray(bound.size // 4, dtype, bound.buffer.memory, bound.offset)

@@ -12,10 +12,12 @@ from typing import Any
 import wgpu
 
 from gpusim.kernels import Kernel
+from gpusim.kernels.kernel import NUMPY_DTYPES
 from gpusim.simulated.bindings import GPUBindGroupLayout, GPUPipelineLayout, LayoutEntry
 from gpusim.simulated.refusals import check_keys, invalid
 from gpusim.simulated.state import DeviceState
 
+_WORD = NUMPY_DTYPES["u32"]
 _STAGE_KEYS = ("module", "entry_point", "constants")
 _ENTRY_POINT = re.compile(r"@compute[^{]*?\bfn\s+(\w+)", re.DOTALL)
 
@@ -42,7 +44,20 @@ class GPUShaderModule:
 class GPUComputePipeline:
     """A kernel and its layout; made by ``GPUDevice.create_compute_pipeline``."""
 
-    __slots__ = ("_device", "kernel", "label", "layouts", "least_sizes", "uid")
+    __slots__ = (
+        "_device",
+        "_scalar_dtypes",
+        "dtypes",
+        "guarded",
+        "kernel",
+        "label",
+        "layouts",
+        "least_sizes",
+        "meaning",
+        "scalar_count",
+        "takes_uniform",
+        "uid",
+    )
 
     def __init__(
         self,
@@ -61,6 +76,23 @@ class GPUComputePipeline:
         self.layouts = layouts
         self.least_sizes = tuple(entry.min_size for entry in wanted)
         """The least bytes each binding of the shader needs, checked at a dispatch."""
+        self.meaning = kernel.meaning
+        self.dtypes = tuple(NUMPY_DTYPES[binding.dtype] for binding in kernel.buffers)
+        self.takes_uniform = kernel.uniform_bytes > 0
+        self.guarded = kernel.guarded
+        self.scalar_count = len(kernel.scalars)
+        dtypes = [NUMPY_DTYPES[scalar.dtype] for scalar in kernel.scalars]
+        self._scalar_dtypes = dtypes if any(dtype != _WORD for dtype in dtypes) else None
+
+    def scalars(self, words: Any) -> tuple[Any, ...]:
+        """The kernel's scalars, of their types, from the words of its uniforms, None for none."""
+        if not self.scalar_count:
+            return ()
+        if self._scalar_dtypes is None:
+            return tuple(words[: self.scalar_count] if self.guarded else words)
+        return tuple(
+            word.view(dtype) for word, dtype in zip(words, self._scalar_dtypes, strict=False)
+        )
 
     def get_bind_group_layout(self, index: int) -> GPUBindGroupLayout:
         """The layout of bind group ``index``; GPUValidationError past the limit."""

@@ -147,10 +147,12 @@ class GPUQueue:
 
 
 def _bytes_of(data: Any) -> memoryview:
+    if type(data) is bytes:
+        return memoryview(data)
     view = memoryview(data)
     if not view.contiguous:
         raise ValueError("The given data is not contiguous")
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+    return view.cast("B")
 
 
 def _write_refusal(device: DeviceState, buffer: GPUBuffer, start: int, length: int) -> str | None:
