@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from gpusim.errors import DeviceFault, DeviceLost
+from gpusim.errors import DeviceFault
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
@@ -28,6 +28,7 @@ from gpusim.runtime.planner import Planner
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import Stats
+from gpusim.runtime.waits import Waits
 
 
 class Runtime:
@@ -101,6 +102,9 @@ class Runtime:
             shapes=self._shapes,
             recorder=self._recorder,
         )
+        self._waits = Waits(
+            driver, self._caller, recorder=self._recorder, readbacks=self._readbacks
+        )
         self._transfers = parts.transfers(driver, self._recorder, self._buffers)
         self._reads = parts.reads(
             driver,
@@ -108,7 +112,7 @@ class Runtime:
             staging=self._staging,
             readbacks=self._readbacks,
             timeline=self._timeline,
-            waiter=self,
+            waiter=self._waits,
             join=policy.join_reads,
         )
 
@@ -199,7 +203,7 @@ class Runtime:
             self._recorder.record_dispatch(self._recorder.prepare(plan, payload), plan)
         done["dispatches"] += 1
         if self.policy.debug_submit_each:
-            self.sync()
+            self._wait_for_all()
 
     def read(
         self,
@@ -256,20 +260,14 @@ class Runtime:
             DeviceFault: one that no call has raised yet, once.
         """
         self._enter()
-        goal = self._reads.goal_of_sync()
-        if goal is not None:
-            self._readbacks.settle_through(goal)
-        self._recorder.after_sync()
-        self._raise_fault()
+        self._waits.for_all(self._reads.goal_of_sync())
+        self._waits.raise_fault()
 
     async def sync_async(self) -> None:
         """``sync`` that leaves the event loop free; covers the calls made before it."""
         self._enter()
-        goal = self._reads.goal_of_sync()
-        if goal is not None:
-            await self._readbacks.settle_through_async(goal)
-        self._recorder.after_sync()
-        self._raise_fault()
+        await self._waits.for_all_async(self._reads.goal_of_sync())
+        self._waits.raise_fault()
 
     @property
     def is_open(self) -> bool:
@@ -309,7 +307,7 @@ class Runtime:
         if self._closed:
             return
         self._caller.check()
-        fault = self._finish()
+        fault = self._waits.finish()
         self._closed = True
         left = self._describe_live_buffers()
         self._give_back()
@@ -329,58 +327,19 @@ class Runtime:
     ) -> None:
         self.close()
 
-    def settle_ticket(self, ticket: Ticket) -> None:
-        """Wait for a ticket; ``Ticket.result`` calls this."""
-        self._caller.check()
-        self._notice_loss()
-        if ticket.is_recorded:
-            self._recorder.submit(FlushReason.READ)
-        self._readbacks.settle_through(ticket)
-
-    async def settle_ticket_async(self, ticket: Ticket) -> None:
-        """Wait for a ticket; awaiting it calls this."""
-        self._caller.check()
-        self._notice_loss()
-        if ticket.is_recorded:
-            self._recorder.submit(FlushReason.READ)
-        await self._readbacks.settle_through_async(ticket)
-
     def _enter(self) -> None:
         """What every op but ``free`` begins with."""
         checks.check_open(self._closed)
         self._caller.check()
         if self._readbacks.unseen is not None or self._driver.lost:
-            self._raise_fault()
+            self._waits.raise_fault()
 
-    def _raise_fault(self) -> None:
-        """Raise a fault that no call has raised yet, or for ever that the device is lost."""
-        if self._driver.lost:
-            self._notice_loss()
-            raise checks.device_lost()
-        fault, self._readbacks.unseen = self._readbacks.unseen, None
-        if fault is not None:
-            raise type(fault)(*fault.args) from fault
-
-    def _notice_loss(self) -> None:
-        if self._driver.lost:
-            self._recorder.abandon()
-            self._readbacks.fail_all(checks.device_lost())
-
-    def _finish(self) -> DeviceFault | None:
-        """Submit and settle what is left; a fault that no call has raised yet."""
+    def _wait_for_all(self) -> None:
+        """Wait as ``sync`` does; a fault in that belongs to the next op, this one has happened."""
         try:
-            self._notice_loss()
-            if not self._driver.lost:
-                self._recorder.submit(FlushReason.CLOSE)
-            if self._readbacks.last_ticket is not None:
-                self._readbacks.settle_through(self._readbacks.last_ticket)
-        except DeviceLost:
-            pass
+            self._waits.for_all(self._reads.goal_of_sync())
         except DeviceFault as fault:
-            self._readbacks.fail_all(fault)
-            return fault
-        self._notice_loss()
-        return None if self._driver.lost else self._readbacks.unseen
+            self._waits.keep(fault)
 
     def _describe_live_buffers(self) -> str:
         if not len(self._buffers):

@@ -5,7 +5,7 @@ into one ``Stats``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,14 +29,13 @@ class Counts:
         """These counts as they are now."""
         return replace(self)
 
-    def since(self, before: "Counts") -> dict[str, int]:
-        """The counts, ``held`` apart, that rose since ``before``, and by how much."""
-        rises = {
-            entry.name: getattr(self, entry.name) - getattr(before, entry.name)
-            for entry in fields(self)
-            if entry.name != "held"
-        }
-        return {name: rise for name, rise in rises.items() if rise > 0}
+    def rising(self) -> tuple[int, ...]:
+        """The counts that only rise, in the order of ``RISING``."""
+        return self.created, self.reused, self.evicted, self.invalidated, self.exhausted
+
+
+RISING = ("created", "reused", "evicted", "invalidated", "exhausted")
+"""What a pool or cache counts, ``held`` apart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

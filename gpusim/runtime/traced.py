@@ -31,7 +31,7 @@ from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
-from gpusim.runtime.stats import Counts
+from gpusim.runtime.stats import RISING, Counts
 from gpusim.runtime.uniforms import UniformStore
 from gpusim.trace import Trace
 
@@ -216,17 +216,20 @@ class _Watch:
     """Emits what rose in a part's counts while the block ran, as ``<part>.<count>`` events."""
 
     def __init__(self, name: str, counts: Counts, trace: Trace) -> None:
-        self._name = name
+        self._kinds = tuple(f"{name}.{count}" for count in RISING)
         self._counts = counts
         self._trace = trace
 
     def __enter__(self) -> None:
-        self._before = self._counts.copy()
+        self._before = self._counts.rising()
 
     def __exit__(self, *error: object) -> None:
-        for count, rise in self._counts.since(self._before).items():
-            for _ in range(rise):
-                self._trace.emit(f"{self._name}.{count}")
+        after = self._counts.rising()
+        if after == self._before:
+            return
+        for kind, before, now in zip(self._kinds, self._before, after, strict=True):
+            for _ in range(now - before):
+                self._trace.emit(kind)
 
 
 class _TracedUniforms:

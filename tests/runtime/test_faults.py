@@ -236,3 +236,27 @@ def test_the_limit_in_force_does_not_matter_to_a_lost_batch(faulty: Open) -> Non
     runtime.write(a, WORDS)
     runtime.dispatch(AFFINE, [a], [3, 9])
     assert runtime.read(a).result() == (WORDS * 3 + 9).astype("<u4").tobytes()
+
+
+def test_a_debug_wait_that_fails_is_not_the_dispatchs_fault(faulty: Open) -> None:
+    policy = replace(PRESETS["eager"], debug_submit_each=True)
+    runtime = faulty(Fault(verb="take", call=0, error=MapFailed), policy=policy)
+    a = written(runtime)
+    runtime.dispatch(AFFINE, [a], [3, 5])
+    with pytest.raises(MapFailed):
+        runtime.dispatch(AFFINE, [a], [3, 6])
+    assert runtime.read(a).result() == (WORDS * 3 + 5).astype("<u4").tobytes()
+
+
+def test_closing_after_a_failed_submit_still_delivers_what_was_submitted(faulty: Open) -> None:
+    runtime = faulty(Fault(verb="submit", call=1, error=SubmitFailed), policy=PRESETS["ring"])
+    a = written(runtime)
+    first = runtime.read(a)
+    runtime.flush()
+    runtime.dispatch(AFFINE, [a], [3, 5])
+    second = runtime.read(a)
+    with pytest.warns(ResourceWarning), pytest.raises(SubmitFailed):
+        runtime.close()
+    assert first.result() == WORDS.tobytes()
+    with pytest.raises(SubmitFailed):
+        second.result()
