@@ -24,17 +24,18 @@ class ReentrantCaller(Forwarding):
         super().__init__(target)
         self._numbers = count()
         self._expected: list[tuple[Ticket, bytes]] = []
+        self._broken: list[str] = []
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
         return _Answered(self.target.read(buffer, offset, size_bytes), self._answer)
 
     def close(self) -> None:
         """Nothing that a callback asked for is lost."""
-        expected, self._expected = self._expected, []
-        for ticket, data in expected:
-            if ticket.result() != data:
-                raise BrokenPromise("a read that a callback issued has another value")
+        if not all(ticket.result() == data for ticket, data in self._expected):
+            self._broken.append("a read that a callback issued has another value")
         self.target.close()
+        if self._broken:
+            raise BrokenPromise(self._broken[0])
 
     def _answer(self, ticket: Ticket) -> None:
         """One callback: a write, a dispatch over it, a read, and something that settles reads.
@@ -55,14 +56,20 @@ class ReentrantCaller(Forwarding):
         self._finish(number, ticket)
 
     def _finish(self, number: int, ticket: Ticket) -> None:
+        """What a callback raises is only logged, so that what is wrong is kept for the end."""
+        runtime = self.target.runtime
+        own, data = self._expected[-1]
         try:
             match number % 4:
+                case 0:
+                    runtime.flush()
                 case 1:
-                    self.target.runtime.flush()
+                    runtime.sync()
+                    if not own.done():
+                        self._broken.append("a sync inside a callback returns before its reads")
                 case 2:
-                    self.target.runtime.sync()
-                case 3:
-                    self._expected[-1][0].result()
+                    if own.result() != data:
+                        self._broken.append("a read waited for in a callback has another value")
             ticket.result()
         except DeviceFault:
             # It belongs to the program's own reads, which tell of it.

@@ -59,6 +59,7 @@ def cases(count: int, seed: str) -> Sequence[Case]:
     ]
 
 
+@pytest.mark.unit
 @pytest.mark.parametrize("kind", DRAWN)
 def test_a_relation_holds_on_the_oracle(kind: str) -> None:
     executor = Executor(ReferenceSubject())
@@ -72,6 +73,7 @@ def test_a_relation_holds_on_the_oracle(kind: str) -> None:
     assert applied >= RARE.get(kind, 40)
 
 
+@pytest.mark.unit
 def test_relations_together_hold_on_the_oracle() -> None:
     executor = Executor(ReferenceSubject())
     kinds: Counter[str] = Counter()
@@ -101,6 +103,7 @@ def test_relations_hold_on_the_runtime(device_name: str) -> None:
         assert violation is None, f"{violation}\n{transformations}\n{case.policy}\n{case.program}"
 
 
+@pytest.mark.unit
 def test_a_transformation_is_read_back_as_it_was_written() -> None:
     met = set()
     for number, case in enumerate(cases(120, "text")):
@@ -113,6 +116,7 @@ def test_a_transformation_is_read_back_as_it_was_written() -> None:
     assert len(met) >= 18
 
 
+@pytest.mark.unit
 def test_an_image_keeps_account_of_every_op() -> None:
     for number, case in enumerate(cases(120, "image")):
         transformations = draw_transformations(SeededChoices(f"image {number}"), case, most=4)
@@ -125,6 +129,7 @@ def test_an_image_keeps_account_of_every_op() -> None:
                 assert all(type(other) is type(op) for other in shown)
 
 
+@pytest.mark.unit
 @pytest.mark.parametrize(
     ("first", "second", "together"),
     [
@@ -152,6 +157,7 @@ def test_what_may_change_places(first: str, second: str, together: bool) -> None
     assert (Swap(at=3).apply(case, BUILTIN) is not None) is together
 
 
+@pytest.mark.unit
 def test_what_a_rounding_kernel_computed_is_followed() -> None:
     program = Program.parse(
         "alloc a 16\nalloc b 16\nalloc c 16\nalloc d 16\n"

@@ -12,7 +12,7 @@ from gpusim.kernels import Kernel
 from gpusim.runtime.policy import Policy, parse_policy
 from properties.case import Case
 from properties.oracles.metamorphic.image import Image, unchanged
-from properties.session.devices import name_of
+from properties.session.devices import is_simulated, parse_simulated
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,10 @@ class SetSchedule:
         return f"schedule {self.scheduler} {self.seed}"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
-        device = f"{name_of(case.device)} scheduler={self.scheduler} seed={self.seed}"
+        if not is_simulated(case.device):
+            return None
+        behaviour = parse_simulated(case.device)
+        device = str(replace(behaviour, scheduler=self.scheduler, seed=self.seed))
         return None if device == case.device else unchanged(replace(case, device=device))
 
 

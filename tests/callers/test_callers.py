@@ -1,0 +1,147 @@
+"""However a caller behaves, a program shows the same; and each caller sees what it is there for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.program import Program
+from gpusim.runtime import PRESETS, Driver, Parts, WgpuDriver
+from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.readbacks import Readbacks, Ticket
+from properties.callers import CALLERS, PLAIN, CallerSubject, draw_caller
+from properties.case import Case
+from properties.programs.choices import SeededChoices
+from properties.session.devices import SCHEDULERS
+from properties.session.numbered import numbered_case
+from properties.session.subject import NaiveSubject, RuntimeSubject
+from properties.session.verdict import Failure, judge
+from properties.targets.naive_target import NaiveTarget
+
+PROGRAM = Program.parse(
+    "alloc a 64\nalloc b 64\nalloc c 256\n"
+    f"write a 0 {bytes(range(1, 65)).hex()}\nwrite b 0 {bytes(range(64, 128)).hex()}\n"
+    "dispatch affine a 3,5 1x1x1\nread a 0 64 -> r0\nwrite a 8 0909090909090909\n"
+    "copy a 0 b 32 16\nread b 0 64 -> r1\nsync\nwrite b 0 08080808\nread b 0 16 -> r2\n"
+    "read a 0 64 -> r3\nflush\nread c 0 256 -> r4\nread a 4 8 -> r5\n"
+)
+
+
+@pytest.mark.parametrize("caller", list(CALLERS))
+def test_a_program_shows_the_same_however_it_is_driven(device_name: str, caller: str) -> None:
+    sound = RuntimeSubject(device_name, BUILTIN)
+    subject = CallerSubject(sound, caller)
+    for number in range(25):
+        case = numbered_case(
+            23,
+            number,
+            presets=tuple(PRESETS),
+            schedulers=SCHEDULERS,
+            device=device_name,
+            kernels=BUILTIN,
+            limits=sound.limits,
+        )
+        verdict = judge(case, subject, BUILTIN)
+        assert verdict.failure is None, f"{verdict.failure}\n{case.policy}\n{case.program}"
+
+
+class Overlay:
+    def __init__(self, device: Any) -> None:
+        self._inner: Any = WgpuDriver(device)
+        self.limits = self._inner.limits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class KeepsTheArray(Overlay):
+    """Queues the caller's own array, and looks into it at the next submit only."""
+
+    def __init__(self, device: Any) -> None:
+        super().__init__(device)
+        self._queued: list[tuple[DeviceBuffer, int, Any]] = []
+
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        self._queued.append((buffer, offset, data))
+
+    def submit(self, command_buffer: Any) -> None:
+        for entry in self._queued:
+            self._inner.write_buffer(*entry)
+        self._queued.clear()
+        self._inner.submit(command_buffer)
+
+
+class TwoAtATime(Readbacks):
+    """Waits in asyncio for the first read only: a sync returns before the later ones came."""
+
+    async def settle_through_async(self, ticket: Ticket) -> None:
+        first = next(iter(self._queue)).ticket if self._queue else ticket
+        await super().settle_through_async(first)
+
+
+class NotNested(Readbacks):
+    """Whoever waits while somebody waits already is sent away at once."""
+
+    _busy = False
+
+    def settle_through(self, ticket: Ticket) -> None:
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            super().settle_through(ticket)
+        finally:
+            self._busy = False
+
+
+def failure(
+    caller: str,
+    *,
+    parts: Parts = Parts(),  # noqa: B008 - frozen
+    make_driver: Callable[[Any], Driver] = WgpuDriver,
+) -> Failure | None:
+    subject = RuntimeSubject("simulated", BUILTIN, parts=parts, make_driver=make_driver)
+    case = Case(program=PROGRAM, policy=PRESETS["cached"], device="simulated")
+    return judge(case, CallerSubject(subject, caller), BUILTIN).failure
+
+
+@pytest.mark.unit
+def test_a_runtime_that_keeps_the_callers_array_is_seen_by_mutating_alone() -> None:
+    make: Callable[[Any], Any] = KeepsTheArray
+    assert failure(PLAIN, make_driver=make) is None
+    assert failure("mutating", make_driver=make) is not None
+
+
+@pytest.mark.unit
+def test_a_sync_that_returns_early_in_asyncio_is_seen_by_awaiting_alone() -> None:
+    parts = Parts(readbacks=TwoAtATime)
+    assert failure(PLAIN, parts=parts) is None
+    assert failure("awaiting", parts=parts) is not None
+
+
+@pytest.mark.unit
+def test_waiting_that_cannot_be_nested_is_seen_by_reentrant_alone() -> None:
+    parts = Parts(readbacks=NotNested)
+    assert failure(PLAIN, parts=parts) is None
+    assert failure("reentrant", parts=parts) is not None
+
+
+@pytest.mark.unit
+def test_every_caller_drives_a_sound_runtime_to_the_same_end() -> None:
+    assert [failure(caller) for caller in CALLERS] == [None] * len(CALLERS)
+
+
+@pytest.mark.unit
+def test_a_target_that_is_not_ours_is_driven_plainly() -> None:
+    subject = CallerSubject(NaiveSubject("simulated", BUILTIN), "awaiting")
+    case = Case(program=PROGRAM, policy=PRESETS["cached"], device="simulated")
+    assert isinstance(subject.open(case).target, NaiveTarget)
+
+
+@pytest.mark.unit
+def test_callers_are_drawn_the_plain_one_most() -> None:
+    drawn = [draw_caller(SeededChoices(f"caller {number}")) for number in range(400)]
+    assert set(drawn) == set(CALLERS)
+    assert 150 < drawn.count(PLAIN) < 260
+    assert drawn == [draw_caller(SeededChoices(f"caller {number}")) for number in range(400)]
