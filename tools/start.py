@@ -73,7 +73,7 @@ def set_up() -> None:
 def _fingerprint() -> str:
     """What decides the content of the virtual environment."""
     declared = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    return f"{sys.version}\n{ROOT}\n{declared}\n"
+    return f"{sys.executable} {sys.version_info}\n{ROOT}\n{declared}\n"
 
 
 def _make_environment() -> None:
