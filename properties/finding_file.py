@@ -7,6 +7,8 @@
     versions: gpusim 0.1.0, wgpu 0.32.0
     summary: op 3: read a 0 4 -> r0
     kernels: my_kernels.py
+    caller: awaiting
+    transformations: insert_boundary boundary=flush at=1; set_preset preset=eager
 
     alloc a 4
     read a 0 4 -> r0
@@ -23,12 +25,24 @@ from pathlib import Path
 from gpusim.errors import ProgramError
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
-from properties.case import Case
+from properties.callers import CALLERS
+from properties.case import PLAIN, Case
+from properties.oracles.metamorphic import parse_transformation
 
 FORMAT_VERSION = 1
 _MAGIC = "gpusim finding"
-_HEADERS = ("device", "policy", "seed", "versions", "summary", "kernels")
+_HEADERS = (
+    "device",
+    "policy",
+    "seed",
+    "versions",
+    "summary",
+    "kernels",
+    "caller",
+    "transformations",
+)
 _REQUIRED = ("device", "policy")
+_BETWEEN = "; "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +122,8 @@ def _headers(finding: Finding) -> list[tuple[str, str]]:
         finding.versions,
         finding.summary,
         finding.kernels,
+        case.caller if case.caller != PLAIN else "",
+        _BETWEEN.join(case.transformations),
     )
     return list(zip(_HEADERS, values, strict=True))
 
@@ -135,6 +151,10 @@ def _parse_header(number: int, line: str, headers: dict[str, str]) -> None:
     headers[header] = value.strip()
     if header == "policy":
         _check_policy(number, headers[header])
+    if header == "caller" and headers[header] not in CALLERS:
+        raise _malformed(number, f"its caller is none of {', '.join(CALLERS)}", "a misspelling")
+    if header == "transformations":
+        _check_transformations(number, headers[header])
 
 
 def _check_policy(number: int, text: str) -> None:
@@ -144,12 +164,22 @@ def _check_policy(number: int, text: str) -> None:
         raise _malformed(number, f"it holds no policy: {error}", "a misspelling") from None
 
 
+def _check_transformations(number: int, text: str) -> None:
+    try:
+        for transformation in text.split(_BETWEEN):
+            parse_transformation(transformation)
+    except ProgramError as error:
+        raise _malformed(number, str(error), "a misspelling") from None
+
+
 def _finding(program: Program, headers: dict[str, str]) -> Finding:
     case = Case(
         program=program,
         policy=parse_policy(headers["policy"]),
         device=headers["device"],
         seed=headers.get("seed", ""),
+        caller=headers.get("caller", PLAIN),
+        transformations=tuple(filter(None, headers.get("transformations", "").split(_BETWEEN))),
     )
     return Finding(
         case=case,

@@ -4,6 +4,6 @@ A program says what is asked of a runtime, a caller how.  Importing this names
 them all.
 """
 
-from properties.callers.drawn import CALLERS, PLAIN, CallerSubject, draw_caller
+from properties.callers.drawn import CALLERS, CallerSubject, draw_caller
 
-__all__ = ["CALLERS", "PLAIN", "CallerSubject", "draw_caller"]
+__all__ = ["CALLERS", "CallerSubject", "draw_caller"]

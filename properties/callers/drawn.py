@@ -11,13 +11,11 @@ from properties.callers.mutating import MutatingCaller
 from properties.callers.own_arrays import OwnArraysCaller
 from properties.callers.reentrant import ReentrantCaller
 from properties.callers.straying import StrayingCaller
-from properties.case import Case
+from properties.case import PLAIN, Case
 from properties.programs.choices import Choices, Weights
 from properties.session.subject import Opened, Subject
 from properties.target import Target
 from properties.targets.runtime_target import RuntimeTarget
-
-PLAIN = "plain"
 
 CALLERS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: Forwarding(target),

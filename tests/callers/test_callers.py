@@ -10,8 +10,8 @@ from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readbacks, Ticket
-from properties.callers import CALLERS, PLAIN, CallerSubject, draw_caller
-from properties.case import Case
+from properties.callers import CALLERS, CallerSubject, draw_caller
+from properties.case import PLAIN, Case
 from properties.programs.choices import SeededChoices
 from properties.session.devices import SCHEDULERS
 from properties.session.numbered import numbered_case

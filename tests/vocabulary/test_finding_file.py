@@ -93,6 +93,28 @@ def test_the_file_is_what_a_person_would_write(tmp_path: Path) -> None:
     assert finding_file.read(path) == FINDING
 
 
+def test_what_was_drawn_beside_the_program_is_kept() -> None:
+    drawn = ("insert_boundary boundary=flush at=1", "twice", "set_preset preset=eager")
+    case = dataclasses.replace(FINDING.case, caller="awaiting", transformations=drawn)
+    finding = dataclasses.replace(FINDING, case=case)
+    text = format_finding(finding)
+    assert "caller: awaiting\n" in text
+    assert "transformations: insert_boundary boundary=flush at=1; twice; set_preset" in text
+    assert parse_finding(text) == finding
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("caller: nobody", "its caller is none of plain, mutating"),
+        ("transformations: twice; thrice", "cannot read transformation 'thrice'"),
+    ],
+)
+def test_a_caller_or_transformation_of_no_such_name_is_refused(header: str, message: str) -> None:
+    with pytest.raises(ProgramError, match=message):
+        parse_finding(TEXT.replace("kernels: my_kernels.py", header))
+
+
 def test_only_device_and_policy_must_be_there() -> None:
     least = "gpusim finding 1\npolicy: eager\ndevice: gl\n\n"
     assert parse_finding(least).case == Case(
