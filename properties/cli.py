@@ -1,4 +1,4 @@
-"""The command line: ``gpusim devices``, ``gpusim fuzz``, ``gpusim replay``.
+"""The command line: ``gpusim devices``, ``fuzz``, ``replay`` and ``mutants``.
 
 Here words become settings, and what happened becomes an exit status: 0 nothing
 found, 1 found, 2 wrong usage, 3 could not run or shows nothing.  Whatever loads
@@ -86,6 +86,12 @@ def _replay(arguments: argparse.Namespace) -> int:
     return FOUND
 
 
+def _mutants(arguments: argparse.Namespace) -> int:
+    from properties.mutants.command import run
+
+    return run(arguments)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpusim", description="A batched WebGPU runtime, and its judge.", epilog=_EPILOG
@@ -102,6 +108,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
     from properties.session.settings import ReplaySettings, Settings, settings_of, variable_of
 
+    if command == "mutants":
+        from properties.mutants.command import add_options
+
+        add_options(parser)
+        return
     if command == "replay":
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
     kind = ReplaySettings if command == "replay" else Settings
@@ -117,4 +128,5 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
     "fuzz": (_fuzz, "run random programs and compare each with what it means"),
     "replay": (_replay, "run the program of a finding again"),
+    "mutants": (_mutants, "break one part after the other, and see that each is found"),
 }

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from properties.mutants.catalogue import MUTANTS, find
-from properties.mutants.matrix import OWN, Plan, as_json, build, figures
-from properties.mutants.page import line_of, write_page
+from properties.mutants.matrix import OWN, Plan, as_json, build
+from properties.mutants.page import figures, line_of, page
 
 _SOUND, _FOUND_FAULT = 0, 1
 
@@ -37,12 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
     matrix = build(
         mutants, plan, jobs=arguments.jobs, watch=lambda row: print(line_of(row), flush=True)
     )
-    for what, figure in figures(matrix).items():
+    values = as_json(matrix)
+    for what, figure in figures(values).items():
         print(f"{what}: {figure}")
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(as_json(matrix), indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     if arguments.page is not None:
-        write_page(matrix, arguments.page)
+        arguments.page.write_text(page(values), encoding="utf-8")
     return _SOUND if matrix.is_clean else _FOUND_FAULT
 
 

@@ -6,7 +6,7 @@ what it finds small; the others try it on the first seed, with a few programs.
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -174,9 +174,12 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "seconds": round(row.seconds, 3),
         "shrunk_ops": row.shrunk_ops,
         "place": row.mutant.place,
+        "story": row.mutant.story,
         "ancestor": row.mutant.ancestor,
         "hard": row.survived_hundred,
         "replays": row.replayed,
+        "shrunk_ops_by_seed": [hunt.shrunk_ops for hunt in row.own],
+        "traits": [hunt.failure.trait if hunt.failure else None for hunt in row.own],
         "programs_by_seed": [hunt.programs if hunt.killed else None for hunt in row.own],
         "seconds_by_seed": [round(hunt.seconds, 3) for hunt in row.own],
         "others": dict(_others(row)),
@@ -186,33 +189,3 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 def _others(row: Row) -> Iterator[tuple[str, int | None]]:
     for found in row.others:
         yield found.oracle, found.programs if found.killed else None
-
-
-def figures(matrix: Matrix) -> Mapping[str, str]:
-    """What the matrix comes to, as words and numbers."""
-    killed = [row for row in matrix.rows if row.killed]
-    sizes = [one.shrunk_ops for row in matrix.rows for one in row.own if one.shrunk_ops]
-    times = [one.seconds for row in matrix.rows for one in row.own if one.killed]
-    seeds = len(matrix.seeds)
-    return {
-        "mutants": str(len(matrix.rows)),
-        f"found on {seeds} of {seeds} seeds": str(len(killed)),
-        "not found on some seed": ", ".join(row.mutant.name for row in matrix.survivors) or "none",
-        "survive a hundred programs": str(sum(row.survived_hundred for row in matrix.rows)),
-        "seconds to the kill, median / p90 / worst": _spread(times, 2),
-        "ops of the smallest program, median / p90 / worst": _spread(sizes, 0),
-        "false alarms without a mutant": ", ".join(one.oracle for one in matrix.false_alarms)
-        or "none",
-        "finds that do not replay": ", ".join(
-            row.mutant.name for row in matrix.rows if not row.replayed
-        )
-        or "none",
-    }
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    if not values:
-        return "-"
-    ordered = sorted(values)
-    picked = (ordered[len(ordered) // 2], ordered[len(ordered) * 9 // 10], ordered[-1])
-    return " / ".join(f"{value:.{digits}f}" for value in picked)

@@ -1,11 +1,13 @@
-"""The kill matrix as a page for people: figures, then a table for each part."""
+"""The kill matrix for people: a page out of its plain values, and a line for each mutant."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
-from properties.mutants.hunt import Hunt
-from properties.mutants.matrix import HARD_PROGRAMS, Matrix, Row, figures
+from properties.mutants.matrix import HARD_PROGRAMS, Row
 from properties.mutants.oracles import ORACLES
+
+Values = Mapping[str, Any]
 
 _INTRODUCTION = """\
 # Mutants
@@ -25,50 +27,74 @@ programs on the median seed.
 """
 
 
-def write_page(matrix: Matrix, path: Path) -> None:
-    """Write the page to ``path``."""
-    path.write_text(page(matrix), encoding="utf-8")
-
-
-def page(matrix: Matrix) -> str:
-    """The whole page."""
+def page(matrix: Values) -> str:
+    """The whole page, of what ``matrix.as_json`` gave."""
     return "\n".join(_lines(matrix))
 
 
-def _lines(matrix: Matrix) -> Iterator[str]:
+def _lines(matrix: Values) -> Iterator[str]:
     yield _INTRODUCTION
-    yield f"Device: {matrix.device}; seeds: {', '.join(map(str, matrix.seeds))}.\n"
+    yield f"Device: {matrix['device']}; seeds: {', '.join(map(str, matrix['seeds']))}.\n"
     yield "| | |"
     yield "|---|---|"
     for what, figure in figures(matrix).items():
         yield f"| {what} | {figure} |"
-    part = ""
-    for row in matrix.rows:
-        file = row.mutant.place.partition(":")[0]
-        if file != part:
-            part = file
-            yield f"\n## {part.replace('_', ' ')}\n"
-            names = [oracle.name for oracle in ORACLES]
-            yield f"| mutant | what is wrong | ancestor | {' | '.join(names)} | seconds | ops |"
-            yield "|---|---|---|" + "---|" * (len(names) + 2)
-        yield _line(row)
+    names = [oracle.name for oracle in ORACLES]
+    for part, rows in groupby(matrix["mutants"], lambda row: row["place"].partition(":")[0]):
+        yield f"\n## {part.replace('_', ' ')}\n"
+        yield f"| mutant | what is wrong | ancestor | {' | '.join(names)} | seconds | ops |"
+        yield "|---|---|---|" + "---|" * (len(names) + 2)
+        for row in rows:
+            yield _line(row, names)
     yield ""
 
 
-def _line(row: Row) -> str:
-    star = "*" if row.survived_hundred else ""
-    cells = [_cell(row, oracle.name) for oracle in ORACLES]
-    ops = "" if row.shrunk_ops is None else str(row.shrunk_ops)
-    words = [f"{row.mutant.name}{star}", row.mutant.story, row.mutant.ancestor, *cells]
-    return f"| {' | '.join([*words, f'{row.seconds:.2f}', ops])} |"
+def _line(row: Values, oracles: Sequence[str]) -> str:
+    star = "*" if row["hard"] else ""
+    ops = "" if row["shrunk_ops"] is None else str(row["shrunk_ops"])
+    words = [row["name"] + star, row["story"], row["ancestor"]]
+    seconds = f"{row['seconds']:.2f}"
+    words += [_cell(row, oracle) for oracle in oracles]
+    return f"| {' | '.join([*words, seconds, ops])} |"
 
 
-def _cell(row: Row, oracle: str) -> str:
-    found: Hunt | None = row.hunt_of(oracle)
-    if found is None:
-        return ""
-    text = str(found.programs) if found.killed else "-"
-    return f"**{text}**" if oracle == row.mutant.prey else text
+def _cell(row: Values, oracle: str) -> str:
+    if oracle == row["oracle"]:
+        return f"**{row['programs_by_seed'][0] or '-'}**"
+    return str(row["others"][oracle] or "-") if oracle in row["others"] else ""
+
+
+def figures(matrix: Values) -> Mapping[str, str]:
+    """What the matrix comes to, as words and numbers."""
+    rows: list[Values] = matrix["mutants"]
+    seeds = len(matrix["seeds"])
+    sizes = [size for row in rows for size in row["shrunk_ops_by_seed"] if size is not None]
+    pairs = [pair for row in rows for pair in zip(*_by_seed(row), strict=True)]
+    times = [seconds for programs, seconds in pairs if programs is not None]
+    alive = [row["name"] for row in rows if not row["killed"]]
+    lost = [row["name"] for row in rows if not row["replays"]]
+    return {
+        "mutants": str(len(rows)),
+        f"found on {seeds} of {seeds} seeds": str(len(rows) - len(alive)),
+        "not found on some seed": ", ".join(alive) or "none",
+        "survive a hundred programs": str(sum(row["hard"] for row in rows)),
+        "seconds to the kill, median / p90 / worst": _spread(times, 2),
+        "ops of the smallest program, median / p90 / worst": _spread(sizes, 0),
+        "false alarms without a mutant": ", ".join(matrix["false_alarms"]) or "none",
+        "finds that do not replay": ", ".join(lost) or "none",
+    }
+
+
+def _by_seed(row: Values) -> tuple[Sequence[int | None], Sequence[float]]:
+    return row["programs_by_seed"], row["seconds_by_seed"]
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return "-"
+    ordered = sorted(values)
+    picked = (ordered[len(ordered) // 2], ordered[len(ordered) * 9 // 10], ordered[-1])
+    return " / ".join(f"{value:.{digits}f}" for value in picked)
 
 
 def line_of(row: Row) -> str:
