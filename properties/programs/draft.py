@@ -44,6 +44,8 @@ class Draft:
         self.scalars: dict[Parameters, tuple[int | float, ...]] = {}
         """What was passed last, by the types it was passed as."""
         self.dispatches = 0
+        self.orphan: Dispatch | None = None
+        """The last dispatch over a buffer that was freed since."""
         self.wide_grid: Grid | None = None
         """A grid past the limit in a dimension, which a guarded kernel was given."""
         self._last_write: tuple[LiveBuffer, Write] | None = None
@@ -148,6 +150,8 @@ class Draft:
         )
 
     def free(self, buffer: LiveBuffer) -> None:
+        over = (op for op in reversed(self.ops) if isinstance(op, Dispatch))
+        self.orphan = next((op for op in over if buffer.name in op.buffers), self.orphan)
         self.ops.append(Free(buffer=buffer.name))
         self.live.remove(buffer)
         self.freed.append(buffer.name)

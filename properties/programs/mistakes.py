@@ -134,6 +134,11 @@ def _bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     )
 
 
+def _orphaned_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """A dispatch just as it was accepted before one of its buffers was freed."""
+    return draft.orphan
+
+
 def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[LiveBuffer] | None:
     if all(draft.bindable(real) for real in signature.reals):
         return bind(choices, draft, signature)
@@ -250,7 +255,8 @@ _MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
     (_bad_read, 4),
     (_bad_write, 4),
     (_bad_copy, 4),
-    (_bad_alloc, 2),
+    (_bad_alloc, 3),
     (_double_free, 2),
     (_bad_dispatch, 12),
+    (_orphaned_dispatch, 2),
 )
