@@ -1,0 +1,419 @@
+"""How each law is broken by hand: edits of a sound trace, each with one mistake of that kind."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from gpusim.program import Alloc, Flush, Free, Sync, Write
+from gpusim.trace import Event
+from tests.laws.traces import Cut
+
+Corrupted = Iterator[list[Event]]
+
+
+def encodes(cut: Cut) -> Iterator[tuple[int, list[int]]]:
+    """Each encoder, and where its commands are."""
+    for at in cut.all("encode"):
+        count = cut.events[at]["commands"]
+        yield at, list(range(at + 1, at + 1 + count))
+
+
+def pairs(cut: Cut) -> Iterator[tuple[int, int]]:
+    """Commands that follow each other in a batch."""
+    for _, commands in encodes(cut):
+        yield from pairwise(commands)
+
+
+def reads_too_early(cut: Cut) -> Corrupted:
+    for one, other in pairs(cut):
+        first, second = cut.events[one], cut.events[other]
+        if second.about.get("target_role") == "staging" and (
+            first.kind == "dispatch" and not first["kernel"].startswith("gpusim")
+        ):
+            yield cut.swapped(one, other)
+
+
+def host_writes(cut: Cut) -> Iterator[tuple[int, int]]:
+    """Each host write to a program's buffer that a submit made way for, and its encoder."""
+    for at in cut.all("write_buffer", role="storage"):
+        encoders = [place for place in cut.all("encode") if cut.op_of(at) < place < at]
+        if encoders:
+            yield at, encoders[0]
+
+
+def overtakes_reader(cut: Cut) -> Corrupted:
+    for at, encoder in host_writes(cut):
+        number = cut.events[at]["buffer"]
+        commands = [cut.events[place] for place in range(encoder, at)]
+        ranges = [event["ranges"] for event in commands if event.kind == "dispatch"]
+        read = any(bound[0] == number for bounds in ranges for bound in bounds[:-2])
+        if read or any(event.about.get("source") == number for event in commands):
+            yield cut.moved(at, encoder)
+
+
+def overtakes_writer(cut: Cut) -> Corrupted:
+    for at, encoder in host_writes(cut):
+        number = cut.events[at]["buffer"]
+        if any(cut.events[place].about.get("target") == number for place in range(encoder, at)):
+            yield cut.moved(at, encoder)
+
+
+def runs_before_write(cut: Cut) -> Corrupted:
+    for one, other in pairs(cut):
+        first, second = cut.events[one], cut.events[other]
+        patched = first.about.get("kernel") == "gpusim_patch_words"
+        if patched and second.about.get("kernel") != "gpusim_patch_words":
+            yield cut.swapped(one, other)
+
+
+def copies_other_bytes(cut: Cut) -> Corrupted:
+    for at in cut.all("copy", target_role="storage"):
+        yield cut.changed(at, source_offset=cut.events[at]["source_offset"] + 4)
+
+
+def writes_beside(cut: Cut) -> Corrupted:
+    for at in cut.all("write_buffer", role="storage"):
+        event = cut.events[at]
+        op = cut.events[cut.op_of(at)]["op"]
+        if op.offset + len(op.data) < 60:
+            yield cut.changed(at, data=event["data"] + b"\0\0\0\0")
+
+
+def writes_other_bytes(cut: Cut) -> Corrupted:
+    for at in cut.all("write_buffer", role="storage"):
+        data = cut.events[at]["data"]
+        yield cut.changed(at, data=data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def reads_part(cut: Cut) -> Corrupted:
+    for at in cut.all("copy", target_role="staging"):
+        size_bytes = cut.events[at]["size_bytes"]
+        if size_bytes > 4:
+            yield cut.changed(at, size_bytes=size_bytes - 4)
+
+
+def allocates_nothing(cut: Cut) -> Corrupted:
+    for at in cut.all("create_buffer", role="storage"):
+        if type(cut.events[cut.op_of(at)]["op"]) is Alloc:
+            yield cut.without(at)
+
+
+def sees_other_scalars(cut: Cut) -> Corrupted:
+    if cut.policy.uniforms != "ring":
+        for at in cut.all("write_buffer", role="uniform"):
+            event = cut.events[at]
+            op = cut.events[cut.op_of(at)]["op"]
+            if getattr(op, "kernel", None) == "affine":
+                yield cut.changed(at, data=bytes([event["data"][0] ^ 1]) + event["data"][1:])
+
+
+def shares_slot(cut: Cut) -> Corrupted:
+    for _, commands in encodes(cut):
+        affine = [at for at in commands if cut.events[at].about.get("kernel") == "affine"]
+        for one, other in pairwise(affine):
+            first, second = cut.events[one]["ranges"], cut.events[other]["ranges"]
+            if first[-1] != second[-1]:
+                yield cut.changed(other, ranges=(*second[:-1], first[-1]))
+
+
+def rewrites_slot(cut: Cut) -> Corrupted:
+    """A slot is written over once more, in a later op than that of the dispatch."""
+    for encoder, commands in encodes(cut):
+        place = cut.op_of(encoder)
+        for at in commands:
+            event = cut.events[at]
+            if event.about.get("kernel") != "affine" or cut.policy.uniforms == "ring":
+                continue
+            op = cut.events[place]["op"]
+            if type(op).__name__ == "Dispatch":
+                continue
+            number, offset, size_bytes = event["ranges"][-1]
+            data = b"\xee" * size_bytes
+            yield cut.inserted(
+                place + 1,
+                Event(
+                    "write_buffer",
+                    {"buffer": number, "role": "uniform", "offset": offset, "data": data},
+                ),
+            )
+
+
+def keeps_uniforms(cut: Cut) -> Corrupted:
+    many = 1 + max(cut.policy.uniform_slots, cut.policy.uniform_cache)
+    made = [
+        Event("create_buffer", {"buffer": 9000 + n, "role": "uniform", "size_bytes": 8})
+        for n in range(many)
+    ]
+    for at in cut.all("op")[:2]:
+        yield cut.inserted(at + 1, *made)
+
+
+def binds_too_much(cut: Cut) -> Corrupted:
+    for at in cut.all("dispatch", kernel="affine"):
+        *buffers, (number, offset, size_bytes) = cut.events[at]["ranges"]
+        yield cut.changed(at, ranges=(*buffers, (number, offset, size_bytes + 4)))
+
+
+def shifts_slot(cut: Cut) -> Corrupted:
+    for at in cut.all("dispatch", kernel="affine"):
+        *buffers, (number, offset, size_bytes) = cut.events[at]["ranges"]
+        yield cut.changed(at, ranges=(*buffers, (number, offset + 4, size_bytes)))
+
+
+def submits_twice(cut: Cut) -> Corrupted:
+    for encoder, commands in encodes(cut):
+        for at in commands[:1]:
+            events = cut.inserted(at, cut.events[at])
+            event = events[encoder]
+            events[encoder] = Event("encode", {**event.about, "commands": len(commands) + 1})
+            yield events
+
+
+def submits_nothing(cut: Cut) -> Corrupted:
+    for at in cut.all("submit"):
+        empty = (Event("encode", {"reason": "asked", "commands": 0}), Event("submit", {}))
+        yield cut.inserted(at + 1, *empty)
+
+
+def exceeds_limit(cut: Cut) -> Corrupted:
+    """Batches in a row become one."""
+    limit = cut.policy.batch_commands
+    if limit is None or limit > 10:
+        return
+    places = list(encodes(cut))
+    for (first, held), (second, more) in pairwise(places):
+        if len(held) + len(more) > max(limit, 1):
+            events = [
+                event
+                for at, event in enumerate(cut.events)
+                if at != second and not (event.kind == "submit" and first < at < second)
+            ]
+            about = {**events[first].about, "commands": len(held) + len(more)}
+            events[first] = Event("encode", about)
+            yield events
+
+
+def submits_again(cut: Cut) -> Corrupted:
+    for at in cut.all("submit"):
+        yield cut.inserted(at, cut.events[at])
+
+
+def gives_wrong_reason(cut: Cut) -> Corrupted:
+    for at in cut.all("encode"):
+        op = cut.events[cut.op_of(at)]["op"]
+        if cut.events[at]["commands"]:
+            yield cut.changed(at, reason="write" if type(op) is not Write else "free")
+
+
+def forgets_batch(cut: Cut) -> Corrupted:
+    for at in cut.all("op"):
+        if type(cut.events[at]["op"]) not in (Flush, Sync):
+            continue
+        end = cut.all("outcome", position=cut.events[at]["position"])[0]
+        encoders = [place for place in cut.all("encode", reason="asked") if at < place < end]
+        encoders += [place for place in cut.all("encode", reason="sync") if at < place < end]
+        for place in encoders:
+            if cut.events[place + 1].kind == "dispatch":
+                yield cut.without(*range(at + 1, end))
+
+
+def delivers_twice(cut: Cut) -> Corrupted:
+    for at in cut.all("delivered"):
+        yield cut.inserted(at, cut.events[at])
+
+
+def delivers_out_of_order(cut: Cut) -> Corrupted:
+    yield from (cut.swapped(one, other) for one, other in pairwise(cut.all("delivered")))
+
+
+def delivers_too_late(cut: Cut) -> Corrupted:
+    for at in cut.all("delivered"):
+        end = min(place for place in cut.all("outcome") if place > at)
+        yield cut.moved(at, end + 1)
+
+
+def skips_map(cut: Cut) -> Corrupted:
+    yield from (cut.without(at) for kind in ("map", "wait") for at in cut.all(kind))
+
+
+def maps_more(cut: Cut) -> Corrupted:
+    for at in cut.all("map"):
+        yield cut.changed(at, size_bytes=cut.events[at]["size_bytes"] + 4)
+
+
+def keeps_staging(cut: Cut) -> Corrupted:
+    made = [
+        Event("create_buffer", {"buffer": 9000 + n, "role": "staging", "size_bytes": 256})
+        for n in range(cut.policy.staging_buffers + 1)
+    ]
+    yield cut.inserted(1, *made)
+
+
+def uses_failed_map(cut: Cut) -> Corrupted:
+    for kind in ("map", "wait"):
+        for at in cut.all(kind):
+            failed = Event("failed", {"verb": kind, "error": "MapFailed"})
+            yield cut.inserted(at + 1, failed)
+
+
+def makes_old_buffer(cut: Cut) -> Corrupted:
+    for at in cut.all("create_buffer")[1:]:
+        yield cut.changed(at, buffer=1)
+
+
+def accepts_freed(cut: Cut) -> Corrupted:
+    for at in cut.all("outcome", error="InvalidHandle"):
+        yield cut.changed(at, error=None)
+
+
+def keeps_bind_group(cut: Cut) -> Corrupted:
+    yield from (cut.without(at) for at in cut.all("bind_groups.invalidated"))
+
+
+def binds_other_group(cut: Cut) -> Corrupted:
+    groups = {event["group"]: event["kernel"] for event in cut.events if "group" in event.about}
+    for at in cut.all("dispatch"):
+        others = [group for group, kernel in groups.items() if kernel != cut.events[at]["kernel"]]
+        yield cut.changed(at, group=others[0])
+
+
+def destroys_uniform(cut: Cut) -> Corrupted:
+    for encoder, commands in encodes(cut):
+        for at in commands:
+            event = cut.events[at]
+            if event.about.get("kernel") == "affine":
+                number = event["ranges"][-1][0]
+                yield cut.inserted(
+                    encoder, Event("destroy_buffer", {"buffer": number, "role": "uniform"})
+                )
+
+
+def exceeds_cache(cut: Cut) -> Corrupted:
+    for part, capacity in (
+        ("shapes", cut.policy.shape_cache),
+        ("bind_groups", cut.policy.bind_group_cache),
+    ):
+        if part == "shapes" or cut.policy.cache_bind_groups:
+            yield cut.inserted(1, *[Event(f"{part}.created", {})] * (capacity + 1))
+
+
+def leaks_storage(cut: Cut) -> Corrupted:
+    for at in cut.all("op"):
+        if type(cut.events[at]["op"]) is Write:
+            made = [
+                Event("create_buffer", {"buffer": 9000 + n, "role": "storage", "size_bytes": 4})
+                for n in range(2)
+            ]
+            yield cut.inserted(at + 1, *made)
+
+
+def destroys_twice(cut: Cut) -> Corrupted:
+    for at in cut.all("destroy_buffer"):
+        yield cut.inserted(at, cut.events[at])
+
+
+def leaves_buffer(cut: Cut) -> Corrupted:
+    end = cut.all("close")[0]
+    yield from (cut.without(at) for at in cut.all("destroy_buffer") if at > end)
+
+
+def destroys_before_copy(cut: Cut) -> Corrupted:
+    for encoder, commands in encodes(cut):
+        for at in commands:
+            event = cut.events[at]
+            if event.kind == "copy" and event["target_role"] == "storage":
+                about = {"buffer": event["target"], "role": "storage"}
+                yield cut.inserted(encoder, Event("destroy_buffer", about))
+
+
+def frees_too_early(cut: Cut) -> Corrupted:
+    for at in cut.all("op"):
+        if type(cut.events[at]["op"]) is not Free or cut.events[at + 1].kind != "encode":
+            continue
+        end = cut.all("outcome", position=cut.events[at]["position"])[0]
+        for place in cut.all("destroy_buffer", role="storage"):
+            if at < place < end:
+                yield cut.moved(place, at + 1)
+    for encoder, commands in encodes(cut):
+        for place in commands:
+            if cut.events[place].about.get("kernel") == "affine":
+                number = cut.events[place]["ranges"][0][0]
+                about = {"buffer": number, "role": "storage"}
+                yield cut.inserted(encoder, Event("destroy_buffer", about))
+
+
+def raises_half_way(cut: Cut) -> Corrupted:
+    for at in cut.all("write_buffer", role="storage"):
+        end = min(place for place in cut.all("outcome") if place > at)
+        yield cut.changed(end, error="OutOfRange")
+
+
+def refuses_half_way(cut: Cut) -> Corrupted:
+    for at in cut.all("outcome"):
+        if cut.events[at]["error"] is not None:
+            for kind in ("shapes.created", "bind_groups.reused", "uniforms.exhausted"):
+                yield cut.inserted(at, Event(kind, {}))
+
+
+def calls_wrongly(cut: Cut) -> Corrupted:
+    for at in cut.all("write_buffer"):
+        yield cut.changed(at, offset=cut.events[at]["offset"] + 2)
+    for at in cut.all("create_buffer"):
+        yield cut.changed(at, size_bytes=0)
+    for at in cut.all("copy"):
+        yield cut.changed(at, size_bytes=cut.events[at]["size_bytes"] + 1)
+
+
+def hides_failure(cut: Cut) -> Corrupted:
+    for verb in ("create_buffer", "write_buffer", "create_bind_group", "submit"):
+        for at in cut.all(verb):
+            end = min(place for place in [*cut.all("outcome"), *cut.all("closed")] if place > at)
+            if cut.events[end].kind == "outcome" and cut.events[end]["error"] is None:
+                failed = Event("failed", {"verb": verb, "error": "OutOfMemory"})
+                yield cut.inserted(at + 1, failed)
+
+
+CORRUPTIONS: dict[str, tuple[Callable[[Cut], Corrupted], ...]] = {
+    "A1": (reads_too_early,),
+    "A2": (overtakes_reader,),
+    "A3": (runs_before_write,),
+    "A4": (overtakes_writer,),
+    "A5": (copies_other_bytes,),
+    "A8": (writes_beside,),
+    "A9": (writes_other_bytes,),
+    "A11": (reads_part,),
+    "A12": (allocates_nothing,),
+    "B1": (sees_other_scalars,),
+    "B2": (shares_slot,),
+    "B3": (rewrites_slot,),
+    "B5": (keeps_uniforms,),
+    "B6": (binds_too_much,),
+    "B7": (shifts_slot,),
+    "C1": (submits_twice,),
+    "C2": (submits_nothing,),
+    "C4": (exceeds_limit,),
+    "C5": (submits_again,),
+    "C7": (gives_wrong_reason,),
+    "C9": (forgets_batch,),
+    "D1": (delivers_twice,),
+    "D2": (delivers_out_of_order,),
+    "D3": (delivers_too_late,),
+    "D4": (skips_map,),
+    "D5": (maps_more,),
+    "D6": (keeps_staging,),
+    "D7": (uses_failed_map,),
+    "E1": (makes_old_buffer,),
+    "E2": (accepts_freed,),
+    "E3": (keeps_bind_group,),
+    "E5": (binds_other_group,),
+    "E6": (destroys_uniform,),
+    "E7": (exceeds_cache,),
+    "F1": (leaks_storage, destroys_twice),
+    "F2": (leaves_buffer,),
+    "F4": (destroys_before_copy,),
+    "F6": (frees_too_early,),
+    "G1": (raises_half_way,),
+    "G2": (refuses_half_way,),
+    "G4": (calls_wrongly,),
+    "G5": (hides_failure,),
+}
+"""By the name of the law that each breaks."""

@@ -1,0 +1,99 @@
+"""Each law rejects ten traces with its mistake in them, and passes what is only near to one."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from gpusim.trace import Event, Trace
+from properties.oracles.laws import ELSEWHERE, LAWS
+from properties.oracles.laws.determinism import compare_traces
+from tests.laws.corruptions import CORRUPTIONS
+from tests.laws.near_misses import FAULTS, NEAR_MISSES
+from tests.laws.traces import POLICIES, RICH, Cut, Real, reals, record
+
+TEN = 10
+NAMES = [law.name for law in LAWS if law.name != "H1"]
+
+
+def corrupted(law: str) -> Iterator[tuple[Real, list[Event]]]:
+    """Corruptions from every trace in turn: the first of each, then the second."""
+    sources = [(real, corrupt(Cut(real))) for real in reals() for corrupt in CORRUPTIONS[law]]
+    while sources:
+        left = []
+        for real, source in sources:
+            events = next(source, None)
+            if events is not None:
+                left.append((real, source))
+                yield real, events
+        sources = left
+
+
+@pytest.mark.parametrize("law", NAMES)
+def test_a_law_rejects_ten_corruptions(law: str) -> None:
+    tried = list(islice(corrupted(law), TEN))
+    assert len(tried) == TEN
+    for real, events in tried:
+        names = {violation.law.name for violation in real.judged(events).violations}
+        assert law in names, f"{real.setting.policy}: {names}"
+
+
+@pytest.mark.parametrize("law", NAMES)
+def test_a_law_passes_a_near_miss(law: str) -> None:
+    text, policy = NEAR_MISSES[law]
+    checker = record(text, policy, *FAULTS.get(law, ())).judged()
+    assert [str(violation) for violation in checker.violations] == []
+    assert checker.checked[law] > 0
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_sound_trace_breaks_no_law(policy: str) -> None:
+    assert record(RICH, policy).judged().violations == []
+
+
+def test_two_runs_leave_one_trace() -> None:
+    for policy in POLICIES[:TEN]:
+        real = record(RICH, policy)
+        first, again, other = Trace(), Trace(), Trace()
+        first.events += real.events
+        again.events += record.__wrapped__(RICH, policy).events
+        assert compare_traces(first, again) is None
+        other.events += Cut(real).without(len(real.events) - 2)
+        broken = compare_traces(first, other)
+        assert broken is not None
+        assert broken.law.name == "H1"
+        other.events = [*real.events, Event("submit", {})]
+        assert "nothing and submit" in str(compare_traces(first, other))
+
+
+def test_a_violation_argues() -> None:
+    cut = Cut(record(RICH, "lazy"))
+    events = next(CORRUPTIONS["A4"][0](cut))
+    first = next(
+        violation
+        for violation in record(RICH, "lazy").judged(events).violations
+        if violation.law.name == "A4"
+    )
+    assert "write to b reached the queue before copy op 9, which writes b, was submitted" in str(
+        first
+    )
+    assert "source: WebGPU specification" in str(first)
+    assert f"at op {first.position}" in str(first)
+
+
+def test_every_letter_has_a_place() -> None:
+    names = [law.name for law in LAWS]
+    assert len(set(names)) == len(names)
+    assert not set(names) & set(ELSEWHERE)
+    for letter, count in {
+        "A": 13,
+        "B": 7,
+        "C": 10,
+        "D": 11,
+        "E": 8,
+        "F": 7,
+        "G": 6,
+        "H": 4,
+    }.items():
+        for number in range(1, count + 1):
+            assert f"{letter}{number}" in {*names, *ELSEWHERE}
