@@ -169,7 +169,8 @@ class GPUBuffer:
         device = self._device
         if device.timeline.lost:
             if not device.profile.loss_is_silent:
-                raise _lost_map(self.usage & bits & _READ and asks_submit)
+                submits = self.usage & bits & _READ and asks_submit
+                raise _lost_map(submits or not device.destroyed)
             return
         if bits not in (_READ, _WRITE):
             error = invalid("map this buffer", f"mode {bits} is not READ or WRITE", "a wrong flag")
@@ -301,10 +302,10 @@ def flag_bits(flags: Any, text: str) -> int:
     return bits
 
 
-def _lost_map(submits: int) -> Exception:
-    """wgpu-py submits before a map for reading; without that, its poller is missed first."""
+def _lost_map(reaches_device: int) -> Exception:
+    """A destroyed device has no poller any more, which wgpu-py misses before it asks for a map."""
     no_poller: Exception = AttributeError("'NoneType' object has no attribute 'get_token'")
-    error: Exception = device_lost("map this buffer") if submits else no_poller
+    error: Exception = device_lost("map this buffer") if reaches_device else no_poller
     return error
 
 

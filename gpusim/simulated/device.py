@@ -164,6 +164,7 @@ class GPUDevice:
         if state.profile.destroy_unmaps:
             for buffer in list(state.mapped):
                 buffer.lose()
+        state.destroyed = True
         state.lose("destroyed")
 
     def _poll(self, block: bool = False) -> None:

@@ -23,13 +23,14 @@ class Unmappable(Protocol):
 class DeviceState:
     """One device's shared state; the device itself is a face on it."""
 
-    __slots__ = ("calls", "limits", "lost_promise", "mapped", "profile", "timeline")
+    __slots__ = ("calls", "destroyed", "limits", "lost_promise", "mapped", "profile", "timeline")
 
     def __init__(self, profile: Profile, limits: Mapping[str, int], timeline: Timeline) -> None:
         self.profile = profile
         self.limits = dict(limits)
         self.timeline = timeline
         self.calls: dict[str, int] = {}
+        self.destroyed = False
         self.lost_promise: Promise | None = None
         self.mapped: dict[Unmappable, None] = {}
         """The buffers that are mapped or about to be, in the order in which that began."""

@@ -1,0 +1,124 @@
+"""The runtime keeps its contract on the simulated device, under every schedule and fault.
+
+Without faults a history is what the program means.  Under faults every op ends,
+every read that was accepted has a value or an error, a value that comes is
+right, and every buffer is given back.
+"""
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+
+import reference
+from gpusim import errors
+from gpusim.history import History, Outcome
+from gpusim.kernels import BUILTIN
+from gpusim.program import Program, Read
+from gpusim.runtime import PRESETS, WgpuDriver
+from gpusim.simulated import STRATEGIES, FaultPlan, open_device, strategy
+from properties.case import Case
+from properties.oracles.compare import compare
+from properties.programs.cases import draw_case
+from properties.programs.choices import SeededChoices
+from properties.runner import run
+from properties.targets.runtime_target import RuntimeTarget
+
+PROGRAMS = 60
+FAULTS = (
+    "failed_maps",
+    "out_of_memory",
+    "internal_errors",
+    "failed_submits",
+    "lost_at_call",
+    "lost_at_submit",
+)
+KNOWN = {
+    error.__name__
+    for error in vars(errors).values()
+    if isinstance(error, type) and issubclass(error, errors.DeviceFault)
+}
+"""What an op may raise under faults; besides it, a name whose alloc failed is no handle."""
+
+
+class Run:
+    """One case on a simulated device, its runtime closed and its buffers counted."""
+
+    def __init__(self, seed: int, name: str, faults: FaultPlan, *, invalid: bool) -> None:
+        self.calls: Counter[str] = Counter()
+        device = open_device(scheduler=strategy(name, seed), faults=faults, emit=self._emit)
+        driver = WgpuDriver(device)
+        preset = list(PRESETS.values())[seed % len(PRESETS)]
+        self.case: Case = draw_case(
+            SeededChoices(f"simulated {seed}"),
+            preset=preset,
+            device="simulated",
+            limits=driver.limits,
+            invalid=invalid,
+        )
+        self.target = RuntimeTarget(driver, self.case.policy)
+        self.history: History = run(self.case.program, self.target)
+        for buffer in self.target.runtime.live_buffers():
+            self.target.runtime.free(buffer)
+        try:
+            self.target.close()
+        except errors.DeviceFault:
+            assert len(faults)
+
+    def _emit(self, kind: str, **about: Any) -> None:
+        if kind == "call":
+            self.calls[about["method"]] += 1
+
+
+def plan(random: Random, kind: str) -> FaultPlan:
+    """A plan with faults of one kind, early enough to be met."""
+    if kind.startswith("lost"):
+        return FaultPlan(**{kind: random.randrange(100 if kind == "lost_at_call" else 10)})
+    most = 20 if kind == "out_of_memory" else 6
+    many = tuple(sorted({random.randrange(most) for _ in range(2)}))
+    return FaultPlan(**{kind: many})
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_program_means_the_same_under_every_schedule(name: str) -> None:
+    for seed in range(PROGRAMS):
+        done = Run(seed, name, FaultPlan(), invalid=True)
+        expected = reference.run(done.case.program, BUILTIN, done.target.limits)
+        difference = compare(done.case.program, expected, done.history, done.target.capabilities)
+        assert difference is None, f"seed {seed}, {done.case.policy}: {difference}"
+        assert done.calls["buffer"] == done.calls["destroy"], f"seed {seed} leaks"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_fault_breaks_no_promise(name: str, kind: str) -> None:
+    met = 0
+    for seed in range(PROGRAMS):
+        faults = plan(Random(seed), kind)
+        done = Run(seed, name, faults, invalid=False)
+        met += check_survived(done, f"seed {seed}, {done.case.policy}, {faults}")
+        failed = sum(at < done.calls["buffer"] for at in faults.out_of_memory)
+        assert done.calls["buffer"] - failed == done.calls["destroy"], f"seed {seed} leaks"
+    assert met > 0
+
+
+def check_survived(done: Run, where: str) -> bool:
+    """Hold a history under faults against what it claims; whether any op met a fault."""
+    paired = list(zip(done.case.program, done.history.outcomes, strict=True))
+    for op, outcome in paired:
+        for error in (outcome.error, outcome.late_error):
+            assert error is None or error in KNOWN | {"InvalidHandle", "ProgramError"}, where
+        if isinstance(op, Read) and outcome.error is None:
+            assert outcome.data is not None or outcome.late_error is not None, where
+    kept = [(op, outcome) for op, outcome in paired if outcome.error is None]
+    expected = reference.run(Program(tuple(op for op, _ in kept)), BUILTIN, done.target.limits)
+    for (op, outcome), meant in zip(kept, expected.outcomes, strict=True):
+        check_value(outcome, meant, f"{where}, {op}")
+    return len(kept) < len(paired)
+
+
+def check_value(outcome: Outcome, meant: Outcome, where: str) -> None:
+    """A value that came is the one that the accepted ops mean."""
+    if outcome.data is not None and meant.data is not None and meant.slack is None:
+        assert outcome.data == meant.data, where
