@@ -45,7 +45,7 @@ class Bugs:
 
     def add(self, case: Case, failure: Failure, *, reproduced: bool) -> Bug:
         """Note a failing case; the first of its kind is written to a file."""
-        signature = signature_of(case.program, failure)
+        signature = signature_of(case.program, failure) + _drawn(case)
         bug = self.met.get(signature)
         if bug is not None:
             bug.count += 1
@@ -79,6 +79,11 @@ def signature_of(program: Program, failure: Failure) -> Signature:
     """How it failed, and the kinds of the ops it took."""
     kinds = {type(op).__name__ for op in program}
     return failure.kind, failure.trait, *sorted(kinds)
+
+
+def _drawn(case: Case) -> Signature:
+    """Which kinds of transformations it took, and which caller."""
+    return (case.caller, *sorted(text.split()[0] for text in case.transformations))
 
 
 def one_line(failure: Failure, reproduced: bool = True) -> str:

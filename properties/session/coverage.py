@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from gpusim.program import OPS
 from gpusim.runtime.flush_rules import FlushReason
+from properties.oracles.laws import LAWS
 from properties.session.seen import FLUSH, OP
 from properties.session.tally import Tally
 
@@ -38,7 +39,7 @@ _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushRe
 
 
 def coverage(tally: Tally) -> dict[str, Table]:
-    """Tables of ops, refusals, flushes and parts."""
+    """Tables of ops, refusals, laws, flushes and parts."""
     seen = tally.seen
     ops = {kind: {"accepted": tally.accepted[kind], "driver": seen[OP, kind]} for kind in _KINDS}
     flushes = {reason: seen[FLUSH, reason] for reason in _REASONS}
@@ -46,6 +47,7 @@ def coverage(tally: Tally) -> dict[str, Table]:
     return {
         "ops": ops,
         "refusals": _table(_REFUSALS, tally.refused),
+        "laws": _laws(tally),
         "flushes": {reason: {"submits": count} for reason, count in flushes.items()},
         "parts": _table(_PARTS, {key: seen[key] for key in seen if key[0] not in (OP, FLUSH)}),
     }
@@ -60,6 +62,14 @@ def missed(tables: Mapping[str, Table]) -> list[str]:
         for column, count in columns.items()
         if not count
     ]
+
+
+def _laws(tally: Tally) -> Table:
+    """A row a letter; nothing, where no law was held against anything."""
+    table: Table = {}
+    for law in LAWS if tally.held else ():
+        table.setdefault(law.name[0], {})[law.name] = tally.held[law.name]
+    return table
 
 
 def _table(expected: Mapping[str, Iterable[str]], counts: Mapping[tuple[str, str], int]) -> Table:

@@ -4,9 +4,13 @@ A candidate that kills the worker costs a new one, so that the time is bounded
 rather than the number of candidates.
 """
 
+from dataclasses import replace
+
 from gpusim.kernels import Kernels
-from properties.case import Case
+from properties.case import PLAIN, Case
+from properties.oracles.metamorphic.reducing import moved_along, without_one
 from properties.programs.reducer import reduce
+from properties.session.drawn import transformations_of, with_transformations
 from properties.session.messages import JudgeCase, Judged
 from properties.session.supervisor import Gone, Supervisor
 from properties.session.verdict import Failure
@@ -47,23 +51,64 @@ def shrink(
     stall_seconds: float,
 ) -> tuple[Case, Failure] | None:
     """The smallest case that fails in the same way, and how; None where ``case`` does not again."""
-    stall_seconds = min(stall_seconds, _STALL_SECONDS)
-    last: Failure | None = None
+    search = _Search(case, failure, supervisor, kernels, min(stall_seconds, _STALL_SECONDS))
+    if not search.fails(case):
+        return None
+    search.leave_out_what_was_drawn()
+    # Its result has transformations that did not follow their ops; the search's case has.
+    reduce(search.case, search.fails, kernels=kernels, seconds=seconds)
+    search.leave_out_what_was_drawn()
+    return search.case, search.failure
 
-    def fails(candidate: Case) -> bool:
-        nonlocal last
-        found = judge_alone(candidate, supervisor, stall_seconds)
-        if found is None or (found.kind, found.trait) != (failure.kind, failure.trait):
+
+class _Search:
+    """The smallest case so far, and its failure."""
+
+    def __init__(
+        self,
+        case: Case,
+        failure: Failure,
+        supervisor: Supervisor,
+        kernels: Kernels,
+        stall_seconds: float,
+    ) -> None:
+        self.case = case
+        self.failure = failure
+        self._supervisor = supervisor
+        self._kernels = kernels
+        self._stall_seconds = stall_seconds
+        self._reproduced = False
+
+    def fails(self, candidate: Case) -> bool:
+        """Whether it fails in the same way, its transformations moved along with their ops."""
+        return self._take(self._following(candidate))
+
+    def leave_out_what_was_drawn(self) -> None:
+        """The plain caller, and no transformation that is not needed."""
+        if self.case.caller != PLAIN:
+            self._take(replace(self.case, caller=PLAIN))
+        for number in reversed(range(len(self.case.transformations))):
+            every = transformations_of(self.case)
+            fewer = without_one(_plain(self.case), every, number, self._kernels)
+            self._take(with_transformations(self.case, fewer))
+
+    def _take(self, candidate: Case) -> bool:
+        if candidate == self.case and self._reproduced:
+            return True
+        found = judge_alone(candidate, self._supervisor, self._stall_seconds)
+        if found is None or (found.kind, found.trait) != (self.failure.kind, self.failure.trait):
             return False
         # Every case that fails is the smallest so far, so the last one is the result.
-        last = found
+        self.case, self.failure, self._reproduced = candidate, found, True
         return True
 
-    try:
-        small = reduce(case, fails, kernels=kernels, seconds=seconds)
-    except ValueError:
-        if last is None:
-            return None
-        raise
-    assert last is not None
-    return small, last
+    def _following(self, candidate: Case) -> Case:
+        if not candidate.transformations:
+            return candidate
+        every = transformations_of(self.case)
+        moved = moved_along(_plain(self.case), _plain(candidate), every, self._kernels)
+        return with_transformations(candidate, moved)
+
+
+def _plain(case: Case) -> Case:
+    return replace(case, transformations=())

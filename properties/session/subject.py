@@ -20,10 +20,12 @@ _ALL = Parts()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A target for one program, and what reaches its driver, where that can be seen."""
+    """A target for one program, and a trace of what it does."""
 
     target: Target
     trace: Trace
+    traced: bool = False
+    """Whether the trace holds all that reached the driver, so that laws can be held against it."""
 
 
 class Subject(Protocol):
@@ -71,7 +73,7 @@ class RuntimeSubject:
             kernels=self._kernels,
             parts=traced_parts(self._parts, trace),
         )
-        return Opened(target=target, trace=trace)
+        return Opened(target=target, trace=trace, traced=True)
 
     def _open_driver(self, device: str) -> Driver:
         return self._make_driver(open_case_device(device, self._kernels))

@@ -31,6 +31,8 @@ class Tally:
     policies: dict[str, PolicyTally] = field(default_factory=dict)
     seen: Seen = field(default_factory=Counter)
     """What happened on the driver."""
+    held: Counter[str] = field(default_factory=Counter)
+    """How often each law was held against something."""
     accepted: Counter[str] = field(default_factory=Counter)
     """Accepted ops by kind."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -56,6 +58,7 @@ class Tally:
         policy.ops += len(case.program)
         policy.seconds += seconds
         self.seen.update(verdict.seen)
+        self.held.update(verdict.held)
         self.checked += verdict.checked
         taken = [outcome.error is None for outcome in verdict.history.outcomes]
         self.accepted_lengths[sum(taken)] += 1
@@ -77,6 +80,7 @@ class Tally:
             policy.ops += part.ops
             policy.seconds += part.seconds
         self.seen.update(other.seen)
+        self.held.update(other.held)
         self.accepted.update(other.accepted)
         self.refused.update(other.refused)
         self.accepted_lengths.update(other.accepted_lengths)

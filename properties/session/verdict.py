@@ -1,15 +1,18 @@
 """One case judged: run on a target, and held against what its program means."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gpusim.history import History
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
+from gpusim.trace import Trace
 from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
 from properties.oracles.faulted import follow
+from properties.oracles.laws import Checker, Marks, Setting, Violation
 from properties.oracles.values import Checked, count_checked
 from properties.runner import run
 from properties.session.devices import shown_faults
@@ -24,9 +27,9 @@ class Failure:
     """Why a case failed: ``kind`` and ``trait`` tell failures apart, ``text`` shows this one."""
 
     kind: str
-    """A mismatch's kind, ``crash``, ``abort`` or ``hang``."""
+    """A mismatch's kind, ``law``, ``crash``, ``abort`` or ``hang``."""
     trait: str
-    """What else must stay the same while the case shrinks: the error shown, or nothing."""
+    """What else must stay the same while the case shrinks: the error, the law, or nothing."""
     text: str
 
 
@@ -38,9 +41,12 @@ class Verdict:
     history: History
     checked: Checked
     seen: Seen
+    held: Counter[str]
+    """How often each law was held against something."""
 
 
 Reference = Callable[[Program, Kernels, Limits], History]
+Laws = Callable[[Trace, Setting], Checker]
 Comparison = Callable[[Program, History, History, Capabilities], Mismatch | None]
 
 
@@ -51,32 +57,44 @@ def judge(
     *,
     reference: Reference = run_reference,
     compare: Comparison = compare,
+    laws: Laws | None = None,
 ) -> Verdict:
     """Run ``case`` on a new target of ``subject``, and compare it with what it means.
 
     ``reference`` says what that is and ``compare`` whether it is shown; they
-    are arguments so that it can be seen what a broken one lets pass.
+    are arguments so that it can be seen what a broken one lets pass.  With
+    ``laws`` the trace is held against them as well, where there is one.
     """
     limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
     faults = shown_faults(case.device)
     opened = subject.open(case)
     target = opened.target
-    got = run(case.program, target)
+    marks = Marks(opened.trace)
+    got = run(case.program, target, watch=marks)
     if faults:
         expected = follow(case.program, got, kernels, limits, faults)
     else:
         expected = reference(case.program, kernels, limits)
     failure = _failure(compare(case.program, expected, got, target.capabilities))
+    marks.closing()
     try:
         target.close()
     except Exception as error:
         if type(error).__name__ not in faults:
             failure = failure or crash(case.program, error)
+    marks.closed()
+    held: Counter[str] = Counter()
+    # What a failed call of the device did or did not do is in no trace.
+    if laws is not None and opened.traced and not faults:
+        checker = laws(opened.trace, Setting(policy=case.policy, kernels=kernels, limits=limits))
+        failure = failure or _broken_law(checker.violations)
+        held = checker.checked
     return Verdict(
         failure=failure,
         history=got,
         checked=count_checked(case.program, expected),
         seen=count_seen(opened.trace, case.policy),
+        held=held,
     )
 
 
@@ -88,6 +106,13 @@ def crash(program: Program, error: Exception) -> Failure:
         trait=name,
         text=f"op {len(program)}: close\n  crash: {name}: {error}",
     )
+
+
+def _broken_law(violations: Sequence[Violation]) -> Failure | None:
+    if not violations:
+        return None
+    first = violations[0]
+    return Failure(kind="law", trait=first.law.name, text=str(first))
 
 
 def _failure(mismatch: Mismatch | None) -> Failure | None:

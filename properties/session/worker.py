@@ -17,6 +17,7 @@ from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
 from properties.oracles.compare import MismatchKind
+from properties.oracles.laws import check
 from properties.session.control import MOST_PROGRAMS, Control
 from properties.session.devices import name_of
 from properties.session.loading import load_kernels, load_target
@@ -107,7 +108,7 @@ class _Bench:
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any."""
         self._published[1] += 1
-        return judge(case, self._subject, self._kernels).failure
+        return judge(case, self._subject, self._kernels, laws=check).failure
 
     def plant(self) -> int | None:
         """How many programs it takes to see a planted mistake in a value."""
@@ -142,7 +143,7 @@ class _Bench:
         self._published[1] += 1
         start = time.perf_counter()
         case = self.case(number)
-        verdict = judge(case, self._subject, self._kernels)
+        verdict = judge(case, self._subject, self._kernels, laws=check)
         tally.note(number, case, verdict, time.perf_counter() - start, self._kernels)
         if verdict.failure is None:
             return None

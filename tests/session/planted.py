@@ -23,6 +23,11 @@ def write_overtakes_batch(device: str, kernels: Mapping[str, Kernel]) -> Runtime
     return RuntimeSubject(device, kernels, parts=Parts(flush_rules=_WritesOvertake))
 
 
+def submits_each(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
+    """Every command is submitted at once, which changes no value and wastes all batching."""
+    return RuntimeSubject(device, kernels, parts=Parts(flush_rules=_SubmitsEach))
+
+
 def aborts(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
     """A driver that kills its process over a batch of two kernels."""
     return RuntimeSubject(device, kernels, make_driver=_Aborts)
@@ -51,6 +56,11 @@ def fails_to_judge(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject
 class _WritesOvertake(FlushRules):
     def before_write(self, *about: Any) -> FlushReason | None:
         return None
+
+
+class _SubmitsEach(FlushRules):
+    def after_recording(self, *about: Any) -> FlushReason | None:
+        return FlushReason.COMMANDS
 
 
 class _Trouble(WgpuDriver):

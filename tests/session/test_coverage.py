@@ -104,6 +104,16 @@ def test_an_empty_session_missed_everything() -> None:
     assert "parts: pooled uniforms exhausted" not in missed(coverage(tally))
 
 
+def test_laws_have_rows_once_they_were_held_against_something() -> None:
+    assert coverage(Tally())["laws"] == {}
+    tally = Tally()
+    tally.held["A1"] = 7
+    laws = coverage(tally)["laws"]
+    assert laws["A"]["A1"] == 7
+    assert laws["F"]["F1"] == 0
+    assert "laws: F F1" in missed(coverage(tally))
+
+
 def test_a_refusal_that_nobody_expected_is_shown() -> None:
     tally = Tally()
     tally.refused["sync", "DeviceLost"] = 3

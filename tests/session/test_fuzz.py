@@ -54,6 +54,16 @@ def test_a_planted_mistake_is_found_made_small_and_replays(
     assert replay(bug.file, ReplaySettings()).failure is None
 
 
+def test_a_mistake_that_no_value_shows_breaks_a_law(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", planted("submits_each"))
+    (bug,) = session.bugs.met.values()
+    assert bug.failure.kind == "law"
+    assert len(bug.case.program) <= 4
+    assert "source: " in bug.failure.text
+    again = replay(bug.file, ReplaySettings(target=planted("submits_each")))
+    assert again.failure == bug.failure
+
+
 def test_a_planted_mistake_of_order_in_a_naive_target_is_found(tmp_path: Path) -> None:
     session = run(tmp_path, "simulated", planted("gathers_writes"))
     (bug,) = session.bugs.met.values()
