@@ -43,6 +43,8 @@ class Hunt:
     seconds: float
     case: Case | None = None
     failure: Failure | None = None
+    shrunk: bool = False
+    """Whether ``case`` was made small."""
 
     @property
     def killed(self) -> bool:
@@ -50,8 +52,8 @@ class Hunt:
 
     @property
     def shrunk_ops(self) -> int | None:
-        """Ops of the smallest program that shows it."""
-        return None if self.case is None else len(self.case.program)
+        """Ops of the smallest program that shows it, where it was made small."""
+        return len(self.case.program) if self.case is not None and self.shrunk else None
 
 
 class Programs:
@@ -93,7 +95,12 @@ def hunt(mutant: Mutant, oracle: Oracle, seed: int, budget: Budget, made: Progra
             seconds = time.perf_counter() - start
             small = _shrunk(case, failure, judgement, made.kernels, budget.shrink_seconds)
             return Hunt(
-                oracle=oracle.name, programs=programs, seconds=seconds, case=small, failure=failure
+                oracle=oracle.name,
+                programs=programs,
+                seconds=seconds,
+                case=small,
+                failure=failure,
+                shrunk=budget.shrink_seconds > 0,
             )
     return Hunt(oracle=oracle.name, programs=programs, seconds=time.perf_counter() - start)
 

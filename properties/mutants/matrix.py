@@ -1,14 +1,14 @@
 """The kill matrix: every mutant against every oracle that looks at its part, over several seeds.
 
 A mutant's own oracle hunts it on every seed with the whole budget, and makes
-what it finds small; the others try it on the first seed, with a few programs.
+what it finds on the first one small; the others try it there, with a few programs.
 """
 
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import repeat
 from multiprocessing import get_context
@@ -23,7 +23,7 @@ from properties.mutants.oracle import Oracle
 from properties.mutants.oracles import ORACLES, oracles_for
 
 OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=5.0)
-OTHERS = Budget(programs=40, seconds=2.0, shrink_seconds=0.0)
+OTHERS = Budget(programs=30, seconds=1.5, shrink_seconds=0.0)
 CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
 HARD_PROGRAMS = 100
 """A mutant that survives so many random programs is a hard one."""
@@ -56,9 +56,8 @@ class Row:
 
     @property
     def shrunk_ops(self) -> int | None:
-        """The median number of ops of the smallest programs."""
-        found = sorted(hunt.shrunk_ops for hunt in self.own if hunt.shrunk_ops is not None)
-        return found[len(found) // 2] if found else None
+        """Ops of the smallest program, None where the first seed did not find it."""
+        return self.own[0].shrunk_ops
 
     @property
     def survived_hundred(self) -> bool:
@@ -134,11 +133,15 @@ def _hunts(name: str, plan: Plan) -> _Hunts:
     warnings.simplefilter("ignore", ResourceWarning)
     mutant, made, seeds = find(name), _programs(plan.device), plan.seeds
     first, *rest = oracles_for(mutant)
-    own = tuple(hunt(mutant, first, seed, plan.own, made) for seed in seeds)
+    quick = replace(plan.own, shrink_seconds=0.0)
+    budgets = (plan.own, *(quick for _ in seeds[1:]))
+    own = tuple(
+        hunt(mutant, first, seed, budget, made) for seed, budget in zip(seeds, budgets, strict=True)
+    )
     others = tuple(hunt(mutant, oracle, seeds[0], plan.others, made) for oracle in rest)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        replayed = all(_replays(found, mutant, first, path, made) for found in own if found.killed)
+        replayed = not own[0].killed or _replays(own[0], mutant, first, path, made)
     return _Hunts(own=own, others=others, replayed=replayed)
 
 
@@ -178,7 +181,6 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "ancestor": row.mutant.ancestor,
         "hard": row.survived_hundred,
         "replays": row.replayed,
-        "shrunk_ops_by_seed": [hunt.shrunk_ops for hunt in row.own],
         "traits": [hunt.failure.trait if hunt.failure else None for hunt in row.own],
         "programs_by_seed": [hunt.programs if hunt.killed else None for hunt in row.own],
         "seconds_by_seed": [round(hunt.seconds, 3) for hunt in row.own],

@@ -43,6 +43,10 @@ class Mutant:
     """The oracle that is sure to find it, given its whole budget."""
     hard: bool = False
     """Whether it was seen to survive a hundred random programs."""
+    rare: bool = False
+    """Whether it was seen to survive a thousand."""
+    hangs: bool = False
+    """Whether it ends only by being stopped."""
     parts: Parts = _ALL
     make_driver: Callable[[Any], Driver] = WgpuDriver
     reference: Judge = run
@@ -53,15 +57,13 @@ class Mutant:
 SOUND = Mutant(name="none", place="", story="Nothing is wrong: every oracle must pass it.")
 
 
-def mutant(broken: Any, *, hard: bool = False, ancestor: str = "", **seams: Any) -> Mutant:
+def mutant(broken: Any, **about: Any) -> Mutant:
     """The mutant that ``broken`` stands for: a class or function that tells its own story."""
     return Mutant(
         name=re.sub(r"(?<!^)(?=[A-Z])", "_", broken.__name__).lower().strip("_"),
         place=_place(broken),
         story=" ".join((inspect.getdoc(broken) or "").split()),
-        ancestor=ancestor,
-        hard=hard,
-        **seams,
+        **about,
     )
 
 

@@ -22,7 +22,7 @@ between a program and a changed one, the contract under faults, a comparison's h
 by hand, and a reducer's cases of known size. A number is the programs that it took on the first
 seed; `-` means not within the programs that the oracle was given, which is few unless the mutant
 is its own (in bold); an empty cell means that the oracle does not look at that part. "Ops" is the
-median size of the smallest programs that show it, and a star marks what survives a hundred random
+size of the smallest program that shows it, and a star marks what survives a hundred random
 programs on the median seed.
 """
 
@@ -68,7 +68,7 @@ def figures(matrix: Values) -> Mapping[str, str]:
     """What the matrix comes to, as words and numbers."""
     rows: list[Values] = matrix["mutants"]
     seeds = len(matrix["seeds"])
-    sizes = [size for row in rows for size in row["shrunk_ops_by_seed"] if size is not None]
+    sizes = [row["shrunk_ops"] for row in rows if row["shrunk_ops"] is not None]
     pairs = [pair for row in rows for pair in zip(*_by_seed(row), strict=True)]
     times = [seconds for programs, seconds in pairs if programs is not None]
     alive = [row["name"] for row in rows if not row["killed"]]

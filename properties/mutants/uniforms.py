@@ -261,7 +261,7 @@ MUTANTS = (
     _ring(RingCursorKept),
     _ring(RingNotRewrittenWhenAlike),
     _ring(RingWriteCut),
-    _pooled(PoolWaitsForItself, ancestor="llama.cpp#16452, #19772"),
+    _pooled(PoolWaitsForItself, hangs=True, ancestor="llama.cpp#16452, #19772"),
     _pooled(SlotTooSmall),
     _pooled(SlotNotRewrittenWhenAlike),
     _pooled(SlotsGrownUnderBatch),
