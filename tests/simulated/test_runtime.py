@@ -17,7 +17,7 @@ from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program, Read
 from gpusim.runtime import PRESETS, WgpuDriver
-from gpusim.simulated import STRATEGIES, FaultPlan, open_device, strategy
+from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
 from properties.case import Case
 from properties.oracles.compare import compare
 from properties.programs.cases import draw_case
@@ -74,10 +74,10 @@ class Run:
 def plan(random: Random, kind: str) -> FaultPlan:
     """A plan with faults of one kind, early enough to be met."""
     if kind.startswith("lost"):
-        return FaultPlan(**{kind: random.randrange(100 if kind == "lost_at_call" else 10)})
+        return parse_faults(f"{kind}={random.randrange(100 if kind == 'lost_at_call' else 10)}")
     most = 20 if kind == "out_of_memory" else 6
-    many = tuple(sorted({random.randrange(most) for _ in range(2)}))
-    return FaultPlan(**{kind: many})
+    many = sorted({random.randrange(most) for _ in range(2)})
+    return parse_faults(f"{kind}={','.join(map(str, many))}")
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
