@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "properties": (
         "gpusim",
         "hypothesis",
+        "matplotlib",
         "numpy",
         "properties",
         "pytest",
