@@ -24,6 +24,7 @@ from gpusim.simulated.pipeline import (
     GPUShaderModule,
     make_module,
     make_pipeline,
+    shaders_of,
 )
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.queue import GPUQueue
@@ -74,6 +75,10 @@ class GPUDevice:
         """Settles once the device is lost, before anything else does."""
         assert self._state.lost_promise is not None
         return self._state.lost_promise
+
+    def learn(self, *kernels: Kernel) -> None:
+        """Know the WGSL of ``kernels`` from now on; a real device has no such method."""
+        self._shaders = {**self._shaders, **shaders_of(kernels)}
 
     def create_buffer(
         self, *, label: str = "", size: int, usage: int | str, mapped_at_creation: bool = False

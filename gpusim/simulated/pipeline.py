@@ -133,7 +133,7 @@ def make_module(
         raise invalid(
             "create this shader module",
             f"its WGSL is that of none of the {len(shaders)} kernels that this device knows",
-            "it has to be registered: open_device(kernels=...), or shaders= for other text",
+            "it has to be registered: open_device(kernels=...), or device.learn(kernel)",
         )
     entry_point = _ENTRY_POINT.search(code)
     return GPUShaderModule(device, label, kernel, entry_point.group(1) if entry_point else "main")

@@ -357,4 +357,9 @@ def test_an_unknown_shader_says_how_to_make_it_known() -> None:
     with pytest.raises(REFUSED, match=r"open_device\(kernels=\.\.\.\)"):
         open_device().create_shader_module(code=SWING.wgsl())
     open_device(kernels=KERNELS).create_shader_module(code=SWING.wgsl())
+    learner, other = open_device(), open_device()
+    learner.learn(SWING)
+    learner.create_shader_module(code=SWING.wgsl())
+    with pytest.raises(REFUSED):
+        other.create_shader_module(code=SWING.wgsl())
     open_device(shaders={"my words": SWING}).create_shader_module(code="my words")
