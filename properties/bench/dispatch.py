@@ -1,0 +1,142 @@
+"""``bench dispatch``: what a small dispatch costs, arm beside arm.
+
+Three questions: what a chain of small dispatches costs; whether a policy
+matters where the GPU is the bottleneck (none may); and whether batches that
+grow while the GPU is busy are as good as the best fixed size.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gpusim.errors import InternalError
+from gpusim.runtime import PRESETS, Driver, driver_for
+from properties.bench.arms import Arm, bare_arm, plain_arm, runtime_arm
+from properties.bench.rows import BARE, Row, rows_of
+from properties.bench.timing import interleave
+from properties.bench.workloads import SPIN, Chain
+
+RATIOS = (0.1, 1.0, 10.0)
+"""GPU time by host time of a dispatch, in the workloads of the overlap question."""
+FIXED_LIMITS = (8, 32, 128, 512, None)
+_CHAIN = Chain(name="chain", dispatches=1000)
+_BOUND_DISPATCHES = 20
+_BOUND_FACTOR = 4.0
+"""How much longer than the slowest arm's whole dispatch the GPU works in the control."""
+_OVERLAP_DISPATCHES = 1000
+_LEAST_HOST_US = 10.0
+"""Host time of a dispatch that the overlap workloads start from, above what recording takes."""
+_PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speeds:
+    """What a dispatch takes on this machine, in microseconds."""
+
+    least_gpu_us: float
+    """The GPU's time for one that does next to nothing."""
+    turn_us: float
+    """The GPU's time for each further turn of ``SPIN``."""
+
+    def turns(self, gpu_us: float) -> int:
+        """Turns that make the GPU work for ``gpu_us``, at least 1."""
+        return max(1, round((gpu_us - self.least_gpu_us) / self.turn_us))
+
+
+def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
+    """The rows of every workload; ``tell`` hears what is about to run."""
+    driver = driver_for(device)
+    rows: list[Row] = []
+    tell("chain of 1,000 dependent dispatches")
+    rows += _time(_CHAIN, _arms(device, driver, _CHAIN), rounds)
+    tell("probing the adapter's speed")
+    speeds = probe(driver)
+    slowest_us = max(row.median_us for row in rows)
+    bound = Chain(
+        name="gpu-bound",
+        dispatches=_BOUND_DISPATCHES,
+        kernel=SPIN,
+        turns=speeds.turns(_BOUND_FACTOR * slowest_us),
+    )
+    tell(f"GPU-bound control, {bound.turns} turns a dispatch")
+    rows += _time(bound, _arms(device, driver, bound), rounds)
+    for chain in overlaps(speeds):
+        tell(f"{chain.name}: {chain.turns} turns, {chain.caller_us:.0f} us of the caller's own")
+        rows += _with_best_fixed(_time(chain, overlap_arms(driver, chain), rounds))
+    return rows
+
+
+def probe(driver: Driver) -> Speeds:
+    """Measure the GPU's time by turns of ``SPIN``."""
+    least = _gpu_us(driver, _PROBE)
+    turns, longer = 64, least
+    while longer < 4 * least + 20 and turns < 1 << 22:
+        turns *= 4
+        longer = _gpu_us(driver, replace(_PROBE, turns=turns))
+    return Speeds(least_gpu_us=least, turn_us=(longer - least) / turns)
+
+
+def overlaps(speeds: Speeds) -> Iterator[Chain]:
+    """A chain for each of ``RATIOS``, its host time filled up by the caller's own work."""
+    for ratio in RATIOS:
+        host_us = max(_LEAST_HOST_US, speeds.least_gpu_us / ratio)
+        yield Chain(
+            name=f"overlap {ratio:g}",
+            dispatches=_OVERLAP_DISPATCHES,
+            kernel=SPIN,
+            turns=speeds.turns(host_us * ratio),
+            caller_us=host_us,
+        )
+
+
+def overlap_arms(driver: Driver, chain: Chain) -> dict[str, Arm]:
+    """Eager, each fixed limit, and the limit that adapts."""
+    ring = PRESETS["ring"]
+    arms = {"eager": runtime_arm(driver, PRESETS["eager"], chain)}
+    for limit in FIXED_LIMITS:
+        policy = replace(ring, name="fixed", batch_commands=limit, first_batch=None)
+        arms[f"fixed {limit or 'none'}"] = runtime_arm(driver, policy, chain)
+    return arms | {"ring": runtime_arm(driver, ring, chain)}
+
+
+def _arms(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
+    arms = {name: runtime_arm(driver, policy, chain) for name, policy in PRESETS.items()}
+    arms["plain"] = plain_arm(device, chain)
+    if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
+        arms[BARE] = bare_arm(device, chain)
+    return arms
+
+
+def _time(chain: Chain, arms: Mapping[str, Arm], rounds: int) -> list[Row]:
+    samples = interleave(arms, rounds)
+    check_same(chain, arms)
+    for arm in arms.values():
+        arm.close()
+    return rows_of(chain.name, samples, chain.dispatches)
+
+
+def check_same(chain: Chain, arms: Mapping[str, Arm]) -> None:
+    """InternalError unless every arm, having played as often, left the same words."""
+    first, *others = arms
+    for other in others:
+        if arms[other].words != arms[first].words:
+            raise InternalError(
+                f"cannot compare the arms of {chain.name!r} because {other!r} and {first!r} "
+                "computed different words (probably one of them lost a dispatch)"
+            )
+
+
+def _gpu_us(driver: Driver, chain: Chain) -> float:
+    """From the submit of all dispatches at once to their end, a dispatch: the best of three."""
+    arm = runtime_arm(driver, replace(PRESETS["ring"], first_batch=None), chain)
+    samples = [arm() for _ in range(4)][1:]
+    arm.close()
+    seconds = min(sample.total_seconds - sample.record_seconds for sample in samples)
+    return seconds * 1e6 / chain.dispatches
+
+
+def _with_best_fixed(rows: list[Row]) -> list[Row]:
+    best = min(row.median_us for row in rows if row.arm.startswith("fixed"))
+    return [replace(row, more={"ratio_to_best_fixed": row.median_us / best}) for row in rows]

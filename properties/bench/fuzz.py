@@ -1,0 +1,117 @@
+"""``bench fuzz``: programs judged a second, and where the time goes.
+
+The loop is that of a session's worker, every law held, with a clock around
+each stage; what is no stage of its own is the runtime and its device.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from time import perf_counter as now
+from typing import Any
+
+from gpusim.errors import InternalError
+from gpusim.kernels import BUILTIN
+from gpusim.runtime import PRESETS
+from properties.bench.rows import Row, rows_of
+from properties.bench.timing import Sample
+from properties.oracles.compare import compare
+from properties.oracles.laws import check
+from properties.session.devices import SCHEDULERS
+from properties.session.numbered import numbered_case
+from properties.session.subject import RuntimeSubject
+from properties.session.tally import Tally
+from properties.session.verdict import judge
+from reference import run as run_reference
+
+_PROGRAMS = 150
+_ALL, _RUNTIME = "all", "runtime"
+_STAGES = ("generate", _RUNTIME, "reference", "compare", "laws", "tally")
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(_STAGES, 0.0)
+
+    def time(self, stage: str, work: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """What ``work`` returns; its time is the stage's."""
+        start = now()
+        try:
+            return work(*args, **named)
+        finally:
+            self.seconds[stage] += now() - start
+
+
+class _Judging:
+    """Judges programs by number, a round after the other."""
+
+    def __init__(self, device: str) -> None:
+        self.ops = 0
+        self._device = device
+        self._subject = RuntimeSubject(device, BUILTIN)
+        self._numbers = count()
+        self._tally = Tally()
+
+    def play(self, programs: int) -> dict[str, float]:
+        """Seconds of each stage, and of all of them, for that many programs."""
+        clock, start = _Clock(), now()
+        for _ in range(programs):
+            self._judge(next(self._numbers), clock)
+        seconds, whole = clock.seconds, now() - start
+        seconds[_RUNTIME] = whole - sum(seconds.values())
+        return {_ALL: whole, **seconds}
+
+    def _judge(self, number: int, clock: _Clock) -> None:
+        case = clock.time(
+            "generate",
+            numbered_case,
+            0,
+            number,
+            presets=tuple(PRESETS),
+            schedulers=SCHEDULERS,
+            device=self._device,
+            kernels=BUILTIN,
+            limits=self._subject.limits,
+        )
+        verdict = judge(
+            case,
+            self._subject,
+            BUILTIN,
+            reference=partial(clock.time, "reference", run_reference),
+            compare=partial(clock.time, "compare", compare),
+            laws=partial(clock.time, "laws", check),
+        )
+        clock.time("tally", self._tally.note, number, case, verdict, 0.0, BUILTIN)
+        self.ops += len(case.program)
+        if verdict.failure is not None:
+            raise InternalError(
+                f"cannot time the judge because program {number} fails (probably the runtime "
+                f"is broken): {verdict.failure.text}"
+            )
+
+
+def _sample(seconds: float) -> Sample:
+    """A stage is host time alone."""
+    return Sample(record_seconds=seconds, cpu_seconds=seconds, total_seconds=seconds)
+
+
+def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Row]:
+    """A row a stage; times are those of a program."""
+    tell(f"{rounds} rounds of {_PROGRAMS} programs")
+    judging = _Judging(device)
+    judging.play(_PROGRAMS // 3)
+    judging.ops = 0
+    taken = [judging.play(_PROGRAMS) for _ in range(rounds)]
+    samples = {stage: [_sample(one[stage]) for one in taken] for stage in taken[0]}
+    rows = rows_of("programs", samples, _PROGRAMS)
+    whole = rows[0].median_us
+    ops_per_program = judging.ops / (rounds * _PROGRAMS)
+    rates = {"programs_per_second": 1e6 / whole, "ops_per_second": 1e6 / whole * ops_per_program}
+    first, *stages = rows
+    return [
+        replace(first, more=rates),
+        *(replace(row, more={"share": row.median_us / whole}) for row in stages),
+    ]

@@ -1,0 +1,121 @@
+"""``bench readback``: what a read costs, small ones by the batch and large ones by the byte.
+
+Held against ``queue.read_buffer``, which is how wgpu-py reads a buffer, and
+against a staging buffer that is kept, copied to and mapped by hand.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from wgpu import BufferUsage
+
+from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
+from properties.bench.rows import BARE, Row, rows_of
+from properties.bench.timing import Play, Sample, Watch, interleave
+
+READ_BUFFER = "read_buffer"
+_SMALL_READS, _SMALL_BYTES = 16, 256
+_LARGE_BYTES = 1 << 26
+_STORAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
+
+
+def bench_readback(device: Any, rounds: int, tell: Callable[[str], None]) -> list[Row]:
+    """Rows for small reads, a unit being one of sixteen, and for one large read."""
+    driver = driver_for(device)
+    tell(f"{_SMALL_READS} reads of {_SMALL_BYTES} bytes before a sync")
+    rows = _time("16 small reads", device, driver, _SMALL_READS, _SMALL_BYTES, rounds)
+    tell(f"a read of {_LARGE_BYTES >> 20} MiB")
+    large = _time("a large read", device, driver, 1, _LARGE_BYTES, rounds)
+    return rows + [
+        replace(row, more={**row.more, "gb_per_second": _LARGE_BYTES / row.median_us / 1000})
+        for row in large
+    ]
+
+
+def _time(
+    workload: str, device: Any, driver: Driver, reads: int, size_bytes: int, rounds: int
+) -> list[Row]:
+    data = np.arange(size_bytes // 4, dtype=np.uint32)
+    arms: dict[str, Play] = {
+        name: _runtime_reads(driver, policy, reads, data) for name, policy in PRESETS.items()
+    }
+    arms[READ_BUFFER] = _read_buffer(device, reads, data)
+    arms[BARE] = _by_hand(device, reads, data)
+    return _against_read_buffer(rows_of(workload, interleave(arms, rounds), reads))
+
+
+def _runtime_reads(driver: Driver, policy: Policy, reads: int, data: Any) -> Play:
+    runtime = Runtime(driver=driver, policy=policy)
+    buffers = [runtime.alloc(data.nbytes) for _ in range(reads)]
+    outs = [np.zeros_like(data) for _ in range(reads)]
+    for buffer in buffers:
+        runtime.write(buffer, data)
+    runtime.sync()
+
+    def play() -> Sample:
+        watch = Watch()
+        for buffer, out in zip(buffers, outs, strict=True):
+            runtime.read(buffer, out=out)
+        runtime.flush()
+        watch.pause()
+        runtime.sync()
+        return watch.stop()
+
+    return play
+
+
+def _read_buffer(device: Any, reads: int, data: Any) -> Play:
+    buffers = _filled(device, reads, data)
+    outs = [np.zeros_like(data) for _ in range(reads)]
+
+    def play() -> Sample:
+        watch = Watch()
+        for buffer, out in zip(buffers, outs, strict=True):
+            out[:] = np.frombuffer(device.queue.read_buffer(buffer), dtype=np.uint32)
+        watch.pause()
+        return watch.stop()
+
+    return play
+
+
+def _by_hand(device: Any, reads: int, data: Any) -> Play:
+    """One staging buffer kept for all, one submit, one map."""
+    buffers = _filled(device, reads, data)
+    outs = [np.zeros_like(data) for _ in range(reads)]
+    staging = device.create_buffer(
+        size=reads * data.nbytes, usage=BufferUsage.MAP_READ | BufferUsage.COPY_DST
+    )
+
+    def play() -> Sample:
+        watch = Watch()
+        encoder = device.create_command_encoder()
+        for number, buffer in enumerate(buffers):
+            encoder.copy_buffer_to_buffer(buffer, 0, staging, number * data.nbytes, data.nbytes)
+        device.queue.submit([encoder.finish()])
+        watch.pause()
+        staging.map_async("READ_NOSYNC").sync_wait()
+        mapped = np.frombuffer(staging.read_mapped(copy=False), dtype=np.uint32)
+        for out, part in zip(outs, mapped.reshape(reads, -1), strict=True):
+            out[:] = part
+        del mapped, part
+        staging.unmap()
+        return watch.stop()
+
+    return play
+
+
+def _filled(device: Any, count: int, data: Any) -> list[Any]:
+    buffers = [device.create_buffer(size=data.nbytes, usage=_STORAGE) for _ in range(count)]
+    for buffer in buffers:
+        device.queue.write_buffer(buffer, 0, data)
+    return buffers
+
+
+def _against_read_buffer(rows: list[Row]) -> list[Row]:
+    medians: Mapping[str, float] = {row.arm: row.median_us for row in rows}
+    return [
+        replace(row, more={"ratio_to_read_buffer": row.median_us / medians[READ_BUFFER]})
+        for row in rows
+    ]
