@@ -16,10 +16,12 @@ from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
+from properties.mutants.planted import PlantedMutant, hunt_planted
 from properties.oracles.compare import MismatchKind
 from properties.oracles.laws import check
 from properties.session.control import MOST_PROGRAMS, Control
 from properties.session.devices import name_of
+from properties.session.drawn import judge_drawn, with_drawn
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
     Answer,
@@ -88,7 +90,8 @@ def _serve(bench: "_Bench", connection: Pipe) -> None:
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number)))
             case Plant():
-                connection.send(Planted(programs=bench.plant()))
+                mutant = bench.plant_mutant(request.hard)
+                connection.send(Planted(programs=bench.plant(), mutant=mutant))
             case Stop():
                 # It crossed the answer that ended the fuzzing.
                 pass
@@ -108,7 +111,7 @@ class _Bench:
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any."""
         self._published[1] += 1
-        return judge(case, self._subject, self._kernels, laws=check).failure
+        return judge_drawn(case, self._subject, self._kernels, laws=check).failure
 
     def plant(self) -> int | None:
         """How many programs it takes to see a planted mistake in a value."""
@@ -119,6 +122,13 @@ class _Bench:
             if failure is not None and failure.kind == MismatchKind.VALUE:
                 return number + 1
         return None
+
+    def plant_mutant(self, hard: bool) -> PlantedMutant:
+        """What becomes of the mutant that the session's seed plants."""
+        return hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=self._tick)
+
+    def _tick(self) -> None:
+        self._published[1] += 1
 
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""
@@ -143,15 +153,15 @@ class _Bench:
         self._published[1] += 1
         start = time.perf_counter()
         case = self.case(number)
-        verdict = judge(case, self._subject, self._kernels, laws=check)
+        verdict = judge_drawn(case, self._subject, self._kernels, laws=check)
         tally.note(number, case, verdict, time.perf_counter() - start, self._kernels)
         if verdict.failure is None:
             return None
         return FailedProgram(number=number, case=case, failure=verdict.failure)
 
     def case(self, number: int) -> Case:
-        """Program ``number`` of the session."""
-        return numbered_case(
+        """Program ``number`` of the session, and what is drawn beside it."""
+        case = numbered_case(
             self._setup.seed,
             number,
             presets=self._setup.presets,
@@ -162,3 +172,4 @@ class _Bench:
             invalid=self._subject.refuses,
             faults=self._setup.faults,
         )
+        return with_drawn(case, self._kernels, refuses=self._subject.refuses)
