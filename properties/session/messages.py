@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from properties.case import Case
+from properties.mutants.planted import PlantedMutant
 from properties.session.tally import Tally
 from properties.session.verdict import Failure
 
@@ -53,7 +54,10 @@ class MakeCase:
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """Run programs with a planted mistake until it shows, and answer with ``Planted``."""
+    """Run programs with planted mistakes until they show, and answer with ``Planted``."""
+
+    hard: bool
+    """Whether the mutant may be one that takes long to find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ class Planted:
     """The number of programs it took to see a planted mistake, None where none showed it."""
 
     programs: int | None
+    mutant: PlantedMutant
+    """What became of the mutant that the seed planted."""
 
 
 Answer = Ready | CannotRun | Broken | Progress | FailedProgram | RanAll | Judged | Made | Planted

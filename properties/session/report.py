@@ -1,6 +1,7 @@
 """A session as JSON, for programs to read."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def as_json(session: Session) -> dict[str, Any]:
         "valid": session.is_valid,
         "interrupted": session.interrupted,
         "planted_mistake_seen_after": session.planted_seen,
+        "planted": None if session.planted is None else asdict(session.planted),
         "failure_rate_below": session.rate_bound,
         "findings": [_bug(bug) for bug in session.bugs.met.values()],
         "policies": {

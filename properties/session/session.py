@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
+from properties.mutants.planted import PlantedMutant
 from properties.session.bugs import Bugs
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
@@ -31,6 +32,8 @@ from properties.session.supervisor import Gone, Supervisor
 from properties.session.tally import Tally
 from properties.session.verdict import Failure
 
+_LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
+"""From here on a session may plant a mutant that takes long to find."""
 _MOST_FAILURES = 10
 """Failing programs after which a session ends: shrinking more of them shows nothing new."""
 
@@ -49,6 +52,8 @@ class Session:
     """Without what shrinking took."""
     planted_seen: int | None = None
     """Programs that it took to see a mistake planted on purpose; None where it was not seen."""
+    planted: PlantedMutant | None = None
+    """What became of the mutant that the seed planted."""
     deaths: int = 0
     uncounted: int = 0
     """Programs that ran and are not in the tally, which died with the worker."""
@@ -81,7 +86,12 @@ class Session:
             return "no program ran"
         if not self.tally.compared_bytes:
             return "no byte was compared"
-        return "" if self.planted_seen else "a mistake planted on purpose was not seen"
+        if not self.planted_seen:
+            return "a mistake planted on purpose was not seen"
+        if self.planted is not None and not self.planted.found:
+            planted = self.planted
+            return f"the planted mutant {planted.name} lived through {planted.programs} programs"
+        return ""
 
 
 Watch = Callable[[Session], None]
@@ -110,18 +120,21 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         ready = supervisor.start()
         session.device, session.description = ready.device, ready.description
         try:
-            session.planted_seen = _plant(supervisor, settings.stall)
+            _plant(session, supervisor)
             _Loop(session, supervisor, kernels, watch).run()
         except KeyboardInterrupt:
             session.interrupted = True
     return session
 
 
-def _plant(supervisor: Supervisor, stall_seconds: float) -> int | None:
-    supervisor.ask(Plant())
-    answer = supervisor.wait(stall_seconds)
+def _plant(session: Session, supervisor: Supervisor) -> None:
+    settings = session.settings
+    seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
+    supervisor.ask(Plant(hard=seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS))
+    answer = supervisor.wait(settings.stall)
     # A target that dies even so will die again, and is named then.
-    return answer.programs if isinstance(answer, Planted) else None
+    if isinstance(answer, Planted):
+        session.planted_seen, session.planted = answer.programs, answer.mutant
 
 
 class _Loop:

@@ -17,6 +17,7 @@ from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from properties.case import Case
 from properties.mutants.planted import PlantedMutant, hunt_planted
+from properties.mutants.planted import PlantedMutant, hunt_planted
 from properties.oracles.compare import MismatchKind
 from properties.oracles.laws import check
 from properties.session.control import MOST_PROGRAMS, Control
@@ -122,6 +123,13 @@ class _Bench:
             if failure is not None and failure.kind == MismatchKind.VALUE:
                 return number + 1
         return None
+
+    def plant_mutant(self, hard: bool) -> PlantedMutant:
+        """What becomes of the mutant that the session's seed plants."""
+        return hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=self._tick)
+
+    def _tick(self) -> None:
+        self._published[1] += 1
 
     def plant_mutant(self, hard: bool) -> PlantedMutant:
         """What becomes of the mutant that the session's seed plants."""

@@ -123,13 +123,13 @@ def planted_mutants(hard: bool) -> list[Mutant]:
 def test_the_planted_mutant_follows_from_the_seed_and_is_often_a_hard_one() -> None:
     assert plant(7) is plant(7)
     drawn = planted_mutants(hard=True)
-    assert sum(mutant.hard for mutant in drawn) > sum(mutant.hard for mutant in MUTANTS) / 4
+    assert sum(mutant.hard for mutant in drawn) > 200 * 0.2
     assert not any(mutant.hard for mutant in planted_mutants(hard=False))
-    assert {mutant.prey for mutant in drawn} == {"reference"}
+    assert {mutant.prey for mutant in drawn} <= {"reference", "laws"}
 
 
 def test_the_planted_mutant_is_found_and_each_program_is_told() -> None:
     ticks = []
-    planted = hunt_planted(5, BUILTIN, session_programs=100, tick=lambda: ticks.append(1))
+    planted = hunt_planted(5, BUILTIN, hard=False, tick=lambda: ticks.append(1))
     assert planted.found
     assert planted.programs == len(ticks)
