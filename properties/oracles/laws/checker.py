@@ -1,8 +1,8 @@
 """All laws over one trace, in a single pass: each event goes to the laws that watch its kind."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, TypeVar
 
 from gpusim.trace import Event
 from properties.oracles.laws.batches import Batches
@@ -11,7 +11,7 @@ from properties.oracles.laws.failures import Failures
 from properties.oracles.laws.law import Setting, Violation
 from properties.oracles.laws.lifetimes import Lifetimes
 from properties.oracles.laws.order import Order
-from properties.oracles.laws.scene import About, Handler, Scene
+from properties.oracles.laws.scene import Handler, Scene
 from properties.oracles.laws.staging import Staging
 from properties.oracles.laws.uniforms import UniformLaws
 from properties.oracles.laws.validity import Validity
@@ -23,6 +23,8 @@ class Watcher(Protocol):
 
     handlers: dict[str, Handler]
 
+
+W = TypeVar("W", bound=Watcher)
 
 WATCHERS: tuple[Callable[[Scene], Watcher], ...] = (
     Lifetimes,
@@ -44,15 +46,17 @@ class Checker:
     def __init__(self, setting: Setting) -> None:
         self._scene = scene = Scene(setting)
         self._told = scene.told
-        table: dict[str, list[Callable[[About], None]]] = {
-            kind: [handler] for kind, handler in scene.first.items()
-        }
+        self._table: dict[str, list[Handler]] = {}
+        self._add(scene.first)
         for make in WATCHERS:
-            for kind, handler in make(scene).handlers.items():
-                table.setdefault(kind, []).append(handler)
-        for kind, handler in scene.last.items():
-            table.setdefault(kind, []).append(handler)
-        self._table = table
+            self._add(make(scene).handlers)
+        self._last = scene.last
+
+    def watch(self, make: Callable[[Scene], W]) -> W:
+        """Let another look on, before the first event, and see what the laws see."""
+        watcher = make(self._scene)
+        self._add(watcher.handlers)
+        return watcher
 
     @property
     def violations(self) -> list[Violation]:
@@ -72,6 +76,13 @@ class Checker:
             about = event.about
             for handler in handlers:
                 handler(about)
+            last = self._last.get(event.kind)
+            if last is not None:
+                last(about)
+
+    def _add(self, handlers: Mapping[str, Handler]) -> None:
+        for kind, handler in handlers.items():
+            self._table.setdefault(kind, []).append(handler)
 
 
 def check(events: Iterable[Event], setting: Setting) -> Checker:

@@ -26,6 +26,8 @@ class Order:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
+        self._index = 0
+        """Which command of the batch is looked at."""
         self.handlers: dict[str, Handler] = {
             "dispatch": self._dispatch,
             "copy": self._copy,
@@ -42,9 +44,9 @@ class Order:
 
     def _submit(self, about: About) -> None:
         scene = self._scene
-        scene.runs = []
+        scene.runs, scene.carried = [], []
         scene.checked["C1"] += len(scene.batch)
-        for kind, command in scene.batch:
+        for self._index, (kind, command) in enumerate(scene.batch):
             if not self._meet_run(kind, command):
                 self._meet(command_of(kind, command, scene))
 
@@ -59,6 +61,7 @@ class Order:
         item.started = True
         waiting.popleft()
         self._scene.runs.append((item, about))
+        self._scene.carried.append((item, self._index))
         self._scene.checked["E5"] += 1
         return True
 
@@ -86,6 +89,7 @@ class Order:
         meet(item, command, scene)
         if item.left <= 0:
             scene.open.remove(item)
+            scene.carried.append((item, self._index))
 
     def _overtook(self, item: Item, command: Command) -> None:
         first = self._scene.open[0]

@@ -66,6 +66,8 @@ class Scene:
         """Commands of the encoder that waits for its submit, as kind and what about."""
         self.runs: list[tuple[Run, About]] = []
         """Dispatches of the batch that is being submitted, with the ops they belong to."""
+        self.carried: list[tuple[Item, int]] = []
+        """Items that the batch that is being submitted completes, with the command that does."""
         self.fetches: dict[str, int] = {}
         """The staging buffer of each read that was submitted, by result."""
         self.submits = 0

@@ -1,0 +1,221 @@
+"""What a trace reached: pairs of ops by hazard and boundary, rare events, shapes of batches.
+
+Everything is counted from what the driver was called with, never by who made
+the program.  Nothing is judged.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gpusim.program import Sync
+from gpusim.trace import Event
+from properties.oracles.laws.checker import Checker
+from properties.oracles.laws.expected import Item, Put, Run
+from properties.oracles.laws.law import Setting
+from properties.oracles.laws.scene import About, Handler, Scene
+from properties.oracles.probes import Probes
+
+KINDS = ("write", "dispatch", "copy", "read")
+READERS = ("dispatch", "copy", "read")
+WRITERS = ("write", "dispatch", "copy")
+HAZARDS = ("RAW", "WAR", "WAW", "none")
+BOUNDARIES = ("same pass", "same batch", "limit", "exhaustion", "flush", "sync")
+_BOUNDARY_OF = {
+    "commands": "limit",
+    "bytes": "limit",
+    "early": "limit",
+    "debug": "limit",
+    "uniforms": "exhaustion",
+    "sync": "sync",
+}
+"""What a submit for a reason is as a boundary; for any other it is a flush."""
+_HOST = -1
+"""The place of what no command of a batch did, but the host."""
+
+
+class Cell(NamedTuple):
+    """A pair of ops, what ties the later to the earlier, and what lies between them."""
+
+    earlier: str
+    later: str
+    hazard: str
+    boundary: str
+
+    def __str__(self) -> str:
+        return f"{self.earlier}, {self.later}: {self.hazard}, {self.boundary}"
+
+
+def why_infeasible(cell: Cell) -> str:
+    """Why no trace can show a cell; empty where one can."""
+    first, then = {
+        "RAW": (WRITERS, READERS),
+        "WAR": (READERS, WRITERS),
+        "WAW": (WRITERS, WRITERS),
+        "none": (KINDS, KINDS),
+    }[cell.hazard]
+    if cell.earlier not in first or cell.later not in then:
+        return "an op of the pair does not access bytes that way"
+    if cell.boundary == "same pass" and "read" in (cell.earlier, cell.later):
+        return "a read is a copy, which is in no pass"
+    return ""
+
+
+ALL_CELLS = tuple(
+    Cell(earlier, later, hazard, boundary)
+    for earlier in KINDS
+    for later in KINDS
+    for hazard in HAZARDS
+    for boundary in BOUNDARIES
+)
+FEASIBLE = tuple(cell for cell in ALL_CELLS if not why_infeasible(cell))
+
+
+@dataclass(kw_only=True, slots=True)
+class Coverage:
+    """What one trace, or many, reached."""
+
+    programs: int = 0
+    cells: Counter[Cell] = field(default_factory=Counter)
+    probes: Counter[str] = field(default_factory=Counter)
+    batches: Counter[str] = field(default_factory=Counter)
+    """Batches by their shape."""
+
+    def add(self, other: "Coverage") -> None:
+        """Add what another trace reached."""
+        self.programs += other.programs
+        self.cells.update(other.cells)
+        self.probes.update(other.probes)
+        self.batches.update(other.batches)
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """An accepted op: ``batch`` submits came before it, and ``run`` is its pass there."""
+
+    item: Item
+    touches: Mapping[int, str]
+    """The buffers it touches, and how: ``r``, ``w`` or ``rw``."""
+    batch: int
+    run: int
+
+
+def cover(events: Iterable[Event], setting: Setting) -> Coverage:
+    """What a sound trace reached; one that breaks a law may be counted wrongly."""
+    checker = Checker(setting)
+    acts, probes = checker.watch(_Acts), checker.watch(Probes)
+    for event in events:
+        checker.feed(event)
+    return Coverage(programs=1, cells=acts.cells(), probes=+probes.seen, batches=acts.batches)
+
+
+class _Acts:
+    """Notes when each op took effect; the pairs are counted at the end, in program order."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._acts: list[_Act] = []
+        self._reasons: list[str] = []
+        self._syncs: list[int] = []
+        self._reason = ""
+        self.batches: Counter[str] = Counter()
+        self.handlers: dict[str, Handler] = {
+            "encode": self._encode,
+            "submit": self._submit,
+            "outcome": self._outcome,
+        }
+
+    def cells(self) -> Counter[Cell]:
+        """Every pair of ops on one buffer without another between, and neighbours on none."""
+        cells: Counter[Cell] = Counter()
+        writers: dict[int, _Act] = {}
+        readers: dict[int, _Act] = {}
+        before: _Act | None = None
+        for act in sorted(self._acts, key=lambda act: act.item.position):
+            for number, how in act.touches.items():
+                writer, reader = writers.get(number), readers.get(number)
+                if writer is not None and "r" in how:
+                    cells[self._cell(writer, act, "RAW")] += 1
+                if writer is not None and "w" in how:
+                    cells[self._cell(writer, act, "WAW")] += 1
+                if reader is not None and "w" in how:
+                    cells[self._cell(reader, act, "WAR")] += 1
+                if "w" in how:
+                    writers[number] = act
+                    readers.pop(number, None)
+                if "r" in how:
+                    readers[number] = act
+            if before is not None and not before.touches.keys() & act.touches.keys():
+                cells[self._cell(before, act, "none")] += 1
+            before = act
+        return cells
+
+    def _encode(self, about: About) -> None:
+        self._reason = about["reason"]
+
+    def _submit(self, about: About) -> None:
+        scene = self._scene
+        runs, run = [], 0
+        for kind, _ in scene.batch:
+            run += kind == "copy" or not scene.policy.merge_passes
+            runs.append(_HOST if kind == "copy" else run)
+        for item, index in scene.carried:
+            self._acts.append(_Act(item, _touches(item), len(self._reasons), runs[index]))
+        self._reasons.append(self._reason)
+        kinds = [_short(kind, command) for kind, command in scene.batch]
+        shape = [word for at, word in enumerate(kinds) if at == 0 or kinds[at - 1] != word]
+        self.batches[f"{self._reason}: {' '.join(shape)}"] += 1
+
+    def _outcome(self, about: About) -> None:
+        scene = self._scene
+        if about["error"] is not None:
+            return
+        if type(scene.op) is Sync:
+            self._syncs.append(scene.position)
+        item = scene.item
+        if type(item) is Put and item.left <= 0 and item.started:
+            self._acts.append(_Act(item, _touches(item), len(self._reasons), _HOST))
+
+    def _cell(self, earlier: _Act, later: _Act, hazard: str) -> Cell:
+        return Cell(earlier.item.verb, later.item.verb, hazard, self._boundary(earlier, later))
+
+    def _boundary(self, earlier: _Act, later: _Act) -> str:
+        if any(earlier.item.position < at < later.item.position for at in self._syncs):
+            return "sync"
+        if earlier.batch >= later.batch:
+            same = earlier.run == later.run != _HOST and earlier.batch == later.batch
+            return "same pass" if same else "same batch"
+        return _BOUNDARY_OF.get(self._reasons[earlier.batch], "flush")
+
+
+def _touches(item: Item) -> dict[int, str]:
+    """The buffers of an op; a dispatch reads what it may write."""
+    if isinstance(item, Put):
+        return {item.target.number: "w"}
+    touches: dict[int, str] = {}
+    for number, _, _, writes in item.touches:
+        how = ("rw" if isinstance(item, Run) else "w") if writes else "r"
+        touches[number] = how if number not in touches else "rw"
+    return touches
+
+
+def _short(kind: str, about: About) -> str:
+    return str(about["kernel"] if kind == "dispatch" else f"copy to {about['target_role']}")
+
+
+def chance_of_new(seen: Mapping[object, int]) -> float:
+    """The chance that the next one is of a kind never seen: Good and Turing's estimate.
+
+    ``seen`` counts what was seen by kind; with nothing seen it is 1.
+    """
+    total = sum(seen.values())
+    return sum(count == 1 for count in seen.values()) / total if total else 1.0
+
+
+def rate_below(programs: int) -> float:
+    """A failure rate that is not exceeded, at 95 percent, after ``programs`` without a failure.
+
+    The rule of three: 3/N, and never above 1.
+    """
+    return min(1.0, 3 / programs) if programs else 1.0
