@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 
 from gpusim.program import OPS
 from gpusim.runtime.flush_rules import FlushReason
+from properties.callers import CALLERS
 from properties.oracles.laws import LAWS
+from properties.oracles.metamorphic.text import KINDS
 from properties.session.seen import FLUSH, OP
 from properties.session.tally import Tally
 
@@ -34,12 +36,17 @@ _PARTS = {
     "pooled staging": ("created", "reused", "evicted", "exhausted"),
 }
 """What can happen in a pool or cache; the others have no such event."""
+_DRAWN = {
+    "callers": tuple(CALLERS),
+    "relations": tuple(name for name in KINDS if name not in ("same", "set_device")),
+}
+"""What is drawn beside programs; a session has one device, and ``same`` is for tests."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
 """A program ends with a sync, so that ``close`` finds nothing to submit."""
 
 
 def coverage(tally: Tally) -> dict[str, Table]:
-    """Tables of ops, refusals, laws, flushes and parts."""
+    """Tables of ops, refusals, laws, what was drawn, flushes and parts."""
     seen = tally.seen
     ops = {kind: {"accepted": tally.accepted[kind], "driver": seen[OP, kind]} for kind in _KINDS}
     flushes = {reason: seen[FLUSH, reason] for reason in _REASONS}
@@ -48,6 +55,7 @@ def coverage(tally: Tally) -> dict[str, Table]:
         "ops": ops,
         "refusals": _table(_REFUSALS, tally.refused),
         "laws": _laws(tally),
+        "drawn": _table(_DRAWN, tally.drawn),
         "flushes": {reason: {"submits": count} for reason, count in flushes.items()},
         "parts": _table(_PARTS, {key: seen[key] for key in seen if key[0] not in (OP, FLUSH)}),
     }

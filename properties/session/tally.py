@@ -33,6 +33,8 @@ class Tally:
     """What happened on the driver."""
     held: Counter[str] = field(default_factory=Counter)
     """How often each law was held against something."""
+    drawn: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Programs by caller and, those that have any, by kind of transformation."""
     accepted: Counter[str] = field(default_factory=Counter)
     """Accepted ops by kind."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -59,6 +61,8 @@ class Tally:
         policy.seconds += seconds
         self.seen.update(verdict.seen)
         self.held.update(verdict.held)
+        self.drawn["callers", case.caller] += 1
+        self.drawn.update(("relations", text.split()[0]) for text in case.transformations)
         self.checked += verdict.checked
         taken = [outcome.error is None for outcome in verdict.history.outcomes]
         self.accepted_lengths[sum(taken)] += 1
@@ -81,6 +85,7 @@ class Tally:
             policy.seconds += part.seconds
         self.seen.update(other.seen)
         self.held.update(other.held)
+        self.drawn.update(other.drawn)
         self.accepted.update(other.accepted)
         self.refused.update(other.refused)
         self.accepted_lengths.update(other.accepted_lengths)
