@@ -204,7 +204,7 @@ def _short(kind: str, about: About) -> str:
     return str(about["kernel"] if kind == "dispatch" else f"copy to {about['target_role']}")
 
 
-def chance_of_new(seen: Mapping[object, int]) -> float:
+def chance_of_new(seen: Mapping[str, int]) -> float:
     """The chance that the next one is of a kind never seen: Good and Turing's estimate.
 
     ``seen`` counts what was seen by kind; with nothing seen it is 1.

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from gpusim.program import OPS
 from gpusim.runtime.flush_rules import FlushReason
 from properties.callers import CALLERS
+from properties.oracles.coverage import BOUNDARIES, FEASIBLE
 from properties.oracles.laws import LAWS
 from properties.oracles.metamorphic.text import KINDS
+from properties.oracles.probes import PROBES
 from properties.session.seen import FLUSH, OP
 from properties.session.tally import Tally
 
@@ -46,7 +48,7 @@ _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushRe
 
 
 def coverage(tally: Tally) -> dict[str, Table]:
-    """Tables of ops, refusals, laws, what was drawn, flushes and parts."""
+    """Tables of ops, refusals, laws, rare events, pairs, what was drawn, flushes and parts."""
     seen = tally.seen
     ops = {kind: {"accepted": tally.accepted[kind], "driver": seen[OP, kind]} for kind in _KINDS}
     flushes = {reason: seen[FLUSH, reason] for reason in _REASONS}
@@ -55,6 +57,8 @@ def coverage(tally: Tally) -> dict[str, Table]:
         "ops": ops,
         "refusals": _table(_REFUSALS, tally.refused),
         "laws": _laws(tally),
+        "probes": _probes(tally),
+        "cells": _cells(tally),
         "drawn": _table(_DRAWN, tally.drawn),
         "flushes": {reason: {"submits": count} for reason, count in flushes.items()},
         "parts": _table(_PARTS, {key: seen[key] for key in seen if key[0] not in (OP, FLUSH)}),
@@ -77,6 +81,21 @@ def _laws(tally: Tally) -> Table:
     table: Table = {}
     for law in LAWS if tally.held else ():
         table.setdefault(law.name[0], {})[law.name] = tally.held[law.name]
+    return table
+
+
+def _probes(tally: Tally) -> Table:
+    """A row a rare event; nothing, where no trace was looked at."""
+    reached = tally.reached
+    return {probe: {"times": reached.probes[probe]} for probe in PROBES if reached.programs}
+
+
+def _cells(tally: Tally) -> Table:
+    """How many pairs of ops were seen by hazard and boundary; a report has each pair."""
+    table: Table = {}
+    for cell in FEASIBLE if tally.reached.programs else ():
+        row = table.setdefault(cell.hazard, dict.fromkeys(BOUNDARIES, 0))
+        row[cell.boundary] += tally.reached.cells[cell]
     return table
 
 

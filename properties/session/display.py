@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from properties.oracles.coverage import chance_of_new
 from properties.session.bugs import Bug
 from properties.session.coverage import coverage
 from properties.session.session import Session, Watch
@@ -119,7 +120,9 @@ def _quality(session: Session) -> str:
         f"median of accepted ops {tally.median_accepted}; {tally.deep_share:.0%} of "
         f"{tally.measured_reads} reads depend on two earlier writers or more; "
         f"{tally.checked.exact_bytes} bytes compared exactly, "
-        f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not"
+        f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not; "
+        f"{len(tally.reached.batches)} shapes of batches, and the next is new with a chance of "
+        f"{chance_of_new(tally.reached.batches):.1%}"
     )
 
 

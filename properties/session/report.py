@@ -5,6 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from properties.oracles.coverage import ALL_CELLS, FEASIBLE, chance_of_new, why_infeasible
+from properties.oracles.laws import LAWS
+from properties.oracles.probes import PROBES
 from properties.session.bugs import Bug
 from properties.session.coverage import coverage, missed
 from properties.session.session import Session
@@ -42,6 +45,20 @@ def as_json(session: Session) -> dict[str, Any]:
             "exact": tally.checked.exact_bytes,
             "tolerant": tally.checked.tolerant_bytes,
             "skipped": tally.checked.skipped_bytes,
+        },
+        "laws": {law.name: tally.held[law.name] for law in LAWS},
+        "probes": {probe: tally.reached.probes[probe] for probe in PROBES},
+        "cells": {
+            "traces": tally.reached.programs,
+            "reached": {str(cell): tally.reached.cells[cell] for cell in FEASIBLE},
+            "infeasible": {
+                str(cell): why_infeasible(cell) for cell in ALL_CELLS if cell not in FEASIBLE
+            },
+        },
+        "residual_risk": {
+            "failure_rate_below": session.rate_bound,
+            "new_batch_shape": round(chance_of_new(tally.reached.batches), 4),
+            "batch_shapes": len(tally.reached.batches),
         },
         "worker_deaths": session.deaths,
         "coverage": tables,

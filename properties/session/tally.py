@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from gpusim.kernels import Kernel
 from properties.case import Case
+from properties.oracles.coverage import Coverage
 from properties.oracles.values import Checked
 from properties.programs.measure import writers_of_reads
 from properties.session.seen import Seen
 from properties.session.verdict import Verdict
 
 _MEASURE_EVERY = 8
-"""Following writers costs more than generating a program, so a sample is measured."""
+"""Following writers, and what a trace reached, costs more than generating a program."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,6 +34,8 @@ class Tally:
     """What happened on the driver."""
     held: Counter[str] = field(default_factory=Counter)
     """How often each law was held against something."""
+    reached: Coverage = field(default_factory=Coverage)
+    """What a sample of the traces reached."""
     drawn: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Programs by caller and, those that have any, by kind of transformation."""
     accepted: Counter[str] = field(default_factory=Counter)
@@ -72,6 +75,7 @@ class Tally:
             else:
                 self.refused[type(op).__name__.lower(), outcome.error] += 1
         if number % _MEASURE_EVERY == 0 and verdict.failure is None:
+            self.reached.add(verdict.reached())
             writers = writers_of_reads(case.program, taken, kernels)
             self.measured_reads += len(writers)
             self.deep_reads += sum(count >= 2 for count in writers)
@@ -85,6 +89,7 @@ class Tally:
             policy.seconds += part.seconds
         self.seen.update(other.seen)
         self.held.update(other.held)
+        self.reached.add(other.reached)
         self.drawn.update(other.drawn)
         self.accepted.update(other.accepted)
         self.refused.update(other.refused)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gpusim.history import History
 from gpusim.kernels import Kernels
@@ -11,6 +12,7 @@ from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
+from properties.oracles.coverage import Coverage, cover
 from properties.oracles.faulted import follow
 from properties.oracles.laws import Checker, Marks, Setting, Violation
 from properties.oracles.values import Checked, count_checked
@@ -43,6 +45,8 @@ class Verdict:
     seen: Seen
     held: Counter[str]
     """How often each law was held against something."""
+    reached: Callable[[], Coverage]
+    """Finds out what the trace reached, which costs more than judging it."""
 
 
 Reference = Callable[[Program, Kernels, Limits], History]
@@ -84,9 +88,12 @@ def judge(
             failure = failure or crash(case.program, error)
     marks.closed()
     held: Counter[str] = Counter()
+    reached: Callable[[], Coverage] = Coverage
     # What a failed call of the device did or did not do is in no trace.
     if laws is not None and opened.traced and not faults:
-        checker = laws(opened.trace, Setting(policy=case.policy, kernels=kernels, limits=limits))
+        setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
+        checker = laws(opened.trace, setting)
+        reached = partial(cover, opened.trace, setting)
         failure = failure or _broken_law(checker.violations)
         held = checker.checked
     return Verdict(
@@ -95,6 +102,7 @@ def judge(
         checked=count_checked(case.program, expected),
         seen=count_seen(opened.trace, case.policy),
         held=held,
+        reached=reached,
     )
 
 
