@@ -71,7 +71,7 @@ class GPUAdapter:
                 "features (probably a device of another kind was meant)"
             )
         limits = limits_with(self.limits, required_limits or {})
-        return self.make(limits, AsLate(), NO_FAULTS, label)
+        return self.make(limits, AsLate(), NO_FAULTS, label=label)
 
     def request_device_async(self, **wanted: Any) -> Promise:
         """The same as a promise."""
@@ -79,11 +79,17 @@ class GPUAdapter:
         return Promise(device._state.timeline, "request device").fulfil(device)
 
     def make(
-        self, limits: Mapping[str, int], scheduler: Scheduler, faults: FaultPlan, label: str = ""
+        self,
+        limits: Mapping[str, int],
+        scheduler: Scheduler,
+        faults: FaultPlan,
+        *,
+        label: str = "",
+        poison_staging: bool = False,
     ) -> GPUDevice:
         """A device under a scheduler and a plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
-        state = DeviceState(self._profile, limits, timeline)
+        state = DeviceState(self._profile, limits, timeline, poisons_staging=poison_staging)
         return GPUDevice(state, self._shaders, self, label)
 
 
@@ -139,6 +145,7 @@ def open_device(
     shaders: Mapping[str, Kernel] | None = None,
     limits: Mapping[str, int] | None = None,
     emit: Emit | None = None,
+    poison_staging: bool = False,
 ) -> GPUDevice:
     """A simulated device with the face of a wgpu-py device.
 
@@ -147,11 +154,16 @@ def open_device(
     ``kernels``: those whose WGSL it knows; ``shaders``: other WGSL text that
     means a kernel, with the kernel's bindings.  ``limits`` replace defaults.
     ``emit(kind, **about)`` is told of every event, as ``gpusim.trace.Trace.emit``.
+    ``poison_staging``: what was read through a mapping is overwritten when that
+    ends, against the specification, so that a stale read of a pooled staging
+    buffer shows.
     """
     adapter = make_adapter(
         profile=profile, kernels=kernels, shaders=shaders, limits=limits, emit=emit
     )
-    return adapter.make(adapter.limits, scheduler or AsLate(), faults)
+    return adapter.make(
+        adapter.limits, scheduler or AsLate(), faults, poison_staging=poison_staging
+    )
 
 
 def _idle() -> Timeline:

@@ -236,6 +236,8 @@ class GPUBuffer:
             if mapping.mode & _WRITE and keep_written:
                 update = partial(self._update, mapping.start, bytes(mapping.data))
                 self.last_use = self._device.timeline.enqueue(update)
+            elif self._device.poisons_staging:
+                self.last_use = self._device.timeline.enqueue(self._poison)
             mapping.close()
         self._map_state = "unmapped"
         self._device.mapped.pop(self, None)

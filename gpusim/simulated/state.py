@@ -23,10 +23,27 @@ class Unmappable(Protocol):
 class DeviceState:
     """One device's shared state; the device itself is a face on it."""
 
-    __slots__ = ("calls", "destroyed", "limits", "lost_promise", "mapped", "profile", "timeline")
+    __slots__ = (
+        "calls",
+        "destroyed",
+        "limits",
+        "lost_promise",
+        "mapped",
+        "poisons_staging",
+        "profile",
+        "timeline",
+    )
 
-    def __init__(self, profile: Profile, limits: Mapping[str, int], timeline: Timeline) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        limits: Mapping[str, int],
+        timeline: Timeline,
+        *,
+        poisons_staging: bool,
+    ) -> None:
         self.profile = profile
+        self.poisons_staging = poisons_staging
         self.limits = dict(limits)
         self.timeline = timeline
         self.calls: dict[str, int] = {}
