@@ -37,6 +37,23 @@ class StaleHandleFindsNewBuffer(BufferTable):
         return device_buffer
 
 
+class NumbersWrapAround(BufferTable):
+    """A buffer's number has four bits, and the seventeenth finds the place of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[int, DeviceBuffer] = {}
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        buffer = super().add(device_buffer, size_bytes, label)
+        self._places[buffer.uid % 16] = device_buffer
+        return buffer
+
+    def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
+        super().device_buffer(buffer)
+        return self._places[buffer.uid % 16]
+
+
 class FreedHandleStillRead(BufferTable):
     """A kernel may still bind a buffer that was freed last."""
 
@@ -94,6 +111,7 @@ def _buffers(broken: type[BufferTable], **about: Any) -> Mutant:
 
 MUTANTS = (
     _buffers(StaleHandleFindsNewBuffer, ancestor="TVM, its buffer table"),
+    _buffers(NumbersWrapAround),
     _buffers(FreedHandleStillRead),
     _buffers(WholeWordsRoundedUp),
     _buffers(WholeWordsLackLast),

@@ -94,6 +94,40 @@ class LongBatchLosesOne(Overlay):
         return self._inner.encode(commands, label, merge_passes=merge_passes)
 
 
+class FullEncoderLosesOne(Overlay):
+    """An encoder takes 40 commands, and the one that finds it full is not recorded anywhere."""
+
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+        if len(commands) > 40:
+            commands = [*commands[:40], *commands[41:]]
+        return self._inner.encode(commands, label, merge_passes=merge_passes)
+
+
+class EncodedBatchReused(Overlay):
+    """A batch of the very commands of an earlier one is not encoded again."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._encoded: dict[tuple[Command, ...], Any] = {}
+
+    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+        key = tuple(commands)
+        if key not in self._encoded or not key:
+            self._encoded[key] = self._inner.encode(commands, label, merge_passes=merge_passes)
+        return self._encoded[key]
+
+
+class MiddlePageLost(Overlay):
+    """A host write that crosses byte 4096 of a buffer loses the word before it."""
+
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        if buffer.role is Role.STORAGE and offset < 4092 and offset + len(data) > 4096:
+            self._inner.write_buffer(buffer, offset, data[: 4092 - offset])
+            self._inner.write_buffer(buffer, 4096, data[4096 - offset :])
+        else:
+            self._inner.write_buffer(buffer, offset, data)
+
+
 class LongWriteCut(Overlay):
     """A host write of more than 8192 bytes loses what is past them."""
 
@@ -189,6 +223,9 @@ MUTANTS = (
     _driver(ReadReturnsView, ancestor="three.js#33281"),
     _driver(PipelineFoundByArity),
     _driver(LongBatchLosesOne),
+    _driver(FullEncoderLosesOne),
+    _driver(EncodedBatchReused),
+    _driver(MiddlePageLost),
     _driver(LongWriteCut),
     _driver(LongCopyCut),
     _driver(EqualWriteElided),

@@ -82,6 +82,25 @@ class PageOfOneRead(Readbacks):
         super().issue(readback)
 
 
+class FourthReadOfPage(Readbacks):
+    """A page knows the places of three reads, and the fourth is given that of the third."""
+
+    def issue(self, readback: Readback) -> None:
+        mates = [one for one in self._queue if one.page is readback.page is not None]
+        if len(mates) == 3:
+            readback.page_offset = mates[-1].page_offset
+        super().issue(readback)
+
+
+class LongReadStartsAtWord(Readbacks):
+    """A read of a page or more starts at the word that holds its first byte."""
+
+    def issue(self, readback: Readback) -> None:
+        if readback.size_bytes >= 2048:
+            readback.page_offset -= readback.page_offset % 4
+        super().issue(readback)
+
+
 class FailedReadGivesZeros(Readbacks):
     """A read whose map failed has the bytes of a buffer that nothing was copied to."""
 
@@ -214,6 +233,8 @@ MUTANTS = (
     _readbacks(StagingMapsWhole, ancestor="TVM 18871, first version"),
     _readbacks(ReadOffsetDropped),
     _readbacks(PageOfOneRead),
+    _readbacks(FourthReadOfPage),
+    _readbacks(LongReadStartsAtWord),
     _readbacks(FailedReadGivesZeros, prey="faults"),
     _readbacks(FailureTakesOthersAlong, prey="faults"),
     _readbacks(FaultRaisedForEver, prey="faults"),

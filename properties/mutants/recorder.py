@@ -201,6 +201,16 @@ class StagedWriteUntouched(Recorder):
         self._batch._touched = touched
 
 
+class SpanOfLastCopy(Recorder):
+    """Of the copies of a batch that touch a buffer only the last one is remembered."""
+
+    def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
+        start, end = command.target_offset, command.target_offset + command.size_bytes
+        super().record_copy(command, written)
+        if command.target in self._batch._touched:
+            self._batch._touched[command.target] = start, end
+
+
 class ReplayKeepsOldBindings(Recorder):
     """A sequence of two kernels that was seen before is replayed with the buffers it had then."""
 
@@ -355,6 +365,7 @@ MUTANTS = (
     _recorder(RetiredDestroyedAtOnce),
     _recorder(StagedWriteGoesAtOnce),
     _recorder(StagedWriteUntouched),
+    _recorder(SpanOfLastCopy),
     _recorder(ReplayKeepsOldBindings, ancestor="ORT#28325, #29594, #32074"),
     _recorder(FreeWhileReadPending, ancestor="tfjs#7634, #4303"),
     mutant(

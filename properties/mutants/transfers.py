@@ -79,6 +79,17 @@ class EdgeOfThreeBytesCut(Transfers):
         return super()._prepare_patch(patch, cut, offset, data)
 
 
+class TwoBytesInTheMiddle(Transfers):
+    """A write of the two middle bytes of a word is shifted to its end."""
+
+    def _prepare_patch(
+        self, patch: DispatchPlan, edges: tuple[Edge, ...], offset: int, data: memoryview
+    ) -> DispatchCommand:
+        if len(edges) == 1 and edges[0].size_bytes == 2 and edges[0].offset % WORD_BYTES == 1:
+            edges, offset = (replace(edges[0], offset=edges[0].offset + 1),), offset + 1
+        return super()._prepare_patch(patch, edges, offset, data)
+
+
 class EdgesFromShadowCopy(Transfers):
     """The bytes beside an unaligned write are filled in from a copy of the last host write,
     whatever the device has made of them since."""
@@ -229,6 +240,7 @@ MUTANTS = (
     _transfers(WriteRoundedUp, ancestor="cubecl#912, #208"),
     _transfers(LastEdgeLost),
     _transfers(EdgeOfThreeBytesCut),
+    _transfers(TwoBytesInTheMiddle),
     _transfers(EdgesFromShadowCopy),
     _transfers(BadCopyPoisonsBatch, ancestor="TVM 20059; gpuweb#4599"),
     _transfers(CopyWithinInHalves),

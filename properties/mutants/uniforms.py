@@ -181,6 +181,15 @@ class CachedUniformRewritten(CachedUniforms):
         return Range(old, 0, len(payload))
 
 
+class LeastIntegerLost(RingUniforms):
+    """A scalar of the least i32 is packed as nought, since its sign has no other bits."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        words = [payload[at : at + 4] for at in range(0, len(payload), 4)]
+        kept = [bytes(4) if word == b"\0\0\0\x80" else word for word in words]
+        return super().take(b"".join(kept), batch)
+
+
 class UniformKeySum(CachedUniforms):
     """Contents are told apart by the sum of their bytes."""
 
@@ -267,6 +276,7 @@ MUTANTS = (
     _pooled(SlotsGrownUnderBatch),
     _pooled(SlotWrittenOnce),
     mutant(FreshUniformDestroyedAtNext, parts=only(Uniforms.FRESH, FreshUniformDestroyedAtNext)),
+    _ring(LeastIntegerLost),
     _cached(EvictDestroysPending, ancestor="TVM 18871, first version"),
     _cached(CachedUniformRewritten),
     _cached(UniformKeySum),
