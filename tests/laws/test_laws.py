@@ -8,10 +8,11 @@ import pytest
 from gpusim.trace import Event, Trace
 from properties.oracles.laws import ELSEWHERE, LAWS
 from properties.oracles.laws.determinism import compare_traces
-from tests.laws.corruptions import CORRUPTIONS
+from tests.laws import buffer_corruptions, queue_corruptions
 from tests.laws.near_misses import FAULTS, NEAR_MISSES
 from tests.laws.traces import POLICIES, RICH, Cut, Real, reals, record
 
+CORRUPTIONS = {**queue_corruptions.CORRUPTIONS, **buffer_corruptions.CORRUPTIONS}
 TEN = 10
 NAMES = [law.name for law in LAWS if law.name != "H1"]
 
