@@ -235,7 +235,7 @@ class GPUBuffer:
         if mapping is not None:
             if mapping.mode & _WRITE and keep_written:
                 update = partial(self._update, mapping.start, bytes(mapping.data))
-                self.last_use = self._device.timeline.enqueue(update)
+                self.last_use = self._device.timeline.enqueue(update, len(mapping.data))
             elif self._device.poisons_staging:
                 self.last_use = self._device.timeline.enqueue(self._poison)
             mapping.close()

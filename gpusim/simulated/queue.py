@@ -86,7 +86,8 @@ class GPUQueue:
         if because:
             raise invalid("write to a buffer", because, "a wrong buffer, offset or size")
         taken = bytes(source[skip : skip + length])
-        buffer.last_use = device.timeline.enqueue(partial(_write, buffer.memory, start, taken))
+        write = partial(_write, buffer.memory, start, taken)
+        buffer.last_use = device.timeline.enqueue(write, length)
 
     def read_buffer(
         self, buffer: GPUBuffer, buffer_offset: int = 0, size: int | None = None

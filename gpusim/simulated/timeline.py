@@ -18,6 +18,8 @@ from gpusim.simulated.schedulers.scheduler import RUN, STOP, Scheduler
 
 BACKLOG = 4096
 """Operations that may wait in the queue; the oldest runs when there are more."""
+BACKLOG_BYTES = 1 << 26
+"""Bytes of host data that waiting operations may hold; the oldest runs when there are more."""
 PATIENCE = 8
 """Looks at a promise, without waiting for it, until something must happen."""
 
@@ -47,6 +49,7 @@ class Timeline:
 
     __slots__ = (
         "_glances",
+        "_held_bytes",
         "_operations",
         "_pending",
         "_scheduler",
@@ -66,16 +69,18 @@ class Timeline:
         self.executed = 0
         self.lost = False
         self._scheduler = scheduler
-        self._operations: deque[Operation] = deque()
+        self._operations: deque[tuple[Operation, int]] = deque()
+        self._held_bytes = 0
         self._pending: list[Awaited] = []
         self._glances = 0
 
-    def enqueue(self, operation: Operation) -> int:
+    def enqueue(self, operation: Operation, held_bytes: int = 0) -> int:
         """Put an operation on the queue timeline; its number, from 1."""
         if not self.lost:
             self.enqueued += 1
-            self._operations.append(operation)
-            if len(self._operations) > BACKLOG:
+            self._operations.append((operation, held_bytes))
+            self._held_bytes += held_bytes
+            while len(self._operations) > BACKLOG or self._held_bytes > BACKLOG_BYTES:
                 self._run_next()
         return self.enqueued
 
@@ -125,6 +130,7 @@ class Timeline:
         """Nothing that has not been executed ever will be; promises stop waiting for it."""
         self.lost = True
         self._operations.clear()
+        self._held_bytes = 0
         self.executed = self.enqueued
 
     def abandon(self) -> None:
@@ -157,7 +163,8 @@ class Timeline:
         option.settle()
 
     def _run_next(self) -> None:
-        operation = self._operations.popleft()
+        operation, held_bytes = self._operations.popleft()
+        self._held_bytes -= held_bytes
         self.executed += 1
         self.emit("run", operation=self.executed)
         operation()

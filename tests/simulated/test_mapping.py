@@ -95,6 +95,19 @@ def test_a_map_waits_for_the_work_that_uses_its_buffer(device: Any) -> None:
     assert bytes(staging.read_mapped()) == bytes([49] * 4)
 
 
+def test_what_waits_in_the_queue_is_bounded() -> None:
+    """As late as possible, but not at the cost of all memory."""
+    device = open_device(limits={"max-buffer-size": 1 << 28})
+    target = device.create_buffer(size=1 << 25, usage=U.COPY_DST)
+    for value in (1, 2, 3):
+        device.queue.write_buffer(target, 0, bytes([value]) * (1 << 25))
+    assert target.memory[0] == 1
+    small = device.create_buffer(size=4, usage=U.COPY_DST)
+    for value in range(5000):
+        device.queue.write_buffer(small, 0, value.to_bytes(4, "little"))
+    assert int.from_bytes(small.memory.tobytes(), "little") == 5000 - 4096 - 1
+
+
 def test_reading_is_told_apart_from_writing(device: Any) -> None:
     staging, upload = filled(device, DATA), device.create_buffer(size=8, usage=UPLOAD)
     staging.map_sync(READ)
