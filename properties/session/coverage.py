@@ -40,9 +40,11 @@ _PARTS = {
 """What can happen in a pool or cache; the others have no such event."""
 _DRAWN = {
     "callers": tuple(CALLERS),
-    "relations": tuple(name for name in KINDS if name not in ("same", "set_device")),
+    "relations": tuple(
+        name for name in KINDS if name not in ("same", "set_device", "without_faults")
+    ),
 }
-"""What is drawn beside programs; a session has one device, and ``same`` is for tests."""
+"""What is drawn beside programs in any session: it has one device, and mostly no faults."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
 """A program ends with a sync, so that ``close`` finds nothing to submit."""
 

@@ -16,7 +16,9 @@ from properties.oracles.metamorphic import (
     Executor,
     Transformation,
     Violation,
+    WithoutFaults,
     draw_transformations,
+    judge_without_faults,
     parse_transformation,
     transform,
     write_transformation,
@@ -29,18 +31,20 @@ from properties.session.verdict import Failure, Verdict, judge
 
 RELATION = "relation"
 """The kind of a failure that a transformation shows."""
-_IN_EIGHT = {"caller": 2, "relations": 2}
+_IN_EIGHT = {"caller": 2, "relations": 2, "without faults": 2}
 
 
 def with_drawn(case: Case, kernels: Kernels, *, refuses: bool) -> Case:
-    """``case`` with a caller or with transformations; as it is where faults are planned.
+    """``case`` with a caller or with transformations.
 
-    A fault comes at a call by its number, which neither leaves as it was.
+    Planned faults come at a call by its number, which neither leaves as it was:
+    there the faults are what is left out.
     """
-    if shown_faults(case.device):
-        return case
     choices = SeededChoices(f"drawn {case.seed}")
     turn = choices.integer(0, 7)
+    if shown_faults(case.device):
+        sometimes = turn < _IN_EIGHT["without faults"]
+        return with_transformations(case, (WithoutFaults(),)) if sometimes else case
     if turn < _IN_EIGHT["caller"]:
         return replace(case, caller=draw_caller(choices))
     if turn < _IN_EIGHT["caller"] + _IN_EIGHT["relations"]:
@@ -77,6 +81,8 @@ def _violation(
     case: Case, subject: Subject, kernels: Kernels, verdict: Verdict
 ) -> Violation | None:
     """What the image shows otherwise than the execution that was judged already."""
+    if shown_faults(case.device):
+        return judge_without_faults(case, Executor(subject), kernels)
     plain = replace(case, transformations=())
     image = transform(plain, transformations_of(case), kernels)
     if image is None:

@@ -1,6 +1,7 @@
 """However a caller behaves, a program shows the same; and each caller sees what it is there for."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -130,6 +131,13 @@ def test_waiting_that_cannot_be_nested_is_seen_by_reentrant_alone() -> None:
 @pytest.mark.unit
 def test_every_caller_drives_a_sound_runtime_to_the_same_end() -> None:
     assert [failure(caller) for caller in CALLERS] == [None] * len(CALLERS)
+
+
+@pytest.mark.unit
+def test_a_runtime_made_in_another_thread_shows_the_same_there() -> None:
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(failure, PLAIN).result() is None
+        assert thread.submit(failure, "awaiting").result() is None
 
 
 @pytest.mark.unit

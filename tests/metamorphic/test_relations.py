@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
@@ -13,24 +14,28 @@ from gpusim.trace import Trace
 from properties.case import Case
 from properties.oracles.metamorphic import (
     Executor,
+    Transformation,
     draw_transformations,
     judge,
     parse_transformation,
     transform,
     write_transformation,
 )
+from properties.oracles.metamorphic.configuration import SetDevice, SetSchedule
 from properties.oracles.metamorphic.effects import independent, rounded_buffers, sizes_of
 from properties.oracles.metamorphic.order import Swap
 from properties.oracles.metamorphic.text import KINDS
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
-from properties.session.devices import SCHEDULERS
+from properties.session.devices import SCHEDULERS, name_of
 from properties.session.numbered import numbered_case
 from properties.session.subject import Opened, RuntimeSubject
 from properties.target import Capabilities
 from reference import Reference
 
-DRAWN = [name for name in KINDS if name not in ("same", "set_device", "set_schedule")]
+DRAWN = [
+    name for name in KINDS if name not in ("same", "set_device", "set_schedule", "without_faults")
+]
 RARE = {"merge": 2}
 
 
@@ -101,6 +106,40 @@ def test_relations_hold_on_the_runtime(device_name: str) -> None:
         transformations = draw_transformations(SeededChoices(f"runtime {number}"), case)
         violation = judge(case, transformations, executor)
         assert violation is None, f"{violation}\n{transformations}\n{case.policy}\n{case.program}"
+
+
+class ManyDevices:
+    """Each case on the device it names."""
+
+    refuses = True
+
+    def __init__(self, *names: str) -> None:
+        self._subjects = {name: RuntimeSubject(name, BUILTIN) for name in names}
+        self.limits = self._subjects[names[0]].limits
+
+    def open(self, case: Case) -> Opened:
+        return self._subjects[name_of(case.device)].open(case)
+
+
+def test_another_device_shows_the_same(device_name: str) -> None:
+    subject = ManyDevices(device_name, SIMULATED)
+    executor = Executor(subject)
+    for number in range(40):
+        case = numbered_case(
+            12,
+            number,
+            presets=tuple(PRESETS),
+            schedulers=SCHEDULERS,
+            device=device_name,
+            kernels=BUILTIN,
+            limits=subject.limits,
+            invalid=False,
+        )
+        other: Transformation = SetDevice(device=SIMULATED)
+        if device_name == SIMULATED:
+            other = SetSchedule(scheduler="random", seed=number)
+        violation = judge(case, [other], executor)
+        assert violation is None, f"{violation}\n{case.policy}\n{case.program}"
 
 
 @pytest.mark.unit

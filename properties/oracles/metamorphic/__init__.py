@@ -7,6 +7,7 @@ and compares what corresponds.  Importing this names what a judge needs.
 from properties.oracles.metamorphic.compare import Violation
 from properties.oracles.metamorphic.draw import draw_transformations
 from properties.oracles.metamorphic.execution import Execute, Execution, Executor
+from properties.oracles.metamorphic.faults import WithoutFaults, judge_without_faults
 from properties.oracles.metamorphic.image import Image, Transformation
 from properties.oracles.metamorphic.judging import judge, signature, transform
 from properties.oracles.metamorphic.reducing import Reduced, reduce_violation
@@ -20,8 +21,10 @@ __all__ = [
     "Reduced",
     "Transformation",
     "Violation",
+    "WithoutFaults",
     "draw_transformations",
     "judge",
+    "judge_without_faults",
     "parse_transformation",
     "reduce_violation",
     "signature",

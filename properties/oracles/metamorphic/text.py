@@ -23,6 +23,7 @@ from properties.oracles.metamorphic.configuration import (
     SetPreset,
     SetSchedule,
 )
+from properties.oracles.metamorphic.faults import WithoutFaults
 from properties.oracles.metamorphic.folding import FoldPrefix
 from properties.oracles.metamorphic.image import Transformation
 from properties.oracles.metamorphic.insertions import (
@@ -59,6 +60,7 @@ _KINDS: tuple[Any, ...] = (
     Rename,
     Embed,
     FoldPrefix,
+    WithoutFaults,
     Same,
 )
 KINDS: Mapping[str, Any] = {kind.name: kind for kind in _KINDS}
