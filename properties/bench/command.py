@@ -58,6 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     from properties.bench.show import show
 
     draw = _drawing(arguments.plot)
+    for file in (arguments.json, arguments.plot):
+        if file is not None:
+            file.open("ab").close()
     adapter = find_adapter(arguments.device)
     console, progress = Console(), Console(stderr=True)
 
@@ -101,7 +104,7 @@ def _decode(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> lis
 def _readback(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:
     from properties.bench.readback import bench_readback
 
-    return bench_readback(device, rounds, tell)
+    return bench_readback(device, rounds, small=small, tell=tell)
 
 
 def _fuzz(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:

@@ -87,6 +87,11 @@ class Decoding:
         self.submits_per_token = (self._runtime.stats().submits - before) / (stop - start)
         return sample
 
+    @property
+    def dispatches(self) -> int:
+        """Dispatches so far."""
+        return self._runtime.stats().dispatches
+
     def close(self) -> None:
         """Free everything."""
         self._decoder.free()

@@ -24,8 +24,8 @@ _BOUND_DISPATCHES = 20
 _BOUND_FACTOR = 4.0
 """How much longer than the slowest arm's whole dispatch the GPU works in the control."""
 _OVERLAP_DISPATCHES = 1000
-_LEAST_HOST_US = 10.0
-"""Host time of a dispatch that the overlap workloads start from, above what recording takes."""
+_LEAST_HOST_US = 20.0
+"""Host time of a dispatch in the overlap workloads, recording included."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]
@@ -35,6 +35,8 @@ Tell = Callable[[str], None]
 class Speeds:
     """What a dispatch takes on this machine, in microseconds."""
 
+    record_us: float
+    """The host's time for recording one, of its CPU."""
     least_gpu_us: float
     """The GPU's time for one that does next to nothing."""
     turn_us: float
@@ -50,7 +52,7 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
     driver = driver_for(device)
     rows: list[Row] = []
     tell("chain of 1,000 dependent dispatches")
-    rows += _time(_CHAIN, _arms(device, driver, _CHAIN), rounds)
+    rows += _time(_CHAIN, arms_of(device, driver, _CHAIN), rounds)
     tell("probing the adapter's speed")
     speeds = probe(driver)
     slowest_us = max(row.median_us for row in rows)
@@ -61,7 +63,7 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
         turns=speeds.turns(_BOUND_FACTOR * slowest_us),
     )
     tell(f"GPU-bound control, {bound.turns} turns a dispatch")
-    rows += _time(bound, _arms(device, driver, bound), rounds)
+    rows += _time(bound, arms_of(device, driver, bound), rounds)
     for chain in overlaps(speeds):
         tell(f"{chain.name}: {chain.turns} turns, {chain.caller_us:.0f} us of the caller's own")
         rows += _with_best_fixed(_time(chain, overlap_arms(driver, chain), rounds))
@@ -70,24 +72,24 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
 
 def probe(driver: Driver) -> Speeds:
     """Measure the GPU's time by turns of ``SPIN``."""
-    least = _gpu_us(driver, _PROBE)
+    record, least = _probe(driver, _PROBE)
     turns, longer = 64, least
     while longer < 4 * least + 20 and turns < 1 << 22:
         turns *= 4
-        longer = _gpu_us(driver, replace(_PROBE, turns=turns))
-    return Speeds(least_gpu_us=least, turn_us=(longer - least) / turns)
+        _, longer = _probe(driver, replace(_PROBE, turns=turns))
+    return Speeds(record_us=record, least_gpu_us=least, turn_us=(longer - least) / turns)
 
 
 def overlaps(speeds: Speeds) -> Iterator[Chain]:
     """A chain for each of ``RATIOS``, its host time filled up by the caller's own work."""
     for ratio in RATIOS:
-        host_us = max(_LEAST_HOST_US, speeds.least_gpu_us / ratio)
+        host_us = max(_LEAST_HOST_US, speeds.record_us, speeds.least_gpu_us / ratio)
         yield Chain(
             name=f"overlap {ratio:g}",
             dispatches=_OVERLAP_DISPATCHES,
             kernel=SPIN,
             turns=speeds.turns(host_us * ratio),
-            caller_us=host_us,
+            caller_us=max(0.0, host_us - speeds.record_us),
         )
 
 
@@ -101,7 +103,8 @@ def overlap_arms(driver: Driver, chain: Chain) -> dict[str, Arm]:
     return arms | {"ring": runtime_arm(driver, ring, chain)}
 
 
-def _arms(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
+def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
+    """Every policy, replay, plain wgpu-py, and the floor where the device is wgpu-native's."""
     arms = {name: runtime_arm(driver, policy, chain) for name, policy in PRESETS.items()}
     arms["plain"] = plain_arm(device, chain)
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
@@ -128,13 +131,14 @@ def check_same(chain: Chain, arms: Mapping[str, Arm]) -> None:
             )
 
 
-def _gpu_us(driver: Driver, chain: Chain) -> float:
-    """From the submit of all dispatches at once to their end, a dispatch: the best of three."""
+def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
+    """Microseconds a dispatch of the host's CPU, and of the GPU alone: the best of three."""
     arm = runtime_arm(driver, replace(PRESETS["ring"], first_batch=None), chain)
     samples = [arm() for _ in range(4)][1:]
     arm.close()
-    seconds = min(sample.total_seconds - sample.record_seconds for sample in samples)
-    return seconds * 1e6 / chain.dispatches
+    each = 1e6 / chain.dispatches
+    gpu = min(sample.total_seconds - sample.record_seconds for sample in samples)
+    return min(sample.cpu_seconds for sample in samples) * each, gpu * each
 
 
 def _with_best_fixed(rows: list[Row]) -> list[Row]:

@@ -17,19 +17,22 @@ from properties.bench.timing import Play, Sample, Watch, interleave
 
 READ_BUFFER = "read_buffer"
 _SMALL_READS, _SMALL_BYTES = 16, 256
-_LARGE_BYTES = 1 << 26
+_LARGE_BYTES, _LESS_BYTES = 1 << 26, 1 << 20
 _STORAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 
 
-def bench_readback(device: Any, rounds: int, tell: Callable[[str], None]) -> list[Row]:
+def bench_readback(
+    device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]
+) -> list[Row]:
     """Rows for small reads, a unit being one of sixteen, and for one large read."""
+    large_bytes = _LESS_BYTES if small else _LARGE_BYTES
     driver = driver_for(device)
     tell(f"{_SMALL_READS} reads of {_SMALL_BYTES} bytes before a sync")
     rows = _time("16 small reads", device, driver, _SMALL_READS, _SMALL_BYTES, rounds)
-    tell(f"a read of {_LARGE_BYTES >> 20} MiB")
-    large = _time("a large read", device, driver, 1, _LARGE_BYTES, rounds)
+    tell(f"a read of {large_bytes >> 20} MiB")
+    large = _time("a large read", device, driver, 1, large_bytes, rounds)
     return rows + [
-        replace(row, more={**row.more, "gb_per_second": _LARGE_BYTES / row.median_us / 1000})
+        replace(row, more={**row.more, "gb_per_second": large_bytes / row.median_us / 1000})
         for row in large
     ]
 

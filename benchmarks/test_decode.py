@@ -1,0 +1,22 @@
+"""Tokens of a small decoder, by policy; ``gpusim bench decode`` has the table."""
+
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from gpusim.runtime import driver_for
+from properties.bench.decode import Decoding, ablation
+from properties.bench.decoder.shape import SMALL, random_weights
+
+_TOKENS = 4
+
+
+@pytest.mark.parametrize("policy", ablation().values(), ids=str)
+def test_tokens(benchmark: BenchmarkFixture, device: Any, policy: Any) -> None:
+    """The prompt, then four tokens, each read back before the next."""
+    decoding = Decoding(driver_for(device), policy, SMALL, random_weights(SMALL))
+    benchmark.extra_info["tokens"] = _TOKENS
+    benchmark(decoding.play, _TOKENS)
+    assert len(decoding.tokens) == _TOKENS + 1
+    decoding.close()

@@ -1,0 +1,104 @@
+"""The tables of a document, filled in from the JSON of runs and from what was expected.
+
+    python -m properties.bench.document docs/performance.md docs/data
+
+A table stands between ``<!-- table BENCHMARK MACHINE -->`` and ``<!-- end -->``,
+and its figures in ``BENCHMARK-MACHINE.json``.  What was expected, written
+before anything was measured, is in ``expected-MACHINE.json``: microseconds by
+benchmark, workload and arm.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from properties.bench.rows import Report, Row, by_workload, read_report
+from properties.bench.show import cells, columns, number
+
+_BLOCK = re.compile(r"(<!-- (table|loss) (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_NOT_RUN = "Not run yet.\n"
+_WITH_CACHES = ("lazy, uniform pool", "lazy, bind-group cache", "lazy, both", "cached")
+
+Expected = Mapping[str, Mapping[str, float]]
+"""Microseconds by workload and arm."""
+
+
+def fill(text: str, folder: Path) -> str:
+    """``text`` with every block between its marks made anew from the files of ``folder``."""
+
+    def block(match: re.Match[str]) -> str:
+        start, kind, benchmark, machine, end = match.groups()
+        file = folder / f"{benchmark}-{machine}.json"
+        report = read_report(file) if file.exists() else None
+        if kind == "loss":
+            body = loss(report)
+        else:
+            body = tables(report, _expected(folder / f"expected-{machine}.json", benchmark))
+        return f"{start}{body}{end}"
+
+    return _BLOCK.sub(block, text)
+
+
+def tables(report: Report | None, expected: Expected) -> str:
+    """A table a workload; what was only expected so far has no measured figures."""
+    if report is None:
+        return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
+    head = f"{report.description}; `{report.command}`\n"
+    groups = by_workload(report.rows)
+    return head + "".join(
+        _table(name, rows, expected.get(name, {})) for name, rows in groups.items()
+    )
+
+
+def loss(report: Report | None) -> str:
+    """How many of the tokens a second that each cache gives are lost without any."""
+    if report is None:
+        return _NOT_RUN
+    medians = {row.arm: row.median_us for row in report.rows}
+    lines = [
+        f"- against `{arm}`: {1 - medians[arm] / medians['lazy']:.0%} lost, "
+        f"{number(medians['lazy'] / 1000)} instead of {number(medians[arm] / 1000)} ms a token"
+        for arm in _WITH_CACHES
+    ]
+    return "\n".join(["`lazy`, which caches nothing,", "", *lines]) + "\n"
+
+
+def main(document: Path, folder: Path) -> None:
+    """Fill in the document, in place."""
+    text = document.read_text(encoding="utf-8")
+    document.write_text(fill(text, folder), encoding="utf-8")
+
+
+def _expected(file: Path, benchmark: str) -> Expected:
+    if not file.exists():
+        return {}
+    expected: dict[str, Expected] = json.loads(file.read_text(encoding="utf-8"))
+    return expected.get(benchmark, {})
+
+
+def _table(workload: str, rows: Sequence[Row], expected: Mapping[str, float]) -> str:
+    head, *others = columns(rows)
+    lines = []
+    for row in rows:
+        arm, *figures = cells(row, rows)
+        foreseen = expected.get(row.arm)
+        differs = None if foreseen is None else row.median_us / foreseen
+        lines.append([arm, number(foreseen), *figures, number(differs)])
+    return _markdown(workload, [head, "expected µs", *others, "measured ÷ expected"], lines)
+
+
+def _table_of_expected(workload: str, expected: Mapping[str, float]) -> str:
+    lines = [[arm, number(figure)] for arm, figure in expected.items()]
+    return _markdown(workload, ["arm", "expected µs"], lines)
+
+
+def _markdown(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *("--:" for _ in head[1:])]
+    rows = ["| " + " | ".join(cell) + " |" for cell in (head, rule, *lines)]
+    return "\n".join(["", f"**{title}**", "", *rows]) + "\n\n"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,23 @@
+"""A device that knows the kernels of the benchmarks, the simulated one included."""
+
+from typing import Any
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.runtime import Driver, driver_for
+from properties.bench.decoder.kernels import KERNELS
+from properties.bench.workloads import SPIN
+from properties.session.devices import open_case_device
+
+
+@pytest.fixture(scope="session")
+def bench_device(device_name: str) -> Any:
+    """The device under test."""
+    return open_case_device(device_name, BUILTIN.adding(SPIN, *KERNELS))
+
+
+@pytest.fixture(scope="session")
+def bench_driver(bench_device: Any) -> Driver:
+    """A driver on it, shared so that each kernel is compiled once."""
+    return driver_for(bench_device)

@@ -1,0 +1,42 @@
+"""The words of the command: what is measured, what is written, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from properties.bench.command import main
+
+
+def test_a_run_prints_a_table_and_writes_the_json(
+    device_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "readback.json"
+    words = ["readback", "--device", device_name, "--small", "--rounds", "1", "--json", str(file)]
+    assert main(words) == 0
+    assert "16 small reads" in capsys.readouterr().out
+    data = json.loads(file.read_text())
+    assert data["device"] == device_name
+    assert data["command"] == f"gpusim bench readback --device {device_name} --rounds 1 --small"
+    arms = [row["arm"] for row in data["rows"] if row["workload"] == "16 small reads"]
+    assert arms == ["eager", "lazy", "pooled", "cached", "ring", "read_buffer", "bare"]
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["fuzz", "--rounds", "0"], []])
+def test_wrong_words_are_refused(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+
+
+def test_an_unknown_device_ends_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["readback", "--device", "vulkan:99"]) == 3
+    assert "cannot open device 'vulkan:99'" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_ends_the_run_before_it_starts(
+    device_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "missing" / "readback.json"
+    assert main(["readback", "--device", device_name, "--json", str(file)]) == 2
+    assert "16 small reads" not in capsys.readouterr().out

@@ -1,0 +1,161 @@
+"""The decoder computes what float64 says, under every policy, kernel by kernel and whole."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpusim.errors import InternalError
+from gpusim.kernels import Kernel
+from gpusim.kernels.kernel import NUMPY_DTYPES
+from gpusim.runtime import Driver, Policy, Runtime
+from properties.bench.decode import (
+    MOST_ERROR,
+    Decoding,
+    ablation,
+    check_logits,
+    check_tokens,
+)
+from properties.bench.decoder.kernels import (
+    ADD,
+    ATTEND,
+    EMBED,
+    GATE,
+    LARGEST,
+    NORM,
+    PROJECT,
+    ROTATE,
+)
+from properties.bench.decoder.reference import logits_after
+from properties.bench.decoder.shape import Shape, parameters, random_weights
+
+TINY = Shape(
+    layers=2,
+    width=48,
+    heads=4,
+    key_heads=2,
+    head_width=16,
+    hidden=80,
+    vocabulary=90,
+    context=18,
+)
+WEIGHTS = random_weights(TINY, seed=1)
+SMALL_KERNELS: list[tuple[Kernel, tuple[int, ...], tuple[int, ...], int]] = [
+    (EMBED, (90 * 48, 48), (17, 48), 1),
+    (NORM, (100, 100, 100), (100,), 1),
+    (PROJECT, (7 * 70, 70, 7), (70,), 7),
+    (ADD, (7 * 70, 70, 7), (70,), 7),
+    (ROTATE, (8 * 16, 6 * 16, 64, 6 * 32, 6 * 32), (5, 4, 2, 16), 2),
+    (ATTEND, (64, 70 * 32, 70 * 32, 64), (70, 4, 2, 16), 4),
+    (GATE, (2 * 9 * 70, 70, 9), (70, 9), 9),
+    (LARGEST, (300, 1), (300,), 1),
+]
+"""Kernel, sizes of its buffers in words, scalars and grid: more than a workgroup each."""
+
+
+@pytest.fixture
+def decoding(bench_driver: Driver) -> Iterator[Decoding]:
+    """The tiny decoder under the ring policy."""
+    decoding = Decoding(bench_driver, ablation()["ring"], TINY, WEIGHTS)
+    yield decoding
+    decoding.close()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sizes", "scalars", "grid"),
+    SMALL_KERNELS,
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_kernel_does_what_it_means(
+    bench_driver: Driver,
+    kernel: Kernel,
+    sizes: tuple[int, ...],
+    scalars: tuple[int, ...],
+    grid: int,
+) -> None:
+    random = np.random.default_rng(7)
+    arrays = [
+        random.standard_normal(size).astype(NUMPY_DTYPES[binding.dtype])
+        for size, binding in zip(sizes, kernel.buffers, strict=True)
+    ]
+    shown = run_on_device(bench_driver, kernel, arrays, scalars, grid)
+    before = [array.copy() for array in arrays]
+    kernel.meaning(tuple(arrays), tuple(np.uint32(scalar) for scalar in scalars), grid)
+    assert any((array != was).any() for array, was in zip(arrays, before, strict=True))
+    for array, value in zip(arrays, shown, strict=True):
+        np.testing.assert_allclose(value, array, rtol=2e-4, atol=2e-5)
+
+
+def run_on_device(
+    driver: Driver, kernel: Kernel, arrays: list[Any], scalars: tuple[int, ...], grid: int
+) -> list[Any]:
+    runtime = Runtime(driver=driver)
+    buffers = [runtime.alloc(array.nbytes) for array in arrays]
+    for buffer, array in zip(buffers, arrays, strict=True):
+        runtime.write(buffer, array)
+    runtime.dispatch(kernel, buffers, scalars, grid)
+    tickets = [
+        runtime.read(buffer, dtype=array.dtype)
+        for buffer, array in zip(buffers, arrays, strict=True)
+    ]
+    values = [ticket.result() for ticket in tickets]
+    for buffer in buffers:
+        runtime.free(buffer)
+    runtime.close()
+    return values
+
+
+@pytest.mark.parametrize("policy", ablation().values(), ids=str)
+def test_logits_are_those_of_float64_under_every_policy(
+    bench_driver: Driver, policy: Policy
+) -> None:
+    decoding = Decoding(bench_driver, policy, TINY, WEIGHTS)
+    expected = logits_after(TINY, WEIGHTS, TINY.prompt)
+    assert np.max(np.abs(decoding.read_prompt() - expected)) <= MOST_ERROR
+    decoding.close()
+
+
+def test_the_tokens_are_those_of_float64(decoding: Decoding) -> None:
+    decoding.play(8)
+    text = list(TINY.prompt)
+    for token in decoding.tokens:
+        logits = logits_after(TINY, WEIGHTS, text)
+        assert logits[token] >= logits.max() - MOST_ERROR
+        text.append(token)
+    assert len(decoding.tokens) == 9
+
+
+def test_a_token_costs_at_most_two_submissions(decoding: Decoding) -> None:
+    sample = decoding.play()
+    assert 0 < decoding.submits_per_token <= 2
+    assert 0 < sample.record_seconds <= sample.total_seconds
+
+
+def test_the_dispatches_of_a_token_are_as_many_as_the_shape_says(decoding: Decoding) -> None:
+    before = decoding.dispatches
+    decoding.play(1)
+    tokens = len(TINY.prompt) + 1
+    without_logits = len(TINY.prompt) - 1
+    assert decoding.dispatches - before == tokens * TINY.dispatches - 3 * without_logits
+
+
+def test_wrong_logits_and_other_tokens_are_refused(bench_driver: Driver) -> None:
+    ring, lazy = (
+        Decoding(bench_driver, ablation()[name], TINY, weights)
+        for name, weights in (("ring", WEIGHTS), ("lazy", random_weights(TINY, seed=2)))
+    )
+    arms = {"ring": ring, "lazy": lazy}
+    with pytest.raises(InternalError, match="a logit of 'lazy' is"):
+        check_logits(TINY, WEIGHTS, arms)
+    for arm in arms.values():
+        arm.play(3)
+    with pytest.raises(InternalError, match="'lazy' and 'ring' made different tokens"):
+        check_tokens(arms)
+    for arm in arms.values():
+        arm.close()
+
+
+def test_weights_are_counted() -> None:
+    per_layer = 48 * (64 + 64) + 64 * 48 + 3 * 48 * 80 + 2 * 48
+    assert parameters(WEIGHTS) == 90 * 48 + 48 + 2 * per_layer

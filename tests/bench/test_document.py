@@ -1,0 +1,74 @@
+"""The tables of the performance page are those of the runs that are kept beside it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from properties.bench.document import fill, loss, tables
+from properties.bench.rows import Report, Row, write_report
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "performance.md"
+BLOCK = "before\n<!-- table dispatch desk -->\nold\n<!-- end -->\nafter\n"
+
+
+def row(arm: str, median_us: float) -> Row:
+    return Row(
+        workload="chain",
+        arm=arm,
+        median_us=median_us,
+        low_us=median_us,
+        high_us=median_us,
+        record_us=1.0,
+        cpu_us=1.0,
+    )
+
+
+def report(*rows: Row) -> Report:
+    return Report(
+        benchmark="dispatch",
+        device="vulkan",
+        description="an adapter",
+        command="gpusim bench dispatch",
+        rows=rows,
+    )
+
+
+def test_the_page_is_filled_in() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert fill(text, ROOT / "docs" / "data") == text
+
+
+def test_a_table_comes_from_the_run_and_from_what_was_expected(tmp_path: Path) -> None:
+    write_report(report(row("ring", 12.0)), tmp_path / "dispatch-desk.json")
+    expected = {"dispatch": {"chain": {"ring": 10}}}
+    (tmp_path / "expected-desk.json").write_text(json.dumps(expected))
+    filled = fill(BLOCK, tmp_path)
+    assert "old" not in filled
+    assert "| ring | 10.0 | 12.0 |" in filled
+    assert filled.startswith("before\n")
+    assert filled.endswith("<!-- end -->\nafter\n")
+    assert fill(filled, tmp_path) == filled
+
+
+def test_before_the_run_a_table_says_what_is_expected() -> None:
+    text = tables(None, {"chain": {"ring": 10}})
+    assert "Not run yet" in text
+    assert "| ring | 10.0 |" in text
+
+
+def test_the_loss_is_a_share_of_what_caches_give() -> None:
+    arms = {"lazy": 20.0, "lazy, both": 15.0, "cached": 10.0}
+    others = {"lazy, uniform pool": 20.0, "lazy, bind-group cache": 20.0}
+    text = loss(report(*(row(arm, us * 1000) for arm, us in (arms | others).items())))
+    assert "`lazy, both`: 25% lost, 20.0 instead of 15.0 ms" in text
+    assert "`cached`: 50% lost" in text
+
+
+@pytest.mark.parametrize("machine", ["h100", "lavapipe"])
+def test_what_was_expected_is_positive(machine: str) -> None:
+    file = ROOT / "docs" / "data" / f"expected-{machine}.json"
+    for workloads in json.loads(file.read_text(encoding="utf-8")).values():
+        for arms in workloads.values():
+            assert min(arms.values()) > 0

@@ -1,0 +1,34 @@
+"""Rounds are interleaved, the first thrown away, and the clocks run when they should."""
+
+from functools import partial
+
+from properties.bench.timing import Sample, Watch, interleave, spread
+
+
+def test_every_arm_plays_once_a_round_and_another_one_begins_each_time() -> None:
+    played: list[str] = []
+
+    def arm(name: str) -> Sample:
+        played.append(name)
+        return Sample(record_seconds=0.0, cpu_seconds=0.0, total_seconds=float(len(played)))
+
+    samples = interleave({name: partial(arm, name) for name in "abc"}, rounds=2)
+    assert "".join(played) == "abc" + "bca" + "cab"
+    assert [sample.total_seconds for sample in samples["a"]] == [6.0, 8.0]
+
+
+def test_a_spread_is_the_median_and_the_quartiles() -> None:
+    found = spread([5.0, 1.0, 3.0, 2.0, 4.0])
+    assert (found.low, found.median, found.high) == (2.0, 3.0, 4.0)
+    assert spread([7.0]).high == 7.0
+
+
+def test_what_comes_between_pause_and_resume_is_not_recording() -> None:
+    watch = Watch()
+    watch.pause()
+    sum(range(200_000))
+    watch.resume()
+    watch.pause()
+    sample = watch.stop()
+    assert 0 <= sample.record_seconds < sample.total_seconds
+    assert 0 <= sample.cpu_seconds < sample.total_seconds
