@@ -1,10 +1,8 @@
 """Laws of caches: bind groups of live buffers only, and never more entries than agreed."""
 
-from gpusim.program import Free
+from gpusim.program import Dispatch, Free, Sync
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.scene import About, Handler, Scene
-
-_RISES = {"created": 1, "evicted": -1, "invalidated": -1}
+from properties.oracles.laws.scene import About, Handler, Scene, accepted
 
 
 class Caches:
@@ -24,11 +22,12 @@ class Caches:
         self._unnoticed = 0
         """Bind groups made and not yet counted."""
         self._dropped = 0
+        """Bind groups given up since the last free."""
         self.handlers: dict[str, Handler] = {
-            "op": self._op,
             "create_bind_group": self._make,
             "dispatch": self._dispatch,
-            "outcome": self._outcome,
+            accepted(Dispatch): self._check_held,
+            accepted(Sync): self._check_held,
             "failed": self._failed,
             "bind_groups.created": self._created,
             "bind_groups.evicted": self._evicted,
@@ -36,9 +35,8 @@ class Caches:
             "shapes.created": self._shape_created,
             "shapes.evicted": self._shape_evicted,
         }
-
-    def _op(self, about: About) -> None:
-        self._dropped = 0
+        if policy.cache_bind_groups:
+            self.handlers[accepted(Free)] = self._freed
 
     def _make(self, about: About) -> None:
         group = about["group"]
@@ -82,7 +80,7 @@ class Caches:
     def _failed(self, about: About) -> None:
         self._unnoticed = 0
 
-    def _outcome(self, about: About) -> None:
+    def _check_held(self, about: About) -> None:
         scene = self._scene
         scene.checked["E7"] += 1
         for part, capacity in self._capacities.items():
@@ -93,22 +91,22 @@ class Caches:
         if self._unnoticed:
             scene.report(laws.E7, f"{self._unnoticed} bind groups were made and not counted")
             self._unnoticed = 0
-        if about["error"] is None and type(scene.op) is Free and scene.policy.cache_bind_groups:
-            self._check_free(scene.op)
 
-    def _check_free(self, op: Free) -> None:
+    def _freed(self, about: About) -> None:
         """Every kept group of a freed buffer went with it."""
-        scene = self._scene
-        known = scene.names.get(op.buffer)
+        scene, op = self._scene, self._scene.op
+        assert isinstance(op, Free)
+        known, dropped = scene.names.get(op.buffer), self._dropped
+        self._dropped = 0
         if known is None:
             return
         scene.checked["E3"] += 1
         stale = [group for group, bound in self._groups.items() if known.number in bound]
         for group in stale:
             del self._groups[group]
-        if len(stale) != self._dropped:
+        if len(stale) != dropped:
             scene.report(
                 laws.E3,
                 f"{len(stale)} kept bind groups bind {op.buffer}, which is freed, and "
-                f"{self._dropped} of them were dropped",
+                f"{dropped} of them were dropped",
             )

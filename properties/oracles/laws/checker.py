@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
+from gpusim.program import OPS
 from gpusim.trace import Event
 from properties.oracles.laws.batches import Batches
 from properties.oracles.laws.caches import Caches
@@ -11,7 +12,7 @@ from properties.oracles.laws.failures import Failures
 from properties.oracles.laws.law import Setting, Violation
 from properties.oracles.laws.lifetimes import Lifetimes
 from properties.oracles.laws.order import Order
-from properties.oracles.laws.scene import Handler, Scene
+from properties.oracles.laws.scene import Handler, Scene, accepted
 from properties.oracles.laws.staging import Staging
 from properties.oracles.laws.uniforms import UniformLaws
 from properties.oracles.laws.validity import Validity
@@ -23,6 +24,11 @@ class Watcher(Protocol):
 
     handlers: dict[str, Handler]
 
+
+OUTCOME, RAISED = "outcome", "raised"
+ACCEPTED: dict[type, str] = {kind: accepted(kind) for kind in OPS}
+OUTCOMES = (RAISED, *ACCEPTED.values())
+"""What an outcome is dispatched as, so that a law sees those only that concern it."""
 
 W = TypeVar("W", bound=Watcher)
 
@@ -71,18 +77,24 @@ class Checker:
     def feed(self, event: Event) -> None:
         """Look at the next event."""
         self._told.append(event)
-        handlers = self._table.get(event.kind)
+        kind, about = event.kind, event.about
+        if kind == OUTCOME:
+            raised = about["error"] is not None
+            key = RAISED if raised else ACCEPTED[type(self._scene.op)]
+        else:
+            key = kind
+        handlers = self._table.get(key)
         if handlers is not None:
-            about = event.about
             for handler in handlers:
                 handler(about)
-            last = self._last.get(event.kind)
+            last = self._last.get(kind)
             if last is not None:
                 last(about)
 
     def _add(self, handlers: Mapping[str, Handler]) -> None:
         for kind, handler in handlers.items():
-            self._table.setdefault(kind, []).append(handler)
+            for key in OUTCOMES if kind == OUTCOME else (kind,):
+                self._table.setdefault(key, []).append(handler)
 
 
 def check(events: Iterable[Event], setting: Setting) -> Checker:

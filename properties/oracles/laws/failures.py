@@ -16,27 +16,22 @@ class Failures:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._was_lost = False
-        self.handlers: dict[str, Handler] = {"op": self._op, "outcome": self._outcome}
-
-    def _op(self, about: About) -> None:
-        self._was_lost = self._scene.is_lost
+        self.handlers: dict[str, Handler] = {"outcome": self._outcome}
 
     def _outcome(self, about: About) -> None:
         error = about["error"]
         if error is None:
-            self._check_accepted()
+            if self._scene.failures:
+                self._check_accepted()
         elif not self._scene.is_lost and type(self._scene.op) is not Sync:
             self._check_raised(error)
 
     def _check_accepted(self) -> None:
         scene = self._scene
-        if not scene.failures:
-            return
         scene.checked["G5"] += 1
         if scene.failed_verb and scene.failed_verb not in _LATER:
             scene.report(laws.G5, f"{scene.failed_verb} failed and no error was raised")
-        elif self._was_lost and type(scene.op) is not Free:
+        elif scene.was_lost and type(scene.op) is not Free:
             scene.report(laws.G5, "the op was accepted on a device that is lost")
 
     def _check_raised(self, error: str) -> None:

@@ -82,6 +82,11 @@ class Lifetimes:
                     self._loose[number] = _JUST_NOW
         self._check_uniforms()
         scene.checked["F1"] += 1
+        if self._loose:
+            self._check_loose()
+
+    def _check_loose(self) -> None:
+        scene = self._scene
         for number, since in self._loose.items():
             if since == _JUST_NOW:
                 self._loose[number] = scene.submits
@@ -103,6 +108,8 @@ class Lifetimes:
     def _check_uniforms(self) -> None:
         scene, policy = self._scene, self._scene.policy
         scene.checked["B5"] += 1
+        if self._uniforms <= self._uniforms_made:
+            return
         most = {
             Uniforms.FRESH: self._uniforms_made,
             Uniforms.POOLED: policy.uniform_slots,

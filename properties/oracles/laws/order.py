@@ -1,6 +1,6 @@
 """Laws of order: what reaches the queue is what the ops asked for, once and in their order."""
 
-from gpusim.program import Flush, Sync
+from gpusim.program import Flush, Sync, Write
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run
 from properties.oracles.laws.matching import (
@@ -15,7 +15,7 @@ from properties.oracles.laws.matching import (
     resembles,
 )
 from properties.oracles.laws.pieces import FetchPiece
-from properties.oracles.laws.scene import STORAGE, About, Handler, Scene
+from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accepted
 
 _LAW_OF = {Run: laws.E5, Move: laws.A5, Put: laws.A3, Fetch: laws.A1}
 """What is checked where a command carries out an item of a kind."""
@@ -33,7 +33,10 @@ class Order:
             "copy": self._copy,
             "submit": self._submit,
             "write_buffer": self._write,
-            "outcome": self._outcome,
+            "raised": self._raised,
+            accepted(Write): self._wrote,
+            accepted(Flush): self._flushed,
+            accepted(Sync): self._flushed,
         }
 
     def _dispatch(self, about: About) -> None:
@@ -141,20 +144,29 @@ class Order:
         item.wrote(start, start + len(data))
         item.started = True
 
-    def _outcome(self, about: About) -> None:
+    def _raised(self, about: About) -> None:
+        """Nothing more is expected of an op that raised, or maybe something if it failed."""
         scene, item = self._scene, self._scene.item
-        waiting = scene.open
-        if item is not None and waiting and waiting[-1] is item:
-            if about["error"] is not None and scene.failed_verb and self._may_be_half_done(item):
-                item.optional = True
-            elif about["error"] is not None or item.left <= 0:
-                waiting.pop()
-        if about["error"] is None and type(scene.op) in (Flush, Sync):
-            scene.checked["C9"] += 1
-            left = [item for item in waiting if not item.optional]
-            if left and not scene.is_lost:
-                scene.report(laws.C9, f"{left[0]} was accepted and is still not submitted")
-            waiting.clear()
+        if item is None or not scene.open or scene.open[-1] is not item:
+            return
+        if scene.failed_verb and self._may_be_half_done(item):
+            item.optional = True
+        else:
+            scene.open.pop()
+
+    def _wrote(self, about: About) -> None:
+        """A write that the queue has already is not waited for."""
+        scene, item = self._scene, self._scene.item
+        if item is not None and item.left <= 0 and scene.open and scene.open[-1] is item:
+            scene.open.pop()
+
+    def _flushed(self, about: About) -> None:
+        scene = self._scene
+        scene.checked["C9"] += 1
+        left = [item for item in scene.open if not item.optional]
+        if left and not scene.is_lost:
+            scene.report(laws.C9, f"{left[0]} was accepted and is still not submitted")
+        scene.open.clear()
 
     def _may_be_half_done(self, item: Item) -> bool:
         """Whether an op that failed may have recorded some of its commands; most have but one."""

@@ -24,6 +24,11 @@ MOST_VIOLATIONS = 16
 """After so many nothing more is looked for: the first says most."""
 
 
+def accepted(kind: type[Op]) -> str:
+    """The key under which a handler sees the outcome of an accepted op of a kind."""
+    return f"accepted {kind.__name__}"
+
+
 class Known:
     """A device buffer, as the trace has shown it; ``user_bytes`` is -1 where no op allocated it."""
 
@@ -79,7 +84,8 @@ class Scene:
         self.has_lost_batch = False
         """Whether the last failure took the open batch with it."""
         self.failures = 0
-        self.is_lost = False
+        self.is_lost = self.was_lost = False
+        """Whether the device is lost, and whether it was when the op under way began."""
         self.made: Known | None = None
         """The storage buffer that was made last during the op under way."""
         self.first: dict[str, Handler] = {
@@ -112,6 +118,7 @@ class Scene:
         self.told.clear()
         self.position, self.op = about["position"], about["op"]
         self.failed_verb = ""
+        self.was_lost = self.is_lost
         self.made = None
         self.item = expect(self.position, self.op, self)
         if self.item is not None:
@@ -176,12 +183,12 @@ class Scene:
         self._owed_submit, self.owes_submit = self.owes_submit, False
 
     def _outcome(self, about: About) -> None:
-        op = self.op
-        if about["error"] is None:
-            if type(op) is Alloc:
-                if self.made is not None:
-                    self.made.user_bytes = op.size_bytes
-                    self.names[op.buffer] = self.made
-            elif type(op) is Free:
-                self.names.pop(op.buffer, None)
-        self.item = None
+        op, self.item = self.op, None
+        if about["error"] is not None:
+            return
+        if type(op) is Alloc:
+            if self.made is not None:
+                self.made.user_bytes = op.size_bytes
+                self.names[op.buffer] = self.made
+        elif type(op) is Free:
+            self.names.pop(op.buffer, None)

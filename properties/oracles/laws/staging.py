@@ -2,10 +2,10 @@
 
 from enum import StrEnum
 
-from gpusim.program import Read, Sync
+from gpusim.program import Dispatch, Read, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Fetch
-from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene
+from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene, accepted
 
 
 class State(StrEnum):
@@ -61,7 +61,10 @@ class Staging:
             "failed": self._failed,
             "destroy_buffer": self._destroy,
             "delivered": self._deliver,
-            "outcome": self._outcome,
+            "raised": self._raised,
+            accepted(Read): self._check_kept,
+            accepted(Dispatch): self._check_kept,
+            accepted(Sync): self._synced,
         }
 
     def _op(self, about: About) -> None:
@@ -179,17 +182,12 @@ class Staging:
             scene.report(laws.D1, f"{result} is delivered before its bytes were taken")
         self._delivered += 1
 
-    def _outcome(self, about: About) -> None:
-        scene = self._scene
-        if about["error"] is not None:
-            if type(scene.op) is Read and self._issued[-1:] == [scene.op.result]:
-                self._issued.pop()
-            return
-        if type(scene.op) is Sync:
-            self._check_sync()
-        self._check_kept()
+    def _raised(self, about: About) -> None:
+        op = self._scene.op
+        if type(op) is Read and self._issued[-1:] == [op.result]:
+            self._issued.pop()
 
-    def _check_kept(self) -> None:
+    def _check_kept(self, about: About) -> None:
         """Of the free buffers, one a read that waits for its submit may be taken already."""
         scene, most = self._scene, self._scene.policy.staging_buffers
         scene.checked["D6"] += 1
@@ -199,7 +197,8 @@ class Staging:
         if kept > most:
             scene.report(laws.D6, f"{kept} free staging buffers, where {most} is the most")
 
-    def _check_sync(self) -> None:
+    def _synced(self, about: About) -> None:
+        self._check_kept(about)
         scene = self._scene
         scene.checked["D3"] += 1
         waiting = self._issued[self._delivered :]

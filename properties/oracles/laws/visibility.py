@@ -2,7 +2,7 @@
 
 from gpusim.program import Alloc
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.scene import STORAGE, About, Handler, Scene
+from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accepted
 
 
 class Visibility:
@@ -10,7 +10,10 @@ class Visibility:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self.handlers: dict[str, Handler] = {"write_buffer": self._write, "outcome": self._outcome}
+        self.handlers: dict[str, Handler] = {
+            "write_buffer": self._write,
+            accepted(Alloc): self._allocated,
+        }
 
     def _write(self, about: About) -> None:
         if about["role"] != STORAGE:
@@ -31,12 +34,11 @@ class Visibility:
                         "was submitted",
                     )
 
-    def _outcome(self, about: About) -> None:
+    def _allocated(self, about: About) -> None:
         """An alloc that was accepted made a buffer of the device, of its own."""
         scene = self._scene
         op = scene.op
-        if type(op) is not Alloc or about["error"] is not None:
-            return
+        assert isinstance(op, Alloc)
         scene.checked["A12"] += 1
         made = scene.made
         if made is None or made.size_bytes < op.size_bytes:
