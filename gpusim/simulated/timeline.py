@@ -48,6 +48,7 @@ class Timeline:
     """
 
     __slots__ = (
+        "_defers",
         "_glances",
         "_held_bytes",
         "_operations",
@@ -69,6 +70,7 @@ class Timeline:
         self.executed = 0
         self.lost = False
         self._scheduler = scheduler
+        self._defers = bool(getattr(scheduler, "defers", False))
         self._operations: deque[tuple[Operation, int]] = deque()
         self._held_bytes = 0
         self._pending: list[Awaited] = []
@@ -96,6 +98,8 @@ class Timeline:
     def look(self) -> None:
         """A point at which anything that may happen, may happen."""
         scheduler = self._scheduler
+        if self._defers:
+            return
         while self._pending or (scheduler.runs and self._operations):
             options = self._options()
             choice = scheduler.choose((STOP, *(self._name(option) for option in options)))

@@ -14,6 +14,7 @@ class Recording:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.runs = scheduler.runs
+        self.defers = bool(getattr(scheduler, "defers", False))
         self._scheduler = scheduler
         self._choices: list[int] = []
 

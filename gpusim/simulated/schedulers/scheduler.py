@@ -18,6 +18,9 @@ class Scheduler(Protocol):
     ``runs``: whether RUN is offered at all.  Nothing can observe how far the
     queue has got but the promises that wait for it, and settling one executes
     what it waits for; so a strategy that enumerates leaves RUN out.
+
+    A strategy that stops wherever it may can say so with an attribute ``defers``
+    that is true; it is asked only where somebody waits then.
     """
 
     runs: bool
