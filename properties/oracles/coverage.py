@@ -105,8 +105,7 @@ def cover(events: Iterable[Event], setting: Setting) -> Coverage:
     """What a sound trace reached; one that breaks a law may be counted wrongly."""
     checker = Checker(setting)
     acts, probes = checker.watch(_Acts), checker.watch(Probes)
-    for event in events:
-        checker.feed(event)
+    checker.feed_all(events)
     return Coverage(programs=1, cells=acts.cells(), probes=+probes.seen, batches=acts.batches)
 
 

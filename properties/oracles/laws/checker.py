@@ -76,20 +76,21 @@ class Checker:
 
     def feed(self, event: Event) -> None:
         """Look at the next event."""
-        self._told.append(event)
-        kind, about = event.kind, event.about
-        if kind == OUTCOME:
-            raised = about["error"] is not None
-            key = RAISED if raised else ACCEPTED[type(self._scene.op)]
-        else:
+        self.feed_all((event,))
+
+    def feed_all(self, events: Iterable[Event]) -> None:
+        """Look at the next events; a loop of its own, since there are hundreds a program."""
+        scene, told, table, last = self._scene, self._told, self._table, self._last
+        for event in events:
+            told.append(event)
+            kind, about = event.kind, event.about
             key = kind
-        handlers = self._table.get(key)
-        if handlers is not None:
-            for handler in handlers:
+            if kind == OUTCOME:
+                key = RAISED if about["error"] is not None else ACCEPTED[type(scene.op)]
+            for handler in table.get(key, ()):
                 handler(about)
-            last = self._last.get(kind)
-            if last is not None:
-                last(about)
+            if kind in last:
+                last[kind](about)
 
     def _add(self, handlers: Mapping[str, Handler]) -> None:
         for kind, handler in handlers.items():
@@ -100,6 +101,5 @@ class Checker:
 def check(events: Iterable[Event], setting: Setting) -> Checker:
     """Look at all of a run."""
     checker = Checker(setting)
-    for event in events:
-        checker.feed(event)
+    checker.feed_all(events)
     return checker

@@ -191,7 +191,7 @@ class Staging:
         """Of the free buffers, one a read that waits for its submit may be taken already."""
         scene, most = self._scene, self._scene.policy.staging_buffers
         scene.checked["D6"] += 1
-        kept = sum(state is State.FREE for state in self._states.values())
+        kept = list(self._states.values()).count(State.FREE)
         if kept > most:
             kept -= sum(type(item) is Fetch for item in scene.open)
         if kept > most:
