@@ -145,11 +145,11 @@ def _cached(broken: type[CachedBindGroups], **about: Any) -> Mutant:
 
 MUTANTS = (
     _cached(BindGroupKeyLacksKernel, ancestor="TVM 18871, first version"),
-    _cached(BindGroupKeyJoined, ancestor="TVM 18871, review"),
+    _cached(BindGroupKeyJoined, hard=True, rare=True, ancestor="TVM 18871, review"),
     _cached(BindGroupKeyUnordered),
     _cached(BindGroupKeyLacksUniform),
-    _cached(BindGroupKeyOfThree),
-    _cached(BindGroupKeyOfSizes),
+    _cached(BindGroupKeyOfThree, hard=True),
+    _cached(BindGroupKeyOfSizes, hard=True),
     _cached(BindGroupOfOldestAtCapacity),
     _cached(
         BindGroupSurvivesFree,

@@ -116,5 +116,5 @@ MUTANTS = (
     _buffers(WholeWordsRoundedUp),
     _buffers(WholeWordsLackLast),
     _buffers(BudgetForgetsFrees),
-    _buffers(BudgetFreesTwice),
+    _buffers(BudgetFreesTwice, hard=True, rare=True),
 )

@@ -131,10 +131,10 @@ MUTANTS = (
     mutant(PutKeepsOldestKey, parts=_caches(PutKeepsOldestKey, "uniforms", "bind_groups")),
     mutant(EvictsWhatItAdded, parts=_caches(EvictsWhatItAdded, "uniforms")),
     mutant(EvictedStillFound, parts=_caches(EvictedStillFound, "uniforms")),
-    _shapes(ShapeKeyLacksKernel),
+    _shapes(ShapeKeyLacksKernel, hard=True, rare=True),
     _shapes(ShapeKeyLacksDepth),
     _shapes(ShapeCacheDisposesHeld, ancestor="TVM cache_state; web-llm#844"),
     _shapes(ZeroGridNotChecked),
     _shapes(WideGridCut),
-    _shapes(GridRunsOneMore, ancestor="TVM codegen"),
+    _shapes(GridRunsOneMore, hard=True, ancestor="TVM codegen"),
 )

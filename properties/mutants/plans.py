@@ -76,6 +76,6 @@ MUTANTS = (
     _plans(PlanKeyLacksGrid),
     _plans(PlanKeyLacksOrder),
     _plans(PlanKeyLacksKernel),
-    _plans(PlanKeyProduct),
-    _plans(PlanSurvivesFree),
+    _plans(PlanKeyProduct, hard=True, rare=True),
+    _plans(PlanSurvivesFree, hard=True, rare=True),
 )

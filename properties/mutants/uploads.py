@@ -52,5 +52,5 @@ MUTANTS = (
     _uploads(UploadsShareOnePlace),
     _uploads(UploadAcceptsAll),
     _uploads(UploadWrittenAtTake),
-    _uploads(UploadKeepsFirst),
+    _uploads(UploadKeepsFirst, hard=True),
 )
