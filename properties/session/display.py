@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from properties.oracles.coverage import chance_of_new
+from properties.case import PLAIN
 from properties.session.bugs import Bug
 from properties.session.coverage import coverage
 from properties.session.session import Session, Watch
@@ -49,7 +50,8 @@ def show(session: Session, console: Console) -> None:
 def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     """One finding: the program, the first difference, and how to see it again."""
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
-    console.print(f"policy {bug.case.policy}, program {bug.case.seed}", highlight=False)
+    caller = "" if bug.case.caller == PLAIN else f", caller {bug.case.caller}"
+    console.print(f"policy {bug.case.policy}, program {bug.case.seed}{caller}", highlight=False)
     # Whatever the width, a line of a program stays one line, to be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure.text}"), soft_wrap=True)
     if not bug.reproduced:
