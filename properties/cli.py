@@ -1,4 +1,4 @@
-"""The command line: ``gpusim devices``, ``fuzz``, ``replay`` and ``mutants``.
+"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``bench`` and ``mutants``.
 
 Here words become settings, and what happened becomes an exit status: 0 nothing
 found, 1 found, 2 wrong usage, 3 could not run or shows nothing.  Whatever loads
@@ -92,6 +92,13 @@ def _mutants(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    from properties.bench.command import run
+
+    run(arguments)
+    return NOTHING_FOUND
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpusim", description="A batched WebGPU runtime, and its judge.", epilog=_EPILOG
@@ -113,6 +120,11 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
 
         add_options(parser)
         return
+    if command == "bench":
+        from properties.bench.command import add_options as add_bench_options
+
+        add_bench_options(parser)
+        return
     if command == "replay":
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
     kind = ReplaySettings if command == "replay" else Settings
@@ -128,5 +140,6 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
     "fuzz": (_fuzz, "run random programs and compare each with what it means"),
     "replay": (_replay, "run the program of a finding again"),
+    "bench": (_bench, "measure what the runtime costs, beside what it could cost"),
     "mutants": (_mutants, "break one part after the other, and see that each is found"),
 }

@@ -22,21 +22,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m properties.bench")
     add_options(parser)
     words = list(sys.argv[1:] if argv is None else argv)
-    from gpusim.errors import GpusimError
+    from gpusim.errors import GpusimError, ProgramError
 
     try:
-        return run(parser.parse_args(words))
-    except OSError as error:
+        run(parser.parse_args(words))
+    except (ProgramError, OSError) as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return _WRONG_USAGE
     except GpusimError as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return _COULD_NOT_RUN
+    return _DONE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``gpusim bench``."""
-    parser.add_argument("benchmark", choices=sorted(_BENCHMARKS), help="what to measure")
+    parser.add_argument(
+        "benchmark",
+        choices=sorted(_BENCHMARKS),
+        nargs="?",
+        default="dispatch",
+        help="what to measure; dispatch where left out",
+    )
     parser.add_argument("--device", default="best", metavar="NAME", help="the device to run on")
     parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds that are counted")
     parser.add_argument("--small", action="store_true", help="sizes for a software adapter")
@@ -44,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them (.png or .svg)")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> None:
     """Measure, show, and write what was asked for.
 
     Raises:
@@ -83,7 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
         write_report(report, arguments.json)
     if arguments.plot is not None:
         draw(report, arguments.plot)
-    return _DONE
 
 
 Tell = Callable[[str], None]
