@@ -9,8 +9,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from properties.oracles.coverage import chance_of_new
 from properties.case import PLAIN
+from properties.oracles.coverage import chance_of_new
 from properties.session.bugs import Bug
 from properties.session.coverage import coverage
 from properties.session.session import Session, Watch
