@@ -1,0 +1,51 @@
+"""The mutants that random programs seldom meet: a program by hand shows that each is no equal."""
+
+from dataclasses import replace
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
+from properties.case import Case
+from properties.mutants.catalogue import MUTANTS, find
+from properties.mutants.mutant import SOUND
+from properties.mutants.oracles import REFERENCE
+
+PROGRAMS = {
+    "staged_write_untouched": (
+        "alloc a 64\nalloc b 64\ncopy b 0 a 0 4\n"
+        f"write a 0 {'11' * 16}\nwrite a 8 22222222\nread a 0 64 -> r0\n"
+    ),
+    "conflict_misses_last_word": (
+        f"alloc a 64\nalloc b 64\ncopy b 0 a 12 4\nwrite a 0 {'11' * 16}\nread a 0 64 -> r0\n"
+    ),
+    "budget_frees_twice": "alloc a 32\nalloc b 32\nfree a\nread a 0 4 -> r0\nalloc c 64\n",
+    "budget_of_one": "alloc a 32\nalloc b 64\n",
+    "shape_key_lacks_kernel": (
+        "alloc a 64\ndispatch tally a 3 65536x1x1\ndispatch affine a 3,5 65536x1x1\n"
+    ),
+    "plan_survives_free": (
+        "alloc a 64\ndispatch affine a 3,5 1x1x1\nfree a\ndispatch affine a 3,5 1x1x1\n"
+    ),
+    "plan_key_product": ("alloc a 64\ndispatch affine a 3,5 1x1x1\ndispatch affine a 3,5 -1x1x1\n"),
+}
+BY_NUMBERS_ALONE = ("bind_group_key_joined",)
+"""It takes two pairs of buffer numbers that read the same in a row, which no text names."""
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_by_hand_shows_it(name: str) -> None:
+    policy = replace(PRESETS["ring"], memory_budget_bytes=64)
+    case = Case(
+        program=Program.parse(PROGRAMS[name]),
+        policy=policy if name.startswith("budget") else PRESETS["ring"],
+        device="simulated",
+    )
+    assert REFERENCE.open(find(name), case.device, BUILTIN)(case) is not None
+    assert REFERENCE.open(SOUND, case.device, BUILTIN)(case) is None
+
+
+def test_every_rare_mutant_is_shown() -> None:
+    rare = [mutant.name for mutant in MUTANTS if mutant.rare]
+    assert sorted(rare) == sorted([*PROGRAMS, *BY_NUMBERS_ALONE])
