@@ -172,7 +172,8 @@ def test_every_schedule_shows_what_is_allowed(litmus: Litmus) -> None:
 @pytest.mark.parametrize("litmus", ALLOWED, ids=lambda litmus: litmus.__name__)
 def test_chance_shows_the_same_outcomes(litmus: Litmus) -> None:
     """With the queue's own progress among the choices nothing else can be seen."""
-    outcomes = {litmus(World(AtRandom(seed))) for seed in range(4000)}
+    seeds = range(4000 if len(ALLOWED[litmus]) > 3 else 300)
+    outcomes = {litmus(World(AtRandom(seed))) for seed in seeds}
     assert outcomes == set(ALLOWED[litmus])
 
 

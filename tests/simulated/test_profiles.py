@@ -1,10 +1,15 @@
 """Each difference between the specification and wgpu-native, shown on both profiles.
 
 The scenario of a field of ``Profile`` is the function of its name; what it
-shows under "spec" is decided by the sentence that docs/simulated.md cites.
+shows under "spec" is decided by the sentence that docs/simulated.md cites, and
+what it shows under "wgpu-native" is held against the real adapters, in a
+process of its own, which may abort.
 """
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ from typing import Any
 import pytest
 import wgpu
 
+import gpusim.devices
 from gpusim.simulated import PROFILES, Profile, open_device
 from gpusim.simulated.conformance.player import KERNELS, SWING
 
@@ -195,6 +201,8 @@ SHOWN: dict[Callable[[Any], str], tuple[str, str]] = {
     empty_binding_raises: (REFUSED, ABORT),
 }
 """What each scenario shows: under the specification, and on wgpu-native."""
+HANGS = (loss_settles_maps,)
+"""Scenarios that would wait for ever on a real adapter."""
 DIFFERENCES = [name for name in Profile.__slots__ if name != "name"]
 
 
@@ -214,3 +222,37 @@ def test_the_document_lists_just_these() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == DIFFERENCES
     assert len(rows) <= 25
+
+
+def on_real(backend: str, scenarios: list[str]) -> list[str]:
+    """What scenarios show on a real adapter, in one process; ``abort`` where that ends it."""
+    command = [sys.executable, str(Path(__file__)), backend, *scenarios]
+    environment = {**os.environ, "PYTHONPATH": str(DOCUMENT.parents[1])}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, timeout=120
+    )
+    lines = done.stdout.splitlines()
+    return lines if done.returncode == 0 else [*lines, ABORT]
+
+
+def test_a_real_adapter_shows_the_same() -> None:
+    """Vulkan alone: GL's lock gives up, and aborts, where a machine is busy for a second."""
+    if "vulkan" not in [adapter.name for adapter in gpusim.devices.adapters()]:
+        pytest.skip("this machine has no vulkan adapter")
+    native = {it.__name__: shows for it, (_, shows) in SHOWN.items() if it not in HANGS}
+    calm = [name for name, shows in native.items() if ABORT not in shows]
+    assert on_real("vulkan", calm) == [native[name] for name in calm]
+    for name in native:
+        if name not in calm:
+            assert on_real("vulkan", [name]) == [ABORT], name
+
+
+def show_on_real(backend: str, names: list[str]) -> None:
+    """Print what each scenario shows on a device of its own."""
+    scenarios = {scenario.__name__: scenario for scenario in SHOWN}
+    for name in names:
+        print(scenarios[name](gpusim.devices.open_device(backend)), flush=True)
+
+
+if __name__ == "__main__":
+    show_on_real(sys.argv[1], sys.argv[2:])

@@ -25,7 +25,7 @@ from properties.programs.choices import SeededChoices
 from properties.runner import run
 from properties.targets.runtime_target import RuntimeTarget
 
-PROGRAMS = 60
+PROGRAMS = 40
 FAULTS = (
     "failed_maps",
     "out_of_memory",
