@@ -89,8 +89,7 @@ def judge(
     marks.closed()
     held: Counter[str] = Counter()
     reached: Callable[[], Coverage] = Coverage
-    # What a failed call of the device did or did not do is in no trace.
-    if laws is not None and opened.traced and not faults:
+    if laws is not None and opened.traced:
         setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
         checker = laws(opened.trace, setting)
         reached = partial(cover, opened.trace, setting)

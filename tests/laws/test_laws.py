@@ -5,7 +5,9 @@ from itertools import islice
 
 import pytest
 
+from gpusim.errors import SubmitFailed
 from gpusim.trace import Event, Trace
+from properties.faults import Fault
 from properties.oracles.laws import ELSEWHERE, LAWS
 from properties.oracles.laws.determinism import compare_traces
 from tests.laws import buffer_corruptions, queue_corruptions
@@ -50,6 +52,15 @@ def test_a_law_passes_a_near_miss(law: str) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_sound_trace_breaks_no_law(policy: str) -> None:
     assert record(RICH, policy).judged().violations == []
+
+
+def test_the_wait_of_a_dispatch_may_fail_after_it_happened() -> None:
+    """The dispatch has happened by then, and what failed is raised by the op after it."""
+    text = "alloc a 64\ndispatch affine a 3,5 1x1x1\nread a 0 8 -> r0\nsync\n"
+    fault = Fault(verb="submit", call=1, error=SubmitFailed)
+    waits = record(text, "lazy debug_submit_each=True", fault)
+    assert [event["verb"] for event in waits.events if event.kind == "failed"] == ["submit"]
+    assert waits.judged().violations == []
 
 
 def test_two_runs_leave_one_trace() -> None:
