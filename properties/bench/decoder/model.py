@@ -1,7 +1,7 @@
 """One step of the decoder, as a plain sequence of dispatches on a runtime."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,19 +21,29 @@ from properties.bench.decoder.shape import Floats, Shape, rotary_table
 
 _WORD = 4
 
+Changing = Literal["token", "position", "positions"] | None
+"""What of a token a dispatch is told: its number, its position, or how many there are by then."""
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One dispatch of a token: what ``Runtime.dispatch`` takes, in its order."""
+
+class Step(NamedTuple):
+    """One dispatch of a token: what ``Runtime.dispatch`` takes, in its order.
+
+    Its first scalar is the token's ``changing`` one, where it has such.
+    """
 
     kernel: Kernel
     buffers: tuple[Buffer, ...]
-    scalars: tuple[int, ...]
+    changing: Changing
+    fixed: tuple[int, ...]
     grid: int
 
 
 class Decoder:
-    """The weights and the cache of one decoder, on one runtime."""
+    """The weights and the cache of one decoder, on one runtime.
+
+    ``steps`` put one token through every layer, and ``last_steps`` lead from
+    there to the next token.
+    """
 
     def __init__(self, runtime: Runtime, shape: Shape, weights: Mapping[str, Floats]) -> None:
         self.runtime = runtime
@@ -44,70 +54,71 @@ class Decoder:
         self._qkv = self._empty(shape.query_width + 2 * shape.key_width)
         self._queries, self._mixed = self._empty(shape.query_width), self._empty(shape.query_width)
         self._gated = self._empty(shape.hidden)
-        kept = shape.context * shape.key_width
-        self._keys = [self._empty(kept) for _ in range(shape.layers)]
-        self._values = [self._empty(kept) for _ in range(shape.layers)]
         self.logits = self._empty(shape.vocabulary)
         self.token = self._empty(1)
+        self.steps = list(self._make_steps())
+        self.last_steps = self._make_last_steps()
 
     def advance(self, token: int, position: int, *, logits: bool = True) -> None:
         """Dispatch one token at ``position``; with ``logits``, what comes next is known too."""
         dispatch = self.runtime.dispatch
-        for step in self.steps(token, position):
-            dispatch(step.kernel, step.buffers, step.scalars, step.grid)
+        first = first_scalars(token, position)
+        for kernel, buffers, changing, fixed, grid in self.steps:
+            dispatch(kernel, buffers, first[changing] + fixed, grid)
         if logits:
-            for step in self.last_steps():
-                dispatch(step.kernel, step.buffers, step.scalars, step.grid)
+            for kernel, buffers, _, fixed, grid in self.last_steps:
+                dispatch(kernel, buffers, fixed, grid)
 
     def read_token(self) -> int:
         """Wait for the token that has the largest logit."""
         return int(self.runtime.read(self.token, dtype=np.uint32).result()[0])
-
-    def steps(self, token: int, position: int) -> Iterator[Step]:
-        """The dispatches that put one token through every layer."""
-        width = self.shape.width
-        yield Step(EMBED, (self._weights["embedding"], self._x), (token, width), _groups(width))
-        for layer in range(self.shape.layers):
-            yield from self._attention(layer, position)
-            yield from self._mlp(layer)
-
-    def last_steps(self) -> Sequence[Step]:
-        """The dispatches from the last layer to the next token."""
-        width, vocabulary = self.shape.width, self.shape.vocabulary
-        weights, normed = self._weights, self._normed
-        return (
-            Step(NORM, (self._x, weights["last_norm"], normed), (width,), 1),
-            Step(PROJECT, (weights["embedding"], normed, self.logits), (width,), vocabulary),
-            Step(LARGEST, (self.logits, self.token), (vocabulary,), 1),
-        )
 
     def free(self) -> None:
         """Free every buffer."""
         for buffer in self.runtime.live_buffers():
             self.runtime.free(buffer)
 
-    def _attention(self, layer: int, position: int) -> Iterator[Step]:
+    def _make_steps(self) -> Iterator[Step]:
+        width = self.shape.width
+        embedded = (self._weights["embedding"], self._x)
+        yield Step(EMBED, embedded, "token", (width,), _groups(width))
+        for layer in range(self.shape.layers):
+            yield from self._attention(layer)
+            yield from self._mlp(layer)
+
+    def _make_last_steps(self) -> list[Step]:
+        width, vocabulary = self.shape.width, self.shape.vocabulary
+        weights, normed = self._weights, self._normed
+        return [
+            Step(NORM, (self._x, weights["last_norm"], normed), None, (width,), 1),
+            Step(PROJECT, (weights["embedding"], normed, self.logits), None, (width,), vocabulary),
+            Step(LARGEST, (self.logits, self.token), None, (vocabulary,), 1),
+        ]
+
+    def _attention(self, layer: int) -> Iterator[Step]:
         shape, weights = self.shape, self._weights
         x, normed, qkv = self._x, self._normed, self._qkv
-        keys, values = self._keys[layer], self._values[layer]
+        kept = shape.context * shape.key_width
+        keys, values = self._empty(kept), self._empty(kept)
         heads = (shape.heads, shape.key_heads, shape.head_width)
         rows = shape.query_width + 2 * shape.key_width
-        yield Step(NORM, (x, weights[f"{layer}.norm"], normed), (shape.width,), 1)
-        yield Step(PROJECT, (weights[f"{layer}.qkv"], normed, qkv), (shape.width,), rows)
+        yield Step(NORM, (x, weights[f"{layer}.norm"], normed), None, (shape.width,), 1)
+        yield Step(PROJECT, (weights[f"{layer}.qkv"], normed, qkv), None, (shape.width,), rows)
         rotated = (qkv, self._table, self._queries, keys, values)
-        yield Step(ROTATE, rotated, (position, *heads), _groups(rows))
+        yield Step(ROTATE, rotated, "position", heads, _groups(rows))
         attended = (self._queries, keys, values, self._mixed)
-        yield Step(ATTEND, attended, (position + 1, *heads), shape.heads)
+        yield Step(ATTEND, attended, "positions", heads, shape.heads)
         out = (weights[f"{layer}.out"], self._mixed, x)
-        yield Step(ADD, out, (shape.query_width,), shape.width)
+        yield Step(ADD, out, None, (shape.query_width,), shape.width)
 
     def _mlp(self, layer: int) -> Iterator[Step]:
         shape, weights = self.shape, self._weights
         x, normed, gated = self._x, self._normed, self._gated
-        yield Step(NORM, (x, weights[f"{layer}.mlp_norm"], normed), (shape.width,), 1)
+        yield Step(NORM, (x, weights[f"{layer}.mlp_norm"], normed), None, (shape.width,), 1)
         gate_up = (weights[f"{layer}.gate_up"], normed, gated)
-        yield Step(GATE, gate_up, (shape.width, shape.hidden), shape.hidden)
-        yield Step(ADD, (weights[f"{layer}.down"], gated, x), (shape.hidden,), shape.width)
+        yield Step(GATE, gate_up, None, (shape.width, shape.hidden), shape.hidden)
+        down = (weights[f"{layer}.down"], gated, x)
+        yield Step(ADD, down, None, (shape.hidden,), shape.width)
 
     def _empty(self, words: int) -> Buffer:
         return self.runtime.alloc(_WORD * words)
@@ -116,6 +127,11 @@ class Decoder:
         buffer = self._empty(data.size)
         self.runtime.write(buffer, data)
         return buffer
+
+
+def first_scalars(token: int, position: int) -> dict[Changing, tuple[int, ...]]:
+    """The scalars that change with every token."""
+    return {None: (), "token": (token,), "position": (position,), "positions": (position + 1,)}
 
 
 def _groups(lanes: int) -> int:
