@@ -97,15 +97,22 @@ class GPUBuffer:
         number = self._device.count("map")
         bits = _mode_bits(mode)
         start, length = self._range(offset, size)
-        promise = Promise(self._device.timeline, f"map {number}")
+        name = f"map {number}"
         if self._map_state != "unmapped":
-            return promise.reject(
+            return Promise(self._device.timeline, name).reject(
                 RuntimeError(
                     f"Can only map a buffer if its currently unmapped, not {self._map_state!r}"
                 )
             )
         self._check_map(bits, asks_submit=mode != "READ_NOSYNC")
-        self._expect(promise, bits, start, length, number)
+        promise = Promise(
+            self._device.timeline,
+            name,
+            after=self.last_use,
+            outcome=partial(self._settle_map, start, length, number),
+            handler=partial(self._take_map, bits, start),
+        )
+        self._expect(promise)
         return promise
 
     def unmap(self) -> None:
@@ -187,11 +194,8 @@ class GPUBuffer:
                 self._map_state = "pending"
             raise error
 
-    def _expect(self, promise: Promise, mode: int, start: int, length: int, number: int) -> None:
+    def _expect(self, promise: Promise) -> None:
         device = self._device
-        promise.after = self.last_use
-        promise._outcome = partial(self._settle_map, promise, start, length, number)
-        promise._handler = partial(self._take_map, promise, mode, start)
         self._pending = promise
         self._map_state = "pending"
         device.mapped[self] = None
@@ -199,7 +203,7 @@ class GPUBuffer:
             self.state = UNAVAILABLE
         device.timeline.expect(promise)
 
-    def _settle_map(self, promise: Promise, start: int, length: int, number: int) -> bytearray:
+    def _settle_map(self, start: int, length: int, number: int) -> bytearray:
         """The device's last step: the bytes as they are once the work is done."""
         because = None
         if self._device.timeline.lost:
@@ -216,11 +220,10 @@ class GPUBuffer:
             self._device.mapped.pop(self, None)
         raise _map_error(because)
 
-    def _take_map(self, promise: Promise, mode: int, start: int, data: bytearray) -> None:
-        """The caller's side learns of the map."""
-        if self._pending is promise:
-            self._pending = None
-            self._begin_mapping(Mapping(mode, start, data))
+    def _take_map(self, mode: int, start: int, data: bytearray) -> None:
+        """The caller's side learns of the map; one that was cancelled never gets here."""
+        self._pending = None
+        self._begin_mapping(Mapping(mode, start, data))
 
     def _begin_mapping(self, mapping: Mapping) -> None:
         self._mapping = mapping
