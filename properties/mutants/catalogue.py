@@ -9,6 +9,7 @@ from properties.mutants import (
     device,
     driver,
     flush_rules,
+    laws,
     plans,
     readback,
     recorder,
@@ -36,6 +37,7 @@ _FILES = (
     driver,
     device,
     reference,
+    laws,
     comparison,
     reducer,
 )

@@ -151,7 +151,10 @@ def _programs(device: str) -> Programs:
 
 
 def _replays(found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, made: Programs) -> bool:
-    if oracle.name in ("corruption", "reduction") or mutant.reference is not SOUND.reference:
+    if (
+        oracle.name in ("corruption", "sight", "reduction")
+        or mutant.reference is not SOUND.reference
+    ):
         # What fails there is the judge itself, and a finding's file says nothing of that.
         return True
     return replays(found, mutant, oracle, folder, kernels=made.kernels)

@@ -6,7 +6,7 @@ replaced, and by what.  Who hunts it, and with which programs, is not known here
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import Driver, Parts, WgpuDriver
+from gpusim.trace import Event
 from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
+from properties.oracles.laws import Checker, Setting, check
 from properties.programs.reducer import reduce
 from properties.target import Capabilities
 from reference import run
@@ -24,6 +26,7 @@ from reference import run
 Judge = Callable[[Program, Mapping[str, Kernel], Limits], History]
 Comparison = Callable[[Program, History, History, Capabilities], Mismatch | None]
 Reducer = Callable[..., Case]
+Laws = Callable[[Iterable[Event], Setting], Checker]
 
 _ALL = Parts()
 
@@ -52,6 +55,7 @@ class Mutant:
     reference: Judge = run
     compare: Comparison = compare
     reduce: Reducer = reduce
+    laws: Laws = check
 
 
 SOUND = Mutant(name="none", place="", story="Nothing is wrong: every oracle must pass it.")

@@ -1,15 +1,16 @@
 """The oracles by name: who may find a mutant, and which of them look at which part.
 
 Those of the runtime are the reference, the laws over the trace, the relations
-and the contract under faults.  What the judge itself is made of has two more: a
-comparison is given histories that were corrupted by hand, and a reducer cases
-whose smallest form is known.
+and the contract under faults.  What the judge itself is made of has three more: a
+comparison is given histories that were corrupted by hand, the laws traces, and a
+reducer cases whose smallest form is known.
 """
 
 from gpusim.kernels import Kernels
 from properties.case import Case
 from properties.mutants.faults_oracle import FAULTS
 from properties.mutants.judge_oracles import CORRUPTION, REDUCTION
+from properties.mutants.law_sight import SIGHT
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import Judgement, Oracle
 from properties.oracles.laws import Marks, Setting, check
@@ -77,12 +78,13 @@ def _open_relations(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
 REFERENCE = Oracle(name="reference", open=_open_reference)
 LAWS = Oracle(name="laws", open=_open_laws)
 RELATIONS = Oracle(name="relations", open=_open_relations)
-ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CORRUPTION, REDUCTION)
+ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CORRUPTION, SIGHT, REDUCTION)
+_OF_THE_JUDGE = (CORRUPTION.name, SIGHT.name, REDUCTION.name)
 
 
 def oracles_for(mutant: Mutant) -> tuple[Oracle, ...]:
     """Those that look at the part which the mutant breaks; its own prey first."""
-    if mutant.prey in (CORRUPTION.name, REDUCTION.name):
+    if mutant.prey in _OF_THE_JUDGE:
         looking: tuple[Oracle, ...] = tuple(one for one in ORACLES if one.name == mutant.prey)
     elif mutant.reference is not SOUND.reference:
         looking = (REFERENCE,)

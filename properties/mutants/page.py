@@ -18,12 +18,12 @@ is handed over; every one must be found, by programs that were not made for it. 
 `gpusim mutants`.
 
 The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, the contract under faults, a comparison's histories corrupted
-by hand, and a reducer's cases of known size. A number is the programs that it took on the first
-seed; `-` means not within the programs that the oracle was given, which is few unless the mutant
-is its own (in bold); an empty cell means that the oracle does not look at that part. "Ops" is the
-size of the smallest program that shows it, and a star marks what survives a hundred random
-programs on the median seed.
+between a program and a changed one, the contract under faults, a comparison's histories and the
+laws' traces corrupted by hand, and a reducer's cases of known size. A number is the programs that
+it took on the first seed; `-` means not within the programs that the oracle was given, which is
+few unless the mutant is its own (in bold); an empty cell means that the oracle does not look at
+that part. "Ops" is the size of the smallest program that shows it, and a star marks what survives
+a hundred random programs on the median seed.
 """
 
 
