@@ -1,7 +1,7 @@
 """One case judged: run on a target, and held against what its program means."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -93,7 +93,8 @@ def judge(
         setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
         checker = laws(opened.trace, setting)
         reached = partial(cover, opened.trace, setting)
-        failure = failure or _broken_law(checker.violations)
+        if checker.violations:
+            failure = failure or broken_law(checker.violations[0])
         held = checker.checked
     return Verdict(
         failure=failure,
@@ -115,11 +116,9 @@ def crash(program: Program, error: Exception) -> Failure:
     )
 
 
-def _broken_law(violations: Sequence[Violation]) -> Failure | None:
-    if not violations:
-        return None
-    first = violations[0]
-    return Failure(kind="law", trait=first.law.name, text=str(first))
+def broken_law(violation: Violation) -> Failure:
+    """The failure of a trace that breaks a law."""
+    return Failure(kind="law", trait=violation.law.name, text=str(violation))
 
 
 def _failure(mismatch: Mismatch | None) -> Failure | None:
