@@ -223,7 +223,7 @@ MUTANTS = (
     _driver(ReadReturnsView, ancestor="three.js#33281"),
     _driver(PipelineFoundByArity),
     _driver(LongBatchLosesOne),
-    _driver(FullEncoderLosesOne),
+    _driver(FullEncoderLosesOne, hard=True),
     _driver(EncodedBatchReused),
     _driver(MiddlePageLost),
     _driver(LongWriteCut),

@@ -77,5 +77,5 @@ MUTANTS = (
     _plans(PlanKeyLacksOrder),
     _plans(PlanKeyLacksKernel),
     _plans(PlanKeyProduct, hard=True, rare=True),
-    _plans(PlanSurvivesFree, hard=True, rare=True),
+    _plans(PlanSurvivesFree, hard=True),
 )

@@ -240,7 +240,7 @@ MUTANTS = (
     _readbacks(FaultRaisedForEver, prey="faults"),
     _readbacks(FaultNeverRaised, prey="faults"),
     _reads(StagingIgnoresMisalignment),
-    _reads(ReadsShareFullPage),
+    _reads(ReadsShareFullPage, hard=True),
     _reads(RepeatedReadElided),
     _reads(SyncWithNothingToSubmitReturns),
     _reads(SyncWaitsForSubmitOnly, prey="laws"),
