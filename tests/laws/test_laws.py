@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from gpusim.trace import Event, Trace
 from properties.faults import Fault
 from properties.oracles.laws import ELSEWHERE, LAWS
 from properties.oracles.laws.determinism import compare_traces
+from properties.oracles.laws.page import page
 from tests.laws import buffer_corruptions, queue_corruptions
 from tests.laws.near_misses import FAULTS, NEAR_MISSES
 from tests.laws.traces import POLICIES, RICH, Cut, Real, reals, record
@@ -109,3 +111,8 @@ def test_every_letter_has_a_place() -> None:
     }.items():
         for number in range(1, count + 1):
             assert f"{letter}{number}" in {*names, *ELSEWHERE}
+
+
+def test_the_page_has_every_law() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    assert (docs / "LAWS.md").read_text(encoding="utf-8") == page()
