@@ -4,9 +4,9 @@ from properties.oracles.laws.catalogue import ELSEWHERE, LAWS
 
 _HEAD = """# The laws over a trace
 
-What must hold of the calls on a device, whatever bytes they move: checked after every program, on simulated and real
-devices alike, and without the reference. A violation names its law, the op, and why, as an argument. `properties.oracles.laws`
-looks at each event once; `python -m properties.oracles.laws.page` writes this page.
+What must hold of the calls on a device, whatever bytes they move: checked after every program, on
+simulated and real devices alike, and without the reference. A violation names its law, the op, and
+why, as an argument. `python -m properties.oracles.laws.page` writes this page.
 
 | law | what must hold | source |
 |---|---|---|
