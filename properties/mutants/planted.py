@@ -1,8 +1,8 @@
 """The mutant that a session plants and has to find: drawn by its seed, unknown to the generator.
 
-It is hunted on a simulated device with the session's seed and judged as the
-session judges, which shows that programs and judge see; the session's own target
-is not touched.
+It is hunted on a simulated device with programs of the session's seed and judged
+by the reference or the laws, whichever it takes, which shows that programs and
+judge see; the session's own target is not touched.
 """
 
 from collections.abc import Callable
@@ -53,11 +53,12 @@ def hunt_planted(
     most = _HARD_PROGRAMS if mutant.hard else _PROGRAMS
     subject = subject_of(mutant, SIMULATED, kernels)
     made = Programs(SIMULATED, kernels)
+    laws = check if mutant.prey == LAWS.name else None
     programs, found = 0, False
     while programs < most and not found:
         tick()
         case = made.case(seed, programs)
-        found = judge(case, subject, kernels, laws=check).failure is not None
+        found = judge(case, subject, kernels, laws=laws).failure is not None
         programs += 1
     return PlantedMutant(name=mutant.name, hard=mutant.hard, programs=programs, found=found)
 
