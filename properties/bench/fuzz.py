@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from time import perf_counter as now
+from time import perf_counter, thread_time
 from typing import Any
 
 from gpusim.errors import InternalError
 from gpusim.kernels import BUILTIN
 from gpusim.runtime import PRESETS
 from properties.bench.rows import Row, rows_of
-from properties.bench.timing import Sample
+from properties.bench.timing import Sample, Watch
 from properties.oracles.compare import compare
 from properties.oracles.laws import check
 from properties.session.devices import SCHEDULERS
@@ -31,18 +31,32 @@ _STAGES = ("generate", _RUNTIME, "reference", "compare", "laws", "tally")
 
 
 class _Clock:
-    """Seconds by stage."""
+    """Seconds and CPU seconds by stage; what is no stage of its own is the runtime's."""
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(_STAGES, 0.0)
+        self._seconds = dict.fromkeys(_STAGES, 0.0)
+        self._cpu_seconds = dict.fromkeys(_STAGES, 0.0)
+        self._whole = Watch()
 
     def time(self, stage: str, work: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """What ``work`` returns; its time is the stage's."""
-        start = now()
+        start, cpu_start = perf_counter(), thread_time()
         try:
             return work(*args, **named)
         finally:
-            self.seconds[stage] += now() - start
+            self._seconds[stage] += perf_counter() - start
+            self._cpu_seconds[stage] += thread_time() - cpu_start
+
+    def stop(self) -> dict[str, Sample]:
+        """The time of all, and of each stage."""
+        self._whole.pause()
+        whole = self._whole.stop()
+        self._seconds[_RUNTIME] = whole.total_seconds - sum(self._seconds.values())
+        self._cpu_seconds[_RUNTIME] = whole.cpu_seconds - sum(self._cpu_seconds.values())
+        stages = {
+            stage: _sample(self._seconds[stage], self._cpu_seconds[stage]) for stage in _STAGES
+        }
+        return {_ALL: whole, **stages}
 
 
 class _Judging:
@@ -55,14 +69,12 @@ class _Judging:
         self._numbers = count()
         self._tally = Tally()
 
-    def play(self, programs: int) -> dict[str, float]:
-        """Seconds of each stage, and of all of them, for that many programs."""
-        clock, start = _Clock(), now()
+    def play(self, programs: int) -> dict[str, Sample]:
+        """The time of each stage, and of all of them, for that many programs."""
+        clock = _Clock()
         for _ in range(programs):
             self._judge(next(self._numbers), clock)
-        seconds, whole = clock.seconds, now() - start
-        seconds[_RUNTIME] = whole - sum(seconds.values())
-        return {_ALL: whole, **seconds}
+        return clock.stop()
 
     def _judge(self, number: int, clock: _Clock) -> None:
         case = clock.time(
@@ -93,9 +105,8 @@ class _Judging:
             )
 
 
-def _sample(seconds: float) -> Sample:
-    """A stage is host time alone."""
-    return Sample(record_seconds=seconds, cpu_seconds=seconds, total_seconds=seconds)
+def _sample(seconds: float, cpu_seconds: float) -> Sample:
+    return Sample(record_seconds=seconds, cpu_seconds=cpu_seconds, total_seconds=seconds)
 
 
 def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Row]:
@@ -105,7 +116,7 @@ def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Ro
     judging.play(_PROGRAMS // 3)
     judging.ops = 0
     taken = [judging.play(_PROGRAMS) for _ in range(rounds)]
-    samples = {stage: [_sample(one[stage]) for one in taken] for stage in taken[0]}
+    samples = {stage: [one[stage] for one in taken] for stage in taken[0]}
     rows = rows_of("programs", samples, _PROGRAMS)
     whole = rows[0].median_us
     ops_per_program = judging.ops / (rounds * _PROGRAMS)
