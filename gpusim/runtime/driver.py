@@ -77,11 +77,21 @@ class WgpuDriver:
 
     def __init__(self, device: Any) -> None:
         self.limits = limits_of(device)
-        self.lost = False
+        self._found_lost = False
+        self._loss = _promise_of_loss(device)
         self._device = device
         self._queue = device.queue
         self._uids = count(1)
         self._pipelines: dict[tuple[Kernel, bool], Pipeline] = {}
+
+    @property
+    def lost(self) -> bool:
+        """Whether a verb has found the device gone, or its promise of a loss has settled.
+
+        WebGPU surfaces no errors after a loss (specification, section 22
+        "Errors & Debugging"), so that without that promise nothing would tell.
+        """
+        return self._found_lost or (self._loss is not None and self._loss._state != "pending")
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """A zeroed buffer; ``size_bytes`` is a positive multiple of four."""
@@ -249,7 +259,7 @@ class WgpuDriver:
 
     def _fault(self, error: Exception, kind: type[DeviceFault], what: str) -> DeviceFault:
         if kind is DeviceLost or _says_lost(error):
-            self.lost = True
+            self._found_lost = True
             return DeviceLost(
                 f"cannot {what} because the device is lost (probably it was destroyed, or its "
                 f"driver was reset): {_first_line(error)}"
@@ -257,6 +267,14 @@ class WgpuDriver:
         if isinstance(error, wgpu.GPUOutOfMemoryError):
             kind = OutOfMemory
         return kind(f"cannot {what} because the device refused: {_first_line(error)}")
+
+
+def _promise_of_loss(device: Any) -> Any:
+    """The device's promise of a loss; None where there is none, as in wgpu-py 0.32."""
+    try:
+        return device.lost_async
+    except (AttributeError, NotImplementedError):
+        return None
 
 
 def limits_of(device: Any) -> Limits:

@@ -108,7 +108,12 @@ class Timeline:
             self._take(options[choice - 1])
 
     def glance(self, promise: Awaited) -> None:
-        """Somebody looks at ``promise`` and may never wait for it."""
+        """Somebody looks at ``promise`` and may never wait for it.
+
+        One that does not wait for the queue, like that of a loss, shows nothing of it.
+        """
+        if promise not in self._pending:
+            return
         self.look()
         self._glances += 1
         if self._glances > PATIENCE:

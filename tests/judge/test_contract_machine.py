@@ -8,6 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from gpusim.runtime import Driver, Parts
 from gpusim.runtime.batch import Batch
+from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from properties.machine import machine_for
 from properties.targets.runtime_target import RuntimeTarget
@@ -23,7 +24,9 @@ def test_the_runtime_keeps_the_contract(driver: Driver) -> None:
 class _OvertakingRules(FlushRules):
     """A host write goes to the queue before the commands that were recorded before it."""
 
-    def before_write(self, batch: Batch) -> FlushReason | None:
+    def before_write(
+        self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
+    ) -> FlushReason | None:
         return None
 
 

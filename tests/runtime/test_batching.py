@@ -7,6 +7,7 @@ them, so that neither a missing batch nor a flattering counter can pass.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -231,7 +232,7 @@ def test_staging_buffers_are_used_again_up_to_the_capacity(traced: Open) -> None
 
 @pytest.mark.parametrize("part", ["uniforms", "bind_groups", "shapes"])
 def test_a_cache_stays_within_its_bound_and_hits_again(traced: Open, part: str) -> None:
-    capacities = {"uniform_cache": 2, "bind_group_cache": 2, "shape_cache": 2}
+    capacities: dict[str, Any] = {"uniform_cache": 2, "bind_group_cache": 2, "shape_cache": 2}
     runtime, trace = traced(replace(PRESETS["cached"], **capacities))
     a = filled(runtime)
     for scalar in (1, 2, 3, 3, 3):
@@ -273,7 +274,11 @@ def test_recency_decides_which_shape_goes(traced: Open) -> None:
 
 
 def test_the_same_program_again_makes_no_new_device_objects(traced: Open, policy: Policy) -> None:
-    steady = {"uniforms": Uniforms.POOLED, "cache_bind_groups": True, "staging_buffers": 4}
+    steady: dict[str, Any] = {
+        "uniforms": Uniforms.POOLED,
+        "cache_bind_groups": True,
+        "staging_buffers": 4,
+    }
     runtime, trace = traced(replace(policy, **steady))
     a = filled(runtime)
 

@@ -3,6 +3,8 @@
 import array
 import copy
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from gpusim.errors import (
     OutOfMemory,
     OutOfRange,
     ProgramError,
+    Refused,
 )
 from gpusim.kernels import AFFINE, FOLD, TALLY, Binding, Kernel
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime
@@ -100,7 +103,7 @@ def test_a_result_is_memory_of_its_own(runtime: Runtime) -> None:
     ],
 )
 def test_read_gives_arrays_of_a_dtype_and_shape(
-    runtime: Runtime, dtype: object, shape: object, expected: tuple[int, ...]
+    runtime: Runtime, dtype: object, shape: Any, expected: tuple[int, ...]
 ) -> None:
     buffer = runtime.alloc(16)
     runtime.write(buffer, bytes(range(16)))
@@ -231,7 +234,7 @@ def test_a_refused_op_leaves_its_batch_whole(runtime: Runtime) -> None:
     runtime.free(gone)
     runtime.dispatch(AFFINE, [buffer], [3, 5])
     before = runtime.stats()
-    for refused, error in (
+    refusals: list[tuple[Callable[[], object], type[Refused]]] = [
         (lambda: runtime.dispatch(FOLD, [buffer, gone], [1]), InvalidHandle),
         (lambda: runtime.dispatch(FOLD, [buffer, buffer], [1]), InvalidBinding),
         (lambda: runtime.dispatch(AFFINE, [buffer], [1, 2], 70_000), LimitExceeded),
@@ -240,7 +243,8 @@ def test_a_refused_op_leaves_its_batch_whole(runtime: Runtime) -> None:
         (lambda: runtime.dispatch("affine", [buffer], [1, 2]), InvalidBinding),  # type: ignore[arg-type]
         (lambda: runtime.dispatch(AFFINE, [buffer], [1, 2], (1, 1, 1, 1)), LimitExceeded),
         (lambda: runtime.dispatch(AFFINE, [buffer], [1, 2], 1.0), LimitExceeded),  # type: ignore[arg-type]
-    ):
+    ]
+    for refused, error in refusals:
         with pytest.raises(error, match=r"cannot .* because .*\(probably"):
             refused()
     assert runtime.stats() == before
@@ -257,7 +261,7 @@ def test_a_guarded_grid_runs_each_group_once(runtime: Runtime, groups: int) -> N
     assert tallies.max() - tallies.min() <= 1
 
 
-def test_a_kernel_of_your_own(runtime: Runtime) -> None:
+def test_a_kernel_of_your_own(runtime: Runtime, device: Any) -> None:
     def reverse_bits(arrays, scalars, groups):  # type: ignore[no-untyped-def]
         (x,) = arrays
         x[:] = [int(f"{word:032b}"[::-1], 2) for word in x.tolist()]
@@ -268,6 +272,8 @@ def test_a_kernel_of_your_own(runtime: Runtime) -> None:
         body="if (i < arrayLength(&x)) { x[i] = reverseBits(x[i]); }",
         meaning=reverse_bits,
     )
+    if hasattr(device, "learn"):
+        device.learn(kernel)  # a simulated device runs meanings, not WGSL
     buffer = runtime.alloc(8)
     runtime.write(buffer, np.array([1, 6], np.uint32))
     runtime.dispatch(kernel, [buffer])
@@ -323,19 +329,22 @@ def test_a_buffer_beyond_a_binding_is_still_written_copied_and_read(driver: Driv
 
 
 @pytest.mark.parametrize("number", [1.0, "1", None, b"1"])
-def test_offsets_and_sizes_are_whole_numbers(runtime: Runtime, number: object) -> None:
-    buffer = runtime.alloc(np.int64(16))
+def test_offsets_and_sizes_are_whole_numbers(runtime: Runtime, number: Any) -> None:
+    sixteen: Any = np.int64(16)
+    buffer = runtime.alloc(sixteen)
     for use in (
-        lambda: runtime.alloc(number),  # type: ignore[arg-type]
-        lambda: runtime.write(buffer, b"1", number),  # type: ignore[arg-type]
-        lambda: runtime.read(buffer, number),  # type: ignore[arg-type]
-        lambda: runtime.copy(buffer, buffer, source_offset=number),  # type: ignore[arg-type]
-        lambda: runtime.copy(buffer, buffer, target_offset=number),  # type: ignore[arg-type]
+        lambda: runtime.alloc(number),
+        lambda: runtime.write(buffer, b"1", number),
+        lambda: runtime.read(buffer, number),
+        lambda: runtime.copy(buffer, buffer, source_offset=number),
+        lambda: runtime.copy(buffer, buffer, target_offset=number),
     ):
         with pytest.raises(OutOfRange, match="no whole number"):
             use()
-    runtime.dispatch(AFFINE, [buffer], [1, 1], grid=np.int64(1))
-    assert runtime.read(buffer, np.uint8(4), np.int32(4)).result() == b"\1\0\0\0"
+    one: Any = np.int64(1)
+    four: Any = np.uint8(4)
+    runtime.dispatch(AFFINE, [buffer], [1, 1], grid=one)
+    assert runtime.read(buffer, four, four).result() == b"\1\0\0\0"
 
 
 @pytest.mark.parametrize("text", ["nonsense", "0"])

@@ -10,6 +10,7 @@ from wgpu.backends.wgpu_native import _api
 from gpusim.errors import SubmitFailed
 from gpusim.kernels import AFFINE, FOLD, SCRAMBLE
 from gpusim.runtime import PRESETS, NativeDriver, Runtime, WgpuDriver, driver_for
+from gpusim.runtime.commands import DispatchCommand
 
 _CALLS = ("SetPipeline", "SetBindGroup", "DispatchWorkgroups")
 
@@ -98,9 +99,9 @@ def test_an_error_inside_a_native_pass_is_raised_not_logged(native_device: Any) 
     with Runtime(driver=driver) as runtime:
         a = runtime.alloc(64)
         runtime.dispatch(AFFINE, [a], [3, 5])
-        runtime._recorder._batch.commands[0] = runtime._recorder._batch.commands[0]._replace(
-            uniform_offset=3
-        )
+        command = runtime._recorder._batch.commands[0]
+        assert isinstance(command, DispatchCommand)
+        runtime._recorder._batch.commands[0] = command._replace(uniform_offset=3)
         with pytest.raises(SubmitFailed):
             runtime.flush()
         runtime.free(a)
