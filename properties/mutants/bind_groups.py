@@ -148,7 +148,7 @@ MUTANTS = (
     _cached(BindGroupKeyJoined, hard=True, rare=True, ancestor="TVM 18871, review"),
     _cached(BindGroupKeyUnordered),
     _cached(BindGroupKeyLacksUniform),
-    _cached(BindGroupKeyOfThree, hard=True),
+    _cached(BindGroupKeyOfThree, hard=True, rare=True),
     _cached(BindGroupKeyOfSizes, hard=True),
     _cached(BindGroupOfOldestAtCapacity),
     _cached(

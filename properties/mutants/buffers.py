@@ -38,7 +38,7 @@ class StaleHandleFindsNewBuffer(BufferTable):
 
 
 class NumbersWrapAround(BufferTable):
-    """A buffer's number has four bits, and the seventeenth finds the place of the first."""
+    """A buffer's number has three bits, and the ninth finds the place of the first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class NumbersWrapAround(BufferTable):
 
     def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
         buffer = super().add(device_buffer, size_bytes, label)
-        self._places[buffer.uid % 16] = device_buffer
+        self._places[buffer.uid % 8] = device_buffer
         return buffer
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         super().device_buffer(buffer)
-        return self._places[buffer.uid % 16]
+        return self._places[buffer.uid % 8]
 
 
 class FreedHandleStillRead(BufferTable):

@@ -268,7 +268,7 @@ MUTANTS = (
     _pooled(UniformIndexResetEarly, ancestor="TVM 18871, review"),
     _ring(RingWrapsOverPending, ancestor="llama.cpp, its arena"),
     _ring(RingCursorKept),
-    _ring(RingNotRewrittenWhenAlike, hard=True),
+    _ring(RingNotRewrittenWhenAlike, hard=True, rare=True),
     _ring(RingWriteCut),
     _pooled(PoolWaitsForItself, hangs=True, ancestor="llama.cpp#16452, #19772"),
     _pooled(SlotTooSmall),
