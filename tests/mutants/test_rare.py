@@ -31,7 +31,7 @@ PROGRAMS = {
     "plan_key_product": ("alloc a 64\ndispatch affine a 3,5 1x1x1\ndispatch affine a 3,5 -1x1x1\n"),
 }
 NOT_BY_HAND = ("bind_group_key_joined", "bind_group_key_of_three", "ring_not_rewritten_when_alike")
-"""They depend on device numbers or on whole batches, and are found by random programs in the end."""
+"""They hang on device numbers or on whole batches; random programs find them in the end."""
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
