@@ -68,8 +68,9 @@ def test_a_drawn_schedule_shrinks_to_a_single_swap() -> None:
         return recording.schedule, order
 
     schedule, order = find(schedules(), lambda found: found[1] != "0123")
-    assert order == "0132"
-    assert max(schedule) == 1
+    # Which two is left to Hypothesis's search, which need not end at the very simplest.
+    assert sum(found != place for found, place in zip(order, "0123", strict=True)) == 2
+    assert sorted(order) == list("0123")
     assert settle_order(Replay(schedule, runs=False)) == order
 
 
