@@ -100,6 +100,10 @@ class Timeline:
         scheduler = self._scheduler
         if self._defers:
             return
+        while not self._pending:
+            if not (scheduler.runs and self._operations) or scheduler.choose((STOP, RUN)) == 0:
+                return
+            self._run_next()
         while self._pending or (scheduler.runs and self._operations):
             options = self._options()
             choice = scheduler.choose((STOP, *(self._name(option) for option in options)))
