@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gpusim.errors import DeviceFault
+from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime.batch import Batch
@@ -76,12 +76,17 @@ class TracedDriver:
         self.limits = driver.limits
         self._driver = driver
         self._numbers: dict[int, int] = {}
+        self._told_loss = False
         self._told = {verb: _Told(verb, trace) for verb in _VERBS}
 
     @property
     def lost(self) -> bool:
-        """Whether the device is gone."""
-        return self._driver.lost
+        """Whether the device is gone; told once, since no verb need have failed."""
+        lost = self._driver.lost
+        if lost and not self._told_loss:
+            self._told_loss = True
+            self.trace.emit("failed", verb="lost", error=DeviceLost.__name__)
+        return lost
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """See ``Driver``; emitted after the buffer exists, since it has no number before."""

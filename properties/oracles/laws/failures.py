@@ -7,8 +7,8 @@ from properties.oracles.laws.scene import About, Handler, Scene
 
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
-_LATER = ("map", "wait", "take")
-"""Verbs whose failure belongs to a read, and is raised by a later op."""
+_LATER = ("map", "wait", "take", "lost")
+"""What is raised by a later op: the failure of a read's verb, and a loss that a free noticed."""
 
 
 class Failures:
