@@ -61,7 +61,7 @@ def loss(report: Report | None) -> str:
     lines = [
         f"- against `{arm}` loses {1 - cached.median_us / lazy.median_us:.0%} of the tokens a "
         f"second ({number(lazy.median_us / 1000)} instead of {number(cached.median_us / 1000)} ms "
-        f"a token), and of the host's CPU time {1 - cached.cpu_us / lazy.cpu_us:.0%} are its own"
+        f"a token); {1 - cached.cpu_us / lazy.cpu_us:.0%} of its CPU time is what they save"
         for arm, cached in ((arm, by_arm[arm]) for arm in _WITH_CACHES)
     ]
     return "\n".join(["`lazy`, which caches nothing,", "", *lines]) + "\n"
