@@ -365,7 +365,7 @@ MUTANTS = (
     _recorder(RetiredDestroyedAtOnce),
     _recorder(StagedWriteGoesAtOnce),
     _recorder(StagedWriteUntouched, hard=True, rare=True),
-    _recorder(SpanOfLastCopy),
+    _recorder(SpanOfLastCopy, hard=True),
     _recorder(ReplayKeepsOldBindings, ancestor="ORT#28325, #29594, #32074"),
     _recorder(FreeWhileReadPending, ancestor="tfjs#7634, #4303"),
     mutant(

@@ -103,6 +103,6 @@ MUTANTS = (
     _reference(WritePadded),
     _reference(ScalarsOfTheFirst),
     _reference(FreeTwiceIsFine),
-    _reference(BudgetOfOne, hard=True, rare=True),
+    _reference(BudgetOfOne, hard=True),
     _reference(EmptyReadUnchecked),
 )
