@@ -18,7 +18,7 @@ from gpusim.devices import adapters, open_device
 from gpusim.kernels import AFFINE
 
 U = wgpu.BufferUsage
-DISPATCHES = 50
+DISPATCHES = 100
 WORDS = 64
 MOST_DISPATCH_SECONDS = 15e-6
 MOST_DEVICE_SECONDS = 100e-6

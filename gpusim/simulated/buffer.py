@@ -51,6 +51,7 @@ class GPUBuffer:
         "_map_state",
         "_mapping",
         "_pending",
+        "contents",
         "label",
         "last_use",
         "memory",
@@ -67,6 +68,7 @@ class GPUBuffer:
         self.size = size
         self.usage = usage
         self.memory = np.zeros(size, np.uint8)
+        self.contents: memoryview = self.memory.data
         self.state = AVAILABLE
         self.last_use = 0
         self._map_state = "unmapped"
@@ -248,7 +250,7 @@ class GPUBuffer:
             self.state = AVAILABLE
 
     def _update(self, start: int, data: bytes) -> None:
-        self.memory[start : start + len(data)] = np.frombuffer(data, np.uint8)
+        self.contents[start : start + len(data)] = data
 
     def _mapped_range(
         self, verb: str, mode: int, offset: int | None, size: int | None

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import wgpu
 
 from gpusim.simulated.buffer import AVAILABLE, GPUBuffer
@@ -86,7 +85,7 @@ class GPUQueue:
         if because:
             raise invalid("write to a buffer", because, "a wrong buffer, offset or size")
         taken = bytes(source[skip : skip + length])
-        write = partial(_write, buffer.memory, start, taken)
+        write = partial(_write, buffer.contents, start, taken)
         buffer.last_use = device.timeline.enqueue(write, length)
 
     def read_buffer(
@@ -182,8 +181,8 @@ def _submit_refusal(
     return None
 
 
-def _write(memory: Any, start: int, data: bytes) -> None:
-    memory[start : start + len(data)] = np.frombuffer(data, np.uint8)
+def _write(contents: memoryview, start: int, data: bytes) -> None:
+    contents[start : start + len(data)] = data
 
 
 def _execute(commands: list[Any]) -> None:
