@@ -236,8 +236,8 @@ class WgpuDriver:
                 compute={"module": module, "entry_point": "main"},
             )
         except wgpu.GPUError as error:
-            if _says_lost(error):
-                raise self._fault(error, DeviceLost, f"compile kernel {kernel.name}") from error
+            if _says_lost(error) or isinstance(error, wgpu.GPUInternalError):
+                raise self._fault(error, DeviceFault, f"compile kernel {kernel.name}") from error
             raise ProgramError(
                 f"cannot compile kernel {kernel.name} because the device refuses its WGSL "
                 f"(probably a slip in its body):\n{error}"

@@ -45,8 +45,9 @@ class Policy:
     """
 
     name: str = "custom"
-    batch_commands: int | None = 1024
-    """Commands (dispatches and copies) after which a batch is submitted."""
+    batch_commands: int | None = 128
+    """Commands (dispatches and copies) after which a batch is submitted; an op that needs two
+    of them is never cut in half, so that a batch may hold one more."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     first_batch: int | None = 32

@@ -6,6 +6,7 @@ the batch that reads it, once that batch is submitted, and not before.
 
 from typing import Protocol
 
+from gpusim.errors import DeviceFault
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.cache_state import CacheState, uniform_key
@@ -230,5 +231,9 @@ def make_uniforms(driver: Driver, policy: Policy, caches: CacheState) -> Uniform
 
 def _written_buffer(driver: Driver, payload: bytes) -> DeviceBuffer:
     buffer = driver.create_buffer(words_up(len(payload)), Role.UNIFORM)
-    driver.write_buffer(buffer, 0, payload)
+    try:
+        driver.write_buffer(buffer, 0, payload)
+    except DeviceFault:
+        driver.destroy_buffer(buffer)
+        raise
     return buffer

@@ -1,6 +1,7 @@
 """Failures that no check could foresee: what is lost is named, and nothing else is."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,9 @@ from gpusim.errors import (
     SubmitFailed,
 )
 from gpusim.kernels import AFFINE, FOLD
-from gpusim.runtime import PRESETS, Buffer, Runtime, Ticket
-from properties.faults import Fault
+from gpusim.runtime import PRESETS, Buffer, Driver, Runtime, Ticket, TracedDriver
+from gpusim.trace import Trace
+from properties.faults import Fault, FaultyDriver
 
 Open = Callable[..., Runtime]
 WORDS = np.arange(4, dtype=np.uint32)
@@ -260,3 +262,24 @@ def test_closing_after_a_failed_submit_still_delivers_what_was_submitted(faulty:
     assert first.result() == WORDS.tobytes()
     with pytest.raises(SubmitFailed):
         second.result()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_write_that_fails_leaves_no_buffer_behind(driver: Driver, name: str) -> None:
+    """Each write of scalars or data fails once; what was made for it is destroyed."""
+    for call in range(6):
+        trace = Trace()
+        failing = FaultyDriver(driver, Fault(verb="write_buffer", call=call, error=SubmitFailed))
+        runtime = Runtime(driver=TracedDriver(failing, trace), policy=PRESETS[name])
+        a = runtime.alloc(16)
+        for scalar in range(3):
+            with suppress(DeviceFault):
+                runtime.write(a, WORDS)
+                runtime.dispatch(AFFINE, [a], [3, scalar])
+                runtime.flush()
+        runtime.free(a)
+        with suppress(DeviceFault):
+            runtime.close()
+        made = [event["buffer"] for event in trace if event.kind == "create_buffer"]
+        gone = [event["buffer"] for event in trace if event.kind == "destroy_buffer"]
+        assert sorted(gone) == sorted(made), call
