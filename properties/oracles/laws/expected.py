@@ -32,6 +32,11 @@ class Item:
         self.optional = False
         self.touches: tuple[Touch, ...] = ()
 
+    @property
+    def has_read(self) -> bool:
+        """Whether all it reads was read by a command of a batch before."""
+        return False
+
     def __str__(self) -> str:
         return f"{self.verb} op {self.position}"
 
@@ -79,6 +84,11 @@ class Move(Item):
             (source.number, op.source_offset, op.source_offset + op.size_bytes, False),
             (target.number, start, end, True),
         )
+
+    @property
+    def has_read(self) -> bool:
+        """Whether all of the source is in the scratch buffer: only the target waits."""
+        return self.scratch is not None
 
 
 class Put(Item):

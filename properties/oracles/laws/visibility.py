@@ -26,6 +26,8 @@ class Visibility:
             if item is scene.item or item.optional:
                 continue
             for touched, low, high, writes in item.touches:
+                if item.has_read and not writes:
+                    continue
                 if touched == number and low < end and start < high:
                     name, verb = scene.name_of(number), "writes" if writes else "reads"
                     scene.report(
