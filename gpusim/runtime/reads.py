@@ -52,7 +52,9 @@ class Reads:
         """Copy whole words to a staging page, in the batch, and submit it unless reads join."""
         start = words_down(offset)
         if not size_bytes:
-            ticket = Ticket(self._waiter)
+            # Reads are delivered in order: it waits for those before it that are recorded.
+            before = self._recorder.pages[-1] if self._recorder.pages else None
+            ticket = Ticket(self._waiter, before)
             self._readbacks.issue(
                 Readback(ticket, destination, page=None, page_offset=0, size_bytes=0)
             )

@@ -220,3 +220,12 @@ def test_a_grid_that_equals_a_planned_one_is_checked_all_the_same(
         else:
             outcomes.append("accepted")
     assert outcomes[0] == outcomes[1]
+
+
+def test_waiting_for_a_read_of_nothing_submits_the_reads_before_it(traced: Open) -> None:
+    runtime, _ = traced(RING)
+    a = filled(runtime)
+    first, nothing = runtime.read(a), runtime.read(a, 5, 0)
+    assert nothing.result() == b""
+    assert first.done()
+    assert first.result() == WORDS.tobytes()
