@@ -18,8 +18,8 @@ from gpusim.runtime import Driver, driver_for
 # and the machine may be busy.
 _UNTIMED: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("gpusim", **_UNTIMED)
-# Other examples every time; a failure prints the blob that reproduces it.
-settings.register_profile("ci", **_UNTIMED, print_blob=True, derandomize=False, database=None)
+# The same examples every time, so that two runs of one commit say the same; sessions look further.
+settings.register_profile("ci", **_UNTIMED, print_blob=True, derandomize=True, database=None)
 settings.register_profile("deep", **_UNTIMED, print_blob=True, max_examples=5_000)
 settings.load_profile("ci" if "CI" in os.environ else "gpusim")
 
