@@ -9,20 +9,8 @@ from typing import Protocol
 
 from gpusim.errors import GpusimError
 from gpusim.history import History, Outcome
-from gpusim.program import (
-    Alloc,
-    Copy,
-    Dispatch,
-    Flush,
-    Free,
-    Op,
-    Program,
-    Read,
-    Sync,
-    Write,
-    buffers_of,
-)
-from properties.target import Delivery, Target
+from gpusim.program import Alloc, Op, Program, Read, Sync, buffers_of
+from properties.target import Delivery, Target, issue
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes were others at the end than at delivery."""
@@ -119,10 +107,9 @@ class _Recorder:
         return self._reads[op.result].outcome()
 
     def _issue(self, op: Op) -> None:
-        if not isinstance(op, Read):
-            _perform(self._target, op)
+        delivery = issue(self._target, op)
+        if delivery is None or not isinstance(op, Read):
             return
-        delivery = self._target.read(op.buffer, op.offset, op.size_bytes)
         value = _Value(delivery)
         self._reads[op.result] = value
         self._waiting.append(value)
@@ -179,21 +166,3 @@ def _name(error: Exception) -> str:
     if isinstance(error, GpusimError):
         return type(error).__name__
     return f"crash: {type(error).__name__}: {error}"
-
-
-def _perform(target: Target, op: Alloc | Write | Dispatch | Copy | Free | Flush | Sync) -> None:
-    match op:
-        case Alloc():
-            target.alloc(op.buffer, op.size_bytes)
-        case Write():
-            target.write(op.buffer, op.offset, op.data)
-        case Dispatch():
-            target.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
-        case Copy():
-            target.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
-        case Free():
-            target.free(op.buffer)
-        case Flush():
-            target.flush()
-        case Sync():
-            target.sync()

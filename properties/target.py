@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gpusim.limits import Limits
-from gpusim.program import Grid
+from gpusim.program import (
+    Alloc,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Grid,
+    Op,
+    Read,
+    Sync,
+    Write,
+)
 
 
 class Delivery(Protocol):
@@ -69,3 +80,25 @@ class Target(Protocol):
     def flush(self) -> None: ...
     def sync(self) -> None: ...
     def close(self) -> None: ...
+
+
+def issue(target: Target, op: Op) -> Delivery | None:
+    """Ask ``target`` for one op; the delivery of a read."""
+    match op:
+        case Alloc():
+            target.alloc(op.buffer, op.size_bytes)
+        case Write():
+            target.write(op.buffer, op.offset, op.data)
+        case Dispatch():
+            target.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
+        case Copy():
+            target.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
+        case Read():
+            return target.read(op.buffer, op.offset, op.size_bytes)
+        case Free():
+            target.free(op.buffer)
+        case Flush():
+            target.flush()
+        case Sync():
+            target.sync()
+    return None

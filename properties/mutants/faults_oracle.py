@@ -6,7 +6,16 @@ The plan follows from the seed of a case, so that a saved case meets it again.
 from dataclasses import replace
 from typing import Any
 
-from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
+from gpusim.errors import (
+    DataLost,
+    DeviceFault,
+    DeviceLost,
+    InvalidHandle,
+    MapFailed,
+    OutOfMemory,
+    SubmitFailed,
+)
+from gpusim.history import History
 from gpusim.kernels import Kernels
 from gpusim.program import Alloc, Dispatch, Op, Program, Read, Sync, Write
 from gpusim.runtime import Driver
@@ -14,11 +23,9 @@ from properties.case import Case
 from properties.faults import Fault, FaultyDriver
 from properties.mutants.mutant import Mutant
 from properties.mutants.oracle import Judgement, Oracle
-from properties.oracles.fault_contract import judge_faults
 from properties.programs.choices import SeededChoices, Weights
-from properties.runner import run
 from properties.session.subject import RuntimeSubject
-from properties.session.verdict import Failure
+from properties.session.verdict import Failure, judge
 
 _VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
     (("submit", SubmitFailed), 5),
@@ -47,55 +54,46 @@ def draw_faults(seed: str) -> tuple[Fault, ...]:
 
 
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    drivers: list[FaultyDriver] = []
     plan: tuple[Fault, ...] = ()
 
     def make_driver(native: Any) -> Driver:
-        drivers[:] = [FaultyDriver(mutant.make_driver(native), *plan)]
-        return drivers[0]
+        return FaultyDriver(mutant.make_driver(native), *plan)
 
     subject = RuntimeSubject(device, kernels, parts=mutant.parts, make_driver=make_driver)
 
     def judged(case: Case) -> Failure | None:
         nonlocal plan
         plan = draw_faults(case.seed)
-        # In debug mode a dispatch is done and its own sync fails: neither whole nor undone.
-        case = replace(case, policy=replace(case.policy, debug_submit_each=False))
-        return _judge_under_faults(case, subject, kernels, drivers, len(plan))
+        return _judge_under_faults(case, subject, kernels, plan)
 
     return judged
 
 
 def _judge_under_faults(
-    case: Case, subject: RuntimeSubject, kernels: Kernels, drivers: list[FaultyDriver], faults: int
+    case: Case, subject: RuntimeSubject, kernels: Kernels, plan: tuple[Fault, ...]
 ) -> Failure | None:
-    limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
-    program = Program((*case.program.ops, *_probes(2 * faults + 1)))
-    target = subject.open(case).target
-    history = run(program, target)
-    raised = [fault.error for fault in drivers[0].raised]
-    breach = judge_faults(
-        program,
-        history,
-        raised,
-        kernels=kernels,
-        limits=limits,
-        reads_share=case.policy.join_reads,
-    )
-    if breach is not None:
-        return Failure(kind="faults", trait=breach.rule, text=str(breach))
-    rounds = history.outcomes[len(case.program) :]
-    size = len(_probes(1))
-    errors = [{one.error for one in rounds[at : at + size]} for at in range(0, len(rounds), size)]
-    budget = {"OutOfMemory", "InvalidHandle", None}
-    if DeviceLost not in raised and not any(kinds <= budget for kinds in errors):
-        text = f"op {len(case.program)}: afterwards\n  usable again: every probe failed: {errors}"
-        return Failure(kind="faults", trait="usable again", text=text)
-    try:
-        target.close()
-    except DeviceFault:
+    program = Program((*case.program.ops, *_probes(2 * len(plan) + 1)))
+    verdict = judge(replace(case, program=program), subject, kernels, faults=_shown_as(plan))
+    return verdict.failure or _usable_again(verdict.history, len(case.program))
+
+
+def _shown_as(plan: tuple[Fault, ...]) -> frozenset[str]:
+    """The error classes in which the faults of a plan may show."""
+    planned = {fault.error for fault in plan}
+    losing = planned & {SubmitFailed, DeviceLost}
+    return frozenset(error.__name__ for error in (planned | {DataLost} if losing else planned))
+
+
+def _usable_again(history: History, size: int) -> Failure | None:
+    """Whether something after a program of ``size`` ops comes through; a lost device may not."""
+    rounds, each = history.outcomes[size:], len(_probes(1))
+    errors = [{one.error for one in rounds[at : at + each]} for at in range(0, len(rounds), each)]
+    budget = {OutOfMemory.__name__, InvalidHandle.__name__, None}
+    lost = any(outcome.error == DeviceLost.__name__ for outcome in history.outcomes)
+    if lost or any(kinds <= budget for kinds in errors):
         return None
-    return None
+    text = f"op {size}: afterwards\n  usable again: every probe failed: {errors}"
+    return Failure(kind="faults", trait="usable again", text=text)
 
 
 def _probes(rounds: int) -> list[Op]:

@@ -25,6 +25,7 @@ class MismatchKind(StrEnum):
     VALUE = "value"
     LATE_ERROR = "late error"
     DELIVERY_ORDER = "delivery order"
+    FAULTS = "faults"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,9 @@
 """What a program means on a device that fails: an op that a fault stopped did not happen.
 
 The reference follows what was shown.  Where the target raised a fault that the
-plan can bring about, the op is left out; everything else must be as if those ops
-were not in the program, and no byte that was delivered is excused.
+device may show, the op is left out; everything else must be as if those ops
+were not in the program, and no byte that was delivered is excused.  Lost may be
+only what a failed batch would have written, until it is overwritten whole.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,29 +14,82 @@ from gpusim import errors
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from gpusim.program import Grid, Op, Program
+from gpusim.program import Copy, Dispatch, Grid, Op, Program, Write
+from gpusim.trace import Trace
+from properties.oracles.compare import Mismatch, MismatchKind
+from properties.oracles.values import Slack
 from properties.runner import run
 from properties.target import Arrived, Capabilities, Delivery
 from reference import Reference
 
 LOST = errors.DeviceLost.__name__
+DATA_LOST = errors.DataLost.__name__
+_OUT_OF_MEMORY = errors.OutOfMemory.__name__
+_MAP_FAILED = errors.MapFailed.__name__
+_LOSING = (errors.SubmitFailed.__name__, LOST)
+"""Faults that take a batch, and what it would have written, with them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Followed:
+    """What the program means after all: its history, and the faults that its ops were told."""
+
+    expected: History
+    told: tuple[str, ...]
+    """By error class, in order; what the memory budget refuses is no fault."""
 
 
 def follow(
     program: Program, got: History, kernels: Kernels, limits: Limits, faults: frozenset[str]
-) -> History:
-    """The history that ``program`` means, given which ops of ``got`` met one of ``faults``.
+) -> Followed:
+    """What ``program`` means, given which ops of ``got`` met one of ``faults``.
 
     ``faults`` are names of error classes.  Once a device is lost it stays so.
-    The values have no slack: programs under faults compute no floats.
     """
-    follower = _Follower(Reference(kernels, limits), got, faults)
-    expected = run(program, follower, after_op=follower.moved_on)
+    follower = _Follower(program, kernels, limits, got, faults)
+    shown = run(program, follower, after_op=follower.moved_on)
+    outcomes = zip(shown.outcomes, follower.slack, strict=True)
+    expected = replace(
+        shown, outcomes=tuple(replace(outcome, slack=slack) for outcome, slack in outcomes)
+    )
     last = got.closing or got.outcomes[-1]
     if last.error in faults:
         # The last sync did not take place, so reads may still be on their way.
-        return replace(expected, deliveries=expected.deliveries[: len(got.deliveries)])
-    return expected
+        expected = replace(expected, deliveries=expected.deliveries[: len(got.deliveries)])
+    return Followed(expected=expected, told=tuple(follower.told))
+
+
+def met_faults(trace: Trace) -> list[str]:
+    """The error classes of the faults that a traced driver met so far; a loss counts once."""
+    failed = [str(event["error"]) for event in trace if event.kind == "failed"]
+    return [error for at, error in enumerate(failed) if error != LOST or LOST not in failed[:at]]
+
+
+def judge_told(
+    program: Program, got: History, told: Sequence[str], met: Sequence[str], *, reads_share: bool
+) -> Mismatch | None:
+    """Whether each of the faults that were ``met`` was told once, and to whom it belongs.
+
+    ``reads_share``: one failed map may fail several reads.
+    """
+    failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
+    apart_from_loss = [error for error in told if error != LOST]
+    reason = ""
+    if len(apart_from_loss) > len(met) or (met and not told):
+        reason = "an error that nobody has seen is raised once"
+    elif failed_maps > len(met) and not reads_share:
+        reason = "a failed map fails its own read"
+    if not reason:
+        return None
+    shown = f"{', '.join(told) or 'nothing'}, and {failed_maps} reads with {_MAP_FAILED}"
+    return Mismatch(
+        position=len(program),
+        op="the end of the program",
+        kind=MismatchKind.FAULTS,
+        expected=", ".join(met) or "no fault",
+        got=shown,
+        reason=reason,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,63 +110,123 @@ class _Follower:
 
     capabilities = Capabilities()
 
-    def __init__(self, reference: Reference, got: History, faults: frozenset[str]) -> None:
-        self.limits = reference.limits
-        self._reference = reference
+    def __init__(
+        self,
+        program: Program,
+        kernels: Kernels,
+        limits: Limits,
+        got: History,
+        faults: frozenset[str],
+    ) -> None:
+        self.limits = limits
+        self.told: list[str] = []
+        self.slack: list[Slack | None] = [None] * len(program)
+        """Of each op; only the value of a read has any."""
+        self._program = program
+        self._kernels = kernels
+        self._reference = Reference(kernels, limits)
         self._faults = faults
         self._shown = [*got.outcomes, got.closing or Outcome()]
         self._position = 0
-        self._lost = False
+        self._gone = False
+        self._sizes: dict[str, int] = {}
+        self._recorded: dict[str, None] = {}
+        """What was written since the last flush, and so may be in a batch that fails."""
+        self._lost: dict[str, None] = {}
 
     def moved_on(self, position: int, op: Op) -> None:
         """Op ``position`` is over."""
         self._position = position + 1
+        if self._shown[position].error is None:
+            self._recorded.update(dict.fromkeys(_written(op, self._kernels)))
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
+        if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
+            # It is no fault where the budget refuses it.
+            self._reference.alloc(buffer, size_bytes)
+            self._reference.free(buffer)
         self._meet_fault()
         self._reference.alloc(buffer, size_bytes)
+        self._sizes[buffer] = size_bytes
 
     def write(self, buffer: str, offset: int, data: bytes) -> None:
         self._meet_fault()
         self._reference.write(buffer, offset, data)
+        self._overwrite(buffer, len(data))
 
     def dispatch(
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
     ) -> None:
-        self._meet_fault()
+        self._meet_fault(*buffers)
         self._reference.dispatch(kernel, buffers, scalars, grid)
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
     ) -> None:
-        self._meet_fault()
+        self._meet_fault(source)
         self._reference.copy(source, source_offset, target, target_offset, size_bytes)
+        self._overwrite(target, size_bytes)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
-        self._meet_fault()
-        data = self._reference.read(buffer, offset, size_bytes).data
+        self._meet_fault(buffer)
+        read = self._reference.read(buffer, offset, size_bytes)
         late = self._shown[self._position].late_error
-        return _Failed(late) if late in self._faults else Arrived(data)
+        if late in self._faults and late != DATA_LOST:
+            return _Failed(late)
+        self.slack[self._position] = read.slack
+        return Arrived(read.data)
 
     def free(self, buffer: str) -> None:
-        if not self._lost:
-            self._meet_fault(after_loss=False)
+        if not self._gone:
+            self._meet_fault()
         self._reference.free(buffer)
 
     def flush(self) -> None:
         self._meet_fault()
+        self._recorded.clear()
 
     def sync(self) -> None:
         self._meet_fault()
+        self._recorded.clear()
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _meet_fault(self, after_loss: bool = True) -> None:
-        """Raise the fault that was shown, or that the device is lost."""
+    def _meet_fault(self, *needed: str) -> None:
+        """Raise the fault that was shown, or that the device or one of ``needed`` is lost."""
         shown = self._shown[self._position].error
-        self._lost |= after_loss and shown == LOST and LOST in self._faults
-        if self._lost:
+        if self._gone:
             raise errors.DeviceLost("as it was shown")
-        if shown in self._faults:
-            raise getattr(errors, str(shown))("as it was shown")
+        if shown not in self._faults:
+            return
+        if shown != DATA_LOST:
+            self._fail(shown)
+        elif not any(buffer in self._lost for buffer in needed):
+            return
+        raise getattr(errors, shown)("as it was shown")
+
+    def _fail(self, shown: str) -> None:
+        self.told.append(shown)
+        self._gone = shown == LOST
+        if shown in _LOSING:
+            for op in self._program.ops[self._position : self._position + 1]:
+                self._recorded.update(dict.fromkeys(_written(op, self._kernels)))
+            self._lost.update(self._recorded)
+            self._recorded.clear()
+
+    def _overwrite(self, buffer: str, size_bytes: int) -> None:
+        if size_bytes == self._sizes[buffer]:
+            self._lost.pop(buffer, None)
+
+
+def _written(op: Op, kernels: Kernels) -> list[str]:
+    """The buffers that an op writes."""
+    match op:
+        case Write():
+            return [op.buffer]
+        case Copy():
+            return [op.target]
+        case Dispatch() if op.kernel in kernels:
+            pairs = zip(kernels[op.kernel].buffers, op.buffers, strict=False)
+            return [name for binding, name in pairs if binding.access == "read_write"]
+    return []

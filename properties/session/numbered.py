@@ -38,7 +38,7 @@ def numbered_case(
         preset=PRESETS[presets[preset]],
         device=device,
         seed=text,
-        kernels=_exact(kernels) if faults else kernels,
+        kernels=kernels,
         limits=limits,
         invalid=invalid,
     )
@@ -69,8 +69,3 @@ def _faults(choices: Choices) -> FaultPlan:
 def _counts(choices: Choices, most: int) -> tuple[int, ...]:
     drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
     return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
-
-
-def _exact(kernels: Kernels) -> Kernels:
-    """Without floats, of whose tolerance the oracle of faults knows nothing."""
-    return Kernels(*(kernel for kernel in kernels.values() if kernel.tolerance is None))

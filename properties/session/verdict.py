@@ -1,7 +1,7 @@
 """One case judged: run on a target, and held against what its program means."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,7 +13,7 @@ from gpusim.trace import Trace
 from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
 from properties.oracles.coverage import Coverage, cover
-from properties.oracles.faulted import follow
+from properties.oracles.faulted import follow, judge_told, met_faults
 from properties.oracles.laws import Checker, Marks, Setting, Violation
 from properties.oracles.values import Checked, count_checked
 from properties.runner import run
@@ -62,6 +62,7 @@ def judge(
     reference: Reference = run_reference,
     compare: Comparison = compare,
     laws: Laws | None = None,
+    faults: frozenset[str] | None = None,
 ) -> Verdict:
     """Run ``case`` on a new target of ``subject``, and compare it with what it means.
 
@@ -70,16 +71,22 @@ def judge(
     ``laws`` the trace is held against them as well, where there is one.
     """
     limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
-    faults = shown_faults(case.device)
+    faults = shown_faults(case.device) if faults is None else faults
     opened = subject.open(case)
     target = opened.target
     marks = Marks(opened.trace)
     got = run(case.program, target, watch=marks)
+    told: Sequence[str] = ()
     if faults:
-        expected = follow(case.program, got, kernels, limits, faults)
+        followed = follow(case.program, got, kernels, limits, faults)
+        expected, told = followed.expected, followed.told
     else:
         expected = reference(case.program, kernels, limits)
-    failure = _failure(compare(case.program, expected, got, target.capabilities))
+    mismatch = compare(case.program, expected, got, target.capabilities)
+    if mismatch is None and opened.traced:
+        met, shared = met_faults(opened.trace), case.policy.join_reads
+        mismatch = judge_told(case.program, got, told, met, reads_share=shared)
+    failure = _failure(mismatch)
     marks.closing()
     try:
         target.close()

@@ -53,15 +53,15 @@ def test_schedulers_take_turns_on_simulated_devices_alone() -> None:
     assert {numbered(number).device for number in range(12)} == {"vulkan"}
 
 
-def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_exact_program() -> None:
+def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_program() -> None:
     cases = [numbered(number, device="simulated", faults=True) for number in range(40)]
     plans = [parse_simulated(case.device).faults for case in cases]
     assert 20 < sum(len(plan) > 0 for plan in plans) < 40
     assert [numbered(n, device="simulated", faults=True) for n in range(40)] == cases
     assert numbered(3, faults=True).device == "vulkan"
+    assert [case.program for case in cases[:12]] == [numbered(n).program for n in range(12)]
     for case, plan in zip(cases, plans, strict=True):
         assert (shown_faults(case.device) == frozenset()) == (len(plan) == 0)
-        assert "blend" not in str(case.program), "the oracle of faults knows no tolerance"
 
 
 @pytest.mark.parametrize(
