@@ -40,6 +40,7 @@ class Unwatched:
 
 
 _UNWATCHED = Unwatched()
+_ACCEPTED = Outcome()
 
 
 def run(
@@ -90,7 +91,7 @@ class _Recorder:
 
     def _perform(self, op: Op) -> Outcome:
         """Issue one op.  An op on a name whose alloc failed never reaches the target."""
-        if any(name in self._unbound for name in buffers_of(op)):
+        if self._unbound and any(name in self._unbound for name in buffers_of(op)):
             return Outcome(error="InvalidHandle")
         try:
             self._issue(op)
@@ -98,7 +99,7 @@ class _Recorder:
             if isinstance(op, Alloc):
                 self._unbound.add(op.buffer)
             return Outcome(error=_name(error))
-        return self._after_sync() if isinstance(op, Sync) else Outcome()
+        return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def value(self, op: Op, outcome: Outcome) -> Outcome:
         """The outcome of ``op`` at the end of the program: a read has its value by now."""

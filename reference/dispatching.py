@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.kernels import Kernel
+from gpusim.kernels import Binding, Kernel
 from gpusim.kernels.kernel import NUMPY_DTYPES, Array
 from gpusim.limits import WORD_BYTES
 from reference.memory import Block, slack_of
@@ -24,10 +24,14 @@ def apply_kernel(
     kernel: Kernel, blocks: Sequence[Block], scalars: Sequence[int | float], groups: int
 ) -> None:
     """Run ``groups`` workgroups of a checked dispatch over the whole words of ``blocks``."""
-    arrays = tuple(_view(block, kernel, at) for at, block in enumerate(blocks))
+    arrays = tuple(
+        [_view(block, binding) for block, binding in zip(blocks, kernel.buffers, strict=True)]
+    )
     values = tuple(
-        NUMPY_DTYPES[parameter.dtype].type(value)
-        for parameter, value in zip(kernel.scalars, scalars, strict=True)
+        [
+            NUMPY_DTYPES[parameter.dtype].type(value)
+            for parameter, value in zip(kernel.scalars, scalars, strict=True)
+        ]
     )
     slack = _slack_before(kernel, blocks, arrays, values)
     with np.errstate(all="ignore"):
@@ -36,9 +40,8 @@ def apply_kernel(
         _mark_written(kernel, blocks, arrays, slack)
 
 
-def _view(block: Block, kernel: Kernel, at: int) -> Array:
-    binding = kernel.buffers[at]
-    array = block.data[: block.words * WORD_BYTES].view(NUMPY_DTYPES[binding.dtype])
+def _view(block: Block, binding: Binding) -> Array:
+    array = np.ndarray(block.words, NUMPY_DTYPES[binding.dtype], block.data)
     array.flags.writeable = binding.access == "read_write"
     return array
 

@@ -30,6 +30,9 @@ from reference import memory
 from reference.checks import check_alloc, check_dispatch, check_handle, check_range
 from reference.dispatching import apply_kernel
 
+_ACCEPTED = Outcome()
+"""The outcome of an op that has nothing to show."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReferenceDelivery:
@@ -167,7 +170,7 @@ def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
     if isinstance(op, Read) and delivery is not None:
         deliveries.append(op.result)
         return Outcome(data=delivery.data, slack=delivery.slack)
-    return Outcome(data=",".join(deliveries).encode() if isinstance(op, Sync) else None)
+    return Outcome(data=",".join(deliveries).encode()) if isinstance(op, Sync) else _ACCEPTED
 
 
 def _perform(executor: Reference, op: Op) -> ReferenceDelivery | None:

@@ -12,6 +12,7 @@ import numpy as np
 from gpusim.kernels.kernel import Array, Binding, Kernel, Scalar
 
 _GROUP = 64
+_PRIME = np.uint32(0x01000193)
 
 
 def _affine(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -94,11 +95,10 @@ SCRAMBLE = Kernel(
 
 def _many(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
     (x,) = arrays
-    bits = [np.asarray(scalar).view(np.uint32) for scalar in scalars]
     head = x[: groups * _GROUP]
-    for word in bits:
-        head *= np.uint32(0x01000193)
-        head ^= word
+    for scalar in scalars:
+        head *= _PRIME
+        head ^= scalar.view(np.uint32)
 
 
 MANY = Kernel(
@@ -172,8 +172,11 @@ EXCHANGE = Kernel(
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
     (x,) = arrays
     (a,) = scalars
-    slots = np.arange(groups, dtype=np.uint32)
-    np.add.at(x, slots % np.uint32(len(x)), slots * a + np.uint32(1))
+    added = np.arange(groups, dtype=np.uint32) * a + np.uint32(1)
+    rounds, rest = divmod(groups, len(x))
+    if rounds:
+        x += added[: rounds * len(x)].reshape(rounds, -1).sum(axis=0, dtype=np.uint32)
+    x[:rest] += added[groups - rest :]
 
 
 TALLY = Kernel(

@@ -8,6 +8,7 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -110,7 +111,7 @@ class Kernel:
         """The most groups of one dispatch: past it the u32 ``i`` would wrap round."""
         return (2**32 - 1) // self.group_size
 
-    @property
+    @cached_property
     def uniform_bytes(self) -> int:
         """Size of the uniform payload in bytes, 0 when the kernel has none."""
         return self._packer.size + (4 if self.guarded else 0)
@@ -150,10 +151,17 @@ class Kernel:
 
     def wgsl(self) -> str:
         """The whole shader: declarations, the guard, and the body."""
-        return _shader(self)
+        return self._shader
+
+    @cached_property
+    def _shader(self) -> str:
+        return _write_shader(self)
 
 
 def _fits(dtype: Dtype, value: object) -> bool:
+    if type(value) is int and dtype != "f32":
+        low, high = _INTEGER_RANGES[dtype]
+        return low <= value <= high
     if isinstance(value, (bool, np.bool_)):
         return False
     if dtype == "f32":
@@ -164,7 +172,7 @@ def _fits(dtype: Dtype, value: object) -> bool:
     return isinstance(value, (int, np.integer)) and low <= int(value) <= high
 
 
-def _shader(kernel: Kernel) -> str:
+def _write_shader(kernel: Kernel) -> str:
     lines = [
         f"@group(0) @binding({number}) var<storage, {binding.access}> "
         f"{binding.name}: array<{_element(binding)}>;"

@@ -6,6 +6,7 @@ issued, and nothing above it touches a device object.
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import count, groupby
 from typing import Any, Protocol
 
@@ -290,6 +291,7 @@ def limits_of(device: Any) -> Limits:
     )
 
 
+@lru_cache(maxsize=64)
 def _layout_entries(kernel: Kernel, dynamic_uniforms: bool) -> list[dict[str, Any]]:
     layouts: list[dict[str, Any]] = [
         {"type": "storage" if binding.access == "read_write" else "read-only-storage"}

@@ -4,8 +4,9 @@ Parts count in a ``Counts`` of their own; ``Runtime.stats()`` freezes them all
 into one ``Stats``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,13 +30,11 @@ class Counts:
         """These counts as they are now."""
         return replace(self)
 
-    def rising(self) -> tuple[int, ...]:
-        """The counts that only rise, in the order of ``RISING``."""
-        return self.created, self.reused, self.evicted, self.invalidated, self.exhausted
-
 
 RISING = ("created", "reused", "evicted", "invalidated", "exhausted")
 """What a pool or cache counts, ``held`` apart."""
+rising: Callable[[Counts], tuple[int, ...]] = attrgetter(*RISING)
+"""The counts that only rise, in the order of ``RISING``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

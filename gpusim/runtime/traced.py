@@ -18,6 +18,7 @@ from gpusim.runtime.cache_state import CacheState
 from gpusim.runtime.commands import (
     BindGroup,
     Command,
+    CopyCommand,
     DeviceBuffer,
     DispatchCommand,
     Mapping,
@@ -31,36 +32,17 @@ from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
-from gpusim.runtime.stats import RISING, Counts
+from gpusim.runtime.stats import RISING, Counts, rising
 from gpusim.runtime.uniforms import UniformStore
 from gpusim.trace import Trace
 
-_VERBS = (
-    "create_buffer",
-    "write_buffer",
-    "compile",
-    "create_bind_group",
-    "encode",
-    "submit",
-    "map",
-    "wait",
-    "take",
-)
 
+class _Numbers(dict[int, int]):
+    """Numbers from 1 by uid, in the order in which the uids were first asked for."""
 
-class _Told:
-    """Emits a ``failed`` event where a verb raises a DeviceFault."""
-
-    def __init__(self, verb: str, trace: Trace) -> None:
-        self._verb = verb
-        self._trace = trace
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if isinstance(error, DeviceFault):
-            self._trace.emit("failed", verb=self._verb, error=type(error).__name__)
+    def __missing__(self, uid: int) -> int:
+        number = self[uid] = len(self) + 1
+        return number
 
 
 class TracedDriver:
@@ -75,9 +57,9 @@ class TracedDriver:
         self.trace = trace
         self.limits = driver.limits
         self._driver = driver
-        self._numbers: dict[int, int] = {}
+        self._numbers = _Numbers()
+        self._add = trace.add
         self._told_loss = False
-        self._told = {verb: _Told(verb, trace) for verb in _VERBS}
 
     @property
     def lost(self) -> bool:
@@ -85,116 +67,150 @@ class TracedDriver:
         lost = self._driver.lost
         if lost and not self._told_loss:
             self._told_loss = True
-            self.trace.emit("failed", verb="lost", error=DeviceLost.__name__)
+            self._add("failed", {"verb": "lost", "error": DeviceLost.__name__})
         return lost
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """See ``Driver``; emitted after the buffer exists, since it has no number before."""
-        with self._told["create_buffer"]:
+        try:
             buffer = self._driver.create_buffer(size_bytes, role)
-        number = self._number(buffer.uid)
-        self.trace.emit("create_buffer", buffer=number, role=role.value, size_bytes=size_bytes)
+        except DeviceFault as fault:
+            self._tell_failed("create_buffer", fault)
+            raise
+        number = self._numbers[buffer.uid]
+        self._add("create_buffer", {"buffer": number, "role": role, "size_bytes": size_bytes})
         return buffer
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
         """See ``Driver``."""
-        self.trace.emit("destroy_buffer", buffer=self._number(buffer.uid), role=buffer.role.value)
+        self._add("destroy_buffer", {"buffer": self._numbers[buffer.uid], "role": buffer.role})
         self._driver.destroy_buffer(buffer)
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         """See ``Driver``."""
-        self.trace.emit(
+        number, taken = self._numbers[buffer.uid], bytes(data)
+        self._add(
             "write_buffer",
-            buffer=self._number(buffer.uid),
-            role=buffer.role.value,
-            offset=offset,
-            data=bytes(data),
+            {"buffer": number, "role": buffer.role, "offset": offset, "data": taken},
         )
-        with self._told["write_buffer"]:
+        try:
             self._driver.write_buffer(buffer, offset, data)
+        except DeviceFault as fault:
+            self._tell_failed("write_buffer", fault)
+            raise
 
     def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
         """See ``Driver``; no event, since a driver compiles a kernel once for all its runtimes."""
-        with self._told["compile"]:
+        try:
             return self._driver.compile(kernel, dynamic_uniforms=dynamic_uniforms)
+        except DeviceFault as fault:
+            self._tell_failed("compile", fault)
+            raise
 
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         """See ``Driver``."""
-        with self._told["create_bind_group"]:
+        try:
             group = self._driver.create_bind_group(pipeline, ranges)
-        self.trace.emit(
+        except DeviceFault as fault:
+            self._tell_failed("create_bind_group", fault)
+            raise
+        number, bound = self._numbers[group.uid], self._ranges(ranges)
+        self._add(
             "create_bind_group",
-            group=self._number(group.uid),
-            kernel=pipeline.kernel.name,
-            ranges=self._ranges(ranges),
+            {"group": number, "kernel": pipeline.kernel.name, "ranges": bound},
         )
         return group
 
     def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
         """See ``Driver``; one event for the encoder, then one a command."""
-        self.trace.emit("encode", reason=label, commands=len(commands))
+        self._add("encode", {"reason": label, "commands": len(commands)})
         for command in commands:
-            self._emit_command(command)
-        with self._told["encode"]:
+            if isinstance(command, DispatchCommand):
+                self._tell_dispatch(command)
+            else:
+                self._tell_copy(command)
+        try:
             return self._driver.encode(commands, label, merge_passes=merge_passes)
+        except DeviceFault as fault:
+            self._tell_failed("encode", fault)
+            raise
 
     def submit(self, command_buffer: Any) -> None:
         """See ``Driver``."""
-        self.trace.emit("submit")
-        with self._told["submit"]:
+        self._add("submit", {})
+        try:
             self._driver.submit(command_buffer)
+        except DeviceFault as fault:
+            self._tell_failed("submit", fault)
+            raise
 
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
         """See ``Driver``."""
-        self.trace.emit("map", buffer=self._number(buffer.uid), size_bytes=size_bytes)
-        with self._told["map"]:
+        self._add("map", {"buffer": self._numbers[buffer.uid], "size_bytes": size_bytes})
+        try:
             return self._driver.map(buffer, size_bytes)
+        except DeviceFault as fault:
+            self._tell_failed("map", fault)
+            raise
 
     def wait(self, mapping: Mapping) -> None:
         """See ``Driver``."""
-        self.trace.emit("wait", buffer=self._number(mapping.buffer.uid))
-        with self._told["wait"]:
+        self._add("wait", {"buffer": self._numbers[mapping.buffer.uid]})
+        try:
             self._driver.wait(mapping)
+        except DeviceFault as fault:
+            self._tell_failed("wait", fault)
+            raise
 
     async def wait_async(self, mapping: Mapping) -> None:
         """See ``Driver``."""
-        self.trace.emit("wait", buffer=self._number(mapping.buffer.uid))
-        with self._told["wait"]:
+        self._add("wait", {"buffer": self._numbers[mapping.buffer.uid]})
+        try:
             await self._driver.wait_async(mapping)
+        except DeviceFault as fault:
+            self._tell_failed("wait", fault)
+            raise
 
     def take(self, mapping: Mapping) -> bytes:
         """See ``Driver``."""
-        self.trace.emit("take", buffer=self._number(mapping.buffer.uid))
-        with self._told["take"]:
+        self._add("take", {"buffer": self._numbers[mapping.buffer.uid]})
+        try:
             return self._driver.take(mapping)
+        except DeviceFault as fault:
+            self._tell_failed("take", fault)
+            raise
 
-    def _emit_command(self, command: Command) -> None:
-        if isinstance(command, DispatchCommand):
-            self.trace.emit(
-                "dispatch",
-                kernel=command.pipeline.kernel.name,
-                group=self._number(command.bind_group.uid),
-                ranges=self._ranges(command.ranges),
-                groups=command.groups,
-            )
-        else:
-            self.trace.emit(
-                "copy",
-                source=self._number(command.source.uid),
-                source_offset=command.source_offset,
-                target=self._number(command.target.uid),
-                target_role=command.target.role.value,
-                target_offset=command.target_offset,
-                size_bytes=command.size_bytes,
-            )
+    def _tell_failed(self, verb: str, fault: DeviceFault) -> None:
+        self._add("failed", {"verb": verb, "error": type(fault).__name__})
 
-    def _ranges(self, ranges: tuple[Range, ...]) -> tuple[tuple[int, int, int], ...]:
-        return tuple(
-            (self._number(bound.buffer.uid), bound.offset, bound.size_bytes) for bound in ranges
+    def _tell_dispatch(self, command: DispatchCommand) -> None:
+        self._add(
+            "dispatch",
+            {
+                "kernel": command.pipeline.kernel.name,
+                "group": self._numbers[command.bind_group.uid],
+                "ranges": self._ranges(command.ranges),
+                "groups": command.groups,
+            },
         )
 
-    def _number(self, uid: int) -> int:
-        return self._numbers.setdefault(uid, len(self._numbers) + 1)
+    def _tell_copy(self, command: CopyCommand) -> None:
+        source, source_offset, target, target_offset, size_bytes = command
+        self._add(
+            "copy",
+            {
+                "source": self._numbers[source.uid],
+                "source_offset": source_offset,
+                "target": self._numbers[target.uid],
+                "target_role": target.role,
+                "target_offset": target_offset,
+                "size_bytes": size_bytes,
+            },
+        )
+
+    def _ranges(self, ranges: tuple[Range, ...]) -> tuple[tuple[int, int, int], ...]:
+        numbers = self._numbers
+        return tuple([(numbers[buffer.uid], at, size) for buffer, at, size in ranges])
 
 
 def traced_parts(parts: Parts, trace: Trace) -> Parts:
@@ -218,66 +234,65 @@ def _watched(
 
 
 class _Watch:
-    """Emits what rose in a part's counts while the block ran, as ``<part>.<count>`` events."""
+    """Emits what has risen in a part's counts, as ``<part>.<count>`` events."""
 
     def __init__(self, name: str, counts: Counts, trace: Trace) -> None:
         self._kinds = tuple(f"{name}.{count}" for count in RISING)
         self._counts = counts
-        self._trace = trace
+        self._add = trace.add
+        self._seen = rising(counts)
 
-    def __enter__(self) -> None:
-        self._before = self._counts.rising()
-
-    def __exit__(self, *error: object) -> None:
-        after = self._counts.rising()
-        if after == self._before:
+    def look(self) -> None:
+        """Emit what has risen since the last look."""
+        now = rising(self._counts)
+        if now == self._seen:
             return
-        for kind, before, now in zip(self._kinds, self._before, after, strict=True):
-            for _ in range(now - before):
-                self._trace.emit(kind)
+        for kind, before, count in zip(self._kinds, self._seen, now, strict=True):
+            for _ in range(count - before):
+                self._add(kind, {})
+        self._seen = now
 
 
 class _TracedUniforms:
     def __init__(self, inner: UniformStore, trace: Trace) -> None:
         self.counts = inner.counts
+        self.is_dynamic = inner.is_dynamic
+        self.before_submit = inner.before_submit
+        self.clear = inner.clear
         self._inner = inner
         self._watch = _Watch("uniforms", inner.counts, trace)
 
-    @property
-    def is_dynamic(self) -> bool:
-        return self._inner.is_dynamic
-
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        with self._watch:
+        try:
             return self._inner.is_full(batch, size_bytes)
-
-    def before_submit(self, batch: Batch) -> None:
-        self._inner.before_submit(batch)
+        finally:
+            self._watch.look()
 
     def take(self, payload: bytes, batch: Batch) -> Range:
-        with self._watch:
+        try:
             return self._inner.take(payload, batch)
-
-    def clear(self) -> list[DeviceBuffer]:
-        return self._inner.clear()
+        finally:
+            self._watch.look()
 
 
 class _TracedBindGroups:
     def __init__(self, inner: BindGroupStore, trace: Trace) -> None:
         self.counts = inner.counts
+        self.clear = inner.clear
         self._inner = inner
         self._watch = _Watch("bind_groups", inner.counts, trace)
 
     def get(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
-        with self._watch:
+        try:
             return self._inner.get(pipeline, ranges)
+        finally:
+            self._watch.look()
 
     def forget(self, buffer: DeviceBuffer) -> None:
-        with self._watch:
+        try:
             self._inner.forget(buffer)
-
-    def clear(self) -> None:
-        self._inner.clear()
+        finally:
+            self._watch.look()
 
 
 class _TracedShapes:
@@ -287,26 +302,28 @@ class _TracedShapes:
         self._watch = _Watch("shapes", inner.counts, trace)
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
-        with self._watch:
+        try:
             return self._inner.get(kernel, grid)
+        finally:
+            self._watch.look()
 
 
 class _TracedStaging:
     def __init__(self, inner: StagingPool, trace: Trace) -> None:
         self.counts = inner.counts
+        self.clear = inner.clear
+        self.discard = inner.discard
         self._inner = inner
         self._watch = _Watch("staging", inner.counts, trace)
 
     def take(self, size_bytes: int) -> DeviceBuffer:
-        with self._watch:
+        try:
             return self._inner.take(size_bytes)
+        finally:
+            self._watch.look()
 
     def give_back(self, buffer: DeviceBuffer) -> None:
-        with self._watch:
+        try:
             self._inner.give_back(buffer)
-
-    def discard(self, buffer: DeviceBuffer) -> None:
-        self._inner.discard(buffer)
-
-    def clear(self) -> list[DeviceBuffer]:
-        return self._inner.clear()
+        finally:
+            self._watch.look()

@@ -40,7 +40,7 @@ class GPUAdapter:
         profile: Profile,
         limits: Mapping[str, int],
         shaders: Mapping[str, Kernel],
-        emit: Emit,
+        emit: Emit | None,
     ) -> None:
         self.info = dict(INFO)
         self.features: set[str] = set()
@@ -132,7 +132,7 @@ def make_adapter(
         profile=PROFILES[profile] if isinstance(profile, str) else profile,
         limits={**DEFAULT_LIMITS, **(limits or {})},
         shaders=known,
-        emit=emit or _silent,
+        emit=emit,
     )
 
 
@@ -167,8 +167,4 @@ def open_device(
 
 
 def _idle() -> Timeline:
-    return Timeline(AsLate(), NO_FAULTS, _silent)
-
-
-def _silent(kind: str, **about: Any) -> None:
-    """Tell nobody."""
+    return Timeline(AsLate(), NO_FAULTS, None)

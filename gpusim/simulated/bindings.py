@@ -11,13 +11,20 @@ import wgpu
 
 from gpusim.simulated.buffer import DESTROYED, GPUBuffer, flag_bits
 from gpusim.simulated.refusals import aborting, check_keys, invalid, unsigned
-from gpusim.simulated.state import DeviceState
+from gpusim.simulated.state import DeviceState, next_uid
 
 _TYPES = ("buffer", "sampler", "texture", "storage_texture")
 _ENTRY_KEYS = ("binding", "visibility", "binding_array_size", *_TYPES, "external_texture")
 _BUFFER_KEYS = ("type", "has_dynamic_offset", "min_binding_size")
 _BUFFER_TYPES = ("uniform", "storage", "read-only-storage")
 _STAGES = wgpu.ShaderStage.VERTEX | wgpu.ShaderStage.FRAGMENT | wgpu.ShaderStage.COMPUTE
+_COMPUTE = wgpu.ShaderStage.COMPUTE
+_SLOT_LIMITS = (
+    "max-uniform-buffers-per-shader-stage",
+    "max-storage-buffers-per-shader-stage",
+    "max-dynamic-uniform-buffers-per-pipeline-layout",
+    "max-dynamic-storage-buffers-per-pipeline-layout",
+)
 _UNIFORM, _STORAGE = wgpu.BufferUsage.UNIFORM, wgpu.BufferUsage.STORAGE
 
 
@@ -69,7 +76,7 @@ class GPUBindGroupLayout:
     ) -> None:
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self.entries = {entry.binding: entry for entry in sorted(entries)}
         self.dynamic = tuple(entry for entry in self.entries.values() if entry.dynamic)
         self.owner = owner
@@ -91,7 +98,7 @@ class GPUBindGroup:
     ) -> None:
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self.layout = layout
         self.ranges = ranges
         self.buffers = dict.fromkeys([bound.buffer for bound in ranges])
@@ -110,7 +117,7 @@ class GPUPipelineLayout:
     ) -> None:
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self.layouts = tuple(layouts)
 
 
@@ -243,25 +250,17 @@ def _check_stages(device: DeviceState, entry: LayoutEntry) -> None:
 
 def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str) -> None:
     """The specification's "exceeds the binding slot limits", for buffers."""
-    limits = device.limits
-    seen = [entry for entry in entries if entry.visibility & wgpu.ShaderStage.COMPUTE]
-    counts = {
-        "max-uniform-buffers-per-shader-stage": _count(seen, uniform=True),
-        "max-storage-buffers-per-shader-stage": _count(seen, uniform=False),
-        "max-dynamic-uniform-buffers-per-pipeline-layout": _count(
-            [entry for entry in entries if entry.dynamic], uniform=True
-        ),
-        "max-dynamic-storage-buffers-per-pipeline-layout": _count(
-            [entry for entry in entries if entry.dynamic], uniform=False
-        ),
-    }
-    for limit, count in counts.items():
-        if count > limits[limit]:
-            raise invalid(doing, f"{count} exceeds {limit}={limits[limit]}", "a lower limit")
-
-
-def _count(entries: Iterable[LayoutEntry], *, uniform: bool) -> int:
-    return sum((entry.kind == "uniform") == uniform for entry in entries)
+    counts = dict.fromkeys(_SLOT_LIMITS, 0)
+    for entry in entries:
+        kind = "uniform" if entry.kind == "uniform" else "storage"
+        if entry.visibility & _COMPUTE:
+            counts[f"max-{kind}-buffers-per-shader-stage"] += 1
+        if entry.dynamic:
+            counts[f"max-dynamic-{kind}-buffers-per-pipeline-layout"] += 1
+    for name, count in counts.items():
+        limit = device.limits[name]
+        if count > limit:
+            raise invalid(doing, f"{count} exceeds {name}={limit}", "a lower limit")
 
 
 def _bind_entry(device: DeviceState, given: Any) -> Given:

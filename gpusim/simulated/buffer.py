@@ -12,7 +12,7 @@ import wgpu
 
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.refusals import aborting, device_lost, invalid
-from gpusim.simulated.state import DeviceState
+from gpusim.simulated.state import DeviceState, next_uid
 
 POISON = 0xDB
 AVAILABLE, UNAVAILABLE, DESTROYED = "available", "unavailable", "destroyed"
@@ -64,7 +64,7 @@ class GPUBuffer:
     def __init__(self, device: DeviceState, label: str, size: int, usage: int) -> None:
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self.size = size
         self.usage = usage
         self.memory = np.zeros(size, np.uint8)

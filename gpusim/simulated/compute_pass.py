@@ -20,7 +20,7 @@ from gpusim.simulated.debug_groups import DebugGroups
 from gpusim.simulated.dispatch import BoundGroup, Plan, Refusal, plan
 from gpusim.simulated.pipeline import GPUComputePipeline
 from gpusim.simulated.refusals import invalid, unsigned
-from gpusim.simulated.state import DeviceState
+from gpusim.simulated.state import DeviceState, next_uid
 
 if TYPE_CHECKING:
     from gpusim.simulated.encoder import GPUCommandEncoder
@@ -65,7 +65,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._device = device
         self._encoder = encoder
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self._opened = opened
         self._open = True
         self._error: wgpu.GPUValidationError | None = None

@@ -29,13 +29,23 @@ from gpusim.simulated.pipeline import (
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.queue import GPUQueue
 from gpusim.simulated.refusals import aborting, device_lost, invalid, unsigned
-from gpusim.simulated.state import DeviceState
+from gpusim.simulated.state import DeviceState, next_uid
 
 _USAGES = 0x3FF
 """The bits that BufferUsage defines, MAP_READ to QUERY_RESOLVE."""
 _MAP_USAGES = (
     (wgpu.BufferUsage.MAP_READ, wgpu.BufferUsage.COPY_DST),
     (wgpu.BufferUsage.MAP_WRITE, wgpu.BufferUsage.COPY_SRC),
+)
+
+
+_SOUND_USAGES = frozenset(
+    usage
+    for usage in range(1, _USAGES + 1)
+    if not any(
+        usage & map_usage and usage & ~(map_usage | copy_usage)
+        for map_usage, copy_usage in _MAP_USAGES
+    )
 )
 
 
@@ -56,7 +66,7 @@ class GPUDevice:
         self.adapter = adapter
         self.features: set[str] = set()
         self.label = label
-        self.uid = state.next_uid()
+        self.uid = next_uid()
         self.queue = GPUQueue(state, self)
         state.lost_promise = Promise(state.timeline, "lost")
 
@@ -188,17 +198,21 @@ class GPUDevice:
 
 def _check_buffer(state: DeviceState, size: int, usage: int, mapped_at_creation: bool) -> None:
     doing = "create a buffer"
-    if usage & ~_USAGES:
-        error = invalid(doing, f"usage {usage} has unknown bits", "a flag of something else")
-        raise aborting(error, state.profile.usage_raises)
-    if usage == 0:
-        raise invalid(doing, "its usage is 0", "the flags were forgotten")
-    for map_usage, copy_usage in _MAP_USAGES:
-        if usage & map_usage and usage & ~(map_usage | copy_usage):
-            because = f"usage {usage} joins MAP with more than the opposite COPY"
-            raise invalid(doing, because, "staging needs a buffer of its own")
+    if usage not in _SOUND_USAGES:
+        _check_usage(state, usage)
     if mapped_at_creation and size % 4:
         raise invalid(doing, f"{size} bytes are no multiple of 4", "mapping needs whole words")
     limit = state.limits["max-buffer-size"]
     if size > limit:
         raise invalid(doing, f"{size} bytes are more than {limit}", "a lower limit")
+
+
+def _check_usage(state: DeviceState, usage: int) -> None:
+    doing = "create a buffer"
+    if usage & ~_USAGES:
+        error = invalid(doing, f"usage {usage} has unknown bits", "a flag of something else")
+        raise aborting(error, state.profile.usage_raises)
+    if usage == 0:
+        raise invalid(doing, "its usage is 0", "the flags were forgotten")
+    because = f"usage {usage} joins MAP with more than the opposite COPY"
+    raise invalid(doing, because, "staging needs a buffer of its own")

@@ -15,7 +15,7 @@ from gpusim.simulated.buffer import DESTROYED, GPUBuffer
 from gpusim.simulated.compute_pass import GPUComputePassEncoder, Opened
 from gpusim.simulated.debug_groups import DebugGroups
 from gpusim.simulated.refusals import device_lost, invalid, unsigned
-from gpusim.simulated.state import DeviceState
+from gpusim.simulated.state import DeviceState, next_uid
 
 _COPY_SRC, _COPY_DST = wgpu.BufferUsage.COPY_SRC, wgpu.BufferUsage.COPY_DST
 Command = Callable[[], None]
@@ -35,7 +35,7 @@ class GPUCommandBuffer:
     ) -> None:
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self.commands = commands
         self.used = used
         self.spent = False
@@ -50,7 +50,7 @@ class GPUCommandEncoder(DebugGroups):
         super().__init__()
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self._state = "open"
         self._error: wgpu.GPUValidationError | None = None
         self._misused = False
@@ -251,7 +251,7 @@ def _check_alignment(source_offset: int, destination_offset: int, size: int | No
 
 
 def _copy(source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int) -> None:
-    target.memory[to : to + size] = source.memory[start : start + size]
+    target.contents[to : to + size] = source.contents[start : start + size]
 
 
 def _clear(buffer: GPUBuffer, offset: int, size: int) -> None:

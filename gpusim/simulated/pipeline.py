@@ -15,8 +15,9 @@ from gpusim.kernels import Kernel
 from gpusim.kernels.kernel import NUMPY_DTYPES
 from gpusim.simulated.bindings import GPUBindGroupLayout, GPUPipelineLayout, LayoutEntry
 from gpusim.simulated.refusals import check_keys, invalid
-from gpusim.simulated.state import DeviceState
+from gpusim.simulated.state import DeviceState, next_uid
 
+_COMPUTE = wgpu.ShaderStage.COMPUTE
 _WORD = NUMPY_DTYPES["u32"]
 _STAGE_KEYS = ("module", "entry_point", "constants")
 _ENTRY_POINT = re.compile(r"@compute[^{]*?\bfn\s+(\w+)", re.DOTALL)
@@ -36,7 +37,7 @@ class GPUShaderModule:
     def __init__(self, device: DeviceState, label: str, kernel: Kernel, entry_point: str) -> None:
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self.kernel = kernel
         self.entry_point = entry_point
 
@@ -68,7 +69,7 @@ class GPUComputePipeline:
     ) -> None:
         self._device = device
         self.label = label
-        self.uid = device.next_uid()
+        self.uid = next_uid()
         self.kernel = kernel
         wanted = bindings_of(kernel)
         if layouts is None:
@@ -104,22 +105,22 @@ class GPUComputePipeline:
         return layout or GPUBindGroupLayout(self._device, "", ())
 
 
-def bindings_of(kernel: Kernel) -> list[LayoutEntry]:
+@lru_cache(maxsize=64)
+def bindings_of(kernel: Kernel) -> tuple[LayoutEntry, ...]:
     """The entries of a kernel's shader; ``min_size`` is what its variables need."""
-    compute = wgpu.ShaderStage.COMPUTE
     entries = [
         LayoutEntry(
             number,
             "storage" if binding.access == "read_write" else "read-only-storage",
             False,
             4,
-            compute,
+            _COMPUTE,
         )
         for number, binding in enumerate(kernel.buffers)
     ]
     if kernel.uniform_bytes:
-        entries.append(LayoutEntry(len(entries), "uniform", False, kernel.uniform_bytes, compute))
-    return entries
+        entries.append(LayoutEntry(len(entries), "uniform", False, kernel.uniform_bytes, _COMPUTE))
+    return tuple(entries)
 
 
 def make_module(
@@ -135,8 +136,13 @@ def make_module(
             f"its WGSL is that of none of the {len(shaders)} kernels that this device knows",
             "it has to be registered: open_device(kernels=...), or device.learn(kernel)",
         )
-    entry_point = _ENTRY_POINT.search(code)
-    return GPUShaderModule(device, label, kernel, entry_point.group(1) if entry_point else "main")
+    return GPUShaderModule(device, label, kernel, _entry_point_of(code))
+
+
+@lru_cache(maxsize=64)
+def _entry_point_of(code: str) -> str:
+    found = _ENTRY_POINT.search(code)
+    return found.group(1) if found else "main"
 
 
 def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) -> GPUComputePipeline:
@@ -171,7 +177,7 @@ def _mismatch(
     first = layouts[0].entries if layouts and layouts[0] else {}
     for entry in wanted:
         given = first.get(entry.binding)
-        if given is None or not given.visibility & wgpu.ShaderStage.COMPUTE:
+        if given is None or not given.visibility & _COMPUTE:
             return f"its layout has no binding {entry.binding} for compute shaders"
         if given.kind != entry.kind:
             return f"binding {entry.binding} is {entry.kind} in the shader, not {given.kind}"

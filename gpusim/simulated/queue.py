@@ -13,7 +13,7 @@ from gpusim.simulated.buffer import AVAILABLE, GPUBuffer
 from gpusim.simulated.encoder import GPUCommandBuffer
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.refusals import aborting, device_lost, invalid, submit_lost
-from gpusim.simulated.state import DeviceState
+from gpusim.simulated.state import DeviceState, next_uid
 
 _COPY_DST = wgpu.BufferUsage.COPY_DST
 
@@ -27,7 +27,7 @@ class GPUQueue:
         self._device = device
         self._owner = owner
         self.label = ""
-        self.uid = device.next_uid()
+        self.uid = next_uid()
 
     def submit(self, command_buffers: Sequence[GPUCommandBuffer]) -> None:
         """Put the commands on the queue, whole or not at all.
@@ -81,10 +81,16 @@ class GPUQueue:
             if not device.profile.loss_is_silent:
                 raise device_lost("write to a buffer")
             return
-        because = _write_refusal(device, buffer, start, length)
-        if because:
+        if (
+            buffer._device is not device
+            or buffer.state is not AVAILABLE
+            or not buffer.usage & _COPY_DST
+            or start % 4
+            or length % 4
+        ):
+            because = _write_refusal(device, buffer, start, length)
             raise invalid("write to a buffer", because, "a wrong buffer, offset or size")
-        taken = bytes(source[skip : skip + length])
+        taken = source[skip : skip + length].tobytes()
         write = partial(_write, buffer.contents, start, taken)
         buffer.last_use = device.timeline.enqueue(write, length)
 
@@ -155,16 +161,14 @@ def _bytes_of(data: Any) -> memoryview:
     return view.cast("B")
 
 
-def _write_refusal(device: DeviceState, buffer: GPUBuffer, start: int, length: int) -> str | None:
+def _write_refusal(device: DeviceState, buffer: GPUBuffer, start: int, length: int) -> str:
     if buffer._device is not device:
         return "the buffer is another device's"
     if buffer.state is not AVAILABLE:
         return f"the buffer is {buffer.state}: mapped, or destroyed"
     if not buffer.usage & _COPY_DST:
         return f"usage {buffer.usage} lacks COPY_DST"
-    if start % 4 or length % 4:
-        return f"offset {start} and size {length} are not multiples of 4"
-    return None
+    return f"offset {start} and size {length} are not multiples of 4"
 
 
 def _submit_refusal(
@@ -173,7 +177,7 @@ def _submit_refusal(
     for place, (command_buffer, owner) in enumerate(zip(buffers, owners, strict=True)):
         if owner is not device:
             return "a command buffer is another device's"
-        if command_buffer.spent or any(other is command_buffer for other in buffers[:place]):
+        if command_buffer.spent or command_buffer in buffers[:place]:
             return "a command buffer was submitted before"
         for buffer in command_buffer.used:
             if buffer.state is not AVAILABLE:

@@ -11,7 +11,8 @@ from gpusim.simulated.profile import Profile
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.timeline import Timeline
 
-_UIDS = count(1)
+next_uid = count(1).__next__
+"""A number that no other object of this process has."""
 
 
 class Unmappable(Protocol):
@@ -52,11 +53,6 @@ class DeviceState:
         self.mapped: dict[Unmappable, None] = {}
         """The buffers that are mapped or about to be, in the order in which that began."""
 
-    @staticmethod
-    def next_uid() -> int:
-        """A number no other object of this process has."""
-        return next(_UIDS)
-
     def made(self, kind: str) -> int:
         """Count a call that makes something; its number among its kind, from 0.
 
@@ -66,7 +62,8 @@ class DeviceState:
         timeline = self.timeline
         number = self.calls.get(kind, 0)
         self.calls[kind] = number + 1
-        timeline.emit("call", method=kind, number=number)
+        if timeline.emit is not None:
+            timeline.emit("call", method=kind, number=number)
         if timeline.calls == timeline.faults.lost_at_call:
             self.lose("a fault was planned")
         timeline.calls += 1
@@ -81,7 +78,8 @@ class DeviceState:
         """Lose the device; ``lost`` settles first (specification, "lose the device")."""
         if self.timeline.lost:
             return
-        self.timeline.emit("lose", reason=reason)
+        if self.timeline.emit is not None:
+            self.timeline.emit("lose", reason=reason)
         self.timeline.lose()
         if self.lost_promise is not None:
             self.lost_promise.fulfil(None)

@@ -62,7 +62,7 @@ class Timeline:
         "lost",
     )
 
-    def __init__(self, scheduler: Scheduler, faults: FaultPlan, emit: Emit) -> None:
+    def __init__(self, scheduler: Scheduler, faults: FaultPlan, emit: Emit | None) -> None:
         self.faults = faults
         self.emit = emit
         self.calls = 0
@@ -172,12 +172,14 @@ class Timeline:
         while self.executed < option.after:
             self._run_next()
         self._pending.remove(option)
-        self.emit("settle", promise=option.name)
+        if self.emit is not None:
+            self.emit("settle", promise=option.name)
         option.settle()
 
     def _run_next(self) -> None:
         operation, held_bytes = self._operations.popleft()
         self._held_bytes -= held_bytes
         self.executed += 1
-        self.emit("run", operation=self.executed)
+        if self.emit is not None:
+            self.emit("run", operation=self.executed)
         operation()

@@ -14,6 +14,7 @@ from gpusim.trace import Event
 from properties.oracles.laws.checker import Checker
 from properties.oracles.laws.expected import Item, Put, Run
 from properties.oracles.laws.law import Setting
+from properties.oracles.laws.order import Order
 from properties.oracles.laws.scene import About, Handler, Scene
 from properties.oracles.probes import Probes
 
@@ -103,7 +104,7 @@ class _Act:
 
 def cover(events: Iterable[Event], setting: Setting) -> Coverage:
     """What a sound trace reached; one that breaks a law may be counted wrongly."""
-    checker = Checker(setting)
+    checker = Checker(setting, (Order,))
     acts, probes = checker.watch(_Acts), checker.watch(Probes)
     checker.feed_all(events)
     return Coverage(programs=1, cells=acts.cells(), probes=+probes.seen, batches=acts.batches)

@@ -48,11 +48,19 @@ class Checked:
 
 def count_checked(program: Program, expected: History) -> Checked:
     """How much of what ``program`` reads an oracle's history can hold others to."""
-    total = Checked()
+    exact = tolerant = skipped = 0
     for op, outcome in zip(program, expected.outcomes, strict=True):
-        if isinstance(op, Read) and outcome.data is not None:
-            total += _count(len(outcome.data), outcome.slack)
-    return total
+        if type(op) is not Read or outcome.data is None:
+            continue
+        size, slack = len(outcome.data), outcome.slack
+        if slack is None:
+            exact += size
+        else:
+            exact_here, skipped_here = int((slack == 0).sum()), int(np.isinf(slack).sum())
+            exact += exact_here
+            skipped += skipped_here
+            tolerant += size - exact_here - skipped_here
+    return Checked(exact_bytes=exact, tolerant_bytes=tolerant, skipped_bytes=skipped)
 
 
 def first_difference(
@@ -78,13 +86,6 @@ def first_difference(
         got=_show(got, op.offset, first),
         reason=_argue(op, first, last, len(at), slack),
     )
-
-
-def _count(size: int, slack: Slack | None) -> Checked:
-    if slack is None:
-        return Checked(exact_bytes=size)
-    exact, skipped = int((slack == 0).sum()), int(np.isinf(slack).sum())
-    return Checked(exact_bytes=exact, tolerant_bytes=size - exact - skipped, skipped_bytes=skipped)
 
 
 def _wrong_bytes(

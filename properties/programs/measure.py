@@ -8,12 +8,16 @@ nothing here decides what is generated.
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.program import Alloc, Copy, Dispatch, Op, Program, Read, Write
 
-_Writers = list[int]
-"""For each byte of a buffer, the positions of the ops it depends on, as the bits of an int."""
+_Writers = npt.NDArray[np.uint64]
+"""For each byte of a buffer, the positions of the ops it depends on, as bits of a row of words."""
+_WORD_BITS = 64
 
 
 def writers_of_reads(
@@ -31,44 +35,50 @@ def writers_of_reads(
     ``accepted`` says of each op whether it was accepted.
     """
     buffers: dict[str, _Writers] = {}
+    words = len(program) // _WORD_BITS + 1
     counts = []
     for position, op in enumerate(program):
         if not accepted[position]:
             continue
         if isinstance(op, Read):
-            seen = 0
-            for writers in buffers[op.buffer][op.offset : op.offset + op.size_bytes]:
-                seen |= writers
-            counts.append(seen.bit_count())
+            seen = buffers[op.buffer][op.offset : op.offset + op.size_bytes]
+            joined = np.bitwise_or.reduce(seen, axis=0)
+            counts.append(int.from_bytes(joined.tobytes(), "little").bit_count())
+        elif isinstance(op, Alloc):
+            buffers[op.buffer] = np.zeros((op.size_bytes, words), np.uint64)
         else:
-            _note(op, 1 << position, buffers, kernels)
+            bit = np.zeros(words, np.uint64)
+            bit[position // _WORD_BITS] = 1 << position % _WORD_BITS
+            _note(op, bit, buffers, kernels)
     return tuple(counts)
 
 
-def _note(op: Op, bit: int, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]) -> None:
+def _note(
+    op: Op, bit: _Writers, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]
+) -> None:
     match op:
-        case Alloc():
-            buffers[op.buffer] = [0] * op.size_bytes
         case Write():
-            end = op.offset + len(op.data)
-            buffers[op.buffer][op.offset : end] = [bit] * len(op.data)
+            buffers[op.buffer][op.offset : op.offset + len(op.data)] = bit
         case Copy():
             taken = buffers[op.source][op.source_offset : op.source_offset + op.size_bytes]
             end = op.target_offset + op.size_bytes
-            buffers[op.target][op.target_offset : end] = [writers | bit for writers in taken]
+            buffers[op.target][op.target_offset : end] = taken | bit
         case Dispatch():
             bound = [buffers[name] for name in op.buffers]
             _join(kernels[op.kernel], bound, math.prod(op.grid), bit)
 
 
-def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: int) -> None:
+def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: _Writers) -> None:
     lanes = groups * kernel.group_size
-    words = min(lanes, *(len(writers) // WORD_BYTES for writers in bound))
-    for start in range(0, words * WORD_BYTES, WORD_BYTES):
-        joined = bit
-        for writers in bound:
-            for one in writers[start : start + WORD_BYTES]:
-                joined |= one
-        for binding, writers in zip(kernel.buffers, bound, strict=True):
-            if binding.access == "read_write":
-                writers[start : start + WORD_BYTES] = [joined] * WORD_BYTES
+    end = WORD_BYTES * min(lanes, *(len(writers) // WORD_BYTES for writers in bound))
+    joined = bit
+    for writers in bound:
+        joined = joined | np.bitwise_or.reduce(_by_word(writers[:end]), axis=1, keepdims=True)
+    for binding, writers in zip(kernel.buffers, bound, strict=True):
+        if binding.access == "read_write":
+            _by_word(writers[:end])[:] = joined
+
+
+def _by_word(writers: _Writers) -> _Writers:
+    """Whole words of a buffer, each with its bytes."""
+    return writers.reshape(-1, WORD_BYTES, writers.shape[1])

@@ -12,9 +12,24 @@ OP, FLUSH = "op", "flush"
 Seen = Counter[tuple[str, str]]
 """How often: ``(OP, kind)``, ``(FLUSH, reason)``, or a part and what happened in it."""
 
-_STORAGE_OPS = {"create_buffer": "alloc", "destroy_buffer": "free", "write_buffer": "write"}
-_SYNC_REASONS = {"asked": "flush", "sync": "sync"}
-_TELLING = {*_STORAGE_OPS, "copy", "dispatch", "encode", "take"}
+_DETAILS = {
+    "create_buffer": "role",
+    "destroy_buffer": "role",
+    "write_buffer": "role",
+    "copy": "target_role",
+    "encode": "reason",
+}
+_OPS = {
+    ("create_buffer", Role.STORAGE): "alloc",
+    ("destroy_buffer", Role.STORAGE): "free",
+    ("write_buffer", Role.STORAGE): "write",
+    ("copy", Role.STORAGE): "copy",
+    ("dispatch", ""): "dispatch",
+    ("take", ""): "read",
+    ("encode", "asked"): "flush",
+    ("encode", "sync"): "sync",
+}
+"""The kinds of op that events at the driver show; other events are no op's alone."""
 
 
 def count_seen(trace: Trace, policy: Policy) -> Seen:
@@ -25,26 +40,18 @@ def count_seen(trace: Trace, policy: Policy) -> Seen:
         "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
     }
     seen: Seen = Counter()
-    for kind, count in trace.kinds().items():
+    for (kind, detail), count in Counter(map(_trait, trace)).items():
         part, dot, what = kind.partition(".")
         if dot:
             seen[parts.get(part, part), what] += count
-    for event in trace:
-        if event.kind in _TELLING:
-            seen[OP, _op_of(event)] += 1
-            if event.kind == "encode":
-                seen[FLUSH, event["reason"]] += 1
-    del seen[OP, ""]
+        if kind == "encode":
+            seen[FLUSH, detail] += count
+        if (kind, detail) in _OPS:
+            seen[OP, _OPS[kind, detail]] += count
     return seen
 
 
-def _op_of(event: Event) -> str:
-    """The kind of op that an event at the driver shows, empty where it is none's alone."""
+def _trait(event: Event) -> tuple[str, str]:
+    """The kind of an event, and what of it tells which kind of op it shows."""
     kind = event.kind
-    if kind in _STORAGE_OPS:
-        return _STORAGE_OPS[kind] if event["role"] == Role.STORAGE.value else ""
-    if kind == "copy":
-        return "copy" if event["target_role"] == Role.STORAGE.value else ""
-    if kind == "encode":
-        return _SYNC_REASONS.get(event["reason"], "")
-    return {"dispatch": "dispatch", "take": "read"}.get(kind, "")
+    return kind, event.about[_DETAILS[kind]] if kind in _DETAILS else ""

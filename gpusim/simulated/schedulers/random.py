@@ -9,8 +9,8 @@ class AtRandom:
     runs = True
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
+        self._random = Random(seed).random
 
     def choose(self, options: tuple[str, ...]) -> int:
         """Each option alike."""
-        return self._random.randrange(len(options))
+        return int(self._random() * len(options))

@@ -49,12 +49,13 @@ WATCHERS: tuple[Callable[[Scene], Watcher], ...] = (
 class Checker:
     """Takes the events of one run, one by one; what they break is there at once."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(
+        self, setting: Setting, watchers: Iterable[Callable[[Scene], Watcher]] = WATCHERS
+    ) -> None:
         self._scene = scene = Scene(setting)
-        self._told = scene.told
         self._table: dict[str, list[Handler]] = {}
         self._add(scene.first)
-        for make in WATCHERS:
+        for make in watchers:
             self._add(make(scene).handlers)
         self._last = scene.last
 
@@ -72,7 +73,7 @@ class Checker:
     @property
     def checked(self) -> Counter[str]:
         """How often each law was held against something, by its name."""
-        return self._scene.checked
+        return +Counter(self._scene.checked)
 
     def feed(self, event: Event) -> None:
         """Look at the next event."""
@@ -80,15 +81,16 @@ class Checker:
 
     def feed_all(self, events: Iterable[Event]) -> None:
         """Look at the next events; a loop of its own, since there are hundreds a program."""
-        scene, told, table, last = self._scene, self._told, self._table, self._last
+        scene, tell, table, last = self._scene, self._scene.told.append, self._table, self._last
         for event in events:
-            told.append(event)
+            tell(event)
             kind, about = event.kind, event.about
             key = kind
             if kind == OUTCOME:
                 key = RAISED if about["error"] is not None else ACCEPTED[type(scene.op)]
-            for handler in table.get(key, ()):
-                handler(about)
+            if key in table:
+                for handler in table[key]:
+                    handler(about)
             if kind in last:
                 last[kind](about)
 

@@ -21,7 +21,7 @@ Touch = tuple[int, int, int, bool]
 class Item:
     """One op that acts on the queue; ``optional`` once it failed half way."""
 
-    __slots__ = ("left", "optional", "position", "started", "touches")
+    __slots__ = ("left", "optional", "position", "started")
     verb = ""
 
     def __init__(self, position: int, left: int) -> None:
@@ -30,7 +30,11 @@ class Item:
         """Bytes, or dispatches, that no command has carried out yet."""
         self.started = False
         self.optional = False
-        self.touches: tuple[Touch, ...] = ()
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """What it reads and writes, as far as that is still to come."""
+        return ()
 
     @property
     def has_read(self) -> bool:
@@ -54,11 +58,17 @@ class Run(Item):
         self.grid = op.grid
         self.groups = op.grid[0] * op.grid[1] * op.grid[2]
         self.ranges = tuple(
-            (known.number, 0, known.user_bytes // WORD_BYTES * WORD_BYTES) for known in buffers
+            [(known.number, 0, known.user_bytes // WORD_BYTES * WORD_BYTES) for known in buffers]
         )
-        self.touches = tuple(
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """Every buffer that it binds."""
+        return tuple(
             (number, start, size, binding.access == "read_write")
-            for (number, start, size), binding in zip(self.ranges, kernel.buffers, strict=False)
+            for (number, start, size), binding in zip(
+                self.ranges, self.kernel.buffers, strict=False
+            )
         )
 
     def payload(self) -> bytes:
@@ -79,10 +89,14 @@ class Move(Item):
         self.target = target
         self.scratch: tuple[int, int] | None = None
         """The number of the scratch buffer, and what to add to an offset in it."""
-        start, end = op.target_offset, op.target_offset + op.size_bytes
-        self.touches = (
-            (source.number, op.source_offset, op.source_offset + op.size_bytes, False),
-            (target.number, start, end, True),
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """The bytes that it copies, and where to."""
+        op = self.op
+        return (
+            (self.source.number, op.source_offset, op.source_offset + op.size_bytes, False),
+            (self.target.number, op.target_offset, op.target_offset + op.size_bytes, True),
         )
 
     @property
@@ -94,20 +108,24 @@ class Move(Item):
 class Put(Item):
     """A write from the host, at once or in its place among the commands."""
 
-    __slots__ = ("op", "target")
+    __slots__ = ("_edges", "op", "target")
     verb = "write"
 
     def __init__(self, position: int, op: Write, target: "Known") -> None:
         super().__init__(position, len(op.data))
         self.op = op
         self.target = target
-        self.touches = ((target.number, op.offset, op.offset + len(op.data), True),)
+        self._edges: tuple[tuple[int, int], ...] = ((op.offset, op.offset + len(op.data)),)
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """Where its bytes go."""
+        return tuple((self.target.number, low, high, True) for low, high in self._edges)
 
     def wrote(self, start: int, end: int) -> None:
         """Bytes from ``start`` to ``end`` are in the queue: only those beside them wait."""
-        op, number = self.op, self.target.number
-        edges = ((op.offset, start), (end, op.offset + len(op.data)))
-        self.touches = tuple((number, low, high, True) for low, high in edges if low < high)
+        edges = ((self.op.offset, start), (end, self.op.offset + len(self.op.data)))
+        self._edges = tuple([(low, high) for low, high in edges if low < high])
 
 
 class Fetch(Item):
@@ -120,7 +138,12 @@ class Fetch(Item):
         super().__init__(position, 1)
         self.op = op
         self.source = source
-        self.touches = ((source.number, op.offset, op.offset + op.size_bytes, False),)
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """The bytes that it reads."""
+        op = self.op
+        return ((self.source.number, op.offset, op.offset + op.size_bytes, False),)
 
 
 def expect(position: int, op: Op, scene: "Scene") -> Item | None:

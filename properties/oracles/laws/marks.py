@@ -13,24 +13,24 @@ class Marks:
     """Writes down what the runner does between the device events of one trace."""
 
     def __init__(self, trace: Trace) -> None:
-        self._emit = trace.emit
+        self._add = trace.add
 
     def began(self, position: int, op: Op) -> None:
         """``op`` is about to be issued."""
-        self._emit("op", position=position, op=op)
+        self._add("op", {"position": position, "op": op})
 
     def ended(self, position: int, outcome: Outcome) -> None:
         """The op at ``position`` returned or raised."""
-        self._emit("outcome", position=position, error=outcome.error)
+        self._add("outcome", {"position": position, "error": outcome.error})
 
     def delivered(self, result: str) -> None:
         """The read that gives ``result`` has its value, or its error."""
-        self._emit("delivered", result=result)
+        self._add("delivered", {"result": result})
 
     def closing(self) -> None:
         """The target is about to be closed."""
-        self._emit("close")
+        self._add("close", {})
 
     def closed(self) -> None:
         """The target was closed."""
-        self._emit("closed")
+        self._add("closed", {})

@@ -4,8 +4,7 @@ Nothing is reported here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpusim.limits import WORD_BYTES
 from properties.oracles.laws import catalogue as laws
@@ -15,8 +14,7 @@ from properties.oracles.laws.pieces import FetchPiece, MovePiece, Piece, PutPiec
 from properties.oracles.laws.scene import Scene
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A submitted command: what the trace says of it, and what it does to bytes."""
 
     kind: str

@@ -6,8 +6,7 @@ put there, so that a copy in bytes and a copy in words look alike.
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import WORD_BYTES
@@ -23,8 +22,7 @@ _MASKS = {
 """The bytes of a word that a mask keeps: the first, and how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class MovePiece:
+class MovePiece(NamedTuple):
     """Bytes from one buffer to another; ``exact`` where no padding may follow."""
 
     source: int
@@ -35,16 +33,14 @@ class MovePiece:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PutPiece:
+class PutPiece(NamedTuple):
     """Bytes of the host's, each run with its offset in the target."""
 
     target: int
     runs: tuple[tuple[int, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FetchPiece:
+class FetchPiece(NamedTuple):
     """Bytes to a staging buffer."""
 
     source: int

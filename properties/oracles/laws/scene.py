@@ -5,7 +5,7 @@ the state in which the event came; only the beginning of an op it sees first.
 It judges nothing.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,12 +14,14 @@ from gpusim.program import Alloc, Free, Op
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
+from properties.oracles.laws.catalogue import LAWS
 from properties.oracles.laws.expected import Item, Run, expect
 from properties.oracles.laws.law import Law, Setting, Violation
 
 STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING.value
 About = Mapping[str, Any]
 Handler = Callable[[About], None]
+_LAW_NAMES = tuple(law.name for law in LAWS)
 MOST_VIOLATIONS = 16
 """After so many nothing more is looked for: the first says most."""
 
@@ -52,7 +54,7 @@ class Scene:
         self.setting = setting
         self.policy = setting.policy
         self.violations: list[Violation] = []
-        self.checked: Counter[str] = Counter()
+        self.checked = dict.fromkeys(_LAW_NAMES, 0)
         """How often each law was held against something, by its name."""
         self.told: list[Event] = []
         """The events since the op under way began."""

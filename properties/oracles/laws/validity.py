@@ -58,20 +58,19 @@ class Validity:
         scene.checked["G4"] += len(scene.batch)
         scene.checked["F4"] += len(scene.batch)
         scene.checked["E6"] += len(scene.runs)
-        runs = {id(command): run for run, command in scene.runs}
         for kind, command in scene.batch:
             if kind == "dispatch":
-                self._check_dispatch(command, runs.get(id(command)))
+                self._check_dispatch(command)
             else:
                 self._check_copy(command)
 
-    def _check_dispatch(self, about: About, run: Run | None) -> None:
+    def _check_dispatch(self, about: About) -> None:
         live, ranges = self._scene.live, about["ranges"]
         self._scene.checked["E3"] += 1
         for number, offset, size_bytes in ranges:
             known = live.get(number)
             if known is None:
-                self._dead(number, run)
+                self._dead(number, self._run_of(about))
             elif offset + size_bytes > known.size_bytes:
                 self._illegal(f"{self._scene.name_of(number)} is bound past its end")
         numbers = [bound[0] for bound in ranges]
@@ -111,6 +110,10 @@ class Validity:
         elif offset < 0 or offset + size_bytes > known.size_bytes:
             self._illegal(f"{self._scene.name_of(number)} {what} past its end")
         return known
+
+    def _run_of(self, about: About) -> Run | None:
+        """The op that a dispatch of the batch carries out, if any."""
+        return next((run for run, command in self._scene.runs if command is about), None)
 
     def _dead(self, number: int, run: Run | None) -> None:
         """A destroyed buffer is used: whose fault is it?"""
