@@ -6,8 +6,10 @@ may reach past its end; those padding bytes belong to nobody.
 
 from dataclasses import dataclass
 
-from gpusim.limits import WORD_BYTES
+from gpusim.kernels import COPY_BYTES
+from gpusim.limits import WORD_BYTES, Limits
 
+_PIECE_BYTES = 1 << 23
 _MASKS = tuple((1 << (8 * count)) - 1 for count in range(WORD_BYTES + 1))
 
 
@@ -100,6 +102,17 @@ def window(
         return Window(0, buffer_bytes)
     base = start // alignment_bytes * alignment_bytes
     return Window(base, words_up(end) - base)
+
+
+def most_piece_bytes(limits: Limits) -> int:
+    """The most bytes that one dispatch copies, wherever they start and go to.
+
+    A window of them fits a binding, though it starts at an aligned offset before
+    them and ends with a whole word, and their words fit the groups of a dimension.
+    """
+    window_bytes = limits.max_binding_bytes - limits.storage_offset_alignment_bytes
+    group_bytes = limits.max_groups_per_dimension * COPY_BYTES.group_size * WORD_BYTES
+    return min(_PIECE_BYTES, words_down(min(window_bytes, group_bytes) - WORD_BYTES))
 
 
 def chunks(size_bytes: int, chunk_bytes: int) -> list[tuple[int, int]]:

@@ -34,7 +34,7 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
             f"{kernel.max_groups} that its u32 index can count (probably several dispatches "
             "are needed)"
         )
-    if max(grid) <= max_per_dimension:
+    if groups == 0 or max(grid) <= max_per_dimension:
         return Launch(groups, grid)
     return Launch(groups, spread(groups, max_per_dimension))
 

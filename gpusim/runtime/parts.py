@@ -30,7 +30,7 @@ def _make_shapes(driver: Driver, policy: Policy, caches: CacheState) -> Shapes:
 
 
 def _make_staging(driver: Driver, policy: Policy, caches: CacheState) -> StagingPool:
-    return StagingPool(driver, policy.staging_buffers)
+    return StagingPool(driver, policy.staging_buffers, policy.staging_class_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

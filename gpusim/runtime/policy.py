@@ -59,6 +59,8 @@ class Policy:
     """A host write submits the batch only where a command touches those bytes; otherwise always."""
     staged_write_bytes: int = 4096
     """Host writes up to this size that do conflict are copied in their place in the batch."""
+    upload_bytes: int = 1 << 16
+    """Size of the buffer that such writes of a batch are copied from; past it they submit."""
     defer_frees: bool = True
     """A freed buffer that the batch touches is destroyed after its submit, without forcing it."""
     join_reads: bool = True
@@ -79,6 +81,11 @@ class Policy:
     """Entries of the cache of launch shapes, least recently used first out."""
     staging_buffers: int = 4
     """Readback buffers kept for reuse; 0 keeps none."""
+    staging_page_bytes: int = 4096
+    """Size of a readback buffer that small reads of a batch share."""
+    staging_class_bytes: int = 1 << 20
+    """Other readback buffers up to this size are powers of two, so that reads of like size
+    share them; larger ones are made to measure."""
     memory_budget_bytes: int | None = None
     """What the sizes of all live buffers may add up to."""
     debug_dispatch_limit: int | None = None
@@ -95,14 +102,17 @@ class Policy:
             "uniform_ring_bytes",
             "bind_group_cache",
             "shape_cache",
+            "staging_page_bytes",
         ):
             self._at_least(name, 1)
         for name in (
             "batch_commands",
             "batch_bytes",
             "staged_write_bytes",
+            "upload_bytes",
             "plan_cache",
             "staging_buffers",
+            "staging_class_bytes",
             "memory_budget_bytes",
             "debug_dispatch_limit",
         ):

@@ -14,7 +14,6 @@ from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.timeline import Timeline
 
 _FENCE_BYTES = 4
-_PAGE_BYTES = 4096
 
 
 class Reads:
@@ -30,6 +29,7 @@ class Reads:
         timeline: Timeline,
         waiter: Waiter,
         join: bool,
+        page_bytes: int,
     ) -> None:
         self._driver = driver
         self._recorder = recorder
@@ -38,6 +38,7 @@ class Reads:
         self._timeline = timeline
         self._waiter = waiter
         self._join = join
+        self._page_bytes = words_up(page_bytes)
         self._fence_source: DeviceBuffer | None = None
 
     def issue(
@@ -101,9 +102,9 @@ class Reads:
 
     def _page_for(self, size_bytes: int) -> StagingPage:
         """A page of the open batch with room, or a new one; large reads have their own."""
-        if not self._join or size_bytes > _PAGE_BYTES // 2:
+        if not self._join or size_bytes > self._page_bytes // 2:
             return StagingPage(self._staging.take(size_bytes))
         for page in self._recorder.pages[-1:]:
             if page.has_room(size_bytes):
                 return page
-        return StagingPage(self._staging.take(_PAGE_BYTES))
+        return StagingPage(self._staging.take(self._page_bytes))

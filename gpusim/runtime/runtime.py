@@ -114,6 +114,7 @@ class Runtime:
             timeline=self._timeline,
             waiter=self._waits,
             join=policy.join_reads,
+            page_bytes=policy.staging_page_bytes,
         )
 
     def alloc(self, size_bytes: int, *, label: str = "") -> Buffer:

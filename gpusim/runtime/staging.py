@@ -49,10 +49,11 @@ class StagingPage:
 class StagingPool:
     """Keeps up to ``capacity`` free buffers; more may be out at once."""
 
-    def __init__(self, driver: Driver, capacity: int) -> None:
+    def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
         self.counts = Counts()
         self._driver = driver
         self._capacity = capacity
+        self._class_bytes = class_bytes
         self._free: list[DeviceBuffer] = []
 
     def take(self, size_bytes: int) -> DeviceBuffer:
@@ -65,7 +66,9 @@ class StagingPool:
             self.counts.held = len(self._free)
             return buffer
         self.counts.exhausted += self._capacity > 0
-        buffer = self._driver.create_buffer(_size_class(size_bytes), Role.STAGING)
+        buffer = self._driver.create_buffer(
+            _size_class(size_bytes, self._class_bytes), Role.STAGING
+        )
         self.counts.created += 1
         return buffer
 
@@ -90,8 +93,8 @@ class StagingPool:
         return free
 
 
-def _size_class(size_bytes: int) -> int:
-    """The next power of two while small, so that reads of like size share buffers."""
-    if size_bytes > 1 << 20:
+def _size_class(size_bytes: int, most_bytes: int) -> int:
+    """The next power of two up to ``most_bytes``, so that reads of like size share buffers."""
+    if size_bytes > most_bytes:
         return size_bytes
     return max(_LEAST_BYTES, 1 << (size_bytes - 1).bit_length())

@@ -11,6 +11,7 @@ from typing import Any
 
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
+from gpusim.limits import Limits
 from gpusim.program import Grid
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.bind_groups import BindGroupStore
@@ -50,12 +51,13 @@ class TracedDriver:
 
     A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects
     appear by the order in which this trace first saw them, so that two runs of
-    one program leave equal traces on a driver they share.
+    one program leave equal traces on a driver they share.  ``limits`` stand for the
+    driver's, to see what a runtime does on a device that holds less.
     """
 
-    def __init__(self, driver: Driver, trace: Trace) -> None:
+    def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:
         self.trace = trace
-        self.limits = driver.limits
+        self.limits = limits or driver.limits
         self._driver = driver
         self._numbers = _Numbers()
         self._add = trace.add

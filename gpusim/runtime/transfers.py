@@ -12,6 +12,7 @@ from gpusim.runtime.byte_plans import (
     WritePlan,
     chunks,
     is_word_copy,
+    most_piece_bytes,
     plan_write,
     window,
     words_down,
@@ -25,7 +26,6 @@ from gpusim.runtime.recorder import Recorder
 
 _NO_EDGE = (0, 0, 0)
 _ONE_GROUP = Launch(1, (1, 1, 1))
-_CHUNK_BYTES = 1 << 23
 
 
 class Transfers:
@@ -34,6 +34,7 @@ class Transfers:
     def __init__(self, driver: Driver, recorder: Recorder, buffers: BufferTable) -> None:
         self._driver = driver
         self._limits: Limits = driver.limits
+        self._piece_bytes = most_piece_bytes(driver.limits)
         self._recorder = recorder
         self._buffers = buffers
 
@@ -170,7 +171,7 @@ class Transfers:
                 (target,),
             )
             return
-        pieces = chunks(size_bytes, _CHUNK_BYTES)
+        pieces = chunks(size_bytes, self._piece_bytes)
         self._copy_piece(origin, source_offset, target, target_offset, pieces[0][1])
         with _losing(target):
             for start, size in pieces[1:]:

@@ -17,7 +17,7 @@ class Uploads:
     def __init__(self, driver: Driver, policy: Policy) -> None:
         self._driver = driver
         self._most_bytes = policy.staged_write_bytes
-        self._capacity_bytes = words_up(16 * policy.staged_write_bytes)
+        self._capacity_bytes = words_up(policy.upload_bytes)
         self._buffer: DeviceBuffer | None = None
 
     def accepts(self, batch: Batch, size_bytes: int) -> bool:

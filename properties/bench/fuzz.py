@@ -87,6 +87,7 @@ class _Judging:
             device=self._device,
             kernels=BUILTIN,
             limits=self._subject.limits,
+            small=self._subject.small,
         )
         verdict = judge(
             case,

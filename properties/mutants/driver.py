@@ -1,9 +1,11 @@
 """Mistakes between the runtime and its device."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, Mapping, Pipeline, Role
 from gpusim.runtime.driver import WgpuDriver
 from properties.mutants.mutant import Mutant, mutant
@@ -195,6 +197,32 @@ class WritesGathered(Overlay):
         self._inner.destroy_buffer(buffer)
 
 
+class BindingsAsLargeAsBuffers(Overlay):
+    """The largest binding is taken to be the largest buffer."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        most = inner.limits.max_buffer_bytes
+        self.limits = replace(inner.limits, max_binding_bytes=most)
+
+
+class GroupsOfTheStandard(Overlay):
+    """The groups of a dimension are those that WebGPU guarantees, whatever the device says."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        most = Limits().max_groups_per_dimension
+        self.limits = replace(inner.limits, max_groups_per_dimension=most)
+
+
+class WindowsAlignedToWords(Overlay):
+    """A binding may start at any word, as far as the driver says."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.limits = replace(inner.limits, storage_offset_alignment_bytes=WORD_BYTES)
+
+
 class MappedBytesKept(Overlay):
     """The first map of a staging buffer is good for every later one: bytes are kept by buffer."""
 
@@ -231,4 +259,7 @@ MUTANTS = (
     _driver(EqualWriteElided),
     _driver(WritesGathered),
     _driver(MappedBytesKept),
+    _driver(BindingsAsLargeAsBuffers),
+    _driver(GroupsOfTheStandard),
+    _driver(WindowsAlignedToWords),
 )

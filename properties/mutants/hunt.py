@@ -62,7 +62,7 @@ class Programs:
     def __init__(self, device: str = "simulated", kernels: Kernels = BUILTIN) -> None:
         self.device = device
         self.kernels = kernels
-        self._limits = subject_of(SOUND, device, kernels).limits
+        self._subject = subject_of(SOUND, device, kernels)
         self._cases: dict[tuple[int, int], Case] = {}
 
     def case(self, seed: int, number: int) -> Case:
@@ -76,7 +76,8 @@ class Programs:
                 schedulers=SCHEDULERS,
                 device=self.device,
                 kernels=self.kernels,
-                limits=self._limits,
+                limits=self._subject.limits,
+                small=self._subject.small,
             )
         return self._cases[key]
 

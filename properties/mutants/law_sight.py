@@ -14,6 +14,7 @@ from properties.mutants.oracle import Judgement, Oracle
 from properties.oracles.laws import Marks, Setting, check
 from properties.programs.choices import Choices, SeededChoices
 from properties.runner import run
+from properties.session.limits import case_limits
 from properties.session.subject import RuntimeSubject
 from properties.session.verdict import Failure
 
@@ -26,7 +27,8 @@ def _open_sight(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
 
     def judged(case: Case) -> Failure | None:
         events = _trace_of(case, subject)
-        setting = Setting(policy=case.policy, kernels=kernels, limits=subject.limits)
+        limits = case_limits(subject.limits, case)
+        setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
         if _rejects(mutant.laws, events, setting):
             return Failure(kind="sight", trait="a false alarm", text="a sound trace was rejected")
         choices = SeededChoices(f"sight {case.seed}")

@@ -18,6 +18,7 @@ from properties.oracles.metamorphic import Executor, Violation, draw_transformat
 from properties.oracles.metamorphic import judge as judge_relation
 from properties.programs.choices import SeededChoices
 from properties.runner import run
+from properties.session.limits import case_limits
 from properties.session.subject import RuntimeSubject
 from properties.session.verdict import Failure, judge
 
@@ -51,7 +52,8 @@ def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
             # What a close may raise is the reference's business; the trace is whole either way.
             return None
         marks.closed()
-        setting = Setting(policy=case.policy, kernels=kernels, limits=subject.limits)
+        limits = case_limits(subject.limits, case)
+        setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
         broken = check(opened.trace, setting).violations
         if not broken:
             return None

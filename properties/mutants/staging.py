@@ -40,8 +40,8 @@ class StagingSizeRoundedDown(StagingPool):
 class StagingEvictsUnread(StagingPool):
     """Past its capacity the pool destroys the buffer that was handed out first."""
 
-    def __init__(self, driver: Driver, capacity: int) -> None:
-        super().__init__(driver, capacity)
+    def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
+        super().__init__(driver, capacity, class_bytes)
         self._out: list[DeviceBuffer] = []
 
     def take(self, size_bytes: int) -> DeviceBuffer:
@@ -77,8 +77,8 @@ class FailedMapRecycled(StagingPool):
 class LargeStagingShared(StagingPool):
     """Buffers of more than 4096 bytes come from one buffer that all such reads share."""
 
-    def __init__(self, driver: Driver, capacity: int) -> None:
-        super().__init__(driver, capacity)
+    def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
+        super().__init__(driver, capacity, class_bytes)
         self._large: DeviceBuffer | None = None
 
     def take(self, size_bytes: int) -> DeviceBuffer:
@@ -95,7 +95,7 @@ class LargeStagingShared(StagingPool):
 
 def _staging(broken: type[StagingPool], **about: Any) -> Mutant:
     def made(driver: Driver, policy: Policy, caches: CacheState) -> StagingPool:
-        return broken(driver, policy.staging_buffers)
+        return broken(driver, policy.staging_buffers, policy.staging_class_bytes)
 
     return mutant(broken, parts=Parts(staging=made), **about)
 

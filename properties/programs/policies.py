@@ -17,6 +17,9 @@ _BATCH_BYTES = (None, 0, 16, 256)
 _STAGING = (4, 2, 1, 0)
 _FIRST_BATCHES = (None, 1, 2, 3, 7)
 _STAGED_WRITES = (4096, 0, 8, 64)
+_UPLOADS = (1 << 16, 64, 8, 256)
+_PAGES = (4096, 64, 16, 512)
+_CLASSES = (1 << 20, 0, 64, 512)
 _RING_BYTES = (1, 64, 256, 1024)
 _PLANS = (1, 0, 2, 5)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
@@ -28,6 +31,7 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "merge_passes": lambda choices: choices.chance(1, 2),
     "flush_on_conflict": lambda choices: choices.chance(1, 2),
     "staged_write_bytes": lambda choices: choices.pick(_STAGED_WRITES),
+    "upload_bytes": lambda choices: choices.pick(_UPLOADS),
     "defer_frees": lambda choices: choices.chance(1, 2),
     "join_reads": lambda choices: choices.chance(1, 2),
     "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
@@ -38,6 +42,8 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "bind_group_cache": lambda choices: choices.pick(_CAPACITIES),
     "shape_cache": lambda choices: choices.pick(_CAPACITIES),
     "staging_buffers": lambda choices: choices.pick(_STAGING),
+    "staging_page_bytes": lambda choices: choices.pick(_PAGES),
+    "staging_class_bytes": lambda choices: choices.pick(_CLASSES),
     "memory_budget_bytes": lambda choices: choices.pick(_BUDGETS),
     "debug_submit_each": lambda choices: True,
 }

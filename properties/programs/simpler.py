@@ -2,7 +2,8 @@
 
 Simple means: nought, then aligned, then small, for sizes, offsets and lengths;
 1 for a grid; 1, 2, 3 for scalars; one repeated byte for data; few
-buffers, then an early place in the registry, for a kernel.
+buffers, then an early place in the registry, for a kernel; and a dispatch over
+one buffer for a copy, which needs something in another.
 """
 
 import math
@@ -28,6 +29,7 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
             yield from (replace(op, size_bytes=n) for n in simpler_numbers(op.size_bytes))
             yield from (replace(op, source_offset=n) for n in simpler_numbers(op.source_offset))
             yield from (replace(op, target_offset=n) for n in simpler_numbers(op.target_offset))
+            yield from _as_dispatch(op, kernels)
         case Read():
             yield from (replace(op, size_bytes=size) for size in simpler_numbers(op.size_bytes))
             yield from (replace(op, offset=offset) for offset in simpler_numbers(op.offset))
@@ -36,6 +38,17 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
                 yield from in_kernel(op, kernel)
             yield from (replace(op, grid=grid) for grid in _simpler_grids(op.grid))
             yield from _simpler_scalars(op)
+
+
+def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
+    """The first kernel that changes just the target of a copy."""
+    for kernel in kernels.values():
+        if [(one.access, one.dtype) for one in kernel.buffers] == [("read_write", "u32")]:
+            scalars = (1,) * len(kernel.scalars)
+            yield Dispatch(
+                kernel=kernel.name, buffers=(op.target,), scalars=scalars, grid=(1, 1, 1)
+            )
+            return
 
 
 def simpler_numbers(number: int) -> tuple[int, ...]:

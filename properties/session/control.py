@@ -22,6 +22,7 @@ class Control:
     def __init__(self, subject: Subject) -> None:
         self.limits = subject.limits
         self.refuses = subject.refuses
+        self.small = subject.small
         self._subject = subject
 
     def open(self, case: Case) -> Opened:

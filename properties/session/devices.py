@@ -1,14 +1,16 @@
-"""The device of a case, as text: a device's name, and for a simulated one how it behaves.
+"""The device of a case, as text: its name, what it is to hold, and how a simulated one behaves.
 
     vulkan:1
+    gl max_binding_bytes=512
     simulated scheduler=random seed=17 failed_maps=0,3
 
 A simulated device does what WebGPU leaves open as its scheduler says, and fails
-as planned, so both are part of what decides a case.
+as planned, so both are part of what decides a case.  Which limits may be asked
+for is known to ``properties.session.limits``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gpusim.devices import SIMULATED, open_device
@@ -16,6 +18,7 @@ from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.simulated import KNOWN_KERNELS, NO_FAULTS, FaultPlan, parse_faults, strategy
 from gpusim.simulated import open_device as open_simulated
+from properties.session.limits import NATIVE_NAMES, asked_limits, words_of
 
 SCHEDULERS = ("late", "early", "random")
 """Those that take turns, the one that defers most first."""
@@ -36,12 +39,15 @@ class SimulatedDevice:
     scheduler: str = SCHEDULERS[0]
     seed: int = 0
     faults: FaultPlan = NO_FAULTS
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """What it holds in place of what WebGPU guarantees, by our names."""
 
     def __str__(self) -> str:
         words = [SIMULATED]
         words += [f"scheduler={self.scheduler}"] if self.scheduler != SCHEDULERS[0] else []
         words += [f"seed={self.seed}"] if self.seed else []
         words += [str(self.faults)] if len(self.faults) else []
+        words += [words_of(self.limits)] if self.limits else []
         return " ".join(words)
 
     @property
@@ -78,23 +84,24 @@ def parse_simulated(device: str) -> SimulatedDevice:
             values[key] = int(value)
         elif key in _SHOWN_AS:
             faults.append(word)
-        else:
+        elif key not in NATIVE_NAMES or not value.isdecimal():
             raise ProgramError(
                 f"cannot read device {device!r} because {word!r} says nothing of a simulated "
                 "device (probably a misspelling)"
             )
-    return SimulatedDevice(**values, faults=parse_faults(" ".join(faults)))
+    plan = parse_faults(" ".join(faults))
+    return SimulatedDevice(**values, faults=plan, limits=asked_limits(device))
 
 
 def open_case_device(device: str, kernels: Mapping[str, Kernel]) -> Any:
     """A device with the face of a wgpu-py device.
 
     Raises:
-        NoDevice: there is no such adapter, or it gives no device.
+        NoDevice: there is no such adapter, or it gives no such device.
         ProgramError: the text says something else of a simulated device.
     """
     if not is_simulated(device):
-        return open_device(device)
+        return open_device(name_of(device))
 
     behaviour = parse_simulated(device)
     known = {kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())}
@@ -102,4 +109,5 @@ def open_case_device(device: str, kernels: Mapping[str, Kernel]) -> Any:
         scheduler=strategy(behaviour.scheduler, behaviour.seed),
         faults=behaviour.faults,
         kernels=known.values(),
+        limits={NATIVE_NAMES[name]: value for name, value in behaviour.limits.items()},
     )

@@ -1,5 +1,8 @@
 """Program number i of a session, made again by anyone who has the seed and i."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from gpusim.runtime.policy import PRESETS
@@ -8,8 +11,11 @@ from properties.case import Case
 from properties.programs.cases import draw_case
 from properties.programs.choices import Choices, SeededChoices
 from properties.session.devices import SimulatedDevice, is_simulated
+from properties.session.limits import asked_limits
 
 _MOST_SEED = 2**32 - 1
+_SMALL_LIMITS = 4
+"""One program in so many runs on a device with small limits."""
 
 
 def numbered_case(
@@ -23,34 +29,47 @@ def numbered_case(
     limits: Limits,
     invalid: bool = True,
     faults: bool = False,
+    small: tuple[str, ...] = (),
 ) -> Case:
     """The case that follows from ``seed`` and ``number``.
 
     The presets take turns, and on a simulated ``device`` the schedulers do so
     from one round of presets to the next; with ``faults`` it fails now and then.
+    ``limits`` are the device's, and ``small`` those that it may be asked for instead.
     """
     text = f"{seed}/{number}"
     turn, preset = divmod(number, len(presets))
+    words = _small(text, small)
+    asked = asked_limits(f"{device} {words}")
     if is_simulated(device):
-        device = _simulated(text, schedulers[turn % len(schedulers)], faults)
+        device = _simulated(text, schedulers[turn % len(schedulers)], faults, asked)
+    else:
+        device = f"{device} {words}".strip()
     return draw_case(
         SeededChoices(text),
         preset=PRESETS[presets[preset]],
         device=device,
         seed=text,
         kernels=kernels,
-        limits=limits,
+        limits=replace(limits, **asked),
         invalid=invalid,
     )
 
 
-def _simulated(text: str, scheduler: str, faults: bool) -> str:
+def _small(text: str, small: tuple[str, ...]) -> str:
+    """The small limits of one program in four, drawn apart from it as well."""
+    choices = SeededChoices(f"limits {text}")
+    return choices.pick(small) if small and choices.chance(1, _SMALL_LIMITS) else ""
+
+
+def _simulated(text: str, scheduler: str, faults: bool, limits: Mapping[str, int]) -> str:
     """A simulated device, drawn apart from the program so as not to change that."""
     choices = SeededChoices(f"device {text}")
     behaviour = SimulatedDevice(
         scheduler=scheduler,
         seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
         faults=_faults(choices) if faults else NO_FAULTS,
+        limits=limits,
     )
     return str(behaviour)
 

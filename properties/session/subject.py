@@ -1,7 +1,7 @@
 """What a session judges: it opens a target for each program, and a trace of what that does."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gpusim.kernels import Kernel
@@ -11,6 +11,7 @@ from gpusim.runtime.traced import TracedDriver, traced_parts
 from gpusim.trace import Trace
 from properties.case import Case
 from properties.session.devices import is_simulated, open_case_device
+from properties.session.limits import asked_limits, limits_of, small_limits
 from properties.target import Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
@@ -34,6 +35,8 @@ class Subject(Protocol):
     limits: Limits
     refuses: bool
     """Whether programs hold ops that are refused on purpose."""
+    small: tuple[str, ...]
+    """Small limits that its device may be asked for, each as words of a case's device."""
 
     def open(self, case: Case) -> Opened:
         """A new target, that shares at most the device with the one before."""
@@ -60,22 +63,29 @@ class RuntimeSubject:
         self._kernels = kernels
         self._parts = parts
         self._make_driver = make_driver
-        self._driver: Driver = self._open_driver(device)
-        self.limits = self._driver.limits
+        native = open_case_device(device, kernels)
+        self.limits = limits_of(native)
+        self.small = small_limits(self.limits, simulated=is_simulated(device))
+        self._driver: Driver = make_driver(native)
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
-        driver = self._open_driver(case.device) if is_simulated(case.device) else self._driver
         trace = Trace()
+        driver = self._driver_of(case.device)
+        limits = driver.limits
+        if not is_simulated(case.device):
+            limits = replace(limits, **asked_limits(case.device))
         target = RuntimeTarget(
-            TracedDriver(driver, trace),
+            TracedDriver(driver, trace, limits=limits),
             case.policy,
             kernels=self._kernels,
             parts=traced_parts(self._parts, trace),
         )
         return Opened(target=target, trace=trace, traced=True)
 
-    def _open_driver(self, device: str) -> Driver:
+    def _driver_of(self, device: str) -> Driver:
+        if not is_simulated(device):
+            return self._driver
         return self._make_driver(open_case_device(device, self._kernels))
 
 
@@ -83,6 +93,7 @@ class NaiveSubject:
     """A target that does every op at once, on one device and without a driver of ours."""
 
     refuses = NaiveTarget.capabilities.refuses
+    small: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from gpusim.history import History
@@ -18,6 +18,7 @@ from properties.oracles.laws import Checker, Marks, Setting, Violation
 from properties.oracles.values import Checked, count_checked
 from properties.runner import run
 from properties.session.devices import shown_faults
+from properties.session.limits import case_limits
 from properties.session.seen import Seen, count_seen
 from properties.session.subject import Subject
 from properties.target import Capabilities
@@ -70,7 +71,7 @@ def judge(
     are arguments so that it can be seen what a broken one lets pass.  With
     ``laws`` the trace is held against them as well, where there is one.
     """
-    limits = replace(subject.limits, memory_budget_bytes=case.policy.memory_budget_bytes)
+    limits = case_limits(subject.limits, case)
     faults = shown_faults(case.device) if faults is None else faults
     opened = subject.open(case)
     target = opened.target

@@ -179,5 +179,6 @@ class _Bench:
             limits=self._subject.limits,
             invalid=self._subject.refuses,
             faults=self._setup.faults,
+            small=self._subject.small,
         )
         return with_drawn(case, self._kernels, refuses=self._subject.refuses)

@@ -301,7 +301,9 @@ PLANTED = (
         name="staging never kept",
         seen_by="twice",
         parts=Parts(
-            staging=lambda driver, policy, caches: NothingKept(driver, policy.staging_buffers)
+            staging=lambda driver, policy, caches: NothingKept(
+                driver, policy.staging_buffers, policy.staging_class_bytes
+            )
         ),
     ),
 )

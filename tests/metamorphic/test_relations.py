@@ -46,6 +46,7 @@ class ReferenceTarget(Reference):
 class ReferenceSubject:
     refuses = True
     limits = Limits()
+    small: tuple[str, ...] = ()
 
     def open(self, case: Case) -> Opened:
         limits = Limits(memory_budget_bytes=case.policy.memory_budget_bytes)
@@ -112,6 +113,7 @@ class ManyDevices:
     """Each case on the device it names."""
 
     refuses = True
+    small: tuple[str, ...] = ()
 
     def __init__(self, *names: str) -> None:
         self._subjects = {name: RuntimeSubject(name, BUILTIN) for name in names}

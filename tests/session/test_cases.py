@@ -1,5 +1,7 @@
 """A program of a session follows from its seed and number, and its device can be written down."""
 
+from dataclasses import replace
+
 import pytest
 
 from gpusim.errors import ProgramError
@@ -15,13 +17,23 @@ from properties.session.devices import (
     parse_simulated,
     shown_faults,
 )
+from properties.session.limits import asked_limits, case_limits, limits_of, small_limits
 from properties.session.loading import load_kernels
 from properties.session.numbered import numbered_case
+from properties.session.subject import RuntimeSubject
+from reference import run
 
 TWO = ("eager", "cached")
 
 
-def numbered(number: int, *, seed: int = 1, device: str = "vulkan", faults: bool = False) -> Case:
+def numbered(
+    number: int,
+    *,
+    seed: int = 1,
+    device: str = "vulkan",
+    faults: bool = False,
+    small: tuple[str, ...] = (),
+) -> Case:
     return numbered_case(
         seed,
         number,
@@ -31,6 +43,7 @@ def numbered(number: int, *, seed: int = 1, device: str = "vulkan", faults: bool
         kernels=BUILTIN,
         limits=Limits(),
         faults=faults,
+        small=small,
     )
 
 
@@ -53,6 +66,30 @@ def test_schedulers_take_turns_on_simulated_devices_alone() -> None:
     assert {numbered(number).device for number in range(12)} == {"vulkan"}
 
 
+def test_small_limits_are_asked_of_one_device_in_four_and_programs_keep_them() -> None:
+    for device in ("vulkan", "simulated"):
+        small = small_limits(Limits(), simulated=device == "simulated")
+        cases = [numbered(number, device=device, small=small) for number in range(200)]
+        asked = [asked_limits(case.device) for case in cases]
+        assert 30 < sum(map(bool, asked)) < 70
+        for case in (case for case, limits in zip(cases, asked, strict=True) if limits):
+            most = case_limits(Limits(), case)
+            assert most.max_binding_bytes <= 2048
+            outcomes = run(case.program, limits=most).outcomes
+            assert sum(outcome.error is None for outcome in outcomes) > len(outcomes) / 2
+    assert asked_limits("gl max_binding_bytes=512") == {"max_binding_bytes": 512}
+
+
+def test_a_real_runtime_is_held_to_the_limits_of_its_case(device_name: str) -> None:
+    subject = RuntimeSubject(device_name, BUILTIN)
+    assert subject.limits == limits_of(open_case_device(device_name, BUILTIN))
+    for words in subject.small:
+        case = replace(numbered(0), device=f"{device_name} {words}")
+        opened = subject.open(case)
+        assert opened.target.limits == case_limits(subject.limits, case)
+        opened.target.close()
+
+
 def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_program() -> None:
     cases = [numbered(number, device="simulated", faults=True) for number in range(40)]
     plans = [parse_simulated(case.device).faults for case in cases]
@@ -71,6 +108,7 @@ def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_program() -> 
         SimulatedDevice(scheduler="early"),
         SimulatedDevice(scheduler="random", seed=17),
         SimulatedDevice(faults=FaultPlan(failed_maps=(0, 3), lost_at_call=40)),
+        SimulatedDevice(scheduler="early", limits={"max_binding_bytes": 512}),
     ],
 )
 def test_a_simulated_device_is_read_back(behaviour: SimulatedDevice) -> None:

@@ -13,6 +13,7 @@ class Validity:
         self._scene = scene
         limits = scene.setting.limits
         self._most_bytes = limits.max_buffer_bytes
+        self._most_bound_bytes = limits.max_binding_bytes
         self._most_groups = limits.max_groups_per_dimension
         self._alignments = {
             STORAGE: limits.storage_offset_alignment_bytes,
@@ -50,6 +51,8 @@ class Validity:
                 continue
             if size_bytes <= 0 or (known.role == STORAGE and size_bytes % WORD_BYTES):
                 self._illegal(f"{size_bytes} bytes of {self._scene.name_of(number)} are bound")
+            if known.role == STORAGE and size_bytes > self._most_bound_bytes:
+                self._illegal(f"{size_bytes} bytes are bound, and {self._most_bound_bytes} at most")
             if offset % self._alignments.get(known.role, 1):
                 self._illegal(f"{self._scene.name_of(number)} is bound at {offset}, unaligned")
 

@@ -51,6 +51,7 @@ _VALUES: Mapping[str, Sequence[object]] = {
     "merge_passes": (True, False),
     "flush_on_conflict": (True, False),
     "staged_write_bytes": (4096, 0, 4, 16),
+    "upload_bytes": (1 << 16, 8, 64),
     "defer_frees": (True, False),
     "join_reads": (True, False),
     "uniforms": ("fresh", "pooled", "cached", "ring"),
@@ -62,6 +63,8 @@ _VALUES: Mapping[str, Sequence[object]] = {
     "bind_group_cache": (256, 1, 2, 3),
     "shape_cache": (256, 1, 2, 3),
     "staging_buffers": (4, 0, 1, 2),
+    "staging_page_bytes": (4096, 16, 256),
+    "staging_class_bytes": (1 << 20, 0, 256),
     "debug_submit_each": (False, True),
 }
 _PARTS: Sequence[Part] = ("whole", "head", "tail")
