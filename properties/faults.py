@@ -20,7 +20,7 @@ from gpusim.runtime.commands import (
     Range,
     Role,
 )
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.driver import Driver, Receive, Value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,10 +92,10 @@ class FaultyDriver:
         self._meet("wait")
         await self._driver.wait_async(mapping)
 
-    def take(self, mapping: Mapping) -> bytes:
+    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
         """See ``Driver``."""
         self._meet("take")
-        return self._driver.take(mapping)
+        return self._driver.take(mapping, receive)
 
     def _meet(self, verb: str) -> None:
         if self.lost:

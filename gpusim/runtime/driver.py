@@ -5,10 +5,10 @@ issued, and nothing above it touches a device object.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count, groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import wgpu
 
@@ -44,12 +44,17 @@ _USAGE = {
 _LOSS_CHECK_SECONDS = 0.05
 _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
+Value = TypeVar("Value")
+Receive: TypeAlias = Callable[[memoryview], Value]
+"""Makes a value of mapped bytes, which are gone when it returns."""
+
 
 class Driver(Protocol):
     """A device as the runtime sees it; every verb raises only ``DeviceFault`` classes.
 
     ``lost`` is true once any verb has found the device gone.  ``compile`` may
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
+    ``take`` raises whatever ``receive`` does, and may then be called again.
     """
 
     limits: Limits
@@ -66,7 +71,7 @@ class Driver(Protocol):
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping: ...
     def wait(self, mapping: Mapping) -> None: ...
     async def wait_async(self, mapping: Mapping) -> None: ...
-    def take(self, mapping: Mapping) -> bytes: ...
+    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value: ...
 
 
 class WgpuDriver:
@@ -156,10 +161,10 @@ class WgpuDriver:
         process (gfx-rs/wgpu-native#588).
         """
         try:
-            encoder = self._device.create_command_encoder(label=label)
+            encoder = self._new_encoder(label)
             for is_pass, group in _passes(commands, merge_passes):
-                (self._encode_pass if is_pass else _encode_copies)(encoder, group)
-            return encoder.finish()
+                (self._encode_pass if is_pass else self._encode_copies)(encoder, group)
+            return self._finish(encoder)
         except wgpu.GPUError as error:
             what = f"encode a batch of {len(commands)} commands"
             raise self._fault(error, SubmitFailed, what) from error
@@ -185,30 +190,41 @@ class WgpuDriver:
 
     def wait(self, mapping: Mapping) -> None:
         """Return once the map has settled, either way; DeviceLost where it never will."""
-        while _is_pending(mapping):
+        while self._is_pending(mapping):
             if not mapping.native._thread_event.wait(_LOSS_CHECK_SECONDS):
                 self._check_alive()
 
     async def wait_async(self, mapping: Mapping) -> None:
         """The same, leaving the event loop free."""
         delays = _delays()
-        while _is_pending(mapping):
+        while self._is_pending(mapping):
             delay = next(delays)
             await asyncio.sleep(delay)
             if delay >= _POLL_DELAYS_SECONDS[-1]:
                 self._check_alive()
 
-    def take(self, mapping: Mapping) -> bytes:
-        """The mapped bytes, in memory of their own; the buffer is unmapped again."""
+    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
+        """What ``receive`` makes of the mapped bytes; the buffer is unmapped again."""
         native = mapping.buffer.native
         try:
             mapping.native.sync_wait()
-            data = bytes(native.read_mapped(0, mapping.size_bytes, copy=False))
+            with native.read_mapped(0, mapping.size_bytes, copy=False) as mapped:
+                value = receive(mapped)
             native.unmap()
         except (wgpu.GPUError, RuntimeError) as error:
             self._check_alive()
             raise self._fault(error, MapFailed, f"map buffer {mapping.buffer.uid}") from error
-        return data
+        return value
+
+    def _is_pending(self, mapping: Mapping) -> bool:
+        # wgpu-py has no public way to ask a promise whether it has settled.
+        return bool(mapping.native._state == "pending")
+
+    def _new_encoder(self, label: str) -> Any:
+        return self._device.create_command_encoder(label=label)
+
+    def _finish(self, encoder: Any) -> Any:
+        return encoder.finish()
 
     def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
         """One compute pass; a pipeline or bind group that is set already is not set again."""
@@ -224,6 +240,16 @@ class WgpuDriver:
                 compute_pass.set_bind_group(0, command.bind_group.native, offsets)
             compute_pass.dispatch_workgroups(*command.groups)
         compute_pass.end()
+
+    def _encode_copies(self, encoder: Any, copies: list[CopyCommand]) -> None:
+        for command in copies:
+            encoder.copy_buffer_to_buffer(
+                command.source.native,
+                command.source_offset,
+                command.target.native,
+                command.target_offset,
+                command.size_bytes,
+            )
 
     def _compile(self, kernel: Kernel, dynamic_uniforms: bool) -> Pipeline:
         device = self._device
@@ -309,24 +335,7 @@ def _passes(commands: Sequence[Command], merge: bool) -> Iterator[tuple[bool, li
     """Commands in order, as (is a pass, its commands)."""
     if not merge:
         return ((isinstance(command, DispatchCommand), [command]) for command in commands)
-    runs = groupby(commands, lambda command: isinstance(command, DispatchCommand))
-    return ((is_pass, list(group)) for is_pass, group in runs)
-
-
-def _encode_copies(encoder: Any, copies: list[CopyCommand]) -> None:
-    for command in copies:
-        encoder.copy_buffer_to_buffer(
-            command.source.native,
-            command.source_offset,
-            command.target.native,
-            command.target_offset,
-            command.size_bytes,
-        )
-
-
-def _is_pending(mapping: Mapping) -> bool:
-    # wgpu-py has no public way to ask a promise whether it has settled.
-    return bool(mapping.native._state == "pending")
+    return ((kind is DispatchCommand, list(group)) for kind, group in groupby(commands, type))
 
 
 def _delays() -> Iterator[float]:

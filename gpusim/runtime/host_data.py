@@ -74,15 +74,19 @@ class Destination:
         if dtype is not None or shape is not None:
             self._array = _layout(size_bytes, np.dtype(dtype or np.uint8), shape)
 
-    def deliver(self, data: bytes) -> Any:
-        """The value of the read, in memory that nobody else touches."""
+    def deliver(self, data: memoryview) -> Any:
+        """The value of the read: ``data`` copied once, into memory that nobody else touches.
+
+        A new array is made by NumPy, which asks for large pages where it is
+        large: a fresh ``bytearray`` costs a page fault each 4 KiB.
+        """
         if self._out is not None:
             self._out[:] = data
             return self._owner
         if self._array is not None:
             dtype, shape = self._array
-            return np.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
-        return data
+            return np.frombuffer(data, dtype=np.uint8).copy().view(dtype).reshape(shape)
+        return bytes(data)
 
 
 def _writable(out: Any, size_bytes: int) -> memoryview:

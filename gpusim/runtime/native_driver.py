@@ -1,14 +1,22 @@
-"""A driver whose compute passes go straight to wgpu-native, below wgpu-py's methods.
+"""A driver that calls wgpu-native itself where that is measured to matter, below wgpu-py's methods.
 
-Only the inner loop of a pass is here, since only there is anything measured to
-matter: wgpu-py opens an error scope for each call, this opens one for each
-pass.  The native calls and their order are those of ``WgpuDriver``.
+wgpu-py opens an error scope for each call, and this one for each run of
+commands.  wgpu-py has a thread of its own poll the device while a map is under
+way, and this polls in the call that waits, for the submission that the map
+needs and none after it.  What is recorded, in what order, is the same as with
+``WgpuDriver``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from gpusim.runtime.commands import DispatchCommand
-from gpusim.runtime.driver import WgpuDriver
+import wgpu
+
+from gpusim.errors import DeviceLost, MapFailed, SubmitFailed
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Mapping
+from gpusim.runtime.driver import Receive, Value, WgpuDriver
+from gpusim.runtime.native_maps import native_maps
 
 
 class NativeDriver(WgpuDriver):
@@ -20,21 +28,110 @@ class NativeDriver(WgpuDriver):
 
         self._api = _api
         self._lib = _api.lib
+        self._safe = _api.libf
+        self._maps = native_maps()
         self._offsets = _api.ffi.new("uint32_t[1]")
+        self._submission = 0
+        self._no_bindings = _api.ffi.new("WGPUBindGroupLayoutDescriptor *")
+        self._empty_layout = self._new_empty_layout()
+
+    def submit(self, command_buffer: Any) -> None:
+        """Hand a command buffer to the queue."""
+        command_buffers = self._api.ffi.new("WGPUCommandBuffer[1]", [command_buffer])
+        queue = self._queue._internal
+        try:
+            self._submission = self._safe.wgpuQueueSubmitForIndex(queue, 1, command_buffers)
+        except wgpu.GPUError as error:
+            raise self._fault(error, SubmitFailed, "submit a batch") from error
+
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
+        """Ask for the first ``size_bytes`` bytes of a staging buffer."""
+        expected, callback = self._maps.expect(self._submission)
+        native, mode = buffer.native._internal, self._lib.WGPUMapMode_Read
+        try:
+            self._safe.wgpuBufferMapAsync(native, mode, 0, size_bytes, callback)
+        except wgpu.GPUError as error:
+            raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
+        return Mapping(buffer=buffer, size_bytes=size_bytes, native=expected)
+
+    def wait(self, mapping: Mapping) -> None:
+        """Return once the map has settled, either way; DeviceLost where it never will."""
+        submission = self._api.ffi.new("WGPUSubmissionIndex *", mapping.native.submission)
+        while mapping.native.is_pending:
+            self._lib.wgpuDevicePoll(self._device._internal, True, submission)
+            if mapping.native.is_pending:
+                self._check_alive()
+
+    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
+        """What ``receive`` makes of the mapped bytes; the buffer is unmapped again.
+
+        A map may settle well on a device that was destroyed, and asking for the
+        bytes of it then aborts the process.
+        """
+        self.wait(mapping)
+        self._check_alive()
+        buffer, size_bytes = mapping.buffer, mapping.size_bytes
+        if mapping.native.refusal is not None:
+            error = RuntimeError(mapping.native.refusal)
+            raise self._fault(error, MapFailed, f"map buffer {buffer.uid}")
+        native = buffer.native._internal
+        try:
+            start = self._safe.wgpuBufferGetMappedRange(native, 0, size_bytes)
+            with memoryview(self._api.ffi.buffer(start, size_bytes)).toreadonly() as mapped:
+                value = receive(mapped)
+            self._safe.wgpuBufferUnmap(native)
+        except wgpu.GPUError as error:
+            raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
+        return value
+
+    def _is_pending(self, mapping: Mapping) -> bool:
+        """Whether the map has not settled: it does so inside a poll."""
+        if mapping.native.is_pending:
+            self._lib.wgpuDevicePoll(self._device._internal, False, self._api.ffi.NULL)
+        return bool(mapping.native.is_pending)
+
+    def _check_alive(self) -> None:
+        """Raise DeviceLost where the device was destroyed.
+
+        A layout that there is already is the cheapest thing to ask a device
+        for; an encoder costs it a command pool, a tenth of a millisecond.
+        """
+        try:
+            self._new_empty_layout()
+        except wgpu.GPUError as error:
+            raise self._fault(error, DeviceLost, "wait for the device") from error
+
+    def _new_empty_layout(self) -> Any:
+        create = self._safe.wgpuDeviceCreateBindGroupLayout
+        native = create(self._device._internal, self._no_bindings)
+        return self._api.ffi.gc(native, self._lib.wgpuBindGroupLayoutRelease)
+
+    def _new_encoder(self, label: str) -> Any:
+        text = self._api.ffi.from_buffer(label.encode())
+        descriptor = self._api.ffi.new("WGPUCommandEncoderDescriptor *")
+        descriptor.label.data, descriptor.label.length = text, len(text)
+        native = self._safe.wgpuDeviceCreateCommandEncoder(self._device._internal, descriptor)
+        return self._api.ffi.gc(native, self._lib.wgpuCommandEncoderRelease)
+
+    def _finish(self, encoder: Any) -> Any:
+        native = self._safe.wgpuCommandEncoderFinish(encoder, self._api.ffi.NULL)
+        return self._api.ffi.gc(native, self._lib.wgpuCommandBufferRelease)
 
     def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
-        compute_pass = encoder.begin_compute_pass()
-        handler = self._api.error_handler
-        handler.capture("compute pass")
-        try:
-            self._issue(compute_pass._internal, dispatches)
-        finally:
-            error = handler.release("compute pass")
-        if error is not None:
-            raise self._api.GPUValidationError(error[1])
-        compute_pass.end()
+        native = self._safe.wgpuCommandEncoderBeginComputePass(encoder, self._api.ffi.NULL)
+        compute_pass = self._api.ffi.gc(native, self._lib.wgpuComputePassEncoderRelease)
+        with self._scope("compute pass"):
+            self._dispatch(compute_pass, dispatches)
+        self._safe.wgpuComputePassEncoderEnd(compute_pass)
 
-    def _issue(self, native: Any, dispatches: list[DispatchCommand]) -> None:
+    def _encode_copies(self, encoder: Any, copies: list[CopyCommand]) -> None:
+        copy = self._lib.wgpuCommandEncoderCopyBufferToBuffer
+        with self._scope("copies"):
+            for source, source_offset, target, target_offset, size_bytes in copies:
+                source, target = source.native._internal, target.native._internal
+                copy(encoder, source, source_offset, target, target_offset, size_bytes)
+
+    def _dispatch(self, native: Any, dispatches: list[DispatchCommand]) -> None:
         set_pipeline = self._lib.wgpuComputePassEncoderSetPipeline
         set_bind_group = self._lib.wgpuComputePassEncoderSetBindGroup
         dispatch = self._lib.wgpuComputePassEncoderDispatchWorkgroups
@@ -52,6 +149,19 @@ class NativeDriver(WgpuDriver):
                     offsets[0] = offset
                     set_bind_group(native, 0, group.native._internal, 1, offsets)
             dispatch(native, *groups)
+
+    @contextmanager
+    def _scope(self, name: str) -> Iterator[None]:
+        """One error scope for all calls inside it; the error that they leave is raised."""
+        handler = self._api.error_handler
+        handler.capture(name)
+        error = None
+        try:
+            yield
+        finally:
+            error = handler.release(name)
+        if error is not None:
+            raise self._api.GPUValidationError(error[1])
 
 
 def driver_for(device: Any) -> WgpuDriver:

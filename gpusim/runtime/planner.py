@@ -43,7 +43,7 @@ class Planner:
         grid: int | Sequence[int],
     ) -> tuple[DispatchPlan, bytes]:
         """The plan and its packed scalars; ``Refused`` classes and DataLost in order."""
-        key = _key(kernel, buffers, grid)
+        key = (kernel, grid, *buffers) if type(grid) is int else _key(kernel, buffers, grid)
         try:
             plan = None if key is None else self._plans.get(key)
         except TypeError:
@@ -53,7 +53,7 @@ class Planner:
             plan = self._make(kernel, buffers, scalars, grid)
             if key is not None:
                 self._plans.put(key, plan)
-        payload = kernel.pack(scalars, plan.launch.groups)
+        payload = kernel.pack(scalars, plan.groups)
         for buffer in plan.buffers:
             if buffer.lost:
                 checks.check_not_lost("dispatch", buffer)
@@ -80,12 +80,10 @@ class Planner:
 
 
 def _key(kernel: Kernel, buffers: Sequence[Buffer], grid: int | Sequence[int]) -> Hashable | None:
-    """The key of a dispatch; None where its grid is not of plain ints.
+    """The key of a dispatch whose grid is no plain int; None where it is not of those either.
 
     1.0 and True equal 1, and must not find the plan of it.
     """
-    if type(grid) is int:
-        return (kernel, grid, *buffers)
     if type(grid) is tuple and tuple(map(type, grid)) == _PLAIN_GRID:
         return (kernel, grid, *buffers)
     return None

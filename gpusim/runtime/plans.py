@@ -15,16 +15,18 @@ from gpusim.runtime.launch import Launch
 class DispatchPlan:
     """Everything of a dispatch but its scalars: checked, bound and spread.
 
-    ``group`` is the bind group where that does not depend on the scalars.
+    ``groups`` and ``spread`` are those of its launch; ``group`` is the bind
+    group where that does not depend on the scalars.
     """
 
     __slots__ = (
         "buffers",
         "group",
+        "groups",
         "kernel",
-        "launch",
         "pipeline",
         "ranges",
+        "spread",
         "uniform_bytes",
         "written",
     )
@@ -42,7 +44,7 @@ class DispatchPlan:
         self.kernel = kernel
         self.uniform_bytes = kernel.uniform_bytes
         self.ranges = ranges
-        self.launch = launch
+        self.groups, self.spread = launch
         self.pipeline = pipeline
         self.buffers = tuple(buffers)
         self.written = tuple(written)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.commands import Mapping
+from gpusim.runtime.driver import Driver, Receive, Value
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.timeline import Timeline
 
 _log = logging.getLogger("gpusim")
+_NOTHING = memoryview(b"")
 
 
 class Waiter(Protocol):
@@ -116,6 +118,11 @@ class Readback:
         self.page_offset = page_offset
         self.size_bytes = size_bytes
 
+    def value_in(self, data: memoryview) -> Any:
+        """The value, out of the bytes of its page: a copy, and the only one there is."""
+        start = self.page_offset
+        return self.destination.deliver(data[start : start + self.size_bytes])
+
 
 class Readbacks:
     """Every read that has not been delivered, in the order of issue."""
@@ -144,7 +151,7 @@ class Readbacks:
 
     def fail(self, page: StagingPage, fault: DeviceFault) -> None:
         """Give every read of a page its error; its buffer is never used again."""
-        if page.error is None and page.data is None:
+        if page.error is None and not page.is_taken:
             page.error = fault
             page.mapping = None
             self._staging.discard(page.buffer)
@@ -195,30 +202,36 @@ class Readbacks:
     def _deliver(self, readback: Readback) -> None:
         """Take the bytes and settle the ticket; the queue is whole before callbacks run."""
         page = readback.page
-        data = b"" if page is None else self._take(page)
+        value = (
+            readback.destination.deliver(_NOTHING) if page is None else self._value(readback, page)
+        )
         self._queue.popleft()
-        if page is not None and page.error is not None:
-            readback.ticket.settle(None, page.error)
-            return
-        start = readback.page_offset
-        value = readback.destination.deliver(data[start : start + readback.size_bytes])
-        readback.ticket.settle(value, None)
+        readback.ticket.settle(value, None if page is None else page.error)
 
-    def _take(self, page: StagingPage) -> bytes:
-        """The bytes of a page: taken at its first read, kept for the others."""
-        if page.data is not None:
-            return page.data
+    def _value(self, readback: Readback, page: StagingPage) -> Any:
+        """The value of a read, None where its page has an error.
+
+        A read that is alone on its page gets its bytes straight from the map.
+        Those of a page that is shared are kept, since each read's destination
+        may be written only when its own turn comes.
+        """
+        if page.mapping is not None and page.reads > 1:
+            self._take(page, page.mapping, page.keep)
+        if page.mapping is not None:
+            return self._take(page, page.mapping, readback.value_in)
         if page.is_recorded:
             raise InternalError("cannot deliver a read because its batch was never submitted")
-        if page.mapping is None:
-            return b""
+        return None if page.error is not None else readback.value_in(page.data)
+
+    def _take(self, page: StagingPage, mapping: Mapping, receive: Receive[Value]) -> Value | None:
+        """What ``receive`` makes of a page's bytes; None where they cannot be had."""
         try:
-            page.data = self._driver.take(page.mapping)
+            value = self._driver.take(mapping, receive)
         except (MapFailed, DeviceLost) as fault:
             self.fail(page, fault)
             self.unseen = self.unseen or fault
-            return b""
-        page.mapping = None
+            return None
+        page.mapping, page.is_taken = None, True
         self._staging.give_back(page.buffer)
         self._timeline.finished(page.act)
-        return page.data
+        return value

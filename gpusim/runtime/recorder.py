@@ -12,7 +12,14 @@ from gpusim.kernels import Kernel
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.bind_groups import BindGroupStore
 from gpusim.runtime.buffers import Buffer
-from gpusim.runtime.commands import BindGroup, CopyCommand, DeviceBuffer, DispatchCommand, Range
+from gpusim.runtime.commands import (
+    BindGroup,
+    CopyCommand,
+    DeviceBuffer,
+    DispatchCommand,
+    Range,
+    new_tuple,
+)
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.launch import Launch
@@ -73,7 +80,7 @@ class Recorder:
         """The command of a dispatch, not yet recorded: nothing is changed if this raises."""
         if not payload:
             group = plan.group or self._group_of(plan, plan.ranges)
-            return DispatchCommand(plan.pipeline, group, plan.launch.spread)
+            return DispatchCommand(plan.pipeline, group, plan.spread)
         if self._uniforms.is_full(self._batch, len(payload)):
             self.submit(FlushReason.UNIFORMS)
         taken = len(self._batch.uniform_data)
@@ -218,11 +225,11 @@ class Recorder:
         buffer, offset, size_bytes = uniform
         if not plan.pipeline.dynamic_uniforms:
             group = self._bind_groups.get(plan.pipeline, (*plan.ranges, uniform))
-            return DispatchCommand(plan.pipeline, group, plan.launch.spread)
+            return DispatchCommand(plan.pipeline, group, plan.spread)
         kept = plan.group
         if kept is None or kept.ranges[-1].buffer is not buffer:
             kept = self._group_of(plan, (*plan.ranges, Range(buffer, 0, size_bytes)))
-        return DispatchCommand(plan.pipeline, kept, plan.launch.spread, offset)
+        return new_tuple(DispatchCommand, (plan.pipeline, kept, plan.spread, offset))
 
     def _group_of(self, plan: DispatchPlan, ranges: tuple[Range, ...]) -> BindGroup:
         """A bind group that does not depend on the scalars, kept with its plan if allowed."""

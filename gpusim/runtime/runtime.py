@@ -200,7 +200,7 @@ class Runtime:
         if done["dispatches"] >= self._most_dispatches:
             done["dispatches_dropped"] += 1
             return
-        if plan.launch.groups:
+        if plan.groups:
             self._recorder.record_dispatch(self._recorder.prepare(plan, payload), plan)
         done["dispatches"] += 1
         if self.policy.debug_submit_each:
@@ -330,7 +330,8 @@ class Runtime:
 
     def _enter(self) -> None:
         """What every op but ``free`` begins with."""
-        checks.check_open(self._closed)
+        if self._closed:
+            checks.check_open(self._closed)
         self._caller.check()
         if self._readbacks.unseen is not None or self._driver.lost:
             self._waits.raise_fault()

@@ -16,17 +16,20 @@ _LEAST_BYTES = 256
 class StagingPage:
     """A staging buffer on its way, and the reads of one batch that share it.
 
-    It goes from recorded to submitted (``mapping``) to taken (``data``), or it
-    ends in an ``error``, which every read on it has; ``act`` is its submit.
+    It goes from recorded to submitted (``mapping``) to taken, or it ends in an
+    ``error``, which every read on it has; ``act`` is its submit.  Its bytes are
+    kept in ``data`` where more than one read is on it.
     """
 
-    __slots__ = ("act", "buffer", "data", "error", "mapping", "used_bytes")
+    __slots__ = ("act", "buffer", "data", "error", "is_taken", "mapping", "reads", "used_bytes")
 
     def __init__(self, buffer: DeviceBuffer) -> None:
         self.buffer = buffer
         self.used_bytes = 0
         self.mapping: Mapping | None = None
-        self.data: bytes | None = None
+        self.is_taken = False
+        self.data = memoryview(b"")
+        self.reads = 0
         self.error: DeviceFault | None = None
         self.act = 0
 
@@ -35,15 +38,20 @@ class StagingPage:
         return self.used_bytes + size_bytes <= self.buffer.size_bytes
 
     def reserve(self, size_bytes: int) -> int:
-        """Give out ``size_bytes`` bytes; their offset."""
+        """Give out ``size_bytes`` bytes to one read; their offset."""
         offset = self.used_bytes
         self.used_bytes += size_bytes
+        self.reads += 1
         return offset
+
+    def keep(self, mapped: memoryview) -> None:
+        """Keep a copy of its bytes, for the reads on it to take theirs from."""
+        self.data = memoryview(bytes(mapped))
 
     @property
     def is_recorded(self) -> bool:
         """Whether its batch is still open."""
-        return self.mapping is None and self.data is None and self.error is None
+        return self.mapping is None and not self.is_taken and self.error is None
 
 
 class StagingPool:

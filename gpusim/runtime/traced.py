@@ -27,7 +27,7 @@ from gpusim.runtime.commands import (
     Range,
     Role,
 )
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.driver import Driver, Receive, Value
 from gpusim.runtime.launch import Launch
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy
@@ -173,11 +173,11 @@ class TracedDriver:
             self._tell_failed("wait", fault)
             raise
 
-    def take(self, mapping: Mapping) -> bytes:
+    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
         """See ``Driver``."""
         self._add("take", {"buffer": self._numbers[mapping.buffer.uid]})
         try:
-            return self._driver.take(mapping)
+            return self._driver.take(mapping, receive)
         except DeviceFault as fault:
             self._tell_failed("take", fault)
             raise

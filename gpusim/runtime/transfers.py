@@ -137,7 +137,7 @@ class Transfers:
             mask, value = edge.patch(bytes(data[start : start + edge.size_bytes]))
             scalars += (edge.word - base, mask, value)
         scalars += _NO_EDGE * (2 - len(edges))
-        return self._recorder.prepare(patch, PATCH_WORDS.pack(scalars, patch.launch.groups))
+        return self._recorder.prepare(patch, PATCH_WORDS.pack(scalars, patch.groups))
 
     def _copy_within(
         self,

@@ -10,7 +10,7 @@ from gpusim.errors import DeviceFault
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.cache_state import CacheState, uniform_key
-from gpusim.runtime.commands import DeviceBuffer, Range, Role
+from gpusim.runtime.commands import DeviceBuffer, Range, Role, new_tuple
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.runtime.stats import Counts
@@ -167,13 +167,15 @@ class RingUniforms:
         self.counts = Counts()
         self._driver = driver
         self._capacity_bytes = capacity_bytes
-        self._alignment_bytes = driver.limits.uniform_offset_alignment_bytes
+        alignment_bytes = driver.limits.uniform_offset_alignment_bytes
+        # size + rest & mask is the next multiple of the alignment, a power of two.
+        self._rest, self._mask = alignment_bytes - 1, -alignment_bytes
         self._ring: DeviceBuffer | None = None
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
         """Whether ``size_bytes`` more do not fit behind what the batch has taken."""
         used = len(batch.uniform_data)
-        if used == 0 or used + self._stride(size_bytes) <= self._capacity_bytes:
+        if used == 0 or used + (size_bytes + self._rest & self._mask) <= self._capacity_bytes:
             return False
         self.counts.exhausted += 1
         return True
@@ -181,14 +183,14 @@ class RingUniforms:
     def take(self, payload: bytes, batch: Batch) -> Range:
         """The next aligned range of the ring; ``payload`` is in it once the batch is submitted."""
         size_bytes = len(payload)
-        stride = self._stride(size_bytes)
+        stride = size_bytes + self._rest & self._mask
         ring = self._ring
         if ring is None or ring.size_bytes < stride:
             ring = self._make_ring(stride, batch)
         offset = len(batch.uniform_data)
         batch.uniform_data += payload.ljust(stride, b"\0")
         self.counts.reused += 1
-        return Range(ring, offset, size_bytes)
+        return new_tuple(Range, (ring, offset, size_bytes))
 
     def before_submit(self, batch: Batch) -> None:
         """Write all payloads of ``batch`` at once."""
@@ -201,9 +203,6 @@ class RingUniforms:
         ring, self._ring = self._ring, None
         self.counts.held = 0
         return [] if ring is None else [ring]
-
-    def _stride(self, size_bytes: int) -> int:
-        return (size_bytes + self._alignment_bytes - 1) & -self._alignment_bytes
 
     def _make_ring(self, stride: int, batch: Batch) -> DeviceBuffer:
         """A first ring, or a larger one, which only an empty batch may ask for."""

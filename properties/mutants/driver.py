@@ -7,7 +7,7 @@ from typing import Any
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, Mapping, Pipeline, Role
-from gpusim.runtime.driver import WgpuDriver
+from gpusim.runtime.driver import Receive, Value, WgpuDriver
 from properties.mutants.mutant import Mutant, mutant
 from properties.mutants.overlay import Overlay
 
@@ -58,20 +58,6 @@ class PoolKeyLacksUsage(Overlay):
             self._pool.setdefault(buffer.size_bytes, []).append(buffer)
         else:
             self._inner.destroy_buffer(buffer)
-
-
-class ReadReturnsView(Overlay):
-    """The bytes of a read are a view on memory that the next read of its size writes."""
-
-    def __init__(self, inner: Any) -> None:
-        super().__init__(inner)
-        self._memory: dict[int, bytearray] = {}
-
-    def take(self, mapping: Mapping) -> memoryview:
-        data = self._inner.take(mapping)
-        memory = self._memory.setdefault(len(data), bytearray(len(data)))
-        memory[:] = data
-        return memoryview(memory)
 
 
 class PipelineFoundByArity(Overlay):
@@ -231,14 +217,17 @@ class MappedBytesKept(Overlay):
         self._kept: dict[tuple[int, int], bytes] = {}
         self._takes = 0
 
-    def take(self, mapping: Mapping) -> bytes:
+    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
         self._takes += 1
-        data: bytes = self._inner.take(mapping)
         key = mapping.buffer.uid, mapping.size_bytes
-        if self._takes > 12 and key in self._kept:
-            return self._kept[key]
-        self._kept[key] = data
-        return data
+
+        def keep(mapped: memoryview) -> Value:
+            if self._takes <= 12 or key not in self._kept:
+                self._kept[key] = bytes(mapped)
+            return receive(memoryview(self._kept[key]))
+
+        value: Value = self._inner.take(mapping, keep)
+        return value
 
 
 def _driver(broken: Callable[[Any], Any], **about: Any) -> Mutant:
@@ -248,7 +237,6 @@ def _driver(broken: Callable[[Any], Any], **about: Any) -> Mutant:
 MUTANTS = (
     _driver(ReuseKeepsOldBytes, ancestor="ORT#28974"),
     _driver(PoolKeyLacksUsage, ancestor="ORT#16893"),
-    _driver(ReadReturnsView, ancestor="three.js#33281"),
     _driver(PipelineFoundByArity),
     _driver(LongBatchLosesOne),
     _driver(FullEncoderLosesOne, hard=True),

@@ -41,7 +41,7 @@ class EmptyReadDeliveredEarly(Readbacks):
         if readback.size_bytes:
             super().issue(readback)
         else:
-            readback.ticket.settle(readback.destination.deliver(b""), None)
+            readback.ticket.settle(readback.destination.deliver(memoryview(b"")), None)
 
 
 class MappingsCrossed(Readbacks):
@@ -104,15 +104,29 @@ class LongReadStartsAtWord(Readbacks):
 class FailedReadGivesZeros(Readbacks):
     """A read whose map failed has the bytes of a buffer that nothing was copied to."""
 
-    def _deliver(self, readback: Readback) -> None:
-        if readback.page is not None:
-            self._take(readback.page)
-            if readback.page.error is not None:
-                self._queue.popleft()
-                value = readback.destination.deliver(bytes(readback.size_bytes))
-                readback.ticket.settle(value, None)
-                return
-        super()._deliver(readback)
+    def _value(self, readback: Readback, page: StagingPage) -> Any:
+        value = super()._value(readback, page)
+        if page.error is None:
+            return value
+        page.error, page.is_taken = None, True
+        page.data = memoryview(bytes(page.used_bytes))
+        return readback.value_in(page.data)
+
+
+class ReadReturnsView(Readbacks):
+    """The bytes of a read are a view on memory that the next read of its size writes."""
+
+    def __init__(self, driver: Driver, staging: StagingPool, timeline: Timeline) -> None:
+        super().__init__(driver, staging, timeline)
+        self._memory: dict[int, bytearray] = {}
+
+    def _value(self, readback: Readback, page: StagingPage) -> Any:
+        value = super()._value(readback, page)
+        if not isinstance(value, bytes):
+            return value
+        memory = self._memory.setdefault(len(value), bytearray(len(value)))
+        memory[:] = value
+        return memoryview(memory)
 
 
 class FailureTakesOthersAlong(Readbacks):
@@ -235,6 +249,7 @@ MUTANTS = (
     _readbacks(PageOfOneRead),
     _readbacks(FourthReadOfPage),
     _readbacks(LongReadStartsAtWord),
+    _readbacks(ReadReturnsView, ancestor="three.js#33281"),
     _readbacks(FailedReadGivesZeros, prey="faults"),
     _readbacks(FailureTakesOthersAlong, prey="faults"),
     _readbacks(FaultRaisedForEver, prey="faults"),

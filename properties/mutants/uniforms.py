@@ -45,7 +45,7 @@ class RingWrapsOverPending(RingUniforms):
         return False
 
     def take(self, payload: bytes, batch: Batch) -> Range:
-        stride = self._stride(len(payload))
+        stride = len(payload) + self._rest & self._mask
         if not super().is_full(batch, len(payload)):
             return super().take(payload, batch)
         assert self._ring is not None

@@ -104,10 +104,10 @@ class NotAwaited:
     def wait(self, mapping: Any) -> None:
         """Nothing is waited for."""
 
-    def take(self, mapping: Any) -> bytes:
+    def take(self, mapping: Any, receive: Any) -> Any:
         if mapping.native._state == "pending":
-            return bytes(mapping.size_bytes)
-        return bytes(self._inner.take(mapping))
+            return receive(memoryview(bytes(mapping.size_bytes)))
+        return self._inner.take(mapping, receive)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

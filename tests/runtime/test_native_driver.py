@@ -1,6 +1,5 @@
 """The driver below wgpu-py issues the very calls that the one above it does."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,17 @@ from wgpu.backends.wgpu_native import _api
 from gpusim.errors import SubmitFailed
 from gpusim.kernels import AFFINE, FOLD, SCRAMBLE
 from gpusim.runtime import PRESETS, NativeDriver, Runtime, WgpuDriver, driver_for
-from gpusim.runtime.commands import DispatchCommand
+from gpusim.runtime.commands import DispatchCommand, Role
 
-_CALLS = ("SetPipeline", "SetBindGroup", "DispatchWorkgroups")
+_PASS, _ENCODER = "wgpuComputePassEncoder", "wgpuCommandEncoder"
+_CALLS = (
+    _ENCODER + "BeginComputePass",
+    _PASS + "SetPipeline",
+    _PASS + "SetBindGroup",
+    _PASS + "DispatchWorkgroups",
+    _PASS + "End",
+    _ENCODER + "CopyBufferToBuffer",
+)
 
 
 @pytest.fixture
@@ -24,15 +31,32 @@ def native_device(device: Any) -> Any:
 
 
 class Recorded:
-    """The native calls of a compute pass, with handles by the order they were first seen."""
+    """The native calls that record, and what each was given besides what it records into.
+
+    Handles are told by the order in which they were first seen.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self._numbers: dict[Any, int] = {}
 
-    def wrap(self, name: str, function: Any) -> Any:
+    def over(self, lib: Any) -> Any:
+        """``lib``, each call of it written down."""
+        recorded = self
+
+        class Lib:
+            def __getattr__(self, name: str) -> Any:
+                function = getattr(lib, name)
+                return recorded._wrap(name, function) if name in _CALLS else function
+
+        return Lib()
+
+    def _wrap(self, name: str, function: Any) -> Any:
         def call(*args: Any) -> Any:
-            self.calls.append((name, *map(self._plain, args)))
+            if name.startswith(_ENCODER + "Begin"):
+                self.calls.append((name,))
+            else:
+                self.calls.append((name, *map(self._plain, args[1:])))
             return function(*args)
 
         return call
@@ -68,21 +92,17 @@ def test_both_drivers_issue_the_same_native_calls(
 ) -> None:
     below = Recorded()
     driver = NativeDriver(native_device)
-    prefix = "wgpuComputePassEncoder"
-    driver._lib = SimpleNamespace(
-        **{prefix + name: below.wrap(name, getattr(_api.lib, prefix + name)) for name in _CALLS}
-    )
+    driver._lib, driver._safe = below.over(_api.lib), below.over(_api.libf)
     with Runtime(driver=driver, policy=PRESETS[preset]) as runtime:
         data = work(runtime)
 
     above = Recorded()
-    for name in _CALLS:
-        wrapped = above.wrap(name, getattr(_api.libf, prefix + name))
-        monkeypatch.setattr(_api.libf, prefix + name, wrapped)
+    libf = above.over(_api.libf)
+    monkeypatch.setattr(_api, "libf", libf)
     monkeypatch.setattr(
         _api.GPUComputePassEncoder,
         "_set_bind_group_function",
-        staticmethod(getattr(_api.libf, prefix + "SetBindGroup")),
+        staticmethod(getattr(libf, _PASS + "SetBindGroup")),
     )
     with Runtime(driver=WgpuDriver(native_device), policy=PRESETS[preset]) as runtime:
         assert work(runtime) == data
@@ -92,6 +112,42 @@ def test_both_drivers_issue_the_same_native_calls(
 
 def test_the_native_driver_is_the_default_on_its_own_backend(native_device: Any) -> None:
     assert type(driver_for(native_device)) is NativeDriver
+
+
+@pytest.mark.parametrize("make", [NativeDriver, WgpuDriver])
+def test_no_view_on_mapped_memory_outlives_its_take(
+    native_device: Any, make: type[WgpuDriver]
+) -> None:
+    driver = make(native_device)
+    page = driver.create_buffer(256, Role.STAGING)
+    driver.submit(driver.encode([], "nothing", merge_passes=True))
+    mapping = driver.map(page, 16)
+    driver.wait(mapping)
+    kept: list[memoryview] = []
+
+    def keep(mapped: memoryview) -> bytes:
+        kept.append(mapped)
+        return bytes(mapped)
+
+    assert driver.take(mapping, keep) == bytes(16)
+    with pytest.raises(ValueError, match="released"):
+        bytes(kept[0])
+    driver.destroy_buffer(page)
+
+
+def test_a_receiver_that_fails_may_be_followed_by_another(native_device: Any) -> None:
+    driver = NativeDriver(native_device)
+    page = driver.create_buffer(256, Role.STAGING)
+    driver.submit(driver.encode([], "nothing", merge_passes=True))
+    mapping = driver.map(page, 16)
+
+    def fails(mapped: memoryview) -> bytes:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        driver.take(mapping, fails)
+    assert driver.take(mapping, bytes) == bytes(16)
+    driver.destroy_buffer(page)
 
 
 def test_an_error_inside_a_native_pass_is_raised_not_logged(native_device: Any) -> None:

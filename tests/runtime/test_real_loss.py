@@ -33,7 +33,7 @@ _PROGRAM = """
             write=lambda: runtime.write(b, b"12345", 3),
             copy=lambda: [runtime.copy(a, b, size_bytes=7), runtime.flush()],
             dispatch=lambda: [runtime.dispatch(AFFINE, [a], [3, 5]), runtime.flush()],
-            read=lambda: runtime.read(a),
+            read=lambda: [runtime.read(a), runtime.flush()],
             sync=runtime.sync,
             sync_async=lambda: asyncio.run(runtime.sync_async()),
             wait=lambda: [ticket.result(), runtime.sync()],
@@ -58,7 +58,7 @@ _PROGRAM = """
 """
 
 
-@pytest.mark.parametrize("policy", ["eager", "cached"])
+@pytest.mark.parametrize("policy", ["eager", "cached", "ring"])
 def test_a_destroyed_device_is_said_to_be_lost(policy: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(_PROGRAM).replace("{policy}", policy)],
