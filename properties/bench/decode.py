@@ -1,7 +1,8 @@
 """``bench decode``: tokens a second of a small decoder, policy by policy and part by part.
 
 A prompt goes through the decoder token by token; what is timed is the tokens
-after it, each of which is read back before the next one starts.
+after it, each of which is read back before the next one starts.  The arms take
+turns by the token, so that a single text is enough to compare them.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +15,13 @@ from gpusim.errors import InternalError
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
 from gpusim.runtime.policy import Uniforms
 from properties.bench.decoder.model import Decoder
-from properties.bench.decoder.reference import logits_after
+from properties.bench.decoder.reference import Doubles, logits_after
 from properties.bench.decoder.shape import FULL, SMALL, Floats, Shape, random_weights
 from properties.bench.rows import Row, rows_of
 from properties.bench.timing import Sample, Watch, interleave
 
 MOST_ERROR = 1e-3
 """How far a logit may be from that of float64."""
-_WARM_TOKENS = 4
 
 
 def ablation() -> dict[str, Policy]:
@@ -47,45 +47,43 @@ def ablation() -> dict[str, Policy]:
 
 
 class Decoding:
-    """One arm: a decoder on a runtime of its own."""
+    """One arm: a decoder on a runtime of its own, and the text that it has made."""
 
     def __init__(
         self, driver: Driver, policy: Policy, shape: Shape, weights: Mapping[str, Floats]
     ) -> None:
         self.tokens: list[int] = []
-        self.submits_per_token = 0.0
         self._runtime = Runtime(driver=driver, policy=policy)
         self._decoder = Decoder(self._runtime, shape, weights)
         self._shape = shape
+        self._submits = 0
         self._runtime.sync()
 
-    def read_prompt(self) -> Floats:
+    def start(self) -> Floats:
         """Put the prompt through the decoder; the logits that follow it."""
         *first, last = self._shape.prompt
         for position, token in enumerate(first):
             self._decoder.advance(token, position, logits=False)
         self._decoder.advance(last, len(first))
         logits: Floats = self._runtime.read(self._decoder.logits, dtype=np.float32).result()
+        self.tokens = [self._decoder.read_token()]
+        self._submits = self._runtime.stats().submits
         return logits
 
-    def play(self, count: int | None = None) -> Sample:
-        """The prompt, then ``count`` timed tokens, or as many as the cache holds."""
-        self.read_prompt()
-        start = len(self._shape.prompt)
-        stop = self._shape.context if count is None else start + count
-        tokens = [self._decoder.read_token()]
-        before, watch = self._runtime.stats().submits, Watch()
-        for position in range(start, stop):
-            watch.resume()
-            self._decoder.advance(tokens[-1], position)
-            ticket = self._runtime.read(self._decoder.token, dtype=np.uint32)
-            self._runtime.flush()
-            watch.pause()
-            tokens.append(int(ticket.result()[0]))
-        sample = watch.stop()
-        self.tokens = tokens
-        self.submits_per_token = (self._runtime.stats().submits - before) / (stop - start)
-        return sample
+    def play(self) -> Sample:
+        """The next token, read back."""
+        watch = Watch()
+        self._decoder.advance(self.tokens[-1], len(self._shape.prompt) + len(self.tokens) - 1)
+        ticket = self._runtime.read(self._decoder.token, dtype=np.uint32)
+        self._runtime.flush()
+        watch.pause()
+        self.tokens.append(int(ticket.result()[0]))
+        return watch.stop()
+
+    @property
+    def submits_per_token(self) -> float:
+        """Submissions of each token since the start."""
+        return (self._runtime.stats().submits - self._submits) / (len(self.tokens) - 1)
 
     @property
     def dispatches(self) -> int:
@@ -101,34 +99,36 @@ class Decoding:
 def bench_decode(
     device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]
 ) -> list[Row]:
-    """A row an arm; times and submissions are those of a token."""
+    """A row an arm; a sample is a token, and every arm makes one before any makes the next."""
     shape = SMALL if small else FULL
     tell(f"random weights for {shape}")
     weights = random_weights(shape)
     driver = driver_for(device)
     arms = {}
     for name, policy in ablation().items():
-        tell(f"{name}: weights to the device, and the prompt's logits")
+        tell(f"{name}: weights to the device")
         arms[name] = Decoding(driver, policy, shape, weights)
-    check_logits(shape, weights, arms)
-    for arm in arms.values():
-        arm.play(_WARM_TOKENS)
-    tell(f"{rounds} rounds of {shape.context - len(shape.prompt)} tokens")
-    samples = interleave({name: arm.play for name, arm in arms.items()}, rounds, warm_rounds=0)
-    check_tokens(arms)
-    count = shape.context - len(shape.prompt)
-    rows = rows_of("decode", samples, count)
-    rows = [_with_rates(row, arms[row.arm]) for row in rows]
+    tell("the prompt's logits in float64")
+    expected = logits_after(shape, weights, shape.prompt)
+    samples: dict[str, list[Sample]] = {name: [] for name in arms}
+    for number in range(rounds):
+        start(arms, expected, tell)
+        tell(f"round {number + 1} of {rounds}: {shape.new_tokens} tokens an arm")
+        plays = {name: arm.play for name, arm in arms.items()}
+        for name, taken in interleave(plays, shape.new_tokens, warm_rounds=0).items():
+            samples[name] += taken
+        check_tokens(arms)
+    rows = [_with_rates(row, arms[row.arm]) for row in rows_of("decode", samples, 1)]
     for arm in arms.values():
         arm.close()
     return rows
 
 
-def check_logits(shape: Shape, weights: Mapping[str, Floats], arms: Mapping[str, Decoding]) -> None:
-    """InternalError unless every arm's logits after the prompt are those of float64 NumPy."""
-    expected = logits_after(shape, weights, shape.prompt)
+def start(arms: Mapping[str, Decoding], expected: Doubles, tell: Callable[[str], None]) -> None:
+    """Give every arm the prompt; InternalError unless its logits are those of float64 NumPy."""
     for name, arm in arms.items():
-        error = float(np.max(np.abs(arm.read_prompt() - expected)))
+        tell(f"{name}: the prompt")
+        error = float(np.max(np.abs(arm.start() - expected)))
         if not error <= MOST_ERROR:
             raise InternalError(
                 f"cannot compare the arms of decode because a logit of {name!r} is {error:.2g} "

@@ -18,7 +18,7 @@ from properties.bench.workloads import SPIN, Chain
 
 RATIOS = (0.1, 1.0, 10.0)
 """GPU time by host time of a dispatch, in the workloads of the overlap question."""
-FIXED_LIMITS = (8, 32, 128, 512, None)
+FIXED_LIMITS = (8, 32, 64, 128, 256, 512, 1024, None)
 _CHAIN = Chain(name="chain", dispatches=1000)
 _BOUND_DISPATCHES = 20
 _BOUND_FACTOR = 4.0
@@ -26,6 +26,8 @@ _BOUND_FACTOR = 4.0
 _OVERLAP_DISPATCHES = 1000
 _LEAST_HOST_US = 20.0
 """Host time of a dispatch in the overlap workloads, recording included."""
+_PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
+"""A probe makes the GPU work that long for a dispatch, and is repeated until it says the same."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]
@@ -64,19 +66,29 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
     )
     tell(f"GPU-bound control, {bound.turns} turns a dispatch")
     rows += _time(bound, arms_of(device, driver, bound), rounds)
-    for chain in overlaps(speeds):
-        tell(f"{chain.name}: {chain.turns} turns, {chain.caller_us:.0f} us of the caller's own")
+    known = replace(_CHAIN, name="chain by limit"), replace(bound, name="gpu-bound by limit")
+    for chain in (*known, *overlaps(speeds)):
+        tell(f"{chain.name}: {chain.turns or 0} turns, {chain.caller_us:.0f} us of the caller's")
         rows += _with_best_fixed(_time(chain, overlap_arms(driver, chain), rounds))
     return rows
 
 
 def probe(driver: Driver) -> Speeds:
-    """Measure the GPU's time by turns of ``SPIN``."""
-    record, least = _probe(driver, _PROBE)
-    turns, longer = 64, least
-    while longer < 4 * least + 20 and turns < 1 << 22:
+    """Measure the GPU's time by turns of ``SPIN``.
+
+    A GPU that has slept works several times slower than one that has worked for
+    a while: its clocks rise meanwhile, and nothing is believed before they have.
+    """
+    turns, longer = 64, 0.0
+    while longer < _PROBE_US and turns < 1 << 22:
         turns *= 4
         _, longer = _probe(driver, replace(_PROBE, turns=turns))
+    for _ in range(_MOST_PROBES):
+        before = longer
+        _, longer = _probe(driver, replace(_PROBE, turns=turns))
+        if abs(longer - before) < _STEADY * before:
+            break
+    record, least = _probe(driver, _PROBE)
     return Speeds(record_us=record, least_gpu_us=least, turn_us=(longer - least) / turns)
 
 

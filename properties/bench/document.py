@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from properties.bench.rows import Report, Row, by_workload, read_report
-from properties.bench.show import cells, columns, number
+from properties.bench.show import columns, number
 
 _BLOCK = re.compile(r"(<!-- (table|loss) (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NOT_RUN = "Not run yet.\n"
@@ -81,14 +81,19 @@ def _expected(file: Path, benchmark: str) -> Expected:
 
 
 def _table(workload: str, rows: Sequence[Row], expected: Mapping[str, float]) -> str:
-    head, *others = columns(rows)
-    lines = []
-    for row in rows:
-        arm, *figures = cells(row, rows)
-        foreseen = expected.get(row.arm)
-        differs = None if foreseen is None else row.median_us / foreseen
-        lines.append([arm, number(foreseen), *figures, number(differs)])
-    return _markdown(workload, [head, "expected µs", *others, "measured ÷ expected"], lines)
+    shown = columns(rows)
+    if expected:
+
+        def foreseen(row: Row) -> float | None:
+            return expected.get(row.arm)
+
+        def differs(row: Row) -> float | None:
+            return row.median_us / expected[row.arm] if row.arm in expected else None
+
+        shown.insert(1, ("expected µs", lambda row: number(foreseen(row))))
+        shown.append(("measured ÷ expected", lambda row: number(differs(row))))
+    lines = [[say(row) for _, say in shown] for row in rows]
+    return _markdown(workload, [head for head, _ in shown], lines)
 
 
 def _table_of_expected(workload: str, expected: Mapping[str, float]) -> str:

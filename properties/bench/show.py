@@ -1,51 +1,46 @@
-"""Reports as tables on a terminal."""
+"""Reports as tables: in full for a page, and narrow enough for 80 columns of a terminal."""
 
-from collections.abc import Sequence
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Callable, Sequence
 
 from properties.bench.rows import Report, Row, by_workload
 
 _MORE = {
-    "ratio_to_best_fixed": "÷ best fixed",
-    "ratio_to_read_buffer": "÷ read_buffer",
-    "tokens_per_second": "tokens/s",
-    "submits_per_token": "submits/token",
-    "gb_per_second": "GB/s",
-    "programs_per_second": "programs/s",
-    "ops_per_second": "ops/s",
-    "share": "share",
-    "held": "entries held",
-    "resident_mib": "resident MiB",
+    "ratio_to_best_fixed": ("÷ best fixed", "÷ best\nfixed"),
+    "ratio_to_read_buffer": ("÷ read_buffer", "÷ read_\nbuffer"),
+    "tokens_per_second": ("tokens/s", "tokens\n/s"),
+    "submits_per_token": ("submits/token", "submits\n/token"),
+    "gb_per_second": ("GB/s", "GB/s"),
+    "programs_per_second": ("programs/s", "programs\n/s"),
+    "ops_per_second": ("ops/s", "ops/s"),
+    "share": ("share", "share"),
+    "held": ("entries held", "entries\nheld"),
+    "resident_mib": ("resident MiB", "resident\nMiB"),
 }
-"""What ``Row.more`` may hold, and the head of its column."""
+"""What ``Row.more`` may hold, and the head of its column, in full and narrow."""
+
+Column = tuple[str, Callable[[Row], str]]
+"""The head of a column, and what it says of a row."""
 
 
-def show(report: Report, console: Console) -> None:
-    """A table for each workload."""
-    console.print(f"{report.benchmark} on {report.device}: {report.description}", highlight=False)
+def text_of(report: Report) -> str:
+    """A table for each workload, as wide as what stands in it and no wider."""
+    lines = [f"{report.benchmark} on {report.device}", report.description]
     for workload, rows in by_workload(report.rows).items():
-        console.print(_table(workload, rows))
+        lines += ["", workload, *_aligned(_narrow(rows), rows)]
+    return "\n".join(lines)
 
 
-def columns(rows: Sequence[Row]) -> list[str]:
-    """The heads of a table of ``rows``."""
-    heads = ["arm", "median µs", "quartiles", "recording µs", "of CPU µs", "÷ bare", "÷ eager"]
-    return heads + [_MORE[name] for name in _more(rows)]
-
-
-def cells(row: Row, rows: Sequence[Row]) -> list[str]:
-    """One row of the table of ``rows``, under ``columns``."""
+def columns(rows: Sequence[Row]) -> list[Column]:
+    """The columns of a full table of ``rows``; what none of them has is left out."""
+    spread: Column = "quartiles", lambda row: f"{number(row.low_us)} to {number(row.high_us)}"
     return [
-        row.arm,
-        number(row.median_us),
-        f"{number(row.low_us)} to {number(row.high_us)}",
-        number(row.record_us),
-        number(row.cpu_us),
-        number(row.ratio_to_bare),
-        number(row.ratio_to_eager),
-        *(number(row.more.get(name)) for name in _more(rows)),
+        ("arm", lambda row: row.arm),
+        ("median µs", lambda row: number(row.median_us)),
+        *[spread] * _are_spread(rows),
+        ("recording µs", lambda row: number(row.record_us)),
+        ("of CPU µs", lambda row: number(row.cpu_us)),
+        *_ratios(rows, ("÷ bare", "÷ eager")),
+        *((head, _figure(name)) for name, (head, _) in _more(rows).items()),
     ]
 
 
@@ -58,15 +53,49 @@ def number(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def _more(rows: Sequence[Row]) -> list[str]:
-    return [name for name in _MORE if any(name in row.more for row in rows)]
+def _narrow(rows: Sequence[Row]) -> list[Column]:
+    """The columns of a terminal: half the quartiles' distance in percent stands for both."""
+    spread: Column = "± %", lambda row: f"{50 * (row.high_us - row.low_us) / row.median_us:.0f}"
+    return [
+        ("arm", lambda row: row.arm),
+        ("median\nµs", lambda row: number(row.median_us)),
+        *[spread] * _are_spread(rows),
+        ("record\nµs", lambda row: number(row.record_us)),
+        ("CPU\nµs", lambda row: number(row.cpu_us)),
+        *_ratios(rows, ("÷\nbare", "÷\neager")),
+        *((head, _figure(name)) for name, (_, head) in _more(rows).items()),
+    ]
 
 
-def _table(workload: str, rows: Sequence[Row]) -> Table:
-    head, *others = columns(rows)
-    table = Table(head, title=workload, title_justify="left")
-    for other in others:
-        table.add_column(other, justify="right")
-    for row in rows:
-        table.add_row(*cells(row, rows))
-    return table
+def _are_spread(rows: Sequence[Row]) -> bool:
+    return any(row.rounds > 1 for row in rows)
+
+
+def _ratios(rows: Sequence[Row], heads: tuple[str, str]) -> list[Column]:
+    ratios: list[Column] = []
+    if any(row.ratio_to_bare is not None for row in rows):
+        ratios.append((heads[0], lambda row: number(row.ratio_to_bare)))
+    if any(row.ratio_to_eager is not None for row in rows):
+        ratios.append((heads[1], lambda row: number(row.ratio_to_eager)))
+    return ratios
+
+
+def _more(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+    return {name: heads for name, heads in _MORE.items() if any(name in row.more for row in rows)}
+
+
+def _figure(name: str) -> Callable[[Row], str]:
+    return lambda row: number(row.more.get(name))
+
+
+def _aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    """Heads of up to two lines, a rule, and a line a row; numbers to the right."""
+    texts: list[list[str]] = []
+    for head, say in columns:
+        above, _, below = head.rpartition("\n")
+        cells = [above, below, *(say(row) for row in rows)]
+        width = max(map(len, cells))
+        align = str.rjust if texts else str.ljust
+        first, second, *others = (align(cell, width) for cell in cells)
+        texts.append([first, second, "─" * width, *others])
+    return ["  ".join(line).rstrip() for line in zip(*texts, strict=True)]

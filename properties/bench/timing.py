@@ -7,6 +7,7 @@ import gc
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from time import perf_counter, thread_time
 
 
@@ -65,17 +66,23 @@ def interleave(
 ) -> dict[str, list[Sample]]:
     """``rounds`` samples of each arm: every arm once a round, the first rounds thrown away.
 
-    Each round begins with another arm, so that none always follows the same one.
+    Each round has an order of its own, so that none always follows the same one:
+    what an arm has left to the device is cleared away in the turn of the next.
+    What it leaves for the garbage collector is collected before the next
+    one's turn; what was there before all of them is not looked at again.
     """
     names = list(plays)
     samples: dict[str, list[Sample]] = {name: [] for name in names}
+    order = Random(0)
+    gc.collect()
+    gc.freeze()
     for number in range(warm_rounds + rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in order.sample(names, len(names)):
             gc.collect()
             sample = plays[name]()
             if number >= warm_rounds:
                 samples[name].append(sample)
+    gc.unfreeze()
     return samples
 
 

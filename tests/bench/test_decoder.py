@@ -14,8 +14,8 @@ from properties.bench.decode import (
     MOST_ERROR,
     Decoding,
     ablation,
-    check_logits,
     check_tokens,
+    start,
 )
 from properties.bench.decoder.kernels import (
     ADD,
@@ -112,12 +112,18 @@ def test_logits_are_those_of_float64_under_every_policy(
 ) -> None:
     decoding = Decoding(bench_driver, policy, TINY, WEIGHTS)
     expected = logits_after(TINY, WEIGHTS, TINY.prompt)
-    assert np.max(np.abs(decoding.read_prompt() - expected)) <= MOST_ERROR
+    assert np.max(np.abs(decoding.start() - expected)) <= MOST_ERROR
     decoding.close()
 
 
+def play(decoding: Decoding, count: int) -> None:
+    decoding.start()
+    for _ in range(count):
+        decoding.play()
+
+
 def test_the_tokens_are_those_of_float64(decoding: Decoding) -> None:
-    decoding.play(8)
+    play(decoding, 8)
     text = list(TINY.prompt)
     for token in decoding.tokens:
         logits = logits_after(TINY, WEIGHTS, text)
@@ -127,6 +133,7 @@ def test_the_tokens_are_those_of_float64(decoding: Decoding) -> None:
 
 
 def test_a_token_costs_at_most_two_submissions(decoding: Decoding) -> None:
+    decoding.start()
     sample = decoding.play()
     assert 0 < decoding.submits_per_token <= 2
     assert 0 < sample.record_seconds <= sample.total_seconds
@@ -134,7 +141,7 @@ def test_a_token_costs_at_most_two_submissions(decoding: Decoding) -> None:
 
 def test_the_dispatches_of_a_token_are_as_many_as_the_shape_says(decoding: Decoding) -> None:
     before = decoding.dispatches
-    decoding.play(1)
+    play(decoding, 1)
     tokens = len(TINY.prompt) + 1
     without_logits = len(TINY.prompt) - 1
     assert decoding.dispatches - before == tokens * TINY.dispatches - 3 * without_logits
@@ -146,10 +153,11 @@ def test_wrong_logits_and_other_tokens_are_refused(bench_driver: Driver) -> None
         for name, weights in (("ring", WEIGHTS), ("lazy", random_weights(TINY, seed=2)))
     )
     arms = {"ring": ring, "lazy": lazy}
+    expected = logits_after(TINY, WEIGHTS, TINY.prompt)
     with pytest.raises(InternalError, match="a logit of 'lazy' is"):
-        check_logits(TINY, WEIGHTS, arms)
+        start(arms, expected, lambda what: None)
     for arm in arms.values():
-        arm.play(3)
+        play(arm, 3)
     with pytest.raises(InternalError, match="'lazy' and 'ring' made different tokens"):
         check_tokens(arms)
     for arm in arms.values():

@@ -5,16 +5,20 @@ from functools import partial
 from properties.bench.timing import Sample, Watch, interleave, spread
 
 
-def test_every_arm_plays_once_a_round_and_another_one_begins_each_time() -> None:
+def test_every_arm_plays_once_a_round_in_another_order_each_time() -> None:
     played: list[str] = []
 
     def arm(name: str) -> Sample:
         played.append(name)
         return Sample(record_seconds=0.0, cpu_seconds=0.0, total_seconds=float(len(played)))
 
-    samples = interleave({name: partial(arm, name) for name in "abc"}, rounds=2)
-    assert "".join(played) == "abc" + "bca" + "cab"
-    assert [sample.total_seconds for sample in samples["a"]] == [6.0, 8.0]
+    samples = interleave({name: partial(arm, name) for name in "abc"}, rounds=20)
+    rounds = ["".join(played[at : at + 3]) for at in range(0, len(played), 3)]
+    assert len(rounds) == 21
+    assert {"".join(sorted(one)) for one in rounds} == {"abc"}
+    assert {one[0] for one in rounds} == set("abc")
+    turns = [3 * number + one.index("a") + 1 for number, one in enumerate(rounds)]
+    assert [sample.total_seconds for sample in samples["a"]] == turns[1:]
 
 
 def test_a_spread_is_the_median_and_the_quartiles() -> None:

@@ -43,6 +43,11 @@ class Shape:
         return [(7 * n + 1) % self.vocabulary for n in range(self.context // 3)]
 
     @property
+    def new_tokens(self) -> int:
+        """Tokens that the cache has room for after the prompt."""
+        return self.context - len(self.prompt)
+
+    @property
     def dispatches(self) -> int:
         """Dispatches of one token whose logits are asked for."""
         return 8 * self.layers + 4
