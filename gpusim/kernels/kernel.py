@@ -85,7 +85,8 @@ class Kernel:
     declarations: str = ""
     tolerance: float | None = None
     _packer: struct.Struct = field(init=False, repr=False)
-    _plain_types: tuple[type, ...] = field(init=False, repr=False)
+    _pack: Callable[..., bytes] = field(init=False, repr=False)
+    _plain_types: list[type] = field(init=False, repr=False)
     _float_positions: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -101,8 +102,10 @@ class Kernel:
             )
         codes = "".join(_PACK_CODES[scalar.dtype] for scalar in self.scalars)
         floats = tuple(at for at, scalar in enumerate(self.scalars) if scalar.dtype == "f32")
-        plain = tuple(float if scalar.dtype == "f32" else int for scalar in self.scalars)
-        object.__setattr__(self, "_packer", struct.Struct("<" + codes))
+        plain = [float if scalar.dtype == "f32" else int for scalar in self.scalars]
+        packer = struct.Struct("<" + codes)
+        object.__setattr__(self, "_packer", packer)
+        object.__setattr__(self, "_pack", packer.pack)
         object.__setattr__(self, "_plain_types", plain)
         object.__setattr__(self, "_float_positions", floats)
 
@@ -136,11 +139,11 @@ class Kernel:
         Values of the plain types need no check of their own, since packing
         refuses an integer out of range.
         """
-        plain = tuple(map(type, scalars)) == self._plain_types
+        plain = [*map(type, scalars)] == self._plain_types
         if not plain or (self._float_positions and not self._are_finite(scalars)):
             self.check_scalars(scalars)
         try:
-            payload = self._packer.pack(*scalars)
+            payload = self._pack(*scalars)
         except (struct.error, OverflowError):
             self.check_scalars(scalars)
             raise

@@ -81,13 +81,15 @@ class Recorder:
         if not payload:
             group = plan.group or self._group_of(plan, plan.ranges)
             return DispatchCommand(plan.pipeline, group, plan.spread)
-        if self._uniforms.is_full(self._batch, len(payload)):
+        uniforms = self._uniforms
+        if uniforms.is_full(self._batch, len(payload)):
             self.submit(FlushReason.UNIFORMS)
-        taken = len(self._batch.uniform_data)
+        batch = self._batch
+        taken = len(batch.uniform_data)
         try:
-            return self._bind(plan, self._uniforms.take(payload, self._batch))
+            return self._bind(plan, uniforms.take(payload, batch))
         except DeviceFault:
-            del self._batch.uniform_data[taken:]
+            del batch.uniform_data[taken:]
             raise
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:

@@ -4,7 +4,6 @@ No decision about batching is made here (see ``flush_rules``) and no queue is
 touched (see ``recorder``).
 """
 
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -64,8 +63,9 @@ class Runtime:
         self.limits: Limits = replace(
             self._driver.limits, memory_budget_bytes=policy.memory_budget_bytes
         )
-        limit = policy.debug_dispatch_limit
-        self._most_dispatches = math.inf if limit is None else limit
+        self._most_dispatches = policy.debug_dispatch_limit or 0
+        self._is_limited = policy.debug_dispatch_limit is not None
+        self._waits_each = policy.debug_submit_each
         self._caller = Caller()
         self._closed = False
         self._done: dict[str, int] = dict.fromkeys(
@@ -197,13 +197,14 @@ class Runtime:
         self._enter()
         plan, payload = self._planner.plan(kernel, buffers, scalars, grid)
         done = self._done
-        if done["dispatches"] >= self._most_dispatches:
+        if self._is_limited and done["dispatches"] >= self._most_dispatches:
             done["dispatches_dropped"] += 1
             return
         if plan.groups:
-            self._recorder.record_dispatch(self._recorder.prepare(plan, payload), plan)
+            recorder = self._recorder
+            recorder.record_dispatch(recorder.prepare(plan, payload), plan)
         done["dispatches"] += 1
-        if self.policy.debug_submit_each:
+        if self._waits_each:
             self._wait_for_all()
 
     def read(
