@@ -35,6 +35,15 @@ class NativeDriver(WgpuDriver):
         self._no_bindings = _api.ffi.new("WGPUBindGroupLayoutDescriptor *")
         self._empty_layout = self._new_empty_layout()
 
+    def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
+        """Whole words, in queue order: after what was submitted, before what was not."""
+        queue, native = self._queue._internal, buffer.native._internal
+        source = self._api.ffi.from_buffer(data)
+        try:
+            self._safe.wgpuQueueWriteBuffer(queue, native, offset, source, len(source))
+        except wgpu.GPUError as error:
+            raise self._fault(error, SubmitFailed, f"write to buffer {buffer.uid}") from error
+
     def submit(self, command_buffer: Any) -> None:
         """Hand a command buffer to the queue."""
         command_buffers = self._api.ffi.new("WGPUCommandBuffer[1]", [command_buffer])
