@@ -1,9 +1,10 @@
-"""The arms of a chain: each plays one round of it on a buffer of its own."""
+"""Arms: each plays one round on buffers of its own, and those of a chain are here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter as now
 from typing import Any
 
+from gpusim.errors import InternalError
 from gpusim.runtime import Driver, Policy, Runtime
 from properties.bench.bare import bare
 from properties.bench.plain import Plain
@@ -14,7 +15,7 @@ _Round = Callable[[], tuple[Sample, bytes]]
 
 
 class Arm:
-    """Plays rounds, and keeps the buffer that the last one left."""
+    """Plays rounds, and keeps the bytes that the last one left."""
 
     def __init__(self, play: _Round, close: Callable[[], None] = lambda: None) -> None:
         self.words = b""
@@ -66,6 +67,17 @@ def runtime_arm(driver: Driver, policy: Policy, chain: Chain) -> Arm:
         runtime.close()
 
     return Arm(play, close)
+
+
+def check_same(workload: str, arms: Mapping[str, Arm]) -> None:
+    """InternalError unless every arm, having played as often, left the same words."""
+    first, *others = arms
+    for other in others:
+        if arms[other].words != arms[first].words:
+            raise InternalError(
+                f"cannot compare the arms of {workload!r} because {other!r} and {first!r} "
+                "have different words (probably one of them lost a command)"
+            )
 
 
 def _spend(seconds: float) -> None:

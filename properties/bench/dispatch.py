@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpusim.errors import InternalError
 from gpusim.runtime import PRESETS, Driver, driver_for
-from properties.bench.arms import Arm, bare_arm, plain_arm, runtime_arm
+from properties.bench.arms import Arm, bare_arm, check_same, plain_arm, runtime_arm
 from properties.bench.rows import BARE, Row, rows_of
 from properties.bench.timing import interleave
 from properties.bench.workloads import SPIN, Chain
@@ -126,21 +125,10 @@ def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
 
 def _time(chain: Chain, arms: Mapping[str, Arm], rounds: int) -> list[Row]:
     samples = interleave(arms, rounds)
-    check_same(chain, arms)
+    check_same(chain.name, arms)
     for arm in arms.values():
         arm.close()
     return rows_of(chain.name, samples, chain.dispatches)
-
-
-def check_same(chain: Chain, arms: Mapping[str, Arm]) -> None:
-    """InternalError unless every arm, having played as often, left the same words."""
-    first, *others = arms
-    for other in others:
-        if arms[other].words != arms[first].words:
-            raise InternalError(
-                f"cannot compare the arms of {chain.name!r} because {other!r} and {first!r} "
-                "computed different words (probably one of them lost a dispatch)"
-            )
 
 
 def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:

@@ -12,8 +12,9 @@ import numpy as np
 from wgpu import BufferUsage
 
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
+from properties.bench.arms import Arm, check_same
 from properties.bench.rows import BARE, Row, rows_of
-from properties.bench.timing import Play, Sample, Watch, interleave
+from properties.bench.timing import Sample, Watch, interleave
 
 READ_BUFFER = "read_buffer"
 _SMALL_READS, _SMALL_BYTES = 16, 256
@@ -37,19 +38,27 @@ def bench_readback(
     ]
 
 
+def reading_arms(device: Any, driver: Driver, reads: int, size_bytes: int) -> dict[str, Arm]:
+    """``reads`` reads of ``size_bytes`` before a sync, by every policy and without a runtime."""
+    data = np.arange(size_bytes // 4, dtype=np.uint32)
+    arms = {name: _runtime_reads(driver, policy, reads, data) for name, policy in PRESETS.items()}
+    arms[READ_BUFFER] = _read_buffer(device, reads, data)
+    arms[BARE] = _by_hand(device, reads, data)
+    return arms
+
+
 def _time(
     workload: str, device: Any, driver: Driver, reads: int, size_bytes: int, rounds: int
 ) -> list[Row]:
-    data = np.arange(size_bytes // 4, dtype=np.uint32)
-    arms: dict[str, Play] = {
-        name: _runtime_reads(driver, policy, reads, data) for name, policy in PRESETS.items()
-    }
-    arms[READ_BUFFER] = _read_buffer(device, reads, data)
-    arms[BARE] = _by_hand(device, reads, data)
-    return _against_read_buffer(rows_of(workload, interleave(arms, rounds), reads))
+    arms = reading_arms(device, driver, reads, size_bytes)
+    samples = interleave(arms, rounds)
+    check_same(workload, arms)
+    for arm in arms.values():
+        arm.close()
+    return _against_read_buffer(rows_of(workload, samples, reads))
 
 
-def _runtime_reads(driver: Driver, policy: Policy, reads: int, data: Any) -> Play:
+def _runtime_reads(driver: Driver, policy: Policy, reads: int, data: Any) -> Arm:
     runtime = Runtime(driver=driver, policy=policy)
     buffers = [runtime.alloc(data.nbytes) for _ in range(reads)]
     outs = [np.zeros_like(data) for _ in range(reads)]
@@ -57,33 +66,38 @@ def _runtime_reads(driver: Driver, policy: Policy, reads: int, data: Any) -> Pla
         runtime.write(buffer, data)
     runtime.sync()
 
-    def play() -> Sample:
+    def play() -> tuple[Sample, bytes]:
         watch = Watch()
         for buffer, out in zip(buffers, outs, strict=True):
             runtime.read(buffer, out=out)
         runtime.flush()
         watch.pause()
         runtime.sync()
-        return watch.stop()
+        return watch.stop(), b"".join(outs)
 
-    return play
+    def close() -> None:
+        for buffer in buffers:
+            runtime.free(buffer)
+        runtime.close()
+
+    return Arm(play, close)
 
 
-def _read_buffer(device: Any, reads: int, data: Any) -> Play:
+def _read_buffer(device: Any, reads: int, data: Any) -> Arm:
     buffers = _filled(device, reads, data)
     outs = [np.zeros_like(data) for _ in range(reads)]
 
-    def play() -> Sample:
+    def play() -> tuple[Sample, bytes]:
         watch = Watch()
         for buffer, out in zip(buffers, outs, strict=True):
             out[:] = np.frombuffer(device.queue.read_buffer(buffer), dtype=np.uint32)
         watch.pause()
-        return watch.stop()
+        return watch.stop(), b"".join(outs)
 
-    return play
+    return Arm(play)
 
 
-def _by_hand(device: Any, reads: int, data: Any) -> Play:
+def _by_hand(device: Any, reads: int, data: Any) -> Arm:
     """One staging buffer kept for all, one submit, one map."""
     buffers = _filled(device, reads, data)
     outs = [np.zeros_like(data) for _ in range(reads)]
@@ -91,7 +105,7 @@ def _by_hand(device: Any, reads: int, data: Any) -> Play:
         size=reads * data.nbytes, usage=BufferUsage.MAP_READ | BufferUsage.COPY_DST
     )
 
-    def play() -> Sample:
+    def play() -> tuple[Sample, bytes]:
         watch = Watch()
         encoder = device.create_command_encoder()
         for number, buffer in enumerate(buffers):
@@ -104,9 +118,9 @@ def _by_hand(device: Any, reads: int, data: Any) -> Play:
             out[:] = part
         del mapped, part
         staging.unmap()
-        return watch.stop()
+        return watch.stop(), b"".join(outs)
 
-    return play
+    return Arm(play)
 
 
 def _filled(device: Any, count: int, data: Any) -> list[Any]:
