@@ -250,8 +250,9 @@ class _Watch:
         if now == self._seen:
             return
         for kind, before, count in zip(self._kinds, self._seen, now, strict=True):
-            for _ in range(count - before):
-                self._add(kind, {})
+            if count != before:
+                for _ in range(count - before):
+                    self._add(kind, {})
         self._seen = now
 
 

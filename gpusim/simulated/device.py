@@ -8,6 +8,7 @@ from typing import Any
 
 import wgpu
 
+from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.simulated.bindings import (
     GPUBindGroup,
@@ -29,6 +30,7 @@ from gpusim.simulated.pipeline import (
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.queue import GPUQueue
 from gpusim.simulated.refusals import aborting, device_lost, invalid, unsigned
+from gpusim.simulated.schedulers.scheduler import Scheduler
 from gpusim.simulated.state import DeviceState, next_uid
 
 _USAGES = 0x3FF
@@ -90,6 +92,18 @@ class GPUDevice:
         """Know the WGSL of ``kernels`` from now on; a real device has no such method."""
         self._shaders = {**self._shaders, **shaders_of(kernels)}
 
+    def restart(self, scheduler: Scheduler) -> None:
+        """Begin anew under ``scheduler``: nothing queued, pending, mapped, counted or planned.
+
+        What was compiled stays; no real device has such a method.  ProgramError
+        on a device that is lost.
+        """
+        if self._state.timeline.lost:
+            raise ProgramError(
+                "cannot restart a device because it is lost (probably a new one should be opened)"
+            )
+        self._state.restart(scheduler)
+
     def create_buffer(
         self, *, label: str = "", size: int, usage: int | str, mapped_at_creation: bool = False
     ) -> GPUBuffer:
@@ -103,8 +117,9 @@ class GPUDevice:
         length = unsigned(int(size))
         bits = flag_bits(wgpu.BufferUsage, usage) if isinstance(usage, str) else int(usage)
         number = state.made("buffer")
-        self._check_alive("buffer")
-        if not state.timeline.lost:
+        if state.timeline.lost:
+            self._tell_loss("buffer")
+        else:
             _check_buffer(state, length, bits, bool(mapped_at_creation))
             if number in state.timeline.faults.out_of_memory:
                 raise wgpu.GPUOutOfMemoryError(f"cannot create buffer {number}: planned")
@@ -188,11 +203,12 @@ class GPUDevice:
 
     def _made(self, kind: str) -> int:
         number = self._state.made(kind)
-        self._check_alive(kind)
+        if self._state.timeline.lost:
+            self._tell_loss(kind)
         return number
 
-    def _check_alive(self, kind: str) -> None:
-        if self._state.timeline.lost and not self._state.profile.loss_is_silent:
+    def _tell_loss(self, kind: str) -> None:
+        if not self._state.profile.loss_is_silent:
             raise device_lost(f"create a {kind}")
 
 

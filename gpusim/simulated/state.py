@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Protocol
 
+from gpusim.simulated.faults import NO_FAULTS
 from gpusim.simulated.profile import Profile
 from gpusim.simulated.promise import Promise
+from gpusim.simulated.schedulers.scheduler import Scheduler
 from gpusim.simulated.timeline import Timeline
 
 next_uid = count(1).__next__
@@ -53,6 +55,12 @@ class DeviceState:
         self.mapped: dict[Unmappable, None] = {}
         """The buffers that are mapped or about to be, in the order in which that began."""
 
+    def restart(self, scheduler: Scheduler) -> None:
+        """Nothing happened yet, and nothing will go wrong."""
+        self.timeline = Timeline(scheduler, NO_FAULTS, self.timeline.emit)
+        self.calls.clear()
+        self.mapped.clear()
+
     def made(self, kind: str) -> int:
         """Count a call that makes something; its number among its kind, from 0.
 
@@ -71,7 +79,8 @@ class DeviceState:
 
     def count(self, kind: str) -> int:
         """Count a call of the queue or a mapping; before it, anything may happen."""
-        self.timeline.look()
+        if not self.timeline.defers:
+            self.timeline.look()
         return self.made(kind)
 
     def lose(self, reason: str) -> None:

@@ -48,13 +48,13 @@ class Timeline:
     """
 
     __slots__ = (
-        "_defers",
         "_glances",
         "_held_bytes",
         "_operations",
         "_pending",
         "_scheduler",
         "calls",
+        "defers",
         "emit",
         "enqueued",
         "executed",
@@ -70,7 +70,7 @@ class Timeline:
         self.executed = 0
         self.lost = False
         self._scheduler = scheduler
-        self._defers = bool(getattr(scheduler, "defers", False))
+        self.defers = bool(getattr(scheduler, "defers", False))
         self._operations: deque[tuple[Operation, int]] = deque()
         self._held_bytes = 0
         self._pending: list[Awaited] = []
@@ -98,7 +98,7 @@ class Timeline:
     def look(self) -> None:
         """A point at which anything that may happen, may happen."""
         scheduler = self._scheduler
-        if self._defers:
+        if self.defers:
             return
         while not self._pending:
             if not (scheduler.runs and self._operations) or scheduler.choose((STOP, RUN)) == 0:

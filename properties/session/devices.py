@@ -11,6 +11,7 @@ for is known to ``properties.session.limits``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from gpusim.devices import SIMULATED, open_device
@@ -72,6 +73,7 @@ def shown_faults(device: str) -> frozenset[str]:
     return parse_simulated(device).shown_faults if is_simulated(device) else frozenset()
 
 
+@lru_cache(maxsize=16)
 def parse_simulated(device: str) -> SimulatedDevice:
     """Read what ``str(SimulatedDevice)`` wrote; ProgramError where a word is unknown."""
     values: dict[str, Any] = {}
@@ -111,3 +113,9 @@ def open_case_device(device: str, kernels: Mapping[str, Kernel]) -> Any:
         kernels=known.values(),
         limits={NATIVE_NAMES[name]: value for name, value in behaviour.limits.items()},
     )
+
+
+def restart_case_device(opened: Any, device: str) -> None:
+    """Let a simulated device that was opened before begin anew as ``device`` says."""
+    behaviour = parse_simulated(device)
+    opened.restart(strategy(behaviour.scheduler, behaviour.seed))

@@ -10,8 +10,13 @@ from gpusim.runtime import Driver, Parts, driver_for
 from gpusim.runtime.traced import TracedDriver, traced_parts
 from gpusim.trace import Trace
 from properties.case import Case
-from properties.session.devices import is_simulated, open_case_device
-from properties.session.limits import asked_limits, limits_of, small_limits
+from properties.session.devices import (
+    is_simulated,
+    open_case_device,
+    parse_simulated,
+    restart_case_device,
+)
+from properties.session.limits import asked_limits, limits_of, small_limits, words_of
 from properties.target import Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
@@ -46,8 +51,9 @@ class Subject(Protocol):
 class RuntimeSubject:
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
-    Of simulated devices every program has its own, so that its schedule starts
-    with it.
+    A simulated device begins anew with each program, so that its schedule
+    starts with it.  One that is to fail at a call by its number is a new one, as
+    compiling is a call too; with ``renew`` every one is, with a new driver.
     """
 
     refuses = True
@@ -59,6 +65,7 @@ class RuntimeSubject:
         *,
         parts: Parts = _ALL,
         make_driver: Callable[[Any], Driver] = driver_for,
+        renew: bool = False,
     ) -> None:
         self._kernels = kernels
         self._parts = parts
@@ -67,6 +74,9 @@ class RuntimeSubject:
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=is_simulated(device))
         self._driver: Driver = make_driver(native)
+        self._renew = renew
+        self._simulated: dict[str, tuple[Any, Driver]] = {}
+        """Simulated devices that may begin anew, with their drivers, by what they hold."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
@@ -86,7 +96,17 @@ class RuntimeSubject:
     def _driver_of(self, device: str) -> Driver:
         if not is_simulated(device):
             return self._driver
-        return self._make_driver(open_case_device(device, self._kernels))
+        behaviour = parse_simulated(device)
+        holds = words_of(behaviour.limits)
+        opened, driver = self._simulated.get(holds, (None, None))
+        if driver is not None and not driver.lost and not len(behaviour.faults):
+            restart_case_device(opened, device)
+            return driver
+        opened = open_case_device(device, self._kernels)
+        driver = self._make_driver(opened)
+        if not self._renew and not len(behaviour.faults):
+            self._simulated[holds] = opened, driver
+        return driver
 
 
 class NaiveSubject:
