@@ -4,7 +4,7 @@ Data only, shared by the runtime and the oracle so that both refuse the same
 ops; the checks themselves are written on each side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WORD_BYTES = 4
 """Bytes in the word that WebGPU aligns writes, copies and bindings to."""
@@ -25,3 +25,9 @@ class Limits:
     uniform_offset_alignment_bytes: int = 256
     memory_budget_bytes: int | None = None
     """Sum of the sizes of all live buffers that ``alloc`` may reach; None: no budget."""
+
+    def within(self, memory_budget_bytes: int | None) -> "Limits":
+        """These limits under another budget."""
+        if memory_budget_bytes == self.memory_budget_bytes:
+            return self
+        return replace(self, memory_budget_bytes=memory_budget_bytes)

@@ -44,13 +44,9 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def add(self, kind: str, about: Mapping[str, Any]) -> None:
-        """Append one event; nobody changes ``about`` afterwards."""
-        self.events.append(Event(kind, about))
-
     def emit(self, kind: str, **about: Any) -> None:
-        """The same, written in one line."""
-        self.add(kind, about)
+        """Append one event."""
+        self.events.append(Event(kind, about))
 
     def count(self, kind: str) -> int:
         """How many events of a kind there are."""

@@ -21,16 +21,17 @@ from gpusim.program import Grid
 from gpusim.runtime.buffers import Buffer
 
 
-def check_open(closed: bool) -> None:
-    """RuntimeClosed after ``close``."""
-    if closed:
-        raise RuntimeClosed(
-            "cannot call a runtime because it was closed (probably its with block has ended)"
-        )
+def runtime_closed() -> RuntimeClosed:
+    """The error of every op after ``close``."""
+    return RuntimeClosed(
+        "cannot call a runtime because it was closed (probably its with block has ended)"
+    )
 
 
 def whole(what: str, value: object) -> int:
     """An offset or a size as an int; OutOfRange for what is no whole number."""
+    if type(value) is int:
+        return value
     try:
         return index(value)  # type: ignore[arg-type]
     except TypeError:

@@ -6,7 +6,6 @@ touched (see ``recorder``).
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -60,9 +59,7 @@ class Runtime:
     ) -> None:
         self.policy = policy
         self._driver: Driver = driver_for(device) if driver is None else driver
-        self.limits: Limits = replace(
-            self._driver.limits, memory_budget_bytes=policy.memory_budget_bytes
-        )
+        self.limits: Limits = self._driver.limits.within(policy.memory_budget_bytes)
         self._most_dispatches = policy.debug_dispatch_limit or 0
         self._is_limited = policy.debug_dispatch_limit is not None
         self._waits_each = policy.debug_submit_each
@@ -240,7 +237,8 @@ class Runtime:
 
     def free(self, buffer: Buffer) -> None:
         """End a buffer's life; works on a lost device too.  InvalidHandle if it was freed."""
-        checks.check_open(self._closed)
+        if self._closed:
+            raise checks.runtime_closed()
         self._caller.check()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
@@ -332,7 +330,7 @@ class Runtime:
     def _enter(self) -> None:
         """What every op but ``free`` begins with."""
         if self._closed:
-            checks.check_open(self._closed)
+            raise checks.runtime_closed()
         self._caller.check()
         if self._readbacks.unseen is not None or self._driver.lost:
             self._waits.raise_fault()

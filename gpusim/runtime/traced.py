@@ -35,7 +35,7 @@ from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.stats import RISING, Counts, rising
 from gpusim.runtime.uniforms import UniformStore
-from gpusim.trace import Trace
+from gpusim.trace import Event, Trace
 
 
 class _Numbers(dict[int, int]):
@@ -60,7 +60,7 @@ class TracedDriver:
         self.limits = limits or driver.limits
         self._driver = driver
         self._numbers = _Numbers()
-        self._add = trace.add
+        self._tell = trace.events.append
         self._told_loss = False
 
     @property
@@ -69,7 +69,7 @@ class TracedDriver:
         lost = self._driver.lost
         if lost and not self._told_loss:
             self._told_loss = True
-            self._add("failed", {"verb": "lost", "error": DeviceLost.__name__})
+            self._tell(Event("failed", {"verb": "lost", "error": DeviceLost.__name__}))
         return lost
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
@@ -80,20 +80,26 @@ class TracedDriver:
             self._tell_failed("create_buffer", fault)
             raise
         number = self._numbers[buffer.uid]
-        self._add("create_buffer", {"buffer": number, "role": role, "size_bytes": size_bytes})
+        self._tell(
+            Event("create_buffer", {"buffer": number, "role": role, "size_bytes": size_bytes})
+        )
         return buffer
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
         """See ``Driver``."""
-        self._add("destroy_buffer", {"buffer": self._numbers[buffer.uid], "role": buffer.role})
+        self._tell(
+            Event("destroy_buffer", {"buffer": self._numbers[buffer.uid], "role": buffer.role})
+        )
         self._driver.destroy_buffer(buffer)
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         """See ``Driver``."""
         number, taken = self._numbers[buffer.uid], bytes(data)
-        self._add(
-            "write_buffer",
-            {"buffer": number, "role": buffer.role, "offset": offset, "data": taken},
+        self._tell(
+            Event(
+                "write_buffer",
+                {"buffer": number, "role": buffer.role, "offset": offset, "data": taken},
+            )
         )
         try:
             self._driver.write_buffer(buffer, offset, data)
@@ -117,15 +123,17 @@ class TracedDriver:
             self._tell_failed("create_bind_group", fault)
             raise
         number, bound = self._numbers[group.uid], self._ranges(ranges)
-        self._add(
-            "create_bind_group",
-            {"group": number, "kernel": pipeline.kernel.name, "ranges": bound},
+        self._tell(
+            Event(
+                "create_bind_group",
+                {"group": number, "kernel": pipeline.kernel.name, "ranges": bound},
+            )
         )
         return group
 
     def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
         """See ``Driver``; one event for the encoder, then one a command."""
-        self._add("encode", {"reason": label, "commands": len(commands)})
+        self._tell(Event("encode", {"reason": label, "commands": len(commands)}))
         for command in commands:
             if isinstance(command, DispatchCommand):
                 self._tell_dispatch(command)
@@ -139,7 +147,7 @@ class TracedDriver:
 
     def submit(self, command_buffer: Any) -> None:
         """See ``Driver``."""
-        self._add("submit", {})
+        self._tell(Event("submit", {}))
         try:
             self._driver.submit(command_buffer)
         except DeviceFault as fault:
@@ -148,7 +156,7 @@ class TracedDriver:
 
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
         """See ``Driver``."""
-        self._add("map", {"buffer": self._numbers[buffer.uid], "size_bytes": size_bytes})
+        self._tell(Event("map", {"buffer": self._numbers[buffer.uid], "size_bytes": size_bytes}))
         try:
             return self._driver.map(buffer, size_bytes)
         except DeviceFault as fault:
@@ -157,7 +165,7 @@ class TracedDriver:
 
     def wait(self, mapping: Mapping) -> None:
         """See ``Driver``."""
-        self._add("wait", {"buffer": self._numbers[mapping.buffer.uid]})
+        self._tell(Event("wait", {"buffer": self._numbers[mapping.buffer.uid]}))
         try:
             self._driver.wait(mapping)
         except DeviceFault as fault:
@@ -166,7 +174,7 @@ class TracedDriver:
 
     async def wait_async(self, mapping: Mapping) -> None:
         """See ``Driver``."""
-        self._add("wait", {"buffer": self._numbers[mapping.buffer.uid]})
+        self._tell(Event("wait", {"buffer": self._numbers[mapping.buffer.uid]}))
         try:
             await self._driver.wait_async(mapping)
         except DeviceFault as fault:
@@ -175,7 +183,7 @@ class TracedDriver:
 
     def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
         """See ``Driver``."""
-        self._add("take", {"buffer": self._numbers[mapping.buffer.uid]})
+        self._tell(Event("take", {"buffer": self._numbers[mapping.buffer.uid]}))
         try:
             return self._driver.take(mapping, receive)
         except DeviceFault as fault:
@@ -183,31 +191,35 @@ class TracedDriver:
             raise
 
     def _tell_failed(self, verb: str, fault: DeviceFault) -> None:
-        self._add("failed", {"verb": verb, "error": type(fault).__name__})
+        self._tell(Event("failed", {"verb": verb, "error": type(fault).__name__}))
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
-        self._add(
-            "dispatch",
-            {
-                "kernel": command.pipeline.kernel.name,
-                "group": self._numbers[command.bind_group.uid],
-                "ranges": self._ranges(command.ranges),
-                "groups": command.groups,
-            },
+        self._tell(
+            Event(
+                "dispatch",
+                {
+                    "kernel": command.pipeline.kernel.name,
+                    "group": self._numbers[command.bind_group.uid],
+                    "ranges": self._ranges(command.ranges),
+                    "groups": command.groups,
+                },
+            )
         )
 
     def _tell_copy(self, command: CopyCommand) -> None:
         source, source_offset, target, target_offset, size_bytes = command
-        self._add(
-            "copy",
-            {
-                "source": self._numbers[source.uid],
-                "source_offset": source_offset,
-                "target": self._numbers[target.uid],
-                "target_role": target.role,
-                "target_offset": target_offset,
-                "size_bytes": size_bytes,
-            },
+        self._tell(
+            Event(
+                "copy",
+                {
+                    "source": self._numbers[source.uid],
+                    "source_offset": source_offset,
+                    "target": self._numbers[target.uid],
+                    "target_role": target.role,
+                    "target_offset": target_offset,
+                    "size_bytes": size_bytes,
+                },
+            )
         )
 
     def _ranges(self, ranges: tuple[Range, ...]) -> tuple[tuple[int, int, int], ...]:
@@ -241,7 +253,7 @@ class _Watch:
     def __init__(self, name: str, counts: Counts, trace: Trace) -> None:
         self._kinds = tuple(f"{name}.{count}" for count in RISING)
         self._counts = counts
-        self._add = trace.add
+        self._tell = trace.events.append
         self._seen = rising(counts)
 
     def look(self) -> None:
@@ -252,7 +264,7 @@ class _Watch:
         for kind, before, count in zip(self._kinds, self._seen, now, strict=True):
             if count != before:
                 for _ in range(count - before):
-                    self._add(kind, {})
+                    self._tell(Event(kind, {}))
         self._seen = now
 
 

@@ -59,9 +59,7 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     def make_driver(native: Any) -> Driver:
         return FaultyDriver(mutant.make_driver(native), *plan)
 
-    subject = RuntimeSubject(
-        device, kernels, parts=mutant.parts, make_driver=make_driver, renew=True
-    )
+    subject = RuntimeSubject(device, kernels, parts=mutant.parts, make_driver=make_driver)
 
     def judged(case: Case) -> Failure | None:
         nonlocal plan

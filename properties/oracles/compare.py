@@ -69,16 +69,16 @@ def compare(
     """
     check_history(program, expected)
     check_history(program, got)
-    ops = [(op, write_op(op)) for op in program]
-    meant, shown = list(expected.outcomes), list(got.outcomes)
-    if expected.closing is not None and got.closing is not None:
-        ops.append((Sync(), "sync (after the last op)"))
-        meant.append(expected.closing)
-        shown.append(got.closing)
-    for position, (op, text) in enumerate(ops):
-        verdict = _judge_op(program, position, op, meant[position], shown[position], capabilities)
+    outcomes = zip(program, expected.outcomes, got.outcomes, strict=True)
+    for position, (op, meant, shown) in enumerate(outcomes):
+        verdict = _judge_op(program, position, op, meant, shown, capabilities)
         if verdict is not None:
-            return _mismatch(position, text, verdict)
+            return _mismatch(position, write_op(op), verdict)
+    if expected.closing is not None and got.closing is not None:
+        end = len(program)
+        verdict = _judge_op(program, end, Sync(), expected.closing, got.closing, capabilities)
+        if verdict is not None:
+            return _mismatch(end, "sync (after the last op)", verdict)
     verdict = _judge_deliveries(expected.deliveries, got.deliveries, capabilities)
     return verdict and _mismatch(len(program), "the end of the program", verdict)
 

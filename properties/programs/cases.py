@@ -1,7 +1,5 @@
 """Drawing a whole case: a policy, and a program that knows the policy's memory budget."""
 
-from dataclasses import replace
-
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
 from gpusim.runtime.policy import Policy
@@ -25,6 +23,6 @@ def draw_case(
 ) -> Case:
     """One case around ``preset``; ``limits`` are the device's."""
     policy = draw_policy(choices, preset)
-    limits = replace(limits or Limits(), memory_budget_bytes=policy.memory_budget_bytes)
+    limits = (limits or Limits()).within(policy.memory_budget_bytes)
     program = generate(choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid)
     return Case(program=program, policy=policy, device=device, seed=seed)

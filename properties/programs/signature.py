@@ -5,7 +5,7 @@ Nothing here names a kernel: one added by a user is drawn like a built-in one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from gpusim.kernels import Kernel
 from gpusim.kernels.kernel import Dtype
@@ -29,7 +29,7 @@ class Signature:
     real: bool
     """Whether any buffer holds floats."""
 
-    @property
+    @cached_property
     def parameters(self) -> Parameters:
         return self.real, self.scalars
 
@@ -57,7 +57,12 @@ def drawable(kernels: Mapping[str, Kernel]) -> tuple[Signature, ...]:
     result is known up to a tolerance only, and nothing could be said of an
     integer made of it.
     """
-    return tuple(signature_of(kernel) for kernel in kernels.values() if _keeps_floats_apart(kernel))
+    return _signatures(tuple(kernels.values()))
+
+
+@lru_cache(maxsize=16)
+def _signatures(kernels: tuple[Kernel, ...]) -> tuple[Signature, ...]:
+    return tuple(signature_of(kernel) for kernel in kernels if _keeps_floats_apart(kernel))
 
 
 def _keeps_floats_apart(kernel: Kernel) -> bool:

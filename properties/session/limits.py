@@ -66,5 +66,6 @@ def words_of(limits: Mapping[str, int]) -> str:
 
 def case_limits(limits: Limits, case: Case) -> Limits:
     """What a case may use of a device that holds ``limits`` unless it is asked for less."""
-    budget = case.policy.memory_budget_bytes
-    return replace(limits, **asked_limits(case.device), memory_budget_bytes=budget)
+    asked = asked_limits(case.device)
+    held = replace(limits, **asked) if asked else limits
+    return held.within(case.policy.memory_budget_bytes)

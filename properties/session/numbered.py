@@ -51,7 +51,7 @@ def numbered_case(
         device=device,
         seed=text,
         kernels=kernels,
-        limits=replace(limits, **asked),
+        limits=replace(limits, **asked) if asked else limits,
         invalid=invalid,
     )
 

@@ -53,7 +53,8 @@ class RuntimeSubject:
 
     A simulated device begins anew with each program, so that its schedule
     starts with it.  One that is to fail at a call by its number is a new one, as
-    compiling is a call too; with ``renew`` every one is, with a new driver.
+    compiling is a call too; and each is, with a driver of its own, where
+    ``make_driver`` is given, since that driver may count.
     """
 
     refuses = True
@@ -64,17 +65,16 @@ class RuntimeSubject:
         kernels: Mapping[str, Kernel],
         *,
         parts: Parts = _ALL,
-        make_driver: Callable[[Any], Driver] = driver_for,
-        renew: bool = False,
+        make_driver: Callable[[Any], Driver] | None = None,
     ) -> None:
         self._kernels = kernels
         self._parts = parts
-        self._make_driver = make_driver
+        self._make_driver = make_driver or driver_for
+        self._begins_anew = make_driver is None
         native = open_case_device(device, kernels)
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=is_simulated(device))
-        self._driver: Driver = make_driver(native)
-        self._renew = renew
+        self._driver: Driver = self._make_driver(native)
         self._simulated: dict[str, tuple[Any, Driver]] = {}
         """Simulated devices that may begin anew, with their drivers, by what they hold."""
 
@@ -104,7 +104,7 @@ class RuntimeSubject:
             return driver
         opened = open_case_device(device, self._kernels)
         driver = self._make_driver(opened)
-        if not self._renew and not len(behaviour.faults):
+        if self._begins_anew and not len(behaviour.faults):
             self._simulated[holds] = opened, driver
         return driver
 

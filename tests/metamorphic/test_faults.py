@@ -63,7 +63,7 @@ def failing_cases(count: int) -> Iterator[Case]:
 
 
 def executor_over(make_driver: Callable[[Any], Any]) -> Executor:
-    return Executor(RuntimeSubject("simulated", BUILTIN, make_driver=make_driver, renew=True))
+    return Executor(RuntimeSubject("simulated", BUILTIN, make_driver=make_driver))
 
 
 def test_the_runtime_keeps_what_no_fault_stopped() -> None:

@@ -1,6 +1,6 @@
 """Laws of lifetimes: every buffer of the device has an owner, until it is destroyed, once."""
 
-from gpusim.program import Alloc, Copy, Free, buffers_of
+from gpusim.program import Alloc, Copy, Free, Op, buffers_of
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STORAGE, UNIFORM, About, Handler, Scene
@@ -74,13 +74,15 @@ class Lifetimes:
         if scene.is_lost:
             return
         op = scene.op
-        if about["error"] is None and op is not None:
-            self._check_names(about)
+        if about["error"] is None and op is not None and type(op) is not Alloc:
+            self._check_names(op)
             if type(op) is Free and op.buffer in scene.names:
                 number = scene.names[op.buffer].number
                 if number in scene.live:
                     self._loose[number] = _JUST_NOW
-        self._check_uniforms()
+        scene.checked["B5"] += 1
+        if self._uniforms > self._uniforms_made:
+            self._check_uniforms()
         scene.checked["F1"] += 1
         if self._loose:
             self._check_loose()
@@ -95,11 +97,8 @@ class Lifetimes:
                     laws.F1, f"storage buffer {number} is alive, and no handle or batch needs it"
                 )
 
-    def _check_names(self, about: About) -> None:
+    def _check_names(self, op: Op) -> None:
         scene = self._scene
-        op = scene.op
-        if op is None or type(op) is Alloc:
-            return
         scene.checked["E2"] += 1
         for name in buffers_of(op):
             if name not in scene.names:
@@ -107,9 +106,6 @@ class Lifetimes:
 
     def _check_uniforms(self) -> None:
         scene, policy = self._scene, self._scene.policy
-        scene.checked["B5"] += 1
-        if self._uniforms <= self._uniforms_made:
-            return
         most = {
             Uniforms.FRESH: self._uniforms_made,
             Uniforms.POOLED: policy.uniform_slots,

@@ -6,31 +6,31 @@ that one can be held against the other.
 
 from gpusim.history import Outcome
 from gpusim.program import Op
-from gpusim.trace import Trace
+from gpusim.trace import Event, Trace
 
 
 class Marks:
     """Writes down what the runner does between the device events of one trace."""
 
     def __init__(self, trace: Trace) -> None:
-        self._add = trace.add
+        self._tell = trace.events.append
 
     def began(self, position: int, op: Op) -> None:
         """``op`` is about to be issued."""
-        self._add("op", {"position": position, "op": op})
+        self._tell(Event("op", {"position": position, "op": op}))
 
     def ended(self, position: int, outcome: Outcome) -> None:
         """The op at ``position`` returned or raised."""
-        self._add("outcome", {"position": position, "error": outcome.error})
+        self._tell(Event("outcome", {"position": position, "error": outcome.error}))
 
     def delivered(self, result: str) -> None:
         """The read that gives ``result`` has its value, or its error."""
-        self._add("delivered", {"result": result})
+        self._tell(Event("delivered", {"result": result}))
 
     def closing(self) -> None:
         """The target is about to be closed."""
-        self._add("close", {})
+        self._tell(Event("close", {}))
 
     def closed(self) -> None:
         """The target was closed."""
-        self._add("closed", {})
+        self._tell(Event("closed", {}))
