@@ -7,6 +7,7 @@ there is: no other module asks whether it is being traced.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from gpusim.errors import DeviceFault, DeviceLost
@@ -36,6 +37,8 @@ from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.stats import RISING, Counts, rising
 from gpusim.runtime.uniforms import UniformStore
 from gpusim.trace import Event, Trace
+
+_SUBMIT = Event("submit", {})
 
 
 class _Numbers(dict[int, int]):
@@ -147,7 +150,7 @@ class TracedDriver:
 
     def submit(self, command_buffer: Any) -> None:
         """See ``Driver``."""
-        self._tell(Event("submit", {}))
+        self._tell(_SUBMIT)
         try:
             self._driver.submit(command_buffer)
         except DeviceFault as fault:
@@ -247,13 +250,19 @@ def _watched(
     return made
 
 
+@cache
+def _rises_of(name: str) -> list[Event]:
+    """One event for each count, since nobody changes an event."""
+    return [Event(f"{name}.{count}", {}) for count in RISING]
+
+
 class _Watch:
     """Emits what has risen in a part's counts, as ``<part>.<count>`` events."""
 
     def __init__(self, name: str, counts: Counts, trace: Trace) -> None:
-        self._kinds = tuple(f"{name}.{count}" for count in RISING)
+        self._rises = _rises_of(name)
         self._counts = counts
-        self._tell = trace.events.append
+        self._events = trace.events
         self._seen = rising(counts)
 
     def look(self) -> None:
@@ -261,10 +270,9 @@ class _Watch:
         now = rising(self._counts)
         if now == self._seen:
             return
-        for kind, before, count in zip(self._kinds, self._seen, now, strict=True):
-            if count != before:
-                for _ in range(count - before):
-                    self._tell(Event(kind, {}))
+        for rise, before, count in zip(self._rises, self._seen, now, strict=True):
+            if count > before:
+                self._events += [rise] * (count - before)
         self._seen = now
 
 

@@ -18,6 +18,7 @@ from properties.bench.rows import Row, rows_of
 from properties.bench.timing import Sample, Watch
 from properties.oracles.compare import compare
 from properties.oracles.laws import check
+from properties.session.collector import spare_collector
 from properties.session.devices import SCHEDULERS
 from properties.session.numbered import numbered_case
 from properties.session.subject import RuntimeSubject
@@ -114,6 +115,7 @@ def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Ro
     """A row a stage; times are those of a program."""
     tell(f"{rounds} rounds of {_PROGRAMS} programs")
     judging = _Judging(device)
+    spare_collector()
     judging.play(_PROGRAMS // 3)
     judging.ops = 0
     taken = [judging.play(_PROGRAMS) for _ in range(rounds)]

@@ -68,6 +68,7 @@ def name_of(device: str) -> str:
     return device.split()[0]
 
 
+@lru_cache(maxsize=16)
 def shown_faults(device: str) -> frozenset[str]:
     """The error classes that the planned faults of a device may show as; none on a real one."""
     return parse_simulated(device).shown_faults if is_simulated(device) else frozenset()

@@ -20,6 +20,7 @@ from properties.mutants.planted import PlantedMutant, hunt_planted
 from properties.oracles.compare import MismatchKind
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
+from properties.session.collector import spare_collector
 from properties.session.control import MOST_PROGRAMS, Control
 from properties.session.devices import name_of
 from properties.session.drawn import judge_drawn, with_drawn
@@ -72,6 +73,7 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     except (GpusimError, OSError) as error:
         connection.send(CannotRun(reason=str(error)))
         return
+    spare_collector()
     connection.send(Ready(device=bench.device, description=bench.description))
     try:
         _serve(bench, connection)

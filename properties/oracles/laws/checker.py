@@ -73,7 +73,7 @@ class Checker:
     @property
     def checked(self) -> Counter[str]:
         """How often each law was held against something, by its name."""
-        return +Counter(self._scene.checked)
+        return Counter({law: times for law, times in self._scene.checked.items() if times})
 
     def feed(self, event: Event) -> None:
         """Look at the next event."""
