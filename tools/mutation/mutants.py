@@ -1,0 +1,161 @@
+"""Mutants of a source file: mutmut's operators, applied one at a time to the whole module.
+
+mutmut itself mutates the bodies of plain functions only, since it keeps every
+mutant of a file side by side in one module.  Here a mutant is the whole source
+with one place changed, so that properties, dataclasses and constants have
+mutants as well.  Nothing here runs one.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
+from mutmut.mutation.mutators import mutation_operators
+
+from tools.mutation.mutant import ROOT, Mutant
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "runtime": ("gpusim/runtime",),
+    "reference": ("reference",),
+    "checkers": ("properties/oracles", "properties/runner.py"),
+}
+"""What is mutated, by the name under which the results are shown."""
+_PAGES = ("properties/oracles/laws/page.py",)
+"""They write documentation, and judge nothing."""
+_NO_CODE = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom, cst.TypeAlias)
+_STATEMENTS = (cst.BaseSmallStatement, cst.BaseCompoundStatement)
+_PLACED = (cst.BaseExpression, *_STATEMENTS)
+"""What has lines of its own; operators stand in one of these."""
+_TEXTS = (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString)
+_NEVER_MUTATED_CALLS = ("len", "isinstance")
+"""mutmut's own exceptions: without an argument these only raise."""
+_OF_CONSTANTS = ("number", "name")
+"""Operators for what is no function's: other changes of a constant or a default are of its type."""
+
+
+def population(part: str) -> list[Mutant]:
+    """Every mutant of a part, by module, operator and place."""
+    return [mutant for path in _paths(part) for mutant in _by_operator(mutants_of(path))]
+
+
+def mutants_of(path: str) -> list[Mutant]:
+    """Every mutant of the file at ``path``, from the root of the project."""
+    return [mutant for mutant, _ in _changes(path)]
+
+
+def source_of(mutant: Mutant) -> str:
+    """The whole mutated source."""
+    module = _parsed(mutant.path).module
+    for other, (node, changed) in _changes(mutant.path):
+        if other == mutant:
+            mutated: Any = module.deep_replace(node, changed)
+            return str(mutated.code)
+    raise ValueError(f"cannot make {mutant.name} because its file makes no such mutant any more")
+
+
+def _paths(part: str) -> list[str]:
+    found = []
+    for entry in PARTS[part]:
+        path = ROOT / entry
+        found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    names = [path.relative_to(ROOT).as_posix() for path in found]
+    return [name for name in names if name not in _PAGES]
+
+
+def _by_operator(mutants: list[Mutant]) -> list[Mutant]:
+    return sorted(mutants, key=lambda mutant: mutant.operator)
+
+
+@cache
+def _parsed(path: str) -> MetadataWrapper:
+    return MetadataWrapper(cst.parse_module((ROOT / path).read_text(encoding="utf-8")))
+
+
+@cache
+def _changes(path: str) -> list[tuple[Mutant, tuple[cst.CSTNode, cst.CSTNode]]]:
+    """The mutants of a file, each with the node that it changes and what that becomes."""
+    wrapper = _parsed(path)
+    visitor = _Visitor(path)
+    wrapper.visit(visitor)
+    return visitor.changes
+
+
+class _Visitor(cst.CSTVisitor):
+    """Collects the mutants of one file."""
+
+    METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.changes: list[tuple[Mutant, tuple[cst.CSTNode, cst.CSTNode]]] = []
+        self._path = path
+        self._made: dict[str, int] = {}
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, _NO_CODE) or _is_never_mutated(node):
+            return False
+        around = list(self._around(node))
+        for operator, changed in _mutations(node):
+            if _in_function(around) or operator in _OF_CONSTANTS:
+                self._add(node, around, operator, changed)
+        return True
+
+    def _add(
+        self, node: cst.CSTNode, around: list[cst.CSTNode], operator: str, changed: cst.CSTNode
+    ) -> None:
+        number = self._made[operator] = self._made.get(operator, 0) + 1
+        statement, expression = _first(around, _STATEMENTS), _first([node, *around], _PLACED)
+        mutant = Mutant(
+            path=self._path,
+            operator=operator,
+            number=number,
+            function=".".join(_names(around)) or "-",
+            in_function=_in_function(around),
+            first_line=self.get_metadata(PositionProvider, statement or expression).start.line,
+            last_line=self.get_metadata(PositionProvider, expression).end.line,
+            is_message=_is_message(node, changed, around),
+        )
+        self.changes.append((mutant, (node, changed)))
+
+    def _around(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """What the node stands in, from within."""
+        outer: Any = self.get_metadata(ParentNodeProvider, node, None)
+        while outer is not None:
+            yield outer
+            outer = self.get_metadata(ParentNodeProvider, outer, None)
+
+
+def _mutations(node: cst.CSTNode) -> Iterator[tuple[str, cst.CSTNode]]:
+    for kind, operator in mutation_operators:
+        if isinstance(node, kind):
+            for changed in operator(node):
+                yield operator.__name__.removeprefix("operator_"), changed
+
+
+def _is_never_mutated(node: cst.CSTNode) -> bool:
+    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Name):
+        return False
+    return node.func.value in _NEVER_MUTATED_CALLS
+
+
+def _is_message(node: cst.CSTNode, changed: cst.CSTNode, around: list[cst.CSTNode]) -> bool:
+    """Whether it is a text of an error that is changed, or the only argument of an error."""
+    if isinstance(node, cst.Call) and isinstance(changed, cst.Call):
+        is_text = len(node.args) == 1 and isinstance(node.args[0].value, _TEXTS)
+        return is_text and isinstance(around[0], cst.Raise)
+    return isinstance(node, _TEXTS) and _first(around, cst.Raise) is not None
+
+
+def _in_function(around: list[cst.CSTNode]) -> bool:
+    return any(isinstance(outer, cst.FunctionDef) for outer in around)
+
+
+def _first(nodes: list[cst.CSTNode], kinds: Any) -> Any:
+    return next((node for node in nodes if isinstance(node, kinds)), None)
+
+
+def _names(around: list[cst.CSTNode]) -> list[str]:
+    named = [n for n in around if isinstance(n, cst.FunctionDef | cst.ClassDef)]
+    return [n.name.value for n in reversed(named)]

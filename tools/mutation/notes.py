@@ -1,0 +1,43 @@
+"""What is known of each survivor: why nothing sees it, written by whoever looked into it."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.mutation.results import Result
+
+NOTES = Path(__file__).with_name("survivors.toml")
+KINDS = {
+    "equivalent": "no caller can tell it from the sound code",
+    "cost": "every result is the same, and only time or memory differs",
+    "message": "only the words of an error, a warning or a representation differ",
+    "harness": "only a device, an option or a misuse that this run leaves out would show it",
+    "seen": "a test or a law added since sees it",
+}
+"""Why a mutant lives, in the order of the page."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Why one survivor, or several of one place, live."""
+
+    kind: str
+    reason: str
+
+
+def read_notes(path: Path = NOTES) -> dict[str, Note]:
+    """The notes, by what ``Result.key`` says; several changes may share one reason."""
+    notes = {}
+    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["survivor"]:
+        if entry["kind"] not in KINDS:
+            raise ValueError(f"cannot tell {entry['kind']!r} because it is none of {list(KINDS)}")
+        for change in entry["changes"]:
+            key = f"{entry['path']}: {entry['function']}\n{change.strip()}"
+            notes[key] = Note(kind=entry["kind"], reason=entry["reason"].strip())
+    return notes
+
+
+def note_of(result: Result, notes: Mapping[str, Note]) -> Note | None:
+    """The note on a survivor; one on which there is none is shown as such."""
+    return notes.get(result.key)

@@ -1,0 +1,107 @@
+"""docs/mutation.md: what was killed in each part, and every survivor with why it lives."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import PurePosixPath
+
+from tools.mutation.notes import KINDS, Note, note_of
+from tools.mutation.results import Sample
+
+_INTRODUCTION = """\
+# Mutation of the project's own source
+
+The mutants of [mutants.md](mutants.md) are mistakes that somebody thought of. These are mistakes
+that nobody thought of: mutmut's operators, each applied to one place of the source. A sample of
+each part, spread evenly over its modules and operators, is tried on the simulated device. A mutant
+is killed if the judge finds it within a few hundred programs of one seed, by laws, relations and
+under faults as well; or else by the first test that fails among those that reach its line; or if it
+never ends. Written by `python -m tools.mutation page`; `tox -e mutation` makes the sample anew.
+
+"Judge" and "tests" say who came first, the judge being asked before the tests are. The interval is
+Wilson's, at 95 percent, for all mutants of the part. Without those that are equivalent the share
+is that of the mutants that can be killed at all.
+"""
+_Z = 1.96
+_HEAD = (
+    "| part | mutants | sample | judge | tests | ended otherwise | alive | killed | interval "
+    "| without the equivalent |"
+)
+
+
+def page(samples: Mapping[str, Sample], notes: Mapping[str, Note]) -> str:
+    """The whole page."""
+    return "\n".join(_lines(samples, notes))
+
+
+def interval(killed: int, tried: int) -> tuple[float, float]:
+    """Wilson's interval for a share, at 95 percent."""
+    if not tried:
+        return 0.0, 1.0
+    share, spread = killed / tried, _Z**2 / tried
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / tried + spread / (4 * tried))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _lines(samples: Mapping[str, Sample], notes: Mapping[str, Note]) -> Iterator[str]:
+    yield _INTRODUCTION
+    yield _HEAD
+    yield "|---" * _HEAD.count(" |") + "|"
+    for part, sample in samples.items():
+        yield _figures(part, sample, notes)
+    for part, sample in samples.items():
+        yield f"\n## {part}\n"
+        yield "| module | sample | killed |"
+        yield "|---|---|---|"
+        yield from _modules(sample)
+        yield from _survivors(sample, notes)
+    yield ""
+
+
+def _figures(part: str, sample: Sample, notes: Mapping[str, Note]) -> str:
+    results = sample.results
+    killers = [(result.killer or "alive").partition(":")[0] for result in results]
+    alive = [result for result in results if result.killer is None]
+    killed = len(results) - len(alive)
+    found = [note_of(result, notes) for result in alive]
+    equal = sum(note is not None and note.kind == "equivalent" for note in found)
+    low, high = interval(killed, len(results))
+    cells = [
+        part,
+        str(sample.population),
+        str(len(results)),
+        *(str(killers.count(killer)) for killer in ("judge", "test", "died", "alive")),
+        f"**{killed / len(results):.1%}**",
+        f"{low:.1%} to {high:.1%}",
+        f"{killed / (len(results) - equal):.1%}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _modules(sample: Sample) -> Iterator[str]:
+    for path, group in groupby(sample.results, lambda result: result.path):
+        tried = list(group)
+        killed = sum(result.killer is not None for result in tried)
+        yield f"| `{PurePosixPath(path)}` | {len(tried)} | {killed} |"
+
+
+def _survivors(sample: Sample, notes: Mapping[str, Note]) -> Iterator[str]:
+    alive = [(result, note_of(result, notes)) for result in sample.results if not result.killer]
+    for kind, meaning in (*KINDS.items(), ("", "nobody has looked into it")):
+        chosen = [(r, note) for r, note in alive if (note.kind if note else "") == kind]
+        if chosen:
+            yield f"\n### {kind.capitalize() or 'Not written up'}: {meaning}\n"
+        for reason, group in groupby(chosen, lambda pair: pair[1].reason if pair[1] else ""):
+            members = [result for result, _ in group]
+            yield from _block(reason, [(f"{r.path}: {r.function}", r.change) for r in members])
+
+
+def _block(reason: str, changes: Sequence[tuple[str, str]]) -> Iterator[str]:
+    if reason:
+        yield reason + "\n"
+    yield "```diff"
+    for place, change in changes:
+        yield f"# {place}"
+        yield change
+    yield "```\n"

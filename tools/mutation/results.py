@@ -1,0 +1,98 @@
+"""What became of the mutants that were tried, kept in a file so that a run can go on."""
+
+import difflib
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tools.mutation.mutant import ROOT, Mutant
+from tools.mutation.mutants import source_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One mutant and who killed it: a test, the judge, its own death, or None."""
+
+    name: str
+    function: str
+    line: int
+    is_message: bool
+    change: str
+    """The lines that differ, as a diff without its context."""
+    digest: str
+    """Of the whole mutated source: the same mutant has the same one."""
+    killer: str | None
+    seconds: float
+
+    @property
+    def path(self) -> str:
+        """The file that is mutated."""
+        return self.name.split(":")[0]
+
+    @property
+    def operator(self) -> str:
+        """The operator of mutmut that made it."""
+        return self.name.split(":")[1]
+
+    @property
+    def key(self) -> str:
+        """What a note on a survivor is found by, wherever in the file the change stands."""
+        return f"{self.path}: {self.function}\n{self.change}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """What was tried of one part, in its order, of how many mutants, drawn by which seed."""
+
+    population: int
+    seed: int
+    results: tuple[Result, ...]
+
+    @property
+    def killed(self) -> int:
+        """How many do not live."""
+        return sum(result.killer is not None for result in self.results)
+
+
+def result_of(mutant: Mutant, killer: str | None, seconds: float) -> Result:
+    """What became of ``mutant``."""
+    return Result(
+        name=mutant.name,
+        function=mutant.function,
+        line=mutant.first_line,
+        is_message=mutant.is_message,
+        change=_change(mutant),
+        digest=digest_of(mutant),
+        killer=killer,
+        seconds=seconds,
+    )
+
+
+def digest_of(mutant: Mutant) -> str:
+    """Tells mutants apart, and knows one again after other files have changed."""
+    return hashlib.sha256(f"{mutant.path}\n{source_of(mutant)}".encode()).hexdigest()[:16]
+
+
+def read(path: Path) -> Sample:
+    """The sample that is kept there; an empty one where there is no file."""
+    if not path.exists():
+        return Sample(population=0, seed=0, results=())
+    found = json.loads(path.read_text(encoding="utf-8"))
+    results = tuple(Result(**entry) for entry in found.pop("results"))
+    return Sample(**found, results=results)
+
+
+def write(path: Path, sample: Sample) -> None:
+    """Keep it, one mutant a line."""
+    lines = ",\n".join(json.dumps(asdict(result)) for result in sample.results)
+    head = f'"population": {sample.population}, "seed": {sample.seed}'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{{head}, "results": [\n{lines}\n]}}\n', encoding="utf-8")
+
+
+def _change(mutant: Mutant) -> str:
+    before = (ROOT / mutant.path).read_text(encoding="utf-8").splitlines()
+    lines = difflib.unified_diff(before, source_of(mutant).splitlines(), n=0, lineterm="")
+    changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+    return "\n".join(f"{line[0]} {line[1:].strip()}" for line in changed)

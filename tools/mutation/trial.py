@@ -1,0 +1,129 @@
+"""One mutant tried: in a forked child that imports the project with that mutant in it.
+
+The parent has imported NumPy, Hypothesis, pytest and whatever else costs time
+and is no part of the project, and nothing of the project itself.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from types import ModuleType
+from typing import Any
+
+from tools.mutation import judging, suite
+from tools.mutation.mutant import ROOT, Mutant
+from tools.mutation.mutants import source_of
+
+_MOST_CPU_SECONDS = 60
+_MOST_SECONDS = 300.0
+"""A child that waits for something that never comes uses no processor."""
+_MOST_MEMORY_BYTES = 8 << 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a mutant: who killed it, or None."""
+
+    killer: str | None
+    seconds: float
+    """Of the processor."""
+
+
+def try_mutant(mutant: Mutant, tests: Sequence[str]) -> Outcome:
+    """Whether the judge finds the mutant, or a test does, or it hangs."""
+    source = source_of(mutant)
+
+    def child() -> str | None:
+        sys.meta_path.insert(0, _Mutated(mutant, source))
+        found = judging.finds()
+        return f"judge: {found}" if found else _failed(suite.fails(tests))
+
+    return in_child(child)
+
+
+def in_child(act: Callable[[], Any]) -> Outcome:
+    """Run ``act`` in a fork; that it raises, dies or never ends kills the mutant too."""
+    reading, writing = os.pipe()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    pid = os.fork()
+    if not pid:
+        os.close(reading)
+        _be_child(act, writing)
+    os.close(writing)
+    how = _wait(pid)
+    with open(reading, encoding="utf-8") as pipe:
+        said = pipe.read()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Outcome(killer=json.loads(said) if said else how, seconds=round(seconds, 2))
+
+
+class _Mutated(MetaPathFinder):
+    """Finds the mutant where the module is asked for."""
+
+    def __init__(self, mutant: Mutant, source: str) -> None:
+        self._module = mutant.module
+        self._path = str(ROOT / mutant.path)
+        self._code = compile(source, self._path, "exec")
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self._module:
+            return None
+        loader = _Loader(name, self._path)
+        loader.code = self._code
+        return spec_from_file_location(name, self._path, loader=loader)
+
+
+class _Loader(SourceFileLoader):
+    code: Any
+
+    def get_code(self, fullname: str) -> Any:
+        return self.code
+
+
+def _failed(test: str | None) -> str | None:
+    return test and f"test: {test}"
+
+
+def _be_child(act: Callable[[], Any], writing: int) -> None:
+    """Say what was found, and end without what a process does at its end."""
+    with open(os.devnull, "r+b") as nothing:
+        for stream in (0, 1, 2):
+            os.dup2(nothing.fileno(), stream)
+    for limit, most in (
+        (resource.RLIMIT_CPU, _MOST_CPU_SECONDS),
+        (resource.RLIMIT_AS, _MOST_MEMORY_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            said = act()
+    except BaseException as error:
+        said = f"judge: {type(error).__name__} raised"
+    os.write(writing, json.dumps(said).encode())
+    os._exit(0)
+
+
+def _wait(pid: int) -> str:
+    """How the child ended, if it says nothing."""
+    end = time.monotonic() + _MOST_SECONDS
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return f"died: {os.waitstatus_to_exitcode(status)}"
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
