@@ -229,3 +229,20 @@ def test_waiting_for_a_read_of_nothing_submits_the_reads_before_it(traced: Open)
     assert nothing.result() == b""
     assert first.done()
     assert first.result() == WORDS.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "flushes"),
+    [(0, 16, 0), (0, 20, 1), (16, 16, 1), (28, 4, 1), (28, 36, 1), (32, 32, 0)],
+)
+def test_a_write_beside_the_bytes_that_a_command_touches_does_not_flush(
+    traced: Open, offset: int, size: int, flushes: int
+) -> None:
+    runtime, trace = traced(replace(RING, staged_write_bytes=0))
+    a, source = filled(runtime), filled(runtime)
+    before = submits(trace)
+    runtime.copy(source, a, source_offset=16, target_offset=16, size_bytes=16)
+    runtime.write(a, b"\xaa" * size, offset)
+    assert submits(trace) == before + flushes
+    expected = WORDS.tobytes()[:offset] + b"\xaa" * size + WORDS.tobytes()[offset + size :]
+    assert runtime.read(a).result() == expected

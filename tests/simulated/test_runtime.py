@@ -16,7 +16,7 @@ from gpusim import errors
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program, Read
-from gpusim.runtime import PRESETS, WgpuDriver
+from gpusim.runtime import PRESETS, Runtime, WgpuDriver
 from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
 from properties.case import Case
 from properties.oracles.compare import compare
@@ -122,3 +122,14 @@ def check_value(outcome: Outcome, meant: Outcome, where: str) -> None:
     """A value that came is the one that the accepted ops mean."""
     if outcome.data is not None and meant.data is not None and meant.slack is None:
         assert outcome.data == meant.data, where
+
+
+def test_a_loss_is_known_from_the_devices_promise_before_any_verb_meets_it() -> None:
+    device = open_device()
+    with Runtime(device) as runtime:
+        buffer = runtime.alloc(8)
+        runtime.flush()
+        device.destroy()
+        with pytest.raises(errors.DeviceLost):
+            runtime.flush()
+        runtime.free(buffer)

@@ -24,7 +24,7 @@ import wgpu  # noqa: F401
 
 from tools.mutation import results, trial
 from tools.mutation.mutant import ROOT, Mutant
-from tools.mutation.mutants import PARTS, population
+from tools.mutation.mutants import PARTS, change_of, digest_of, population
 from tools.mutation.notes import read_notes
 from tools.mutation.page import page
 from tools.mutation.results import Result, Sample
@@ -78,18 +78,27 @@ def _run(part: str, options: argparse.Namespace) -> None:
         return Sample(population=len(mutants), seed=options.seed, results=tuple(tried))
 
     for mutant in drawn:
-        digest = results.digest_of(mutant)
+        digest = digest_of(mutant)
         if digest not in known:
             known[digest] = _try(mutant, sight, options.seconds)
             results.write(kept, sample_of(known.values()))
-    sample = sample_of(known[results.digest_of(mutant)] for mutant in drawn)
+    sample = sample_of(known[digest_of(mutant)] for mutant in drawn)
     results.write(DATA[part], sample)
     print(f"{part}: {sample.killed} of {len(drawn)} killed", flush=True)
 
 
 def _try(mutant: Mutant, sight: Sight, seconds: float) -> Result:
     outcome = trial.try_mutant(mutant, sight.tests_of(mutant, seconds))
-    result = results.result_of(mutant, outcome.killer, outcome.seconds)
+    result = Result(
+        name=mutant.name,
+        function=mutant.function,
+        line=mutant.first_line,
+        is_message=mutant.is_message,
+        change=change_of(mutant),
+        digest=digest_of(mutant),
+        killer=outcome.killer,
+        seconds=outcome.seconds,
+    )
     print(f"{mutant.name} {mutant.function}: {result.killer or 'ALIVE'} ({result.seconds} s)")
     if result.killer is None:
         print(result.change)

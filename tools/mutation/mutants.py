@@ -6,6 +6,8 @@ with one place changed, so that properties, dataclasses and constants have
 mutants as well.  Nothing here runs one.
 """
 
+import difflib
+import hashlib
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -53,6 +55,19 @@ def source_of(mutant: Mutant) -> str:
             mutated: Any = module.deep_replace(node, changed)
             return str(mutated.code)
     raise ValueError(f"cannot make {mutant.name} because its file makes no such mutant any more")
+
+
+def digest_of(mutant: Mutant) -> str:
+    """Tells mutants apart, and knows one again while its file is as it was."""
+    return hashlib.sha256(f"{mutant.path}\n{source_of(mutant)}".encode()).hexdigest()[:16]
+
+
+def change_of(mutant: Mutant) -> str:
+    """The lines that differ: a diff without its context and indentation."""
+    before = (ROOT / mutant.path).read_text(encoding="utf-8").splitlines()
+    lines = difflib.unified_diff(before, source_of(mutant).splitlines(), n=0, lineterm="")
+    changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+    return "\n".join(f"{line[0]} {line[1:].strip()}" for line in changed)
 
 
 def _paths(part: str) -> list[str]:

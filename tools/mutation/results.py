@@ -1,13 +1,8 @@
 """What became of the mutants that were tried, kept in a file so that a run can go on."""
 
-import difflib
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from tools.mutation.mutant import ROOT, Mutant
-from tools.mutation.mutants import source_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,25 +50,6 @@ class Sample:
         return sum(result.killer is not None for result in self.results)
 
 
-def result_of(mutant: Mutant, killer: str | None, seconds: float) -> Result:
-    """What became of ``mutant``."""
-    return Result(
-        name=mutant.name,
-        function=mutant.function,
-        line=mutant.first_line,
-        is_message=mutant.is_message,
-        change=_change(mutant),
-        digest=digest_of(mutant),
-        killer=killer,
-        seconds=seconds,
-    )
-
-
-def digest_of(mutant: Mutant) -> str:
-    """Tells mutants apart, and knows one again after other files have changed."""
-    return hashlib.sha256(f"{mutant.path}\n{source_of(mutant)}".encode()).hexdigest()[:16]
-
-
 def read(path: Path) -> Sample:
     """The sample that is kept there; an empty one where there is no file."""
     if not path.exists():
@@ -89,10 +65,3 @@ def write(path: Path, sample: Sample) -> None:
     head = f'"population": {sample.population}, "seed": {sample.seed}'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{{head}, "results": [\n{lines}\n]}}\n', encoding="utf-8")
-
-
-def _change(mutant: Mutant) -> str:
-    before = (ROOT / mutant.path).read_text(encoding="utf-8").splitlines()
-    lines = difflib.unified_diff(before, source_of(mutant).splitlines(), n=0, lineterm="")
-    changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
-    return "\n".join(f"{line[0]} {line[1:].strip()}" for line in changed)
