@@ -315,3 +315,42 @@ def test_debug_dispatch_limit_drops_and_counts_the_rest(traced: Open) -> None:
     assert trace.count("dispatch") == 2
     assert runtime.stats().dispatches == 2
     assert runtime.stats().dispatches_dropped == 3
+
+
+def test_the_counters_count_what_was_done(traced: Open, policy: Policy) -> None:
+    runtime, trace = traced(policy)
+    first, second = runtime.alloc(64), runtime.alloc(6)
+    for scalar in range(3):
+        runtime.dispatch(AFFINE, [first], [3, scalar])
+    runtime.write(first, WORDS)
+    runtime.write(second, b"ab")
+    runtime.copy(first, second, size_bytes=6)
+    tickets = [runtime.read(first) for _ in range(4)]
+    runtime.sync()
+    runtime.free(second)
+    stats = runtime.stats()
+    done = (stats.allocs, stats.dispatches, stats.writes, stats.copies, stats.reads, stats.frees)
+    assert done == (2, 3, 2, 1, 4, 1)
+    assert (stats.live_buffers, stats.live_bytes) == (1, 64)
+    assert (stats.peak_bytes, stats.total_bytes) == (70, 70)
+    assert len(tickets) == 4
+    check_stats(runtime, trace)
+    runtime.free(first)
+    runtime.close()
+    assert runtime.stats().live_buffers == runtime.stats().live_bytes == 0
+    assert runtime.stats().staging.held == runtime.stats().uniforms.held == 0
+
+
+def test_a_pool_that_keeps_nothing_is_never_exhausted(traced: Open) -> None:
+    runtime, _ = traced(replace(PRESETS["cached"], staging_buffers=0))
+    runtime.read(filled(runtime)).result()
+    staging = runtime.stats().staging
+    assert (staging.exhausted, staging.reused, staging.held) == (0, 0, 0)
+    keeping, _ = traced(replace(PRESETS["cached"], staging_buffers=1))
+    a = filled(keeping)
+    first, second = keeping.read(a), keeping.read(a)
+    assert first.result() == second.result()
+    assert keeping.stats().staging.held == 1
+    third = keeping.read(a)
+    assert keeping.stats().staging.held == 0
+    assert third.result() == WORDS.tobytes()

@@ -61,7 +61,7 @@ class Verbs:
             "create_command_encoder": lambda: driver.encode([], "asked", merge_passes=True),
             "submit": lambda: driver.submit(None),
             "map_async": lambda: driver.map(buffer, 16),
-            "sync_wait": lambda: driver.take(mapping),
+            "sync_wait": lambda: driver.take(mapping, bytes),
             "create_shader_module": lambda: driver.compile(SCRAMBLE, dynamic_uniforms=False),
         }
         calls[verb]()

@@ -236,6 +236,34 @@ def test_a_refusal_says_what_why_and_what_was_probably_meant(
     assert str(raised.value) == message
 
 
+@pytest.mark.parametrize("op", ["write", "copy", "read"])
+def test_a_range_or_number_that_is_refused_names_its_op(at: SimpleNamespace, op: str) -> None:
+    runtime, a = at.runtime, at.a
+    wrong: dict[str, list[Refused]] = {
+        "write": [
+            lambda at: runtime.write(a, b"12345", 12),
+            lambda at: runtime.write(a, b"1", 0.5),
+        ],
+        "copy": [
+            lambda at: runtime.copy(a, at.odd, source_offset=14, size_bytes=3),
+            lambda at: runtime.copy(a, at.odd, target_offset=1, size_bytes=3),
+            lambda at: runtime.copy(a, at.odd, source_offset=0.5),
+            lambda at: runtime.copy(a, at.odd, target_offset=0.5),
+            lambda at: runtime.copy(a, at.odd, size_bytes=0.5),
+            lambda at: runtime.copy(at.lost, a),
+        ],
+        "read": [
+            lambda at: runtime.read(a, 12, 5),
+            lambda at: runtime.read(a, 0.5),
+            lambda at: runtime.read(a, 0, 0.5),
+            lambda at: runtime.read(at.lost),
+        ],
+    }
+    for refused in wrong[op]:
+        with pytest.raises(GpusimError, match=f"^cannot {op} .* because "):
+            refused(at)
+
+
 def test_a_closed_runtime_says_so(driver: Driver) -> None:
     runtime = Runtime(driver=driver)
     runtime.close()

@@ -55,12 +55,12 @@ class Sight:
         """The tests that reach the mutant, as many as time allows.
 
         Every test comes with its quickest parameters before any comes with others.
-        What runs when the file is imported is reached by whatever reaches the file.
+        What runs only while its file is imported, all tests may have seen.
         """
         lines = self.reached.get(mutant.path, {})
         wanted = range(mutant.first_line, mutant.last_line + 1)
-        near = wanted if any(lines.get(line) for line in wanted) else lines
-        found = {name: None for line in near for name in lines.get(line, ())}
+        found = {name: None for line in wanted for name in lines.get(line, ())}
+        found = found or dict.fromkeys(self.seconds)
         turns: Counter[str] = Counter()
         turn_of: dict[str, int] = {}
         for name in sorted(found, key=lambda name: (self.seconds[name], name)):

@@ -84,8 +84,7 @@ class Batches:
         scene.checked["C7"] += 1
         kinds = _OPS_OF.get(reason)
         if kinds is not None:
-            # A close frees what is left, and flushes for that.
-            if not isinstance(scene.op, kinds) and not scene.is_closing:
+            if not isinstance(scene.op, kinds):
                 scene.report(laws.C7, f"a batch was submitted for a {reason} without one")
         elif not self._holds(reason, count):
             scene.report(
