@@ -6,14 +6,10 @@ from pathlib import Path
 import pytest
 
 from tools.mutation.mutant import Mutant
-from tools.mutation.notes import Note, read_notes
+from tools.mutation.notes import Note
 from tools.mutation.page import interval, page
 from tools.mutation.results import Result, Sample, read, write
 from tools.mutation.sample import draw
-
-ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("runtime", "reference", "checkers")
-SAMPLES = {part: read(ROOT / "docs" / "data" / f"mutation-{part}.json") for part in PARTS}
 
 
 def mutants(**sizes: int) -> list[Mutant]:
@@ -87,14 +83,3 @@ def test_what_was_tried_is_kept(tmp_path: Path) -> None:
     write(tmp_path / "kept.json", sample)
     assert read(tmp_path / "kept.json") == sample
     assert read(tmp_path / "none.json").results == ()
-
-
-def test_every_survivor_is_written_up() -> None:
-    notes = read_notes()
-    alive = [r.key for sample in SAMPLES.values() for r in sample.results if r.killer is None]
-    assert [key for key in alive if key not in notes] == []
-
-
-def test_the_page_is_that_of_the_samples() -> None:
-    text = (ROOT / "docs" / "mutation.md").read_text(encoding="utf-8")
-    assert text == page(SAMPLES, read_notes())

@@ -1,11 +1,15 @@
 """Each refusal of the contract beside its valid neighbour, and the order among them."""
 
+from dataclasses import fields
+
 import pytest
 
 import reference
+from gpusim.errors import GpusimError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Dispatch, Program
+from gpusim.program import Alloc, Dispatch, Op, Program
+from reference.executor import Reference
 
 LIMITS = Limits(
     max_buffer_bytes=64,
@@ -116,6 +120,7 @@ REFUSALS = {
         "dispatch tally a 1 9x1x1",
     ),
 }
+MESSAGE = r"^cannot [a-z].* because [a-z0-9<].* \(probably [a-z].*[a-z]\)$"
 END = "read a 0 16 -> end_a\nread b 0 32 -> end_b\n"
 
 
@@ -138,6 +143,22 @@ def test_refused_op_changes_nothing(name: str) -> None:
     without = reference.run(Program.parse(SETUP + END), limits=LIMITS)
     assert with_it.outcomes[-2:] == without.outcomes[-2:]
     assert with_it.deliveries == without.deliveries
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_says_what_why_and_what_was_probably_meant(name: str) -> None:
+    *before, op = Program.parse(SETUP + REFUSALS[name][0])
+    executor = Reference(limits=LIMITS)
+    for done in before:
+        perform(executor, done)
+    with pytest.raises(GpusimError, match=MESSAGE):
+        perform(executor, op)
+
+
+def perform(executor: Reference, op: Op) -> None:
+    """Call the method of that op."""
+    arguments = [getattr(op, field.name) for field in fields(op) if field.name != "result"]
+    getattr(executor, type(op).__name__.lower())(*arguments)
 
 
 @pytest.mark.parametrize(

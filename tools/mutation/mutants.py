@@ -37,6 +37,8 @@ _PLACED = (cst.BaseExpression, *_STATEMENTS)
 _TEXTS = (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString)
 _NEVER_MUTATED_CALLS = ("len", "isinstance")
 """mutmut's own exceptions: without an argument these only raise."""
+_ASSERTING = "strict"
+"""An argument that only asserts what holds, of ``zip``: no more a mutant than an assertion is."""
 _OF_CONSTANTS = ("number", "name")
 """Operators for what is no function's: other changes of a constant or a default are of its type."""
 
@@ -150,10 +152,21 @@ def _mutations(node: cst.CSTNode) -> Iterator[tuple[str, cst.CSTNode]]:
     for kind, operator in mutation_operators:
         if isinstance(node, kind):
             for changed in operator(node):
-                yield operator.__name__.removeprefix("operator_"), changed
+                if _asserts_as(node) == _asserts_as(changed):
+                    yield operator.__name__.removeprefix("operator_"), changed
+
+
+def _asserts_as(node: cst.CSTNode) -> str | None:
+    """The value of an argument that asserts, if it is a call with one."""
+    for arg in node.args if isinstance(node, cst.Call) else ():
+        if arg.keyword is not None and arg.keyword.value == _ASSERTING:
+            return str(getattr(arg.value, "value", None))
+    return None
 
 
 def _is_never_mutated(node: cst.CSTNode) -> bool:
+    if isinstance(node, cst.Arg):
+        return node.keyword is not None and node.keyword.value == _ASSERTING
     if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Name):
         return False
     return node.func.value in _NEVER_MUTATED_CALLS
