@@ -37,6 +37,10 @@ class InvalidData(Refused):
     """Host data without plain bytes, or a destination that cannot hold the result."""
 
 
+class InvalidCapture(Refused):
+    """A call that no graph can hold while a capture is open, or a second capture in it."""
+
+
 class LimitExceeded(Refused):
     """A buffer, binding or grid beyond the device's limits."""
 

@@ -5,14 +5,16 @@ Data only.  What an op means is ``reference``'s business, how it is issued
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar, overload
 
 from gpusim.errors import ProgramError
 
 Grid = tuple[int, int, int]
+Scalars = tuple[int | float, ...]
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_Named = TypeVar("_Named", bound="Op")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +40,7 @@ class Dispatch:
 
     kernel: str
     buffers: tuple[str, ...]
-    scalars: tuple[int | float, ...]
+    scalars: Scalars
     grid: Grid
 
 
@@ -80,8 +82,45 @@ class Sync:
     """Everything before it has happened, on the GPU and in host memory."""
 
 
-Op = Alloc | Write | Dispatch | Copy | Read | Free | Flush | Sync
-OPS: tuple[type[Op], ...] = (Alloc, Write, Dispatch, Copy, Read, Free, Flush, Sync)
+Command = Dispatch | Copy
+"""An op that may be captured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capture:
+    """Check ``commands`` and keep them as a graph, without running any."""
+
+    graph: str
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """Run a graph's commands, as if each was called now.
+
+    ``scalars`` has an entry for each dispatch of the graph, None where those of
+    the capture are kept; None in all keeps them all.  ``bindings`` are pairs: a
+    buffer of the capture, and the one that stands in its place, all at once.
+    """
+
+    graph: str
+    scalars: tuple[Scalars | None, ...] | None = None
+    bindings: tuple[tuple[str, str], ...] = ()
+
+
+Op = Alloc | Write | Dispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
+OPS: tuple[type[Op], ...] = (
+    Alloc,
+    Write,
+    Dispatch,
+    Copy,
+    Read,
+    Free,
+    Flush,
+    Sync,
+    Capture,
+    Replay,
+)
 
 
 def buffers_of(op: Op) -> tuple[str, ...]:
@@ -93,17 +132,75 @@ def buffers_of(op: Op) -> tuple[str, ...]:
             return (op.source, op.target)
         case Flush() | Sync():
             return ()
+        case Capture():
+            return tuple(name for command in op.commands for name in buffers_of(command))
+        case Replay():
+            return tuple(name for pair in op.bindings for name in pair)
         case _:
             return (op.buffer,)
+
+
+def renamed(op: _Named, names: Mapping[str, str]) -> _Named:
+    """The op over buffers of other names; those not in ``names`` stay."""
+    match op:
+        case Dispatch():
+            return replace(op, buffers=tuple(names.get(name, name) for name in op.buffers))
+        case Copy():
+            return replace(
+                op,
+                source=names.get(op.source, op.source),
+                target=names.get(op.target, op.target),
+            )
+        case Flush() | Sync():
+            return op
+        case Capture():
+            return replace(op, commands=tuple(renamed(command, names) for command in op.commands))
+        case Replay():
+            pairs = ((names.get(old, old), names.get(new, new)) for old, new in op.bindings)
+            return replace(op, bindings=tuple(pairs))
+        case _:
+            return replace(op, buffer=names.get(op.buffer, op.buffer))
+
+
+def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
+    """The commands that ``replay`` runs, as ops of their own.
+
+    Where it has another number of scalar entries than the capture has
+    dispatches, which is refused, those that are missing are as captured.
+    """
+    entries = iter(replay.scalars or ())
+    commands = (_with_scalars(command, entries) for command in capture.commands)
+    names = dict(replay.bindings)
+    return tuple(renamed(command, names) for command in commands)
+
+
+def flattened(ops: Iterable[Op]) -> Iterator[Op]:
+    """The ops with commands in the place of each replay, and without what only captures."""
+    captures: dict[str, Capture] = {}
+    for op in ops:
+        if isinstance(op, Capture):
+            captures[op.graph] = op
+        elif isinstance(op, Replay):
+            yield from replayed(captures[op.graph], op)
+        else:
+            yield op
+
+
+def _with_scalars(command: Command, entries: Iterator[Scalars | None]) -> Command:
+    scalars = next(entries, None) if isinstance(command, Dispatch) else None
+    if scalars is None or isinstance(command, Copy):
+        return command
+    return replace(command, scalars=scalars)
 
 
 @dataclass(frozen=True, slots=True)
 class Program(Sequence[Op]):
     """A sequence of ops over named buffers.
 
-    Well formed means: every name is one lower-case word, a buffer's name and a
-    result's name are introduced once, and a buffer is named only after its
-    ``alloc``.  Using it after its ``free`` is well formed, and refused when run.
+    Well formed means: every name is one lower-case word; the names of buffers,
+    of results and of graphs are each introduced once; and a buffer is named only
+    after its ``alloc``, a graph after its ``capture``.  Using a buffer after its
+    ``free`` is well formed, and refused when run.
 
     Raises:
         ProgramError: with the position of the first op that is not well formed.
@@ -114,11 +211,19 @@ class Program(Sequence[Op]):
     def __post_init__(self) -> None:
         allocated: set[str] = set()
         results: set[str] = set()
+        graphs: set[str] = set()
         for position, op in enumerate(self.ops):
             if isinstance(op, Alloc):
                 _introduce(op.buffer, allocated, position, "buffer")
             if isinstance(op, Read):
                 _introduce(op.result, results, position, "result")
+            if isinstance(op, Capture):
+                _introduce(op.graph, graphs, position, "graph")
+            if isinstance(op, Replay) and op.graph not in graphs:
+                raise ProgramError(
+                    f"cannot replay {op.graph} in op {position} because no op before it captures "
+                    "it (probably its capture was deleted)"
+                )
             for name in buffers_of(op):
                 if name not in allocated:
                     raise ProgramError(

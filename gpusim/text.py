@@ -8,9 +8,14 @@
     free a
     flush
     sync
+    capture g dispatch affine a 3,5 1x1x1; copy a 0 b 4 16
+    replay g * -
+    replay g 7,9 a=c,b=a
 
 Lists are joined by commas, an empty list or no data is ``-``, data is
-hexadecimal, a float is Python's shortest form, and ``#`` starts a comment.
+hexadecimal, a float is Python's shortest form, and ``#`` starts a comment.  A
+replay has the scalars of each dispatch, between semicolons and ``_`` for those
+of the capture, or ``*`` for all of those; then what stands in whose place.
 Reading what was written gives the same program.  Nothing here runs anything.
 """
 
@@ -19,6 +24,8 @@ from collections.abc import Callable
 from gpusim.errors import ProgramError
 from gpusim.program import (
     Alloc,
+    Capture,
+    Command,
     Copy,
     Dispatch,
     Flush,
@@ -27,6 +34,8 @@ from gpusim.program import (
     Op,
     Program,
     Read,
+    Replay,
+    Scalars,
     Sync,
     Write,
 )
@@ -40,7 +49,10 @@ _FORMS = {
     "free": "free BUFFER",
     "flush": "flush",
     "sync": "sync",
+    "capture": "capture GRAPH dispatch ...; copy ...",
+    "replay": "replay GRAPH SCALAR,...;... BUFFER=BUFFER,... (kept: _ or *, -)",
 }
+_KEPT, _ALL_KEPT = "_", "*"
 
 
 def write_op(op: Op) -> str:
@@ -51,9 +63,8 @@ def write_op(op: Op) -> str:
         case Write():
             return f"write {op.buffer} {op.offset} {op.data.hex() or '-'}"
         case Dispatch():
-            scalars = _join(tuple(map(repr, op.scalars)))
             grid = "x".join(map(str, op.grid))
-            return f"dispatch {op.kernel} {_join(op.buffers)} {scalars} {grid}"
+            return f"dispatch {op.kernel} {_join(op.buffers)} {_scalars(op.scalars)} {grid}"
         case Copy():
             target = f"{op.target} {op.target_offset}"
             return f"copy {op.source} {op.source_offset} {target} {op.size_bytes}"
@@ -65,6 +76,22 @@ def write_op(op: Op) -> str:
             return "flush"
         case Sync():
             return "sync"
+        case Capture():
+            return f"capture {op.graph} {'; '.join(map(write_op, op.commands)) or '-'}"
+        case Replay():
+            bindings = _join(tuple(f"{old}={new}" for old, new in op.bindings))
+            return f"replay {op.graph} {_entries(op.scalars)} {bindings}"
+
+
+def _entries(entries: tuple[Scalars | None, ...] | None) -> str:
+    """The scalars of a replay, an entry for each dispatch; `;` alone is no entry."""
+    if not entries:
+        return _ALL_KEPT if entries is None else ";"
+    return ";".join(_KEPT if scalars is None else _scalars(scalars) for scalars in entries)
+
+
+def _scalars(scalars: Scalars) -> str:
+    return _join(tuple(map(repr, scalars)))
 
 
 def write_program(program: Program) -> str:
@@ -174,6 +201,47 @@ def _sync(words: list[str]) -> Op:
     return Sync()
 
 
+def _capture(words: list[str]) -> Op:
+    if len(words) < 2:
+        raise ValueError("it has no commands, not even a '-'")
+    graph, *rest = words
+    if rest == ["-"]:
+        return Capture(graph=graph, commands=())
+    texts = " ".join(rest).split(";")
+    return Capture(graph=graph, commands=tuple(_command(text.split()) for text in texts))
+
+
+def _command(words: list[str]) -> Command:
+    op = _PARSERS[words[0]](words[1:]) if words and words[0] in ("dispatch", "copy") else None
+    if not isinstance(op, Dispatch | Copy):
+        raise ValueError(f"{' '.join(words)!r} is no dispatch and no copy")
+    return op
+
+
+def _replay(words: list[str]) -> Op:
+    graph, entries, bindings = _words(words, 3)
+    return Replay(
+        graph=graph,
+        scalars=None if entries == _ALL_KEPT else tuple(map(_entry, _pieces(entries))),
+        bindings=tuple(map(_binding, _split(bindings))),
+    )
+
+
+def _pieces(word: str) -> list[str]:
+    return [] if word == ";" else word.split(";")
+
+
+def _entry(word: str) -> Scalars | None:
+    return None if word == _KEPT else tuple(map(_number, _split(word)))
+
+
+def _binding(word: str) -> tuple[str, str]:
+    old, equals, new = word.partition("=")
+    if not equals:
+        raise ValueError(f"{word!r} does not say what stands in its place")
+    return old, new
+
+
 _PARSERS: dict[str, Callable[[list[str]], Op]] = {
     "alloc": _alloc,
     "write": _write,
@@ -183,6 +251,8 @@ _PARSERS: dict[str, Callable[[list[str]], Op]] = {
     "free": _free,
     "flush": _flush,
     "sync": _sync,
+    "capture": _capture,
+    "replay": _replay,
 }
 
 

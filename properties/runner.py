@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gpusim.errors import GpusimError
 from gpusim.history import History, Outcome
-from gpusim.program import Alloc, Op, Program, Read, Sync, buffers_of
+from gpusim.program import Alloc, Capture, Op, Program, Read, Replay, Sync, buffers_of
 from properties.target import Delivery, Target, issue
 
 CHANGED = "changed after delivery"
@@ -78,6 +78,7 @@ class _Recorder:
         self._target = target
         self._watch = watch
         self._unbound: set[str] = set()
+        self._unbound_graphs: set[str] = set()
         self._reads: dict[str, _Value] = {}
         self._waiting: list[_Value] = []
         self.deliveries: list[str] = []
@@ -90,16 +91,29 @@ class _Recorder:
         return outcome
 
     def _perform(self, op: Op) -> Outcome:
-        """Issue one op.  An op on a name whose alloc failed never reaches the target."""
-        if self._unbound and any(name in self._unbound for name in buffers_of(op)):
+        """Issue one op.  An op on a name that stands for nothing never reaches the target."""
+        if self._names_nothing(op):
+            self._unbind(op)
             return Outcome(error="InvalidHandle")
         try:
             self._issue(op)
         except Exception as error:
-            if isinstance(op, Alloc):
-                self._unbound.add(op.buffer)
+            self._unbind(op)
             return Outcome(error=_name(error))
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
+
+    def _names_nothing(self, op: Op) -> bool:
+        """Whether it names what a failed alloc or capture was to make."""
+        if isinstance(op, Replay) and op.graph in self._unbound_graphs:
+            return True
+        return bool(self._unbound) and any(name in self._unbound for name in buffers_of(op))
+
+    def _unbind(self, op: Op) -> None:
+        """What an op that failed was to make stands for nothing."""
+        if isinstance(op, Alloc):
+            self._unbound.add(op.buffer)
+        if isinstance(op, Capture):
+            self._unbound_graphs.add(op.graph)
 
     def value(self, op: Op, outcome: Outcome) -> Outcome:
         """The outcome of ``op`` at the end of the program: a read has its value by now."""

@@ -7,11 +7,13 @@ runtime; those live in ``properties.targets``.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from gpusim.limits import Limits
 from gpusim.program import (
     Alloc,
+    Capture,
+    Command,
     Copy,
     Dispatch,
     Flush,
@@ -19,6 +21,8 @@ from gpusim.program import (
     Grid,
     Op,
     Read,
+    Replay,
+    Scalars,
     Sync,
     Write,
 )
@@ -59,6 +63,8 @@ class Capabilities:
     """Invalid ops raise the contract's error class and change nothing."""
     orders_deliveries: bool = True
     """Done callbacks are called, in the order in which the reads were issued."""
+    replays: bool = False
+    """It captures and replays: it is a ``ReplayingTarget``."""
 
 
 class Target(Protocol):
@@ -82,6 +88,18 @@ class Target(Protocol):
     def close(self) -> None: ...
 
 
+class ReplayingTarget(Target, Protocol):
+    """A target that keeps commands under a graph's name, and runs them again."""
+
+    def capture(self, graph: str, commands: Sequence[Command]) -> None: ...
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None: ...
+
+
 def issue(target: Target, op: Op) -> Delivery | None:
     """Ask ``target`` for one op; the delivery of a read."""
     match op:
@@ -101,4 +119,8 @@ def issue(target: Target, op: Op) -> Delivery | None:
             target.flush()
         case Sync():
             target.sync()
+        case Capture():
+            cast(ReplayingTarget, target).capture(op.graph, op.commands)
+        case Replay():
+            cast(ReplayingTarget, target).replay(op.graph, op.scalars, op.bindings)
     return None

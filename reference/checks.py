@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from gpusim.errors import (
     InvalidBinding,
     InvalidHandle,
+    InvalidScalar,
     LimitExceeded,
     OutOfMemory,
     OutOfRange,
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Grid
+from gpusim.program import Capture, Copy, Dispatch, Grid, Replay, buffers_of
 from reference.memory import Block
 
 
@@ -57,6 +58,38 @@ def check_range(buffer: str, block: Block, offset: int, size_bytes: int) -> None
             f"cannot reach {size_bytes} bytes at {offset} of {buffer} because it holds "
             f"{block.size_bytes} (probably an offset counted in words)"
         )
+
+
+def check_copy(copy: Copy, blocks: Mapping[str, Block]) -> tuple[Block, Block]:
+    """The source and the target of a copy."""
+    source = check_handle(copy.source, blocks)
+    target = check_handle(copy.target, blocks)
+    check_range(copy.source, source, copy.source_offset, copy.size_bytes)
+    check_range(copy.target, target, copy.target_offset, copy.size_bytes)
+    return source, target
+
+
+def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
+    """The capture that is replayed; its commands are not looked at."""
+    if replay.graph not in graphs:
+        raise InvalidHandle(
+            f"cannot replay {replay.graph} because no graph has that name "
+            "(probably its capture was refused)"
+        )
+    capture = graphs[replay.graph]
+    for old, new in replay.bindings:
+        if old not in buffers_of(capture):
+            raise InvalidBinding(
+                f"cannot bind {new} in place of {old} because {replay.graph} does not use {old} "
+                "(probably the two are the wrong way round)"
+            )
+    dispatches = sum(isinstance(command, Dispatch) for command in capture.commands)
+    if replay.scalars is not None and len(replay.scalars) != dispatches:
+        raise InvalidScalar(
+            f"cannot replay {replay.graph} because it has {dispatches} dispatches and scalars for "
+            f"{len(replay.scalars)} were given (probably one was captured twice)"
+        )
+    return capture
 
 
 def check_dispatch(

@@ -15,6 +15,8 @@ from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.program import (
     Alloc,
+    Capture,
+    Command,
     Copy,
     Dispatch,
     Flush,
@@ -23,11 +25,22 @@ from gpusim.program import (
     Op,
     Program,
     Read,
+    Replay,
+    Scalars,
     Sync,
     Write,
+    buffers_of,
+    replayed,
 )
 from reference import memory
-from reference.checks import check_alloc, check_dispatch, check_handle, check_range
+from reference.checks import (
+    check_alloc,
+    check_copy,
+    check_dispatch,
+    check_handle,
+    check_range,
+    check_replay,
+)
 from reference.dispatching import apply_kernel
 
 _ACCEPTED = Outcome()
@@ -64,6 +77,7 @@ class Reference:
         self.limits = limits or Limits()
         self._kernels = kernels
         self._blocks: dict[str, memory.Block] = {}
+        self._graphs: dict[str, Capture] = {}
         self._unbound: set[str] = set()
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
@@ -89,22 +103,51 @@ class Reference:
 
         Raises ProgramError where no kernel of that name is registered.
         """
-        found = _kernel(kernel, self._kernels)
-        self._check_bound(buffers)
-        blocks = check_dispatch(found, buffers, scalars, grid, self._blocks, self.limits)
-        groups = math.prod(grid)
-        if groups:
-            apply_kernel(found, blocks, scalars, groups)
+        self._run(
+            Dispatch(kernel=kernel, buffers=tuple(buffers), scalars=tuple(scalars), grid=grid)
+        )
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
     ) -> None:
         """GPU to GPU.  InvalidHandle, OutOfRange."""
-        from_block = check_handle(source, self._blocks)
-        to_block = check_handle(target, self._blocks)
-        check_range(source, from_block, source_offset, size_bytes)
-        check_range(target, to_block, target_offset, size_bytes)
-        memory.move(from_block, source_offset, to_block, target_offset, size_bytes)
+        self._run(
+            Copy(
+                source=source,
+                source_offset=source_offset,
+                target=target,
+                target_offset=target_offset,
+                size_bytes=size_bytes,
+            )
+        )
+
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        """Keep commands for later.  What refuses one of them now refuses all."""
+        capture = Capture(graph=graph, commands=tuple(commands))
+        self._check_bound(buffers_of(capture))
+        for command in capture.commands:
+            self._check(command)
+        self._graphs[graph] = capture
+
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None:
+        """Run the commands of a graph.  InvalidHandle, InvalidBinding, InvalidScalar.
+
+        What refuses one of them now refuses all.
+        """
+        entries = None if scalars is None else tuple(scalars)
+        replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
+        self._check_bound(buffers_of(replay))
+        capture = check_replay(replay, self._graphs)
+        commands = replayed(capture, replay)
+        for command in commands:
+            self._check(command)
+        for command in commands:
+            self._run(command)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> ReferenceDelivery:
         """GPU to host.  InvalidHandle, OutOfRange."""
@@ -126,6 +169,30 @@ class Reference:
 
     def close(self) -> None:
         """Nothing is held that would need giving back."""
+
+    def _run(self, command: Command) -> None:
+        blocks = self._check(command)
+        if isinstance(command, Copy):
+            memory.move(
+                blocks[0],
+                command.source_offset,
+                blocks[1],
+                command.target_offset,
+                command.size_bytes,
+            )
+        elif groups := math.prod(command.grid):
+            kernel = _kernel(command.kernel, self._kernels)
+            apply_kernel(kernel, blocks, command.scalars, groups)
+
+    def _check(self, command: Command) -> tuple[memory.Block, ...]:
+        """The buffers that a command names, unless it is refused."""
+        if isinstance(command, Copy):
+            return check_copy(command, self._blocks)
+        kernel = _kernel(command.kernel, self._kernels)
+        self._check_bound(command.buffers)
+        return check_dispatch(
+            kernel, command.buffers, command.scalars, command.grid, self._blocks, self.limits
+        )
 
     def _check_bound(self, buffers: Sequence[str]) -> None:
         for buffer in buffers:
@@ -152,8 +219,9 @@ def run(
         ProgramError: before anything runs, where a kernel is not registered.
     """
     for op in program:
-        if isinstance(op, Dispatch):
-            _kernel(op.kernel, kernels)
+        for command in op.commands if isinstance(op, Capture) else (op,):
+            if isinstance(command, Dispatch):
+                _kernel(command.kernel, kernels)
     executor = make(kernels, limits)
     deliveries: list[str] = []
     outcomes = tuple(_outcome(executor, op, deliveries) for op in program)
@@ -191,6 +259,10 @@ def _perform(executor: Reference, op: Op) -> ReferenceDelivery | None:
             executor.flush()
         case Sync():
             executor.sync()
+        case Capture():
+            executor.capture(op.graph, op.commands)
+        case Replay():
+            executor.replay(op.graph, op.scalars, op.bindings)
     return None
 
 

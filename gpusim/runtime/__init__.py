@@ -2,6 +2,7 @@
 
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.driver import Driver, WgpuDriver
+from gpusim.runtime.graph import Graph
 from gpusim.runtime.native_driver import NativeDriver, driver_for
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms, parse_policy
@@ -15,6 +16,7 @@ __all__ = [
     "Buffer",
     "Counts",
     "Driver",
+    "Graph",
     "NativeDriver",
     "Parts",
     "Policy",

@@ -4,6 +4,7 @@ Data and bookkeeping only; recording into it calls no device.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, DispatchCommand
@@ -58,6 +59,21 @@ class Batch:
         self._touch(command.target, command.target_offset, command.target_offset + size_bytes)
         for buffer in written:
             self.written[buffer] = None
+
+    def copy(self) -> "Batch":
+        """What it holds now, to go back to."""
+        kept = Batch()
+        kept.__dict__.update({name: copy(held) for name, held in self.__dict__.items()})
+        return kept
+
+    def extend(self, part: "Batch") -> None:
+        """Append what was recorded in another batch; its uniforms are in place already."""
+        self.commands += part.commands
+        self.uniform_slots += part.uniform_slots
+        self.size_bytes += part.size_bytes
+        self.written.update(part.written)
+        for buffer, (start, end) in part._touched.items():
+            self._touch(buffer, start, end)
 
     def touches(self, buffer: DeviceBuffer, start: int = 0, end: int | None = None) -> bool:
         """Whether a recorded command may read or write bytes from ``start`` to ``end``.

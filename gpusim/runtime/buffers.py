@@ -50,6 +50,21 @@ class Buffer:
         )
 
 
+class Losing:
+    """Mark buffers lost where the block fails: part of their new bytes are in already."""
+
+    def __init__(self, *buffers: Buffer) -> None:
+        self._buffers = buffers
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if kind is not None:
+            for buffer in self._buffers:
+                buffer.lost = True
+
+
 class BufferTable:
     """The live buffers of one runtime, in the order of their making."""
 
@@ -99,6 +114,15 @@ class BufferTable:
         del self._live[buffer.uid]
         self.live_bytes -= buffer.size_bytes
         return device_buffer
+
+    def describe_left(self) -> str:
+        """What a runtime that closes now should warn of; empty where nothing is left."""
+        if not self._live:
+            return ""
+        return (
+            f"closing a runtime frees {len(self._live)} buffers of {self.live_bytes} bytes that "
+            f"were never freed, the first of them {next(iter(self))!r} (probably a missing free)"
+        )
 
     def __iter__(self) -> Iterator[Buffer]:
         return iter(list(self._live.values()))

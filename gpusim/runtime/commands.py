@@ -98,6 +98,12 @@ class DispatchCommand(NamedTuple):
     groups: Grid
     uniform_offset: int | None = None
 
+    def shifted(self, by_bytes: int) -> "DispatchCommand":
+        """The same with its uniforms that much further on."""
+        if self.uniform_offset is None or not by_bytes:
+            return self
+        return self._replace(uniform_offset=self.uniform_offset + by_bytes)
+
     @property
     def ranges(self) -> tuple[Range, ...]:
         """What it binds, the dynamic offset counted in."""

@@ -54,6 +54,10 @@ class FlushRules:
         self._set_early(2 * self._early)
         return FlushReason.EARLY
 
+    def room(self, batch: Batch) -> tuple[float, float]:
+        """Commands, and bytes, after which ``after_recording`` will have the batch submitted."""
+        return self._soonest - len(batch.commands), self._most_bytes - batch.size_bytes
+
     def after_sync(self) -> None:
         """The queue has run dry: the next batch is to reach it early again."""
         first = self._policy.first_batch

@@ -12,11 +12,12 @@ from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.cache_state import CacheState
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushRules
-from gpusim.runtime.plans import Plans
+from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.replays import BoundGraph, Replays
 from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.timeline import Timeline
@@ -47,7 +48,9 @@ class Parts:
     shapes: Callable[[Driver, Policy, CacheState], Shapes] = _make_shapes
     staging: Callable[[Driver, Policy, CacheState], StagingPool] = _make_staging
     uploads: Callable[[Driver, Policy], Uploads] = Uploads
-    plans: Callable[[int], Plans] = Plans
+    plans: Callable[[int], Plans[DispatchPlan]] = Plans
+    bound_graphs: Callable[[int], Plans[BoundGraph]] = Plans
+    replays: Callable[..., Replays] = Replays
     flush_rules: Callable[[Policy], FlushRules] = FlushRules
     buffers: Callable[[], BufferTable] = BufferTable
     timeline: Callable[[], Timeline] = Timeline

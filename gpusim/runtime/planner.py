@@ -1,15 +1,17 @@
-"""From a dispatch's arguments to its plan: every check in the contract's order, once.
+"""From a call's arguments to its plan: every check in the contract's order, once.
 
 A plan that was made before is found again without checking what cannot have
 changed; what can, the scalars and whether a buffer was lost, is checked always.
 """
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.calls import CopyCall, DispatchCall
 from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.shapes import Shapes
@@ -25,7 +27,7 @@ class Planner:
         *,
         limits: Limits,
         buffers: BufferTable,
-        plans: Plans,
+        plans: Plans[DispatchPlan],
         shapes: Shapes,
         recorder: Recorder,
     ) -> None:
@@ -41,8 +43,13 @@ class Planner:
         buffers: Sequence[Buffer],
         scalars: Sequence[int | float],
         grid: int | Sequence[int],
+        *,
+        even_lost: bool = False,
     ) -> tuple[DispatchPlan, bytes]:
-        """The plan and its packed scalars; ``Refused`` classes and DataLost in order."""
+        """The plan and its packed scalars; ``Refused`` classes and DataLost in order.
+
+        ``even_lost``: nobody asks yet whether bytes were lost.
+        """
         key = (kernel, grid, *buffers) if type(grid) is int else _key(kernel, buffers, grid)
         try:
             plan = None if key is None else self._plans.get(key)
@@ -55,9 +62,39 @@ class Planner:
                 self._plans.put(key, plan)
         payload = kernel.pack(scalars, plan.groups)
         for buffer in plan.buffers:
-            if buffer.lost:
+            if buffer.lost and not even_lost:
                 checks.check_not_lost("dispatch", buffer)
         return plan, payload
+
+    def call(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Buffer],
+        scalars: Sequence[int | float],
+        grid: int | Sequence[int],
+    ) -> DispatchCall:
+        """A checked dispatch, to be planned again when it is replayed."""
+        self.plan(kernel, buffers, scalars, grid, even_lost=True)
+        return DispatchCall(kernel, tuple(buffers), tuple(scalars), checks.grid_of(kernel, grid))
+
+    def check_copy(
+        self,
+        source: Buffer,
+        source_offset: Any,
+        target: Buffer,
+        target_offset: Any,
+        size_bytes: Any,
+    ) -> CopyCall:
+        """A copy in whole numbers; a size of None is the rest of the source."""
+        self._buffers.device_buffer(source)
+        self._buffers.device_buffer(target)
+        source_offset = checks.whole("copy", source_offset)
+        target_offset = checks.whole("copy", target_offset)
+        rest = source.size_bytes - source_offset
+        size_bytes = rest if size_bytes is None else checks.whole("copy", size_bytes)
+        checks.check_range("copy", source_offset, size_bytes, source.size_bytes)
+        checks.check_range("copy", target_offset, size_bytes, target.size_bytes)
+        return CopyCall(source, source_offset, target, target_offset, size_bytes)
 
     def forget(self, buffer: Buffer) -> None:
         """Drop every plan that binds ``buffer``, which is about to go."""

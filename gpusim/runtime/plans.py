@@ -1,10 +1,11 @@
-"""Dispatches that were checked once, found again by kernel, grid and buffers.
+"""Dispatches, and whole graphs, that were checked once and are found again by key.
 
 A plan is right as long as its buffers live, so it goes when one of them does.
 It is on no clock: what it binds is kept alive by whoever records it.
 """
 
 from collections.abc import Hashable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from gpusim.kernels import Kernel
 from gpusim.runtime.buffers import Buffer
@@ -51,16 +52,26 @@ class DispatchPlan:
         self.group: BindGroup | None = None
 
 
-class Plans:
+class Plan(Protocol):
+    """What is right as long as its buffers live."""
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]: ...
+
+
+AnyPlan = TypeVar("AnyPlan", bound=Plan)
+
+
+class Plans(Generic[AnyPlan]):
     """Plans by key, first in, first out."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._plans: dict[Hashable, DispatchPlan] = {}
+        self._plans: dict[Hashable, AnyPlan] = {}
         self._keys_by_buffer: dict[Buffer, dict[Hashable, None]] = {}
         self.get = self._plans.get
 
-    def put(self, key: Hashable, plan: DispatchPlan) -> None:
+    def put(self, key: Hashable, plan: AnyPlan) -> None:
         """Add a plan; the oldest goes where there is no room, and a capacity of 0 has none."""
         if not self._capacity:
             return

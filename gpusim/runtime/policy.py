@@ -74,6 +74,8 @@ class Policy:
     """Size of the uniform ring; a batch that needs more is submitted first."""
     plan_cache: int = 4096
     """Entries of the cache of checked dispatches; 0 checks each anew."""
+    graph_cache: int = 64
+    """Graphs kept planned, each with the buffers it was replayed over; 0 plans each replay."""
     cache_bind_groups: bool = True
     bind_group_cache: int = 256
     """Entries of the bind-group cache."""
@@ -111,6 +113,7 @@ class Policy:
             "staged_write_bytes",
             "upload_bytes",
             "plan_cache",
+            "graph_cache",
             "staging_buffers",
             "staging_class_bytes",
             "memory_budget_bytes",

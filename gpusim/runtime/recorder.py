@@ -4,16 +4,20 @@ What is to be recorded has been checked and planned by the caller.  Every queue
 action of a runtime passes here, so that their order can be read in one file.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
 
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.bind_groups import BindGroupStore
-from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.buffers import Buffer, Losing
 from gpusim.runtime.commands import (
     BindGroup,
+    Command,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
@@ -25,9 +29,10 @@ from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.launch import Launch
 from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.runs import Run, WordCopy
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.timeline import Timeline
-from gpusim.runtime.uniforms import UniformStore
+from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.runtime.uploads import Uploads
 
 
@@ -79,8 +84,7 @@ class Recorder:
     def prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
         """The command of a dispatch, not yet recorded: nothing is changed if this raises."""
         if not payload:
-            group = plan.group or self._group_of(plan, plan.ranges)
-            return DispatchCommand(plan.pipeline, group, plan.spread)
+            return self._without_uniforms(plan)
         uniforms = self._uniforms
         if uniforms.is_full(self._batch, len(payload)):
             self.submit(FlushReason.UNIFORMS)
@@ -99,6 +103,20 @@ class Recorder:
         if reason is not None:
             self.submit(reason)
 
+    def record_run(self, run: Run, payload: bytes | memoryview) -> None:
+        """Record a run; ``payload`` is the uniforms of its steps, each padded to its stride.
+
+        It is cut where a limit would have one command after the other cut, and
+        all that it writes is lost where it fails half way.
+        """
+        self._bind_run(run)
+        done = self._record_part(run, payload, 0)
+        with Losing(*run.written):
+            self._submit_for(self._rules.after_recording(self._batch))
+            while done < len(run):
+                done = self._record_part(run, payload, done)
+                self._submit_for(self._rules.after_recording(self._batch))
+
     def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
         """Record a copy of whole words; ``written`` are the user's buffers it writes."""
         self._batch.record_copy(command, written)
@@ -114,6 +132,25 @@ class Recorder:
         else:
             rules = self._rules
             self._submit_for(rules.after_read(self._batch) or rules.after_recording(self._batch))
+
+    @contextmanager
+    def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
+        """Take back what the block has recorded where it fails.
+
+        ``written``, what it writes, is lost if part of it was submitted by then.
+        """
+        batch, kept = self._batch, self._batch.copy()
+        try:
+            yield
+        except BaseException:
+            if self._batch is not batch:
+                kept = Batch()
+                for buffer in written:
+                    buffer.lost = True
+            # What the batch was to destroy may be in a cache no more.
+            kept.retired = self._batch.retired
+            self._batch = kept
+            raise
 
     def retire(self, buffer: DeviceBuffer) -> None:
         """Destroy ``buffer`` at the next submit: every command that uses it is recorded."""
@@ -223,6 +260,51 @@ class Recorder:
         retired, self._batch.retired = self._batch.retired, []
         return retired
 
+    def _bind_run(self, run: Run) -> None:
+        """Give a run its commands, before anything of it is recorded."""
+        ring, most = None, max(run.strides)
+        if most:
+            uniforms = cast(DynamicUniforms, self._uniforms)
+            if most > uniforms.capacity_bytes and uniforms.is_full(self._batch, most):
+                self.submit(FlushReason.UNIFORMS)
+            ring = uniforms.ring_for(most, self._batch)
+        if run.ring is not ring or not run.is_bound:
+            steps = zip(run.steps, run.starts, strict=False)
+            run.bind(ring, [self._command_of(step, ring, start) for step, start in steps])
+
+    def _command_of(
+        self, step: DispatchPlan | WordCopy, ring: DeviceBuffer | None, start: int
+    ) -> Command:
+        if isinstance(step, WordCopy):
+            return step.command
+        if ring is None or not step.uniform_bytes:
+            return self._without_uniforms(step)
+        return self._bind(step, Range(ring, start, step.uniform_bytes))
+
+    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+        """Record as many steps as the open batch has room for, at least one; where it ends."""
+        if run.strides[start] and self._uniforms.is_full(self._batch, run.strides[start]):
+            self.submit(FlushReason.UNIFORMS)
+        stop = self._end_of_part(run, start)
+        offset = len(self._batch.uniform_data)
+        part = run.part(start, stop, offset)
+        first, last = run.starts[start], run.starts[stop]
+        if first < last:
+            self._uniforms.take(bytes(payload[first:last]), self._batch)
+        self._batch.extend(part)
+        return stop
+
+    def _end_of_part(self, run: Run, start: int) -> int:
+        """Just behind the step at which a limit is reached, or before one without uniforms."""
+        commands, moved_bytes = self._rules.room(self._batch)
+        stop = int(min(len(run), start + max(1, commands)))
+        stop = min(stop, bisect_left(run.moved, run.moved[start] + moved_bytes, start + 1))
+        if run.starts[stop] > run.starts[start]:
+            capacity_bytes = cast(DynamicUniforms, self._uniforms).capacity_bytes
+            room_bytes = capacity_bytes - len(self._batch.uniform_data)
+            stop = min(stop, bisect_right(run.starts, run.starts[start] + room_bytes) - 1)
+        return stop
+
     def _bind(self, plan: DispatchPlan, uniform: Range) -> DispatchCommand:
         buffer, offset, size_bytes = uniform
         if not plan.pipeline.dynamic_uniforms:
@@ -232,6 +314,10 @@ class Recorder:
         if kept is None or kept.ranges[-1].buffer is not buffer:
             kept = self._group_of(plan, (*plan.ranges, Range(buffer, 0, size_bytes)))
         return new_tuple(DispatchCommand, (plan.pipeline, kept, plan.spread, offset))
+
+    def _without_uniforms(self, plan: DispatchPlan) -> DispatchCommand:
+        group = plan.group or self._group_of(plan, plan.ranges)
+        return DispatchCommand(plan.pipeline, group, plan.spread)
 
     def _group_of(self, plan: DispatchPlan, ranges: tuple[Range, ...]) -> BindGroup:
         """A bind group that does not depend on the scalars, kept with its plan if allowed."""

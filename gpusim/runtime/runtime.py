@@ -5,6 +5,7 @@ touched (see ``recorder``).
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -16,13 +17,17 @@ from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.caller import Caller
+from gpusim.runtime.calls import CopyCall
+from gpusim.runtime.captures import Captures
 from gpusim.runtime.commands import Role
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason
+from gpusim.runtime.graph import Graph
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.native_driver import driver_for
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.planner import Planner
+from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import Stats
@@ -65,9 +70,8 @@ class Runtime:
         self._waits_each = policy.debug_submit_each
         self._caller = Caller()
         self._closed = False
-        self._done: dict[str, int] = dict.fromkeys(
-            ("allocs", "writes", "dispatches", "dispatches_dropped", "copies", "reads", "frees"), 0
-        )
+        self._done: Counter[str] = Counter()
+        self._captures = Captures(self._enter)
         self._assemble(parts)
 
     def _assemble(self, parts: Parts) -> None:
@@ -100,9 +104,25 @@ class Runtime:
             recorder=self._recorder,
         )
         self._waits = Waits(
-            driver, self._caller, recorder=self._recorder, readbacks=self._readbacks
+            driver,
+            self._caller,
+            recorder=self._recorder,
+            readbacks=self._readbacks,
+            captures=self._captures,
         )
         self._transfers = parts.transfers(driver, self._recorder, self._buffers)
+        self._replays = parts.replays(
+            enter=self._enter_op,
+            planner=self._planner,
+            recorder=self._recorder,
+            transfers=self._transfers,
+            plans=parts.bound_graphs(policy.graph_cache),
+            done=self._done,
+            dispatch=self._dispatch,
+            copy=self._copy,
+            stepwise=self._waits_each or self._is_limited or not self._uniforms.is_dynamic,
+            alignment_bytes=driver.limits.uniform_offset_alignment_bytes,
+        )
         self._reads = parts.reads(
             driver,
             recorder=self._recorder,
@@ -121,7 +141,7 @@ class Runtime:
             OutOfRange, LimitExceeded: a size that no buffer of the device has.
             OutOfMemory: the policy's budget or the device is exhausted.
         """
-        self._enter()
+        self._enter_op("alloc")
         size_bytes = checks.whole("alloc", size_bytes)
         checks.check_alloc(size_bytes, self._buffers.live_bytes, self.limits)
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
@@ -136,7 +156,7 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, InvalidData: and the buffer is unchanged.
         """
-        self._enter()
+        self._enter_op("write")
         self._buffers.device_buffer(buffer)
         offset = checks.whole("write", offset)
         view = plain_bytes(data)
@@ -162,18 +182,12 @@ class Runtime:
             InvalidHandle, OutOfRange, DataLost: and nothing is changed.
         """
         self._enter()
-        self._buffers.device_buffer(source)
-        self._buffers.device_buffer(target)
-        source_offset = checks.whole("copy", source_offset)
-        target_offset = checks.whole("copy", target_offset)
-        rest = source.size_bytes - source_offset
-        size_bytes = rest if size_bytes is None else checks.whole("copy", size_bytes)
-        checks.check_range("copy", source_offset, size_bytes, source.size_bytes)
-        checks.check_range("copy", target_offset, size_bytes, target.size_bytes)
+        call = self._planner.check_copy(source, source_offset, target, target_offset, size_bytes)
+        if self._captures.open is not None:
+            self._captures.open.calls.append(call)
+            return
         checks.check_not_lost("copy", source)
-        if size_bytes:
-            self._transfers.copy(source, source_offset, target, target_offset, size_bytes)
-        self._done["copies"] += 1
+        self._copy(call)
 
     def dispatch(
         self,
@@ -192,17 +206,23 @@ class Runtime:
             ProgramError: the device refuses the kernel's WGSL.
         """
         self._enter()
-        plan, payload = self._planner.plan(kernel, buffers, scalars, grid)
-        done = self._done
-        if self._is_limited and done["dispatches"] >= self._most_dispatches:
-            done["dispatches_dropped"] += 1
+        if self._captures.open is not None:
+            self._captures.open.calls.append(self._planner.call(kernel, buffers, scalars, grid))
             return
-        if plan.groups:
-            recorder = self._recorder
-            recorder.record_dispatch(recorder.prepare(plan, payload), plan)
-        done["dispatches"] += 1
-        if self._waits_each:
-            self._wait_for_all()
+        self._dispatch(*self._planner.plan(kernel, buffers, scalars, grid))
+
+    def capture(self) -> Graph:
+        """A graph of the dispatches and copies that its ``with`` block calls.
+
+        Each is checked and none is carried out; anything else that is called in
+        the block is refused with InvalidCapture.
+
+            with runtime.capture() as graph:
+                runtime.dispatch(AFFINE, [x], (3, 1))
+            graph.replay([(5, 2)], {x: y})
+        """
+        self._enter_op("capture")
+        return Graph(self._captures, self._replays)
 
     def read(
         self,
@@ -223,7 +243,7 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, InvalidData, DataLost: and no read is issued.
         """
-        self._enter()
+        self._enter_op("read")
         origin = self._buffers.device_buffer(buffer)
         offset = checks.whole("read", offset)
         rest = buffer.size_bytes - offset
@@ -240,17 +260,19 @@ class Runtime:
         if self._closed:
             raise checks.runtime_closed()
         self._caller.check()
+        self._captures.refuse("free a buffer")
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
             self._recorder.before_free(device_buffer)
         self._planner.forget(buffer)
+        self._replays.forget(buffer)
         self._bind_groups.forget(device_buffer)
         self._recorder.destroy(self._buffers.remove(buffer))
         self._done["frees"] += 1
 
     def flush(self) -> None:
         """Submit what is recorded; changes no result, ever."""
-        self._enter()
+        self._enter_op("flush")
         self._recorder.submit(FlushReason.ASKED)
 
     def sync(self) -> None:
@@ -259,13 +281,13 @@ class Runtime:
         Raises:
             DeviceFault: one that no call has raised yet, once.
         """
-        self._enter()
+        self._enter_op("sync")
         self._waits.for_all(self._reads.goal_of_sync())
         self._waits.raise_fault()
 
     async def sync_async(self) -> None:
         """``sync`` that leaves the event loop free; covers the calls made before it."""
-        self._enter()
+        self._enter_op("sync")
         await self._waits.for_all_async(self._reads.goal_of_sync())
         self._waits.raise_fault()
 
@@ -309,7 +331,7 @@ class Runtime:
         self._caller.check()
         fault = self._waits.finish()
         self._closed = True
-        left = self._describe_live_buffers()
+        left = self._buffers.describe_left()
         self._give_back()
         if left:
             warnings.warn(left, ResourceWarning, stacklevel=2)
@@ -335,21 +357,36 @@ class Runtime:
         if self._readbacks.unseen is not None or self._driver.lost:
             self._waits.raise_fault()
 
+    def _enter_op(self, what: str) -> None:
+        """The same for an op that no graph can hold."""
+        self._enter()
+        self._captures.refuse(what)
+
+    def _dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
+        """Carry out a checked dispatch."""
+        done = self._done
+        if self._is_limited and done["dispatches"] >= self._most_dispatches:
+            done["dispatches_dropped"] += 1
+            return
+        if plan.groups:
+            recorder = self._recorder
+            recorder.record_dispatch(recorder.prepare(plan, payload), plan)
+        done["dispatches"] += 1
+        if self._waits_each:
+            self._wait_for_all()
+
+    def _copy(self, call: CopyCall) -> None:
+        """Carry out a checked copy."""
+        if call.size_bytes:
+            self._transfers.copy(call)
+        self._done["copies"] += 1
+
     def _wait_for_all(self) -> None:
         """Wait as ``sync`` does; a fault in that belongs to the next op, this one has happened."""
         try:
             self._waits.for_all(self._reads.goal_of_sync())
         except DeviceFault as fault:
             self._waits.keep(fault)
-
-    def _describe_live_buffers(self) -> str:
-        if not len(self._buffers):
-            return ""
-        return (
-            f"closing a runtime frees {len(self._buffers)} buffers of "
-            f"{self._buffers.live_bytes} bytes that were never freed, the first of them "
-            f"{next(iter(self._buffers))!r} (probably a missing free)"
-        )
 
     def _give_back(self) -> None:
         self._bind_groups.clear()

@@ -44,8 +44,10 @@ class Stats:
     allocs: int = 0
     writes: int = 0
     dispatches: int = 0
+    """Those of replays too, as with copies."""
     dispatches_dropped: int = 0
     copies: int = 0
+    replays: int = 0
     reads: int = 0
     frees: int = 0
     commands: int = 0

@@ -8,7 +8,7 @@ there is: no other module asks whether it is being traced.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
@@ -35,7 +35,7 @@ from gpusim.runtime.policy import Policy
 from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.stats import RISING, Counts, rising
-from gpusim.runtime.uniforms import UniformStore
+from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.trace import Event, Trace
 
 _SUBMIT = Event("submit", {})
@@ -284,6 +284,20 @@ class _TracedUniforms:
         self.clear = inner.clear
         self._inner = inner
         self._watch = _Watch("uniforms", inner.counts, trace)
+
+    @property
+    def capacity_bytes(self) -> int:
+        return self._dynamic.capacity_bytes
+
+    def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
+        try:
+            return self._dynamic.ring_for(size_bytes, batch)
+        finally:
+            self._watch.look()
+
+    @property
+    def _dynamic(self) -> DynamicUniforms:
+        return cast(DynamicUniforms, self._inner)
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
         try:

@@ -6,7 +6,7 @@ kernels, which are recorded like any dispatch and so keep their order.
 
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.buffers import Buffer, BufferTable, Losing
 from gpusim.runtime.byte_plans import (
     Edge,
     WritePlan,
@@ -18,6 +18,7 @@ from gpusim.runtime.byte_plans import (
     words_down,
     words_up,
 )
+from gpusim.runtime.calls import CopyCall
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.launch import Launch
@@ -50,15 +51,9 @@ class Transfers:
         if len(data) == buffer.size_bytes:
             buffer.lost = False
 
-    def copy(
-        self,
-        source: Buffer,
-        source_offset: int,
-        target: Buffer,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        """Copy ``size_bytes`` > 0 bytes; within one buffer through a scratch buffer."""
+    def copy(self, call: CopyCall) -> None:
+        """Copy at least one byte; within one buffer through a scratch buffer."""
+        source, source_offset, target, target_offset, size_bytes = call
         origin = self._buffers.device_buffer(source)
         if source is target:
             self._copy_within(origin, target, source_offset, target_offset, size_bytes)
@@ -66,6 +61,20 @@ class Transfers:
             self._copy_between(origin, source_offset, target, target_offset, size_bytes)
         if size_bytes == target.size_bytes:
             target.lost = False
+
+    def word_copy(self, call: CopyCall) -> CopyCommand | None:
+        """The one command that makes a copy, where whole words between two buffers do."""
+        source, source_offset, target, target_offset, size_bytes = call
+        whole = is_word_copy(source_offset, target_offset, size_bytes, target.size_bytes)
+        if source is target or not whole:
+            return None
+        return CopyCommand(
+            self._buffers.device_buffer(source),
+            source_offset,
+            self._buffers.device_buffer(target),
+            target_offset,
+            words_up(size_bytes),
+        )
 
     def _write_at_once(
         self,
@@ -97,7 +106,7 @@ class Transfers:
     ) -> None:
         """The same where no binding holds both edges: a failure half way loses the buffer."""
         self._write_words(buffer, target, plan, offset, data, staged)
-        with _losing(buffer):
+        with Losing(buffer):
             self._recorder.after_write()
             for edge in plan.edges:
                 patch = self._patch_of(buffer, target, (edge,))
@@ -173,7 +182,7 @@ class Transfers:
             return
         pieces = chunks(size_bytes, self._piece_bytes)
         self._copy_piece(origin, source_offset, target, target_offset, pieces[0][1])
-        with _losing(target):
+        with Losing(target):
             for start, size in pieces[1:]:
                 self._copy_piece(origin, source_offset + start, target, target_offset + start, size)
 
@@ -213,17 +222,3 @@ class Transfers:
             alignment_bytes=self._limits.storage_offset_alignment_bytes,
         )
         return Range(buffer, bound.base, bound.size_bytes)
-
-
-class _losing:
-    """Mark a buffer lost where the block fails: part of its new bytes are in already."""
-
-    def __init__(self, buffer: Buffer) -> None:
-        self._buffer = buffer
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if kind is not None:
-            self._buffer.lost = True

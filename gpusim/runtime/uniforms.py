@@ -40,6 +40,24 @@ class UniformStore(Protocol):
         ...
 
 
+class DynamicUniforms(UniformStore, Protocol):
+    """A store whose ranges share one binding: ``is_dynamic`` is true.
+
+    It may be given the payloads of several dispatches as one, each padded to
+    its stride.
+    """
+
+    capacity_bytes: int
+    """What one batch may take; it grows where a single payload needs more."""
+
+    def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
+        """The buffer of that binding, with room for ``size_bytes``; OutOfMemory.
+
+        Only a batch that has taken nothing may ask for more than the capacity.
+        """
+        ...
+
+
 class FreshUniforms:
     """A new buffer a dispatch, retired with its batch."""
 
@@ -166,7 +184,7 @@ class RingUniforms:
     def __init__(self, driver: Driver, capacity_bytes: int) -> None:
         self.counts = Counts()
         self._driver = driver
-        self._capacity_bytes = capacity_bytes
+        self.capacity_bytes = capacity_bytes
         alignment_bytes = driver.limits.uniform_offset_alignment_bytes
         # size + rest & mask is the next multiple of the alignment, a power of two.
         self._rest, self._mask = alignment_bytes - 1, -alignment_bytes
@@ -175,7 +193,7 @@ class RingUniforms:
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
         """Whether ``size_bytes`` more do not fit behind what the batch has taken."""
         used = len(batch.uniform_data)
-        if used == 0 or used + (size_bytes + self._rest & self._mask) <= self._capacity_bytes:
+        if used == 0 or used + (size_bytes + self._rest & self._mask) <= self.capacity_bytes:
             return False
         self.counts.exhausted += 1
         return True
@@ -186,7 +204,7 @@ class RingUniforms:
         stride = size_bytes + self._rest & self._mask
         ring = self._ring
         if ring is None or ring.size_bytes < stride:
-            ring = self._make_ring(stride, batch)
+            ring = self.ring_for(stride, batch)
         offset = len(batch.uniform_data)
         batch.uniform_data += payload.ljust(stride, b"\0")
         self.counts.reused += 1
@@ -204,10 +222,16 @@ class RingUniforms:
         self.counts.held = 0
         return [] if ring is None else [ring]
 
+    def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
+        """The ring; a larger one is made only for a batch that has taken nothing yet."""
+        ring = self._ring
+        if ring is None or ring.size_bytes < size_bytes:
+            ring = self._make_ring(size_bytes + self._rest & self._mask, batch)
+        return ring
+
     def _make_ring(self, stride: int, batch: Batch) -> DeviceBuffer:
-        """A first ring, or a larger one, which only an empty batch may ask for."""
-        self._capacity_bytes = max(self._capacity_bytes, stride)
-        ring = self._driver.create_buffer(words_up(self._capacity_bytes), Role.UNIFORM)
+        self.capacity_bytes = max(self.capacity_bytes, stride)
+        ring = self._driver.create_buffer(words_up(self.capacity_bytes), Role.UNIFORM)
         if self._ring is not None:
             batch.retired.append(self._ring)
             self.counts.evicted += 1

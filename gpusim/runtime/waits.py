@@ -7,6 +7,7 @@ op, and raised there once.
 from gpusim.errors import DeviceFault
 from gpusim.runtime import checks
 from gpusim.runtime.caller import Caller
+from gpusim.runtime.captures import Captures
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.readbacks import Readbacks, Ticket
@@ -17,12 +18,19 @@ class Waits:
     """What one runtime waits for; the ``Waiter`` of its tickets."""
 
     def __init__(
-        self, driver: Driver, caller: Caller, *, recorder: Recorder, readbacks: Readbacks
+        self,
+        driver: Driver,
+        caller: Caller,
+        *,
+        recorder: Recorder,
+        readbacks: Readbacks,
+        captures: Captures,
     ) -> None:
         self._driver = driver
         self._caller = caller
         self._recorder = recorder
         self._readbacks = readbacks
+        self._captures = captures
 
     def settle_ticket(self, ticket: Ticket) -> None:
         """Wait for a ticket and for every read before it; ``Ticket.result`` calls this."""
@@ -73,6 +81,7 @@ class Waits:
 
     def _begin(self, ticket: Ticket) -> None:
         self._caller.check()
+        self._captures.refuse("wait for a read")
         self._notice_loss()
         if ticket.is_recorded:
             self._recorder.submit(FlushReason.READ)

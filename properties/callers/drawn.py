@@ -46,7 +46,7 @@ class CallerSubject:
 
     def __init__(self, subject: Subject, caller: str) -> None:
         self.limits = subject.limits
-        self.refuses = subject.refuses
+        self.refuses, self.replays = subject.refuses, subject.replays
         self.small = subject.small
         self._subject = subject
         self._caller = caller

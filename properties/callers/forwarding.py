@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gpusim.program import Grid
+from gpusim.program import Command, Grid, Scalars
 from properties.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -46,6 +46,17 @@ class Forwarding:
 
     def sync(self) -> None:
         self.target.sync()
+
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        self.target.capture(graph, commands)
+
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None:
+        self.target.replay(graph, scalars, bindings)
 
     def close(self) -> None:
         self.target.close()

@@ -9,7 +9,7 @@ from gpusim.runtime.plans import DispatchPlan, Plans
 from properties.mutants.mutant import Mutant, mutant
 
 
-class _KeyedPlans(Plans):
+class _KeyedPlans(Plans[DispatchPlan]):
     """Plans whose key a subclass computes in its own way from kernel, grid and buffers."""
 
     def __init__(self, capacity: int) -> None:
@@ -61,14 +61,14 @@ class PlanKeyProduct(_KeyedPlans):
         return (kernel, groups, *buffers)
 
 
-class PlanSurvivesFree(Plans):
+class PlanSurvivesFree(Plans[DispatchPlan]):
     """A checked dispatch is still found after one of its buffers was freed."""
 
     def forget(self, buffer: Buffer) -> None:
         """Nothing goes."""
 
 
-def _plans(broken: type[Plans], **about: Any) -> Mutant:
+def _plans(broken: type[Plans[DispatchPlan]], **about: Any) -> Mutant:
     return mutant(broken, parts=Parts(plans=broken), **about)
 
 

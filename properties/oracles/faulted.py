@@ -6,7 +6,7 @@ were not in the program, and no byte that was delivered is excused.  Lost may be
 only what a failed batch would have written, until it is overwritten whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -14,7 +14,19 @@ from gpusim import errors
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from gpusim.program import Copy, Dispatch, Grid, Op, Program, Write
+from gpusim.program import (
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    Grid,
+    Op,
+    Program,
+    Replay,
+    Scalars,
+    Write,
+    replayed,
+)
 from gpusim.trace import Trace
 from properties.oracles.compare import Mismatch, MismatchKind
 from properties.oracles.values import Slack
@@ -133,12 +145,15 @@ class _Follower:
         self._recorded: dict[str, None] = {}
         """What was written since the last flush, and so may be in a batch that fails."""
         self._lost: dict[str, None] = {}
+        self._captures: dict[str, Capture] = {
+            op.graph: op for op in program if isinstance(op, Capture)
+        }
 
     def moved_on(self, position: int, op: Op) -> None:
         """Op ``position`` is over."""
         self._position = position + 1
         if self._shown[position].error is None:
-            self._recorded.update(dict.fromkeys(_written(op, self._kernels)))
+            self._recorded.update(dict.fromkeys(self._written(op)))
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
@@ -189,6 +204,25 @@ class _Follower:
         self._meet_fault()
         self._recorded.clear()
 
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        self._meet_fault()
+        self._reference.capture(graph, commands)
+
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None:
+        op = self._program[self._position]
+        assert isinstance(op, Replay)
+        commands = replayed(self._captures[graph], op)
+        self._meet_fault(*_needed(commands, self._sizes))
+        self._reference.replay(graph, scalars, bindings)
+        for command in commands:
+            if isinstance(command, Copy):
+                self._overwrite(command.target, command.size_bytes)
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -208,9 +242,13 @@ class _Follower:
     def _fail(self, shown: str) -> None:
         self.told.append(shown)
         self._gone = shown == LOST
+        for op in self._program.ops[self._position : self._position + 1]:
+            if isinstance(op, Replay):
+                # It may have failed half way, with some of its commands submitted.
+                self._lost.update(dict.fromkeys(self._written(op)))
+            if shown in _LOSING:
+                self._recorded.update(dict.fromkeys(self._written(op)))
         if shown in _LOSING:
-            for op in self._program.ops[self._position : self._position + 1]:
-                self._recorded.update(dict.fromkeys(_written(op, self._kernels)))
             self._lost.update(self._recorded)
             self._recorded.clear()
 
@@ -218,15 +256,29 @@ class _Follower:
         if size_bytes == self._sizes[buffer]:
             self._lost.pop(buffer, None)
 
+    def _written(self, op: Op) -> list[str]:
+        """The buffers that an op writes."""
+        match op:
+            case Write():
+                return [op.buffer]
+            case Copy():
+                return [op.target]
+            case Dispatch() if op.kernel in self._kernels:
+                pairs = zip(self._kernels[op.kernel].buffers, op.buffers, strict=False)
+                return [name for binding, name in pairs if binding.access == "read_write"]
+            case Replay():
+                commands = replayed(self._captures[op.graph], op)
+                return [name for command in commands for name in self._written(command)]
+        return []
 
-def _written(op: Op, kernels: Kernels) -> list[str]:
-    """The buffers that an op writes."""
-    match op:
-        case Write():
-            return [op.buffer]
-        case Copy():
-            return [op.target]
-        case Dispatch() if op.kernel in kernels:
-            pairs = zip(kernels[op.kernel].buffers, op.buffers, strict=False)
-            return [name for binding, name in pairs if binding.access == "read_write"]
-    return []
+
+def _needed(commands: Sequence[Command], sizes: Mapping[str, int]) -> list[str]:
+    """The buffers whose bytes matter before ``commands``: all but those that a copy fills first."""
+    filled: set[str] = set()
+    needed: list[str] = []
+    for command in commands:
+        read = (command.source,) if isinstance(command, Copy) else command.buffers
+        needed += [name for name in read if name not in filled]
+        if isinstance(command, Copy) and command.size_bytes == sizes[command.target]:
+            filled.add(command.target)
+    return needed

@@ -106,8 +106,7 @@ class Probes:
             self.seen["host write staged in the batch"] += 1
 
     def _write(self, about: About) -> None:
-        others = [item for item in self._scene.open if item is not self._scene.item]
-        if about["role"] == "storage" and others:
+        if about["role"] == "storage" and self._is_batch_open():
             self.seen["host write past an open batch"] += 1
 
     def _map(self, about: About) -> None:
@@ -171,4 +170,4 @@ class Probes:
         self.seen["staging pool exhausted"] += 1
 
     def _is_batch_open(self) -> bool:
-        return any(item is not self._scene.item for item in self._scene.open)
+        return any(item.position != self._scene.position for item in self._scene.open)

@@ -20,9 +20,12 @@ def draw_case(
     limits: Limits | None = None,
     shape: Shape | None = None,
     invalid: bool = True,
+    replays: bool = True,
 ) -> Case:
     """One case around ``preset``; ``limits`` are the device's."""
     policy = draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
-    program = generate(choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid)
+    program = generate(
+        choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid, replays=replays
+    )
     return Case(program=program, policy=policy, device=device, seed=seed)

@@ -4,11 +4,25 @@ Bookkeeping only: every method appends one op and notes what it changes.  What
 to append is decided in ``moves`` and ``mistakes``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Alloc, Copy, Dispatch, Flush, Free, Grid, Op, Read, Sync, Write
+from gpusim.program import (
+    Alloc,
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Grid,
+    Op,
+    Read,
+    Replay,
+    Sync,
+    Write,
+)
 from properties.programs.operands import nonce_bytes, nonce_reals
 from properties.programs.signature import Parameters, Signature
 
@@ -30,6 +44,28 @@ class LiveBuffer:
     written_bytes: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A captured command, what it binds, and its kernel's signature; None for a copy."""
+
+    command: Command
+    buffers: tuple[LiveBuffer, ...]
+    signature: Signature | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class DraftedGraph:
+    """A graph that the program has captured."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+    @property
+    def buffers(self) -> list[LiveBuffer]:
+        """What its commands name, each once."""
+        return list(dict.fromkeys(buffer for step in self.steps for buffer in step.buffers))
+
+
 class Draft:
     """Ops, the buffers alive after them, and the counters that make operands distinct."""
 
@@ -48,11 +84,17 @@ class Draft:
         """The last dispatch over a buffer that was freed since."""
         self.wide_grid: Grid | None = None
         """A grid past the limit in a dimension, which a guarded kernel was given."""
+        self.graphs: list[DraftedGraph] = []
+        self.refused_graphs: list[str] = []
+        """Names of graphs whose capture was refused on purpose."""
+        self._captured: list[Step] | None = None
+        """The steps of the capture that is being drafted."""
         self._last_write: tuple[LiveBuffer, Write] | None = None
         self._allocated_bytes = 0
         self._buffers = 0
         self._reads = 0
         self._writes = 0
+        self._graphs = 0
         self._real_dispatches = 0
 
     @property
@@ -123,8 +165,7 @@ class Draft:
             target_offset=target_offset,
             size_bytes=size_bytes,
         )
-        self.ops.append(op)
-        self._wrote(target, target_offset, size_bytes)
+        self._command(Step(command=op, buffers=(source, target)))
 
     def dispatch(
         self,
@@ -134,15 +175,42 @@ class Draft:
         grid: Grid,
     ) -> None:
         names = tuple([buffer.name for buffer in buffers])
-        self.ops.append(Dispatch(kernel=signature.name, buffers=names, scalars=scalars, grid=grid))
-        for buffer, written in zip(buffers, signature.written, strict=True):
-            if written:
-                self._wrote(buffer, 0, buffer.size_bytes // WORD_BYTES * WORD_BYTES)
+        op = Dispatch(kernel=signature.name, buffers=names, scalars=scalars, grid=grid)
+        self._command(Step(command=op, buffers=buffers, signature=signature))
         self.dispatched.append((signature, buffers))
         self.scalars[signature.parameters] = scalars
-        self._real_dispatches += signature.real
         if max(grid) > self.limits.max_groups_per_dimension:
             self.wide_grid = grid
+
+    def begin_capture(self) -> None:
+        """Dispatches and copies from here on are captured."""
+        self._captured = []
+
+    def end_capture(self) -> tuple[Step, ...]:
+        """What came since the beginning of the capture, appended nowhere yet."""
+        steps, self._captured = tuple(self._captured or ()), None
+        return steps
+
+    def capture(self, steps: tuple[Step, ...]) -> None:
+        graph = DraftedGraph(name=self.new_graph(), steps=steps)
+        self.ops.append(Capture(graph=graph.name, commands=tuple([step.command for step in steps])))
+        self.graphs.append(graph)
+
+    def new_graph(self) -> str:
+        """A graph name that the program has not used."""
+        self._graphs += 1
+        return f"g{self._graphs - 1}"
+
+    def replay(
+        self,
+        graph: DraftedGraph,
+        scalars: tuple[tuple[int | float, ...] | None, ...] | None,
+        swaps: Mapping[LiveBuffer, LiveBuffer],
+    ) -> None:
+        bindings = tuple((old.name, new.name) for old, new in swaps.items())
+        self.ops.append(Replay(graph=graph.name, scalars=scalars, bindings=bindings))
+        for step in graph.steps:
+            self._ran(step, tuple(swaps.get(buffer, buffer) for buffer in step.buffers))
 
     def read(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
         self.ops.append(
@@ -181,6 +249,24 @@ class Draft:
             for buffer in self.live
             if buffer.real is real and WORD_BYTES <= buffer.size_bytes <= most
         ]
+
+    def _command(self, step: Step) -> None:
+        """Append a command, or capture it."""
+        if self._captured is not None:
+            self._captured.append(step)
+            return
+        self.ops.append(step.command)
+        self._ran(step, step.buffers)
+
+    def _ran(self, step: Step, buffers: Sequence[LiveBuffer]) -> None:
+        """Note what a command did over ``buffers``."""
+        if isinstance(step.command, Copy):
+            self._wrote(buffers[1], step.command.target_offset, step.command.size_bytes)
+        elif step.signature is not None:
+            for buffer, written in zip(buffers, step.signature.written, strict=True):
+                if written:
+                    self._wrote(buffer, 0, buffer.size_bytes // WORD_BYTES * WORD_BYTES)
+            self._real_dispatches += step.signature.real
 
     def _wrote(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
         buffer.writers += 1

@@ -5,15 +5,18 @@ refused on purpose.  What single ops look like is decided in ``moves``,
 ``mistakes`` and ``operands``; what is alive is known to ``draft``.
 """
 
+from collections.abc import Mapping
+
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.programs.choices import Choices
 from properties.programs.draft import Draft
+from properties.programs.graphs import GRAPH_MOVES
 from properties.programs.mistakes import mistake
-from properties.programs.moves import MOVES, make
-from properties.programs.shape import Shape, draw_shape
+from properties.programs.moves import MOVES, Move, dispatch, make
+from properties.programs.shape import MoveName, Shape, draw_shape
 from properties.programs.signature import drawable
 
 _OPENING_BUFFERS = 3
@@ -26,11 +29,13 @@ def generate(
     limits: Limits | None = None,
     shape: Shape | None = None,
     invalid: bool = True,
+    replays: bool = True,
 ) -> Program:
     """One program, by the kernels it may name and the limits it is to respect.
 
     Without a shape one is drawn.  ``invalid=False`` leaves out what is refused
-    on purpose, so that every op is accepted under ``limits``.
+    on purpose, so that every op is accepted under ``limits``; ``replays=False``
+    leaves out captures and replays.
 
     Raises:
         ProgramError: where no kernel of ``kernels`` can be drawn.
@@ -43,11 +48,12 @@ def generate(
         )
     shape = shape or draw_shape(choices, signatures)
     draft = Draft(limits or Limits())
+    moves = {**MOVES, **GRAPH_MOVES} if replays else MOVES
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
     closing = len(draft.live) + 1 if shape.dump else 0
     while len(draft.ops) < length - closing:
-        _step(choices, draft, shape, invalid)
+        _step(choices, draft, shape, invalid, moves)
         closing = len(draft.live) + 1 if shape.dump else 0
     if shape.dump:
         _dump(draft)
@@ -62,12 +68,14 @@ def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
             draft.write(buffer, 0, buffer.size_bytes)
 
 
-def _step(choices: Choices, draft: Draft, shape: Shape, invalid: bool) -> None:
+def _step(
+    choices: Choices, draft: Draft, shape: Shape, invalid: bool, moves: Mapping[MoveName, Move]
+) -> None:
     before = len(draft.ops)
     if invalid and choices.chance(1, shape.mistakes):
-        mistake(choices, draft, shape)
+        mistake(choices, draft, shape, replays=moves is not MOVES)
     else:
-        MOVES[choices.weighted(shape.moves)](choices, draft, shape)
+        moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
     if len(draft.ops) == before:
         # A move that found nothing to move must not hold the program up.
         draft.flush()

@@ -13,7 +13,18 @@ import numpy.typing as npt
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Alloc, Copy, Dispatch, Op, Program, Read, Write
+from gpusim.program import (
+    Alloc,
+    Capture,
+    Copy,
+    Dispatch,
+    Op,
+    Program,
+    Read,
+    Replay,
+    Write,
+    replayed,
+)
 
 _Writers = npt.NDArray[np.uint64]
 """For each byte of a buffer, the positions of the ops it depends on, as bits of a row of words."""
@@ -36,6 +47,7 @@ def writers_of_reads(
     """
     buffers: dict[str, _Writers] = {}
     words = len(program) // _WORD_BITS + 1
+    captures: dict[str, Capture] = {}
     counts = []
     for position, op in enumerate(program):
         if not accepted[position]:
@@ -44,12 +56,17 @@ def writers_of_reads(
             seen = buffers[op.buffer][op.offset : op.offset + op.size_bytes]
             joined = np.bitwise_or.reduce(seen, axis=0)
             counts.append(int.from_bytes(joined.tobytes(), "little").bit_count())
-        elif isinstance(op, Alloc):
+            continue
+        if isinstance(op, Alloc):
             buffers[op.buffer] = np.zeros((op.size_bytes, words), np.uint64)
-        else:
-            bit = np.zeros(words, np.uint64)
-            bit[position // _WORD_BITS] = 1 << position % _WORD_BITS
-            _note(op, bit, buffers, kernels)
+            continue
+        if isinstance(op, Capture):
+            captures[op.graph] = op
+            continue
+        bit = np.zeros(words, np.uint64)
+        bit[position // _WORD_BITS] = 1 << position % _WORD_BITS
+        for command in replayed(captures[op.graph], op) if isinstance(op, Replay) else (op,):
+            _note(command, bit, buffers, kernels)
     return tuple(counts)
 
 

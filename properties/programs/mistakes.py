@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Alloc, Copy, Dispatch, Free, Grid, Op, Read, Write
+from gpusim.program import Alloc, Capture, Copy, Dispatch, Free, Grid, Op, Read, Replay, Write
 from properties.programs.choices import Choices, Weights
-from properties.programs.draft import Draft, LiveBuffer
+from properties.programs.draft import Draft, DraftedGraph, LiveBuffer
+from properties.programs.graphs import Entries, draw_entries, draw_steps, fits
 from properties.programs.moves import bind
 from properties.programs.operands import EDGES, draw_scalars, draw_span
 from properties.programs.shape import Shape
@@ -25,9 +26,12 @@ _BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
 }
 
 
-def mistake(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """One op that is refused."""
-    op = choices.weighted(_MISTAKES)(choices, draft, shape)
+def mistake(choices: Choices, draft: Draft, shape: Shape, *, replays: bool = True) -> None:
+    """One op that is refused; without ``replays`` it is no capture and no replay."""
+    make = choices.weighted(_MISTAKES)
+    if make in _WITH_GRAPHS and not replays:
+        make = _bad_dispatch
+    op = make(choices, draft, shape)
     if op is not None:
         draft.ops.append(op)
 
@@ -101,6 +105,94 @@ def _outside(choices: Choices, draft: Draft) -> tuple[str, int, int] | None:
         case _:
             size = -choices.pick((1, 4, 3))
     return buffer.name, offset, size
+
+
+def _bad_capture(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """One bad command, behind good ones or alone: no graph comes of it."""
+    bad = choices.pick((_bad_dispatch, _bad_dispatch, _bad_copy))(choices, draft, shape)
+    if not isinstance(bad, Dispatch | Copy):
+        return None
+    good = draw_steps(choices, draft, shape) if choices.chance(1, 2) else ()
+    draft.refused_graphs.append(draft.new_graph())
+    commands = (*(step.command for step in good), bad)
+    return Capture(graph=draft.refused_graphs[-1], commands=commands)
+
+
+def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """A graph that is none, one over a freed buffer, or operands that do not suit it."""
+    if draft.refused_graphs and choices.chance(1, 6):
+        return Replay(graph=choices.pick(draft.refused_graphs))
+    if not draft.graphs:
+        return None
+    graph = choices.pick(draft.graphs)
+    entries = draw_entries(choices, draft, graph)
+    if choices.chance(1, 3):
+        scalars = _wrong_entries(choices, graph, entries)
+        return Replay(graph=graph.name, scalars=scalars) if scalars is not None else None
+    swaps = _wrong_swaps(choices, draft, graph)
+    if swaps is None:
+        return None
+    return Replay(graph=graph.name, scalars=entries, bindings=swaps)
+
+
+def _wrong_entries(
+    choices: Choices, graph: DraftedGraph, entries: Entries | None
+) -> Entries | None:
+    """An entry too many or too few, or one with a scalar outside its type."""
+    signatures = [step.signature for step in graph.steps if step.signature is not None]
+    entries = entries or (None,) * len(signatures)
+    if not signatures or choices.chance(1, 3):
+        return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
+    at = choices.integer(0, len(signatures) - 1)
+    dtypes = signatures[at].scalars
+    if not dtypes:
+        return (*entries[:at], (1,), *entries[at + 1 :])
+    bad = [1] * len(dtypes)
+    position = choices.integer(0, len(dtypes) - 1)
+    wrong = (*bad[:position], choices.pick(_BAD_SCALARS[dtypes[position]]), *bad[position + 1 :])
+    return (*entries[:at], wrong, *entries[at + 1 :])
+
+
+def _wrong_swaps(
+    choices: Choices, draft: Draft, graph: DraftedGraph
+) -> tuple[tuple[str, str], ...] | None:
+    """None where the graph has nothing that could be bound wrongly."""
+    if draft.live and choices.chance(1, 4):
+        strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
+        if strangers:
+            return ((choices.pick(strangers).name, choices.pick(draft.live).name),)
+    if not graph.buffers:
+        return None
+    if (short := _too_short(draft, graph)) and choices.chance(1, 2):
+        return (choices.pick(short),)
+    old = choices.pick(graph.buffers)
+    if draft.freed and choices.chance(1, 3):
+        return ((old.name, choices.pick(draft.freed)),)
+    swaps = {}
+    if draft.live and choices.chance(2, 3):
+        smallest = min(draft.live, key=lambda buffer: buffer.size_bytes)
+        swaps[old] = smallest if choices.chance(1, 2) else choices.pick(draft.live)
+    if fits(draft, graph, swaps):
+        return None
+    return tuple((taken.name, given.name) for taken, given in swaps.items())
+
+
+def _too_short(draft: Draft, graph: DraftedGraph) -> list[tuple[str, str]]:
+    """Buffers that a copy of the graph would run out of, and in whose place."""
+    ends = [
+        (buffer, offset + step.command.size_bytes)
+        for step in graph.steps
+        if isinstance(step.command, Copy)
+        for buffer, offset in zip(
+            step.buffers, (step.command.source_offset, step.command.target_offset), strict=True
+        )
+    ]
+    return [
+        (buffer.name, other.name)
+        for buffer, end in ends
+        for other in draft.live
+        if other.size_bytes < end
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,4 +351,8 @@ _MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
     (_double_free, 2),
     (_bad_dispatch, 12),
     (_orphaned_dispatch, 2),
+    (_bad_capture, 6),
+    (_bad_replay, 14),
 )
+_WITH_GRAPHS = (_bad_capture, _bad_replay)
+"""Mistakes that only a target which replays is given."""

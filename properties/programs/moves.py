@@ -164,12 +164,12 @@ def launch(
     scalars = draw_scalars(choices, signature, draft.take_dispatch_number())
     last = draft.scalars.get(signature.parameters)
     if last and choices.chance(1, 3 if like_before else 6):
-        scalars = _near(choices, last, scalars)
+        scalars = near(choices, last, scalars)
     words = max([buffer.size_bytes for buffer in buffers]) // WORD_BYTES
     draft.dispatch(signature, buffers, scalars, draw_grid(choices, signature, words, draft.limits))
 
 
-def _near(
+def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
     """The scalars of a dispatch before, at times of another kernel's, and all or all but one.

@@ -22,6 +22,7 @@ _PAGES = (4096, 64, 16, 512)
 _CLASSES = (1 << 20, 0, 64, 512)
 _RING_BYTES = (1, 64, 256, 1024)
 _PLANS = (1, 0, 2, 5)
+_GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
@@ -36,6 +37,7 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "join_reads": lambda choices: choices.chance(1, 2),
     "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
     "plan_cache": lambda choices: choices.pick(_PLANS),
+    "graph_cache": lambda choices: choices.pick(_GRAPHS),
     "uniform_slots": lambda choices: choices.pick(_CAPACITIES),
     "uniform_cache": lambda choices: choices.pick(_CAPACITIES),
     "cache_bind_groups": lambda choices: choices.chance(1, 2),

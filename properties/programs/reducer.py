@@ -21,9 +21,11 @@ from properties.programs.rewriting import (
     merges,
     numbers_of,
     shifts,
+    unrolled,
     with_number,
     with_op,
     without,
+    without_commands,
 )
 from properties.programs.simpler import simpler_numbers, simpler_ops
 
@@ -141,6 +143,8 @@ def _simplify_operands(search: _Search, kernels: Kernels) -> None:
 
 
 def _whole_rewrites(program: Program, kernels: Kernels) -> Iterator[Program]:
+    yield from without_commands(program)
+    yield from unrolled(program)
     yield from merges(program)
     yield from shifts(program)
     yield from in_simpler_kernels(program, kernels)

@@ -11,25 +11,40 @@ from functools import partial
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Alloc, Copy, Dispatch, Flush, Free, Op, Program, Read, Write, buffers_of
+from gpusim.program import (
+    Alloc,
+    Capture,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Op,
+    Program,
+    Read,
+    Replay,
+    Write,
+    buffers_of,
+    renamed,
+    replayed,
+)
 from properties.programs.simpler import in_kernel, resized, simpler_kernels
 
 
 def without(program: Program, positions: Iterable[int]) -> Program:
-    """The program without these ops; with an ``alloc`` go all ops that name its buffer."""
+    """The program without these ops, and without those that name what they would have made."""
     gone = frozenset(positions)
-    buffers = {
-        op.buffer
-        for position, op in enumerate(program)
-        if position in gone and isinstance(op, Alloc)
-    }
-    return Program(
-        tuple(
-            op
-            for position, op in enumerate(program)
-            if position not in gone and buffers.isdisjoint(buffers_of(op))
-        )
-    )
+    buffers: set[str] = set()
+    graphs: set[str] = set()
+    kept: list[Op] = []
+    for position, op in enumerate(program):
+        over_graph = isinstance(op, Replay) and op.graph in graphs
+        if position not in gone and not over_graph and buffers.isdisjoint(buffers_of(op)):
+            kept.append(op)
+        elif isinstance(op, Alloc):
+            buffers.add(op.buffer)
+        elif isinstance(op, Capture):
+            graphs.add(op.graph)
+    return Program(tuple(kept))
 
 
 def with_op(program: Program, position: int, op: Op) -> Program | None:
@@ -63,10 +78,49 @@ def _merged(program: Program, kept: str, dropped: str, lives_on: bool) -> Progra
     return _well_formed(ops)
 
 
+def without_commands(program: Program) -> Iterator[Program]:
+    """The program with one command less in a capture, and its scalars in no replay of it."""
+    for position, op in enumerate(program):
+        if isinstance(op, Capture):
+            for at in reversed(range(len(op.commands))):
+                yield _without_command(program, position, op, at)
+
+
+def _without_command(program: Program, position: int, capture: Capture, at: int) -> Program:
+    commands = (*capture.commands[:at], *capture.commands[at + 1 :])
+    before = sum(isinstance(command, Dispatch) for command in capture.commands[:at])
+    ops: list[Op] = []
+    for here, op in enumerate(program):
+        if here == position:
+            op = replace(capture, commands=commands)
+        elif isinstance(op, Replay) and op.graph == capture.graph:
+            names = buffers_of(replace(capture, commands=commands))
+            bindings = tuple(pair for pair in op.bindings if pair[0] in names)
+            scalars = op.scalars
+            if scalars is not None and isinstance(capture.commands[at], Dispatch):
+                scalars = (*scalars[:before], *scalars[before + 1 :])
+            op = replace(op, scalars=scalars, bindings=bindings)
+        ops.append(op)
+    return Program(tuple(ops))
+
+
+def unrolled(program: Program) -> Iterator[Program]:
+    """The program with the commands of one replay in its place, where they are few."""
+    captures = {op.graph: op for op in program if isinstance(op, Capture)}
+    for position, op in enumerate(program):
+        if isinstance(op, Replay) and len(captures[op.graph].commands) <= 1:
+            commands = replayed(captures[op.graph], op)
+            rolled = _well_formed(
+                (*program.ops[:position], *commands, *program.ops[position + 1 :])
+            )
+            if rolled is not None:
+                yield rolled
+
+
 def numbers_of(program: Program) -> tuple[int, ...]:
     """The distinct sizes, offsets and lengths of a program, the largest first."""
     numbers: list[int] = []
-    for op in program:
+    for op in _flat(program):
         match op:
             case Alloc():
                 numbers += (op.size_bytes,)
@@ -89,12 +143,14 @@ def with_number(program: Program, old: int, new: int) -> Program:
 
 def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
     """Every dispatch of one kernel in a simpler kernel, all at once."""
-    for name in dict.fromkeys(op.kernel for op in program if isinstance(op, Dispatch)):
+    for name in dict.fromkeys(op.kernel for op in _flat(program) if isinstance(op, Dispatch)):
         for kernel in simpler_kernels(name, kernels):
             yield _each(program, partial(_in_kernel, name, kernel))
 
 
 def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
+    if isinstance(op, Capture):
+        return _captured(op, partial(_in_kernel, name, kernel))
     if isinstance(op, Dispatch) and op.kernel == name:
         return next(in_kernel(op, kernel), op)
     return op
@@ -112,37 +168,29 @@ def shifts(program: Program) -> Iterator[Program]:
 
 
 def canonical(program: Program) -> Program:
-    """Buffers named a, b, c in the order of their allocs, and results r0, r1, r2."""
+    """Buffers named a, b, c in the order of their allocs; results r0, r1; and graphs g0, g1."""
     buffers: dict[str, str] = {}
     results: dict[str, str] = {}
+    graphs: dict[str, str] = {}
     for op in program:
         if isinstance(op, Alloc):
             turn, letter = divmod(len(buffers), 26)
             buffers[op.buffer] = chr(ord("a") + letter) + (str(turn) if turn else "")
         if isinstance(op, Read):
             results[op.result] = f"r{len(results)}"
-    return _each(program, lambda op: _result_renamed(renamed(op, buffers), results))
+        if isinstance(op, Capture):
+            graphs[op.graph] = f"g{len(graphs)}"
+    return _each(program, lambda op: _others_renamed(renamed(op, buffers), results, graphs))
 
 
-def renamed(op: Op, names: Mapping[str, str]) -> Op:
-    """The op over buffers of other names; those not in ``names`` stay."""
+def _others_renamed(op: Op, results: Mapping[str, str], graphs: Mapping[str, str]) -> Op:
     match op:
-        case Dispatch():
-            return replace(op, buffers=tuple(names.get(name, name) for name in op.buffers))
-        case Copy():
-            return replace(
-                op,
-                source=names.get(op.source, op.source),
-                target=names.get(op.target, op.target),
-            )
-        case Alloc() | Write() | Read() | Free():
-            return replace(op, buffer=names.get(op.buffer, op.buffer))
+        case Read():
+            return replace(op, result=results[op.result])
+        case Capture() | Replay():
+            return replace(op, graph=graphs[op.graph])
         case _:
             return op
-
-
-def _result_renamed(op: Op, results: Mapping[str, str]) -> Op:
-    return replace(op, result=results[op.result]) if isinstance(op, Read) else op
 
 
 def _on_numbers(op: Op, change: Callable[[int], int]) -> Op:
@@ -161,12 +209,14 @@ def _on_numbers(op: Op, change: Callable[[int], int]) -> Op:
             )
         case Read():
             return replace(op, offset=change(op.offset), size_bytes=change(op.size_bytes))
+        case Capture():
+            return _captured(op, lambda command: _on_numbers(command, change))
         case _:
             return op
 
 
 def _offsets(program: Program, buffer: str) -> Iterator[int]:
-    for op in program:
+    for op in _flat(program):
         match op:
             case Write() | Read() if op.buffer == buffer:
                 yield op.offset
@@ -189,8 +239,22 @@ def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
                 source_offset=op.source_offset - (by if op.source == buffer else 0),
                 target_offset=op.target_offset - (by if op.target == buffer else 0),
             )
+        case Capture():
+            return _captured(op, partial(_shifted, buffer, by, cut))
         case _:
             return op
+
+
+def _flat(program: Program) -> Iterator[Op]:
+    """The ops of a program, and the commands of a capture in its place."""
+    for op in program:
+        yield from op.commands if isinstance(op, Capture) else (op,)
+
+
+def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:
+    """A capture with ``change`` made to each of its commands, which it leaves commands."""
+    changed = map(change, capture.commands)
+    return replace(capture, commands=tuple(op for op in changed if isinstance(op, Dispatch | Copy)))
 
 
 def _each(program: Program, change: Callable[[Op], Op]) -> Program:

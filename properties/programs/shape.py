@@ -29,6 +29,8 @@ MoveName = Literal[
     "read_after_sync",
     "write_after_read",
     "chain",
+    "capture",
+    "replay",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -46,6 +48,8 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("read_after_sync", 2),
     ("write_after_read", 2),
     ("chain", 4),
+    ("capture", 1),
+    ("replay", 5),
 )
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
 _SWARM_WEIGHTS = Weights((4, 3), (0, 4), (1, 2), (16, 2))
@@ -65,7 +69,7 @@ class Shape:
     """Buffers alive at a time, about; allocs past it become rare."""
     real_buffers: int = 8
     """One buffer in so many holds floats; 0: none does."""
-    mistakes: int = 11
+    mistakes: int = 9
     """One move in so many is invalid on purpose."""
     dump: bool = True
     """Read every live buffer in whole at the end, then sync."""
@@ -82,7 +86,7 @@ def draw_shape(choices: Choices, signatures: Sequence[Signature]) -> Shape:
         kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
         live_buffers=choices.weighted(_LIVE),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
-        mistakes=choices.pick((11, 40, 6)) if swarm else 11,
+        mistakes=choices.pick((9, 40, 5)) if swarm else 9,
         dump=not choices.chance(1, 10),
     )
 

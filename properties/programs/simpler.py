@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Alloc, Copy, Dispatch, Grid, Op, Read, Write
+from gpusim.program import Alloc, Capture, Copy, Dispatch, Grid, Op, Read, Replay, Scalars, Write
 
 _FILLS = (1, 2, 3)
 
@@ -37,7 +37,28 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
             for kernel in simpler_kernels(op.kernel, kernels):
                 yield from in_kernel(op, kernel)
             yield from (replace(op, grid=grid) for grid in _simpler_grids(op.grid))
-            yield from _simpler_scalars(op)
+            yield from (replace(op, scalars=found) for found in _simpler_scalars(op.scalars))
+        case Capture():
+            for at, command in enumerate(op.commands):
+                for simpler in simpler_ops(command, kernels):
+                    assert isinstance(simpler, Dispatch | Copy)
+                    commands = (*op.commands[:at], simpler, *op.commands[at + 1 :])
+                    yield replace(op, commands=commands)
+        case Replay():
+            yield from _simpler_replays(op)
+
+
+def _simpler_replays(op: Replay) -> Iterator[Op]:
+    """Nothing in another's place, then the scalars of the capture, then simpler ones."""
+    for at in range(len(op.bindings)):
+        yield replace(op, bindings=(*op.bindings[:at], *op.bindings[at + 1 :]))
+    if op.scalars is None:
+        return
+    yield replace(op, scalars=None)
+    for at, entry in enumerate(op.scalars):
+        if entry is not None:
+            for simpler in (None, *_simpler_scalars(entry)):
+                yield replace(op, scalars=(*op.scalars[:at], simpler, *op.scalars[at + 1 :]))
 
 
 def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
@@ -109,12 +130,11 @@ def _count_key(count: int) -> tuple[bool, bool, int]:
     return count < 0, count == 0, abs(count)
 
 
-def _simpler_scalars(op: Dispatch) -> Iterator[Op]:
-    for position, value in enumerate(op.scalars):
+def _simpler_scalars(scalars: Scalars) -> Iterator[Scalars]:
+    for position, value in enumerate(scalars):
         for simpler in (1, 2, 3, 0):
             if _scalar_key(simpler) < _scalar_key(value):
-                scalars = (*op.scalars[:position], simpler, *op.scalars[position + 1 :])
-                yield replace(op, scalars=scalars)
+                yield (*scalars[:position], simpler, *scalars[position + 1 :])
 
 
 def _scalar_key(value: int | float) -> tuple[bool, bool, bool, float]:

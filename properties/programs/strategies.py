@@ -26,6 +26,7 @@ def programs(
     min_ops: int = 0,
     max_ops: int = 60,
     invalid: bool = True,
+    replays: bool = True,
 ) -> st.SearchStrategy[Program]:
     """Programs of the generator, which shrink to few, small and aligned ops.
 
@@ -37,7 +38,9 @@ def programs(
     def drawn(draw: st.DrawFn) -> Program:
         choices = _choices(draw)
         shape = _short_shape(choices, kernels, min_ops, max_ops)
-        return generate(choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid)
+        return generate(
+            choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid, replays=replays
+        )
 
     return drawn()
 
@@ -62,6 +65,7 @@ def cases(
     min_ops: int = 0,
     max_ops: int = 60,
     invalid: bool = True,
+    replays: bool = True,
 ) -> st.SearchStrategy[Case]:
     """Cases on one device: a policy, then a program that knows its memory budget."""
 
@@ -77,6 +81,7 @@ def cases(
             limits=limits,
             shape=shape,
             invalid=invalid,
+            replays=replays,
         )
 
     return drawn()

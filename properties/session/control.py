@@ -5,12 +5,12 @@ programs, device and comparison are tried that the session relies on.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from gpusim.program import Grid
+from gpusim.program import Command, Grid
 from properties.case import Case
 from properties.session.subject import Opened, Subject
-from properties.target import Delivery, Target
+from properties.target import Delivery, ReplayingTarget, Target
 
 MOST_PROGRAMS = 100
 """Programs in which the mistake must show; a few are enough where all is well."""
@@ -21,7 +21,7 @@ class Control:
 
     def __init__(self, subject: Subject) -> None:
         self.limits = subject.limits
-        self.refuses = subject.refuses
+        self.refuses, self.replays = subject.refuses, subject.replays
         self.small = subject.small
         self._subject = subject
 
@@ -70,6 +70,12 @@ class _Overtaken:
 
     def sync(self) -> None:
         self._target.sync()
+
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        cast(ReplayingTarget, self._target).capture(graph, commands)
+
+    def replay(self, *operands: Any) -> None:
+        cast(ReplayingTarget, self._target).replay(*operands)
 
     def close(self) -> None:
         self._target.close()

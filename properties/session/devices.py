@@ -25,7 +25,8 @@ SCHEDULERS = ("late", "early", "random")
 """Those that take turns, the one that defers most first."""
 _SHOWN_AS = {
     "failed_maps": ("MapFailed",),
-    "out_of_memory": ("OutOfMemory",),
+    # A replay that ends half way loses all that it writes.
+    "out_of_memory": ("OutOfMemory", "DataLost"),
     "failed_submits": ("SubmitFailed", "DataLost"),
     "lost_at_call": ("DeviceLost",),
     "lost_at_submit": ("DeviceLost",),

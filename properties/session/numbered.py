@@ -28,6 +28,7 @@ def numbered_case(
     kernels: Kernels,
     limits: Limits,
     invalid: bool = True,
+    replays: bool = True,
     faults: bool = False,
     small: tuple[str, ...] = (),
 ) -> Case:
@@ -53,6 +54,7 @@ def numbered_case(
         kernels=kernels,
         limits=replace(limits, **asked) if asked else limits,
         invalid=invalid,
+        replays=replays,
     )
 
 

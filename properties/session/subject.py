@@ -42,6 +42,8 @@ class Subject(Protocol):
     """Whether programs hold ops that are refused on purpose."""
     small: tuple[str, ...]
     """Small limits that its device may be asked for, each as words of a case's device."""
+    replays: bool
+    """Whether programs hold captures and replays."""
 
     def open(self, case: Case) -> Opened:
         """A new target, that shares at most the device with the one before."""
@@ -58,6 +60,7 @@ class RuntimeSubject:
     """
 
     refuses = True
+    replays = True
 
     def __init__(
         self,
@@ -114,6 +117,7 @@ class NaiveSubject:
 
     refuses = NaiveTarget.capabilities.refuses
     small: tuple[str, ...] = ()
+    replays = NaiveTarget.capabilities.replays
 
     def __init__(
         self,

@@ -180,6 +180,7 @@ class _Bench:
             kernels=self._kernels,
             limits=self._subject.limits,
             invalid=self._subject.refuses,
+            replays=self._subject.replays,
             faults=self._setup.faults,
             small=self._subject.small,
         )

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.program import Grid
-from gpusim.runtime import Buffer, Driver, Parts, Policy, Runtime, Ticket
+from gpusim.program import Command, Copy, Grid, Scalars
+from gpusim.runtime import Buffer, Driver, Graph, Parts, Policy, Runtime, Ticket
 from properties.target import Capabilities
 
 _ALL = Parts()
@@ -15,7 +15,7 @@ _ALL = Parts()
 class RuntimeTarget:
     """A ``Runtime`` over ``driver``, driven by the names of a program."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(replays=True)
 
     def __init__(
         self,
@@ -29,6 +29,7 @@ class RuntimeTarget:
         self.limits = self.runtime.limits
         self._kernels = kernels
         self._buffers: dict[str, Buffer] = {}
+        self._graphs: dict[str, Graph] = {}
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
@@ -64,6 +65,26 @@ class RuntimeTarget:
 
     def sync(self) -> None:
         self.runtime.sync()
+
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        with self.runtime.capture() as captured:
+            for op in commands:
+                if isinstance(op, Copy):
+                    self.copy(
+                        op.source, op.source_offset, op.target, op.target_offset, op.size_bytes
+                    )
+                else:
+                    self.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
+        self._graphs[graph] = captured
+
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None:
+        bound = {self.find(old): self.find(new) for old, new in bindings}
+        self._graphs[graph].replay(scalars, bound)
 
     def close(self) -> None:
         """Close the runtime, which has to give back what the program left alive."""

@@ -45,6 +45,7 @@ class ReferenceTarget(Reference):
 
 class ReferenceSubject:
     refuses = True
+    replays = True
     limits = Limits()
     small: tuple[str, ...] = ()
 
@@ -114,6 +115,7 @@ class ManyDevices:
 
     refuses = True
     small: tuple[str, ...] = ()
+    replays = True
 
     def __init__(self, *names: str) -> None:
         self._subjects = {name: RuntimeSubject(name, BUILTIN) for name in names}

@@ -23,12 +23,14 @@ from gpusim.limits import Limits
 from gpusim.program import (
     OPS,
     Alloc,
+    Capture,
     Copy,
     Dispatch,
     Free,
     Op,
     Program,
     Read,
+    Replay,
     Write,
     buffers_of,
 )
@@ -127,6 +129,15 @@ REFUSALS = (
     (Dispatch, "InvalidHandle"),
     (Dispatch, "InvalidScalar"),
     (Dispatch, "LimitExceeded"),
+    (Capture, "InvalidHandle"),
+    (Capture, "InvalidBinding"),
+    (Capture, "InvalidScalar"),
+    (Capture, "LimitExceeded"),
+    (Capture, "OutOfRange"),
+    (Replay, "InvalidHandle"),
+    (Replay, "InvalidBinding"),
+    (Replay, "InvalidScalar"),
+    (Replay, "OutOfRange"),
 )
 
 

@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[object]] = {
     "join_reads": {False, True},
     "uniform_ring_bytes": {1, 64, 256, 1024},
     "plan_cache": {0, 1, 2, 5},
+    "graph_cache": {0, 1, 2, 3},
     "cache_bind_groups": {False, True},
     "memory_budget_bytes": {None, 0, 256, 1024, 4096, 65_536},
     "debug_submit_each": {False, True},

@@ -1,11 +1,11 @@
 """Laws of batches: how large they are, why they are submitted, and that none is empty."""
 
-from gpusim.program import Dispatch, Flush, Free, Sync, Write
+from gpusim.program import Dispatch, Flush, Free, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STAGING, About, Handler, Scene
 
-_OPS_OF = {"asked": (Flush,), "write": (Write,), "free": (Free,), "sync": (Sync, Dispatch)}
+_OPS_OF = {"asked": (Flush,), "write": (Write,), "free": (Free,), "sync": (Sync, Dispatch, Replay)}
 """The ops that may submit for a reason; the other reasons say themselves when they hold."""
 
 

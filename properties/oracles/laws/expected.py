@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Copy, Dispatch, Op, Read, Write
+from gpusim.program import Copy, Dispatch, Op, Read, Replay, Write, replayed
 
 if TYPE_CHECKING:
     from properties.oracles.laws.scene import Known, Scene
@@ -146,8 +146,18 @@ class Fetch(Item):
         return ((self.source.number, op.offset, op.offset + op.size_bytes, False),)
 
 
-def expect(position: int, op: Op, scene: "Scene") -> Item | None:
-    """What ``op`` must do to the queue; None where it does nothing or cannot be accepted."""
+def expect(position: int, op: Op, scene: "Scene") -> tuple[Item, ...]:
+    """What ``op`` must do to the queue, in order; nothing where it cannot be accepted."""
+    if type(op) is Replay:
+        capture = scene.graphs.get(op.graph)
+        commands: tuple[Op, ...] = () if capture is None else replayed(capture, op)
+    else:
+        commands = (op,)
+    items = (_expect_one(position, command, scene) for command in commands)
+    return tuple([item for item in items if item is not None])
+
+
+def _expect_one(position: int, op: Op, scene: "Scene") -> Item | None:
     names = scene.names
     match op:
         case Dispatch():

@@ -1,7 +1,7 @@
 """Laws of errors: an op that raises did nothing, and a failure of the device is raised."""
 
 from gpusim import errors
-from gpusim.program import Dispatch, Free, Sync
+from gpusim.program import Capture, Dispatch, Free, Replay, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import About, Handler, Scene
 
@@ -30,7 +30,7 @@ class Failures:
         scene = self._scene
         scene.checked["G5"] += 1
         # A dispatch that waits for itself has happened by then: what fails is raised later.
-        waits = scene.policy.debug_submit_each and type(scene.op) is Dispatch
+        waits = scene.policy.debug_submit_each and type(scene.op) in (Dispatch, Replay)
         if scene.failed_verb and scene.failed_verb not in _LATER and not waits:
             scene.report(laws.G5, f"{scene.failed_verb} failed and no error was raised")
         elif scene.was_lost and type(scene.op) is not Free:
@@ -48,5 +48,8 @@ class Failures:
         if error in _REFUSALS:
             scene.checked["G2"] += 1
             inside = [kind for kind in told if "." in kind]
+            if type(scene.op) in (Capture, Replay):
+                # The commands before the refused one were checked, which leaves their shapes.
+                inside = [kind for kind in inside if not kind.startswith("shapes.")]
             if inside:
                 scene.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")

@@ -1,9 +1,9 @@
 """Laws of lifetimes: every buffer of the device has an owner, until it is destroyed, once."""
 
-from gpusim.program import Alloc, Copy, Free, Op, buffers_of
+from gpusim.program import Alloc, Copy, Free, Op, Replay, buffers_of, replayed
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.scene import STORAGE, UNIFORM, About, Handler, Scene
+from properties.oracles.laws.scene import STAGING, STORAGE, UNIFORM, About, Handler, Scene
 
 _JUST_NOW = -1
 
@@ -24,6 +24,7 @@ class Lifetimes:
         self.handlers: dict[str, Handler] = {
             "create_buffer": self._create,
             "destroy_buffer": self._destroy,
+            "copy": self._copy,
             "submit": self._submit,
             "outcome": self._outcome,
             "closed": self._closed,
@@ -38,10 +39,23 @@ class Lifetimes:
             self._uniforms += 1
             self._uniforms_made += 1
         elif about["role"] == STORAGE and type(scene.op) is not Alloc:
-            if self._fence == 0 and type(scene.op) is not Copy:
+            if self._fence == 0 and type(scene.op) not in (Copy, Replay):
                 self._fence = number
-            else:
+            elif not self._may_be_fence():
                 self._loose[number] = _JUST_NOW
+
+    def _may_be_fence(self) -> bool:
+        """Whether what a replay makes may be a fence as well as the scratch of a copy."""
+        waits = self._scene.policy.debug_submit_each and type(self._scene.op) is Replay
+        return self._fence == 0 and waits
+
+    def _copy(self, about: About) -> None:
+        """What no op allocated and is read back is the fence."""
+        known = self._scene.live.get(about["source"])
+        fetched = about["target_role"] == STAGING
+        if self._fence == 0 and fetched and known is not None and known.user_bytes < 0:
+            self._fence = known.number
+            self._loose.pop(known.number, None)
 
     def _destroy(self, about: About) -> None:
         scene, number = self._scene, about["buffer"]
@@ -100,7 +114,8 @@ class Lifetimes:
     def _check_names(self, op: Op) -> None:
         scene = self._scene
         scene.checked["E2"] += 1
-        for name in buffers_of(op):
+        used = replayed(scene.graphs[op.graph], op) if type(op) is Replay else (op,)
+        for name in (name for command in used for name in buffers_of(command)):
             if name not in scene.names:
                 scene.report(laws.E2, f"{name} was accepted, which is not alive")
 

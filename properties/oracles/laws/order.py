@@ -1,6 +1,6 @@
 """Laws of order: what reaches the queue is what the ops asked for, once and in their order."""
 
-from gpusim.program import Flush, Sync, Write
+from gpusim.program import Flush, Replay, Sync, Write
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run
 from properties.oracles.laws.matching import (
@@ -19,6 +19,9 @@ from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accept
 
 _LAW_OF = {Run: laws.E5, Move: laws.A5, Put: laws.A3, Fetch: laws.A1}
 """What is checked where a command carries out an item of a kind."""
+
+_ONE_PIECE_BYTES = 1 << 16
+"""A copy up to this size between two buffers is one command."""
 
 
 class Order:
@@ -146,13 +149,16 @@ class Order:
 
     def _raised(self, about: About) -> None:
         """Nothing more is expected of an op that raised, or maybe something if it failed."""
-        scene, item = self._scene, self._scene.item
-        if item is None or not scene.open or scene.open[-1] is not item:
-            return
-        if scene.failed_verb and self._may_be_half_done(item):
-            item.optional = True
-        else:
-            scene.open.pop()
+        scene = self._scene
+        for item in reversed(scene.items):
+            if not scene.open or scene.open[-1] is not item:
+                return
+            # Of a replay, what was not submitted by then is taken back.
+            whole = type(scene.op) is Replay or not self._may_be_half_done(item)
+            if scene.failed_verb and not whole:
+                item.optional = True
+            else:
+                scene.open.pop()
 
     def _wrote(self, about: About) -> None:
         """A write that the queue has already is not waited for."""
@@ -171,4 +177,6 @@ class Order:
     def _may_be_half_done(self, item: Item) -> bool:
         """Whether an op that failed may have recorded some of its commands; most have but one."""
         most_bytes = self._scene.setting.limits.max_binding_bytes
-        return type(item) is Move or (type(item) is Put and item.target.size_bytes > most_bytes)
+        if type(item) is Move:
+            return item.source is item.target or item.op.size_bytes > _ONE_PIECE_BYTES
+        return type(item) is Put and item.target.size_bytes > most_bytes

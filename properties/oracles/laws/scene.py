@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpusim.errors import DeviceLost
-from gpusim.program import Alloc, Free, Op
+from gpusim.program import Alloc, Capture, Free, Op
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
@@ -60,13 +60,15 @@ class Scene:
         """The events since the op under way began."""
         self.position = -1
         self.op: Op | None = None
-        self.item: Item | None = None
+        self.items: tuple[Item, ...] = ()
         """What the op under way must do to the queue."""
         self.is_closing = False
         self.buffers: dict[int, Known] = {}
         self.live: dict[int, Known] = {}
         self.names: dict[str, Known] = {}
         """The user's live buffers."""
+        self.graphs: dict[str, Capture] = {}
+        """What was captured."""
         self.open: deque[Item] = deque()
         """Asked for, not submitted."""
         self.batch: list[tuple[str, About]] = []
@@ -103,6 +105,11 @@ class Scene:
             "outcome": self._outcome,
         }
 
+    @property
+    def item(self) -> Item | None:
+        """The one thing that the op under way must do; a replay may have many, and has none."""
+        return self.items[0] if len(self.items) == 1 else None
+
     def report(self, law: Law, argument: str) -> None:
         """A law is broken."""
         if len(self.violations) < MOST_VIOLATIONS:
@@ -122,13 +129,12 @@ class Scene:
         self.failed_verb = ""
         self.was_lost = self.is_lost
         self.made = None
-        self.item = expect(self.position, self.op, self)
-        if self.item is not None:
-            self.open.append(self.item)
+        self.items = expect(self.position, self.op, self)
+        self.open += self.items
 
     def _close(self, about: About) -> None:
         self.position += 1
-        self.op = self.item = None
+        self.op, self.items = None, ()
         self.failed_verb = ""
         self.is_closing = True
 
@@ -143,6 +149,12 @@ class Scene:
         if self.has_lost_batch:
             self.batch = []
             self.open.clear()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """A replay may go on after a batch was lost, with what it has not recorded yet."""
+        if len(self.items) > 1 and not self.is_lost:
+            self.open += [item for item in self.items if not item.started]
 
     def _loses_batch(self) -> bool:
         """Whether the failure took the open batch with it.
@@ -185,7 +197,7 @@ class Scene:
         self._owed_submit, self.owes_submit = self.owes_submit, False
 
     def _outcome(self, about: About) -> None:
-        op, self.item = self.op, None
+        op, self.items = self.op, ()
         if about["error"] is not None:
             return
         if type(op) is Alloc:
@@ -194,3 +206,5 @@ class Scene:
                 self.names[op.buffer] = self.made
         elif type(op) is Free:
             self.names.pop(op.buffer, None)
+        elif type(op) is Capture:
+            self.graphs[op.graph] = op

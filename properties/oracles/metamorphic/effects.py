@@ -16,9 +16,11 @@ from gpusim.program import (
     Op,
     Program,
     Read,
+    Replay,
     Sync,
     Write,
     buffers_of,
+    flattened,
 )
 from properties.case import Case
 
@@ -79,7 +81,7 @@ def is_inside(op: Op, sizes: Sizes) -> bool:
 
 def independent(first: Op, second: Op, sizes: Sizes, kernels: Mapping[str, Kernel]) -> bool:
     """Whether two ops that follow each other may change places and nothing shows it."""
-    if isinstance(first, Sync) or isinstance(second, Sync):
+    if isinstance(first, Sync | Replay) or isinstance(second, Sync | Replay):
         return False
     if isinstance(first, Read) and isinstance(second, Read):
         # Reads are delivered in the order in which they were issued.
@@ -98,7 +100,7 @@ def rounded_buffers(program: Program, kernels: Mapping[str, Kernel]) -> frozense
     rounded: set[str] = set()
     while True:
         before = len(rounded)
-        for op in program:
+        for op in flattened(program):
             rounded.update(_rounded_by(op, rounded, kernels))
         if len(rounded) == before:
             return frozenset(rounded)

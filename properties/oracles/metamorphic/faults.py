@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.program import Alloc, Program, Sync, buffers_of
+from gpusim.program import Alloc, Capture, Program, Replay, Sync, buffers_of
 from gpusim.simulated import NO_FAULTS
 from properties.case import Case
 from properties.oracles.metamorphic.compare import Violation, compare_image
@@ -63,11 +63,16 @@ def _without_stopped(case: Case, history: History, faults: frozenset[str]) -> Im
     device = str(replace(parse_simulated(case.device), faults=NO_FAULTS))
     rewriting = Rewriting(replace(case, device=device))
     missing: set[str] = set()
+    no_graphs: set[str] = set()
     for op, outcome in zip(case.program, history.outcomes, strict=True):
         stopped = outcome.error in faults
         if stopped and isinstance(op, Alloc):
             missing.add(op.buffer)
-        if stopped or outcome.late_error in faults or not missing.isdisjoint(buffers_of(op)):
+        hangs = not missing.isdisjoint(buffers_of(op))
+        if isinstance(op, Capture) and (stopped or hangs):
+            no_graphs.add(op.graph)
+        hangs |= isinstance(op, Replay) and op.graph in no_graphs
+        if stopped or outcome.late_error in faults or hangs:
             rewriting.drop()
         else:
             rewriting.keep(op)

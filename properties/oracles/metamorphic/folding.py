@@ -1,4 +1,4 @@
-"""A prefix replaced by writes of what it leaves: the one relation that needs the reference.
+"""A prefix replaced by writes of what it leaves: a relation that needs the reference.
 
 After Rigger and others, "Constant Optimization Driven Database System Testing"
 (2024): what was computed is given as a constant.
@@ -12,7 +12,7 @@ import numpy as np
 
 from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
-from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Program, Write
+from gpusim.program import Alloc, Capture, Copy, Dispatch, Free, Op, Program, Replay, Write
 from properties.case import Case
 from properties.oracles.metamorphic.effects import live_before, may_alloc
 from properties.oracles.metamorphic.image import Image, Rewriting
@@ -37,28 +37,34 @@ class FoldPrefix:
         if left is None:
             return None
         rewriting = Rewriting(case)
-        for position, op in enumerate(case.program):
-            if position >= self.at:
+        for op in case.program.ops[: self.at]:
+            if isinstance(op, Capture):
+                # It leaves no bytes, and what follows may replay it.
                 rewriting.keep(op)
                 continue
             rewriting.drop()
             if isinstance(op, Alloc):
                 rewriting.add(op, *_constant(op.buffer, left))
+        rewriting.add(*(Free(buffer=buffer) for buffer, data in left.items() if data is None))
+        for op in case.program.ops[self.at :]:
+            rewriting.keep(op)
         return rewriting.image()
 
 
 def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
-    """What makes a new buffer as it was left: its bytes, its freeing, or its refusal."""
-    if buffer not in left:
-        return []
-    data = left[buffer]
-    return [Free(buffer=buffer) if data is None else Write(buffer=buffer, offset=0, data=data)]
+    """What gives a new buffer the bytes it was left with, unless it was refused or freed."""
+    data = left.get(buffer)
+    return [] if data is None else [Write(buffer=buffer, offset=0, data=data)]
 
 
 def _left_by(
     program: Program, at: int, kernels: Mapping[str, Kernel]
 ) -> dict[str, bytes | None] | None:
-    """The bytes of each buffer, None for a freed one; None in all where a float is in doubt."""
+    """The bytes of each buffer, None for a freed one.
+
+    None in all where a float is in doubt, or a capture was refused, as it might
+    not be where it comes before what was freed by then.
+    """
     reference = Reference(kernels)
     refused: set[str] = set()
     for op in program.ops[:at]:
@@ -68,6 +74,8 @@ def _left_by(
             # Another device may well have room for it.
             return None
         except (Refused, DeviceFault):
+            if isinstance(op, Capture):
+                return None
             if isinstance(op, Alloc):
                 refused.add(op.buffer)
     left: dict[str, bytes | None] = {}
@@ -97,3 +105,7 @@ def _perform(reference: Reference, op: Op) -> None:
             reference.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
         case Free():
             reference.free(op.buffer)
+        case Capture():
+            reference.capture(op.graph, op.commands)
+        case Replay():
+            reference.replay(op.graph, op.scalars, op.bindings)

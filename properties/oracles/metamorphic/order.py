@@ -5,13 +5,23 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from gpusim.kernels import Kernel, Kernels
-from gpusim.program import Alloc, Free, Op, Program, Read, Sync, buffers_of
+from gpusim.program import (
+    Alloc,
+    Capture,
+    Free,
+    Op,
+    Program,
+    Read,
+    Replay,
+    Sync,
+    buffers_of,
+    renamed,
+)
 from properties.case import Case
 from properties.oracles.metamorphic.effects import independent, may_alloc, sizes_of
 from properties.oracles.metamorphic.image import Image, Rewriting
 from properties.programs.choices import Choices, SeededChoices
 from properties.programs.generator import generate
-from properties.programs.rewriting import renamed
 from properties.programs.shape import draw_shape
 from properties.programs.signature import drawable
 
@@ -60,7 +70,8 @@ class Interleave:
         if not may_alloc(case):
             return None
         choices = SeededChoices(f"interleave {self.seed}")
-        others = list(_other_program(choices, Kernels(*kernels.values())))
+        replays = any(isinstance(op, Capture) for op in case.program)
+        others = _other_program(choices, Kernels(*kernels.values()), replays)
         rewriting = Rewriting(case)
         for op in case.program:
             for _ in range(choices.integer(0, 2)):
@@ -97,13 +108,18 @@ class Twice:
         return rewriting.image(steady=(start, len(rewriting.ops)))
 
 
-def _other_program(choices: Choices, kernels: Kernels) -> list[Op]:
+def _other_program(choices: Choices, kernels: Kernels, replays: bool) -> list[Op]:
+    """Ops over names of their own; graphs only where the target is known to have them."""
     shape = replace(draw_shape(choices, drawable(kernels)), min_ops=8, max_ops=_OTHER_OPS)
-    return [_apart(op, "o_") for op in generate(choices, kernels=kernels, shape=shape)]
+    program = generate(choices, kernels=kernels, shape=shape, replays=replays)
+    return [_apart(op, "o_") for op in program]
 
 
 def _apart(op: Op, prefix: str) -> Op:
     """The op over names that start with ``prefix``, which no generated name does."""
-    if isinstance(op, Read):
-        op = replace(op, result=prefix + op.result)
+    match op:
+        case Read():
+            op = replace(op, result=prefix + op.result)
+        case Capture() | Replay():
+            op = replace(op, graph=prefix + op.graph)
     return renamed(op, {buffer: prefix + buffer for buffer in buffers_of(op)})

@@ -7,13 +7,16 @@ from typing import ClassVar
 from gpusim.kernels import Kernel
 from gpusim.program import (
     Alloc,
+    Capture,
     Copy,
     Dispatch,
     Free,
     Op,
     Read,
+    Replay,
     Write,
     buffers_of,
+    renamed,
 )
 from properties.case import Case
 from properties.oracles.metamorphic.effects import (
@@ -25,7 +28,6 @@ from properties.oracles.metamorphic.effects import (
     written_by,
 )
 from properties.oracles.metamorphic.image import Image, Rewriting, unchanged
-from properties.programs.rewriting import renamed
 
 _MOST_EMBEDDED_BYTES = 65_536
 
@@ -107,7 +109,8 @@ class Embed:
         buffer = names[self.which % len(names)]
         if not 0 <= sizes[buffer] <= _MOST_EMBEDDED_BYTES:
             return None
-        if not all(is_inside(op, sizes) for op in case.program if buffer in buffers_of(op)):
+        named = [op for op in case.program if buffer in buffers_of(op)]
+        if any(isinstance(op, Capture | Replay) or not is_inside(op, sizes) for op in named):
             return None
         (home,) = fresh_names(case.program, 1)
         embedding = _Embedding(Rewriting(case), buffer, home, sizes[buffer], self.pad_bytes)

@@ -1,0 +1,226 @@
+"""Replaying a graph: its calls checked and planned once for the buffers it runs over.
+
+What was planned is found again by graph and buffers, and goes when one of them
+does.  Where dispatches share a uniform ring the calls are recorded as one run;
+elsewhere, or where each has to be seen apart, one after the other.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gpusim.errors import InvalidBinding, InvalidHandle, InvalidScalar
+from gpusim.program import Scalars
+from gpusim.runtime import checks
+from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.calls import CopyCall
+from gpusim.runtime.graph import Graph
+from gpusim.runtime.planner import Planner
+from gpusim.runtime.plans import DispatchPlan, Plans
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.runs import Run, WordCopy
+from gpusim.runtime.transfers import Transfers
+
+Step = DispatchPlan | CopyCall
+
+
+class BoundGraph:
+    """A graph over certain buffers: every check but those of scalars and of lost bytes is done.
+
+    ``run`` is None where its steps have to be recorded one by one.
+    """
+
+    __slots__ = ("buffers", "dispatches", "healed", "needed", "run", "steps", "written")
+
+    def __init__(self, steps: Sequence[Step], buffers: tuple[Buffer, ...]) -> None:
+        self.steps = tuple(steps)
+        self.buffers = buffers
+        self.dispatches = [step for step in steps if isinstance(step, DispatchPlan)]
+        self.written = tuple(dict.fromkeys(_written(steps)))
+        self.needed, self.healed = _needed_and_healed(steps)
+        self.run: Run | None = None
+
+
+class Replays:
+    """Plays the graphs of one runtime.
+
+    ``dispatch`` and ``copy`` carry out one checked call; ``stepwise`` says that
+    every call has to go through them.
+    """
+
+    def __init__(
+        self,
+        *,
+        enter: Callable[[str], None],
+        planner: Planner,
+        recorder: Recorder,
+        transfers: Transfers,
+        plans: Plans[BoundGraph],
+        done: Counter[str],
+        dispatch: Callable[[DispatchPlan, bytes], None],
+        copy: Callable[[CopyCall], None],
+        stepwise: bool,
+        alignment_bytes: int,
+    ) -> None:
+        self._enter = enter
+        self._planner = planner
+        self._recorder = recorder
+        self._transfers = transfers
+        self._plans = plans
+        self._done = done
+        self._dispatch = dispatch
+        self._copy = copy
+        self._stepwise = stepwise
+        self._alignment_bytes = alignment_bytes
+
+    def play(
+        self,
+        graph: Graph,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Mapping[Buffer, Buffer] | None,
+    ) -> None:
+        """See ``Graph.replay``."""
+        self._enter("replay")
+        _check_complete(graph)
+        buffers = _bound_buffers(graph, bindings)
+        entries = _entries(graph, scalars)
+        bound = self._bound(graph, buffers, entries)
+        plans = zip(bound.dispatches, entries, strict=True)
+        payloads = [plan.kernel.pack(values, plan.groups) for plan, values in plans]
+        for buffer in bound.needed:
+            checks.check_not_lost("replay a graph over", buffer)
+        if bound.run is None:
+            self._play_steps(bound, payloads)
+        else:
+            self._play_run(bound, bound.run, payloads)
+        self._done["replays"] += 1
+
+    def forget(self, buffer: Buffer) -> None:
+        """Drop what was planned over ``buffer``, which is about to go."""
+        self._plans.forget(buffer)
+
+    def _bound(
+        self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
+    ) -> BoundGraph:
+        key = (graph, *buffers)
+        bound = self._plans.get(key)
+        if bound is None:
+            bound = self._bind(graph, buffers, entries)
+            self._plans.put(key, bound)
+        return bound
+
+    def _bind(
+        self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
+    ) -> BoundGraph:
+        """Every call of the graph checked in order, over these buffers and with these scalars."""
+        names = dict(zip(graph.buffers, buffers, strict=True))
+        values = iter(entries)
+        steps: list[Step] = []
+        for call in graph.calls:
+            if isinstance(call, CopyCall):
+                steps.append(self._planner.check_copy(*call.over(names)))
+            else:
+                over = [names[buffer] for buffer in call.buffers]
+                plan, _ = self._planner.plan(
+                    call.kernel, over, next(values), call.grid, even_lost=True
+                )
+                steps.append(plan)
+        bound = BoundGraph(steps, buffers)
+        if not self._stepwise:
+            bound.run = self._run_of(steps)
+        return bound
+
+    def _run_of(self, steps: Sequence[Step]) -> Run | None:
+        """The steps as a run; None where one is no dispatch and no copy of whole words."""
+        recorded: list[DispatchPlan | WordCopy] = []
+        for step in steps:
+            if isinstance(step, DispatchPlan):
+                recorded += [step] if step.groups else []
+            elif step.size_bytes:
+                command = self._transfers.word_copy(step)
+                if command is None:
+                    return None
+                recorded.append(WordCopy(command, step.target))
+        return Run(recorded, self._alignment_bytes)
+
+    def _play_run(self, bound: BoundGraph, run: Run, payloads: Sequence[bytes]) -> None:
+        if len(run):
+            used = zip(bound.dispatches, payloads, strict=True)
+            kept = [payload for plan, payload in used if payload and plan.groups]
+            strides = (stride for stride in run.strides if stride)
+            padded = (p.ljust(stride, b"\0") for p, stride in zip(kept, strides, strict=True))
+            self._recorder.record_run(run, b"".join(padded))
+        for buffer in bound.healed:
+            buffer.lost = False
+        self._done["dispatches"] += len(bound.dispatches)
+        self._done["copies"] += len(bound.steps) - len(bound.dispatches)
+
+    def _play_steps(self, bound: BoundGraph, payloads: Sequence[bytes]) -> None:
+        values = iter(payloads)
+        with self._recorder.all_or_nothing(bound.written):
+            for step in bound.steps:
+                self._play_step(step, values)
+
+    def _play_step(self, step: Step, payloads: Any) -> None:
+        if isinstance(step, CopyCall):
+            self._copy(step)
+        else:
+            self._dispatch(step, next(payloads))
+
+
+def _check_complete(graph: Graph) -> None:
+    if not graph.is_complete:
+        raise InvalidHandle(
+            f"cannot replay {graph!r} because its capture has not ended, or was left by an error "
+            "(probably the replay belongs after the with block)"
+        )
+
+
+def _bound_buffers(graph: Graph, bindings: Mapping[Buffer, Buffer] | None) -> tuple[Buffer, ...]:
+    if not bindings:
+        return graph.buffers
+    for buffer in bindings:
+        if buffer not in graph.buffers:
+            raise InvalidBinding(
+                f"cannot bind {bindings[buffer]!r} in place of {buffer!r} because the graph does "
+                "not use that (probably the two are the wrong way round)"
+            )
+    return tuple([bindings.get(buffer, buffer) for buffer in graph.buffers])
+
+
+def _entries(graph: Graph, scalars: Sequence[Scalars | None] | None) -> Sequence[Scalars]:
+    captured = graph.scalars
+    if scalars is None:
+        return captured
+    if len(scalars) != len(captured):
+        raise InvalidScalar(
+            f"cannot replay {graph!r} because it has {len(captured)} dispatches and scalars for "
+            f"{len(scalars)} were given (probably None was meant for one that keeps its own)"
+        )
+    both = zip(scalars, captured, strict=True)
+    return [kept if given is None else given for given, kept in both]
+
+
+def _written(steps: Sequence[Step]) -> list[Buffer]:
+    written: list[Buffer] = []
+    for step in steps:
+        if isinstance(step, CopyCall):
+            written += (step.target,) if step.size_bytes else ()
+        else:
+            written += step.written if step.groups else ()
+    return written
+
+
+def _needed_and_healed(steps: Sequence[Step]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
+    """Buffers whose bytes must be vouched for before, and those that are whole after.
+
+    A copy over all of a buffer needs nothing of what was there.
+    """
+    needed: dict[Buffer, None] = {}
+    healed: dict[Buffer, None] = {}
+    for step in steps:
+        read = (step.source,) if isinstance(step, CopyCall) else step.buffers
+        needed.update((buffer, None) for buffer in read if buffer not in healed)
+        if isinstance(step, CopyCall) and step.size_bytes == step.target.size_bytes:
+            healed[step.target] = None
+    return tuple(needed), tuple(healed)

@@ -1,0 +1,90 @@
+"""A run: dispatches and word copies in a row, planned as far as a batch can be.
+
+It knows where each command's uniforms stand and what each command moves, so
+that it can be cut where a batch has no room for more.  Pure data over plans;
+its parts are recorded by ``recorder``.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from gpusim.runtime.batch import Batch
+from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, DispatchCommand
+from gpusim.runtime.plans import DispatchPlan
+
+_MOST_PARTS = 64
+
+
+class WordCopy(NamedTuple):
+    """A copy of whole words, and the user's buffer that it writes."""
+
+    command: CopyCommand
+    target: Buffer
+
+
+class Run:
+    """The steps of a run, and parts of it that were recorded before.
+
+    ``commands`` are on the clock of ``ring``, the uniform buffer that they bind.
+    """
+
+    def __init__(self, steps: Sequence[DispatchPlan | WordCopy], alignment_bytes: int) -> None:
+        self.steps = tuple(steps)
+        self.strides = [
+            (uniform_bytes + alignment_bytes - 1) & -alignment_bytes
+            for uniform_bytes in map(_uniform_bytes, self.steps)
+        ]
+        self.starts = [0, *accumulate(self.strides)]
+        """The offset of each step's uniforms, and the end of the last one's."""
+        self.moved = [0, *accumulate(map(_moved_bytes, self.steps))]
+        """Bytes that the steps before each one move, as a batch counts them."""
+        self.written = tuple(dict.fromkeys(_written(self.steps)))
+        """The user's buffers that its steps write."""
+        self.ring: DeviceBuffer | None = None
+        self.is_bound = False
+        self._commands: list[Command] = []
+        self._parts: dict[tuple[int, int, int], Batch] = {}
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def bind(self, ring: DeviceBuffer | None, commands: list[Command]) -> None:
+        """Take the commands of all steps, whose uniforms are in ``ring`` from its start."""
+        self.ring, self.is_bound = ring, True
+        self._commands = commands
+        self._parts.clear()
+
+    def part(self, start: int, stop: int, offset: int) -> Batch:
+        """Steps ``start`` to ``stop`` as a batch of their own, their uniforms from ``offset``."""
+        key = start, stop, offset
+        part = self._parts.get(key)
+        if part is None:
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts.clear()
+            part = self._parts[key] = self._record(start, stop, offset - self.starts[start])
+        return part
+
+    def _record(self, start: int, stop: int, shift: int) -> Batch:
+        part = Batch()
+        for step, command in zip(self.steps[start:stop], self._commands[start:stop], strict=True):
+            if isinstance(step, WordCopy):
+                part.record_copy(step.command, (step.target,))
+            else:
+                assert isinstance(command, DispatchCommand)
+                part.record_dispatch(command.shifted(shift), step)
+        return part
+
+
+def _uniform_bytes(step: DispatchPlan | WordCopy) -> int:
+    return 0 if isinstance(step, WordCopy) else step.uniform_bytes
+
+
+def _moved_bytes(step: DispatchPlan | WordCopy) -> int:
+    return step.command.size_bytes if isinstance(step, WordCopy) else step.uniform_bytes
+
+
+def _written(steps: Iterable[DispatchPlan | WordCopy]) -> Iterator[Buffer]:
+    for step in steps:
+        yield from (step.target,) if isinstance(step, WordCopy) else step.written

@@ -1,0 +1,132 @@
+"""The moves of captured graphs: a capture, and replays of it.
+
+A replay stands for its commands as if they were called now, so that what suits
+them has to be found again: buffers that were freed since need others in their
+place, and others may take a place too.
+"""
+
+from collections.abc import Mapping
+
+from gpusim.limits import WORD_BYTES
+from gpusim.program import Copy
+from properties.programs.choices import Choices, Weights
+from properties.programs.draft import Draft, DraftedGraph, LiveBuffer, Step
+from properties.programs.moves import Move, copy, dispatch, near
+from properties.programs.operands import draw_scalars
+from properties.programs.shape import MoveName, Shape
+
+_LENGTHS = Weights((1, 4), (2, 4), (3, 3), (4, 1), (6, 1), (10, 1), (0, 1))
+_SCALARS = Weights(("new", 5), ("captured", 3), ("some", 3))
+
+Swaps = Mapping[LiveBuffer, LiveBuffer]
+Entries = tuple[tuple[int | float, ...] | None, ...]
+"""Scalars for each dispatch of a graph; None for those of the capture."""
+
+
+def capture(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A graph of a few commands."""
+    draft.capture(draw_steps(choices, draft, shape))
+
+
+def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]:
+    """Commands to be captured, mostly dispatches."""
+    length = choices.weighted(_LENGTHS)
+    draft.begin_capture()
+    for _ in range(length):
+        if draft.live and choices.chance(1, 4):
+            copy(choices, draft, shape)
+        else:
+            dispatch(choices, draft, shape)
+    return draft.end_capture()
+
+
+def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A graph replayed once or a few times, and captured first where there is none."""
+    if not draft.graphs or choices.chance(1, 6):
+        capture(choices, draft, shape)
+    graph = draft.graphs[-1 - choices.integer(0, min(1, len(draft.graphs) - 1))]
+    for _ in range(choices.weighted(Weights((1, 4), (2, 2), (4, 1)))):
+        swaps = draw_swaps(choices, draft, graph)
+        if swaps is None or not _allowed(draft, graph):
+            return
+        draft.replay(graph, draw_entries(choices, draft, graph), swaps)
+
+
+def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries | None:
+    """Scalars for each dispatch of a graph: new, near those of the capture, or those."""
+    kind = choices.weighted(_SCALARS)
+    if kind == "captured":
+        return None
+    entries: list[tuple[int | float, ...] | None] = []
+    for step in graph.steps:
+        if step.signature is None or isinstance(step.command, Copy):
+            continue
+        if kind == "some" and choices.chance(1, 2):
+            entries.append(None)
+            continue
+        scalars = draw_scalars(choices, step.signature, draft.take_dispatch_number())
+        if step.command.scalars and choices.chance(1, 6):
+            scalars = near(choices, step.command.scalars, scalars)
+        entries.append(scalars)
+    return tuple(entries)
+
+
+def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | None:
+    """What stands in whose place: where a buffer is gone, and at times elsewhere.
+
+    None where a buffer is gone and nothing fits in its place.
+    """
+    swaps: dict[LiveBuffer, LiveBuffer] = {}
+    for buffer in graph.buffers:
+        gone = buffer not in draft.live
+        if gone or choices.chance(1, 5):
+            pool = [other for other in draft.live if other.real is buffer.real]
+            if pool:
+                swaps[buffer] = choices.pick(pool)
+    if fits(draft, graph, swaps):
+        return swaps
+    # One at a time, as far as it goes.
+    kept: dict[LiveBuffer, LiveBuffer] = {}
+    for buffer in graph.buffers:
+        if buffer not in draft.live:
+            pool = [other for other in draft.live if other.real is buffer.real]
+            taken = [other for other in pool if other not in kept.values()]
+            if not taken:
+                return None
+            kept[buffer] = choices.pick(taken)
+    return kept if fits(draft, graph, kept) else None
+
+
+def fits(draft: Draft, graph: DraftedGraph, swaps: Swaps) -> bool:
+    """Whether every command of the graph is legal over what stands in its buffers' places."""
+    return all(
+        _fits(draft, step, tuple(swaps.get(buffer, buffer) for buffer in step.buffers))
+        for step in graph.steps
+    )
+
+
+def _fits(draft: Draft, step: Step, buffers: tuple[LiveBuffer, ...]) -> bool:
+    if any(buffer not in draft.live for buffer in buffers):
+        return False
+    if isinstance(step.command, Copy):
+        source, target = buffers
+        end, target_end = (
+            offset + step.command.size_bytes
+            for offset in (step.command.source_offset, step.command.target_offset)
+        )
+        return end <= source.size_bytes and target_end <= target.size_bytes
+    assert step.signature is not None
+    most = draft.limits.max_binding_bytes
+    bound = zip(buffers, step.signature.written, strict=True)
+    return all(WORD_BYTES <= buffer.size_bytes <= most for buffer in buffers) and not any(
+        written and buffers.count(buffer) > 1 for buffer, written in bound
+    )
+
+
+def _allowed(draft: Draft, graph: DraftedGraph) -> bool:
+    reals = (step.signature.real for step in graph.steps if step.signature is not None)
+    return draft.reals_allowed or not any(reals)
+
+
+GRAPH_MOVES: Mapping[MoveName, Move] = {"capture": capture, "replay": replay}
+"""The moves that only a target which replays is given, by their names in a shape."""
