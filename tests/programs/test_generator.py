@@ -144,7 +144,8 @@ REFUSALS = (
 @pytest.mark.parametrize(("kind", "error"), REFUSALS)
 def test_every_refusal_is_produced(kind: type[Op], error: str) -> None:
     counts = Counter((type(op), refused) for op, refused in sample().outcomes())
-    assert counts[kind, error] >= 40
+    # A replay runs out of bytes only where a graph holds a copy and something shorter lives.
+    assert counts[kind, error] >= (20 if (kind, error) == (Replay, "OutOfRange") else 40)
 
 
 def test_nothing_else_is_refused() -> None:
