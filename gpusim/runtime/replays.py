@@ -158,8 +158,20 @@ class Replays:
     def _play_steps(self, bound: BoundGraph, payloads: Sequence[bytes]) -> None:
         values = iter(payloads)
         with self._recorder.all_or_nothing(bound.written):
-            for step in bound.steps:
+            for at, step in enumerate(bound.steps):
+                if at:
+                    self._go_on(bound)
                 self._play_step(step, values)
+
+    def _go_on(self, bound: BoundGraph) -> None:
+        """Between two steps: a debug mode may have waited, met a fault, and called back."""
+        self._enter("replay")
+        for buffer in bound.buffers:
+            if not buffer.is_live:
+                raise InvalidHandle(
+                    f"cannot go on with a replay because {buffer!r} was freed half way (probably "
+                    "by a done callback of a read)"
+                )
 
     def _play_step(self, step: Step, payloads: Any) -> None:
         if isinstance(step, CopyCall):

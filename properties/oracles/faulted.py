@@ -29,6 +29,7 @@ from gpusim.program import (
 )
 from gpusim.trace import Trace
 from properties.oracles.compare import Mismatch, MismatchKind
+from properties.oracles.laws.expected import least_piece_bytes
 from properties.oracles.values import Slack
 from properties.runner import run
 from properties.target import Arrived, Capabilities, Delivery
@@ -243,14 +244,23 @@ class _Follower:
         self.told.append(shown)
         self._gone = shown == LOST
         for op in self._program.ops[self._position : self._position + 1]:
-            if isinstance(op, Replay):
-                # It may have failed half way, with some of its commands submitted.
+            if self._may_end_half_way(op):
                 self._lost.update(dict.fromkeys(self._written(op)))
             if shown in _LOSING:
                 self._recorded.update(dict.fromkeys(self._written(op)))
         if shown in _LOSING:
             self._lost.update(self._recorded)
             self._recorded.clear()
+
+    def _may_end_half_way(self, op: Op) -> bool:
+        """Whether it takes several commands, some of which may be submitted when one fails."""
+        match op:
+            case Write():
+                return self._sizes[op.buffer] > self.limits.max_binding_bytes
+            case Copy():
+                return op.size_bytes > least_piece_bytes(self.limits)
+            case _:
+                return isinstance(op, Replay)
 
     def _overwrite(self, buffer: str, size_bytes: int) -> None:
         if size_bytes == self._sizes[buffer]:

@@ -24,8 +24,8 @@ from properties.session.limits import NATIVE_NAMES, asked_limits, words_of
 SCHEDULERS = ("late", "early", "random")
 """Those that take turns, the one that defers most first."""
 _SHOWN_AS = {
-    "failed_maps": ("MapFailed",),
-    # A replay that ends half way loses all that it writes.
+    # What takes several commands and ends half way loses all that it writes.
+    "failed_maps": ("MapFailed", "DataLost"),
     "out_of_memory": ("OutOfMemory", "DataLost"),
     "failed_submits": ("SubmitFailed", "DataLost"),
     "lost_at_call": ("DeviceLost",),

@@ -46,7 +46,7 @@ class HoldsDispatchesBack(NaiveTarget):
 
 
 def _program(number: int) -> Program:
-    return generate(SeededChoices(f"naive/{number}"), limits=Limits(), invalid=False)
+    return generate(SeededChoices(f"naive/{number}"), limits=Limits(), invalid=False, replays=False)
 
 
 def _judge(program: Program, device: Any, make: MakeTarget) -> Mismatch | None:

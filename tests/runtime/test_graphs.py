@@ -18,7 +18,7 @@ from gpusim.errors import (
     SubmitFailed,
 )
 from gpusim.kernels import AFFINE, FOLD, SCRAMBLE
-from gpusim.runtime import PRESETS, Buffer, Graph, Policy, Runtime
+from gpusim.runtime import PRESETS, Buffer, Driver, Graph, Policy, Runtime
 from gpusim.trace import Trace
 from properties.faults import Fault
 
@@ -314,3 +314,19 @@ def test_a_replay_that_fails_half_way_loses_what_it_writes(faulty: OpenFaulty) -
         with pytest.raises(DataLost):
             runtime.read(buffer)
     assert words(runtime, c) == list(WORDS)
+
+
+def test_a_callback_that_frees_a_buffer_stops_a_replay_that_waits(driver: Driver) -> None:
+    """Only the debug mode waits half way, and so calls back."""
+    runtime = Runtime(driver=driver, policy=replace(PRESETS["eager"], debug_submit_each=True))
+    a, b = filled(runtime), filled(runtime)
+    with runtime.capture() as graph:
+        runtime.dispatch(AFFINE, [a], [3, 5])
+        runtime.dispatch(AFFINE, [b], [3, 5])
+    runtime.read(a).add_done_callback(lambda _: runtime.free(b))
+    with pytest.raises(InvalidHandle, match="was freed half way"):
+        graph.replay()
+    with pytest.raises(DataLost):
+        runtime.read(a)
+    runtime.free(a)
+    runtime.close()

@@ -8,7 +8,7 @@ come.  Nothing here looks at events.
 from typing import TYPE_CHECKING
 
 from gpusim.kernels import Kernel
-from gpusim.limits import WORD_BYTES
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.program import Copy, Dispatch, Op, Read, Replay, Write, replayed
 
 if TYPE_CHECKING:
@@ -144,6 +144,17 @@ class Fetch(Item):
         """The bytes that it reads."""
         op = self.op
         return ((self.source.number, op.offset, op.offset + op.size_bytes, False),)
+
+
+def least_piece_bytes(limits: Limits) -> int:
+    """A copy of no more bytes between two buffers takes one command, wherever they lie.
+
+    A command that moves single bytes binds a window, which starts at an aligned
+    offset and ends with a whole word, and has a lane for each word of it.
+    """
+    window_bytes = limits.max_binding_bytes - limits.storage_offset_alignment_bytes
+    lanes_bytes = 64 * WORD_BYTES * limits.max_groups_per_dimension
+    return min(window_bytes, lanes_bytes) - 2 * WORD_BYTES
 
 
 def expect(position: int, op: Op, scene: "Scene") -> tuple[Item, ...]:

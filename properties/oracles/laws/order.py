@@ -2,7 +2,7 @@
 
 from gpusim.program import Flush, Replay, Sync, Write
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run
+from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run, least_piece_bytes
 from properties.oracles.laws.matching import (
     Command,
     blame,
@@ -19,9 +19,6 @@ from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accept
 
 _LAW_OF = {Run: laws.E5, Move: laws.A5, Put: laws.A3, Fetch: laws.A1}
 """What is checked where a command carries out an item of a kind."""
-
-_ONE_PIECE_BYTES = 1 << 16
-"""A copy up to this size between two buffers is one command."""
 
 
 class Order:
@@ -176,7 +173,7 @@ class Order:
 
     def _may_be_half_done(self, item: Item) -> bool:
         """Whether an op that failed may have recorded some of its commands; most have but one."""
-        most_bytes = self._scene.setting.limits.max_binding_bytes
+        limits = self._scene.setting.limits
         if type(item) is Move:
-            return item.source is item.target or item.op.size_bytes > _ONE_PIECE_BYTES
-        return type(item) is Put and item.target.size_bytes > most_bytes
+            return item.source is item.target or item.op.size_bytes > least_piece_bytes(limits)
+        return type(item) is Put and item.target.size_bytes > limits.max_binding_bytes

@@ -149,12 +149,6 @@ class Scene:
         if self.has_lost_batch:
             self.batch = []
             self.open.clear()
-            self._go_on()
-
-    def _go_on(self) -> None:
-        """A replay may go on after a batch was lost, with what it has not recorded yet."""
-        if len(self.items) > 1 and not self.is_lost:
-            self.open += [item for item in self.items if not item.started]
 
     def _loses_batch(self) -> bool:
         """Whether the failure took the open batch with it.
