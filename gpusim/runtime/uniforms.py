@@ -230,8 +230,9 @@ class RingUniforms:
         return ring
 
     def _make_ring(self, stride: int, batch: Batch) -> DeviceBuffer:
-        self.capacity_bytes = max(self.capacity_bytes, stride)
-        ring = self._driver.create_buffer(words_up(self.capacity_bytes), Role.UNIFORM)
+        capacity_bytes = max(self.capacity_bytes, stride)
+        ring = self._driver.create_buffer(words_up(capacity_bytes), Role.UNIFORM)
+        self.capacity_bytes = capacity_bytes
         if self._ring is not None:
             batch.retired.append(self._ring)
             self.counts.evicted += 1

@@ -22,7 +22,7 @@ from properties.session.collector import spare_collector
 from properties.session.devices import SCHEDULERS
 from properties.session.numbered import numbered_case
 from properties.session.subject import RuntimeSubject
-from properties.session.tally import Tally
+from properties.session.tally import Tally, is_measured
 from properties.session.verdict import judge
 from reference import run as run_reference
 
@@ -98,7 +98,8 @@ class _Judging:
             compare=partial(clock.time, "compare", compare),
             laws=partial(clock.time, "laws", check),
         )
-        clock.time("tally", self._tally.note, number, case, verdict, 0.0, BUILTIN)
+        measured = is_measured(number)
+        clock.time("tally", self._tally.note, case, verdict, 0.0, BUILTIN, measured=measured)
         self.ops += len(case.program)
         if verdict.failure is not None:
             raise InternalError(

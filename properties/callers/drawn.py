@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from gpusim.program import Program
+from properties.callers.asking import AskingCaller
 from properties.callers.awaiting import AwaitingCaller
 from properties.callers.closing import ClosingCaller
 from properties.callers.dropping import DroppingCaller
@@ -19,6 +20,7 @@ from properties.targets.runtime_target import RuntimeTarget
 
 CALLERS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: Forwarding(target),
+    "asking": lambda target, program: AskingCaller(target),
     "mutating": lambda target, program: MutatingCaller(target),
     "awaiting": lambda target, program: AwaitingCaller(target),
     "own_arrays": lambda target, program: OwnArraysCaller(target),
@@ -29,6 +31,8 @@ CALLERS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 }
 """Each makes the target through which it drives a program."""
 
+_AS_ASKED = (PLAIN, "asking")
+"""Those that issue the ops of the program and no others, so that the laws know what was asked."""
 _WEIGHTS = Weights((PLAIN, len(CALLERS)), *((name, 1) for name in CALLERS if name != PLAIN))
 
 
@@ -57,4 +61,5 @@ class CallerSubject:
         if not isinstance(opened.target, RuntimeTarget):
             return opened
         target = CALLERS[self._caller](opened.target, case.program)
-        return Opened(target=target, trace=opened.trace)
+        traced = opened.traced and self._caller in _AS_ASKED
+        return Opened(target=target, trace=opened.trace, traced=traced)

@@ -80,7 +80,7 @@ def _judge_under_faults(
 def _shown_as(plan: tuple[Fault, ...]) -> frozenset[str]:
     """The error classes in which the faults of a plan may show."""
     planned = {fault.error for fault in plan}
-    losing = planned & {SubmitFailed, DeviceLost}
+    losing = planned & {SubmitFailed, DeviceLost, OutOfMemory}
     return frozenset(error.__name__ for error in (planned | {DataLost} if losing else planned))
 
 

@@ -5,11 +5,12 @@ the program.  Nothing is judged.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gpusim.program import Sync
+from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.laws.checker import Checker
 from properties.oracles.laws.expected import Item, Put, Run
@@ -32,6 +33,10 @@ _BOUNDARY_OF = {
     "sync": "sync",
 }
 """What a submit for a reason is as a boundary; for any other it is a flush."""
+EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
+"""Those of which a batch may use up all."""
+ENOUGH = 20
+"""How often a session should have seen each cell that it can see."""
 _HOST = -1
 """The place of what no command of a batch did, but the host."""
 
@@ -48,8 +53,8 @@ class Cell(NamedTuple):
         return f"{self.earlier}, {self.later}: {self.hazard}, {self.boundary}"
 
 
-def why_infeasible(cell: Cell) -> str:
-    """Why no trace can show a cell; empty where one can."""
+def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms)) -> str:
+    """Why no trace of a runtime with such ``uniforms`` can show a cell; empty where one can."""
     first, then = {
         "RAW": (WRITERS, READERS),
         "WAR": (READERS, WRITERS),
@@ -60,6 +65,10 @@ def why_infeasible(cell: Cell) -> str:
         return "an op of the pair does not access bytes that way"
     if cell.boundary == "same pass" and "read" in (cell.earlier, cell.later):
         return "a read is a copy, which is in no pass"
+    if cell.boundary == "exhaustion" and not EXHAUSTIBLE.intersection(uniforms):
+        return "no uniforms of these policies are ever exhausted"
+    if cell.boundary == "exhaustion" and cell.later == "read" and cell.hazard == "none":
+        return "a read right after an op takes no uniform that could be missing"
     return ""
 
 
@@ -119,6 +128,8 @@ class _Acts:
         self._reasons: list[str] = []
         self._syncs: list[int] = []
         self._reason = ""
+        self._carried = -1
+        """The last op that a batch carried out."""
         self.batches: Counter[str] = Counter()
         self.handlers: dict[str, Handler] = {
             "encode": self._encode,
@@ -161,6 +172,7 @@ class _Acts:
             run += kind == "copy" or not scene.policy.merge_passes
             runs.append(_HOST if kind == "copy" else run)
         for item, index in scene.carried:
+            self._carried = item.position
             self._acts.append(_Act(item, _touches(item), len(self._reasons), runs[index]))
         self._reasons.append(self._reason)
         kinds = [_short(kind, command) for kind, command in scene.batch]
@@ -174,7 +186,7 @@ class _Acts:
         if type(scene.op) is Sync:
             self._syncs.append(scene.position)
         item = scene.item
-        if type(item) is Put and item.left <= 0 and item.started:
+        if type(item) is Put and item.left <= 0 and item.position != self._carried:
             self._acts.append(_Act(item, _touches(item), len(self._reasons), _HOST))
 
     def _cell(self, earlier: _Act, later: _Act, hazard: str) -> Cell:

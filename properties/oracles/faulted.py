@@ -3,7 +3,8 @@
 The reference follows what was shown.  Where the target raised a fault that the
 device may show, the op is left out; everything else must be as if those ops
 were not in the program, and no byte that was delivered is excused.  Lost may be
-only what a failed batch would have written, until it is overwritten whole.
+only what a failed batch would have written, or an op that failed half way, until
+it is overwritten whole.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -5,38 +5,101 @@ less than it seems.
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from gpusim.program import Copy, Dispatch, Free, Op, Read, Sync, Write
+from gpusim.errors import OutOfMemory
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS
+from gpusim.limits import Limits
+from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Read, Sync, Write
 from gpusim.runtime.policy import Uniforms
-from properties.oracles.laws.scene import STAGING, About, Handler, Scene
+from properties.oracles.laws.expected import Move
+from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene
 
-PROBES = (
-    "uniform pool exhausted",
-    "uniform ring exhausted",
-    "staging pool exhausted",
-    "uniform slot replaced",
-    "uniform evicted with a batch open",
-    "bind group evicted with a batch open",
-    "shape evicted",
-    "freed with a live cache entry",
-    "freed with its commands open",
-    "freed while a map was pending",
-    "flushed exactly at the limit",
-    "flushed at the limit in bytes",
-    "flushed early after a sync",
-    "error in mid-batch",
-    "host write past an open batch",
-    "host write staged in the batch",
-    "two reads in flight",
-    "two reads in one map",
-    "zero length",
-    "empty grid",
-    "spread grid",
-    "unaligned bytes",
-    "copy within a buffer",
-    "nothing but host writes submitted",
-    "sync without a submit",
-)
+_ANY = frozenset(Uniforms)
+_LARGE_BYTES = 4096
+"""Few buffers are larger."""
+_WINDOWED = {
+    PATCH_WORDS.name: "window of a large buffer patched",
+    COPY_BYTES.name: "window of a large buffer copied",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """What it takes for a rare event to happen at all."""
+
+    uniforms: frozenset[Uniforms] = _ANY
+    """One of these must be where scalars live."""
+    is_windowed: bool = False
+    """Some buffer must be larger than a binding may be."""
+    grows_ring: bool = False
+    """Some scalars must take more than one slot of a ring."""
+
+
+_POOL, _RING = frozenset({Uniforms.POOLED}), frozenset({Uniforms.RING})
+PROBES: Mapping[str, Probe] = {
+    "uniform pool exhausted": Probe(uniforms=_POOL),
+    "uniform ring exhausted": Probe(uniforms=_RING),
+    "uniform slot replaced": Probe(uniforms=_POOL),
+    "uniform ring grown": Probe(uniforms=_RING, grows_ring=True),
+    "uniform evicted with a batch open": Probe(uniforms=frozenset({Uniforms.CACHED})),
+    "staging pool exhausted": Probe(),
+    "readback buffer made to measure": Probe(),
+    "bind group evicted with a batch open": Probe(),
+    "shape evicted": Probe(),
+    "freed with a live cache entry": Probe(),
+    "freed with its commands open": Probe(),
+    "freed while a map was pending": Probe(),
+    "flushed exactly at the limit": Probe(),
+    "flushed at the limit in bytes": Probe(),
+    "flushed early after a sync": Probe(),
+    "error in mid-batch": Probe(),
+    "memory budget exhausted": Probe(),
+    "host write past an open batch": Probe(),
+    "host write staged in the batch": Probe(),
+    "upload buffer full": Probe(),
+    "two reads in flight": Probe(),
+    "two reads in one map": Probe(),
+    "zero length": Probe(),
+    "empty grid": Probe(),
+    "spread grid": Probe(),
+    "unaligned bytes": Probe(),
+    "window of a large buffer patched": Probe(is_windowed=True),
+    "window of a large buffer copied": Probe(is_windowed=True),
+    "copy in pieces": Probe(is_windowed=True),
+    "copy within a buffer": Probe(),
+    "nothing but host writes submitted": Probe(),
+    "sync without a submit": Probe(),
+}
+"""The rare events by name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """What the programs of a session have between them."""
+
+    uniforms: frozenset[Uniforms]
+    limits: tuple[Limits, ...]
+    """Those that a program may run on."""
+    payload_bytes: int
+    """The longest scalars of a kernel."""
+
+
+def why_unreachable(name: str, scope: Scope) -> str:
+    """Why no program of a session reaches a rare event; empty where some do."""
+    probe = PROBES[name]
+    if probe.uniforms.isdisjoint(scope.uniforms):
+        return f"no policy has {' or '.join(sorted(probe.uniforms))} uniforms"
+    if probe.is_windowed and all(
+        limits.max_binding_bytes > _LARGE_BYTES for limits in scope.limits
+    ):
+        return "no program is large enough for a window"
+    if probe.grows_ring and all(
+        limits.uniform_offset_alignment_bytes >= scope.payload_bytes for limits in scope.limits
+    ):
+        return "the scalars of every kernel fit one slot of a ring"
+    return ""
 
 
 class Probes:
@@ -52,6 +115,7 @@ class Probes:
         self._reads = 0
         self.handlers: dict[str, Handler] = {
             "op": self._op,
+            "create_buffer": self._create,
             "encode": self._encode,
             "submit": self._submit,
             "dispatch": self._dispatch,
@@ -78,6 +142,11 @@ class Probes:
             ):
                 self.seen["freed with its commands open"] += 1
 
+    def _create(self, about: About) -> None:
+        size_bytes = about["size_bytes"]
+        if about["role"] == STAGING and size_bytes & (size_bytes - 1):
+            self.seen["readback buffer made to measure"] += 1
+
     def _encode(self, about: About) -> None:
         reason, count = about["reason"], about["commands"]
         names = {
@@ -89,14 +158,28 @@ class Probes:
             self.seen[names[reason]] += 1
         if not count:
             self.seen["nothing but host writes submitted"] += 1
+        op = self._scene.op
+        if reason == "write" and isinstance(op, Write):
+            # It was small enough to be staged, and there was no room for it.
+            staged = self._scene.policy.flush_on_conflict
+            small = len(op.data) <= self._scene.policy.staged_write_bytes
+            self.seen["upload buffer full"] += staged and small
 
     def _submit(self, about: About) -> None:
         self.seen["two reads in one map"] += sum(count > 1 for count in self._pages.values())
         self._pages.clear()
+        self.seen["copy in pieces"] += sum(
+            type(item) is Move and item.pieces > 1 for item, _ in self._scene.carried
+        )
 
     def _dispatch(self, about: About) -> None:
-        if about["kernel"].startswith("gpusim_"):
-            self.seen["unaligned bytes"] += 1
+        if about["kernel"] not in _WINDOWED:
+            return
+        self.seen["unaligned bytes"] += 1
+        for number, _, size_bytes in about["ranges"]:
+            known = self._scene.buffers.get(number)
+            if known is not None and known.role == STORAGE and size_bytes < known.size_bytes:
+                self.seen[_WINDOWED[about["kernel"]]] += 1
 
     def _copy(self, about: About) -> None:
         if about["target_role"] == STAGING:
@@ -123,6 +206,8 @@ class Probes:
         op = scene.op
         if about["error"] is not None:
             self.seen["error in mid-batch"] += bool(scene.open)
+            is_budget = about["error"] == OutOfMemory.__name__ and not scene.failed_verb
+            self.seen["memory budget exhausted"] += is_budget and type(op) is Alloc
             return
         if op is not None:
             self._note_op(op)
@@ -152,8 +237,11 @@ class Probes:
         self.seen[f"uniform {kind} exhausted"] += 1
 
     def _uniforms_evicted(self, about: About) -> None:
-        if self._scene.policy.uniforms is not Uniforms.CACHED:
+        uniforms = self._scene.policy.uniforms
+        if uniforms is Uniforms.POOLED:
             self.seen["uniform slot replaced"] += 1
+        elif uniforms is Uniforms.RING:
+            self.seen["uniform ring grown"] += 1
         elif self._is_batch_open():
             self.seen["uniform evicted with a batch open"] += 1
 

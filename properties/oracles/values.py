@@ -37,22 +37,31 @@ class Checked:
     exact_bytes: int = 0
     tolerant_bytes: int = 0
     skipped_bytes: int = 0
+    reads: int = 0
+    """Reads of two bytes or more."""
+    constant_reads: int = 0
+    """Of these, those that should give one byte over and over, and so show little."""
 
     def __add__(self, other: "Checked") -> "Checked":
         return Checked(
             exact_bytes=self.exact_bytes + other.exact_bytes,
             tolerant_bytes=self.tolerant_bytes + other.tolerant_bytes,
             skipped_bytes=self.skipped_bytes + other.skipped_bytes,
+            reads=self.reads + other.reads,
+            constant_reads=self.constant_reads + other.constant_reads,
         )
 
 
 def count_checked(program: Program, expected: History) -> Checked:
     """How much of what ``program`` reads an oracle's history can hold others to."""
-    exact = tolerant = skipped = 0
+    exact = tolerant = skipped = reads = constant = 0
     for op, outcome in zip(program, expected.outcomes, strict=True):
         if type(op) is not Read or outcome.data is None:
             continue
-        size, slack = len(outcome.data), outcome.slack
+        data, slack = outcome.data, outcome.slack
+        size = len(data)
+        reads += size > 1
+        constant += size > 1 and data.count(data[:1]) == size
         if slack is None:
             exact += size
         else:
@@ -60,7 +69,13 @@ def count_checked(program: Program, expected: History) -> Checked:
             exact += exact_here
             skipped += skipped_here
             tolerant += size - exact_here - skipped_here
-    return Checked(exact_bytes=exact, tolerant_bytes=tolerant, skipped_bytes=skipped)
+    return Checked(
+        exact_bytes=exact,
+        tolerant_bytes=tolerant,
+        skipped_bytes=skipped,
+        reads=reads,
+        constant_reads=constant,
+    )
 
 
 def first_difference(
@@ -99,12 +114,13 @@ def _wrong_bytes(
     end = phase + (len(meant) - phase) // WORD_BYTES * WORD_BYTES
     if end <= phase:
         return wrong
-    floats_meant, floats_shown = (
-        side[phase:end].copy().view("<f4").astype(np.float64) for side in (meant, shown)
-    )
     tolerance = slack[phase:end:WORD_BYTES].astype(np.float64)
     tolerant = (tolerance > 0) & np.isfinite(tolerance)
+    # What is no float at all may look like one that signals.
     with np.errstate(invalid="ignore", over="ignore"):
+        floats_meant, floats_shown = (
+            side[phase:end].copy().view("<f4").astype(np.float64) for side in (meant, shown)
+        )
         near = np.abs(floats_shown - floats_meant) <= tolerance * np.abs(floats_meant)
     wrong[phase:end].reshape(-1, WORD_BYTES)[tolerant & ~near] = True
     return wrong

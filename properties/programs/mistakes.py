@@ -28,7 +28,8 @@ _BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
 
 def mistake(choices: Choices, draft: Draft, shape: Shape, *, replays: bool = True) -> None:
     """One op that is refused; without ``replays`` it is no capture and no replay."""
-    make = choices.weighted(_MISTAKES)
+    scarce = draft.limits.memory_budget_bytes is not None and choices.chance(1, 3)
+    make = _bad_alloc if scarce else choices.weighted(_MISTAKES)
     if make in _WITH_GRAPHS and not replays:
         make = _bad_dispatch
     op = make(choices, draft, shape)
@@ -346,7 +347,7 @@ _FAULTS: Weights[_Fault] = Weights(
 _MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
     (_bad_read, 4),
     (_bad_write, 4),
-    (_bad_copy, 4),
+    (_bad_copy, 5),
     (_bad_alloc, 3),
     (_double_free, 2),
     (_bad_dispatch, 12),

@@ -287,6 +287,66 @@ def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
     read(choices, draft, shape)
 
 
+def odd_bytes(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Bytes that are no whole words, one op after the other: those share a pass with dispatches."""
+    for _ in range(choices.integer(2, 5)):
+        match choices.integer(0, 4):
+            case 0:
+                dispatch(choices, draft, shape)
+            case 1 | 2:
+                _odd_write(choices, draft)
+            case _:
+                _odd_copy(choices, draft)
+
+
+def _odd_write(choices: Choices, draft: Draft) -> None:
+    buffer = _any(choices, draft)
+    if buffer.real or buffer.size_bytes < 2:
+        return
+    offset = choices.integer(0, (buffer.size_bytes - 2) // WORD_BYTES) * WORD_BYTES + 1
+    draft.write(buffer, offset, min(choices.pick((1, 2, 3, 6)), buffer.size_bytes - offset))
+
+
+def _odd_copy(choices: Choices, draft: Draft) -> None:
+    source, target = (choices.pick(draft.live or [_any(choices, draft)]) for _ in range(2))
+    room = min(source.size_bytes, target.size_bytes - 1)
+    if room > 0 and not source.real and not target.real:
+        draft.copy(source, 0, target, 1, choices.integer(1, min(room, 9)))
+
+
+def apart(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Two ops that share no buffer, and perhaps a flush or a sync between them."""
+    pool = [buffer for buffer in draft.live if not buffer.real and buffer.size_bytes > 1]
+    if len(pool) < 2:
+        return
+    start, half = choices.integer(0, len(pool) - 1), (len(pool) + 1) // 2
+    turned = pool[start:] + pool[:start]
+    _op_over(choices, draft, shape, turned[:half])
+    boundary = choices.pick((None, flush, sync, None))
+    if boundary is not None:
+        boundary(choices, draft, shape)
+    _op_over(choices, draft, shape, turned[half:])
+
+
+def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBuffer]) -> None:
+    """One op over buffers of ``pool`` and no others."""
+    kind = choices.pick(("copy", "write", "dispatch", "read", "copy"))
+    first, last = pool[0], pool[-1]
+    if kind == "dispatch":
+        signature = choices.weighted(shape.kernels)
+        count = len(signature.written)
+        bound = [buffer for buffer in draft.bindable(False) if buffer in pool][:count]
+        if len(bound) == count and not signature.real:
+            launch(choices, draft, signature, tuple(bound))
+    elif kind == "copy":
+        most = min(first.size_bytes, last.size_bytes - 1)
+        draft.copy(first, 0, last, choices.pick((1, 0)), choices.integer(1, max(most, 1)))
+    elif kind == "write":
+        draft.write(first, *_span(choices, first))
+    else:
+        draft.read(first, 0, first.size_bytes)
+
+
 def _any(choices: Choices, draft: Draft) -> LiveBuffer:
     return _hot(choices, draft.live) if draft.live else make(choices, draft, False)
 
@@ -324,5 +384,7 @@ MOVES: Mapping[MoveName, Move] = {
     "read_after_sync": read_after_sync,
     "write_after_read": write_after_read,
     "chain": chain,
+    "odd_bytes": odd_bytes,
+    "apart": apart,
 }
 """Every move by its name in a shape."""

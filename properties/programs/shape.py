@@ -31,6 +31,8 @@ MoveName = Literal[
     "chain",
     "capture",
     "replay",
+    "odd_bytes",
+    "apart",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -38,7 +40,7 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("read", 12),
     ("alloc", 3),
     ("copy", 14),
-    ("free", 1),
+    ("free", 2),
     ("flush", 3),
     ("sync", 3),
     ("burst", 3),
@@ -50,6 +52,8 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("chain", 4),
     ("capture", 1),
     ("replay", 5),
+    ("odd_bytes", 4),
+    ("apart", 6),
 )
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
 _SWARM_WEIGHTS = Weights((4, 3), (0, 4), (1, 2), (16, 2))
@@ -69,7 +73,7 @@ class Shape:
     """Buffers alive at a time, about; allocs past it become rare."""
     real_buffers: int = 8
     """One buffer in so many holds floats; 0: none does."""
-    mistakes: int = 9
+    mistakes: int = 7
     """One move in so many is invalid on purpose."""
     dump: bool = True
     """Read every live buffer in whole at the end, then sync."""
@@ -86,7 +90,7 @@ def draw_shape(choices: Choices, signatures: Sequence[Signature]) -> Shape:
         kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
         live_buffers=choices.weighted(_LIVE),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
-        mistakes=choices.pick((9, 40, 5)) if swarm else 9,
+        mistakes=choices.pick((7, 40, 4)) if swarm else 7,
         dump=not choices.chance(1, 10),
     )
 

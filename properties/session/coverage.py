@@ -4,17 +4,18 @@ The rows are known beforehand, so that what never happened shows as nought; what
 nobody expected is shown as well.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from gpusim.program import OPS
 from gpusim.runtime.flush_rules import FlushReason
+from gpusim.runtime.policy import Uniforms
 from properties.callers import CALLERS
-from properties.oracles.coverage import BOUNDARIES, FEASIBLE
+from properties.oracles.coverage import BOUNDARIES, ENOUGH, FEASIBLE, why_infeasible
 from properties.oracles.laws import LAWS
 from properties.oracles.metamorphic.text import KINDS
 from properties.oracles.probes import PROBES
 from properties.session.seen import FLUSH, OP
-from properties.session.tally import Tally
+from properties.session.tally import ENOUGH_TRACES, Tally
 
 Table = dict[str, dict[str, int]]
 """Counts by row and column."""
@@ -65,6 +66,28 @@ def coverage(tally: Tally) -> dict[str, Table]:
         "flushes": {reason: {"submits": count} for reason, count in flushes.items()},
         "parts": _table(_PARTS, {key: seen[key] for key in seen if key[0] not in (OP, FLUSH)}),
     }
+
+
+def warnings(tally: Tally, uniforms: Collection[Uniforms]) -> list[str]:
+    """What makes a session under such ``uniforms`` show less than it seems, in words."""
+    reached, checked = tally.reached, tally.checked
+    found = []
+    if 2 * checked.constant_reads > checked.reads:
+        found.append(f"{checked.constant_reads} of {checked.reads} reads are of constant data")
+    if reached.programs < ENOUGH_TRACES:
+        return found
+    idle = [law.name for law in LAWS if not tally.held[law.name]]
+    if idle:
+        found.append(f"never held against anything: law {', '.join(idle)}")
+    few = [
+        cell
+        for cell in FEASIBLE
+        if reached.cells[cell] < ENOUGH and not why_infeasible(cell, uniforms)
+    ]
+    if few:
+        shown = "; ".join(f"{cell} ({reached.cells[cell]})" for cell in few)
+        found.append(f"{len(few)} pairs of ops were met less than {ENOUGH} times: {shown}")
+    return found
 
 
 def missed(tables: Mapping[str, Table]) -> list[str]:

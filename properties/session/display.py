@@ -42,6 +42,10 @@ def show(session: Session, console: Console) -> None:
     console.print(_policies(session))
     console.print(_coverage(session))
     console.print(_quality(session), highlight=False)
+    for name, reason in session.unreachable.items():
+        console.print(f"out of reach: {name}, since {reason}", highlight=False)
+    for warning in session.warnings:
+        console.print(f"[yellow]warning[/]: {warning}", highlight=False)
     for number, bug in enumerate(session.bugs.met.values(), start=1):
         show_bug(number, bug, session, console)
     console.print(_verdict(session), highlight=False)

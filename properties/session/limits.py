@@ -39,13 +39,16 @@ def limits_of(device: Any) -> Limits:
 
 
 def small_limits(limits: Limits, *, simulated: bool) -> tuple[str, ...]:
-    """What cases may ask of a device that holds ``limits``, each as words of its text.
+    """What cases ask of a device that holds ``limits``, one as often as another.
 
+    Each is some words of the device's text, and none where it is taken as it is.
     Only a simulated device can be asked for other alignments than it has.
     """
     aligned = replace(limits, **_ALIGNED) if simulated else limits
     alignment_bytes = aligned.storage_offset_alignment_bytes
     return (
+        "",
+        *([words_of(_ALIGNED)] * 3 if simulated else [""]),
         f"max_binding_bytes={limits.storage_offset_alignment_bytes + 256} "
         "max_groups_per_dimension=7",
         f"max_binding_bytes={8 * alignment_bytes} max_groups_per_dimension=5"

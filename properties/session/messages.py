@@ -1,5 +1,6 @@
 """What a session and its worker process say to each other.  Data only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,6 +75,8 @@ class Ready:
 
     device: str
     description: str
+    unreachable: Mapping[str, str]
+    """Why no program of the session reaches a rare event, by the event."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

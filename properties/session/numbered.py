@@ -14,8 +14,6 @@ from properties.session.devices import SimulatedDevice, is_simulated
 from properties.session.limits import asked_limits
 
 _MOST_SEED = 2**32 - 1
-_SMALL_LIMITS = 4
-"""One program in so many runs on a device with small limits."""
 
 
 def numbered_case(
@@ -36,7 +34,7 @@ def numbered_case(
 
     The presets take turns, and on a simulated ``device`` the schedulers do so
     from one round of presets to the next; with ``faults`` it fails now and then.
-    ``limits`` are the device's, and ``small`` those that it may be asked for instead.
+    ``limits`` are the device's, and ``small`` what it is asked for instead.
     """
     text = f"{seed}/{number}"
     turn, preset = divmod(number, len(presets))
@@ -59,9 +57,8 @@ def numbered_case(
 
 
 def _small(text: str, small: tuple[str, ...]) -> str:
-    """The small limits of one program in four, drawn apart from it as well."""
-    choices = SeededChoices(f"limits {text}")
-    return choices.pick(small) if small and choices.chance(1, _SMALL_LIMITS) else ""
+    """The limits that one program is run on, drawn apart from it as well."""
+    return SeededChoices(f"limits {text}").pick(small) if small else ""
 
 
 def _simulated(text: str, scheduler: str, faults: bool, limits: Mapping[str, int]) -> str:

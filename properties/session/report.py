@@ -48,11 +48,15 @@ def as_json(session: Session) -> dict[str, Any]:
         },
         "laws": {law.name: tally.held[law.name] for law in LAWS},
         "probes": {probe: tally.reached.probes[probe] for probe in PROBES},
+        "probes_missed": session.missed_probes,
+        "probes_unreachable": dict(session.unreachable),
         "cells": {
             "traces": tally.reached.programs,
             "reached": {str(cell): tally.reached.cells[cell] for cell in FEASIBLE},
             "infeasible": {
-                str(cell): why_infeasible(cell) for cell in ALL_CELLS if cell not in FEASIBLE
+                str(cell): reason
+                for cell in ALL_CELLS
+                if (reason := why_infeasible(cell, session.uniforms))
             },
         },
         "residual_risk": {
@@ -61,6 +65,7 @@ def as_json(session: Session) -> dict[str, Any]:
             "batch_shapes": len(tally.reached.batches),
         },
         "worker_deaths": session.deaths,
+        "warnings": session.warnings,
         "coverage": tables,
         "missed": missed(tables),
     }

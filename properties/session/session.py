@@ -5,14 +5,17 @@ worker may die on the way.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
+from gpusim.runtime.policy import PRESETS, Uniforms
 from properties.case import Case
 from properties.mutants.planted import PlantedMutant
+from properties.oracles.probes import PROBES
 from properties.session.bugs import Bugs
+from properties.session.coverage import warnings
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
     FailedProgram,
@@ -29,7 +32,7 @@ from properties.session.messages import (
 from properties.session.settings import Settings
 from properties.session.shrinking import failure_of, shrink
 from properties.session.supervisor import Gone, Supervisor
-from properties.session.tally import Tally
+from properties.session.tally import ENOUGH_TRACES, Tally
 from properties.session.verdict import Failure
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
@@ -54,6 +57,8 @@ class Session:
     """Programs that it took to see a mistake planted on purpose; None where it was not seen."""
     planted: PlantedMutant | None = None
     """What became of the mutant that the seed planted."""
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    """Why no program reaches a rare event, by the event."""
     deaths: int = 0
     uncounted: int = 0
     """Programs that ran and are not in the tally, which died with the worker."""
@@ -91,7 +96,29 @@ class Session:
         if self.planted is not None and not self.planted.found:
             planted = self.planted
             return f"the planted mutant {planted.name} lived through {planted.programs} programs"
+        if self.missed_probes:
+            return f"no program reached: {', '.join(self.missed_probes)}"
         return ""
+
+    @property
+    def uniforms(self) -> frozenset[Uniforms]:
+        """Where scalars live under the policies of the session."""
+        return frozenset(PRESETS[name].uniforms for name in self.settings.presets)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the session show less than it seems, in words."""
+        return warnings(self.tally, self.uniforms)
+
+    @property
+    def missed_probes(self) -> list[str]:
+        """Rare events that none of so many programs reached, and that some should have."""
+        reached = self.tally.reached
+        if reached.programs < ENOUGH_TRACES:
+            return []
+        return [
+            name for name in PROBES if not reached.probes[name] and name not in self.unreachable
+        ]
 
 
 Watch = Callable[[Session], None]
@@ -119,6 +146,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()
         session.device, session.description = ready.device, ready.description
+        session.unreachable = ready.unreachable
         try:
             _plant(session, supervisor)
             _Loop(session, supervisor, kernels, watch).run()

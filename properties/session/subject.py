@@ -41,7 +41,7 @@ class Subject(Protocol):
     refuses: bool
     """Whether programs hold ops that are refused on purpose."""
     small: tuple[str, ...]
-    """Small limits that its device may be asked for, each as words of a case's device."""
+    """Small limits that its device is asked for, as ``small_limits`` gives them."""
     replays: bool
     """Whether programs hold captures and replays."""
 

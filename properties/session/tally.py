@@ -12,8 +12,20 @@ from properties.programs.measure import writers_of_reads
 from properties.session.seen import Seen
 from properties.session.verdict import Verdict
 
+ENOUGH_TRACES = 1000
+"""After so many traces a session should have met every rare event that it can meet.
+
+Each is met by 18 programs of 1,200 or more, so that 1,000 miss one by chance in
+three sessions of ten million.
+"""
+_MEASURED_FIRST = 1200
 _MEASURE_EVERY = 8
-"""Following writers, and what a trace reached, costs more than generating a program."""
+"""Of later programs one in so many is measured, since that costs more than making one."""
+
+
+def is_measured(number: int) -> bool:
+    """Whether it is followed what program ``number`` of a seed reached."""
+    return number % (8 * _MEASURED_FIRST) < _MEASURED_FIRST or not number % _MEASURE_EVERY
 
 
 @dataclass(kw_only=True, slots=True)
@@ -51,13 +63,14 @@ class Tally:
 
     def note(
         self,
-        number: int,
         case: Case,
         verdict: Verdict,
         seconds: float,
         kernels: Mapping[str, Kernel],
+        *,
+        measured: bool,
     ) -> None:
-        """Count one judged program."""
+        """Count one judged program, and what it reached where that is to be ``measured``."""
         policy = self.policies.setdefault(case.policy.name, PolicyTally())
         policy.programs += 1
         policy.ops += len(case.program)
@@ -74,7 +87,7 @@ class Tally:
                 self.accepted[type(op).__name__.lower()] += 1
             else:
                 self.refused[type(op).__name__.lower(), outcome.error] += 1
-        if number % _MEASURE_EVERY == 0 and verdict.failure is None:
+        if measured and verdict.failure is None:
             self.reached.add(verdict.reached())
             writers = writers_of_reads(case.program, taken, kernels)
             self.measured_reads += len(writers)

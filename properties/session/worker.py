@@ -10,20 +10,24 @@ import signal
 import time
 import traceback
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
+from gpusim.runtime.policy import PRESETS
 from properties.case import Case
 from properties.mutants.planted import PlantedMutant, hunt_planted
 from properties.oracles.compare import MismatchKind
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
+from properties.oracles.probes import PROBES, Scope, why_unreachable
 from properties.session.collector import spare_collector
 from properties.session.control import MOST_PROGRAMS, Control
 from properties.session.devices import name_of
 from properties.session.drawn import judge_drawn, with_drawn
+from properties.session.limits import asked_limits
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
     Answer,
@@ -47,7 +51,7 @@ from properties.session.messages import (
 )
 from properties.session.numbered import numbered_case
 from properties.session.subject import Subject
-from properties.session.tally import Tally
+from properties.session.tally import Tally, is_measured
 from properties.session.twice import judge_twice
 from properties.session.verdict import Failure, judge
 
@@ -74,7 +78,9 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
         connection.send(CannotRun(reason=str(error)))
         return
     spare_collector()
-    connection.send(Ready(device=bench.device, description=bench.description))
+    connection.send(
+        Ready(device=bench.device, description=bench.description, unreachable=bench.unreachable())
+    )
     try:
         _serve(bench, connection)
     except Exception:
@@ -113,6 +119,20 @@ class _Bench:
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels)
         self._subject: Subject = load_target(setup.target)(adapter.name, self._kernels)
+
+    def unreachable(self) -> dict[str, str]:
+        """Why no program of the session reaches a rare event, where none does."""
+        limits = [
+            replace(self._subject.limits, **asked_limits(f"{self.device} {words}"))
+            for words in self._subject.small or ("",)
+        ]
+        scope = Scope(
+            uniforms=frozenset(PRESETS[name].uniforms for name in self._setup.presets),
+            limits=tuple(limits),
+            payload_bytes=max(kernel.uniform_bytes for kernel in self._kernels.values()),
+        )
+        reasons = {name: why_unreachable(name, scope) for name in PROBES}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any."""
@@ -160,7 +180,9 @@ class _Bench:
         start = time.perf_counter()
         case = self.case(number)
         verdict = judge_drawn(case, self._subject, self._kernels, laws=check)
-        tally.note(number, case, verdict, time.perf_counter() - start, self._kernels)
+        tally.note(
+            case, verdict, time.perf_counter() - start, self._kernels, measured=is_measured(number)
+        )
         failure = verdict.failure
         if failure is None and number % _TWICE_EVERY == 0 and not self._setup.faults:
             failure = judge_twice(case, self._subject)

@@ -96,14 +96,28 @@ class NotNested(Readbacks):
             self._busy = False
 
 
+class OutOfTurn(Readbacks):
+    """Waiting for a read delivers it alone, ahead of those that were issued before it."""
+
+    def settle_through(self, ticket: Ticket) -> None:
+        if all(readback.ticket is not ticket for readback in list(self._queue)[:-1]):
+            super().settle_through(ticket)
+            return
+        at = next(n for n, readback in enumerate(self._queue) if readback.ticket is ticket)
+        self._queue.rotate(-at)
+        super().settle_through(ticket)
+        self._queue.rotate(at)
+
+
 def failure(
     caller: str,
     *,
+    program: Program = PROGRAM,
     parts: Parts = Parts(),  # noqa: B008 - frozen
     make_driver: Callable[[Any], Driver] = WgpuDriver,
 ) -> Failure | None:
     subject = RuntimeSubject("simulated", BUILTIN, parts=parts, make_driver=make_driver)
-    case = Case(program=PROGRAM, policy=PRESETS["cached"], device="simulated")
+    case = Case(program=program, policy=PRESETS["cached"], device="simulated")
     return judge(case, CallerSubject(subject, caller), BUILTIN).failure
 
 
@@ -126,6 +140,14 @@ def test_waiting_that_cannot_be_nested_is_seen_by_reentrant_alone() -> None:
     parts = Parts(readbacks=NotNested)
     assert failure(PLAIN, parts=parts) is None
     assert failure("reentrant", parts=parts) is not None
+
+
+@pytest.mark.unit
+def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
+    parts = Parts(readbacks=OutOfTurn)
+    program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
+    assert failure(PLAIN, parts=parts, program=program) is None
+    assert failure("asking", parts=parts, program=program) is not None
 
 
 @pytest.mark.unit

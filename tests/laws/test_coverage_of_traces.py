@@ -94,6 +94,13 @@ def test_what_cannot_be_says_why() -> None:
         ("host write staged in the batch", RUN + "write a 0 01020304", "ring"),
         ("two reads in flight", "read a 0 8 -> r0\nread b 0 8 -> r1", "cached"),
         ("two reads in one map", "read a 0 8 -> r0\nread b 0 8 -> r1", "ring"),
+        ("readback buffer made to measure", "read a 0 12 -> r0", "lazy staging_class_bytes=0"),
+        ("memory budget exhausted", "alloc c 1", "lazy memory_budget_bytes=128"),
+        (
+            "upload buffer full",
+            RUN + "write a 0 01020304\nwrite a 4 01020304",
+            "ring upload_bytes=4",
+        ),
         ("zero length", "write a 0 -", "cached"),
         ("zero length", "copy a 0 b 0 0", "cached"),
         ("zero length", "read a 0 0 -> r0", "cached"),

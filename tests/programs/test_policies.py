@@ -22,12 +22,12 @@ ALLOWED: dict[str, set[object]] = {
     "merge_passes": {False, True},
     "flush_on_conflict": {False, True},
     "staged_write_bytes": {0, 8, 64, 4096},
-    "upload_bytes": {8, 64, 256, 65_536},
+    "upload_bytes": {8, 16, 64, 256, 65_536},
     "staging_page_bytes": {16, 64, 512, 4096},
     "staging_class_bytes": {0, 64, 512, 1_048_576},
     "defer_frees": {False, True},
     "join_reads": {False, True},
-    "uniform_ring_bytes": {1, 64, 256, 1024},
+    "uniform_ring_bytes": {1, 40, 256, 512},
     "plan_cache": {0, 1, 2, 5},
     "graph_cache": {0, 1, 2, 3},
     "cache_bind_groups": {False, True},
@@ -41,9 +41,9 @@ def drawn(preset: Policy) -> list[Policy]:
     return [draw_policy(SeededChoices(f"policy {at}"), preset) for at in range(1000)]
 
 
-def test_half_of_the_policies_are_the_preset() -> None:
+def test_three_of_eight_policies_are_the_preset() -> None:
     preset = PRESETS["cached"]
-    assert 440 <= drawn(preset).count(preset) <= 560
+    assert 320 <= drawn(preset).count(preset) <= 430
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=str)

@@ -276,9 +276,9 @@ def test_bytes_without_promise_are_skipped_and_exact_ones_are_not() -> None:
 
 def test_what_was_compared_is_counted() -> None:
     assert count_checked(FLOATS, reference.run(FLOATS)) == Checked(
-        exact_bytes=5, tolerant_bytes=4, skipped_bytes=4
+        exact_bytes=5, tolerant_bytes=4, skipped_bytes=4, reads=1
     )
-    assert count_checked(PROGRAM, EXPECTED) == Checked(exact_bytes=41)
+    assert count_checked(PROGRAM, EXPECTED) == Checked(exact_bytes=41, reads=3)
 
 
 def test_the_first_wrong_byte_is_found_by_a_plain_search() -> None:

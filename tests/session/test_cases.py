@@ -66,15 +66,14 @@ def test_schedulers_take_turns_on_simulated_devices_alone() -> None:
     assert {numbered(number).device for number in range(12)} == {"vulkan"}
 
 
-def test_small_limits_are_asked_of_one_device_in_four_and_programs_keep_them() -> None:
-    for device in ("vulkan", "simulated"):
+def test_small_limits_are_asked_of_many_devices_and_programs_keep_them() -> None:
+    for device, least, most_asked in (("vulkan", 70, 130), ("simulated", 150, 185)):
         small = small_limits(Limits(), simulated=device == "simulated")
         cases = [numbered(number, device=device, small=small) for number in range(200)]
         asked = [asked_limits(case.device) for case in cases]
-        assert 30 < sum(map(bool, asked)) < 70
+        assert least < sum(map(bool, asked)) < most_asked
         for case in (case for case, limits in zip(cases, asked, strict=True) if limits):
             most = case_limits(Limits(), case)
-            assert most.max_binding_bytes <= 2048
             outcomes = run(case.program, limits=most).outcomes
             assert sum(outcome.error is None for outcome in outcomes) > len(outcomes) / 2
     assert asked_limits("gl max_binding_bytes=512") == {"max_binding_bytes": 512}

@@ -1,18 +1,25 @@
 """What is counted: events of a trace, parts of a session, and what was never met."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, Uniforms
 from gpusim.trace import Trace
 from properties.case import Case
+from properties.oracles.probes import PROBES, Scope, why_unreachable
+from properties.oracles.values import Checked
+from properties.session.bugs import Bugs
 from properties.session.coverage import coverage, missed
 from properties.session.seen import FLUSH, OP, Seen, count_seen
+from properties.session.session import Session
+from properties.session.settings import Settings
 from properties.session.subject import RuntimeSubject
-from properties.session.tally import Tally
+from properties.session.tally import ENOUGH_TRACES, PolicyTally, Tally
 from properties.session.verdict import judge
 
 EVERY_OP = """\
@@ -112,6 +119,50 @@ def test_laws_have_rows_once_they_were_held_against_something() -> None:
     assert laws["A"]["A1"] == 7
     assert laws["F"]["F1"] == 0
     assert "laws: F F1" in missed(coverage(tally))
+
+
+def session_of(traces: int, **reached: int) -> Session:
+    """A session of one policy whose programs reached every rare event but for ``reached``."""
+    session = Session(settings=Settings(policy="eager"), bugs=Bugs(Path("nowhere"), kernels=""))
+    session.planted_seen = 1
+    session.tally.policies["eager"] = PolicyTally(programs=traces)
+    session.tally.checked = Checked(exact_bytes=1)
+    session.tally.reached.programs = traces
+    session.tally.reached.probes.update({name: 1 for name in PROBES} | reached)
+    scope = Scope(uniforms=session.uniforms, limits=(Limits(),), payload_bytes=48)
+    session.unreachable = {name: why_unreachable(name, scope) for name in PROBES}
+    session.unreachable = {name: why for name, why in session.unreachable.items() if why}
+    return session
+
+
+def test_a_session_that_misses_a_rare_event_is_invalid_once_it_is_long() -> None:
+    assert session_of(ENOUGH_TRACES).invalid_because == ""
+    missed_one = {"copy within a buffer": 0}
+    assert session_of(ENOUGH_TRACES - 1, **missed_one).invalid_because == ""
+    session = session_of(ENOUGH_TRACES, **missed_one)
+    assert session.invalid_because == "no program reached: copy within a buffer"
+
+
+def test_what_is_out_of_reach_is_named_and_not_asked_for() -> None:
+    out_of_reach = {"uniform pool exhausted": 0, "uniform ring grown": 0, "copy in pieces": 0}
+    session = session_of(ENOUGH_TRACES, **out_of_reach)
+    assert session.is_valid
+    assert set(out_of_reach) < set(session.unreachable)
+    assert session.unreachable["uniform pool exhausted"] == "no policy has pooled uniforms"
+    small = Limits(max_binding_bytes=512, uniform_offset_alignment_bytes=32)
+    scope = Scope(uniforms=frozenset(Uniforms), limits=(Limits(), small), payload_bytes=48)
+    assert not any(why_unreachable(name, scope) for name in PROBES)
+
+
+def test_a_session_warns_of_what_it_has_not_seen() -> None:
+    session = session_of(ENOUGH_TRACES)
+    laws, cells = session.warnings
+    assert laws.startswith("never held against anything: law A1, A2")
+    assert "write, dispatch: RAW, limit (0)" in cells
+    assert "exhaustion" not in cells, "eager policies exhaust nothing"
+    session.tally.checked = Checked(exact_bytes=8, reads=3, constant_reads=2)
+    assert session.warnings[0] == "2 of 3 reads are of constant data"
+    assert session_of(ENOUGH_TRACES - 1).warnings == []
 
 
 def test_a_refusal_that_nobody_expected_is_shown() -> None:

@@ -93,7 +93,7 @@ def test_a_lost_device_stays_lost_but_frees() -> None:
     ("device", "shown_as"),
     [
         ("simulated", ()),
-        ("simulated failed_maps=1", ("MapFailed",)),
+        ("simulated failed_maps=1", ("DataLost", "MapFailed")),
         ("simulated failed_submits=0,2 lost_at_call=9", ("DataLost", "DeviceLost", "SubmitFailed")),
     ],
 )

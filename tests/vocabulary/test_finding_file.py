@@ -106,7 +106,7 @@ def test_what_was_drawn_beside_the_program_is_kept() -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("caller: nobody", "its caller is none of plain, mutating"),
+        ("caller: nobody", "its caller is none of plain, asking"),
         ("transformations: twice; thrice", "cannot read transformation 'thrice'"),
     ],
 )

@@ -79,7 +79,7 @@ class Run(Item):
 class Move(Item):
     """A copy from the GPU to the GPU; ``scratch`` is where a copy within a buffer goes first."""
 
-    __slots__ = ("op", "scratch", "source", "target")
+    __slots__ = ("op", "pieces", "scratch", "source", "target")
     verb = "copy"
 
     def __init__(self, position: int, op: Copy, source: "Known", target: "Known") -> None:
@@ -89,14 +89,17 @@ class Move(Item):
         self.target = target
         self.scratch: tuple[int, int] | None = None
         """The number of the scratch buffer, and what to add to an offset in it."""
+        self.pieces = 0
+        """Commands that moved some of it to its place."""
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """The bytes that it copies, and where to."""
-        op = self.op
+        """The bytes that it has still to copy, and where to: pieces go in order."""
+        op, done = self.op, self.op.size_bytes - self.left
+        source_end, target_end = op.source_offset + op.size_bytes, op.target_offset + op.size_bytes
         return (
-            (self.source.number, op.source_offset, op.source_offset + op.size_bytes, False),
-            (self.target.number, op.target_offset, op.target_offset + op.size_bytes, True),
+            (self.source.number, op.source_offset + done, source_end, False),
+            (self.target.number, op.target_offset + done, target_end, True),
         )
 
     @property
@@ -108,24 +111,33 @@ class Move(Item):
 class Put(Item):
     """A write from the host, at once or in its place among the commands."""
 
-    __slots__ = ("_edges", "op", "target")
+    __slots__ = ("_waiting", "op", "target")
     verb = "write"
 
     def __init__(self, position: int, op: Write, target: "Known") -> None:
         super().__init__(position, len(op.data))
         self.op = op
         self.target = target
-        self._edges: tuple[tuple[int, int], ...] = ((op.offset, op.offset + len(op.data)),)
+        self._waiting: tuple[tuple[int, int], ...] = ((op.offset, op.offset + len(op.data)),)
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """Where its bytes go."""
-        return tuple((self.target.number, low, high, True) for low, high in self._edges)
+        """Where its bytes go that are still to come."""
+        return tuple((self.target.number, low, high, True) for low, high in self._waiting)
+
+    def awaits(self, start: int, end: int) -> bool:
+        """Whether the bytes from ``start`` to ``end``, but for padding, are still to come."""
+        end = min(end, self.op.offset + len(self.op.data))
+        return any(low <= start and end <= high for low, high in self._waiting)
 
     def wrote(self, start: int, end: int) -> None:
         """Bytes from ``start`` to ``end`` are in the queue: only those beside them wait."""
-        edges = ((self.op.offset, start), (end, self.op.offset + len(self.op.data)))
-        self._edges = tuple([(low, high) for low, high in edges if low < high])
+        parts = [
+            part
+            for low, high in self._waiting
+            for part in ((low, min(high, start)), (max(low, end), high))
+        ]
+        self._waiting = tuple([(low, high) for low, high in parts if low < high])
 
 
 class Fetch(Item):

@@ -45,6 +45,7 @@ def meets(item: Item, command: Command, scene: Scene) -> bool:
             return (
                 isinstance(piece, PutPiece)
                 and piece.target == item.target.number
+                and all(item.awaits(start, start + len(data)) for start, data in piece.runs)
                 and all(put_fault(item, start, data) is None for start, data in piece.runs)
             )
         case Fetch():
@@ -61,8 +62,11 @@ def meet(item: Item, command: Command, scene: Scene) -> None:
                 item.scratch = piece.target, piece.source_offset - piece.target_offset
             else:
                 item.left -= piece.size_bytes
+                item.pieces += 1
         case Put(), PutPiece():
-            item.left -= sum(inside_bytes(item, start, data) for start, data in piece.runs)
+            for start, data in piece.runs:
+                item.left -= inside_bytes(item, start, data)
+                item.wrote(start, start + len(data))
         case Fetch(), FetchPiece():
             scene.fetches[item.op.result] = piece.staging
             item.left = 0

@@ -73,6 +73,8 @@ class Order:
         while waiting and waiting[0].optional and not meets(waiting[0], command, self._scene):
             waiting.popleft()
         if waiting and meets(waiting[0], command, self._scene):
+            if waiting[0].optional:
+                self._excuse_alike(command)
             self._carry_out(waiting[0], command)
             return
         for item in waiting:
@@ -82,6 +84,11 @@ class Order:
                 return
         if not self._is_fence(command):
             self._unasked(command)
+
+    def _excuse_alike(self, command: Command) -> None:
+        """What an op that failed half way may have recorded cannot be told from its like's."""
+        for item in self._scene.open:
+            item.optional = item.optional or meets(item, command, self._scene)
 
     def _carry_out(self, item: Item, command: Command) -> None:
         scene = self._scene
