@@ -45,12 +45,12 @@ class Policy:
     """
 
     name: str = "custom"
-    batch_commands: int | None = 96
+    batch_commands: int | None = 128
     """Commands (dispatches and copies) after which a batch is submitted; an op that needs two
     of them is never cut in half, so that a batch may hold one more."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
-    first_batch: int | None = 48
+    first_batch: int | None = 64
     """Commands of the first batch after a sync; each next holds twice as many, up to
     ``batch_commands``: the GPU starts early and the batches grow while it is busy."""
     merge_passes: bool = True
