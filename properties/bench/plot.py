@@ -5,13 +5,16 @@ matplotlib is an extra of the package, imported when a picture is asked for.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from gpusim.errors import ProgramError
 from properties.bench.rows import Report, Row, by_workload
+from properties.bench.show import number
 
 _WIDTH, _ROW_HEIGHT = 7.0, 0.3
 _LINE_HEIGHT = 3.0
+_FAR = 3.0
 _RECORDING, _REST, _SPREAD = "#2f6f9f", "#b9cfe0", "#333333"
 
 
@@ -41,7 +44,10 @@ def load_drawing() -> Callable[[Report, Path], None]:
 
 
 def _bars(axes: Any, rows: Sequence[Row]) -> None:
-    """A bar an arm: recording dark, what remains light, quartiles as a whisker."""
+    """A bar an arm: recording dark, what remains light, quartiles as a whisker, and its median.
+
+    Where one arm is far beyond the others, its bar runs out of the picture.
+    """
     names = [row.arm for row in rows]
     medians = [row.median_us for row in rows]
     below = [row.median_us - row.low_us for row in rows]
@@ -49,8 +55,17 @@ def _bars(axes: Any, rows: Sequence[Row]) -> None:
     axes.barh(names, medians, color=_REST, xerr=(below, above), ecolor=_SPREAD, capsize=2)
     axes.barh(names, [row.record_us for row in rows], color=_RECORDING, height=0.35)
     axes.invert_yaxis()
-    if max(medians) > 20 * min(medians):
+    edge = _FAR * median(medians)
+    if max(medians) > edge:
+        axes.set_xlim(0, edge)
+    elif max(medians) > 20 * min(medians):
         axes.set_xscale("log")
+    for place, row in enumerate(rows):
+        style: Any = {"va": "center", "fontsize": 7}
+        if row.median_us > edge:
+            axes.text(edge, place, f"{number(row.median_us)} ", ha="right", color="white", **style)
+        else:
+            axes.text(min(row.high_us, edge), place, f"  {number(row.median_us)}", **style)
     axes.set_xlabel("microseconds; narrow: host time until submitted; wide: in all", fontsize=8)
     axes.tick_params(labelsize=8)
 
