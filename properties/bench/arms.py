@@ -69,6 +69,13 @@ def runtime_arm(driver: Driver, policy: Policy, chain: Chain) -> Arm:
     return Arm(play, close)
 
 
+def play_for(seconds: float, arm: Arm) -> None:
+    """Play rounds until so many seconds have passed."""
+    end = now() + seconds
+    while now() < end:
+        arm()
+
+
 def check_same(workload: str, arms: Mapping[str, Arm]) -> None:
     """InternalError unless every arm, having played as often, left the same words."""
     first, *others = arms

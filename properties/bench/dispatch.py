@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpusim.runtime import PRESETS, Driver, driver_for
-from properties.bench.arms import Arm, bare_arm, check_same, plain_arm, runtime_arm
+from properties.bench.arms import (
+    Arm,
+    bare_arm,
+    check_same,
+    plain_arm,
+    play_for,
+    runtime_arm,
+)
 from properties.bench.rows import BARE, Row, rows_of
 from properties.bench.timing import interleave
 from properties.bench.workloads import SPIN, Chain
@@ -23,6 +30,7 @@ _BOUND_DISPATCHES = 20
 _BOUND_FACTOR = 4.0
 """How much longer than the slowest arm's whole dispatch the GPU works in the control."""
 _OVERLAP_DISPATCHES = 1000
+_WAKE_SECONDS = 0.1
 _LEAST_HOST_US = 20.0
 """Host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
@@ -51,11 +59,11 @@ class Speeds:
 def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
     """The rows of every workload; ``tell`` hears what is about to run."""
     driver = driver_for(device)
-    rows: list[Row] = []
-    tell("chain of 1,000 dependent dispatches")
-    rows += _time(_CHAIN, arms_of(device, driver, _CHAIN), rounds)
     tell("probing the adapter's speed")
     speeds = probe(driver)
+    timing = Timing(driver, speeds, rounds)
+    tell("chain of 1,000 dependent dispatches")
+    rows = timing.rows(_CHAIN, arms_of(device, driver, _CHAIN))
     slowest_us = max(row.median_us for row in rows)
     bound = Chain(
         name="gpu-bound",
@@ -64,12 +72,42 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
         turns=speeds.turns(_BOUND_FACTOR * slowest_us),
     )
     tell(f"GPU-bound control, {bound.turns} turns a dispatch")
-    rows += _time(bound, arms_of(device, driver, bound), rounds)
+    rows += timing.rows(bound, arms_of(device, driver, bound))
     known = replace(_CHAIN, name="chain by limit"), replace(bound, name="gpu-bound by limit")
     for chain in (*known, *overlaps(speeds)):
         tell(f"{chain.name}: {chain.turns or 0} turns, {chain.caller_us:.0f} us of the caller's")
-        rows += _with_best_fixed(_time(chain, overlap_arms(driver, chain), rounds))
+        rows += _with_best_fixed(timing.rows(chain, overlap_arms(driver, chain)))
+    timing.close()
     return rows
+
+
+class Timing:
+    """Times the arms of one chain after the other.
+
+    The GPU works before every turn, on something else, so that each arm finds
+    it awake: after one that leaves it idle its clocks are low, and a chain of
+    small dispatches is too short to raise them.
+    """
+
+    def __init__(self, driver: Driver, speeds: Speeds, rounds: int) -> None:
+        spin = replace(_PROBE, dispatches=20, turns=speeds.turns(_PROBE_US))
+        self._spin = runtime_arm(driver, PRESETS["ring"], spin)
+        self._rounds = rounds
+
+    def rows(self, chain: Chain, arms: Mapping[str, Arm]) -> list[Row]:
+        """The rows of a chain; its arms are closed."""
+        samples = interleave(arms, self._rounds, before=self._wake)
+        check_same(chain.name, arms)
+        for arm in arms.values():
+            arm.close()
+        return rows_of(chain.name, samples, chain.dispatches)
+
+    def close(self) -> None:
+        """Give back what wakes the GPU."""
+        self._spin.close()
+
+    def _wake(self) -> None:
+        play_for(_WAKE_SECONDS, self._spin)
 
 
 def probe(driver: Driver) -> Speeds:
@@ -121,14 +159,6 @@ def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         arms[BARE] = bare_arm(device, chain)
     return arms
-
-
-def _time(chain: Chain, arms: Mapping[str, Arm], rounds: int) -> list[Row]:
-    samples = interleave(arms, rounds)
-    check_same(chain.name, arms)
-    for arm in arms.values():
-        arm.close()
-    return rows_of(chain.name, samples, chain.dispatches)
 
 
 def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:

@@ -62,10 +62,16 @@ class Spread:
 
 
 def interleave(
-    plays: Mapping[str, Play], rounds: int, *, warm_rounds: int = 1
+    plays: Mapping[str, Play],
+    rounds: int,
+    *,
+    warm_rounds: int = 1,
+    turn: int = 1,
+    before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Sample]]:
-    """``rounds`` samples of each arm: every arm once a round, the first rounds thrown away.
+    """``rounds`` turns of each arm, of ``turn`` samples; the first rounds are thrown away.
 
+    ``before`` is called before each turn: it makes what all arms find the same.
     Each round has an order of its own, so that none always follows the same one:
     what an arm has left to the device is cleared away in the turn of the next.
     What it leaves for the garbage collector is collected before the next
@@ -79,9 +85,10 @@ def interleave(
     for number in range(warm_rounds + rounds):
         for name in order.sample(names, len(names)):
             gc.collect()
-            sample = plays[name]()
+            before()
+            taken = [plays[name]() for _ in range(turn)]
             if number >= warm_rounds:
-                samples[name].append(sample)
+                samples[name] += taken
     gc.unfreeze()
     return samples
 

@@ -21,6 +21,19 @@ def test_every_arm_plays_once_a_round_in_another_order_each_time() -> None:
     assert [sample.total_seconds for sample in samples["a"]] == turns[1:]
 
 
+def test_a_turn_may_be_of_several_samples_and_begins_with_what_makes_all_alike() -> None:
+    heard: list[str] = []
+
+    def arm(name: str) -> Sample:
+        heard.append(name)
+        return Sample(record_seconds=0.0, cpu_seconds=0.0, total_seconds=0.0)
+
+    plays = {name: partial(arm, name) for name in "ab"}
+    samples = interleave(plays, 2, warm_rounds=0, turn=3, before=lambda: heard.append("|"))
+    assert sorted("".join(heard).split("|")[1:]) == ["aaa", "aaa", "bbb", "bbb"]
+    assert [len(samples[name]) for name in "ab"] == [6, 6]
+
+
 def test_a_spread_is_the_median_and_the_quartiles() -> None:
     found = spread([5.0, 1.0, 3.0, 2.0, 4.0])
     assert (found.low, found.median, found.high) == (2.0, 3.0, 4.0)
