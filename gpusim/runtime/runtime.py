@@ -209,7 +209,8 @@ class Runtime:
         if self._captures.open is not None:
             self._captures.open.calls.append(self._planner.call(kernel, buffers, scalars, grid))
             return
-        self._dispatch(*self._planner.plan(kernel, buffers, scalars, grid))
+        plan, payload = self._planner.plan(kernel, buffers, scalars, grid)
+        self._dispatch(plan, payload)
 
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
