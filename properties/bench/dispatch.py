@@ -5,8 +5,9 @@ matters where the GPU is the bottleneck (none may); and whether batches that
 grow while the GPU is busy are as good as the best fixed size.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 from gpusim.runtime import PRESETS, Driver, driver_for
@@ -19,7 +20,7 @@ from properties.bench.arms import (
     runtime_arm,
 )
 from properties.bench.rows import BARE, Row, rows_of
-from properties.bench.timing import interleave
+from properties.bench.timing import Sample, interleave
 from properties.bench.workloads import SPIN, Chain
 
 RATIOS = (0.1, 1.0, 10.0)
@@ -76,7 +77,7 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
     known = replace(_CHAIN, name="chain by limit"), replace(bound, name="gpu-bound by limit")
     for chain in (*known, *overlaps(speeds)):
         tell(f"{chain.name}: {chain.turns or 0} turns, {chain.caller_us:.0f} us of the caller's")
-        rows += _with_best_fixed(timing.rows(chain, overlap_arms(driver, chain)))
+        rows += timing.rows(chain, overlap_arms(driver, chain))
     timing.close()
     return rows
 
@@ -100,7 +101,8 @@ class Timing:
         check_same(chain.name, arms)
         for arm in arms.values():
             arm.close()
-        return rows_of(chain.name, samples, chain.dispatches)
+        rows = rows_of(chain.name, samples, chain.dispatches)
+        return [replace(row, more=to_best_fixed(row.arm, samples)) for row in rows]
 
     def close(self) -> None:
         """Give back what wakes the GPU."""
@@ -171,6 +173,15 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
     return min(sample.cpu_seconds for sample in samples) * each, gpu * each
 
 
-def _with_best_fixed(rows: list[Row]) -> list[Row]:
-    best = min(row.median_us for row in rows if row.arm.startswith("fixed"))
-    return [replace(row, more={"ratio_to_best_fixed": row.median_us / best}) for row in rows]
+def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
+    """An arm's time by that of the best fixed limit in the same round: the median of the rounds.
+
+    Nothing where no arm has a fixed limit.
+    """
+    totals = {name: [one.total_seconds for one in taken] for name, taken in samples.items()}
+    fixed = [name for name in totals if name.startswith("fixed")]
+    if not fixed:
+        return {}
+    best = min(fixed, key=lambda name: median(totals[name]))
+    ratios = [mine / its for mine, its in zip(totals[arm], totals[best], strict=True)]
+    return {"ratio_to_best_fixed": median(ratios)}

@@ -12,8 +12,16 @@ from gpusim.errors import InternalError
 from gpusim.runtime import Driver
 from properties.bench import bare as bare_module
 from properties.bench.arms import Arm, check_same
-from properties.bench.dispatch import RATIOS, Speeds, arms_of, overlap_arms, overlaps
+from properties.bench.dispatch import (
+    RATIOS,
+    Speeds,
+    arms_of,
+    overlap_arms,
+    overlaps,
+    to_best_fixed,
+)
 from properties.bench.rows import BARE
+from properties.bench.timing import Sample
 from properties.bench.workloads import SPIN, Chain
 
 CHAIN = Chain(name="chain", dispatches=12)
@@ -70,6 +78,15 @@ def test_arms_that_differ_are_refused(bench_driver: Driver) -> None:
         check_same(CHAIN.name, arms)
     for arm in arms.values():
         arm.close()
+
+
+def test_the_best_fixed_limit_is_compared_within_a_round() -> None:
+    def taken(*seconds: float) -> list[Sample]:
+        return [Sample(record_seconds=0, cpu_seconds=0, total_seconds=one) for one in seconds]
+
+    samples = {"fixed 8": taken(4, 8, 20), "fixed 32": taken(2, 9, 10), "ring": taken(3, 9, 10)}
+    assert to_best_fixed("ring", samples) == {"ratio_to_best_fixed": 0.75}
+    assert to_best_fixed("ring", {"ring": taken(1)}) == {}
 
 
 @pytest.mark.parametrize(
