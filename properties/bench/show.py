@@ -8,7 +8,7 @@ _MORE = {
     "ratio_to_best_fixed": ("÷ best fixed", "÷ best\nfixed"),
     "ratio_to_read_buffer": ("÷ read_buffer", "÷ read_\nbuffer"),
     "tokens_per_second": ("tokens/s", "tokens\n/s"),
-    "submits_per_token": ("submits/token", "submits\n/token"),
+    "submits_per_token": ("submits/token", "sub-\nmits"),
     "gb_per_second": ("GB/s", "GB/s"),
     "programs_per_second": ("programs/s", "programs\n/s"),
     "ops_per_second": ("ops/s", "ops/s"),
