@@ -119,6 +119,11 @@ class Kernel:
         """Size of the uniform payload in bytes, 0 when the kernel has none."""
         return self._packer.size + (4 if self.guarded else 0)
 
+    @cached_property
+    def uniform_format(self) -> str:
+        """The scalars in the codes of ``struct``, without a byte order."""
+        return self._packer.format.lstrip("<")
+
     def check_scalars(self, scalars: Sequence[int | float]) -> None:
         """Raise InvalidScalar unless ``scalars`` fit the signature, one by one."""
         if len(scalars) != len(self.scalars):

@@ -42,6 +42,7 @@ class Graph:
         self.is_complete = False
         self.buffers: tuple[Buffer, ...] = ()
         """The buffers its calls name, each once, in the order in which they come up."""
+        self.named: frozenset[Buffer] = frozenset()
         self.scalars: tuple[Scalars, ...] = ()
         """The scalars of each of its dispatches."""
         self._capturer = capturer
@@ -80,6 +81,7 @@ class Graph:
     ) -> None:
         self._capturer.end()
         self.buffers = tuple(dict.fromkeys(_named(self.calls)))
+        self.named = frozenset(self.buffers)
         dispatches = (call for call in self.calls if isinstance(call, DispatchCall))
         self.scalars = tuple(call.scalars for call in dispatches)
         self.is_complete = kind is None

@@ -18,6 +18,7 @@ from gpusim.runtime.graph import Graph
 from gpusim.runtime.planner import Planner
 from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.run_uniforms import RunUniforms
 from gpusim.runtime.runs import Run, WordCopy
 from gpusim.runtime.transfers import Transfers
 
@@ -30,14 +31,17 @@ class BoundGraph:
     ``run`` is None where its steps have to be recorded one by one.
     """
 
-    __slots__ = ("buffers", "dispatches", "healed", "needed", "run", "steps", "written")
+    __slots__ = ("buffers", "dispatches", "healed", "needed", "run", "steps", "uniforms", "written")
 
-    def __init__(self, steps: Sequence[Step], buffers: tuple[Buffer, ...]) -> None:
+    def __init__(
+        self, steps: Sequence[Step], buffers: tuple[Buffer, ...], *, alignment_bytes: int
+    ) -> None:
         self.steps = tuple(steps)
         self.buffers = buffers
         self.dispatches = [step for step in steps if isinstance(step, DispatchPlan)]
         self.written = tuple(dict.fromkeys(_written(steps)))
         self.needed, self.healed = _needed_and_healed(steps)
+        self.uniforms = RunUniforms(self.dispatches, alignment_bytes)
         self.run: Run | None = None
 
 
@@ -85,14 +89,10 @@ class Replays:
         buffers = _bound_buffers(graph, bindings)
         entries = _entries(graph, scalars)
         bound = self._bound(graph, buffers, entries)
-        plans = zip(bound.dispatches, entries, strict=True)
-        payloads = [plan.kernel.pack(values, plan.groups) for plan, values in plans]
-        for buffer in bound.needed:
-            checks.check_not_lost("replay a graph over", buffer)
         if bound.run is None:
-            self._play_steps(bound, payloads)
+            self._play_steps(bound, entries)
         else:
-            self._play_run(bound, bound.run, payloads)
+            self._play_run(bound, bound.run, entries)
         self._done["replays"] += 1
 
     def forget(self, buffer: Buffer) -> None:
@@ -125,7 +125,7 @@ class Replays:
                     call.kernel, over, next(values), call.grid, even_lost=True
                 )
                 steps.append(plan)
-        bound = BoundGraph(steps, buffers)
+        bound = BoundGraph(steps, buffers, alignment_bytes=self._alignment_bytes)
         if not self._stepwise:
             bound.run = self._run_of(steps)
         return bound
@@ -143,20 +143,20 @@ class Replays:
                 recorded.append(WordCopy(command, step.target))
         return Run(recorded, self._alignment_bytes)
 
-    def _play_run(self, bound: BoundGraph, run: Run, payloads: Sequence[bytes]) -> None:
+    def _play_run(self, bound: BoundGraph, run: Run, entries: Sequence[Scalars]) -> None:
+        payload = bound.uniforms.pack(entries)
+        _check_not_lost(bound)
         if len(run):
-            used = zip(bound.dispatches, payloads, strict=True)
-            kept = [payload for plan, payload in used if payload and plan.groups]
-            strides = (stride for stride in run.strides if stride)
-            padded = (p.ljust(stride, b"\0") for p, stride in zip(kept, strides, strict=True))
-            self._recorder.record_run(run, b"".join(padded))
+            self._recorder.record_run(run, payload)
         for buffer in bound.healed:
             buffer.lost = False
         self._done["dispatches"] += len(bound.dispatches)
         self._done["copies"] += len(bound.steps) - len(bound.dispatches)
 
-    def _play_steps(self, bound: BoundGraph, payloads: Sequence[bytes]) -> None:
-        values = iter(payloads)
+    def _play_steps(self, bound: BoundGraph, entries: Sequence[Scalars]) -> None:
+        plans = zip(bound.dispatches, entries, strict=True)
+        values = iter([plan.kernel.pack(scalars, plan.groups) for plan, scalars in plans])
+        _check_not_lost(bound)
         with self._recorder.all_or_nothing(bound.written):
             for at, step in enumerate(bound.steps):
                 if at:
@@ -180,6 +180,11 @@ class Replays:
             self._dispatch(step, next(payloads))
 
 
+def _check_not_lost(bound: BoundGraph) -> None:
+    for buffer in bound.needed:
+        checks.check_not_lost("replay a graph over", buffer)
+
+
 def _check_complete(graph: Graph) -> None:
     if not graph.is_complete:
         raise InvalidHandle(
@@ -192,7 +197,7 @@ def _bound_buffers(graph: Graph, bindings: Mapping[Buffer, Buffer] | None) -> tu
     if not bindings:
         return graph.buffers
     for buffer in bindings:
-        if buffer not in graph.buffers:
+        if buffer not in graph.named:
             raise InvalidBinding(
                 f"cannot bind {bindings[buffer]!r} in place of {buffer!r} because the graph does "
                 "not use that (probably the two are the wrong way round)"

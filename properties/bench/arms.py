@@ -76,6 +76,36 @@ def play_for(seconds: float, arm: Arm) -> None:
         arm()
 
 
+def replay_arm(driver: Driver, chain: Chain) -> Arm:
+    """The chain captured once, and replayed with other scalars and another buffer in each round."""
+    runtime = Runtime(driver=driver)
+    here, there = runtime.alloc(4 * chain.words), runtime.alloc(4 * chain.words)
+    # Zeros, so that a scalar that is not replaced shows.
+    nothing = (0,) * len(chain.kernel.scalars)
+    with runtime.capture() as graph:
+        for _ in range(chain.dispatches):
+            runtime.dispatch(chain.kernel, [here], nothing, chain.groups)
+    places, scalars = [here, there], chain.scalars
+
+    def play() -> tuple[Sample, bytes]:
+        watch = Watch()
+        places.reverse()
+        runtime.copy(places[1], places[0])
+        graph.replay(scalars, {here: places[0]})
+        ticket = runtime.read(places[0])
+        runtime.flush()
+        watch.pause()
+        runtime.sync()
+        return watch.stop(), ticket.result()
+
+    def close() -> None:
+        for buffer in places:
+            runtime.free(buffer)
+        runtime.close()
+
+    return Arm(play, close)
+
+
 def check_same(workload: str, arms: Mapping[str, Arm]) -> None:
     """InternalError unless every arm, having played as often, left the same words."""
     first, *others = arms

@@ -17,6 +17,7 @@ from properties.bench.arms import (
     check_same,
     plain_arm,
     play_for,
+    replay_arm,
     runtime_arm,
 )
 from properties.bench.rows import BARE, Row, rows_of
@@ -157,6 +158,7 @@ def overlap_arms(driver: Driver, chain: Chain) -> dict[str, Arm]:
 def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
     """Every policy, replay, plain wgpu-py, and the floor where the device is wgpu-native's."""
     arms = {name: runtime_arm(driver, policy, chain) for name, policy in PRESETS.items()}
+    arms["replay"] = replay_arm(driver, chain)
     arms["plain"] = plain_arm(device, chain)
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         arms[BARE] = bare_arm(device, chain)
