@@ -96,6 +96,11 @@ class Recorder:
             del batch.uniform_data[taken:]
             raise
 
+    def take_back(self, command: DispatchCommand) -> None:
+        """Give up a command that was prepared last and will not be recorded."""
+        if command.uniform_offset is not None:
+            del self._batch.uniform_data[command.uniform_offset :]
+
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         """Record a prepared dispatch."""
         self._batch.record_dispatch(command, plan)

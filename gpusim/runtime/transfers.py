@@ -4,6 +4,7 @@ Whole words go the device's own way; the bytes beside them go through two small
 kernels, which are recorded like any dispatch and so keep their order.
 """
 
+from gpusim.errors import DeviceFault
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime.buffers import Buffer, BufferTable, Losing
@@ -92,7 +93,11 @@ class Transfers:
             return
         patch = self._patch_of(buffer, target, plan.edges)
         command = self._prepare_patch(patch, plan.edges, offset, data)
-        self._write_words(buffer, target, plan, offset, data, staged)
+        try:
+            self._write_words(buffer, target, plan, offset, data, staged)
+        except DeviceFault:
+            self._recorder.take_back(command)
+            raise
         self._recorder.record_dispatch(command, patch)
 
     def _write_in_parts(

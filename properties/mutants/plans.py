@@ -5,18 +5,18 @@ from typing import Any
 
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.plans import DispatchPlan, Plans
+from gpusim.runtime.plans import AnyPlan, DispatchPlan, Plans
 from properties.mutants.mutant import Mutant, mutant
 
 
-class _KeyedPlans(Plans[DispatchPlan]):
-    """Plans whose key a subclass computes in its own way from kernel, grid and buffers."""
+class KeyedPlans(Plans[AnyPlan]):
+    """Plans whose key a subclass computes in its own way from the right one."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
         self.get = self._get
 
-    def put(self, key: Hashable, plan: DispatchPlan) -> None:
+    def put(self, key: Hashable, plan: AnyPlan) -> None:
         assert isinstance(key, tuple)
         super().put(self._key(key), plan)
 
@@ -28,7 +28,7 @@ class _KeyedPlans(Plans[DispatchPlan]):
         raise NotImplementedError
 
 
-class PlanKeyLacksGrid(_KeyedPlans):
+class PlanKeyLacksGrid(KeyedPlans[DispatchPlan]):
     """A checked dispatch is found by its kernel and buffers."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
@@ -36,7 +36,7 @@ class PlanKeyLacksGrid(_KeyedPlans):
         return (kernel, *buffers)
 
 
-class PlanKeyLacksOrder(_KeyedPlans):
+class PlanKeyLacksOrder(KeyedPlans[DispatchPlan]):
     """A checked dispatch is found by the buffers that it binds, in any order."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
@@ -44,7 +44,7 @@ class PlanKeyLacksOrder(_KeyedPlans):
         return (kernel, grid, *sorted(buffer.uid for buffer in buffers))
 
 
-class PlanKeyLacksKernel(_KeyedPlans):
+class PlanKeyLacksKernel(KeyedPlans[DispatchPlan]):
     """A checked dispatch is found by its grid, its buffers and the access it has to them."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
@@ -52,7 +52,7 @@ class PlanKeyLacksKernel(_KeyedPlans):
         return (tuple(binding.access for binding in kernel.buffers), grid, *buffers)
 
 
-class PlanKeyProduct(_KeyedPlans):
+class PlanKeyProduct(KeyedPlans[DispatchPlan]):
     """A checked dispatch is found by the number of its groups, and runs over that shape."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:

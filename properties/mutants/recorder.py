@@ -211,24 +211,6 @@ class SpanOfLastCopy(Recorder):
             self._batch._touched[command.target] = start, end
 
 
-class ReplayKeepsOldBindings(Recorder):
-    """A sequence of two kernels that was seen before is replayed with the buffers it had then."""
-
-    def __init__(self, driver: Driver, **parts: Any) -> None:
-        super().__init__(driver, **parts)
-        self._before = 0
-        self._captured: dict[tuple[int, int, tuple[int, ...]], DispatchCommand] = {}
-
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        sizes = tuple(bound.size_bytes for bound in command.ranges)
-        sequence = self._before, command.pipeline.uid, sizes
-        self._before = command.pipeline.uid
-        captured = self._captured.setdefault(sequence, command)
-        if captured is not command and len(sizes) > 2:
-            command = command._replace(bind_group=captured.bind_group)
-        super().record_dispatch(command, plan)
-
-
 class FreeWhileReadPending(Recorder):
     """A read waits for the next submit, and a free does not think of it."""
 
@@ -366,7 +348,6 @@ MUTANTS = (
     _recorder(StagedWriteGoesAtOnce),
     _recorder(StagedWriteUntouched, hard=True, rare=True),
     _recorder(SpanOfLastCopy, hard=True),
-    _recorder(ReplayKeepsOldBindings, ancestor="ORT#28325, #29594, #32074"),
     _recorder(FreeWhileReadPending, ancestor="tfjs#7634, #4303"),
     mutant(
         BadDispatchLeavesPassOpen,

@@ -15,7 +15,7 @@ from properties.programs.moves import Move, copy, dispatch, near
 from properties.programs.operands import draw_scalars
 from properties.programs.shape import MoveName, Shape
 
-_LENGTHS = Weights((1, 4), (2, 4), (3, 3), (4, 1), (6, 1), (10, 1), (0, 1))
+_LENGTHS = Weights((1, 6), (2, 8), (3, 6), (5, 4), (8, 3), (14, 2), (0, 1))
 _SCALARS = Weights(("new", 5), ("captured", 3), ("some", 3))
 
 Swaps = Mapping[LiveBuffer, LiveBuffer]

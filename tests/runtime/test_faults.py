@@ -283,3 +283,13 @@ def test_a_write_that_fails_leaves_no_buffer_behind(driver: Driver, name: str) -
         made = [event["buffer"] for event in trace if event.kind == "create_buffer"]
         gone = [event["buffer"] for event in trace if event.kind == "destroy_buffer"]
         assert sorted(gone) == sorted(made), call
+
+
+def test_a_write_that_fails_gives_back_the_uniforms_of_its_odd_bytes(faulty: Open) -> None:
+    policy = replace(PRESETS["ring"], uniform_ring_bytes=1)
+    runtime = faulty(Fault(verb="write_buffer", call=0, error=SubmitFailed), policy=policy)
+    a = runtime.alloc(16)
+    with pytest.raises(SubmitFailed):
+        runtime.write(a, b"thirteen byte")
+    runtime.dispatch(AFFINE, [a], [1, 7])
+    assert runtime.read(a).result() == np.full(4, 7, np.uint32).tobytes()

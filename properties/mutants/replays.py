@@ -1,0 +1,248 @@
+"""Mistakes in how a captured graph is kept, bound and played again."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from gpusim.program import Scalars
+from gpusim.runtime.batch import Batch
+from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.graph import Graph
+from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import Plans
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.replays import BoundGraph, Replays, Step
+from gpusim.runtime.runs import Run
+from properties.mutants.mutant import Mutant, mutant
+from properties.mutants.plans import KeyedPlans
+
+Entries = Sequence[Scalars | None] | None
+Bindings = Mapping[Buffer, Buffer] | None
+
+
+class ReplayKeepsOldBindings(KeyedPlans[BoundGraph]):
+    """A graph is found by itself alone, bound to the buffers of its first replay."""
+
+    def _key(self, key: tuple[Any, ...]) -> Hashable:
+        return (key[0],)
+
+
+class ReplayBoundInAnyOrder(KeyedPlans[BoundGraph]):
+    """A graph is found by the buffers that it is replayed over, whichever stands in which place."""
+
+    def _key(self, key: tuple[Any, ...]) -> Hashable:
+        graph, *buffers = key
+        return (graph, *sorted(getattr(buffer, "uid", -1) for buffer in buffers))
+
+
+class BoundGraphSurvivesFree(Replays):
+    """What was planned for a graph is still found after one of its buffers was freed."""
+
+    def forget(self, buffer: Buffer) -> None:
+        """Nothing goes."""
+
+
+class ReplayKeepsOldScalars(Replays):
+    """Scalars that are given after the first replay of a graph are not looked at."""
+
+    def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
+        seen = self.__dict__.setdefault("seen", {})
+        super().play(graph, seen.setdefault(graph, scalars), bindings)
+
+
+class KeptScalarsOfReplayBefore(Replays):
+    """A dispatch that keeps the scalars of the capture gets those of the replay before."""
+
+    def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
+        super().play(graph, scalars, bindings)
+        if scalars is not None:
+            both = zip(graph.scalars, scalars, strict=True)
+            graph.scalars = tuple(old if new is None else tuple(new) for old, new in both)
+
+
+class SwapsOneAfterTheOther(Replays):
+    """What stands in whose place is put in one after the other, and so may be replaced again."""
+
+    def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
+        chained = dict(bindings or {})
+        for old, new in chained.items():
+            while new in chained and chained[new] is not new and new is not old:
+                new = chained[new]
+            chained[old] = new
+        super().play(graph, scalars, chained)
+
+
+class ReplayNeedsNothing(Replays):
+    """A replay does not ask whether what it reads was lost."""
+
+    def _bind(
+        self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
+    ) -> BoundGraph:
+        bound = super()._bind(graph, buffers, entries)
+        bound.needed = ()
+        return bound
+
+
+class ReplayHealsWhatItWrites(Replays):
+    """After a replay everything that it writes counts as whole again."""
+
+    def _bind(
+        self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
+    ) -> BoundGraph:
+        bound = super()._bind(graph, buffers, entries)
+        bound.needed = tuple(buffer for buffer in bound.needed if buffer not in bound.written)
+        bound.healed = bound.written
+        return bound
+
+
+class EmptyStepKeepsItsPlace(Replays):
+    """A dispatch over no groups has no command in a run, and its scalars go to the next one."""
+
+    def _play_run(self, bound: BoundGraph, run: Run, entries: Sequence[Scalars]) -> None:
+        plans = [plan for plan in bound.dispatches if plan.groups]
+        if len(plans) < len(bound.dispatches):
+            shifted = [
+                entry if len(entry) == len(plan.kernel.scalars) else kept
+                for plan, entry, kept in zip(
+                    bound.dispatches,
+                    [entries[-1], *entries[:-1]],
+                    entries,
+                    strict=True,
+                )
+            ]
+            entries = shifted
+        super()._play_run(bound, run, entries)
+
+
+class _FixedRun(Run):
+    """A run whose parts are found by where they start and stop."""
+
+    def part(self, start: int, stop: int, offset: int) -> Batch:
+        return super().part(start, stop, self.starts[start])
+
+
+class RunOffsetsKept(Replays):
+    """A run binds its uniforms from the start of the ring, behind which they may well be."""
+
+    def _run_of(self, steps: Sequence[Step]) -> Run | None:
+        run = super()._run_of(steps)
+        if run is not None:
+            run.__class__ = _FixedRun
+        return run
+
+
+class RunBoundToOldRing(Recorder):
+    """A run keeps its bind groups when a larger uniform ring takes the place of the old one."""
+
+    def _bind_run(self, run: Run) -> None:
+        if run.is_bound:
+            run.bind = lambda ring, commands: None  # type: ignore[method-assign]
+        super()._bind_run(run)
+
+
+class RunTouchesNothing(Recorder):
+    """The commands of a run conflict with no host write and no free."""
+
+    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+        touched = dict(self._batch._touched)
+        stop = super()._record_part(run, payload, start)
+        if self._batch.commands[stop - start :]:
+            self._batch._touched = touched
+        return stop
+
+
+class RunWritesUnmarked(Recorder):
+    """What a run writes is not lost with its batch."""
+
+    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+        stop = super()._record_part(run, payload, start)
+        for buffer in run.written:
+            self._batch.written.pop(buffer, None)
+        return stop
+
+
+class RunLosesStepAtCut(Recorder):
+    """A run that is cut goes on behind the step at which it was cut."""
+
+    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+        stop = super()._record_part(run, payload, start)
+        return stop + 1 if start > 0 and stop < len(run) - 1 else stop
+
+
+class RunRepeatsStepAtCut(Recorder):
+    """A run that is cut goes on with the last step that it had recorded."""
+
+    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+        stop = super()._record_part(run, payload, start)
+        return stop - 1 if start + 1 < stop < len(run) else stop
+
+
+class RunNeverCut(Recorder):
+    """A run goes into one batch, however long it is."""
+
+    def _end_of_part(self, run: Run, start: int) -> int:
+        capacity_bytes = getattr(self._uniforms, "capacity_bytes", 0)
+        room_bytes = capacity_bytes - len(self._batch.uniform_data)
+        fits = run.starts[-1] - run.starts[start] <= room_bytes
+        return len(run) if fits else super()._end_of_part(run, start)
+
+
+class RunCutLate(Recorder):
+    """A run is cut one command behind the limit of a batch."""
+
+    def _end_of_part(self, run: Run, start: int) -> int:
+        stop = super()._end_of_part(run, start)
+        is_free = stop < len(run) and not run.strides[stop]
+        return stop + 1 if is_free else stop
+
+
+class ReplayHalfDoneStands(Recorder):
+    """What a replay that fails has recorded stays in the batch, and nothing of it is lost."""
+
+    @contextmanager
+    def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
+        yield
+
+
+class EarlyBatchLosesOne(Recorder):
+    """A batch that is submitted early goes without its last command, which was being recorded."""
+
+    def submit(self, reason: Any) -> None:
+        if reason == "early" and len(self._batch.commands) > 1:
+            self._batch.commands.pop()
+        super().submit(reason)
+
+
+def _replays(broken: type[Replays], **about: Any) -> Mutant:
+    return mutant(broken, parts=Parts(replays=broken), **about)
+
+
+def _bound(broken: type[Plans[BoundGraph]], **about: Any) -> Mutant:
+    return mutant(broken, parts=Parts(bound_graphs=broken), **about)
+
+
+def _recorder(broken: type[Recorder], **about: Any) -> Mutant:
+    return mutant(broken, parts=Parts(recorder=broken), **about)
+
+
+MUTANTS = (
+    _bound(ReplayKeepsOldBindings, ancestor="ORT#28325, #29594, #32074"),
+    _bound(ReplayBoundInAnyOrder),
+    _replays(BoundGraphSurvivesFree),
+    _replays(ReplayKeepsOldScalars),
+    _replays(KeptScalarsOfReplayBefore),
+    _replays(SwapsOneAfterTheOther),
+    _replays(ReplayNeedsNothing, prey="faults"),
+    _replays(ReplayHealsWhatItWrites, prey="faults"),
+    _replays(EmptyStepKeepsItsPlace),
+    _replays(RunOffsetsKept),
+    _recorder(RunBoundToOldRing),
+    _recorder(RunTouchesNothing),
+    _recorder(RunWritesUnmarked, prey="faults"),
+    _recorder(RunLosesStepAtCut),
+    _recorder(RunRepeatsStepAtCut),
+    _recorder(RunNeverCut, prey="laws"),
+    _recorder(RunCutLate, prey="laws"),
+    _recorder(ReplayHalfDoneStands, prey="faults"),
+    _recorder(EarlyBatchLosesOne),
+)
