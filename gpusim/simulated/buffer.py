@@ -4,7 +4,7 @@ Source: WebGPU specification, section 5 "Buffers" and 5.2 "Buffer Mapping".
 Memory nobody may read any more is overwritten with POISON, so that reading it shows.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -291,6 +291,7 @@ class GPUBuffer:
         return start, length
 
 
+@lru_cache(maxsize=16)
 def _mode_bits(mode: int | str) -> int:
     if isinstance(mode, str):
         # wgpu-py's word for a map without the empty submit it puts before one.

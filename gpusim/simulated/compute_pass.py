@@ -61,7 +61,7 @@ class GPUComputePassEncoder(DebugGroups):
     def __init__(
         self, device: DeviceState, encoder: GPUCommandEncoder, label: str, opened: Opened
     ) -> None:
-        super().__init__()
+        self._debug_depth = 0
         self._device = device
         self._encoder = encoder
         self.label = label

@@ -8,8 +8,7 @@ class DebugGroups:
 
     __slots__ = ("_debug_depth",)
 
-    def __init__(self) -> None:
-        self._debug_depth = 0
+    _debug_depth: int
 
     def push_debug_group(self, group_label: str) -> None:
         """Open a group."""

@@ -47,7 +47,7 @@ class GPUCommandEncoder(DebugGroups):
     __slots__ = ("_commands", "_device", "_error", "_misused", "_state", "_used", "label", "uid")
 
     def __init__(self, device: DeviceState, label: str) -> None:
-        super().__init__()
+        self._debug_depth = 0
         self._device = device
         self.label = label
         self.uid = next_uid()
@@ -97,9 +97,10 @@ class GPUCommandEncoder(DebugGroups):
     ) -> None:
         """Copy between two buffers; ValueError where something is not aligned."""
         _check_alignment(source_offset, destination_offset, size)
-        for buffer, role in ((source, "source"), (destination, "destination")):
-            if not isinstance(buffer, GPUBuffer):
-                raise TypeError(f"copy_buffer_to_buffer() {role} must be a GPUBuffer.")
+        if not isinstance(source, GPUBuffer):
+            raise TypeError("copy_buffer_to_buffer() source must be a GPUBuffer.")
+        if not isinstance(destination, GPUBuffer):
+            raise TypeError("copy_buffer_to_buffer() destination must be a GPUBuffer.")
         source_offset, destination_offset = unsigned(source_offset), unsigned(destination_offset)
         size = None if size is None else unsigned(size)
         doing = "copy between buffers"
@@ -198,7 +199,8 @@ class GPUCommandEncoder(DebugGroups):
     def _record(self, command: Command, *buffers: GPUBuffer) -> None:
         if self._error is None:
             self._commands.append(command)
-            self._used.update(dict.fromkeys(buffers))
+            for buffer in buffers:
+                self._used[buffer] = None
 
     def _check_copy(
         self, source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int

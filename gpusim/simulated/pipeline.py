@@ -7,18 +7,18 @@ Source: WebGPU specification, section 9 "Shader Modules" and 10.2 "GPUComputePip
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import wgpu
 
 from gpusim.kernels import Kernel
-from gpusim.kernels.kernel import NUMPY_DTYPES
+from gpusim.kernels.kernel import NUMPY_DTYPES, Dtype
 from gpusim.simulated.bindings import GPUBindGroupLayout, GPUPipelineLayout, LayoutEntry
 from gpusim.simulated.refusals import check_keys, invalid
 from gpusim.simulated.state import DeviceState, next_uid
 
 _COMPUTE = wgpu.ShaderStage.COMPUTE
-_WORD = NUMPY_DTYPES["u32"]
 _STAGE_KEYS = ("module", "entry_point", "constants")
 _ENTRY_POINT = re.compile(r"@compute[^{]*?\bfn\s+(\w+)", re.DOTALL)
 
@@ -47,7 +47,7 @@ class GPUComputePipeline:
 
     __slots__ = (
         "_device",
-        "_scalar_dtypes",
+        "_scalar_runs",
         "dtypes",
         "guarded",
         "kernel",
@@ -82,18 +82,16 @@ class GPUComputePipeline:
         self.takes_uniform = kernel.uniform_bytes > 0
         self.guarded = kernel.guarded
         self.scalar_count = len(kernel.scalars)
-        dtypes = [NUMPY_DTYPES[scalar.dtype] for scalar in kernel.scalars]
-        self._scalar_dtypes = dtypes if any(dtype != _WORD for dtype in dtypes) else None
+        self._scalar_runs = _runs_of([scalar.dtype for scalar in kernel.scalars])
 
     def scalars(self, words: Any) -> tuple[Any, ...]:
         """The kernel's scalars, of their types, from the words of its uniforms, None for none."""
         if not self.scalar_count:
             return ()
-        if self._scalar_dtypes is None:
-            return tuple(words[: self.scalar_count] if self.guarded else words)
-        return tuple(
-            word.view(dtype) for word, dtype in zip(words, self._scalar_dtypes, strict=False)
-        )
+        values: list[Any] = []
+        for start, stop, dtype in self._scalar_runs:
+            values.extend(words[start:stop].view(dtype))
+        return tuple(values)
 
     def get_bind_group_layout(self, index: int) -> GPUBindGroupLayout:
         """The layout of bind group ``index``; GPUValidationError past the limit."""
@@ -103,6 +101,16 @@ class GPUComputePipeline:
             raise invalid("get this bind group layout", because, "a wrong number")
         layout = self.layouts[index] if index < len(self.layouts) else None
         return layout or GPUBindGroupLayout(self._device, "", ())
+
+
+def _runs_of(dtypes: list[Dtype]) -> list[tuple[int, int, Any]]:
+    """Scalars of one type in a row, as the first, one past the last, and the type."""
+    runs, start = [], 0
+    for dtype, group in groupby(dtypes):
+        stop = start + len(list(group))
+        runs.append((start, stop, NUMPY_DTYPES[dtype]))
+        start = stop
+    return runs
 
 
 @lru_cache(maxsize=64)

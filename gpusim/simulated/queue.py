@@ -39,7 +39,7 @@ class GPUQueue:
         """
         device = self._device
         buffers = list(command_buffers)
-        owners = [buffer._device for buffer in buffers]
+        foreign = [buffer for buffer in buffers if buffer._device is not device]
         number = device.count("submit")
         if device.timeline.faults.lost_at_submit == number:
             device.lose("a fault was planned")
@@ -47,7 +47,7 @@ class GPUQueue:
             if not device.profile.loss_is_silent:
                 raise submit_lost(device.profile)
             return
-        because = _submit_refusal(device, buffers, owners)
+        because = _submit_refusal(buffers, foreign)
         for command_buffer in buffers:
             command_buffer.spent = True
         if because:
@@ -171,12 +171,10 @@ def _write_refusal(device: DeviceState, buffer: GPUBuffer, start: int, length: i
     return f"offset {start} and size {length} are not multiples of 4"
 
 
-def _submit_refusal(
-    device: DeviceState, buffers: list[GPUCommandBuffer], owners: list[DeviceState]
-) -> str | None:
-    for place, (command_buffer, owner) in enumerate(zip(buffers, owners, strict=True)):
-        if owner is not device:
-            return "a command buffer is another device's"
+def _submit_refusal(buffers: list[GPUCommandBuffer], foreign: list[GPUCommandBuffer]) -> str | None:
+    if foreign:
+        return "a command buffer is another device's"
+    for place, command_buffer in enumerate(buffers):
         if command_buffer.spent or command_buffer in buffers[:place]:
             return "a command buffer was submitted before"
         for buffer in command_buffer.used:

@@ -113,9 +113,9 @@ class _Act:
 
 def cover(events: Iterable[Event], setting: Setting) -> Coverage:
     """What a sound trace reached; one that breaks a law may be counted wrongly."""
-    checker = Checker(setting, (Order,))
-    acts, probes = checker.watch(_Acts), checker.watch(Probes)
-    checker.feed_all(events)
+    checker = Checker(setting, (Order, _Acts, Probes))
+    acts, probes = checker.watcher(_Acts), checker.watcher(Probes)
+    checker.feed(events)
     return Coverage(programs=1, cells=acts.cells(), probes=+probes.seen, batches=acts.batches)
 
 

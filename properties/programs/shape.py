@@ -8,6 +8,7 @@ and others, "Swarm Testing", 2012).  What a move does does not belong here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from properties.programs.choices import Choices, Weights
@@ -55,6 +56,7 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("odd_bytes", 4),
     ("apart", 6),
 )
+_UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
 _SWARM_WEIGHTS = Weights((4, 3), (0, 4), (1, 2), (16, 2))
 _LIVE = Weights((3, 5), (1, 1), (2, 3), (4, 3), (5, 2), (6, 2), (12, 1))
@@ -79,14 +81,14 @@ class Shape:
     """Read every live buffer in whole at the end, then sync."""
 
 
-def draw_shape(choices: Choices, signatures: Sequence[Signature]) -> Shape:
+def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
     """A uniform shape or a swarm, as often the one as the other."""
     low, high = choices.weighted(_LENGTHS)
     swarm = choices.chance(1, 2)
     return Shape(
         min_ops=low,
         max_ops=high,
-        moves=_swarm_moves(choices) if swarm else Weights(*_UNIFORM),
+        moves=_swarm_moves(choices) if swarm else _UNIFORM_MOVES,
         kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
         live_buffers=choices.weighted(_LIVE),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
@@ -106,5 +108,6 @@ def _swarm_kernels(choices: Choices, signatures: Sequence[Signature]) -> Weights
     return Weights(*drawn, (choices.pick(signatures), 1))
 
 
-def _even(signatures: Sequence[Signature]) -> Weights[Signature]:
+@lru_cache(maxsize=16)
+def _even(signatures: tuple[Signature, ...]) -> Weights[Signature]:
     return Weights(*((signature, 1) for signature in signatures))

@@ -63,6 +63,8 @@ def _small(text: str, small: tuple[str, ...]) -> str:
 
 def _simulated(text: str, scheduler: str, faults: bool, limits: Mapping[str, int]) -> str:
     """A simulated device, drawn apart from the program so as not to change that."""
+    if scheduler != "random" and not faults:
+        return str(SimulatedDevice(scheduler=scheduler, limits=limits))
     choices = SeededChoices(f"device {text}")
     behaviour = SimulatedDevice(
         scheduler=scheduler,

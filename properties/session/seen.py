@@ -3,22 +3,24 @@ and what its pools and caches did on the way.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
-from gpusim.trace import Event, Trace
+from gpusim.trace import Trace
 
 OP, FLUSH = "op", "flush"
 Seen = Counter[tuple[str, str]]
 """How often: ``(OP, kind)``, ``(FLUSH, reason)``, or a part and what happened in it."""
 
-_DETAILS = {
+_DETAILS: Mapping[str, str] = {
     "create_buffer": "role",
     "destroy_buffer": "role",
     "write_buffer": "role",
     "copy": "target_role",
     "encode": "reason",
 }
+"""What of an event tells, beside its kind, which kind of op it shows."""
 _OPS = {
     ("create_buffer", Role.STORAGE): "alloc",
     ("destroy_buffer", Role.STORAGE): "free",
@@ -40,7 +42,11 @@ def count_seen(trace: Trace, policy: Policy) -> Seen:
         "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
     }
     seen: Seen = Counter()
-    for (kind, detail), count in Counter(map(_trait, trace)).items():
+    traits = [
+        (event.kind, event.about[_DETAILS[event.kind]] if event.kind in _DETAILS else "")
+        for event in trace.events
+    ]
+    for (kind, detail), count in Counter(traits).items():
         part, dot, what = kind.partition(".")
         if dot:
             seen[parts.get(part, part), what] += count
@@ -49,9 +55,3 @@ def count_seen(trace: Trace, policy: Policy) -> Seen:
         if (kind, detail) in _OPS:
             seen[OP, _OPS[kind, detail]] += count
     return seen
-
-
-def _trait(event: Event) -> tuple[str, str]:
-    """The kind of an event, and what of it tells which kind of op it shows."""
-    kind = event.kind
-    return kind, event.about[_DETAILS[kind]] if kind in _DETAILS else ""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpusim.kernels import Kernel
+from gpusim.program import OPS
 from properties.case import Case
 from properties.oracles.coverage import Coverage
 from properties.oracles.values import Checked
@@ -19,6 +20,7 @@ Each is met by 18 programs of 1,200 or more, so that 1,000 miss one by chance in
 three sessions of ten million.
 """
 _MEASURED_FIRST = 1200
+_KINDS = {kind: kind.__name__.lower() for kind in OPS}
 _MEASURE_EVERY = 8
 """Of later programs one in so many is measured, since that costs more than making one."""
 
@@ -84,9 +86,9 @@ class Tally:
         self.accepted_lengths[sum(taken)] += 1
         for op, outcome in zip(case.program, verdict.history.outcomes, strict=True):
             if outcome.error is None:
-                self.accepted[type(op).__name__.lower()] += 1
+                self.accepted[_KINDS[type(op)]] += 1
             else:
-                self.refused[type(op).__name__.lower(), outcome.error] += 1
+                self.refused[_KINDS[type(op)], outcome.error] += 1
         if measured and verdict.failure is None:
             self.reached.add(verdict.reached())
             writers = writers_of_reads(case.program, taken, kernels)

@@ -47,23 +47,20 @@ WATCHERS: tuple[Callable[[Scene], Watcher], ...] = (
 
 
 class Checker:
-    """Takes the events of one run, one by one; what they break is there at once."""
+    """Takes the events of one run, some at a time; what they break is there at once."""
 
     def __init__(
         self, setting: Setting, watchers: Iterable[Callable[[Scene], Watcher]] = WATCHERS
     ) -> None:
         self._scene = scene = Scene(setting)
+        self._watchers = [make(scene) for make in watchers]
         self._table: dict[str, list[Handler]] = {}
-        self._add(scene.first)
-        for make in watchers:
-            self._add(make(scene).handlers)
-        self._last = scene.last
+        for handlers in (scene.first, *(one.handlers for one in self._watchers), scene.last):
+            self._add(handlers)
 
-    def watch(self, make: Callable[[Scene], W]) -> W:
-        """Let another look on, before the first event, and see what the laws see."""
-        watcher = make(self._scene)
-        self._add(watcher.handlers)
-        return watcher
+    def watcher(self, kind: type[W]) -> W:
+        """The watcher of that class."""
+        return next(one for one in self._watchers if isinstance(one, kind))
 
     @property
     def violations(self) -> list[Violation]:
@@ -75,24 +72,17 @@ class Checker:
         """How often each law was held against something, by its name."""
         return Counter({law: times for law, times in self._scene.checked.items() if times})
 
-    def feed(self, event: Event) -> None:
-        """Look at the next event."""
-        self.feed_all((event,))
-
-    def feed_all(self, events: Iterable[Event]) -> None:
-        """Look at the next events; a loop of its own, since there are hundreds a program."""
-        scene, tell, table, last = self._scene, self._scene.told.append, self._table, self._last
+    def feed(self, events: Iterable[Event]) -> None:
+        """Look at the next events; there are hundreds a program."""
+        scene, tell, table = self._scene, self._scene.told.append, self._table
         for event in events:
             tell(event)
             kind, about = event.kind, event.about
-            key = kind
             if kind == OUTCOME:
-                key = RAISED if about["error"] is not None else ACCEPTED[type(scene.op)]
-            if key in table:
-                for handler in table[key]:
+                kind = RAISED if about["error"] is not None else ACCEPTED[type(scene.op)]
+            if kind in table:
+                for handler in table[kind]:
                     handler(about)
-            if kind in last:
-                last[kind](about)
 
     def _add(self, handlers: Mapping[str, Handler]) -> None:
         for kind, handler in handlers.items():
@@ -103,5 +93,5 @@ class Checker:
 def check(events: Iterable[Event], setting: Setting) -> Checker:
     """Look at all of a run."""
     checker = Checker(setting)
-    checker.feed_all(events)
+    checker.feed(events)
     return checker
