@@ -224,7 +224,7 @@ def run(
                 _kernel(command.kernel, kernels)
     executor = make(kernels, limits)
     deliveries: list[str] = []
-    outcomes = tuple(_outcome(executor, op, deliveries) for op in program)
+    outcomes = tuple([_outcome(executor, op, deliveries) for op in program])
     ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
     closing = None if ends_with_sync else _outcome(executor, Sync(), deliveries)
     return History(outcomes=outcomes, deliveries=tuple(deliveries), closing=closing)

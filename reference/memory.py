@@ -10,7 +10,7 @@ tolerance always covers an aligned word whole: half a float means nothing, since
 two floats that nearly agree need not share a byte.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +27,13 @@ class Block:
 
     data: Bytes
     slack: Slack | None = None
+    size_bytes: int = field(init=False)
+    words: int = field(init=False)
+    """Whole words, which are all that a kernel reaches."""
 
-    @property
-    def size_bytes(self) -> int:
-        return len(self.data)
-
-    @property
-    def words(self) -> int:
-        """Whole words, which are all that a kernel reaches."""
-        return len(self.data) // WORD_BYTES
+    def __post_init__(self) -> None:
+        self.size_bytes = len(self.data)
+        self.words = self.size_bytes // WORD_BYTES
 
 
 def zeros(size_bytes: int) -> Block:

@@ -13,6 +13,7 @@ from gpusim.kernels.kernel import Array, Binding, Kernel, Scalar
 
 _GROUP = 64
 _PRIME = np.uint32(0x01000193)
+_WORD = np.dtype(np.uint32)
 
 
 def _affine(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -98,7 +99,7 @@ def _many(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> N
     head = x[: groups * _GROUP]
     for scalar in scalars:
         head *= _PRIME
-        head ^= scalar.view(np.uint32)
+        head ^= scalar.view(_WORD)
 
 
 MANY = Kernel(

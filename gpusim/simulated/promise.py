@@ -89,7 +89,7 @@ class Promise:
     @property
     def _state(self) -> str:
         # The name wgpu-py gives it: callers that poll have no public one there.
-        if self.state == "pending":
+        if self.state == "pending" and self.timeline.pending:
             self.timeline.glance(self)
         return self.state
 

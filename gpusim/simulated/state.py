@@ -50,6 +50,7 @@ class DeviceState:
         self.limits = dict(limits)
         self.timeline = timeline
         self.calls: dict[str, int] = {}
+        """The number of the last call of each kind, from 0."""
         self.destroyed = False
         self.lost_promise: Promise | None = None
         self.mapped: dict[Unmappable, None] = {}
@@ -68,11 +69,10 @@ class DeviceState:
         so that it is no point of choice: every settlement commutes with it.
         """
         timeline = self.timeline
-        number = self.calls.get(kind, 0)
-        self.calls[kind] = number + 1
+        number = self.calls[kind] = self.calls.get(kind, -1) + 1
         if timeline.emit is not None:
             timeline.emit("call", method=kind, number=number)
-        if timeline.calls == timeline.faults.lost_at_call:
+        if timeline.calls == timeline.lost_at_call:
             self.lose("a fault was planned")
         timeline.calls += 1
         return number

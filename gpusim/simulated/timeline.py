@@ -51,7 +51,6 @@ class Timeline:
         "_glances",
         "_held_bytes",
         "_operations",
-        "_pending",
         "_scheduler",
         "calls",
         "defers",
@@ -60,10 +59,13 @@ class Timeline:
         "executed",
         "faults",
         "lost",
+        "lost_at_call",
+        "pending",
     )
 
     def __init__(self, scheduler: Scheduler, faults: FaultPlan, emit: Emit | None) -> None:
         self.faults = faults
+        self.lost_at_call = faults.lost_at_call
         self.emit = emit
         self.calls = 0
         self.enqueued = 0
@@ -73,7 +75,8 @@ class Timeline:
         self.defers = bool(getattr(scheduler, "defers", False))
         self._operations: deque[tuple[Operation, int]] = deque()
         self._held_bytes = 0
-        self._pending: list[Awaited] = []
+        self.pending: list[Awaited] = []
+        """Promises that wait for their turn to settle."""
         self._glances = 0
 
     def enqueue(self, operation: Operation, held_bytes: int = 0) -> int:
@@ -88,23 +91,23 @@ class Timeline:
 
     def expect(self, promise: Awaited) -> None:
         """Let ``promise`` settle from now on, when the scheduler says so."""
-        self._pending.append(promise)
+        self.pending.append(promise)
 
     def forget(self, promise: Awaited) -> None:
         """A promise that settled in another way: its map was cancelled."""
-        if promise in self._pending:
-            self._pending.remove(promise)
+        if promise in self.pending:
+            self.pending.remove(promise)
 
     def look(self) -> None:
         """A point at which anything that may happen, may happen."""
         scheduler = self._scheduler
         if self.defers:
             return
-        while not self._pending:
+        while not self.pending:
             if not (scheduler.runs and self._operations) or scheduler.choose((STOP, RUN)) == 0:
                 return
             self._run_next()
-        while self._pending or (scheduler.runs and self._operations):
+        while self.pending or (scheduler.runs and self._operations):
             options = self._options()
             choice = scheduler.choose((STOP, *(self._name(option) for option in options)))
             if choice == 0:
@@ -116,7 +119,7 @@ class Timeline:
 
         One that does not wait for the queue, like that of a loss, shows nothing of it.
         """
-        if promise not in self._pending:
+        if promise not in self.pending:
             return
         self.look()
         self._glances += 1
@@ -125,10 +128,10 @@ class Timeline:
 
     def progress(self, wanted: Awaited) -> None:
         """Somebody waits for ``wanted``: one thing happens, of those that may."""
-        if wanted not in self._pending:
+        if wanted not in self.pending:
             return
         self._glances = 0
-        shortest = wanted if not wanted.ordered else self._pending[0]
+        shortest = wanted if not wanted.ordered else self.pending[0]
         others = [option for option in self._options() if option is not shortest]
         options: list[Awaited | None] = [shortest, *others]
         choice = self._scheduler.choose(tuple(self._name(option) for option in options))
@@ -136,7 +139,7 @@ class Timeline:
 
     def wait(self, wanted: Awaited) -> None:
         """Somebody waits for ``wanted`` until it has settled."""
-        while wanted in self._pending:
+        while wanted in self.pending:
             self.progress(wanted)
 
     def lose(self) -> None:
@@ -148,13 +151,13 @@ class Timeline:
 
     def abandon(self) -> None:
         """Forget every pending promise: none of them ever settles."""
-        self._pending.clear()
+        self.pending.clear()
 
     def _options(self) -> list[Awaited | None]:
         """The promises that may settle, then None for RUN where it is offered."""
         options: list[Awaited | None] = [
             promise
-            for place, promise in enumerate(self._pending)
+            for place, promise in enumerate(self.pending)
             if place == 0 or not promise.ordered
         ]
         if self._scheduler.runs and self._operations:
@@ -171,7 +174,7 @@ class Timeline:
             return
         while self.executed < option.after:
             self._run_next()
-        self._pending.remove(option)
+        self.pending.remove(option)
         if self.emit is not None:
             self.emit("settle", promise=option.name)
         option.settle()

@@ -40,7 +40,7 @@ class Caches:
 
     def _make(self, about: About) -> None:
         group = about["group"]
-        self._groups[group] = tuple(number for number, _, _ in about["ranges"])
+        self._groups[group] = _buffers(about["ranges"])
         self._made[group] = about["kernel"], about["ranges"]
         self._unnoticed += 1
 
@@ -55,7 +55,7 @@ class Caches:
                 f"a dispatch of {about['kernel']} has bind group {about['group']}, made for "
                 f"{kernel or 'nothing'}",
             )
-        elif [bound[0] for bound in ranges] != [bound[0] for bound in about["ranges"]]:
+        elif ranges != about["ranges"] and _buffers(ranges) != _buffers(about["ranges"]):
             scene.report(laws.E5, f"bind group {about['group']} was made for other buffers")
 
     def _created(self, about: About) -> None:
@@ -110,3 +110,7 @@ class Caches:
                 f"{len(stale)} kept bind groups bind {op.buffer}, which is freed, and "
                 f"{dropped} of them were dropped",
             )
+
+
+def _buffers(ranges: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
+    return tuple([number for number, _, _ in ranges])
