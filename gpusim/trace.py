@@ -7,6 +7,7 @@ an op of a program began and ended.  Nothing here knows who emits or who reads.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 
@@ -54,7 +55,7 @@ class Trace:
 
     def kinds(self) -> Counter[str]:
         """How many events of each kind there are."""
-        return Counter(event.kind for event in self.events)
+        return Counter(map(attrgetter("kind"), self.events))
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)

@@ -21,13 +21,12 @@ _DETAILS: Mapping[str, str] = {
     "encode": "reason",
 }
 """What of an event tells, beside its kind, which kind of op it shows."""
-_OPS = {
+_OPS = {"dispatch": "dispatch", "take": "read"}
+_DETAILED_OPS = {
     ("create_buffer", Role.STORAGE): "alloc",
     ("destroy_buffer", Role.STORAGE): "free",
     ("write_buffer", Role.STORAGE): "write",
     ("copy", Role.STORAGE): "copy",
-    ("dispatch", ""): "dispatch",
-    ("take", ""): "read",
     ("encode", "asked"): "flush",
     ("encode", "sync"): "sync",
 }
@@ -42,16 +41,22 @@ def count_seen(trace: Trace, policy: Policy) -> Seen:
         "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
     }
     seen: Seen = Counter()
-    traits = [
-        (event.kind, event.about[_DETAILS[event.kind]] if event.kind in _DETAILS else "")
-        for event in trace.events
-    ]
-    for (kind, detail), count in Counter(traits).items():
+    for kind, count in trace.kinds().items():
         part, dot, what = kind.partition(".")
         if dot:
             seen[parts.get(part, part), what] += count
+        elif kind in _OPS:
+            seen[OP, _OPS[kind]] += count
+    details = Counter(
+        [
+            (event.kind, event.about[_DETAILS[event.kind]])
+            for event in trace.events
+            if event.kind in _DETAILS
+        ]
+    )
+    for (kind, detail), count in details.items():
         if kind == "encode":
             seen[FLUSH, detail] += count
-        if (kind, detail) in _OPS:
-            seen[OP, _OPS[kind, detail]] += count
+        if (kind, detail) in _DETAILED_OPS:
+            seen[OP, _DETAILED_OPS[kind, detail]] += count
     return seen
