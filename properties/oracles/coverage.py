@@ -12,10 +12,9 @@ from typing import NamedTuple
 from gpusim.program import Sync
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
-from properties.oracles.laws.checker import Checker
+from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import Item, Put, Run
 from properties.oracles.laws.law import Setting
-from properties.oracles.laws.order import Order
 from properties.oracles.laws.scene import About, Handler, Scene
 from properties.oracles.probes import Probes
 
@@ -113,9 +112,22 @@ class _Act:
 
 def cover(events: Iterable[Event], setting: Setting) -> Coverage:
     """What a sound trace reached; one that breaks a law may be counted wrongly."""
-    checker = Checker(setting, (Order, _Acts, Probes))
-    acts, probes = checker.watcher(_Acts), checker.watcher(Probes)
+    checker = check_and_cover(events, setting)
+    return coverage_of(checker) or Coverage()
+
+
+def check_and_cover(events: Iterable[Event], setting: Setting) -> Checker:
+    """Hold a run against the laws, and see in the same pass what it reached."""
+    checker = Checker(setting, (*WATCHERS, _Acts, Probes))
     checker.feed(events)
+    return checker
+
+
+def coverage_of(checker: Checker) -> Coverage | None:
+    """What ``check_and_cover`` saw; None of a check that did not look."""
+    acts, probes = checker.watcher(_Acts), checker.watcher(Probes)
+    if acts is None or probes is None:
+        return None
     return Coverage(programs=1, cells=acts.cells(), probes=+probes.seen, batches=acts.batches)
 
 

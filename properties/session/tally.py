@@ -19,7 +19,8 @@ ENOUGH_TRACES = 1000
 Each is met by 18 programs of 1,200 or more, so that 1,000 miss one by chance in
 three sessions of ten million.
 """
-_MEASURED_FIRST = 1200
+MEASURED_FIRST = 1200
+"""Programs at the start of a seed that are measured one and all."""
 _KINDS = {kind: kind.__name__.lower() for kind in OPS}
 _MEASURE_EVERY = 8
 """Of later programs one in so many is measured, since that costs more than making one."""
@@ -27,7 +28,7 @@ _MEASURE_EVERY = 8
 
 def is_measured(number: int) -> bool:
     """Whether it is followed what program ``number`` of a seed reached."""
-    return number % (8 * _MEASURED_FIRST) < _MEASURED_FIRST or not number % _MEASURE_EVERY
+    return number % (8 * MEASURED_FIRST) < MEASURED_FIRST or not number % _MEASURE_EVERY
 
 
 @dataclass(kw_only=True, slots=True)
@@ -90,7 +91,8 @@ class Tally:
             else:
                 self.refused[_KINDS[type(op)], outcome.error] += 1
         if measured and verdict.failure is None:
-            self.reached.add(verdict.reached())
+            if verdict.reached is not None:
+                self.reached.add(verdict.reached)
             writers = writers_of_reads(case.program, taken, kernels)
             self.measured_reads += len(writers)
             self.deep_reads += sum(count >= 2 for count in writers)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from gpusim.history import History
 from gpusim.kernels import Kernels
@@ -12,7 +11,7 @@ from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.case import Case
 from properties.oracles.compare import Mismatch, compare
-from properties.oracles.coverage import Coverage, cover
+from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_told, met_faults
 from properties.oracles.laws import Checker, Marks, Setting, Violation
 from properties.oracles.values import Checked, count_checked
@@ -46,8 +45,8 @@ class Verdict:
     seen: Seen
     held: Counter[str]
     """How often each law was held against something."""
-    reached: Callable[[], Coverage]
-    """Finds out what the trace reached, which costs more than judging it."""
+    reached: Coverage | None
+    """What the trace reached, where ``laws`` looked for that too."""
 
 
 Reference = Callable[[Program, Kernels, Limits], History]
@@ -96,11 +95,11 @@ def judge(
             failure = failure or crash(case.program, error)
     marks.closed()
     held: Counter[str] = Counter()
-    reached: Callable[[], Coverage] = Coverage
+    reached: Coverage | None = None
     if laws is not None and opened.traced:
         setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
         checker = laws(opened.trace, setting)
-        reached = partial(cover, opened.trace, setting)
+        reached = coverage_of(checker)
         if checker.violations:
             failure = failure or broken_law(checker.violations[0])
         held = checker.checked

@@ -20,6 +20,7 @@ from gpusim.runtime.policy import PRESETS
 from properties.case import Case
 from properties.mutants.planted import PlantedMutant, hunt_planted
 from properties.oracles.compare import MismatchKind
+from properties.oracles.coverage import check_and_cover
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.probes import PROBES, Scope, why_unreachable
@@ -179,10 +180,11 @@ class _Bench:
         self._published[1] += 1
         start = time.perf_counter()
         case = self.case(number)
-        verdict = judge_drawn(case, self._subject, self._kernels, laws=check)
-        tally.note(
-            case, verdict, time.perf_counter() - start, self._kernels, measured=is_measured(number)
-        )
+        measured = is_measured(number)
+        laws = check_and_cover if measured else check
+        verdict = judge_drawn(case, self._subject, self._kernels, laws=laws)
+        seconds = time.perf_counter() - start
+        tally.note(case, verdict, seconds, self._kernels, measured=measured)
         failure = verdict.failure
         if failure is None and number % _TWICE_EVERY == 0 and not self._setup.faults:
             failure = judge_twice(case, self._subject)

@@ -58,9 +58,9 @@ class Checker:
         for handlers in (scene.first, *(one.handlers for one in self._watchers), scene.last):
             self._add(handlers)
 
-    def watcher(self, kind: type[W]) -> W:
-        """The watcher of that class."""
-        return next(one for one in self._watchers if isinstance(one, kind))
+    def watcher(self, kind: type[W]) -> W | None:
+        """The watcher of that class; None where no such one looks on."""
+        return next((one for one in self._watchers if isinstance(one, kind)), None)
 
     @property
     def violations(self) -> list[Violation]:
