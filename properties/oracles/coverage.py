@@ -99,8 +99,7 @@ class Coverage:
         self.batches.update(other.batches)
 
 
-@dataclass(frozen=True, slots=True)
-class _Act:
+class _Act(NamedTuple):
     """An accepted op: ``batch`` submits came before it, and ``run`` is its pass there."""
 
     item: Item
