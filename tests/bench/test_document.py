@@ -66,7 +66,7 @@ def test_the_loss_is_a_share_of_what_caches_give() -> None:
     assert "`cached` loses 50%" in text
 
 
-@pytest.mark.parametrize("machine", ["h100", "lavapipe"])
+@pytest.mark.parametrize("machine", ["h100", "lavapipe", "simulated"])
 def test_what_was_expected_is_positive(machine: str) -> None:
     file = ROOT / "docs" / "data" / f"expected-{machine}.json"
     for workloads in json.loads(file.read_text(encoding="utf-8")).values():
