@@ -4,7 +4,6 @@ Here live the signature types and the WGSL around a kernel's body.  No kernel
 is defined here, nothing touches a device, and nothing knows who runs it.
 """
 
-import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +144,7 @@ class Kernel:
         refuses an integer out of range.
         """
         plain = [*map(type, scalars)] == self._plain_types
-        if not plain or (self._float_positions and not self._are_finite(scalars)):
+        if not plain or (self._float_positions and not self._floats_fit(scalars)):
             self.check_scalars(scalars)
         try:
             payload = self._pack(*scalars)
@@ -154,8 +153,9 @@ class Kernel:
             raise
         return payload + groups.to_bytes(4, "little") if self.guarded else payload
 
-    def _are_finite(self, scalars: Sequence[int | float]) -> bool:
-        return all(math.isfinite(scalars[at]) for at in self._float_positions)
+    def _floats_fit(self, scalars: Sequence[int | float]) -> bool:
+        # Packing rounds what is just past the largest, instead of refusing it.
+        return all(abs(scalars[at]) <= _F32_MAX for at in self._float_positions)
 
     def wgsl(self) -> str:
         """The whole shader: declarations, the guard, and the body."""

@@ -227,6 +227,7 @@ F32_MAX = float(np.finfo(np.float32).max)
         ((0, 2**31 - 1, 0.0), (0, 2**31, 0.0)),
         ((0, np.int64(5), 0.0), (0, "5", 0.0)),
         ((0, 0, F32_MAX), (0, 0, F32_MAX * 1.01)),
+        ((0, 0, F32_MAX), (0, 0, math.nextafter(F32_MAX, math.inf))),
         ((0, 0, -F32_MAX), (0, 0, float("-inf"))),
         ((0, 0, np.float32(1)), (0, 0, float("nan"))),
         ((0, 0, 7), (0, 0, True)),
@@ -240,6 +241,8 @@ def test_scalars_are_checked_by_type(accepted: tuple[Any, ...], refused: tuple[A
     assert len(SIGNATURE.pack(accepted, 1)) == 12
     with pytest.raises(InvalidScalar, match=r"^cannot dispatch signature because .*\(probably "):
         SIGNATURE.check_scalars(refused)
+    with pytest.raises(InvalidScalar):
+        SIGNATURE.pack(refused, 1)
 
 
 def test_uniform_payload_is_packed_in_order() -> None:
