@@ -128,8 +128,12 @@ def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Ro
     rows = rows_of("programs", samples, _PROGRAMS)
     whole = rows[0].median_us
     ops_per_program = judging.ops / (rounds * _PROGRAMS)
-    rates = {"programs_per_second": 1e6 / whole, "ops_per_second": 1e6 / whole * ops_per_program}
     first, *stages = rows
+    rates = {
+        "programs_per_second": 1e6 / whole,
+        "ops_per_second": 1e6 / whole * ops_per_program,
+        "programs_per_cpu_second": 1e6 / first.cpu_us,
+    }
     return [
         replace(first, more=rates),
         *(replace(row, more={"share": row.median_us / whole}) for row in stages),

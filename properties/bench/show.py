@@ -12,6 +12,7 @@ _MORE = {
     "gb_per_second": ("GB/s", "GB/s"),
     "programs_per_second": ("programs/s", "programs\n/s"),
     "ops_per_second": ("ops/s", "ops/s"),
+    "programs_per_cpu_second": ("programs/CPU s", "programs\n/CPU s"),
     "share": ("share", "share"),
     "held": ("entries held", "entries\nheld"),
     "resident_mib": ("resident MiB", "resident\nMiB"),

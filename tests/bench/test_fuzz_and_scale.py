@@ -22,6 +22,7 @@ def test_the_stages_of_judging_add_up(device_name: str, monkeypatch: pytest.Monk
     assert all(stage.median_us > 0 for stage in stages)
     assert whole.more["programs_per_second"] * whole.median_us == pytest.approx(1e6)
     assert whole.more["ops_per_second"] > whole.more["programs_per_second"]
+    assert whole.more["programs_per_cpu_second"] * whole.cpu_us == pytest.approx(1e6)
 
 
 def test_the_curves_reach_what_they_say_and_what_is_held_is_bounded(bench_device: Any) -> None:
