@@ -16,8 +16,9 @@ from gpusim import errors
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program, Read
-from gpusim.runtime import PRESETS, Runtime, WgpuDriver
+from gpusim.runtime import PRESETS, Runtime, TracedDriver, WgpuDriver
 from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
+from gpusim.trace import Trace
 from properties.case import Case
 from properties.oracles.compare import compare
 from properties.programs.cases import draw_case
@@ -133,3 +134,16 @@ def test_a_loss_is_known_from_the_devices_promise_before_any_verb_meets_it() -> 
         with pytest.raises(errors.DeviceLost):
             runtime.flush()
         runtime.free(buffer)
+
+
+def test_a_trace_tells_of_a_loss_once_however_often_it_is_met() -> None:
+    device, trace = open_device(), Trace()
+    runtime = Runtime(driver=TracedDriver(WgpuDriver(device), trace))
+    buffer = runtime.alloc(8)
+    device.destroy()
+    for _ in range(3):
+        with pytest.raises(errors.DeviceLost):
+            runtime.write(buffer, b"12345678")
+    runtime.free(buffer)
+    runtime.close()
+    assert [event["error"] for event in trace if event.kind == "failed"] == ["DeviceLost"]

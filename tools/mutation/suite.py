@@ -16,21 +16,23 @@ from hypothesis import HealthCheck, Phase, settings
 from tools.mutation.mutant import ROOT, Mutant
 from tools.mutation.mutants import PARTS
 
-FOLDERS = (
+TESTS = (
     "callers",
-    "exhaustive",
     "judge",
     "laws",
     "metamorphic",
     "mutants",
-    "programs",
     "reference",
     "runtime",
-    "session",
-    "simulated",
-    "vocabulary",
+    "session/test_cases.py",
+    "session/test_coverage.py",
+    "session/test_drawn.py",
+    "session/test_faulted.py",
+    "simulated/test_determinism.py",
+    "simulated/test_runtime.py",
+    "vocabulary/test_trace.py",
 )
-"""The folders of tests that say something about what is mutated."""
+"""Those that say something about what is mutated, and in the process where the mutant is."""
 _MOST_SECONDS = 4.0
 """A test that takes longer is left out, traced line by line as it is."""
 _OPTIONS = (
@@ -103,7 +105,7 @@ def look() -> Sight:
     noting = _Noting(measured)
     measured.start()
     try:
-        code = pytest.main([*_OPTIONS, *_folders()], plugins=[noting])
+        code = pytest.main([*_OPTIONS, *(f"tests/{name}" for name in TESTS)], plugins=[noting])
     finally:
         measured.stop()
     if code != pytest.ExitCode.OK:
@@ -174,7 +176,3 @@ class _Chosen:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and self.failed is None:
             self.failed = report.nodeid
-
-
-def _folders() -> list[str]:
-    return [f"tests/{name}" for name in FOLDERS]
