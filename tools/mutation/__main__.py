@@ -33,6 +33,7 @@ from tools.mutation.suite import Sight, look, read_sight
 
 KEPT = ROOT / "build" / "mutation"
 """What was tried, so that a run can go on; remove it to begin anew."""
+_LOOK_CPU_SECONDS = 1800
 DATA = {part: ROOT / "docs" / "data" / f"mutation-{part}.json" for part in PARTS}
 PAGE = ROOT / "docs" / "mutation.md"
 
@@ -109,7 +110,10 @@ def _try(mutant: Mutant, sight: Sight, seconds: float) -> Result:
 def _sight() -> Sight:
     path = KEPT / "sight.json"
     if not path.exists():
-        look().write(path)
+        # In a fork, since it imports the project.
+        outcome = trial.in_child(lambda: look().write(path), most_cpu_seconds=_LOOK_CPU_SECONDS)
+        if not path.exists():
+            raise SystemExit(f"cannot see which test reaches what: {outcome.killer}")
     return read_sight(path)
 
 

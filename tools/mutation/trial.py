@@ -24,9 +24,10 @@ from tools.mutation.mutant import ROOT, Mutant
 from tools.mutation.mutants import source_of
 
 _MOST_CPU_SECONDS = 60
-_MOST_SECONDS = 300.0
-"""A child that waits for something that never comes uses no processor."""
+_PATIENCE = 5.0
+"""Seconds of the clock for each of the processor: one that waits for nothing uses none."""
 _MOST_MEMORY_BYTES = 8 << 30
+_NEVER_IMPORTED = "never imported"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,26 +41,33 @@ class Outcome:
 
 def try_mutant(mutant: Mutant, tests: Sequence[str]) -> Outcome:
     """Whether the judge finds the mutant, or a test does, or it hangs."""
-    source = source_of(mutant)
+    finder = _Mutated(mutant, source_of(mutant))
 
     def child() -> str | None:
-        sys.meta_path.insert(0, _Mutated(mutant, source))
+        sys.meta_path.insert(0, finder)
         found = judging.finds()
-        return f"judge: {found}" if found else _failed(suite.fails(tests))
+        killer = f"judge: {found}" if found else _failed(suite.fails(tests))
+        return killer if finder.asked else _NEVER_IMPORTED
 
-    return in_child(child)
+    outcome = in_child(child)
+    if outcome.killer == _NEVER_IMPORTED:
+        raise RuntimeError(
+            f"cannot try {mutant.name} because its module was not imported with the mutant in it "
+            "(probably the project was imported before the fork)"
+        )
+    return outcome
 
 
-def in_child(act: Callable[[], Any]) -> Outcome:
+def in_child(act: Callable[[], Any], *, most_cpu_seconds: int = _MOST_CPU_SECONDS) -> Outcome:
     """Run ``act`` in a fork; that it raises, dies or never ends kills the mutant too."""
     reading, writing = os.pipe()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     pid = os.fork()
     if not pid:
         os.close(reading)
-        _be_child(act, writing)
+        _be_child(act, writing, most_cpu_seconds)
     os.close(writing)
-    how = _wait(pid)
+    how = _wait(pid, most_cpu_seconds * _PATIENCE)
     with open(reading, encoding="utf-8") as pipe:
         said = pipe.read()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -71,6 +79,8 @@ class _Mutated(MetaPathFinder):
     """Finds the mutant where the module is asked for."""
 
     def __init__(self, mutant: Mutant, source: str) -> None:
+        self.asked = False
+        """Whether the module was asked for."""
         self._module = mutant.module
         self._path = str(ROOT / mutant.path)
         self._code = compile(source, self._path, "exec")
@@ -80,6 +90,7 @@ class _Mutated(MetaPathFinder):
     ) -> ModuleSpec | None:
         if name != self._module:
             return None
+        self.asked = True
         loader = _Loader(name, self._path)
         loader.code = self._code
         return spec_from_file_location(name, self._path, loader=loader)
@@ -96,13 +107,13 @@ def _failed(test: str | None) -> str | None:
     return test and f"test: {test}"
 
 
-def _be_child(act: Callable[[], Any], writing: int) -> None:
+def _be_child(act: Callable[[], Any], writing: int, most_cpu_seconds: int) -> None:
     """Say what was found, and end without what a process does at its end."""
     with open(os.devnull, "r+b") as nothing:
         for stream in (0, 1, 2):
             os.dup2(nothing.fileno(), stream)
     for limit, most in (
-        (resource.RLIMIT_CPU, _MOST_CPU_SECONDS),
+        (resource.RLIMIT_CPU, most_cpu_seconds),
         (resource.RLIMIT_AS, _MOST_MEMORY_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -117,9 +128,9 @@ def _be_child(act: Callable[[], Any], writing: int) -> None:
     os._exit(0)
 
 
-def _wait(pid: int) -> str:
+def _wait(pid: int, most_seconds: float) -> str:
     """How the child ended, if it says nothing."""
-    end = time.monotonic() + _MOST_SECONDS
+    end = time.monotonic() + most_seconds
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
