@@ -32,6 +32,11 @@ free gone
 REFUSALS = {
     "alloc negative": ("alloc n -1", "OutOfRange", "alloc n 0"),
     "alloc past the limit": ("alloc n 65", "LimitExceeded", "alloc n 64"),
+    "alloc past the budget": (
+        "alloc n 64\nalloc m 31",
+        "OutOfMemory",
+        "alloc n 64\nalloc m 30",
+    ),
     "write freed": ("write gone 0 00", "InvalidHandle", "write a 0 00"),
     "write past the end": ("write a 13 00010203", "OutOfRange", "write a 12 00010203"),
     "write negative offset": ("write a -1 00", "OutOfRange", "write a 0 00"),
@@ -113,6 +118,11 @@ REFUSALS = {
         "dispatch scramble a - 1x1x5",
         "LimitExceeded",
         "dispatch tally a 1 1x1x5",
+    ),
+    "grid past what an index counts": (
+        f"dispatch tally a 1 {BUILTIN['tally'].max_groups + 1}x1x1",
+        "LimitExceeded",
+        "dispatch tally a 1 9x9x9",
     ),
     "negative guarded grid": (
         "dispatch tally a 1 -1x1x1",
