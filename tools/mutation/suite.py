@@ -5,7 +5,7 @@ This runs in a process that has imported nothing of the project before.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ TESTS = (
     "vocabulary/test_trace.py",
 )
 """Those that say something about what is mutated, and in the process where the mutant is."""
+_QUICK_SECONDS = 0.05
 _MOST_SECONDS = 4.0
 """A test that takes longer is left out, traced line by line as it is."""
 _OPTIONS = (
@@ -54,24 +55,33 @@ class Sight:
     """Tests, by file and line."""
 
     def tests_of(self, mutant: Mutant, most_seconds: float) -> list[str]:
-        """The tests that reach the mutant, as many as time allows.
+        """The tests that reach the mutant, as many as time allows: the quick ones first.
 
-        Every test comes with its quickest parameters before any comes with others.
-        What runs only while its file is imported, all tests may have seen.
+        Of the others each comes with its quickest parameters before any comes
+        with more.  What runs only while its file is imported, all may have seen,
+        and those that reach the file come first.
         """
         lines = self.reached.get(mutant.path, {})
         wanted = range(mutant.first_line, mutant.last_line + 1)
-        found = {name: None for line in wanted for name in lines.get(line, ())}
-        found = found or dict.fromkeys(self.seconds)
+        found = dict.fromkeys(name for line in wanted for name in lines.get(line, ()))
+        if found:
+            return self._within(found, most_seconds)
+        near = dict.fromkeys(name for tests in lines.values() for name in tests)
+        chosen = self._within(near, most_seconds)
+        left = most_seconds - sum(self.seconds[name] for name in chosen)
+        return chosen + self._within([n for n in self.seconds if n not in near], left)
+
+    def _within(self, tests: Iterable[str], most_seconds: float) -> list[str]:
         turns: Counter[str] = Counter()
-        turn_of: dict[str, int] = {}
-        for name in sorted(found, key=lambda name: (self.seconds[name], name)):
+        places = {}
+        for name in sorted(tests, key=lambda name: (self.seconds[name], name)):
             function = name.partition("[")[0]
-            turn_of[name] = turns[function] = turns[function] + 1
-        left, chosen = most_seconds, []
-        for name in sorted(turn_of, key=lambda name: (turn_of[name], self.seconds[name], name)):
-            left -= self.seconds[name]
-            if left >= 0:
+            turns[function] += self.seconds[name] > _QUICK_SECONDS
+            places[name] = turns[function], self.seconds[name], name
+        chosen = []
+        for name in sorted(places, key=lambda name: places[name]):
+            most_seconds -= self.seconds[name]
+            if most_seconds >= 0:
                 chosen.append(name)
         return chosen
 
