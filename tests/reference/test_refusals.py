@@ -8,7 +8,7 @@ import reference
 from gpusim.errors import GpusimError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Dispatch, Op, Program
+from gpusim.program import Alloc, Dispatch, Op, Program, buffers_of
 from reference.executor import Reference
 
 LIMITS = Limits(
@@ -161,8 +161,23 @@ def test_a_refusal_says_what_why_and_what_was_probably_meant(name: str) -> None:
     executor = Reference(limits=LIMITS)
     for done in before:
         perform(executor, done)
-    with pytest.raises(GpusimError, match=MESSAGE):
+    with pytest.raises(GpusimError, match=MESSAGE) as raised:
         perform(executor, op)
+    named = [str(op.size_bytes)] if isinstance(op, Alloc) else [*buffers_of(op)]
+    named += [op.kernel] if isinstance(op, Dispatch) else []
+    assert any(f" {name} " in str(raised.value) for name in named)
+
+
+def test_names_that_stand_for_nothing_are_told_from_names_that_were_never_there() -> None:
+    executor = Reference(limits=LIMITS)
+    with pytest.raises(GpusimError):
+        executor.alloc("n", 65)
+    with pytest.raises(GpusimError, match=MESSAGE) as raised:
+        executor.dispatch("scramble", ["n"], [], (1, 1, 1))
+    assert "n because its alloc was refused" in str(raised.value)
+    with pytest.raises(GpusimError, match=MESSAGE) as raised:
+        executor.dispatch("nonsense", ["n"], [], (1, 1, 1))
+    assert "nonsense because no kernel of that name" in str(raised.value)
 
 
 def perform(executor: Reference, op: Op) -> None:
