@@ -37,7 +37,18 @@ from gpusim.runtime import PRESETS, Driver, Policy, Runtime
         memoryview(b"aXbXcXdXeXfX")[::2],
         np.frombuffer(b"abcdef", [("a", "u1"), ("b", "u1", 5)]),
     ],
-    ids=repr,
+    ids=[
+        "bytes",
+        "bytearray",
+        "memoryview",
+        "array",
+        "bytes of an array",
+        "half words",
+        "every other byte",
+        "columns",
+        "every other byte of a memoryview",
+        "records",
+    ],
 )
 def test_write_takes_any_array_or_buffer(runtime: Runtime, data: object) -> None:
     buffer = runtime.alloc(8)
@@ -58,7 +69,17 @@ def test_write_takes_any_array_or_buffer(runtime: Runtime, data: object) -> None
         7,
         None,
     ],
-    ids=repr,
+    ids=[
+        "objects",
+        "dates",
+        "times",
+        "foreign byte order",
+        "records of foreign byte order",
+        "a list",
+        "a text",
+        "a number",
+        "nothing",
+    ],
 )
 def test_write_refuses_what_has_no_plain_bytes(runtime: Runtime, data: object) -> None:
     buffer = runtime.alloc(8)

@@ -15,6 +15,7 @@ import reference
 from gpusim import errors
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
 from gpusim.program import Program, Read
 from gpusim.runtime import PRESETS, Runtime, TracedDriver, WgpuDriver
 from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
@@ -147,3 +148,22 @@ def test_a_trace_tells_of_a_loss_once_however_often_it_is_met() -> None:
     runtime.free(buffer)
     runtime.close()
     assert [event["error"] for event in trace if event.kind == "failed"] == ["DeviceLost"]
+
+
+def test_a_drivers_limits_are_those_of_its_device() -> None:
+    limits = {
+        "max-buffer-size": 1030,
+        "max-storage-buffer-binding-size": 517,
+        "max-compute-workgroups-per-dimension": 3,
+        "max-storage-buffers-per-shader-stage": 5,
+        "min-storage-buffer-offset-alignment": 32,
+        "min-uniform-buffer-offset-alignment": 64,
+    }
+    assert WgpuDriver(open_device(limits=limits)).limits == Limits(
+        max_buffer_bytes=1028,
+        max_binding_bytes=516,
+        max_groups_per_dimension=3,
+        max_storage_buffers=5,
+        storage_offset_alignment_bytes=32,
+        uniform_offset_alignment_bytes=64,
+    )
