@@ -48,7 +48,8 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[str, ...]:
     alignment_bytes = aligned.storage_offset_alignment_bytes
     return (
         "",
-        *([words_of(_ALIGNED)] * 3 if simulated else [""]),
+        "max_groups_per_dimension=5",
+        *([words_of(_ALIGNED)] * 3 if simulated else []),
         f"max_binding_bytes={limits.storage_offset_alignment_bytes + 256} "
         "max_groups_per_dimension=7",
         f"max_binding_bytes={8 * alignment_bytes} max_groups_per_dimension=5"

@@ -1,9 +1,11 @@
 """Laws of batches: how large they are, why they are submitted, and that none is empty."""
 
+import math
+
 from gpusim.program import Dispatch, Flush, Free, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.scene import STAGING, About, Handler, Scene
+from properties.oracles.laws.scene import STAGING, About, Handler, Scene, accepted
 
 _OPS_OF = {"asked": (Flush,), "write": (Write,), "free": (Free,), "sync": (Sync, Dispatch, Replay)}
 """The ops that may submit for a reason; the other reasons say themselves when they hold."""
@@ -17,11 +19,15 @@ class Batches:
         self._reason = ""
         self._commands = -1
         """How many commands the encoder that is not submitted says it has; -1 without one."""
+        self._early = math.inf
+        """Commands after which a batch goes early; a failure, or the debug mode, hides it."""
+        self._synced({})
         self.handlers: dict[str, Handler] = {
             "encode": self._encode,
             "submit": self._submit,
             "failed": self._failed,
             "closed": self._closed,
+            accepted(Sync): self._synced,
         }
 
     def _encode(self, about: About) -> None:
@@ -43,8 +49,16 @@ class Batches:
             scene.report(laws.C2, f"a batch of nothing was submitted ({self._reason})")
         self._check_limits(count)
         self._check_reason(count)
+        if self._reason == "early":
+            self._early *= 2
+
+    def _synced(self, about: About) -> None:
+        first = self._scene.policy.first_batch
+        hidden = self._scene.failures or self._scene.policy.debug_submit_each
+        self._early = math.inf if hidden or first is None else first
 
     def _failed(self, about: About) -> None:
+        self._early = math.inf
         if about["verb"] in ("encode", "submit"):
             self._commands = -1
 
@@ -60,6 +74,10 @@ class Batches:
             scene.checked["C4"] += 1
             if before >= max(limit, 1):
                 scene.report(laws.C4, f"a batch of {count} commands, where {limit} is the limit")
+        if before >= self._early:
+            scene.report(
+                laws.C4, f"a batch of {count} commands, of which {self._early} were to go early"
+            )
         if policy.batch_bytes is not None and before > 0:
             scene.checked["C4"] += 1
             size_bytes = sum(self._bytes_of(*command) for command in scene.batch[:before])
@@ -97,6 +115,8 @@ class Batches:
             case "commands":
                 return self._is_full(count)
             case "early":
+                if self._early < math.inf:
+                    return count >= self._early
                 return policy.first_batch is not None and count >= policy.first_batch
             case "read":
                 return any(about.get("target_role") == STAGING for _, about in batch)
