@@ -53,18 +53,26 @@ def draw_faults(seed: str) -> tuple[Fault, ...]:
     return tuple(faults)
 
 
+class Failing:
+    """A mutant's runtime on a driver that fails by a plan, which is set before a case is opened."""
+
+    def __init__(self, mutant: Mutant, device: str, kernels: Kernels) -> None:
+        self.plan: tuple[Fault, ...] = ()
+        self._mutant = mutant
+        self.subject = RuntimeSubject(
+            device, kernels, parts=mutant.parts, make_driver=self._make_driver
+        )
+
+    def _make_driver(self, native: Any) -> Driver:
+        return FaultyDriver(self._mutant.make_driver(native), *self.plan)
+
+
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    plan: tuple[Fault, ...] = ()
-
-    def make_driver(native: Any) -> Driver:
-        return FaultyDriver(mutant.make_driver(native), *plan)
-
-    subject = RuntimeSubject(device, kernels, parts=mutant.parts, make_driver=make_driver)
+    failing = Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
-        nonlocal plan
-        plan = draw_faults(case.seed)
-        return _judge_under_faults(case, subject, kernels, plan)
+        failing.plan = draw_faults(case.seed)
+        return _judge_under_faults(case, failing.subject, kernels, failing.plan)
 
     return judged
 

@@ -20,7 +20,7 @@ from properties.mutants.catalogue import find
 from properties.mutants.hunt import Budget, Hunt, Programs, hunt, replays
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import Oracle
-from properties.mutants.oracles import ORACLES, oracles_for
+from properties.mutants.oracles import LAWS, ORACLES, oracles_for
 
 OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=5.0)
 OTHERS = Budget(programs=30, seconds=1.5, shrink_seconds=0.0)
@@ -187,8 +187,15 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "traits": [hunt.failure.trait if hunt.failure else None for hunt in row.own],
         "programs_by_seed": [hunt.programs if hunt.killed else None for hunt in row.own],
         "seconds_by_seed": [round(hunt.seconds, 3) for hunt in row.own],
+        "law": _law(row),
         "others": dict(_others(row)),
     }
+
+
+def _law(row: Row) -> str | None:
+    """The law that the mutant breaks first, where the laws found it."""
+    found = row.hunt_of(LAWS.name)
+    return found.failure.trait if found is not None and found.failure is not None else None
 
 
 def _others(row: Row) -> Iterator[tuple[str, int | None]]:

@@ -16,6 +16,7 @@ from properties.programs.draft import Draft
 from properties.programs.graphs import GRAPH_MOVES
 from properties.programs.mistakes import mistake
 from properties.programs.moves import MOVES, Move, dispatch, make
+from properties.programs.neighbours import NEIGHBOUR_MOVES
 from properties.programs.shape import MoveName, Shape, draw_shape
 from properties.programs.signature import drawable
 
@@ -48,7 +49,7 @@ def generate(
         )
     shape = shape or draw_shape(choices, signatures)
     draft = Draft(limits or Limits())
-    moves = {**MOVES, **GRAPH_MOVES} if replays else MOVES
+    moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
     closing = len(draft.live) + 1 if shape.dump else 0
@@ -73,7 +74,7 @@ def _step(
 ) -> None:
     before = len(draft.ops)
     if invalid and choices.chance(1, shape.mistakes):
-        mistake(choices, draft, shape, replays=moves is not MOVES)
+        mistake(choices, draft, shape, replays="replay" in moves)
     else:
         moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
     if len(draft.ops) == before:

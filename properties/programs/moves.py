@@ -44,18 +44,18 @@ def write(choices: Choices, draft: Draft, shape: Shape) -> None:
     if draft.can_repeat and choices.chance(1, 12):
         draft.repeat()
         return
-    buffer = _any(choices, draft)
-    draft.write(buffer, *_span(choices, buffer))
+    buffer = any_buffer(choices, draft)
+    draft.write(buffer, *span_of(choices, buffer))
 
 
 def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Within one class of contents; a quarter stays within one buffer, often overlapping."""
-    target = _any(choices, draft)
+    target = any_buffer(choices, draft)
     source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
     if not target.real and choices.chance(1, 10):
         _copy_to_the_end(choices, draft, source, target)
         return
-    source_offset, size = _span(choices, source)
+    source_offset, size = span_of(choices, source)
     size = min(size, target.size_bytes)
     last = target.size_bytes - size
     if source is target and choices.chance(1, 2):
@@ -84,7 +84,7 @@ def _copy_to_the_end(
 
 def read(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Mostly of what was written last, since a read of anything else sees little."""
-    buffer = _any(choices, draft)
+    buffer = any_buffer(choices, draft)
     if draft.recent and (buffer.writers < 2 or choices.chance(2, 5)):
         buffer = draft.recent
     kind = choices.weighted(_READS)
@@ -223,7 +223,7 @@ def burst(choices: Choices, draft: Draft, shape: Shape) -> None:
 def scatter(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Many small writes into a buffer that was dispatched, which fill what holds them back."""
     dispatch(choices, draft, shape)
-    pool = draft.dispatched[-1][1] if draft.dispatched else [_any(choices, draft)]
+    pool = draft.dispatched[-1][1] if draft.dispatched else [any_buffer(choices, draft)]
     buffer = choices.pick(pool)
     size = min(choices.pick(_SMALL), buffer.size_bytes)
     if buffer.real:
@@ -265,8 +265,8 @@ def read_after_sync(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 def write_after_read(choices: Choices, draft: Draft, shape: Shape) -> None:
     """The read must not see the write that overtakes it."""
-    buffer = _any(choices, draft)
-    offset, size = _span(choices, buffer)
+    buffer = any_buffer(choices, draft)
+    offset, size = span_of(choices, buffer)
     draft.read(buffer, offset, size)
     draft.write(buffer, offset, size)
 
@@ -280,74 +280,14 @@ def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
     if buffers is None:
         return
     buffer = choices.pick(buffers)
-    draft.write(buffer, *_span(choices, buffer))
+    draft.write(buffer, *span_of(choices, buffer))
     launch(choices, draft, signature, buffers)
     if choices.chance(1, 2):
-        draft.write(buffer, *_span(choices, buffer))
+        draft.write(buffer, *span_of(choices, buffer))
     read(choices, draft, shape)
 
 
-def odd_bytes(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Bytes that are no whole words, one op after the other: those share a pass with dispatches."""
-    for _ in range(choices.integer(2, 5)):
-        match choices.integer(0, 4):
-            case 0:
-                dispatch(choices, draft, shape)
-            case 1 | 2:
-                _odd_write(choices, draft)
-            case _:
-                _odd_copy(choices, draft)
-
-
-def _odd_write(choices: Choices, draft: Draft) -> None:
-    buffer = _any(choices, draft)
-    if buffer.real or buffer.size_bytes < 2:
-        return
-    offset = choices.integer(0, (buffer.size_bytes - 2) // WORD_BYTES) * WORD_BYTES + 1
-    draft.write(buffer, offset, min(choices.pick((1, 2, 3, 6)), buffer.size_bytes - offset))
-
-
-def _odd_copy(choices: Choices, draft: Draft) -> None:
-    source, target = (choices.pick(draft.live or [_any(choices, draft)]) for _ in range(2))
-    room = min(source.size_bytes, target.size_bytes - 1)
-    if room > 0 and not source.real and not target.real:
-        draft.copy(source, 0, target, 1, choices.integer(1, min(room, 9)))
-
-
-def apart(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Two ops that share no buffer, and perhaps a flush or a sync between them."""
-    pool = [buffer for buffer in draft.live if not buffer.real and buffer.size_bytes > 1]
-    if len(pool) < 2:
-        return
-    start, half = choices.integer(0, len(pool) - 1), (len(pool) + 1) // 2
-    turned = pool[start:] + pool[:start]
-    _op_over(choices, draft, shape, turned[:half])
-    boundary = choices.pick((None, flush, sync, None))
-    if boundary is not None:
-        boundary(choices, draft, shape)
-    _op_over(choices, draft, shape, turned[half:])
-
-
-def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBuffer]) -> None:
-    """One op over buffers of ``pool`` and no others."""
-    kind = choices.pick(("copy", "write", "dispatch", "read", "copy"))
-    first, last = pool[0], pool[-1]
-    if kind == "dispatch":
-        signature = choices.weighted(shape.kernels)
-        count = len(signature.written)
-        bound = [buffer for buffer in draft.bindable(False) if buffer in pool][:count]
-        if len(bound) == count and not signature.real:
-            launch(choices, draft, signature, tuple(bound))
-    elif kind == "copy":
-        most = min(first.size_bytes, last.size_bytes - 1)
-        draft.copy(first, 0, last, choices.pick((1, 0)), choices.integer(1, max(most, 1)))
-    elif kind == "write":
-        draft.write(first, *_span(choices, first))
-    else:
-        draft.read(first, 0, first.size_bytes)
-
-
-def _any(choices: Choices, draft: Draft) -> LiveBuffer:
+def any_buffer(choices: Choices, draft: Draft) -> LiveBuffer:
     return _hot(choices, draft.live) if draft.live else make(choices, draft, False)
 
 
@@ -361,7 +301,7 @@ def _alike(draft: Draft, other: LiveBuffer) -> Sequence[LiveBuffer]:
     return [buffer for buffer in draft.live if buffer.real is other.real]
 
 
-def _span(choices: Choices, buffer: LiveBuffer) -> tuple[int, int]:
+def span_of(choices: Choices, buffer: LiveBuffer) -> tuple[int, int]:
     offset, size = draw_span(choices, buffer.size_bytes)
     if buffer.real:
         return offset - offset % WORD_BYTES, size - size % WORD_BYTES
@@ -384,7 +324,5 @@ MOVES: Mapping[MoveName, Move] = {
     "read_after_sync": read_after_sync,
     "write_after_read": write_after_read,
     "chain": chain,
-    "odd_bytes": odd_bytes,
-    "apart": apart,
 }
 """Every move by its name in a shape."""

@@ -34,6 +34,7 @@ MoveName = Literal[
     "replay",
     "odd_bytes",
     "apart",
+    "brush",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -55,6 +56,7 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("replay", 5),
     ("odd_bytes", 4),
     ("apart", 6),
+    ("brush", 3),
 )
 _UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))

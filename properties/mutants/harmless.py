@@ -1,0 +1,164 @@
+"""Mistakes that no value shows: waste, leaks, and counts that lie.  Only the laws see them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gpusim.errors import LimitExceeded
+from gpusim.kernels import Kernel
+from gpusim.program import Grid
+from gpusim.runtime.batch import Batch
+from gpusim.runtime.bounded_cache import BoundedCache
+from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.commands import BindGroup, DeviceBuffer, Range
+from gpusim.runtime.driver import Driver
+from gpusim.runtime.flush_rules import FlushReason, FlushRules
+from gpusim.runtime.launch import Launch
+from gpusim.runtime.parts import Parts
+from gpusim.runtime.policy import Policy
+from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.shapes import Shapes
+from gpusim.runtime.staging import StagingPage, StagingPool
+from gpusim.runtime.timeline import Timeline
+from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms
+from gpusim.runtime.uploads import Uploads
+from properties.mutants.mutant import Mutant, mutant
+
+
+class SlotBoundWhole(PooledUniforms):
+    """A slot that was made for longer scalars is bound in all its length."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        slot = super().take(payload, batch)
+        return Range(slot.buffer, 0, slot.buffer.size_bytes)
+
+
+class EvictedUniformLeaked(CachedUniforms):
+    """What the uniform cache evicts is never destroyed."""
+
+    def take(self, payload: bytes, batch: Batch) -> Range:
+        before = len(batch.retired)
+        taken = super().take(payload, batch)
+        del batch.retired[before:]
+        return taken
+
+
+class EmptyBatchSubmitted(Timeline):
+    """A flush of nothing submits an empty batch."""
+
+    @property
+    def owes_submit(self) -> bool:
+        return True
+
+
+class BatchEncodedTwice(Recorder):
+    """A batch is encoded once to see whether it can be, and once more to be submitted."""
+
+    def _hand_over(self, batch: Batch, reason: FlushReason) -> None:
+        if len(batch.commands) > 4:
+            self._driver.encode(batch.commands, reason.value, merge_passes=self._merge_passes)
+        super()._hand_over(batch, reason)
+
+
+class EarlyBatchesHalved(FlushRules):
+    """The first batch after a sync is half as long as the policy says."""
+
+    def after_sync(self) -> None:
+        super().after_sync()
+        self._set_early(max(1, self._early // 2))
+
+
+class EarlyBatchesStayLong(FlushRules):
+    """Batches that have grown stay long after a sync."""
+
+    def after_sync(self) -> None:
+        if not hasattr(self, "_soonest"):
+            super().after_sync()
+
+
+class PageMappedWhole(Readbacks):
+    """All of a staging page is mapped, whatever was copied to it."""
+
+    def submitted(self, pages: list[StagingPage]) -> None:
+        for page in pages:
+            page.used_bytes = page.buffer.size_bytes
+        super().submitted(pages)
+
+
+class StagingPoolKeepsOneMore(StagingPool):
+    """The pool destroys a buffer only when it holds one more than it may."""
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        self._capacity += 1
+        super().give_back(buffer)
+        self._capacity -= 1
+
+
+class BindGroupCacheOneTooLarge(CacheState):
+    """The bind-group cache evicts when it is past its capacity, and not when it reaches it."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy)
+        self.bind_groups: BoundedCache[tuple[int, ...], BindGroup] = BoundedCache(
+            policy.bind_group_cache + 1
+        )
+
+
+class RefusedShapeCounted(Shapes):
+    """A grid that is refused counts as a shape that was made."""
+
+    def get(self, kernel: Kernel, grid: Grid) -> Launch:
+        try:
+            return super().get(kernel, grid)
+        except LimitExceeded:
+            self.counts.created += 1
+            raise
+
+
+class UploadBufferLeaked(Uploads):
+    """The upload buffer outlives its runtime."""
+
+    def clear(self) -> list[DeviceBuffer]:
+        super().clear()
+        return []
+
+
+def _uniforms(kind: type[Any], make: Callable[..., Any], **about: Any) -> Mutant:
+    def made(driver: Driver, policy: Policy, caches: CacheState) -> Any:
+        sound = make_uniforms(driver, policy, caches)
+        return make(driver, policy, caches) if type(sound) is kind.__mro__[1] else sound
+
+    return mutant(kind, parts=Parts(uniforms=made), prey="laws", **about)
+
+
+def _of(broken: type[Any], **parts: Any) -> Mutant:
+    return mutant(broken, parts=Parts(**parts), prey="laws")
+
+
+MUTANTS = (
+    _uniforms(
+        SlotBoundWhole, lambda driver, policy, caches: SlotBoundWhole(driver, policy.uniform_slots)
+    ),
+    _uniforms(
+        EvictedUniformLeaked, lambda driver, policy, caches: EvictedUniformLeaked(driver, caches)
+    ),
+    _of(EmptyBatchSubmitted, timeline=EmptyBatchSubmitted),
+    _of(BatchEncodedTwice, recorder=BatchEncodedTwice),
+    _of(EarlyBatchesHalved, flush_rules=EarlyBatchesHalved),
+    _of(EarlyBatchesStayLong, flush_rules=EarlyBatchesStayLong),
+    _of(PageMappedWhole, readbacks=PageMappedWhole),
+    _of(
+        StagingPoolKeepsOneMore,
+        staging=lambda driver, policy, caches: StagingPoolKeepsOneMore(
+            driver, policy.staging_buffers, policy.staging_class_bytes
+        ),
+    ),
+    _of(BindGroupCacheOneTooLarge, caches=BindGroupCacheOneTooLarge),
+    _of(
+        RefusedShapeCounted,
+        shapes=lambda driver, policy, caches: RefusedShapeCounted(
+            caches, driver.limits.max_groups_per_dimension
+        ),
+    ),
+    _of(UploadBufferLeaked, uploads=UploadBufferLeaked),
+)
