@@ -6,16 +6,16 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpusim.runtime import driver_for
-from properties.bench.decode import Decoding, ablation
+from properties.bench.decode import Decoding, Variant, ablation
 from properties.bench.decoder.shape import SMALL, random_weights
 
 _TOKENS = 4
 
 
-@pytest.mark.parametrize("policy", ablation().values(), ids=str)
-def test_tokens(benchmark: BenchmarkFixture, device: Any, policy: Any) -> None:
+@pytest.mark.parametrize("variant", ablation().values(), ids=str)
+def test_tokens(benchmark: BenchmarkFixture, device: Any, variant: Variant) -> None:
     """The prompt, then four tokens, each read back before the next."""
-    decoding = Decoding(driver_for(device), policy, SMALL, random_weights(SMALL))
+    decoding = Decoding(driver_for(device), variant, SMALL, random_weights(SMALL))
     benchmark.extra_info["tokens"] = _TOKENS
 
     def text() -> None:

@@ -15,7 +15,10 @@ from properties.bench.workloads import Chain
 _CHAIN = Chain(name="chain", dispatches=100)
 
 
-@pytest.mark.parametrize("arm", ["eager", "lazy", "pooled", "cached", "ring", "plain", "bare"])
+ARMS = ("eager", "lazy", "pooled", "cached", "ring", "replay", "plain", "bare")
+
+
+@pytest.mark.parametrize("arm", ARMS)
 def test_chain(benchmark: BenchmarkFixture, device: Any, arm: str) -> None:
     """100 dispatches and a read of what they left."""
     arms = arms_of(device, driver_for(device), _CHAIN)

@@ -7,7 +7,7 @@ clocks, and would make every other arm's tokens as slow.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from gpusim.errors import InternalError
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
 from gpusim.runtime.policy import Uniforms
-from properties.bench.decoder.model import Decoder
+from properties.bench.decoder.model import Decoder, ReplayingDecoder
 from properties.bench.decoder.reference import Doubles, logits_after
 from properties.bench.decoder.shape import FULL, SMALL, Floats, Shape, random_weights
 from properties.bench.rows import Row, rows_of
@@ -26,8 +26,19 @@ MOST_ERROR = 1e-3
 """How far a logit may be from that of float64."""
 
 
-def ablation() -> dict[str, Policy]:
-    """Every policy of the table: the presets, the steps between them, and ring less a part."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """One arm: a policy, and whether the decoder's steps are captured once and replayed."""
+
+    policy: Policy
+    replays: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.policy.name} with replay" if self.replays else self.policy.name
+
+
+def ablation() -> dict[str, Variant]:
+    """Every arm of the table: the presets, the steps between them, ring less a part, and replay."""
     lazy, ring = PRESETS["lazy"], PRESETS["ring"]
     pool = replace(lazy, name="lazy, uniform pool", uniforms=Uniforms.POOLED)
     groups = replace(lazy, name="lazy, bind-group cache", cache_bind_groups=True)
@@ -45,18 +56,27 @@ def ablation() -> dict[str, Policy]:
         replace(ring, name="ring, no plan cache", plan_cache=0),
         replace(ring, name="ring, no early submit", first_batch=None),
     )
-    return {policy.name: policy for policy in policies}
+    variants = [
+        *(Variant(policy=policy) for policy in policies),
+        Variant(policy=ring, replays=True),
+    ]
+    return {str(variant): variant for variant in variants}
 
 
 class Decoding:
     """One arm: a decoder on a runtime of its own, and the text that it has made."""
 
     def __init__(
-        self, driver: Driver, policy: Policy, shape: Shape, weights: Mapping[str, Floats]
+        self,
+        driver: Driver,
+        variant: Variant,
+        shape: Shape,
+        weights: Mapping[str, Floats],
     ) -> None:
         self.tokens: list[int] = []
-        self._runtime = Runtime(driver=driver, policy=policy)
-        self._decoder = Decoder(self._runtime, shape, weights)
+        self._runtime = Runtime(driver=driver, policy=variant.policy)
+        make = ReplayingDecoder if variant.replays else Decoder
+        self._decoder = make(self._runtime, shape, weights)
         self._shape = shape
         self._submits = 0
         self._runtime.sync()
@@ -107,9 +127,9 @@ def bench_decode(
     weights = random_weights(shape)
     driver = driver_for(device)
     arms = {}
-    for name, policy in ablation().items():
+    for name, variant in ablation().items():
         tell(f"{name}: weights to the device")
-        arms[name] = Decoding(driver, policy, shape, weights)
+        arms[name] = Decoding(driver, variant, shape, weights)
     tell("the prompt's logits in float64")
     expected = logits_after(shape, weights, shape.prompt)
     samples: dict[str, list[Sample]] = {name: [] for name in arms}

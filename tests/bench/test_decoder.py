@@ -9,10 +9,11 @@ import pytest
 from gpusim.errors import InternalError
 from gpusim.kernels import Kernel
 from gpusim.kernels.kernel import NUMPY_DTYPES
-from gpusim.runtime import Driver, Policy, Runtime
+from gpusim.runtime import Driver, Runtime
 from properties.bench.decode import (
     MOST_ERROR,
     Decoding,
+    Variant,
     ablation,
     check_tokens,
     start,
@@ -54,10 +55,10 @@ SMALL_KERNELS: list[tuple[Kernel, tuple[int, ...], tuple[int, ...], int]] = [
 """Kernel, sizes of its buffers in words, scalars and grid: more than a workgroup each."""
 
 
-@pytest.fixture
-def decoding(bench_driver: Driver) -> Iterator[Decoding]:
-    """The tiny decoder under the ring policy."""
-    decoding = Decoding(bench_driver, ablation()["ring"], TINY, WEIGHTS)
+@pytest.fixture(params=["ring", "ring with replay"])
+def decoding(bench_driver: Driver, request: pytest.FixtureRequest) -> Iterator[Decoding]:
+    """The tiny decoder under the ring policy, its steps called or replayed."""
+    decoding = Decoding(bench_driver, ablation()[request.param], TINY, WEIGHTS)
     yield decoding
     decoding.close()
 
@@ -106,11 +107,9 @@ def run_on_device(
     return values
 
 
-@pytest.mark.parametrize("policy", ablation().values(), ids=str)
-def test_logits_are_those_of_float64_under_every_policy(
-    bench_driver: Driver, policy: Policy
-) -> None:
-    decoding = Decoding(bench_driver, policy, TINY, WEIGHTS)
+@pytest.mark.parametrize("variant", ablation().values(), ids=str)
+def test_logits_are_those_of_float64_in_every_arm(bench_driver: Driver, variant: Variant) -> None:
+    decoding = Decoding(bench_driver, variant, TINY, WEIGHTS)
     expected = logits_after(TINY, WEIGHTS, TINY.prompt)
     assert np.max(np.abs(decoding.start() - expected)) <= MOST_ERROR
     decoding.close()

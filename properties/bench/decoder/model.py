@@ -129,6 +129,27 @@ class Decoder:
         return buffer
 
 
+class ReplayingDecoder(Decoder):
+    """The same decoder: its steps are captured once, and replayed for each token."""
+
+    def __init__(self, runtime: Runtime, shape: Shape, weights: Mapping[str, Floats]) -> None:
+        super().__init__(runtime, shape, weights)
+        with runtime.capture() as self._graph:
+            super().advance(0, 0, logits=False)
+        with runtime.capture() as self._last_graph:
+            for kernel, buffers, _, fixed, grid in self.last_steps:
+                runtime.dispatch(kernel, buffers, fixed, grid)
+
+    def advance(self, token: int, position: int, *, logits: bool = True) -> None:
+        """Replay one token at ``position``."""
+        first = first_scalars(token, position)
+        self._graph.replay(
+            [first[step.changing] + step.fixed if step.changing else None for step in self.steps]
+        )
+        if logits:
+            self._last_graph.replay()
+
+
 def first_scalars(token: int, position: int) -> dict[Changing, tuple[int, ...]]:
     """The scalars that change with every token."""
     return {None: (), "token": (token,), "position": (position,), "positions": (position + 1,)}
