@@ -6,6 +6,7 @@ each read is compared when it is delivered, and again at the end.
 """
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,10 +21,10 @@ from hypothesis.stateful import (
 )
 
 from gpusim.errors import GpusimError
-from gpusim.program import Grid
+from gpusim.program import Copy, Dispatch, Grid
 from gpusim.runtime import Policy
 from properties.programs.strategies import policies
-from properties.target import Delivery, Target
+from properties.target import Delivery, ReplayingTarget, Target
 from reference import Reference
 from reference.executor import ReferenceDelivery
 
@@ -45,6 +46,8 @@ class ContractMachine(RuleBasedStateMachine):
     """Buffers that may be used; some were never written and some hold no whole word."""
     freed = Bundle("freed")
     """Buffers that must be refused for ever."""
+    graphs = Bundle("graphs")
+    """What was captured, over buffers that may be freed by now."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,6 +141,33 @@ class ContractMachine(RuleBasedStateMachine):
             case _:
                 self._dispatch("affine", [buffer], [1, 2], (1, 1, 1))
 
+    @precondition(lambda self: self._target.capabilities.replays)
+    @rule(target=graphs, first=live, second=live, a=_words, size=_fractions)
+    def capture(self, first: str, second: str, a: int, size: int) -> object:
+        """What is captured is checked as if it was called, and does not happen."""
+        graph = f"g{self._made}"
+        self._made += 1
+        commands = (
+            Dispatch(kernel="affine", buffers=(first,), scalars=(a, 1), grid=(1, 1, 1)),
+            Copy(
+                source=first,
+                source_offset=0,
+                target=second,
+                target_offset=0,
+                size_bytes=self._offset(first, size),
+            ),
+        )
+        accepted = self._both(lambda side: _replaying(side).capture(graph, commands))
+        return (graph, first) if accepted else multiple()
+
+    @rule(graph=graphs, place=live, a=_words, swap=st.booleans(), keep=st.booleans())
+    def replay(self, graph: tuple[str, str], place: str, a: int, swap: bool, keep: bool) -> None:
+        """It is what its calls would be now: over other buffers, or refused whole."""
+        name, first = graph
+        scalars = None if keep else [(a, 3)]
+        bindings = [(first, place)] if swap else []
+        self._both(lambda side: _replaying(side).replay(name, scalars, bindings))
+
     @rule()
     def flush(self) -> None:
         """A flush changes no result."""
@@ -208,6 +238,11 @@ class ContractMachine(RuleBasedStateMachine):
     def _offset(self, buffer: str, sixteenths: int) -> int:
         """From the start of a buffer to just past its end, in any alignment."""
         return self._sizes[buffer] * sixteenths // 15
+
+
+def _replaying(side: Target | Reference) -> ReplayingTarget | Reference:
+    """The side, which is known to capture and replay."""
+    return side if isinstance(side, Reference) else cast(ReplayingTarget, side)
 
 
 def _error_of(act: Callable[[Target | Reference], None], side: Target | Reference) -> str | None:

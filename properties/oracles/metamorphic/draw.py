@@ -7,7 +7,7 @@ is drawn is data; what it does is not known here.
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.program import Alloc, Copy, Flush, Op, Program, Read, Sync, Write
+from gpusim.program import Alloc, Copy, Flush, Op, Program, Read, Replay, Sync, Write
 from gpusim.runtime.policy import PRESETS
 from properties.case import Case
 from properties.oracles.metamorphic.boundaries import (
@@ -37,6 +37,7 @@ from properties.oracles.metamorphic.insertions import (
 from properties.oracles.metamorphic.order import Interleave, Swap, Twice
 from properties.oracles.metamorphic.pieces import Merge, Split
 from properties.oracles.metamorphic.replacements import CopyForWrite, Embed, Rename
+from properties.oracles.metamorphic.unrolling import Unroll
 from properties.programs.choices import Choices, Weights
 from properties.session.devices import SCHEDULERS, is_simulated
 
@@ -57,6 +58,7 @@ _VALUES: Mapping[str, Sequence[object]] = {
     "uniforms": ("fresh", "pooled", "cached", "ring"),
     "uniform_ring_bytes": (1 << 18, 256, 512),
     "plan_cache": (4096, 0, 1, 2),
+    "graph_cache": (64, 0, 1),
     "uniform_slots": (1024, 1, 2, 3),
     "uniform_cache": (512, 1, 2, 3),
     "cache_bind_groups": (True, False),
@@ -235,6 +237,10 @@ def _fold_prefix(choices: Choices, case: Case) -> Transformation:
     return FoldPrefix(at=_gap(choices, case.program))
 
 
+def _unroll(choices: Choices, case: Case) -> Transformation:
+    return Unroll(at=_op(choices, case.program, Replay))
+
+
 _DRAWS: Sequence[tuple[str, Draw, int]] = (
     ("insert_boundary", _insert_boundary, 6),
     ("delete_everywhere", _delete_everywhere, 2),
@@ -255,5 +261,6 @@ _DRAWS: Sequence[tuple[str, Draw, int]] = (
     ("rename", _rename, 1),
     ("embed", _embed, 3),
     ("fold_prefix", _fold_prefix, 2),
+    ("unroll", _unroll, 3),
 )
 """Each kind's name and how often it is drawn; those that ask for more are added in _weights."""

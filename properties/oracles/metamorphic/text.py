@@ -36,6 +36,7 @@ from properties.oracles.metamorphic.insertions import (
 from properties.oracles.metamorphic.order import Interleave, Swap, Twice
 from properties.oracles.metamorphic.pieces import Merge, Split
 from properties.oracles.metamorphic.replacements import CopyForWrite, Embed, Rename, Same
+from properties.oracles.metamorphic.unrolling import Unroll
 
 _KINDS: tuple[Any, ...] = (
     InsertBoundary,
@@ -60,6 +61,7 @@ _KINDS: tuple[Any, ...] = (
     Rename,
     Embed,
     FoldPrefix,
+    Unroll,
     WithoutFaults,
     Same,
 )
