@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gpusim.errors import OutOfMemory
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Read, Sync, Write
+from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws.expected import Move
 from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene
@@ -35,6 +35,8 @@ class Probe:
     """Some buffer must be larger than a binding may be."""
     grows_ring: bool = False
     """Some scalars must take more than one slot of a ring."""
+    needs_replays: bool = False
+    """The target must capture and replay."""
 
 
 _POOL, _RING = frozenset({Uniforms.POOLED}), frozenset({Uniforms.RING})
@@ -69,6 +71,8 @@ PROBES: Mapping[str, Probe] = {
     "window of a large buffer copied": Probe(is_windowed=True),
     "copy in pieces": Probe(is_windowed=True),
     "copy within a buffer": Probe(),
+    "replay over another buffer": Probe(needs_replays=True),
+    "replay cut by a submit": Probe(uniforms=_RING, needs_replays=True),
     "nothing but host writes submitted": Probe(),
     "sync without a submit": Probe(),
 }
@@ -84,6 +88,8 @@ class Scope:
     """Those that a program may run on."""
     payload_bytes: int
     """The longest scalars of a kernel."""
+    replays: bool = True
+    """Whether there are captures and replays in them."""
 
 
 def why_unreachable(name: str, scope: Scope) -> str:
@@ -99,6 +105,8 @@ def why_unreachable(name: str, scope: Scope) -> str:
         limits.uniform_offset_alignment_bytes >= scope.payload_bytes for limits in scope.limits
     ):
         return "the scalars of every kernel fit one slot of a ring"
+    if probe.needs_replays and not scope.replays:
+        return "the target does not replay"
     return ""
 
 
@@ -171,6 +179,9 @@ class Probes:
         self.seen["copy in pieces"] += sum(
             type(item) is Move and item.pieces > 1 for item, _ in self._scene.carried
         )
+        if type(self._scene.op) is Replay and self._scene.policy.uniforms is Uniforms.RING:
+            started = [item.started for item in self._scene.items]
+            self.seen["replay cut by a submit"] += any(started) and not all(started)
 
     def _dispatch(self, about: About) -> None:
         if about["kernel"] not in _WINDOWED:
@@ -227,6 +238,8 @@ class Probes:
                 self.seen["empty grid"] += 0 in op.grid
                 limit = self._scene.setting.limits.max_groups_per_dimension
                 self.seen["spread grid"] += max(op.grid) > limit and 0 not in op.grid
+            case Replay():
+                self.seen["replay over another buffer"] += any(a != b for a, b in op.bindings)
             case Free():
                 self.seen["freed while a map was pending"] += self._mapped > 0
             case Sync():

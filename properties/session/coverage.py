@@ -28,6 +28,14 @@ _REFUSALS = {
     "copy": ("InvalidHandle", "OutOfRange"),
     "read": ("InvalidHandle", "OutOfRange"),
     "free": ("InvalidHandle",),
+    "capture": (
+        "InvalidHandle",
+        "InvalidBinding",
+        "InvalidScalar",
+        "LimitExceeded",
+        "OutOfRange",
+    ),
+    "replay": ("InvalidHandle", "InvalidBinding", "InvalidScalar", "OutOfRange"),
 }
 """Those that a program can bring about by itself."""
 _PARTS = {

@@ -131,6 +131,7 @@ class _Bench:
             uniforms=frozenset(PRESETS[name].uniforms for name in self._setup.presets),
             limits=tuple(limits),
             payload_bytes=max(kernel.uniform_bytes for kernel in self._kernels.values()),
+            replays=self._subject.replays,
         )
         reasons = {name: why_unreachable(name, scope) for name in PROBES}
         return {name: reason for name, reason in reasons.items() if reason}
