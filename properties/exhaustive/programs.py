@@ -10,6 +10,7 @@ from itertools import product
 
 from gpusim.program import (
     Alloc,
+    Capture,
     Copy,
     Dispatch,
     Flush,
@@ -17,6 +18,7 @@ from gpusim.program import (
     Op,
     Program,
     Read,
+    Replay,
     Sync,
     Write,
 )
@@ -40,10 +42,15 @@ STEPS = (
     "renew b",
     "edge a",
     "edge b",
+    "replay a b",
+    "replay b a",
     "flush",
     "sync",
 )
-"""What can be done; ``edge`` writes three bytes that are no word, ``renew`` frees and allocates."""
+"""What can be done; ``edge`` writes three bytes that are no word, ``renew`` frees and allocates.
+
+``replay a b`` plays a graph over them that was captured first: affine on a, then a copied to b.
+"""
 
 
 def short_programs(length: int) -> Iterator[tuple[str, Program]]:
@@ -78,6 +85,8 @@ class _Build:
         for buffer in ("a", "b"):
             self._ops.append(Alloc(buffer=buffer, size_bytes=SIZE_BYTES))
             self._step("write", [buffer])
+        if any(step.startswith("replay") for step in steps):
+            self._ops.append(_captured())
         for step in steps:
             kind, *buffers = step.split()
             self._step(kind, buffers)
@@ -101,6 +110,8 @@ class _Build:
                 self._read(names[0])
             case "renew":
                 self._renew(buffers[0])
+            case "replay":
+                self._replay(names)
             case "flush":
                 self._ops.append(Flush())
             case "sync":
@@ -118,6 +129,11 @@ class _Build:
         scalars = {"affine": (odd, self._steps), "fold": (odd,)}.get(kernel, ())
         return Dispatch(kernel=kernel, buffers=buffers, scalars=scalars, grid=_GRID)
 
+    def _replay(self, names: tuple[str, ...]) -> None:
+        scalars = ((2 * self._steps + 1, self._steps),)
+        bindings = tuple(zip(("a", "b"), names, strict=True))
+        self._ops.append(Replay(graph="g", scalars=scalars, bindings=bindings))
+
     def _renew(self, buffer: str) -> None:
         old, new = self._names[buffer], f"{buffer}{self._steps}"
         self._ops += (Free(buffer=old), Alloc(buffer=new, size_bytes=SIZE_BYTES))
@@ -125,6 +141,11 @@ class _Build:
 
     def _data(self, size_bytes: int) -> bytes:
         return bytes(16 * self._steps + at for at in range(size_bytes))
+
+
+def _captured() -> Capture:
+    affine = Dispatch(kernel="affine", buffers=("a",), scalars=(1, 0), grid=_GRID)
+    return Capture(graph="g", commands=(affine, _copy("a", "b")))
 
 
 def _copy(source: str, target: str) -> Copy:
