@@ -29,18 +29,29 @@ PROGRAMS = {
         "alloc a 64\ndispatch affine a 3,5 1x1x1\nfree a\ndispatch affine a 3,5 1x1x1\n"
     ),
     "plan_key_product": ("alloc a 64\ndispatch affine a 3,5 1x1x1\ndispatch affine a 3,5 -1x1x1\n"),
+    "run_bound_to_old_ring": (
+        "alloc a 64\ncapture g dispatch affine a 3,5 1x1x1\nreplay g * -\n"
+        "dispatch many a 1,2,3,4,1,2,3,4,1.0,2.0,3.0,4.0 1x1x1\nreplay g * -\nread a 0 64 -> r0\n"
+    ),
 }
+_RING = PRESETS["ring"]
+POLICIES = {
+    "budget_frees_twice": replace(_RING, memory_budget_bytes=64),
+    "budget_of_one": replace(_RING, memory_budget_bytes=64),
+    "run_bound_to_old_ring": replace(_RING, uniform_ring_bytes=32),
+}
+"""Those that need another than the preset."""
+DEVICES = {"run_bound_to_old_ring": "simulated uniform_offset_alignment_bytes=32"}
 NOT_BY_HAND = ("bind_group_key_joined", "bind_group_key_of_three", "ring_not_rewritten_when_alike")
 """They hang on device numbers or on whole batches; random programs find them in the end."""
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_by_hand_shows_it(name: str) -> None:
-    policy = replace(PRESETS["ring"], memory_budget_bytes=64)
     case = Case(
         program=Program.parse(PROGRAMS[name]),
-        policy=policy if name.startswith("budget") else PRESETS["ring"],
-        device="simulated",
+        policy=POLICIES.get(name, _RING),
+        device=DEVICES.get(name, "simulated"),
     )
     assert REFERENCE.open(find(name), case.device, BUILTIN)(case) is not None
     assert REFERENCE.open(SOUND, case.device, BUILTIN)(case) is None
