@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from gpusim.kernels import Kernel
 from gpusim.runtime.buffers import Buffer
-from gpusim.runtime.commands import BindGroup, Pipeline, Range
+from gpusim.runtime.commands import BindGroup, DeviceBuffer, Pipeline, Range
 from gpusim.runtime.launch import Launch
 
 
@@ -17,7 +17,8 @@ class DispatchPlan:
     """Everything of a dispatch but its scalars: checked, bound and spread.
 
     ``groups`` and ``spread`` are those of its launch; ``group`` is the bind
-    group where that does not depend on the scalars.
+    group where that does not depend on the scalars, and ``ring`` the buffer of
+    uniforms that it binds then.
     """
 
     __slots__ = (
@@ -27,6 +28,7 @@ class DispatchPlan:
         "kernel",
         "pipeline",
         "ranges",
+        "ring",
         "spread",
         "uniform_bytes",
         "written",
@@ -50,6 +52,7 @@ class DispatchPlan:
         self.buffers = tuple(buffers)
         self.written = tuple(written)
         self.group: BindGroup | None = None
+        self.ring: DeviceBuffer | None = None
 
 
 class Plan(Protocol):

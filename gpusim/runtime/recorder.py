@@ -91,7 +91,12 @@ class Recorder:
         batch = self._batch
         taken = len(batch.uniform_data)
         try:
-            return self._bind(plan, uniforms.take(payload, batch))
+            uniform = uniforms.take(payload, batch)
+            if plan.ring is uniform[0]:
+                # As most are: the group is bound, and only the offset is new.
+                command = plan.pipeline, plan.group, plan.spread, uniform[1]
+                return new_tuple(DispatchCommand, command)
+            return self._bind(plan, uniform)
         except DeviceFault:
             del batch.uniform_data[taken:]
             raise
@@ -316,9 +321,10 @@ class Recorder:
             group = self._bind_groups.get(plan.pipeline, (*plan.ranges, uniform))
             return DispatchCommand(plan.pipeline, group, plan.spread)
         kept = plan.group
-        if kept is None or kept.ranges[-1].buffer is not buffer:
+        if kept is None or plan.ring is not buffer:
             kept = self._group_of(plan, (*plan.ranges, Range(buffer, 0, size_bytes)))
-        return new_tuple(DispatchCommand, (plan.pipeline, kept, plan.spread, offset))
+            plan.ring = buffer if self._keep_groups else None
+        return DispatchCommand(plan.pipeline, kept, plan.spread, offset)
 
     def _without_uniforms(self, plan: DispatchPlan) -> DispatchCommand:
         group = plan.group or self._group_of(plan, plan.ranges)

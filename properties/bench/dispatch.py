@@ -32,7 +32,7 @@ _BOUND_DISPATCHES = 20
 _BOUND_FACTOR = 4.0
 """How much longer than the slowest arm's whole dispatch the GPU works in the control."""
 _OVERLAP_DISPATCHES = 1000
-_WAKE_SECONDS = 0.1
+_WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0
 """Host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
@@ -88,7 +88,8 @@ class Timing:
 
     The GPU works before every turn, on something else, so that each arm finds
     it awake: after one that leaves it idle its clocks are low, and a chain of
-    small dispatches is too short to raise them.
+    small dispatches is too short to raise them.  The first play of a turn does
+    not count, since the host's caches and clocks are another arm's then.
     """
 
     def __init__(self, driver: Driver, speeds: Speeds, rounds: int) -> None:
@@ -98,7 +99,7 @@ class Timing:
 
     def rows(self, chain: Chain, arms: Mapping[str, Arm]) -> list[Row]:
         """The rows of a chain; its arms are closed."""
-        samples = interleave(arms, self._rounds, before=self._wake)
+        samples = interleave(arms, self._rounds, turn=_TURN, settle=1, before=self._wake)
         check_same(chain.name, arms)
         for arm in arms.values():
             arm.close()

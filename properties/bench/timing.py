@@ -67,11 +67,13 @@ def interleave(
     *,
     warm_rounds: int = 1,
     turn: int = 1,
+    settle: int = 0,
     before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Sample]]:
     """``rounds`` turns of each arm, of ``turn`` samples; the first rounds are thrown away.
 
-    ``before`` is called before each turn: it makes what all arms find the same.
+    A turn begins with ``before``, which makes what all arms find the same, and
+    with ``settle`` plays that do not count.
     Each round has an order of its own, so that none always follows the same one:
     what an arm has left to the device is cleared away in the turn of the next.
     What it leaves for the garbage collector is collected before the next
@@ -86,9 +88,9 @@ def interleave(
         for name in order.sample(names, len(names)):
             gc.collect()
             before()
-            taken = [plays[name]() for _ in range(turn)]
+            taken = [plays[name]() for _ in range(settle + turn)]
             if number >= warm_rounds:
-                samples[name] += taken
+                samples[name] += taken[settle:]
     gc.unfreeze()
     return samples
 

@@ -29,8 +29,10 @@ def test_a_turn_may_be_of_several_samples_and_begins_with_what_makes_all_alike()
         return Sample(record_seconds=0.0, cpu_seconds=0.0, total_seconds=0.0)
 
     plays = {name: partial(arm, name) for name in "ab"}
-    samples = interleave(plays, 2, warm_rounds=0, turn=3, before=lambda: heard.append("|"))
-    assert sorted("".join(heard).split("|")[1:]) == ["aaa", "aaa", "bbb", "bbb"]
+    samples = interleave(
+        plays, 2, warm_rounds=0, turn=3, settle=1, before=lambda: heard.append("|")
+    )
+    assert sorted("".join(heard).split("|")[1:]) == ["aaaa", "aaaa", "bbbb", "bbbb"]
     assert [len(samples[name]) for name in "ab"] == [6, 6]
 
 
