@@ -13,7 +13,7 @@ from typing import Any
 from properties.bench.rows import Report, Row, write_report
 
 _DONE, _WRONG_USAGE, _COULD_NOT_RUN = 0, 2, 3
-_ROUNDS = {"decode": 1, "dispatch": 5, "readback": 15, "fuzz": 3, "scale": 1}
+_ROUNDS = {"decode": 1, "dispatch": 3, "readback": 15, "fuzz": 3, "scale": 1}
 """Rounds that are counted where nobody says otherwise."""
 
 
