@@ -20,6 +20,7 @@ from properties.session.devices import SCHEDULERS
 from properties.session.numbered import numbered_case
 from properties.session.verdict import Failure
 
+_REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5
 """A hang was one already; while it shrinks, less patience finds it again."""
 
@@ -45,6 +46,8 @@ class Hunt:
     failure: Failure | None = None
     shrunk: bool = False
     """Whether ``case`` was made small."""
+    shrink_seconds: float = 0.0
+    """What that took."""
 
     @property
     def killed(self) -> bool:
@@ -95,6 +98,7 @@ def hunt(mutant: Mutant, oracle: Oracle, seed: int, budget: Budget, made: Progra
         if failure is not None:
             seconds = time.perf_counter() - start
             small = _shrunk(case, failure, judgement, made.kernels, budget.shrink_seconds)
+            shrink_seconds = time.perf_counter() - start - seconds
             return Hunt(
                 oracle=oracle.name,
                 programs=programs,
@@ -102,6 +106,7 @@ def hunt(mutant: Mutant, oracle: Oracle, seed: int, budget: Budget, made: Progra
                 case=small,
                 failure=failure,
                 shrunk=budget.shrink_seconds > 0,
+                shrink_seconds=shrink_seconds,
             )
     return Hunt(oracle=oracle.name, programs=programs, seconds=time.perf_counter() - start)
 
@@ -109,14 +114,16 @@ def hunt(mutant: Mutant, oracle: Oracle, seed: int, budget: Budget, made: Progra
 def replays(
     found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, *, kernels: Kernels = BUILTIN
 ) -> bool:
-    """Whether the found case fails out of its file with the mutant, and passes without it."""
+    """Whether the case, out of its file, fails 20 times of 20 and passes without the mutant."""
     assert found.case is not None
     path = folder / f"{mutant.name}.txt"
     write(path, Finding(case=found.case, summary=f"mutant {mutant.name}, oracle {oracle.name}"))
     case = read(path).case
-    broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device, kernels))(case)
-    sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device, kernels))(case)
-    return broken is not None and sound is None
+    broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device, kernels))
+    sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device, kernels))
+    # What hangs takes its patience each time.
+    times = 1 if mutant.hangs else _REPLAYS
+    return all(broken(case) is not None for _ in range(times)) and sound(case) is None
 
 
 def _shrunk(

@@ -179,6 +179,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "programs": row.programs,
         "seconds": round(row.seconds, 3),
         "shrunk_ops": row.shrunk_ops,
+        "shrink_seconds": round(row.own[0].shrink_seconds, 3),
         "place": row.mutant.place,
         "story": row.mutant.story,
         "ancestor": row.mutant.ancestor,
