@@ -4,6 +4,8 @@ Whole words go the device's own way; the bytes beside them go through two small
 kernels, which are recorded like any dispatch and so keep their order.
 """
 
+from typing import NamedTuple
+
 from gpusim.errors import DeviceFault
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import WORD_BYTES, Limits
@@ -30,6 +32,27 @@ _NO_EDGE = (0, 0, 0)
 _ONE_GROUP = Launch(1, (1, 1, 1))
 
 
+class ByteWrite(NamedTuple):
+    """A host write that was checked and planned; ``staged``: in its place in the batch."""
+
+    buffer: Buffer
+    target: DeviceBuffer
+    plan: WritePlan
+    offset: int
+    data: memoryview
+    staged: bool
+
+
+class ByteCopy(NamedTuple):
+    """A copy from a device buffer, which may be a scratch one, to another's of the user's."""
+
+    origin: DeviceBuffer
+    source_offset: int
+    target: Buffer
+    target_offset: int
+    size_bytes: int
+
+
 class Transfers:
     """Byte-exact writes and copies over one recorder; ranges have been checked."""
 
@@ -45,10 +68,11 @@ class Transfers:
         target = self._buffers.device_buffer(buffer)
         plan = plan_write(offset, len(data), buffer.size_bytes)
         staged = self._recorder.before_write(target, plan.start, plan.end)
+        write = ByteWrite(buffer, target, plan, offset, data, staged)
         if self._fits_binding(target):
-            self._write_at_once(buffer, target, plan, offset, data, staged)
+            self._write_at_once(write)
         else:
-            self._write_in_parts(buffer, target, plan, offset, data, staged)
+            self._write_in_parts(write)
         if len(data) == buffer.size_bytes:
             buffer.lost = False
 
@@ -56,10 +80,11 @@ class Transfers:
         """Copy at least one byte; within one buffer through a scratch buffer."""
         source, source_offset, target, target_offset, size_bytes = call
         origin = self._buffers.device_buffer(source)
+        copy = ByteCopy(origin, source_offset, target, target_offset, size_bytes)
         if source is target:
-            self._copy_within(origin, target, source_offset, target_offset, size_bytes)
+            self._copy_within(copy)
         else:
-            self._copy_between(origin, source_offset, target, target_offset, size_bytes)
+            self._copy_between(copy)
         if size_bytes == target.size_bytes:
             target.lost = False
 
@@ -77,56 +102,34 @@ class Transfers:
             words_up(size_bytes),
         )
 
-    def _write_at_once(
-        self,
-        buffer: Buffer,
-        target: DeviceBuffer,
-        plan: WritePlan,
-        offset: int,
-        data: memoryview,
-        staged: bool,
-    ) -> None:
+    def _write_at_once(self, write: ByteWrite) -> None:
         """Prepare the patch, write the words, record the patch: a failure changes nothing."""
-        if not plan.edges:
-            self._write_words(buffer, target, plan, offset, data, staged)
+        edges = write.plan.edges
+        if not edges:
+            self._write_words(write)
             self._recorder.after_write()
             return
-        patch = self._patch_of(buffer, target, plan.edges)
-        command = self._prepare_patch(patch, plan.edges, offset, data)
+        patch = self._patch_of(write, edges)
+        command = self._prepare_patch(patch, write, edges)
         try:
-            self._write_words(buffer, target, plan, offset, data, staged)
+            self._write_words(write)
         except DeviceFault:
             self._recorder.take_back(command)
             raise
         self._recorder.record_dispatch(command, patch)
 
-    def _write_in_parts(
-        self,
-        buffer: Buffer,
-        target: DeviceBuffer,
-        plan: WritePlan,
-        offset: int,
-        data: memoryview,
-        staged: bool,
-    ) -> None:
+    def _write_in_parts(self, write: ByteWrite) -> None:
         """The same where no binding holds both edges: a failure half way loses the buffer."""
-        self._write_words(buffer, target, plan, offset, data, staged)
-        with Losing(buffer):
+        self._write_words(write)
+        with Losing(write.buffer):
             self._recorder.after_write()
-            for edge in plan.edges:
-                patch = self._patch_of(buffer, target, (edge,))
-                command = self._prepare_patch(patch, (edge,), offset, data)
+            for edge in write.plan.edges:
+                patch = self._patch_of(write, (edge,))
+                command = self._prepare_patch(patch, write, (edge,))
                 self._recorder.record_dispatch(command, patch)
 
-    def _write_words(
-        self,
-        buffer: Buffer,
-        target: DeviceBuffer,
-        plan: WritePlan,
-        offset: int,
-        data: memoryview,
-        staged: bool,
-    ) -> None:
+    def _write_words(self, write: ByteWrite) -> None:
+        buffer, target, plan, offset, data, staged = write
         if plan.start == plan.end:
             return
         words: bytes | memoryview = data[plan.start - offset : plan.end - offset]
@@ -135,70 +138,53 @@ class Transfers:
             words = bytes(words) + bytes(padding)
         self._recorder.write(target, plan.start, words, buffer, staged=staged)
 
-    def _patch_of(
-        self, buffer: Buffer, target: DeviceBuffer, edges: tuple[Edge, ...]
-    ) -> DispatchPlan:
-        bound = self._window(target, edges[0].offset, edges[-1].offset + edges[-1].size_bytes)
-        return self._recorder.plan(PATCH_WORDS, (bound,), _ONE_GROUP, written=(buffer,))
+    def _patch_of(self, write: ByteWrite, edges: tuple[Edge, ...]) -> DispatchPlan:
+        start, end = edges[0].offset, edges[-1].offset + edges[-1].size_bytes
+        bound = self._window(write.target, start, end)
+        return self._recorder.plan(PATCH_WORDS, (bound,), _ONE_GROUP, written=(write.buffer,))
 
     def _prepare_patch(
-        self, patch: DispatchPlan, edges: tuple[Edge, ...], offset: int, data: memoryview
+        self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]
     ) -> DispatchCommand:
         base = patch.ranges[0].offset // WORD_BYTES
         scalars: list[int] = []
         for edge in edges:
-            start = edge.offset - offset
-            mask, value = edge.patch(bytes(data[start : start + edge.size_bytes]))
+            start = edge.offset - write.offset
+            mask, value = edge.patch(bytes(write.data[start : start + edge.size_bytes]))
             scalars += (edge.word - base, mask, value)
         scalars += _NO_EDGE * (2 - len(edges))
         return self._recorder.prepare(patch, PATCH_WORDS.pack(scalars, patch.groups))
 
-    def _copy_within(
-        self,
-        origin: DeviceBuffer,
-        target: Buffer,
-        source_offset: int,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
+    def _copy_within(self, copy: ByteCopy) -> None:
         """First all of the source to a scratch buffer, then to its place: memmove."""
-        start, end = words_down(source_offset), words_up(source_offset + size_bytes)
+        start = words_down(copy.source_offset)
+        end = words_up(copy.source_offset + copy.size_bytes)
         scratch = self._driver.create_buffer(end - start, Role.STORAGE)
         try:
-            self._recorder.record_copy(CopyCommand(origin, start, scratch, 0, end - start))
-            self._copy_between(scratch, source_offset - start, target, target_offset, size_bytes)
+            self._recorder.record_copy(CopyCommand(copy.origin, start, scratch, 0, end - start))
+            self._copy_between(
+                copy._replace(origin=scratch, source_offset=copy.source_offset - start)
+            )
         finally:
             self._recorder.retire(scratch)
 
-    def _copy_between(
-        self,
-        origin: DeviceBuffer,
-        source_offset: int,
-        target: Buffer,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        place = self._buffers.device_buffer(target)
+    def _copy_between(self, copy: ByteCopy) -> None:
+        origin, source_offset, target, target_offset, size_bytes = copy
         if is_word_copy(source_offset, target_offset, size_bytes, target.size_bytes):
+            place = self._buffers.device_buffer(target)
             self._recorder.record_copy(
                 CopyCommand(origin, source_offset, place, target_offset, words_up(size_bytes)),
                 (target,),
             )
             return
-        pieces = chunks(size_bytes, self._piece_bytes)
-        self._copy_piece(origin, source_offset, target, target_offset, pieces[0][1])
+        first, *others = chunks(size_bytes, self._piece_bytes)
+        self._copy_piece(piece_of(copy, *first))
         with Losing(target):
-            for start, size in pieces[1:]:
-                self._copy_piece(origin, source_offset + start, target, target_offset + start, size)
+            for piece in others:
+                self._copy_piece(piece_of(copy, *piece))
 
-    def _copy_piece(
-        self,
-        origin: DeviceBuffer,
-        source_offset: int,
-        target: Buffer,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
+    def _copy_piece(self, piece: ByteCopy) -> None:
+        origin, source_offset, target, target_offset, size_bytes = piece
         place = self._buffers.device_buffer(target)
         source_range = self._window(origin, source_offset, source_offset + size_bytes)
         target_range = self._window(place, target_offset, target_offset + size_bytes)
@@ -227,3 +213,12 @@ class Transfers:
             alignment_bytes=self._limits.storage_offset_alignment_bytes,
         )
         return Range(buffer, bound.base, bound.size_bytes)
+
+
+def piece_of(copy: ByteCopy, start: int, size_bytes: int) -> ByteCopy:
+    """``size_bytes`` bytes of a copy, from its byte ``start`` on."""
+    return copy._replace(
+        source_offset=copy.source_offset + start,
+        target_offset=copy.target_offset + start,
+        size_bytes=size_bytes,
+    )

@@ -5,13 +5,13 @@ from typing import Any
 
 from gpusim.limits import WORD_BYTES
 from gpusim.runtime.buffers import Buffer, BufferTable
-from gpusim.runtime.byte_plans import Edge, WritePlan, words_down, words_up
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Role
+from gpusim.runtime.byte_plans import Edge, words_down, words_up
+from gpusim.runtime.commands import CopyCommand, DispatchCommand, Role
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.recorder import Recorder
-from gpusim.runtime.transfers import Transfers
+from gpusim.runtime.transfers import ByteCopy, ByteWrite, Transfers, piece_of
 from properties.mutants.mutant import Mutant, mutant
 
 
@@ -29,18 +29,10 @@ class PadClearsNeighbours(Transfers):
 class PadLosesData(Transfers):
     """The padded array of a write to a buffer's end is the new one, copied onto itself."""
 
-    def _write_words(
-        self,
-        buffer: Buffer,
-        target: DeviceBuffer,
-        plan: WritePlan,
-        offset: int,
-        data: memoryview,
-        staged: bool,
-    ) -> None:
-        if plan.end > offset + len(data):
-            data = memoryview(bytes(len(data)))
-        super()._write_words(buffer, target, plan, offset, data, staged)
+    def _write_words(self, write: ByteWrite) -> None:
+        if write.plan.end > write.offset + len(write.data):
+            write = write._replace(data=memoryview(bytes(len(write.data))))
+        super()._write_words(write)
 
 
 class WriteRoundedUp(Transfers):
@@ -56,38 +48,31 @@ class WriteRoundedUp(Transfers):
 class LastEdgeLost(Transfers):
     """Of the two edges of a write only the first is patched."""
 
-    def _write_at_once(
-        self,
-        buffer: Buffer,
-        target: DeviceBuffer,
-        plan: WritePlan,
-        offset: int,
-        data: memoryview,
-        staged: bool,
-    ) -> None:
-        first = replace(plan, edges=plan.edges[:1])
-        super()._write_at_once(buffer, target, first, offset, data, staged)
+    def _write_at_once(self, write: ByteWrite) -> None:
+        first = replace(write.plan, edges=write.plan.edges[:1])
+        super()._write_at_once(write._replace(plan=first))
 
 
 class EdgeOfThreeBytesCut(Transfers):
     """The mask of an edge knows one byte and two bytes, not three."""
 
     def _prepare_patch(
-        self, patch: DispatchPlan, edges: tuple[Edge, ...], offset: int, data: memoryview
+        self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]
     ) -> DispatchCommand:
-        cut = tuple(replace(edge, size_bytes=min(edge.size_bytes, 2)) for edge in edges)
-        return super()._prepare_patch(patch, cut, offset, data)
+        cut = tuple(Edge(edge.offset, min(edge.size_bytes, 2)) for edge in edges)
+        return super()._prepare_patch(patch, write, cut)
 
 
 class TwoBytesInTheMiddle(Transfers):
     """A write of the two middle bytes of a word is shifted to its end."""
 
     def _prepare_patch(
-        self, patch: DispatchPlan, edges: tuple[Edge, ...], offset: int, data: memoryview
+        self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]
     ) -> DispatchCommand:
         if len(edges) == 1 and edges[0].size_bytes == 2 and edges[0].offset % WORD_BYTES == 1:
-            edges, offset = (replace(edges[0], offset=edges[0].offset + 1),), offset + 1
-        return super()._prepare_patch(patch, edges, offset, data)
+            edges = (replace(edges[0], offset=edges[0].offset + 1),)
+            write = write._replace(offset=write.offset + 1)
+        return super()._prepare_patch(patch, write, edges)
 
 
 class EdgesFromShadowCopy(Transfers):
@@ -114,103 +99,76 @@ class EdgesFromShadowCopy(Transfers):
 class BadCopyPoisonsBatch(Transfers):
     """A copy within one buffer is recorded as it is, and its batch is refused for it."""
 
-    def _copy_within(
-        self,
-        origin: DeviceBuffer,
-        target: Buffer,
-        source_offset: int,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        self._copy_between(origin, source_offset, target, target_offset, size_bytes)
+    def _copy_within(self, copy: ByteCopy) -> None:
+        self._copy_between(copy)
 
 
 class CopyWithinInHalves(Transfers):
     """A copy within one buffer goes through a scratch half its length, first half first."""
 
-    def _copy_within(
-        self,
-        origin: DeviceBuffer,
-        target: Buffer,
-        source_offset: int,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        half = size_bytes // 2
-        for start, size in ((0, half), (half, size_bytes - half)):
+    def _copy_within(self, copy: ByteCopy) -> None:
+        half = copy.size_bytes // 2
+        for start, size in ((0, half), (half, copy.size_bytes - half)):
             if size:
-                super()._copy_within(
-                    origin, target, source_offset + start, target_offset + start, size
-                )
+                super()._copy_within(piece_of(copy, start, size))
 
 
 class ScratchTooSmallByPhase(Transfers):
     """The scratch of a copy within one buffer starts at the byte, not at its word."""
 
-    def _copy_within(
-        self,
-        origin: DeviceBuffer,
-        target: Buffer,
-        source_offset: int,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        scratch = self._driver.create_buffer(words_up(size_bytes), Role.STORAGE)
-        start = words_down(source_offset)
-        taken = min(words_up(size_bytes), origin.size_bytes - start)
-        self._recorder.record_copy(CopyCommand(origin, start, scratch, 0, taken))
-        phase = min(source_offset - start, words_up(size_bytes) - size_bytes)
-        self._copy_between(scratch, phase, target, target_offset, size_bytes)
+    def _copy_within(self, copy: ByteCopy) -> None:
+        size_bytes = words_up(copy.size_bytes)
+        scratch = self._driver.create_buffer(size_bytes, Role.STORAGE)
+        start = words_down(copy.source_offset)
+        taken = min(size_bytes, copy.origin.size_bytes - start)
+        self._recorder.record_copy(CopyCommand(copy.origin, start, scratch, 0, taken))
+        phase = min(copy.source_offset - start, size_bytes - copy.size_bytes)
+        self._copy_between(copy._replace(origin=scratch, source_offset=phase))
         self._recorder.retire(scratch)
 
 
 class CopyRoundedUp(Transfers):
     """A copy between word offsets is one of whole words whatever its length."""
 
-    def _copy_between(
-        self,
-        origin: DeviceBuffer,
-        source_offset: int,
-        target: Buffer,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        room = words_down(target.size_bytes - target_offset)
-        rounded = min(words_up(size_bytes), room, origin.size_bytes - source_offset)
-        if source_offset % WORD_BYTES == 0 == target_offset % WORD_BYTES and rounded > size_bytes:
-            size_bytes = rounded
-        super()._copy_between(origin, source_offset, target, target_offset, size_bytes)
+    def _copy_between(self, copy: ByteCopy) -> None:
+        room = words_down(copy.target.size_bytes - copy.target_offset)
+        left = copy.origin.size_bytes - copy.source_offset
+        rounded = min(words_up(copy.size_bytes), room, left)
+        aligned = copy.source_offset % WORD_BYTES == 0 == copy.target_offset % WORD_BYTES
+        if aligned and rounded > copy.size_bytes:
+            copy = copy._replace(size_bytes=rounded)
+        super()._copy_between(copy)
 
 
 class CopyGroupsRoundedDown(Transfers):
     """The last group of a copy of bytes at odd offsets is not dispatched unless it is full."""
 
-    def _copy_piece(
-        self,
-        origin: DeviceBuffer,
-        source_offset: int,
-        target: Buffer,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        if size_bytes > 256:
-            size_bytes -= size_bytes % 256
-        super()._copy_piece(origin, source_offset, target, target_offset, size_bytes)
+    def _copy_piece(self, piece: ByteCopy) -> None:
+        if piece.size_bytes > 256:
+            piece = piece._replace(size_bytes=piece.size_bytes // 256 * 256)
+        super()._copy_piece(piece)
 
 
 class WordCopyNotWritten(Transfers):
     """A copy of whole words is not thought to write its target, should its batch fail."""
 
-    def _copy_between(
-        self,
-        origin: DeviceBuffer,
-        source_offset: int,
-        target: Buffer,
-        target_offset: int,
-        size_bytes: int,
-    ) -> None:
-        super()._copy_between(origin, source_offset, target, target_offset, size_bytes)
-        self._recorder._batch.written.pop(target, None)
+    def _copy_between(self, copy: ByteCopy) -> None:
+        super()._copy_between(copy)
+        self._recorder._batch.written.pop(copy.target, None)
+
+
+class PieceTakenTwice(Transfers):
+    """Of a copy in pieces each but the first is taken from where the one before was."""
+
+    def _copy_piece(self, piece: ByteCopy) -> None:
+        follows = piece.source_offset == self._last
+        self._last = piece.source_offset + piece.size_bytes
+        if follows:
+            most = min(piece.source_offset, self._piece_bytes)
+            piece = piece._replace(source_offset=piece.source_offset - most)
+        super()._copy_piece(piece)
+
+    _last: int | None = None
 
 
 class LostUntilFreed(Transfers):
@@ -248,6 +206,7 @@ MUTANTS = (
     _transfers(CopyRoundedUp),
     _transfers(CopyGroupsRoundedDown),
     _transfers(WordCopyNotWritten, prey="faults"),
+    _transfers(PieceTakenTwice),
     _transfers(LostUntilFreed, prey="faults"),
     _transfers(LostUntilWritten, prey="faults"),
 )
