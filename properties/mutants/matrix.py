@@ -22,7 +22,7 @@ from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import Oracle
 from properties.mutants.oracles import LAWS, ORACLES, oracles_for
 
-OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=5.0)
+OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=20.0)
 OTHERS = Budget(programs=30, seconds=1.5, shrink_seconds=0.0)
 CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
 HARD_PROGRAMS = 100

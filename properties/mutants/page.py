@@ -111,9 +111,9 @@ def figures(matrix: Values) -> Mapping[str, str]:
         "survive a hundred programs, on some seed / on the median one": (
             f"{sum(_is_hard_somewhere(row) for row in rows)} / {sum(row['hard'] for row in rows)}"
         ),
-        "seconds to the kill, median / p90 / worst": _spread(times, 2),
+        "seconds of CPU to the kill, median / p90 / worst": _spread(times, 2),
         "ops of the smallest program, median / p90 / worst": _spread(sizes, 0),
-        "seconds to make it small, median / p90 / worst": _spread(shrinks, 2),
+        "seconds of CPU to make it small, median / p90 / worst": _spread(shrinks, 2),
         "false alarms without a mutant": ", ".join(matrix["false_alarms"]) or "none",
         "finds that do not replay 20 times of 20": ", ".join(lost) or "none",
     }
