@@ -149,7 +149,7 @@ def make_pipeline_layout(
     for layout in layouts:
         if layout is None and device.profile.unsets_bind_groups:
             continue
-        if layout._device is not device:
+        if layout._device.home is not device.home:
             raise invalid(doing, "a layout is another device's", "two devices are mixed up")
     limit = device.limits["max-bind-groups"]
     if len(layouts) > limit:
@@ -170,7 +170,7 @@ def make_bind_group(
     """
     doing = "create this bind group"
     given = [_bind_entry(device, entry) for entry in entries]
-    if layout._device is not device:
+    if layout._device.home is not device.home:
         raise invalid(doing, "its layout is another device's", "two devices are mixed up")
     if len(given) != len(layout.entries):
         because = f"it has {len(given)} entries and its layout {len(layout.entries)}"

@@ -78,10 +78,10 @@ class GPUComputePassEncoder(DebugGroups):
 
     def set_pipeline(self, pipeline: GPUComputePipeline) -> None:
         """Use ``pipeline`` for the dispatches that follow."""
-        owner = pipeline._device
+        home = pipeline._device.home
         if not self._open and not self._check_open("set a pipeline"):
             return
-        if owner is not self._device:
+        if home is not self._device.home:
             self._invalidate("set a pipeline", "it is another device's", "two devices are mixed up")
             return
         self._pipeline = pipeline

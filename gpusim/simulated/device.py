@@ -95,14 +95,16 @@ class GPUDevice:
     def restart(self, scheduler: Scheduler) -> None:
         """Begin anew under ``scheduler``: nothing queued, pending, mapped, counted or planned.
 
-        What was compiled stays; no real device has such a method.  ProgramError
-        on a device that is lost.
+        Layouts, modules and pipelines stay; everything else that was made
+        before is refused from now on like another device's.  No real device has
+        such a method.  ProgramError on a device that is lost.
         """
         if self._state.timeline.lost:
             raise ProgramError(
                 "cannot restart a device because it is lost (probably a new one should be opened)"
             )
-        self._state.restart(scheduler)
+        self._state = self._state.next_life(scheduler)
+        self.queue.serve(self._state)
 
     def create_buffer(
         self, *, label: str = "", size: int, usage: int | str, mapped_at_creation: bool = False

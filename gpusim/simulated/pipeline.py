@@ -162,7 +162,8 @@ def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) ->
         raise TypeError(
             "create_compute_pipeline() 'layout' arg must be a GPUPipelineLayout or 'auto'"
         )
-    if module._device is not device or (layout != "auto" and layout._device is not device):
+    parts = (module,) if layout == "auto" else (module, layout)
+    if any(part._device.home is not device.home for part in parts):
         raise invalid(doing, "its parts are another device's", "two devices are mixed up")
     entry_point = compute.get("entry_point")
     if entry_point not in (None, module.entry_point):

@@ -29,6 +29,10 @@ class GPUQueue:
         self.label = ""
         self.uid = next_uid()
 
+    def serve(self, device: DeviceState) -> None:
+        """Belong to another life of the device; called by the device."""
+        self._device = device
+
     def submit(self, command_buffers: Sequence[GPUCommandBuffer]) -> None:
         """Put the commands on the queue, whole or not at all.
 

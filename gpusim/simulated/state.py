@@ -24,11 +24,17 @@ class Unmappable(Protocol):
 
 
 class DeviceState:
-    """One device's shared state; the device itself is a face on it."""
+    """The state of one life of a device; the device itself is a face on it.
+
+    A device that begins anew has another state.  What is made in one life is
+    another device's in the next, except what is compiled: that belongs to
+    ``home``, which all lives share.
+    """
 
     __slots__ = (
         "calls",
         "destroyed",
+        "home",
         "limits",
         "lost_promise",
         "mapped",
@@ -45,6 +51,7 @@ class DeviceState:
         *,
         poisons_staging: bool,
     ) -> None:
+        self.home = object()
         self.profile = profile
         self.poisons_staging = poisons_staging
         self.limits = dict(limits)
@@ -56,11 +63,13 @@ class DeviceState:
         self.mapped: dict[Unmappable, None] = {}
         """The buffers that are mapped or about to be, in the order in which that began."""
 
-    def restart(self, scheduler: Scheduler) -> None:
-        """Nothing happened yet, and nothing will go wrong."""
-        self.timeline = Timeline(scheduler, NO_FAULTS, self.timeline.emit)
-        self.calls.clear()
-        self.mapped.clear()
+    def next_life(self, scheduler: Scheduler) -> "DeviceState":
+        """The state of the device once it begins anew; nothing will go wrong in it."""
+        timeline = Timeline(scheduler, NO_FAULTS, self.timeline.emit)
+        poisons = self.poisons_staging
+        state = DeviceState(self.profile, self.limits, timeline, poisons_staging=poisons)
+        state.home, state.lost_promise = self.home, self.lost_promise
+        return state
 
     def made(self, kind: str) -> int:
         """Count a call that makes something; its number among its kind, from 0.

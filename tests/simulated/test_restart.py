@@ -67,6 +67,15 @@ def test_without_a_restart_it_does() -> None:
     assert bytes(buffer.contents) == b"\x07" * 8
 
 
+def test_what_was_made_before_is_another_device_s() -> None:
+    device = open_device()
+    buffer = device.create_buffer(size=8, usage=READABLE)
+    device.queue.write_buffer(buffer, 0, bytes(8))
+    device.restart(strategy("early"))
+    with pytest.raises(wgpu.GPUValidationError, match="another device's"):
+        device.queue.write_buffer(buffer, 0, bytes(8))
+
+
 def test_a_lost_device_stays_lost() -> None:
     device = open_device()
     device.destroy()
