@@ -1,9 +1,14 @@
 """The driver below wgpu-py issues the very calls that the one above it does."""
 
+import subprocess
+import sys
+import textwrap
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
+from wgpu import BufferUsage
 from wgpu.backends.wgpu_native import _api
 
 from gpusim.errors import SubmitFailed
@@ -148,6 +153,51 @@ def test_a_receiver_that_fails_may_be_followed_by_another(native_device: Any) ->
         driver.take(mapping, fails)
     assert driver.take(mapping, bytes) == bytes(16)
     driver.destroy_buffer(page)
+
+
+def test_maps_settle_while_another_thread_polls_the_same_device(native_device: Any) -> None:
+    own = native_device.create_buffer(size=16, usage=BufferUsage.MAP_READ | BufferUsage.COPY_DST)
+
+    def map_again_and_again() -> None:
+        for _ in range(100):
+            own.map_async("READ_NOSYNC").sync_wait()
+            own.unmap()
+
+    other = Thread(target=map_again_and_again)
+    with Runtime(driver=NativeDriver(native_device)) as runtime:
+        a = runtime.alloc(64)
+        other.start()
+        for number in range(100):
+            runtime.write(a, np.full(16, number, dtype=np.uint32))
+            assert runtime.read(a, dtype=np.uint32).result().tolist() == [number] * 16
+        other.join()
+        runtime.free(a)
+
+
+_LEAVES = """
+    from gpusim.devices import open_device
+    from gpusim.kernels import AFFINE
+    from gpusim.runtime import Runtime
+
+    runtime = Runtime(open_device("{device}"))
+    a = runtime.alloc(1 << 20)
+    runtime.dispatch(AFFINE, [a], (3, 5), 1000)
+    ticket = runtime.read(a)
+    runtime.flush()
+    {end}
+    print("left")
+"""
+
+
+@pytest.mark.parametrize("end", ["pass", "del runtime, a, ticket"])
+def test_a_process_may_end_with_a_map_under_way(
+    native_device: Any, device_name: str, end: str
+) -> None:
+    program = textwrap.dedent(_LEAVES).replace("{device}", device_name).replace("{end}", end)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "left\n"), done.stderr[-2000:]
 
 
 def test_an_error_inside_a_native_pass_is_raised_not_logged(native_device: Any) -> None:
