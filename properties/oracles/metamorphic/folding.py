@@ -12,10 +12,12 @@ import numpy as np
 
 from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
-from gpusim.program import Alloc, Capture, Copy, Dispatch, Free, Op, Program, Replay, Write
+from gpusim.limits import Limits
+from gpusim.program import Alloc, Capture, Copy, Dispatch, Free, Op, Replay, Write
 from properties.case import Case
 from properties.oracles.metamorphic.effects import live_before, may_alloc
 from properties.oracles.metamorphic.image import Image, Rewriting
+from properties.session.limits import case_limits
 from reference import Reference
 
 
@@ -33,7 +35,7 @@ class FoldPrefix:
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
         if not 0 < self.at <= len(case.program) or not may_alloc(case):
             return None
-        left = _left_by(case.program, self.at, kernels)
+        left = _left_by(case, self.at, kernels)
         if left is None:
             return None
         rewriting = Rewriting(case)
@@ -57,15 +59,14 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
     return [] if data is None else [Write(buffer=buffer, offset=0, data=data)]
 
 
-def _left_by(
-    program: Program, at: int, kernels: Mapping[str, Kernel]
-) -> dict[str, bytes | None] | None:
+def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
     """The bytes of each buffer, None for a freed one.
 
     None in all where a float is in doubt, or a capture was refused, as it might
     not be where it comes before what was freed by then.
     """
-    reference = Reference(kernels)
+    program = case.program
+    reference = Reference(kernels, case_limits(Limits(), case))
     refused: set[str] = set()
     for op in program.ops[:at]:
         try:
