@@ -39,8 +39,10 @@ def test_a_law_rejects_ten_corruptions(law: str) -> None:
     tried = list(islice(corrupted(law), TEN))
     assert len(tried) == TEN
     for real, events in tried:
-        names = {violation.law.name for violation in real.judged(events).violations}
+        violations = real.judged(events).violations
+        names = {violation.law.name for violation in violations}
         assert law in names, f"{real.setting.policy}: {names}"
+        assert all(isinstance(violation.argument, str) for violation in violations)
 
 
 @pytest.mark.parametrize("law", NAMES)
@@ -53,7 +55,23 @@ def test_a_law_passes_a_near_miss(law: str) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_sound_trace_breaks_no_law(policy: str) -> None:
-    assert record(RICH, policy).judged().violations == []
+    checker = record(RICH, policy).judged()
+    assert checker.violations == []
+    assert [law for law, count in checker.checked.items() if count < 0] == []
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("verb", ["encode", "submit"])
+def test_a_batch_that_fails_on_its_way_breaks_no_law(policy: str, verb: str) -> None:
+    """What comes after it is a batch of its own, whether or not the failed one was submitted."""
+    text = (
+        "alloc a 64\nalloc b 64\ndispatch affine a 3,5 1x1x1\nflush\n"
+        "dispatch affine b 3,5 1x1x1\nread b 0 8 -> r0\nflush\n"
+        "write a 0 " + "07" * 64 + "\ndispatch affine a 3,5 1x1x1\nread a 0 8 -> r1\nsync\n"
+    )
+    failing = record(text, policy, Fault(verb=verb, call=1, error=SubmitFailed))
+    assert [event["verb"] for event in failing.events if event.kind == "failed"] == [verb]
+    assert failing.judged().violations == []
 
 
 def test_the_wait_of_a_dispatch_may_fail_after_it_happened() -> None:
@@ -116,3 +134,14 @@ def test_every_letter_has_a_place() -> None:
 def test_the_page_has_every_law() -> None:
     docs = Path(__file__).resolve().parents[2] / "docs"
     assert (docs / "LAWS.md").read_text(encoding="utf-8") == page()
+
+
+def test_a_write_that_overtakes_a_dispatch_which_only_reads_is_seen() -> None:
+    text = f"alloc a 64\nalloc b 64\ndispatch fold a,b 7 1x1x1\nwrite a 0 {'07' * 64}\nflush\n"
+    real = record(text, "lazy")
+    kinds = [event.kind for event in real.events]
+    begun, write = kinds.index("encode"), kinds.index("write_buffer", kinds.index("submit"))
+    overtaken = [*real.events[:begun], real.events[write], *real.events[begun:write]]
+    violations = real.judged([*overtaken, *real.events[write + 1 :]]).violations
+    assert "A2" in [violation.law.name for violation in violations]
+    assert real.judged().violations == []

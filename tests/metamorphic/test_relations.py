@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 
 import pytest
 
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.program import Program
-from gpusim.runtime import PRESETS
+from gpusim.program import Copy, Program, Read, Write
+from gpusim.runtime import PRESETS, Policy
 from gpusim.trace import Trace
 from properties.case import Case
 from properties.oracles.metamorphic import (
@@ -207,3 +208,43 @@ def test_what_a_rounding_kernel_computed_is_followed() -> None:
         "copy c 0 d 0 4\ndispatch blend a,b 0.5 1x1x1\ncopy b 0 c 0 4\n"
     )
     assert rounded_buffers(program, BUILTIN) == {"b", "c", "d"}
+
+
+def all_drawn(kind: str, devices: Sequence[str] = ()) -> list[tuple[Case, Transformation]]:
+    """Many transformations of one kind, each with the case that it was drawn for."""
+    found = []
+    for number, case in enumerate(cases(120, "choices")):
+        drawn = draw_transformations(
+            SeededChoices(f"{kind} {number}"), case, devices=devices, most=1, kinds=[kind]
+        )
+        found += [(case, transformation) for transformation in drawn]
+    return found
+
+
+@pytest.mark.unit
+def test_every_kind_of_op_is_split_and_every_place_is_read() -> None:
+    split = {type(case.program[entry.at]) for case, entry in all_drawn("split")}  # type: ignore[attr-defined]
+    assert split == {Write, Copy, Read}
+    read = {entry.part for _, entry in all_drawn("insert_read")}  # type: ignore[attr-defined]
+    assert read == {"whole", "head", "tail"}
+
+
+@pytest.mark.unit
+def test_every_decision_of_a_policy_is_set_otherwise() -> None:
+    set_to: dict[str, set[str]] = {}
+    for seed in range(8):
+        for number, case in enumerate(cases(60, f"fields {seed}")):
+            choices = SeededChoices(f"fields {seed} {number}")
+            for entry in draw_transformations(choices, case, kinds=["set_field"]):
+                set_to.setdefault(entry.field, set()).add(entry.value)  # type: ignore[attr-defined]
+    # A budget and a dispatch limit change what a program means, and a name nothing.
+    left_out = {"name", "memory_budget_bytes", "debug_dispatch_limit"}
+    assert set(set_to) == {field.name for field in fields(Policy)} - left_out
+    assert [field for field, values in set_to.items() if len(values) < 2] == []
+
+
+@pytest.mark.unit
+def test_another_device_is_another() -> None:
+    devices = ["reference", "gl", "vulkan"]
+    drawn = {entry.device for _, entry in all_drawn("set_device", devices)}  # type: ignore[attr-defined]
+    assert drawn == {"gl", "vulkan"}

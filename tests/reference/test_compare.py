@@ -292,3 +292,14 @@ def test_the_first_wrong_byte_is_found_by_a_plain_search() -> None:
         mismatch = compare(program, expected, got, Capabilities())
         assert mismatch is not None
         assert f"the first is byte {3 + at} of a and the last byte 35;" in mismatch.reason
+
+
+def test_an_order_of_deliveries_is_told_name_by_name() -> None:
+    program = Program.parse("alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nsync")
+    expected = reference.run(program)
+    last = dataclasses.replace(expected.outcomes[-1], data=b"r1,r0")
+    got = dataclasses.replace(expected, outcomes=(*expected.outcomes[:-1], last))
+    mismatch = compare(program, expected, got, Capabilities())
+    assert mismatch is not None
+    assert mismatch.kind == MismatchKind.DELIVERY_ORDER
+    assert (mismatch.expected, mismatch.got) == ("r0, r1", "r1, r0")
