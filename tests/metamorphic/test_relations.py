@@ -1,8 +1,9 @@
 """Every relation holds: on the oracle by thousands, on the runtime on the device under test."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 
 import pytest
 
@@ -22,10 +23,16 @@ from properties.oracles.metamorphic import (
     transform,
     write_transformation,
 )
+from properties.oracles.metamorphic.boundaries import DeleteBoundary
 from properties.oracles.metamorphic.configuration import SetDevice, SetSchedule
 from properties.oracles.metamorphic.effects import independent, rounded_buffers, sizes_of
+from properties.oracles.metamorphic.folding import FoldPrefix
+from properties.oracles.metamorphic.insertions import GarbageFirst, Recycle
 from properties.oracles.metamorphic.order import Swap
+from properties.oracles.metamorphic.pieces import Merge, Split
+from properties.oracles.metamorphic.replacements import CopyForWrite
 from properties.oracles.metamorphic.text import KINDS
+from properties.oracles.metamorphic.unrolling import Unroll
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
 from properties.session.devices import SCHEDULERS, name_of
@@ -248,3 +255,38 @@ def test_another_device_is_another() -> None:
     devices = ["reference", "gl", "vulkan"]
     drawn = {entry.device for _, entry in all_drawn("set_device", devices)}  # type: ignore[attr-defined]
     assert drawn == {"gl", "vulkan"}
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("at", [-1, 0, 1, 2, 3, 4, 5, 99])
+@pytest.mark.parametrize(
+    ("make", "fits"),
+    [
+        (Recycle, (0,)),
+        (GarbageFirst, (1,)),
+        (CopyForWrite, (1,)),
+        (DeleteBoundary, (4,)),
+        (partial(Split, sixteenths=8), (1, 2)),
+        (Merge, ()),
+        (Unroll, ()),
+    ],
+)
+def test_a_place_without_the_op_it_wants_changes_nothing(
+    make: Callable[..., Transformation], fits: Sequence[int], at: int
+) -> None:
+    program = Program.parse(
+        "alloc a 16\nwrite a 0 01020304\nread a 0 8 -> r0\ndispatch scramble a - 1x1x1\nflush\n"
+    )
+    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    assert (make(at=at).apply(case, BUILTIN) is not None) is (at in fits)
+
+
+@pytest.mark.unit
+def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> None:
+    program = Program.parse(
+        "alloc a 4\nwrite a 0 01020304\nalloc b 4\nfree a\ncopy a 0 b 0 4\nread b 0 4 -> r0\n"
+    )
+    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    image = FoldPrefix(at=5).apply(case, BUILTIN)
+    assert image is not None
+    assert Write(buffer="b", offset=0, data=bytes(4)) in image.case.program.ops
