@@ -142,6 +142,8 @@ def buffers_of(op: Op) -> tuple[str, ...]:
 
 def renamed(op: _Named, names: Mapping[str, str]) -> _Named:
     """The op over buffers of other names; those not in ``names`` stay."""
+    if not names:
+        return op
     match op:
         case Dispatch():
             return replace(op, buffers=tuple(names.get(name, name) for name in op.buffers))

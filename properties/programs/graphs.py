@@ -16,6 +16,7 @@ from properties.programs.operands import draw_scalars
 from properties.programs.shape import MoveName, Shape
 
 _LENGTHS = Weights((1, 6), (2, 8), (3, 6), (5, 4), (8, 3), (14, 2), (0, 1))
+_TIMES = Weights((1, 4), (2, 2), (4, 1))
 _SCALARS = Weights(("new", 5), ("captured", 3), ("some", 3))
 
 Swaps = Mapping[LiveBuffer, LiveBuffer]
@@ -45,7 +46,7 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
     if not draft.graphs or choices.chance(1, 6):
         capture(choices, draft, shape)
     graph = draft.graphs[-1 - choices.integer(0, min(1, len(draft.graphs) - 1))]
-    for _ in range(choices.weighted(Weights((1, 4), (2, 2), (4, 1)))):
+    for _ in range(choices.weighted(_TIMES)):
         swaps = draw_swaps(choices, draft, graph)
         if swaps is None or not _allowed(draft, graph):
             return

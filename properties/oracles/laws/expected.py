@@ -171,12 +171,12 @@ def least_piece_bytes(limits: Limits) -> int:
 
 def expect(position: int, op: Op, scene: "Scene") -> tuple[Item, ...]:
     """What ``op`` must do to the queue, in order; nothing where it cannot be accepted."""
-    if type(op) is Replay:
-        capture = scene.graphs.get(op.graph)
-        commands: tuple[Op, ...] = () if capture is None else replayed(capture, op)
-    else:
-        commands = (op,)
-    items = (_expect_one(position, command, scene) for command in commands)
+    if type(op) is not Replay:
+        item = _expect_one(position, op, scene)
+        return () if item is None else (item,)
+    capture = scene.graphs.get(op.graph)
+    commands = () if capture is None else replayed(capture, op)
+    items = [_expect_one(position, command, scene) for command in commands]
     return tuple([item for item in items if item is not None])
 
 

@@ -1,6 +1,6 @@
 """Laws of lifetimes: every buffer of the device has an owner, until it is destroyed, once."""
 
-from gpusim.program import Alloc, Copy, Free, Op, Replay, buffers_of, replayed
+from gpusim.program import Alloc, Copy, Free, Op, Replay, buffers_of
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STAGING, STORAGE, UNIFORM, About, Handler, Scene
@@ -114,8 +114,11 @@ class Lifetimes:
     def _check_names(self, op: Op) -> None:
         scene = self._scene
         scene.checked["E2"] += 1
-        used = replayed(scene.graphs[op.graph], op) if type(op) is Replay else (op,)
-        for name in (name for command in used for name in buffers_of(command)):
+        used = buffers_of(op)
+        if type(op) is Replay:
+            swaps = dict(op.bindings)
+            used = tuple([swaps.get(name, name) for name in buffers_of(scene.graphs[op.graph])])
+        for name in used:
             if name not in scene.names:
                 scene.report(laws.E2, f"{name} was accepted, which is not alive")
 
