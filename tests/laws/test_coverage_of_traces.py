@@ -119,6 +119,20 @@ def test_a_rare_event_is_noticed(probe: str, text: str, policy: str) -> None:
     assert quiet == (probe == "sync without a submit")
 
 
+@pytest.mark.parametrize(
+    ("probe", "text", "policy"),
+    [
+        ("copy within a buffer", "copy a 0 a 8 0", "lazy"),
+        ("copy within a buffer", "copy a 0 b 0 8", "lazy"),
+        ("readback buffer made to measure", "read a 0 12 -> r0", "lazy"),
+    ],
+)
+def test_what_only_looks_like_a_rare_event_is_not_noticed(
+    probe: str, text: str, policy: str
+) -> None:
+    assert covered(A + text, policy).probes[probe] == 0
+
+
 def test_what_was_reached_adds_up() -> None:
     total = Coverage()
     for policy in POLICIES:

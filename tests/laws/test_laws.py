@@ -145,3 +145,14 @@ def test_a_write_that_overtakes_a_dispatch_which_only_reads_is_seen() -> None:
     violations = real.judged([*overtaken, *real.events[write + 1 :]]).violations
     assert "A2" in [violation.law.name for violation in violations]
     assert real.judged().violations == []
+
+
+def test_dispatches_that_change_places_are_an_order_and_no_write_that_is_missed() -> None:
+    text = "alloc a 64\ndispatch affine a 3,5 1x1x1\ndispatch scramble a - 1x1x1\nflush\n"
+    real = record(text, "lazy")
+    first, second = [at for at, event in enumerate(real.events) if event.kind == "dispatch"]
+    events = list(real.events)
+    events[first], events[second] = events[second], events[first]
+    names = {violation.law.name for violation in real.judged(events).violations}
+    assert "C1" in names
+    assert "A3" not in names

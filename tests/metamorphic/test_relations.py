@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from properties.oracles.metamorphic.boundaries import DeleteBoundary
 from properties.oracles.metamorphic.configuration import SetDevice, SetSchedule
 from properties.oracles.metamorphic.effects import independent, rounded_buffers, sizes_of
 from properties.oracles.metamorphic.folding import FoldPrefix
-from properties.oracles.metamorphic.insertions import GarbageFirst, Recycle
+from properties.oracles.metamorphic.insertions import GarbageFirst, InsertRefused, Recycle
 from properties.oracles.metamorphic.order import Swap
 from properties.oracles.metamorphic.pieces import Merge, Split
 from properties.oracles.metamorphic.replacements import CopyForWrite
@@ -35,11 +36,12 @@ from properties.oracles.metamorphic.text import KINDS
 from properties.oracles.metamorphic.unrolling import Unroll
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
-from properties.session.devices import SCHEDULERS, name_of
+from properties.session.devices import SCHEDULERS, name_of, parse_simulated
 from properties.session.numbered import numbered_case
 from properties.session.subject import Opened, RuntimeSubject
 from properties.target import Capabilities
 from reference import Reference
+from reference import run as run_reference
 
 DRAWN = [
     name for name in KINDS if name not in ("same", "set_device", "set_schedule", "without_faults")
@@ -290,3 +292,37 @@ def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> No
     image = FoldPrefix(at=5).apply(case, BUILTIN)
     assert image is not None
     assert Write(buffer="b", offset=0, data=bytes(4)) in image.case.program.ops
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        ("past_the_end", "OutOfRange"),
+        ("before_the_start", "OutOfRange"),
+        ("twice_freed", "InvalidHandle"),
+        ("freed_source", "InvalidHandle"),
+        ("aliased", "InvalidBinding"),
+        ("bad_scalar", "InvalidScalar"),
+    ],
+)
+def test_what_must_be_refused_is_refused_for_what_is_wrong_with_it(
+    refusal: Any, error: str
+) -> None:
+    program = Program.parse("alloc gone 16\nfree gone\nalloc a 16\nwrite a 0 01020304\nsync\n")
+    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    image = InsertRefused(at=4, which=0, refusal=refusal).apply(case, BUILTIN)
+    assert image is not None
+    added = [*image.case.program]
+    assert len(added) == len(program) + 1
+    assert run_reference(image.case.program).outcomes[4].error == error
+
+
+@pytest.mark.unit
+def test_a_schedule_is_set_with_its_seed() -> None:
+    case = Case(program=Program(()), policy=PRESETS["cached"], device="simulated scheduler=late")
+    for scheduler in SCHEDULERS:
+        image = SetSchedule(scheduler=scheduler, seed=3).apply(case, BUILTIN)
+        assert image is not None
+        behaviour = parse_simulated(image.case.device)
+        assert (behaviour.scheduler, behaviour.seed) == (scheduler, 3)

@@ -303,3 +303,12 @@ def test_an_order_of_deliveries_is_told_name_by_name() -> None:
     assert mismatch is not None
     assert mismatch.kind == MismatchKind.DELIVERY_ORDER
     assert (mismatch.expected, mismatch.got) == ("r0, r1", "r1, r0")
+
+
+def test_a_read_of_one_byte_over_and_over_is_counted_as_showing_little() -> None:
+    program = Program.parse(
+        "alloc a 8\nwrite a 0 0102\nread a 0 1 -> r0\nread a 1 1 -> r1\nread a 0 2 -> r2\n"
+        "read a 2 2 -> r3\nread a 2 6 -> r4\nread a 1 7 -> r5\n"
+    )
+    counted = count_checked(program, reference.run(program))
+    assert (counted.reads, counted.constant_reads) == (4, 2)
