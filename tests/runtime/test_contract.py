@@ -121,6 +121,7 @@ def test_a_result_is_memory_of_its_own(runtime: Runtime) -> None:
         ("f4", 4, (4,)),
         (None, (4, 4), (4, 4)),
         (np.uint64, (1, 2), (1, 2)),
+        (np.complex128, (), ()),
     ],
 )
 def test_read_gives_arrays_of_a_dtype_and_shape(

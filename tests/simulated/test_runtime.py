@@ -132,8 +132,12 @@ def test_a_loss_is_known_from_the_devices_promise_before_any_verb_meets_it() -> 
         buffer = runtime.alloc(8)
         runtime.flush()
         device.destroy()
-        with pytest.raises(errors.DeviceLost):
+        with pytest.raises(errors.DeviceLost) as raised:
             runtime.flush()
+        assert str(raised.value) == (
+            "cannot go on because the device is lost (probably it was destroyed, or its driver "
+            "was reset); only free, stats and close still work"
+        )
         runtime.free(buffer)
 
 
