@@ -59,6 +59,42 @@ def test_a_lost_batch_loses_what_it_would_have_written_and_no_more(faulty: Open,
     runtime.sync()
 
 
+@pytest.mark.parametrize("name", ["cached", "ring"])
+@pytest.mark.parametrize("act", ["dispatch", "copy", "odd copy", "copy within", "odd write"])
+def test_whatever_a_lost_batch_would_have_written_is_lost(
+    faulty: Open, act: str, name: str
+) -> None:
+    runtime = faulty(Fault(verb="submit", call=1, error=SubmitFailed), policy=PRESETS[name])
+    a, b = written(runtime), written(runtime)
+    runtime.sync()
+    acts: dict[str, Callable[[], None]] = {
+        "dispatch": lambda: runtime.dispatch(AFFINE, [a], [3, 5]),
+        "copy": lambda: runtime.copy(b, a, size_bytes=8),
+        "odd copy": lambda: runtime.copy(b, a, source_offset=1, target_offset=2, size_bytes=5),
+        "copy within": lambda: runtime.copy(a, a, target_offset=4, size_bytes=8),
+        "odd write": lambda: runtime.write(a, b"x", 1),
+    }
+    acts[act]()
+    with pytest.raises(SubmitFailed):
+        runtime.flush()
+    with pytest.raises(DataLost):
+        runtime.read(a)
+    assert runtime.read(b).result() == WORDS.tobytes()
+
+
+def test_a_write_in_its_place_in_a_lost_batch_is_lost_with_it(faulty: Open) -> None:
+    runtime = faulty(Fault(verb="submit", call=1, error=SubmitFailed), policy=PRESETS["ring"])
+    a, b = written(runtime), written(runtime)
+    runtime.sync()
+    runtime.copy(a, b, source_offset=4, target_offset=4, size_bytes=4)
+    runtime.write(a, WORDS[:2], 4)
+    with pytest.raises(SubmitFailed):
+        runtime.flush()
+    for buffer in (a, b):
+        with pytest.raises(DataLost):
+            runtime.read(buffer)
+
+
 def test_a_read_in_a_lost_batch_raises_and_later_reads_work(faulty: Open) -> None:
     runtime = faulty(Fault(verb="submit", call=0, error=SubmitFailed))
     a = written(runtime)
