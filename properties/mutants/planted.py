@@ -19,8 +19,8 @@ from properties.programs.choices import SeededChoices, Weights
 from properties.session.verdict import judge
 
 _HARD_WEIGHT = 4
-_PROGRAMS = 600
-_HARD_PROGRAMS = 3000
+_PROGRAMS = 2000
+_HARD_PROGRAMS = 8000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,7 +71,7 @@ _ROOMY: Mapping[str, Any] = {
 }
 """Nothing submits a batch but what asks for it, or what runs out."""
 _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
-    ({"uniform_slots": (1, 2, 3), "uniform_ring_bytes": (1, 40, 512)}, 8),
+    ({"uniform_slots": (1, 2, 3), "uniform_ring_bytes": (1, 40)}, 8),
     ({"upload_bytes": (64, 16, 256)}, 3),
     ({"memory_budget_bytes": (1024, 256, 4096)}, 3),
     ({"cache_bind_groups": (True,), "bind_group_cache": (1, 2), "uniform_cache": (1, 2)}, 2),
