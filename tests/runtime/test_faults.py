@@ -1,5 +1,6 @@
 """Failures that no check could foresee: what is lost is named, and nothing else is."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -329,3 +330,38 @@ def test_a_write_that_fails_gives_back_the_uniforms_of_its_odd_bytes(faulty: Ope
         runtime.write(a, b"thirteen byte")
     runtime.dispatch(AFFINE, [a], [1, 7])
     assert runtime.read(a).result() == np.full(4, 7, np.uint32).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("verb", "error"),
+    [
+        ("create_buffer", OutOfMemory),
+        ("write_buffer", SubmitFailed),
+        ("create_bind_group", OutOfMemory),
+        ("encode", SubmitFailed),
+        ("submit", SubmitFailed),
+        ("map", MapFailed),
+        ("take", MapFailed),
+        ("wait", DeviceLost),
+        ("wait_async", DeviceLost),
+    ],
+)
+def test_a_trace_tells_which_verb_failed_and_with_what(
+    driver: Driver, verb: str, error: type[DeviceFault]
+) -> None:
+    trace, told = Trace(), verb.removesuffix("_async")
+    failing = FaultyDriver(driver, Fault(verb=told, call=0, error=error))
+    runtime = Runtime(driver=TracedDriver(failing, trace), policy=PRESETS["cached"])
+    with suppress(DeviceFault):
+        a = written(runtime)
+        runtime.dispatch(AFFINE, [a], [3, 5])
+        ticket = runtime.read(a)
+        if verb == "wait_async":
+            asyncio.run(runtime.sync_async())
+        ticket.result()
+    for buffer in runtime.live_buffers():
+        runtime.free(buffer)
+    with suppress(DeviceFault):
+        runtime.close()
+    failed = [(event["verb"], event["error"]) for event in trace if event.kind == "failed"]
+    assert (told, error.__name__) in failed
