@@ -156,3 +156,28 @@ def test_dispatches_that_change_places_are_an_order_and_no_write_that_is_missed(
     names = {violation.law.name for violation in real.judged(events).violations}
     assert "C1" in names
     assert "A3" not in names
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "law"),
+    [
+        ("write_buffer", {"data": bytes(8)}, "A9"),
+        ("copy", {"target_offset": 4}, "A8"),
+        ("copy", {"target_offset": 12}, "A8"),
+    ],
+)
+def test_a_write_in_its_place_in_the_batch_puts_its_bytes_there(
+    kind: str, changes: dict[str, object], law: str
+) -> None:
+    text = "alloc a 64\ndispatch affine a 3,5 1x1x1\nwrite a 8 0102030405060708\nflush\n"
+    real = record(text, "ring")
+    roles = ("role", "target_role")
+    (place,) = [
+        at
+        for at, event in enumerate(real.events)
+        if event.kind == kind and {event.about.get(role) for role in roles} & {"upload", "storage"}
+    ]
+    events = list(real.events)
+    events[place] = Event(kind, {**events[place].about, **changes})
+    assert law in {violation.law.name for violation in real.judged(events).violations}
+    assert real.judged().violations == []
