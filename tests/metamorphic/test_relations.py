@@ -31,7 +31,7 @@ from properties.oracles.metamorphic.folding import FoldPrefix
 from properties.oracles.metamorphic.insertions import GarbageFirst, InsertRefused, Recycle
 from properties.oracles.metamorphic.order import Swap
 from properties.oracles.metamorphic.pieces import Merge, Split
-from properties.oracles.metamorphic.replacements import CopyForWrite
+from properties.oracles.metamorphic.replacements import CopyForWrite, Embed
 from properties.oracles.metamorphic.text import KINDS
 from properties.oracles.metamorphic.unrolling import Unroll
 from properties.programs.cases import draw_case
@@ -326,3 +326,19 @@ def test_a_schedule_is_set_with_its_seed() -> None:
         assert image is not None
         behaviour = parse_simulated(image.case.device)
         assert (behaviour.scheduler, behaviour.seed) == (scheduler, 3)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("pad_bytes", [1, 4, 64])
+@pytest.mark.parametrize("which", range(3))
+def test_an_embedded_buffer_takes_every_op_on_it_along(which: int, pad_bytes: int) -> None:
+    program = Program.parse(
+        "alloc a 16\nalloc b 16\nalloc c 16\nwrite a 0 000102030405060708090a0b0c0d0e0f\n"
+        "copy a 0 b 4 8\ncopy b 4 c 0 8\ncopy b 2 b 6 8\ndispatch fold b,c 3 1x1x1\n"
+        "read a 1 9 -> r0\nread b 0 16 -> r1\nread c 3 9 -> r2\nfree a\nsync\n"
+    )
+    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    transformations = (Embed(which=which, pad_bytes=pad_bytes),)
+    image = transform(case, transformations)
+    assert image is not None
+    assert judge(case, transformations, Executor(ReferenceSubject())) is None
