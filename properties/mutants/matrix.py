@@ -24,6 +24,8 @@ from properties.mutants.oracles import LAWS, ORACLES, oracles_for
 
 OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=20.0)
 OTHERS = Budget(programs=30, seconds=1.5, shrink_seconds=0.0)
+_RARE_FACTOR = 5
+"""A mutant that was seen to survive a thousand programs is given so many times as much."""
 CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
 HARD_PROGRAMS = 100
 """A mutant that survives so many random programs is a hard one."""
@@ -133,8 +135,9 @@ def _hunts(name: str, plan: Plan) -> _Hunts:
     warnings.simplefilter("ignore", ResourceWarning)
     mutant, made, seeds = find(name), _programs(plan.device), plan.seeds
     first, *rest = oracles_for(mutant)
-    quick = replace(plan.own, shrink_seconds=0.0)
-    budgets = (plan.own, *(quick for _ in seeds[1:]))
+    full = _own_budget(mutant, plan)
+    quick = replace(full, shrink_seconds=0.0)
+    budgets = (full, *(quick for _ in seeds[1:]))
     own = tuple(
         hunt(mutant, first, seed, budget, made) for seed, budget in zip(seeds, budgets, strict=True)
     )
@@ -143,6 +146,12 @@ def _hunts(name: str, plan: Plan) -> _Hunts:
         path = Path(folder)
         replayed = not own[0].killed or _replays(own[0], mutant, first, path, made)
     return _Hunts(own=own, others=others, replayed=replayed)
+
+
+def _own_budget(mutant: Mutant, plan: Plan) -> Budget:
+    factor = _RARE_FACTOR if mutant.rare else 1
+    programs, seconds = factor * plan.own.programs, factor * plan.own.seconds
+    return replace(plan.own, programs=programs, seconds=seconds)
 
 
 @lru_cache(maxsize=1)

@@ -166,7 +166,7 @@ class RunLosesStepAtCut(Recorder):
 
     def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
         stop = super()._record_part(run, payload, start)
-        return stop + 1 if start > 0 and stop < len(run) - 1 else stop
+        return stop + 1 if stop < len(run) - 1 else stop
 
 
 class RunRepeatsStepAtCut(Recorder):
@@ -192,8 +192,10 @@ class RunCutLate(Recorder):
 
     def _end_of_part(self, run: Run, start: int) -> int:
         stop = super()._end_of_part(run, start)
-        is_free = stop < len(run) and not run.strides[stop]
-        return stop + 1 if is_free else stop
+        capacity_bytes = getattr(self._uniforms, "capacity_bytes", 0)
+        room_bytes = capacity_bytes - len(self._batch.uniform_data)
+        fits = stop < len(run) and run.starts[stop + 1] - run.starts[start] <= room_bytes
+        return stop + 1 if fits else stop
 
 
 class ReplayHalfDoneStands(Recorder):
