@@ -244,7 +244,7 @@ MUTANTS = (
     _recorder(RunLosesStepAtCut, hard=True),
     _recorder(RunRepeatsStepAtCut, hard=True),
     _recorder(RunNeverCut, prey="laws", hard=True),
-    _recorder(RunCutLate, prey="laws", hard=True),
+    _recorder(RunCutLate, prey="laws"),
     _recorder(ReplayHalfDoneStands, prey="faults"),
     _recorder(EarlyBatchLosesOne),
 )
