@@ -11,7 +11,7 @@ from gpusim.limits import WORD_BYTES
 from gpusim.program import Copy
 from properties.programs.choices import Choices, Weights
 from properties.programs.draft import Draft, DraftedGraph, LiveBuffer, Step
-from properties.programs.moves import Move, copy, dispatch, near
+from properties.programs.moves import Move, bind, copy, dispatch, launch, near
 from properties.programs.operands import draw_scalars
 from properties.programs.shape import MoveName, Shape
 
@@ -46,11 +46,23 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
     if not draft.graphs or choices.chance(1, 6):
         capture(choices, draft, shape)
     graph = draft.graphs[-1 - choices.integer(0, min(1, len(draft.graphs) - 1))]
-    for _ in range(choices.weighted(_TIMES)):
-        swaps = draw_swaps(choices, draft, graph)
+    swaps: Swaps | None = None
+    for turn in range(choices.weighted(_TIMES)):
+        if turn and choices.chance(1, 3):
+            _dispatch_widest(choices, draft, shape)
+        if swaps is None or choices.chance(1, 2) or not fits(draft, graph, swaps):
+            swaps = draw_swaps(choices, draft, graph)
         if swaps is None or not _allowed(draft, graph):
             return
         draft.replay(graph, draw_entries(choices, draft, graph), swaps)
+
+
+def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """The most scalars there are, for which the uniforms of a graph may have to move."""
+    signature = max(shape.kernels.items, key=lambda one: len(one.scalars))
+    buffers = bind(choices, draft, signature)
+    if buffers is not None and (draft.reals_allowed or not signature.real):
+        launch(choices, draft, signature, buffers)
 
 
 def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries | None:
