@@ -196,6 +196,10 @@ def test_an_image_keeps_account_of_every_op() -> None:
         ("dispatch fold a,b 3 1x1x1", "dispatch fold a,c 3 1x1x1", True),
         ("dispatch fold a,b 3 1x1x1", "write a 0 00", False),
         ("free a", "read a 0 4 -> r", False),
+        ("free a", "read a 0 0 -> r", False),
+        ("free a", "read a -3 0 -> r", False),
+        ("free a", "copy a 99 b 0 0", False),
+        ("free a", "read b 0 0 -> r", True),
         ("free a", "flush", True),
         ("flush", "sync", False),
     ],
@@ -208,6 +212,16 @@ def test_what_may_change_places(first: str, second: str, together: bool) -> None
     assert independent(ops[1], ops[0], sizes_of(program), BUILTIN) is together
     case = Case(program=program, policy=PRESETS["cached"], device="reference")
     assert (Swap(at=3).apply(case, BUILTIN) is not None) is together
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    "second", ["read a 0 0 -> r0", "read a -3 0 -> r0", "write a 5 -", "free a"]
+)
+def test_nothing_comes_before_the_alloc_of_what_it_names(second: str) -> None:
+    program = Program.parse(f"alloc a 2\n{second}\n")
+    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    assert Swap(at=0).apply(case, BUILTIN) is None
 
 
 @pytest.mark.unit

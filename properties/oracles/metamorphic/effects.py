@@ -86,6 +86,8 @@ def independent(first: Op, second: Op, sizes: Sizes, kernels: Mapping[str, Kerne
     if isinstance(first, Read) and isinstance(second, Read):
         # Reads are delivered in the order in which they were issued.
         return False
+    if _begins_or_ends(first, second) or _begins_or_ends(second, first):
+        return False
     return not any(
         one.buffer == other.buffer
         and (one.writes or other.writes)
@@ -93,6 +95,11 @@ def independent(first: Op, second: Op, sizes: Sizes, kernels: Mapping[str, Kerne
         for one in _touches(first, sizes, kernels)
         for other in _touches(second, sizes, kernels)
     )
+
+
+def _begins_or_ends(op: Op, other: Op) -> bool:
+    """Whether ``op`` begins or ends the life of a buffer that ``other`` names."""
+    return isinstance(op, Alloc | Free) and op.buffer in buffers_of(other)
 
 
 def rounded_buffers(program: Program, kernels: Mapping[str, Kernel]) -> frozenset[str]:
