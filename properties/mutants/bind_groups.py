@@ -145,7 +145,7 @@ def _cached(broken: type[CachedBindGroups], **about: Any) -> Mutant:
 
 MUTANTS = (
     _cached(BindGroupKeyLacksKernel, ancestor="TVM 18871, first version"),
-    _cached(BindGroupKeyJoined, hard=True, rare=True, ancestor="TVM 18871, review"),
+    _cached(BindGroupKeyJoined, ancestor="TVM 18871, review", hard=True),
     _cached(BindGroupKeyUnordered),
     _cached(BindGroupKeyLacksUniform),
     _cached(BindGroupKeyOfThree, hard=True, rare=True),

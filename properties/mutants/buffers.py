@@ -111,10 +111,10 @@ def _buffers(broken: type[BufferTable], **about: Any) -> Mutant:
 
 MUTANTS = (
     _buffers(StaleHandleFindsNewBuffer, ancestor="TVM, its buffer table"),
-    _buffers(NumbersWrapAround),
+    _buffers(NumbersWrapAround, hard=True),
     _buffers(FreedHandleStillRead),
     _buffers(WholeWordsRoundedUp),
     _buffers(WholeWordsLackLast),
     _buffers(BudgetForgetsFrees),
-    _buffers(BudgetFreesTwice, hard=True, rare=True),
+    _buffers(BudgetFreesTwice, hard=True),
 )

@@ -128,10 +128,12 @@ def _shapes(broken: type[Shapes], **about: Any) -> Mutant:
 
 
 MUTANTS = (
-    mutant(PutKeepsOldestKey, parts=_caches(PutKeepsOldestKey, "uniforms", "bind_groups")),
+    mutant(
+        PutKeepsOldestKey, parts=_caches(PutKeepsOldestKey, "uniforms", "bind_groups"), hard=True
+    ),
     mutant(EvictsWhatItAdded, parts=_caches(EvictsWhatItAdded, "uniforms")),
-    mutant(EvictedStillFound, parts=_caches(EvictedStillFound, "uniforms")),
-    _shapes(ShapeKeyLacksKernel, hard=True, rare=True),
+    mutant(EvictedStillFound, parts=_caches(EvictedStillFound, "uniforms"), hard=True),
+    _shapes(ShapeKeyLacksKernel, hard=True),
     _shapes(ShapeKeyLacksDepth),
     _shapes(ShapeCacheDisposesHeld, ancestor="TVM cache_state; web-llm#844"),
     _shapes(ZeroGridNotChecked),

@@ -90,7 +90,7 @@ def _blind(blind: Callable[[Outcome, Outcome], Outcome], **about: Any) -> Mutant
 
 
 MUTANTS = (
-    _blind(last_byte_unseen),
+    _blind(last_byte_unseen, hard=True),
     _blind(shorter_is_enough),
     _blind(any_error_will_do),
     _blind(refusal_unseen),

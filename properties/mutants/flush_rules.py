@@ -95,7 +95,7 @@ MUTANTS = (
     _rules(DispatchOnlyFlushSkipped),
     _rules(WriteFlushesLongBatchesOnly),
     _rules(ConflictSeesWritersOnly),
-    _rules(ConflictMissesLastWord, hard=True, rare=True),
+    _rules(ConflictMissesLastWord, hard=True),
     _rules(LimitZeroMeansNever, ancestor="TVM 19418", prey="laws"),
     _rules(LimitOffByOne, prey="laws"),
 )

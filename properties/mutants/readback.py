@@ -248,7 +248,7 @@ MUTANTS = (
     _readbacks(ReadOffsetDropped),
     _readbacks(PageOfOneRead),
     _readbacks(FourthReadOfPage),
-    _readbacks(LongReadStartsAtWord),
+    _readbacks(LongReadStartsAtWord, hard=True),
     _readbacks(ReadReturnsView, ancestor="three.js#33281"),
     _readbacks(FailedReadGivesZeros, prey="faults"),
     _readbacks(FailureTakesOthersAlong, prey="faults"),
@@ -256,7 +256,7 @@ MUTANTS = (
     _readbacks(FaultNeverRaised, prey="faults"),
     _reads(StagingIgnoresMisalignment),
     _reads(ReadsShareFullPage, hard=True),
-    _reads(RepeatedReadElided),
+    _reads(RepeatedReadElided, hard=True),
     _reads(SyncWithNothingToSubmitReturns),
     _reads(SyncWaitsForSubmitOnly, prey="laws"),
     mutant(

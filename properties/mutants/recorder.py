@@ -341,12 +341,12 @@ MUTANTS = (
     _recorder(SameGroupTwiceIsOnce),
     _recorder(PassKeepsFirstGroup),
     _recorder(FreeBeforeFlush, ancestor="TVM 18871's rule; ORT#27068"),
-    _recorder(FreeFlushesDispatchesOnly),
+    _recorder(FreeFlushesDispatchesOnly, hard=True),
     _recorder(FreeDefersWritersOnly),
     _recorder(DeferredFreeForgotten),
     _recorder(RetiredDestroyedAtOnce),
     _recorder(StagedWriteGoesAtOnce),
-    _recorder(StagedWriteUntouched, hard=True, rare=True),
+    _recorder(StagedWriteUntouched, hard=True),
     _recorder(SpanOfLastCopy, hard=True),
     _recorder(FreeWhileReadPending, ancestor="tfjs#7634, #4303"),
     mutant(
@@ -358,6 +358,6 @@ MUTANTS = (
     _recorder(FlushKeepsDeadEncoder, ancestor="TVM, found by reading", prey="faults"),
     _recorder(FailedBatchKept, prey="faults"),
     _recorder(ReadAfterErrorReturnsBytes, ancestor="cubecl#1641", prey="faults"),
-    _recorder(FaultLosesEverything, prey="faults"),
+    _recorder(FaultLosesEverything, prey="faults", hard=True),
     _recorder(FaultSwallowed, prey="faults"),
 )

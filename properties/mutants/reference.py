@@ -104,5 +104,5 @@ MUTANTS = (
     _reference(ScalarsOfTheFirst),
     _reference(FreeTwiceIsFine),
     _reference(BudgetOfOne, hard=True),
-    _reference(EmptyReadUnchecked),
+    _reference(EmptyReadUnchecked, hard=True),
 )

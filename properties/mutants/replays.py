@@ -230,12 +230,12 @@ def _recorder(broken: type[Recorder], **about: Any) -> Mutant:
 MUTANTS = (
     _bound(ReplayKeepsOldBindings, ancestor="ORT#28325, #29594, #32074"),
     _bound(ReplayBoundInAnyOrder, hard=True),
-    _replays(BoundGraphSurvivesFree),
+    _replays(BoundGraphSurvivesFree, hard=True),
     _replays(ReplayKeepsOldScalars),
     _replays(KeptScalarsOfReplayBefore),
     _replays(SwapsOneAfterTheOther, hard=True),
-    _replays(ReplayNeedsNothing, prey="faults"),
-    _replays(ReplayHealsWhatItWrites, prey="faults"),
+    _replays(ReplayNeedsNothing, prey="faults", hard=True),
+    _replays(ReplayHealsWhatItWrites, prey="faults", hard=True),
     _replays(EmptyStepKeepsItsPlace, hard=True),
     _replays(RunOffsetsKept),
     _recorder(RunBoundToOldRing, hard=True, rare=True),
@@ -245,6 +245,6 @@ MUTANTS = (
     _recorder(RunRepeatsStepAtCut, hard=True),
     _recorder(RunNeverCut, prey="laws", hard=True),
     _recorder(RunCutLate, prey="laws"),
-    _recorder(ReplayHalfDoneStands, prey="faults"),
+    _recorder(ReplayHalfDoneStands, prey="faults", hard=True),
     _recorder(EarlyBatchLosesOne),
 )

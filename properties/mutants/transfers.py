@@ -205,7 +205,7 @@ MUTANTS = (
     _transfers(ScratchTooSmallByPhase),
     _transfers(CopyRoundedUp),
     _transfers(CopyGroupsRoundedDown),
-    _transfers(WordCopyNotWritten, prey="faults"),
+    _transfers(WordCopyNotWritten, prey="faults", hard=True),
     _transfers(PieceTakenTwice),
     _transfers(LostUntilFreed, prey="faults"),
     _transfers(LostUntilWritten, prey="faults"),
