@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from tools.mutation.mutant import Mutant
-from tools.mutation.notes import Note
+from tools.mutation.notes import Note, read_notes
 from tools.mutation.page import interval, page
 from tools.mutation.results import Result, Sample, read, write
 from tools.mutation.sample import draw
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("runtime", "reference", "checkers")
+SAMPLES = {part: read(ROOT / "docs" / "data" / f"mutation-{part}.json") for part in PARTS}
 
 
 def mutants(**sizes: int) -> list[Mutant]:
@@ -66,11 +70,12 @@ def test_a_survivor_is_shown_with_its_reason_or_as_not_written_up() -> None:
     sample = Sample(
         population=9,
         seed=1,
+        killed_at_first=0,
         results=(result("- a\n+ b", None), result("- a\n+ c", None), result("- a\n+ d", "test: t")),
     )
     notes = {"a.py: f\n- a\n+ b": Note(kind="equivalent", reason="Both are the same.")}
     text = page({"part": sample}, notes)
-    assert "| part | 9 | 3 | 0 | 1 | 0 | 2 | **33.3%** | 6.1% to 79.2% | 50.0% |" in text
+    assert "| part | 9 | 3 | 0.0% | 0 | 1 | 0 | 2 | **33.3%** | 6.1% to 79.2% | 50.0% |" in text
     written, _, unwritten = text.partition("### Not written up")
     assert "Both are the same." in written
     assert "+ b" in written
@@ -79,7 +84,19 @@ def test_a_survivor_is_shown_with_its_reason_or_as_not_written_up() -> None:
 
 
 def test_what_was_tried_is_kept(tmp_path: Path) -> None:
-    sample = Sample(population=9, seed=1, results=(result("- a\n+ b", None), result("+ c", "died")))
+    tried = (result("- a\n+ b", None), result("+ c", "died"))
+    sample = Sample(population=9, seed=1, killed_at_first=0, results=tried)
     write(tmp_path / "kept.json", sample)
     assert read(tmp_path / "kept.json") == sample
     assert read(tmp_path / "none.json").results == ()
+
+
+def test_every_survivor_is_written_up() -> None:
+    notes = read_notes()
+    alive = [r.key for sample in SAMPLES.values() for r in sample.results if r.killer is None]
+    assert [key for key in alive if key not in notes] == []
+
+
+def test_the_page_is_that_of_the_samples() -> None:
+    text = (ROOT / "docs" / "mutation.md").read_text(encoding="utf-8")
+    assert text == page(SAMPLES, read_notes())

@@ -171,3 +171,18 @@ def test_a_drivers_limits_are_those_of_its_device() -> None:
         storage_offset_alignment_bytes=32,
         uniform_offset_alignment_bytes=64,
     )
+
+
+def test_a_write_beyond_a_binding_keeps_its_place_in_the_batch() -> None:
+    limits = {"max-storage-buffer-binding-size": 256, "max-uniform-buffer-binding-size": 256}
+    with Runtime(open_device(limits=limits), PRESETS["ring"]) as runtime:
+        big, small = runtime.alloc(1024), runtime.alloc(16)
+        runtime.write(small, b"a" * 16)
+        runtime.sync()
+        submits = runtime.stats().submits
+        runtime.copy(small, big)
+        runtime.write(big, b"x" * 10, 1)
+        assert runtime.stats().submits == submits
+        assert runtime.read(big, 0, 16).result() == b"a" + b"x" * 10 + b"a" * 5
+        runtime.free(big)
+        runtime.free(small)

@@ -76,7 +76,14 @@ def _run(part: str, options: argparse.Namespace) -> None:
     print(f"{part}: {len(drawn)} of {len(mutants)} mutants", flush=True)
 
     def sample_of(tried: Iterable[Result]) -> Sample:
-        return Sample(population=len(mutants), seed=options.seed, results=tuple(tried))
+        done = tuple(tried)
+        killed = sum(result.killer is not None for result in done)
+        return Sample(
+            population=len(mutants),
+            seed=options.seed,
+            killed_at_first=results.read(DATA[part]).killed_at_first if options.again else killed,
+            results=done,
+        )
 
     for mutant in drawn:
         digest = digest_of(mutant)

@@ -18,14 +18,16 @@ is killed if the judge finds it within a few hundred programs of one seed, by la
 under faults as well; or else by the first test that fails among those that reach its line; or if it
 never ends. Written by `python -m tools.mutation page`; `tox -e mutation` makes the sample anew.
 
+"At first" is the share that was killed when the sample was drawn. Each survivor was then looked
+into: it led to a test, a property or a law, and was tried once more; or it is written up below.
 "Judge" and "tests" say who came first, the judge being asked before the tests are. The interval is
 Wilson's, at 95 percent, for all mutants of the part. Without those that are equivalent the share
 is that of the mutants that can be killed at all.
 """
 _Z = 1.96
 _HEAD = (
-    "| part | mutants | sample | judge | tests | ended otherwise | alive | killed | interval "
-    "| without the equivalent |"
+    "| part | mutants | sample | at first | judge | tests | ended otherwise | alive | killed "
+    "| interval | without the equivalent |"
 )
 
 
@@ -71,6 +73,7 @@ def _figures(part: str, sample: Sample, notes: Mapping[str, Note]) -> str:
         part,
         str(sample.population),
         str(len(results)),
+        f"{sample.killed_at_first / len(results):.1%}",
         *(str(killers.count(killer)) for killer in ("judge", "test", "died", "alive")),
         f"**{killed / len(results):.1%}**",
         f"{low:.1%} to {high:.1%}",

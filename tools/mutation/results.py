@@ -42,6 +42,8 @@ class Sample:
 
     population: int
     seed: int
+    killed_at_first: int
+    """How many did not live before the tests that the survivors led to."""
     results: tuple[Result, ...]
 
     @property
@@ -53,7 +55,7 @@ class Sample:
 def read(path: Path) -> Sample:
     """The sample that is kept there; an empty one where there is no file."""
     if not path.exists():
-        return Sample(population=0, seed=0, results=())
+        return Sample(population=0, seed=0, killed_at_first=0, results=())
     found = json.loads(path.read_text(encoding="utf-8"))
     results = tuple(Result(**entry) for entry in found.pop("results"))
     return Sample(**found, results=results)
@@ -62,6 +64,7 @@ def read(path: Path) -> Sample:
 def write(path: Path, sample: Sample) -> None:
     """Keep it, one mutant a line."""
     lines = ",\n".join(json.dumps(asdict(result)) for result in sample.results)
-    head = f'"population": {sample.population}, "seed": {sample.seed}'
+    figures = ("population", "seed", "killed_at_first")
+    head = ", ".join(f'"{figure}": {getattr(sample, figure)}' for figure in figures)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{{head}, "results": [\n{lines}\n]}}\n', encoding="utf-8")

@@ -133,6 +133,8 @@ def _wait(pid: int, most_seconds: float) -> str:
     end = time.monotonic() + most_seconds
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
+        if done and os.waitstatus_to_exitcode(status) == -signal.SIGTERM:
+            raise RuntimeError("cannot say what became of a mutant because somebody stopped it")
         if done:
             return f"died: {os.waitstatus_to_exitcode(status)}"
         if time.monotonic() > end:
