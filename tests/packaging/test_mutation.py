@@ -27,7 +27,6 @@ def mutants(**sizes: int) -> list[Mutant]:
             in_function=True,
             first_line=number,
             last_line=number,
-            is_message=False,
         )
         for module, size in sizes.items()
         for number in range(size)
@@ -39,7 +38,6 @@ def result(change: str, killer: str | None) -> Result:
         name="a.py:number:1",
         function="f",
         line=1,
-        is_message=False,
         change=change,
         digest=change,
         killer=killer,

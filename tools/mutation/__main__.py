@@ -101,7 +101,6 @@ def _try(mutant: Mutant, sight: Sight, seconds: float) -> Result:
         name=mutant.name,
         function=mutant.function,
         line=mutant.first_line,
-        is_message=mutant.is_message,
         change=change_of(mutant),
         digest=digest_of(mutant),
         killer=outcome.killer,

@@ -18,8 +18,6 @@ class Mutant:
     first_line: int
     """Where the statement begins, down to ``last_line`` where the change ends."""
     last_line: int
-    is_message: bool
-    """Whether only the words of an error can differ."""
 
     @property
     def name(self) -> str:

@@ -35,7 +35,6 @@ _NO_CODE = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom, cst.TypeA
 _STATEMENTS = (cst.BaseSmallStatement, cst.BaseCompoundStatement)
 _PLACED = (cst.BaseExpression, *_STATEMENTS)
 """What has lines of its own; operators stand in one of these."""
-_TEXTS = (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString)
 _NEVER_MUTATED_CALLS = ("len", "isinstance")
 """mutmut's own exceptions: without an argument these only raise."""
 _ASSERTING = "strict"
@@ -137,7 +136,6 @@ class _Visitor(cst.CSTVisitor):
             in_function=_in_function(around),
             first_line=self.get_metadata(PositionProvider, statement or expression).start.line,
             last_line=self.get_metadata(PositionProvider, expression).end.line,
-            is_message=_is_message(node, changed, around),
         )
         self.changes.append((mutant, (node, changed)))
 
@@ -171,14 +169,6 @@ def _is_never_mutated(node: cst.CSTNode) -> bool:
     if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Name):
         return False
     return node.func.value in _NEVER_MUTATED_CALLS
-
-
-def _is_message(node: cst.CSTNode, changed: cst.CSTNode, around: list[cst.CSTNode]) -> bool:
-    """Whether it is a text of an error that is changed, or the only argument of an error."""
-    if isinstance(node, cst.Call) and isinstance(changed, cst.Call):
-        is_text = len(node.args) == 1 and isinstance(node.args[0].value, _TEXTS)
-        return is_text and isinstance(around[0], cst.Raise)
-    return isinstance(node, _TEXTS) and _first(around, cst.Raise) is not None
 
 
 def _in_function(around: list[cst.CSTNode]) -> bool:

@@ -13,7 +13,6 @@ KINDS = {
     "cost": "every result is the same, and only time or memory differs",
     "message": "only the words of an error, a warning or a representation differ",
     "unreached": "only a device, an option or a misuse that this run leaves out would show it",
-    "seen": "a test or a law added since sees it",
 }
 """Why a mutant lives, in the order of the page."""
 

@@ -12,7 +12,6 @@ class Result:
     name: str
     function: str
     line: int
-    is_message: bool
     change: str
     """The lines that differ, as a diff without its context."""
     digest: str
