@@ -1,7 +1,6 @@
 """Objects by name out of a module or a .py file: kernels of one's own, other targets."""
 
 import importlib
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +9,9 @@ from typing import Any
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from properties.session.settings import TARGETS
+
+_LOADED: dict[Path, tuple[str, ModuleType]] = {}
+"""The modules made of files, with their sources."""
 
 
 def load(spec: str, default_name: str = "") -> Any:
@@ -55,13 +57,22 @@ def _module(where: str) -> ModuleType:
     if not where.endswith(".py"):
         return importlib.import_module(where)
     path = Path(where).resolve()
+    source = path.read_text(encoding="utf-8")
+    loaded = _LOADED.get(path)
+    if loaded is None or loaded[0] != source:
+        loaded = _LOADED[path] = source, _executed(path, source)
+    return loaded[1]
+
+
+def _executed(path: Path, source: str) -> ModuleType:
+    """A module made of ``source``, and of no bytecode that is kept.
+
+    Kept bytecode is taken for that of any source as long and of the same second.
+    """
     name = f"gpusim_loaded_{path.stem}"
-    if name in sys.modules and sys.modules[name].__file__ == str(path):
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    # Dataclasses look their module up by its name.
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    exec(compile(source, str(path), "exec"), module.__dict__)
     return module
