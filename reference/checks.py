@@ -146,6 +146,12 @@ def _check_grid(kernel: Kernel, grid: Grid, limits: Limits) -> None:
             f"cannot dispatch {kernel.name} over {grid} because a dimension lies in 0..{most} "
             "(probably the grid counts threads instead of workgroups)"
         )
+    room = limits.max_groups_per_dimension**3
+    if math.prod(grid) > room:
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} over {grid} because this device runs at most {room} "
+            "workgroups (probably the grid counts threads)"
+        )
     if math.prod(grid) > kernel.max_groups:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid} because it runs at most "

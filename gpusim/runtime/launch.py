@@ -34,6 +34,11 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
             f"{kernel.max_groups} that its u32 index can count (probably several dispatches "
             "are needed)"
         )
+    if groups > max_per_dimension**3:
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} over {grid} because three dimensions of "
+            f"{max_per_dimension} hold no {groups} workgroups (probably it should be split)"
+        )
     if groups == 0 or max(grid) <= max_per_dimension:
         return Launch(groups, grid)
     return Launch(groups, spread(groups, max_per_dimension))

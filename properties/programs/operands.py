@@ -133,7 +133,7 @@ def _extremes(dtype: Dtype, tame: bool) -> Sequence[int | float]:
 def draw_grid(choices: Choices, signature: Signature, words: int, limits: Limits) -> Grid:
     """A legal grid for a kernel whose longest buffer has ``words`` words."""
     most = limits.max_groups_per_dimension
-    if signature.guarded and choices.chance(1, _WIDE_GRIDS):
+    if signature.guarded and most > 1 and choices.chance(1, _WIDE_GRIDS):
         return _wide(choices, most)
     if not signature.guarded and choices.chance(1, _FULL_GRIDS):
         full = min(most, signature.max_groups)
@@ -141,7 +141,7 @@ def draw_grid(choices: Choices, signature: Signature, words: int, limits: Limits
     cover = min(-(-words // signature.group_size), _MOST_WORD_GROUPS)
     x, y, z = _grid(choices, cover)
     if signature.guarded:
-        return x, y, z
+        return (x, y, z) if x * y * z <= most**3 else (most, 1, 1)
     return min(x, most), min(y, most), min(z, most)
 
 

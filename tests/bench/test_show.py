@@ -8,7 +8,8 @@ from properties.bench.rows import Report, Row, read_report
 from properties.bench.show import columns, number, text_of
 
 DATA = Path(__file__).resolve().parents[2] / "docs" / "data"
-REPORTS = sorted(path for path in DATA.glob("*.json") if not path.name.startswith("expected"))
+BENCHMARKS = ("decode", "dispatch", "fuzz", "readback", "scale")
+REPORTS = sorted(path for path in DATA.glob("*.json") if path.stem.split("-")[0] in BENCHMARKS)
 
 
 def row(arm: str, median_us: float, rounds: int = 3, **more: float) -> Row:

@@ -122,7 +122,12 @@ REFUSALS = {
     "grid past what an index counts": (
         f"dispatch tally a 1 {BUILTIN['tally'].max_groups + 1}x1x1",
         "LimitExceeded",
-        "dispatch tally a 1 9x9x9",
+        "dispatch tally a 1 9x7x1",
+    ),
+    "grid past what three dimensions hold": (
+        "dispatch tally a 1 65x1x1",
+        "LimitExceeded",
+        "dispatch tally a 1 64x1x1",
     ),
     "negative guarded grid": (
         "dispatch tally a 1 -1x1x1",

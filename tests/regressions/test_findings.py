@@ -8,8 +8,8 @@ from gpusim.kernels import BUILTIN
 from properties import finding_file
 from properties.oracles.laws import check
 from properties.session.devices import is_simulated
+from properties.session.drawn import judge_drawn
 from properties.session.subject import RuntimeSubject
-from properties.session.verdict import judge
 
 _FINDINGS = sorted(Path(__file__).parent.glob("findings/*.txt"))
 
@@ -18,7 +18,7 @@ _FINDINGS = sorted(Path(__file__).parent.glob("findings/*.txt"))
 def test_a_finding_of_the_past_passes(path: Path, device_name: str) -> None:
     case = finding_file.read(path).case
     device = case.device if is_simulated(case.device) else device_name
-    verdict = judge(case, RuntimeSubject(device, BUILTIN), BUILTIN, laws=check)
+    verdict = judge_drawn(case, RuntimeSubject(device, BUILTIN), BUILTIN, laws=check)
     assert verdict.failure is None, verdict.failure
 
 

@@ -140,6 +140,9 @@ def inserted(case: Case, at: int, ops: Sequence[Op]) -> Image | None:
 
 
 def _through(places: Places, later: Image) -> Places:
+    """Where the pieces of an op are after another transformation: nowhere if one is gone."""
+    if not all(later.places[position] for position in places):
+        return ()
     return tuple(place for position in places for place in later.places[position])
 
 
