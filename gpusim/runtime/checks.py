@@ -109,6 +109,7 @@ def check_bindings(kernel: Kernel, buffers: Sequence[Buffer], limits: Limits) ->
                 f"cannot bind {buffer!r} to {kernel.name} because it has no whole word "
                 "(probably its size counts elements)"
             )
+    for buffer in buffers:
         if buffer.size_bytes // WORD_BYTES * WORD_BYTES > limits.max_binding_bytes:
             raise LimitExceeded(
                 f"cannot bind {buffer!r} to {kernel.name} because a binding of this device holds "
