@@ -8,6 +8,7 @@ it is overwritten whole.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -159,9 +160,11 @@ class _Follower:
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
-            # It is no fault where the budget refuses it.
-            self._reference.alloc(buffer, size_bytes)
-            self._reference.free(buffer)
+            # It is no fault where the budget refuses it; one that nobody has seen yet is raised
+            # before anything else is looked at.
+            with suppress(errors.Refused):
+                self._reference.alloc(buffer, size_bytes)
+                self._reference.free(buffer)
         self._meet_fault()
         self._reference.alloc(buffer, size_bytes)
         self._sizes[buffer] = size_bytes
