@@ -76,15 +76,19 @@ def coverage(tally: Tally) -> dict[str, Table]:
     }
 
 
-def warnings(tally: Tally, uniforms: Collection[Uniforms]) -> list[str]:
-    """What makes a session under such ``uniforms`` show less than it seems, in words."""
+def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> list[str]:
+    """What makes a session under such ``uniforms`` show less than it seems, in words.
+
+    ``faults``: the device was made to fail now and then.
+    """
     reached, checked = tally.reached, tally.checked
     found = []
     if 2 * checked.constant_reads > checked.reads:
         found.append(f"{checked.constant_reads} of {checked.reads} reads are of constant data")
     if reached.programs < ENOUGH_TRACES:
         return found
-    idle = [law.name for law in LAWS if not tally.held[law.name]]
+    within_reach = [law.name for law in LAWS if law.needs_faults in (None, faults)]
+    idle = [name for name in within_reach if not tally.held[name]]
     if idle:
         found.append(f"never held against anything: law {', '.join(idle)}")
     few = [

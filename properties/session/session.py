@@ -108,7 +108,7 @@ class Session:
     @property
     def warnings(self) -> list[str]:
         """What makes the session show less than it seems, in words."""
-        return warnings(self.tally, self.uniforms)
+        return warnings(self.tally, self.uniforms, faults=self.settings.faults)
 
     @property
     def missed_probes(self) -> list[str]:

@@ -11,6 +11,7 @@ from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, Uniforms
 from gpusim.trace import Trace
 from properties.case import Case
+from properties.oracles.laws import LAWS
 from properties.oracles.probes import PROBES, Scope, why_unreachable
 from properties.oracles.values import Checked
 from properties.session.bugs import Bugs
@@ -177,3 +178,13 @@ def test_the_median_counts_programs_not_lengths() -> None:
     assert tally.median_accepted == 3
     tally.accepted_lengths.update([90, 90, 90])
     assert tally.median_accepted == 90
+
+
+def test_a_law_that_only_faults_bring_up_is_missed_only_under_faults() -> None:
+    session = session_of(ENOUGH_TRACES)
+    session.tally.held.update(law.name for law in LAWS if law.name not in ("D7", "A1"))
+    (laws,) = (text for text in session.warnings if text.startswith("never held"))
+    assert laws == "never held against anything: law A1"
+    session.settings = replace(session.settings, device="simulated", faults=True)
+    (laws,) = (text for text in session.warnings if text.startswith("never held"))
+    assert laws == "never held against anything: law A1, D7"

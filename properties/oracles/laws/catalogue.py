@@ -19,8 +19,8 @@ _CONTRACT = "docs/CONTRACT.md"
 _POLICY = "the docstrings of gpusim.runtime.Policy"
 
 
-def _law(name: str, sentence: str, source: str) -> Law:
-    return Law(name=name, sentence=sentence, source=source)
+def _law(name: str, sentence: str, source: str, *, faults: bool | None = None) -> Law:
+    return Law(name=name, sentence=sentence, source=source, needs_faults=faults)
 
 
 A1 = _law("A1", "a read copies its bytes after every command issued before it", _QUEUE)
@@ -67,7 +67,7 @@ D4 = _law(
 )
 D5 = _law("D5", "what is mapped was copied there for this very read", _MAPPING)
 D6 = _law("D6", "no more staging buffers are kept than the policy says", _POLICY)
-D7 = _law("D7", "a staging buffer whose map failed is never used again", _MAPPING)
+D7 = _law("D7", "a staging buffer whose map failed is never used again", _MAPPING, faults=True)
 
 E1 = _law("E1", "a new buffer is no buffer that was there before", _CONTRACT)
 E2 = _law("E2", "a buffer is not accepted after its free", _CONTRACT)
@@ -88,9 +88,16 @@ F6 = _law("F6", "a free waits for, or submits, the commands that use the buffer"
 G1 = _law("G1", "an op that raises does nothing on the device", _CONTRACT)
 G2 = _law("G2", "an op that is refused leaves pools and caches as they were", _CONTRACT)
 G4 = _law("G4", "every call on the device is a valid one", _COPY)
-G5 = _law("G5", "a device's failure is raised, and a lost device takes no op but free", _CONTRACT)
+G5 = _law(
+    "G5",
+    "a device's failure is raised, and a lost device takes no op but free",
+    _CONTRACT,
+    faults=True,
+)
 
-H1 = _law("H1", "one program, policy and schedule leave one trace", "docs/ARCHITECTURE.md")
+H1 = _law(
+    "H1", "one program, policy and schedule leave one trace", "docs/ARCHITECTURE.md", faults=False
+)
 
 LAWS: tuple[Law, ...] = (
     A1, A2, A3, A4, A5, A8, A9, A11, A12,

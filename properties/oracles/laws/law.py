@@ -19,6 +19,8 @@ class Law:
     sentence: str
     source: str
     """The section of the WebGPU specification, the pull request or the page that says so."""
+    needs_faults: bool | None = None
+    """Whether only a device that fails, or only one that does not, brings it up; None: both do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
