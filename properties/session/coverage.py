@@ -58,6 +58,10 @@ _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushRe
 """A program ends with a sync, so that ``close`` finds nothing to submit."""
 
 
+_SHOWN_CELLS = 4
+"""Of the pairs that were met too seldom the rarest are named, and all are in the table."""
+
+
 def coverage(tally: Tally) -> dict[str, Table]:
     """Tables of ops, refusals, laws, rare events, pairs, what was drawn, flushes and parts."""
     seen = tally.seen
@@ -97,7 +101,9 @@ def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> l
         if reached.cells[cell] < ENOUGH and not why_infeasible(cell, uniforms)
     ]
     if few:
-        shown = "; ".join(f"{cell} ({reached.cells[cell]})" for cell in few)
+        few.sort(key=lambda cell: reached.cells[cell])
+        shown = "; ".join(f"{cell} ({reached.cells[cell]})" for cell in few[:_SHOWN_CELLS])
+        shown += f"; and {len(few) - _SHOWN_CELLS} more" if len(few) > _SHOWN_CELLS else ""
         found.append(f"{len(few)} pairs of ops were met less than {ENOUGH} times: {shown}")
     return found
 
