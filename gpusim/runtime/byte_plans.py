@@ -104,6 +104,11 @@ def window(
     return Window(base, words_up(end) - base)
 
 
+def aligned_up(size_bytes: int, alignment_bytes: int) -> int:
+    """The next multiple of the alignment, a power of two."""
+    return (size_bytes + alignment_bytes - 1) & -alignment_bytes
+
+
 def most_piece_bytes(limits: Limits) -> int:
     """The most bytes that one dispatch copies, wherever they start and go to.
 

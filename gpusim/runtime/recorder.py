@@ -113,7 +113,7 @@ class Recorder:
         if reason is not None:
             self.submit(reason)
 
-    def record_run(self, run: Run, payload: bytes | memoryview) -> None:
+    def record_run(self, run: Run, payload: bytes) -> None:
         """Record a run; ``payload`` is the uniforms of its steps, each padded to its stride.
 
         It is cut where a limit would have one command after the other cut, and
@@ -291,7 +291,7 @@ class Recorder:
             return self._without_uniforms(step)
         return self._bind(step, Range(ring, start, step.uniform_bytes))
 
-    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+    def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         """Record as many steps as the open batch has room for, at least one; where it ends."""
         if run.strides[start] and self._uniforms.is_full(self._batch, run.strides[start]):
             self.submit(FlushReason.UNIFORMS)
@@ -300,7 +300,7 @@ class Recorder:
         part = run.part(start, stop, offset)
         first, last = run.starts[start], run.starts[stop]
         if first < last:
-            self._uniforms.take(bytes(payload[first:last]), self._batch)
+            self._uniforms.take(payload[first:last], self._batch)
         self._batch.extend(part)
         return stop
 

@@ -11,6 +11,7 @@ from struct import Struct
 from struct import error as StructError
 
 from gpusim.program import Scalars
+from gpusim.runtime.byte_plans import aligned_up
 from gpusim.runtime.plans import DispatchPlan
 
 
@@ -61,7 +62,7 @@ class RunUniforms:
         return Struct("<" + "".join(codes))
 
     def _stride(self, plan: DispatchPlan) -> int:
-        return (plan.uniform_bytes + self._alignment_bytes - 1) & -self._alignment_bytes
+        return aligned_up(plan.uniform_bytes, self._alignment_bytes)
 
     def _are_finite(self, scalars: Sequence[int | float]) -> bool:
         return all(math.isfinite(scalars[at]) for at in self._floats)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.byte_plans import aligned_up
 from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, DispatchCommand
 from gpusim.runtime.plans import DispatchPlan
 
@@ -32,10 +33,7 @@ class Run:
 
     def __init__(self, steps: Sequence[DispatchPlan | WordCopy], alignment_bytes: int) -> None:
         self.steps = tuple(steps)
-        self.strides = [
-            (uniform_bytes + alignment_bytes - 1) & -alignment_bytes
-            for uniform_bytes in map(_uniform_bytes, self.steps)
-        ]
+        self.strides = [aligned_up(_uniform_bytes(step), alignment_bytes) for step in self.steps]
         self.starts = [0, *accumulate(self.strides)]
         """The offset of each step's uniforms, and the end of the last one's."""
         self.moved = [0, *accumulate(map(_moved_bytes, self.steps))]

@@ -143,7 +143,7 @@ class RunBoundToOldRing(Recorder):
 class RunTouchesNothing(Recorder):
     """The commands of a run conflict with no host write and no free."""
 
-    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+    def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         touched = dict(self._batch._touched)
         stop = super()._record_part(run, payload, start)
         if self._batch.commands[stop - start :]:
@@ -154,7 +154,7 @@ class RunTouchesNothing(Recorder):
 class RunWritesUnmarked(Recorder):
     """What a run writes is not lost with its batch."""
 
-    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+    def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         stop = super()._record_part(run, payload, start)
         for buffer in run.written:
             self._batch.written.pop(buffer, None)
@@ -164,7 +164,7 @@ class RunWritesUnmarked(Recorder):
 class RunLosesStepAtCut(Recorder):
     """A run that is cut goes on behind the step at which it was cut."""
 
-    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+    def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         stop = super()._record_part(run, payload, start)
         return stop + 1 if stop < len(run) - 1 else stop
 
@@ -172,7 +172,7 @@ class RunLosesStepAtCut(Recorder):
 class RunRepeatsStepAtCut(Recorder):
     """A run that is cut goes on with the last step that it had recorded."""
 
-    def _record_part(self, run: Run, payload: bytes | memoryview, start: int) -> int:
+    def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         stop = super()._record_part(run, payload, start)
         return stop - 1 if start + 1 < stop < len(run) else stop
 

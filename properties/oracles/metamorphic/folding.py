@@ -6,18 +6,19 @@ After Rigger and others, "Constant Optimization Driven Database System Testing"
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 
 from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Capture, Copy, Dispatch, Free, Op, Replay, Write
+from gpusim.program import Alloc, Capture, Free, Op, Write
 from properties.case import Case
 from properties.oracles.metamorphic.effects import live_before, may_alloc
 from properties.oracles.metamorphic.image import Image, Rewriting
 from properties.session.limits import case_limits
+from properties.target import Target, issue
 from reference import Reference
 
 
@@ -70,7 +71,7 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
     refused: set[str] = set()
     for op in program.ops[:at]:
         try:
-            _perform(reference, op)
+            issue(cast(Target, reference), op)
         except LimitExceeded:
             # Another device may well have room for it.
             return None
@@ -92,21 +93,3 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
             return None
         left[alloc.buffer] = delivery.data
     return left
-
-
-def _perform(reference: Reference, op: Op) -> None:
-    match op:
-        case Alloc():
-            reference.alloc(op.buffer, op.size_bytes)
-        case Write():
-            reference.write(op.buffer, op.offset, op.data)
-        case Copy():
-            reference.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
-        case Dispatch():
-            reference.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
-        case Free():
-            reference.free(op.buffer)
-        case Capture():
-            reference.capture(op.graph, op.commands)
-        case Replay():
-            reference.replay(op.graph, op.scalars, op.bindings)
