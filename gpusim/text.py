@@ -117,6 +117,14 @@ def parse_program(text: str) -> Program:
         ) from None
 
 
+def parse_op(line: str) -> Op:
+    """The op of one line, whatever came before it; ProgramError where it is none."""
+    words = line.partition("#")[0].split()
+    if not words:
+        raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")
+    return _parse_line(1, words)
+
+
 def _first_misfit(ops: list[Op]) -> int:
     """The position of the op that makes the shortest prefix which is no program."""
     for position in range(len(ops)):

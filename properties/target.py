@@ -65,6 +65,9 @@ class Capabilities:
     """Done callbacks are called, in the order in which the reads were issued."""
     replays: bool = False
     """It captures and replays: it is a ``ReplayingTarget``."""
+    byte_exact: bool = True
+    """Writes, reads and copies of any bytes, also within one buffer; otherwise it is asked for
+    whole words only, at least one, and for copies between two buffers."""
 
 
 class Target(Protocol):

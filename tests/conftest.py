@@ -23,7 +23,7 @@ settings.register_profile("ci", **_UNTIMED, print_blob=True, derandomize=True, d
 settings.register_profile("deep", **_UNTIMED, print_blob=True, max_examples=5_000)
 settings.load_profile("ci" if "CI" in os.environ else "gpusim")
 
-UNITS = ("laws", "packaging", "programs", "reference", "simulated", "vocabulary")
+UNITS = ("laws", "packaging", "processes", "programs", "reference", "simulated", "vocabulary")
 """Folders whose tests mean the same on every device, and so need to run once only."""
 
 

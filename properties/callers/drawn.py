@@ -50,8 +50,9 @@ class CallerSubject:
 
     def __init__(self, subject: Subject, caller: str) -> None:
         self.limits = subject.limits
-        self.refuses, self.replays = subject.refuses, subject.replays
-        self.small = subject.small
+        self.capabilities = subject.capabilities
+        self.small, self.description = subject.small, subject.description
+        self.is_ours = subject.is_ours
         self._subject = subject
         self._caller = caller
 

@@ -21,8 +21,9 @@ class Control:
 
     def __init__(self, subject: Subject) -> None:
         self.limits = subject.limits
-        self.refuses, self.replays = subject.refuses, subject.replays
-        self.small = subject.small
+        self.capabilities = subject.capabilities
+        self.small, self.description = subject.small, subject.description
+        self.is_ours = subject.is_ours
         self._subject = subject
 
     def open(self, case: Case) -> Opened:

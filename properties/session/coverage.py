@@ -63,21 +63,30 @@ _SHOWN_CELLS = 4
 
 
 def coverage(tally: Tally) -> dict[str, Table]:
-    """Tables of ops, refusals, laws, rare events, pairs, what was drawn, flushes and parts."""
+    """Tables of ops, refusals, laws, rare events, pairs, what was drawn, flushes and parts.
+
+    Of programs whose driver nobody could see there is no table of what only that shows,
+    and none of refusals where none was asked for.
+    """
     seen = tally.seen
-    ops = {kind: {"accepted": tally.accepted[kind], "driver": seen[OP, kind]} for kind in _KINDS}
-    flushes = {reason: seen[FLUSH, reason] for reason in _REASONS}
-    flushes |= {name: count for (what, name), count in sorted(seen.items()) if what == FLUSH}
-    return {
-        "ops": ops,
+    tables = {
+        "ops": {kind: {"accepted": tally.accepted[kind]} for kind in _KINDS},
         "refusals": _table(_REFUSALS, tally.refused),
         "laws": _laws(tally),
         "probes": _probes(tally),
         "cells": _cells(tally),
         "drawn": _table(_DRAWN, tally.drawn),
-        "flushes": {reason: {"submits": count} for reason, count in flushes.items()},
-        "parts": _table(_PARTS, {key: seen[key] for key in seen if key[0] not in (OP, FLUSH)}),
     }
+    if tally.programs and not seen:
+        del tables["drawn"]["callers"]
+        return tables if tally.refused else {**tables, "refusals": {}}
+    for kind in _KINDS:
+        tables["ops"][kind]["driver"] = seen[OP, kind]
+    flushes = {reason: seen[FLUSH, reason] for reason in _REASONS}
+    flushes |= {name: count for (what, name), count in sorted(seen.items()) if what == FLUSH}
+    tables["flushes"] = {reason: {"submits": count} for reason, count in flushes.items()}
+    parts = {key: seen[key] for key in seen if key[0] not in (OP, FLUSH)}
+    return {**tables, "parts": _table(_PARTS, parts)}
 
 
 def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> list[str]:

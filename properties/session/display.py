@@ -122,13 +122,17 @@ def _counts(columns: dict[str, int]) -> Text:
 
 def _quality(session: Session) -> str:
     tally = session.tally
+    batches = tally.reached.batches
+    shapes = (
+        f"; {len(batches)} shapes of batches, and the next is new with a chance of "
+        f"{chance_of_new(batches):.1%}"
+    )
     return (
         f"median of accepted ops {tally.median_accepted}; {tally.deep_share:.0%} of "
         f"{tally.measured_reads} reads depend on two earlier writers or more; "
         f"{tally.checked.exact_bytes} bytes compared exactly, "
-        f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not; "
-        f"{len(tally.reached.batches)} shapes of batches, and the next is new with a chance of "
-        f"{chance_of_new(tally.reached.batches):.1%}"
+        f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not"
+        + (shapes if batches else "")
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.kernels import Kernels
+from gpusim.program import Program
 from properties.callers import CallerSubject, draw_caller
 from properties.case import PLAIN, Case
 from properties.oracles.metamorphic import (
@@ -25,6 +26,7 @@ from properties.oracles.metamorphic import (
 )
 from properties.oracles.metamorphic.compare import compare_image
 from properties.programs.choices import SeededChoices
+from properties.programs.words import in_words
 from properties.session.devices import shown_faults
 from properties.session.subject import Subject
 from properties.session.verdict import Failure, Verdict, judge
@@ -34,8 +36,8 @@ RELATION = "relation"
 _IN_EIGHT = {"caller": 2, "relations": 2, "without faults": 2}
 
 
-def with_drawn(case: Case, kernels: Kernels, *, refuses: bool) -> Case:
-    """``case`` with a caller or with transformations.
+def with_drawn(case: Case, kernels: Kernels, *, refuses: bool, callers: bool = True) -> Case:
+    """``case`` with a caller, where any of ``callers`` could drive it, or with transformations.
 
     Planned faults come at a call by its number, which neither leaves as it was:
     there the faults are what is left out.
@@ -46,7 +48,7 @@ def with_drawn(case: Case, kernels: Kernels, *, refuses: bool) -> Case:
         sometimes = turn < _IN_EIGHT["without faults"]
         return with_transformations(case, (WithoutFaults(),)) if sometimes else case
     if turn < _IN_EIGHT["caller"]:
-        return replace(case, caller=draw_caller(choices))
+        return replace(case, caller=draw_caller(choices)) if callers else case
     if turn < _IN_EIGHT["caller"] + _IN_EIGHT["relations"]:
         drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
         return replace(case, transformations=tuple(map(write_transformation, drawn)))
@@ -85,8 +87,12 @@ def _violation(
         return judge_without_faults(case, Executor(subject), kernels)
     plain = replace(case, transformations=())
     image = transform(plain, transformations_of(case), kernels)
-    if image is None:
+    if image is None or not _is_promised(image.case.program, subject):
         return None
     transformed = Executor(subject)(image.case)
     original = Execution(history=verdict.history, capabilities=transformed.capabilities)
     return compare_image(case.program, image, original, transformed, kernels)
+
+
+def _is_promised(program: Program, subject: Subject) -> bool:
+    return subject.capabilities.byte_exact or in_words(program) == program

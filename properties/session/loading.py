@@ -1,14 +1,17 @@
 """Objects by name out of a module or a .py file: kernels of one's own, other targets."""
 
 import importlib
+import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from properties.session.settings import TARGETS
+from properties.session.process_subject import ProcessSubject
+from properties.session.settings import COMMAND, PAGE, TARGETS
 
 _LOADED: dict[Path, tuple[str, ModuleType]] = {}
 """The modules made of files, with their sources."""
@@ -49,7 +52,12 @@ def load_kernels(spec: str) -> Kernels:
 
 
 def load_target(name: str) -> Any:
-    """What makes the subject called ``name``: one of ``TARGETS``, or any by its place."""
+    """What makes the subject of that name: one of ``TARGETS``, or any by its place."""
+    if name.startswith(COMMAND):
+        return partial(ProcessSubject, command=name.removeprefix(COMMAND))
+    if name.startswith(PAGE):
+        words = [sys.executable, "-m", "properties.targets.browser", name.removeprefix(PAGE)]
+        return partial(ProcessSubject, command=shlex.join(words))
     return load(TARGETS.get(name, name))
 
 

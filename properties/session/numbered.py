@@ -12,7 +12,9 @@ from properties.programs.cases import draw_case
 from properties.programs.choices import Choices, SeededChoices
 from properties.session.devices import SimulatedDevice, is_simulated
 from properties.session.limits import asked_limits
+from properties.target import Capabilities
 
+_ALL = Capabilities(replays=True)
 _MOST_SEED = 2**32 - 1
 
 
@@ -25,8 +27,7 @@ def numbered_case(
     device: str,
     kernels: Kernels,
     limits: Limits,
-    invalid: bool = True,
-    replays: bool = True,
+    capabilities: Capabilities = _ALL,
     faults: bool = False,
     small: tuple[str, ...] = (),
 ) -> Case:
@@ -34,7 +35,8 @@ def numbered_case(
 
     The presets take turns, and on a simulated ``device`` the schedulers do so
     from one round of presets to the next; with ``faults`` it fails now and then.
-    ``limits`` are the device's, and ``small`` what it is asked for instead.
+    ``limits`` are the device's, and ``small`` what it is asked for instead;
+    programs hold what ``capabilities`` promise.
     """
     text = f"{seed}/{number}"
     turn, preset = divmod(number, len(presets))
@@ -51,8 +53,9 @@ def numbered_case(
         seed=text,
         kernels=kernels,
         limits=replace(limits, **asked) if asked else limits,
-        invalid=invalid,
-        replays=replays,
+        invalid=capabilities.refuses,
+        replays=capabilities.replays,
+        byte_exact=capabilities.byte_exact,
     )
 
 

@@ -20,6 +20,9 @@ TARGETS = {
     RUNTIME: "properties.session.subject:RuntimeSubject",
     "naive": "properties.session.subject:NaiveSubject",
 }
+COMMAND, PAGE = "exec:", "browser:"
+"""What a target begins with that is a command, or a web page."""
+_PLACES = f"MODULE_OR_FILE:NAME, {COMMAND}COMMAND or {PAGE}PAGE"
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)
 _SCHEDULERS = ", ".join(SCHEDULERS)
@@ -66,8 +69,8 @@ def _scheduler(text: str) -> str:
 
 
 def _target(text: str) -> str:
-    if text not in TARGETS and ":" not in text:
-        raise UsageError(f"it is none of {', '.join(TARGETS)}, and no MODULE_OR_FILE:NAME")
+    if text not in TARGETS and not text.partition(":")[2].strip():
+        raise UsageError(f"it is none of {', '.join(TARGETS)}, {_PLACES}")
     return text
 
 
@@ -97,7 +100,7 @@ def _seconds(text: str) -> float:
 
 
 _STALL = Setting(_seconds, "seconds without progress that are a hang", "S")
-_TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, or MODULE_OR_FILE:NAME", "NAME")
+_TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

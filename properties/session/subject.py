@@ -17,7 +17,7 @@ from properties.session.devices import (
     restart_case_device,
 )
 from properties.session.limits import asked_limits, limits_of, small_limits, words_of
-from properties.target import Target
+from properties.target import Capabilities, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -38,12 +38,14 @@ class Subject(Protocol):
     """Makes a target for each program of a session."""
 
     limits: Limits
-    refuses: bool
-    """Whether programs hold ops that are refused on purpose."""
+    capabilities: Capabilities
+    """What its targets promise; programs hold nothing else."""
     small: tuple[str, ...]
     """Small limits that its device is asked for, as ``small_limits`` gives them."""
-    replays: bool
-    """Whether programs hold captures and replays."""
+    description: str
+    """What it runs on, where that is not the device of the session."""
+    is_ours: bool
+    """Whether its targets are our runtime: others know neither our policies nor our callers."""
 
     def open(self, case: Case) -> Opened:
         """A new target, that shares at most the device with the one before."""
@@ -59,8 +61,9 @@ class RuntimeSubject:
     ``make_driver`` is given, since that driver may count.
     """
 
-    refuses = True
-    replays = True
+    capabilities = RuntimeTarget.capabilities
+    description = ""
+    is_ours = True
 
     def __init__(
         self,
@@ -115,9 +118,9 @@ class RuntimeSubject:
 class NaiveSubject:
     """A target that does every op at once, on one device and without a driver of ours."""
 
-    refuses = NaiveTarget.capabilities.refuses
     small: tuple[str, ...] = ()
-    replays = NaiveTarget.capabilities.replays
+    description = ""
+    is_ours = False
 
     def __init__(
         self,
@@ -129,7 +132,8 @@ class NaiveSubject:
         self._kernels = kernels
         self._make_target = make_target
         self._device = open_case_device(device, kernels)
-        self.limits = make_target(self._device, kernels).limits
+        first = make_target(self._device, kernels)
+        self.limits, self.capabilities = first.limits, first.capabilities
 
     def open(self, case: Case) -> Opened:
         """A new target; nothing of it can be traced."""

@@ -24,6 +24,7 @@ from properties.oracles.coverage import check_and_cover
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.probes import PROBES, Scope, why_unreachable
+from properties.programs.words import in_words
 from properties.session.collector import spare_collector
 from properties.session.control import MOST_PROGRAMS, Control
 from properties.session.devices import name_of
@@ -115,14 +116,25 @@ class _Bench:
 
     def __init__(self, setup: Setup, published: Any) -> None:
         adapter = find_adapter(name_of(setup.device))
-        self.device, self.description = adapter.name, adapter.description
+        self.device = adapter.name
         self._setup = setup
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels)
         self._subject: Subject = load_target(setup.target)(adapter.name, self._kernels)
+        self.description = self._subject.description or adapter.description
+
+    @property
+    def _runs_twice(self) -> bool:
+        """Whether a second run must leave the same trace: when another's reads come is its own."""
+        return self._subject.is_ours and not self._setup.faults
 
     def unreachable(self) -> dict[str, str]:
-        """Why no program of the session reaches a rare event, where none does."""
+        """Why no program of the session reaches a rare event, where none does.
+
+        They are events of our own runtime: of another nobody asks for them.
+        """
+        if not self._subject.is_ours:
+            return {}
         limits = [
             replace(self._subject.limits, **asked_limits(f"{self.device} {words}"))
             for words in self._subject.small or ("",)
@@ -131,14 +143,16 @@ class _Bench:
             uniforms=frozenset(PRESETS[name].uniforms for name in self._setup.presets),
             limits=tuple(limits),
             payload_bytes=max(kernel.uniform_bytes for kernel in self._kernels.values()),
-            replays=self._subject.replays,
+            replays=self._subject.capabilities.replays,
         )
         reasons = {name: why_unreachable(name, scope) for name in PROBES}
         return {name: reason for name, reason in reasons.items() if reason}
 
     def judge(self, case: Case) -> Failure | None:
-        """The failure of one case, if any."""
+        """The failure of one case, if any; none where it asks for more than is promised."""
         self._published[1] += 1
+        if not self._subject.capabilities.byte_exact and in_words(case.program) != case.program:
+            return None
         return judge_drawn(case, self._subject, self._kernels, laws=check).failure
 
     def plant(self) -> int | None:
@@ -187,7 +201,7 @@ class _Bench:
         seconds = time.perf_counter() - start
         tally.note(case, verdict, seconds, self._kernels, measured=measured)
         failure = verdict.failure
-        if failure is None and number % _TWICE_EVERY == 0 and not self._setup.faults:
+        if failure is None and number % _TWICE_EVERY == 0 and self._runs_twice:
             failure = judge_twice(case, self._subject)
             tally.held[H1.name] += 1
         if failure is None:
@@ -204,9 +218,15 @@ class _Bench:
             device=self.device,
             kernels=self._kernels,
             limits=self._subject.limits,
-            invalid=self._subject.refuses,
-            replays=self._subject.replays,
+            capabilities=self._subject.capabilities,
             faults=self._setup.faults,
             small=self._subject.small,
         )
-        return with_drawn(case, self._kernels, refuses=self._subject.refuses)
+        if not self._subject.is_ours:
+            case = replace(case, policy=PRESETS["eager"])
+        return with_drawn(
+            case,
+            self._kernels,
+            refuses=self._subject.capabilities.refuses,
+            callers=self._subject.is_ours,
+        )

@@ -54,10 +54,11 @@ class ReferenceTarget(Reference):
 
 
 class ReferenceSubject:
-    refuses = True
-    replays = True
+    capabilities = Capabilities(replays=True)
     limits = Limits()
     small: tuple[str, ...] = ()
+    description = ""
+    is_ours = True
 
     def open(self, case: Case) -> Opened:
         limits = Limits(memory_budget_bytes=case.policy.memory_budget_bytes)
@@ -123,9 +124,10 @@ def test_relations_hold_on_the_runtime(device_name: str) -> None:
 class ManyDevices:
     """Each case on the device it names."""
 
-    refuses = True
+    capabilities = RuntimeSubject.capabilities
     small: tuple[str, ...] = ()
-    replays = True
+    description = ""
+    is_ours = True
 
     def __init__(self, *names: str) -> None:
         self._subjects = {name: RuntimeSubject(name, BUILTIN) for name in names}
@@ -147,7 +149,7 @@ def test_another_device_shows_the_same(device_name: str) -> None:
             device=device_name,
             kernels=BUILTIN,
             limits=subject.limits,
-            invalid=False,
+            capabilities=Capabilities(refuses=False, replays=True),
         )
         other: Transformation = SetDevice(device=SIMULATED)
         if device_name == SIMULATED:

@@ -20,7 +20,7 @@ def texts() -> list[Path]:
         path
         for folder in FOLDERS
         for path in sorted((ROOT / folder).rglob("*"))
-        if path.suffix in {".py", ".md", ".toml", ".txt", ".wgsl"}
+        if path.suffix in {".html", ".js", ".md", ".mjs", ".py", ".toml", ".txt", ".wgsl"}
     ]
     outside = [path for path in sorted(ROOT.glob("[!.]*")) if path.is_file()]
     return [*outside, ROOT / ".ci" / "run", *inside]

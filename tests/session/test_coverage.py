@@ -114,6 +114,17 @@ def test_an_empty_session_missed_everything() -> None:
     assert "parts: pooled uniforms exhausted" not in missed(coverage(tally))
 
 
+def test_a_session_of_another_runtime_misses_nothing_that_only_a_driver_shows() -> None:
+    tally = Tally(policies={"eager": PolicyTally(programs=1)})
+    tables = coverage(tally)
+    assert "parts" not in tables
+    assert "flushes" not in tables
+    assert tables["refusals"] == {}
+    assert tables["ops"]["write"] == {"accepted": 0}
+    tally.refused["free", "InvalidHandle"] += 1
+    assert coverage(tally)["refusals"]["free"] == {"InvalidHandle": 1}
+
+
 def test_laws_have_rows_once_they_were_held_against_something() -> None:
     assert coverage(Tally())["laws"] == {}
     tally = Tally()

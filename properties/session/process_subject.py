@@ -1,0 +1,68 @@
+"""Targets of a runtime in another process or language, for a session to judge."""
+
+import shlex
+from collections.abc import Mapping
+
+from gpusim.errors import GpusimError, NoDevice
+from gpusim.kernels import Kernel
+from gpusim.trace import Trace
+from properties.case import Case
+from properties.session.subject import Opened
+from properties.targets.process_target import ProcessTarget
+from properties.targets.target_process import TargetProcess
+from properties.targets.wire import READY, Ready, TargetFailed, parse_ready, write_hello
+
+START_SECONDS = 60.0
+"""How long a process may take until it is ready."""
+
+
+class ProcessSubject:
+    """The targets that the process of ``command`` serves, one a program.
+
+    A process that died, or went silent, is followed by another: what became of
+    it belongs to the program that it was given.
+
+    Raises:
+        NoDevice: the command does not start, or does not say that it is ready.
+    """
+
+    small: tuple[str, ...] = ()
+    is_ours = False
+
+    def __init__(self, device: str, kernels: Mapping[str, Kernel], *, command: str) -> None:
+        self._hello = write_hello(device, kernels.values())
+        self._command = command
+        self._process, self._ready = self._start()
+        self.limits, self.capabilities = self._ready.limits, self._ready.capabilities
+        self.description = self._ready.description or command
+
+    def open(self, case: Case) -> Opened:
+        """The target of a new program; nothing of it can be traced."""
+        if not self._process.is_alive:
+            self._process.end()
+            self._process, self._ready = self._start()
+        return Opened(target=ProcessTarget(self._process, self._ready), trace=Trace())
+
+    def close(self) -> None:
+        """Let the process end; a session need not, since it ends with the session's own."""
+        self._process.end()
+
+    def _start(self) -> tuple[TargetProcess, Ready]:
+        try:
+            process = TargetProcess(shlex.split(self._command))
+        except (OSError, ValueError) as error:
+            raise self._useless(error) from None
+        try:
+            process.tell(self._hello)
+            while not (line := process.hear(START_SECONDS)).startswith(READY):
+                pass
+            return process, parse_ready(line)
+        except (GpusimError, TargetFailed) as error:
+            process.end()
+            raise self._useless(error) from None
+
+    def _useless(self, error: Exception) -> NoDevice:
+        return NoDevice(
+            f"cannot judge {self._command!r} because it does not get ready (probably it is to be "
+            f"started in another way): {error}"
+        )

@@ -1,0 +1,167 @@
+"""Serves the runtime of a web page: each line of the judge goes to the page, its answer back.
+
+    python -m properties.targets.browser PAGE
+
+``PAGE`` is an HTML file or an address.  It defines ``answer(line)``, a promise of
+the lines to answer with, and runs in a Chromium without a window.  What the
+lines mean is nobody's business here.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from gpusim.errors import NoDevice
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_FLAGS = (
+    "--headless=new",
+    "--remote-debugging-pipe",
+    "--enable-unsafe-webgpu",
+    "--enable-features=Vulkan",
+    "--no-first-run",
+)
+_LOADING_SECONDS = 20.0
+_IS_READY = "typeof globalThis.answer === 'function'"
+_CHUNK_BYTES = 1 << 16
+
+
+class _Page:
+    """A page in a browser that is spoken to through two pipes (Chrome DevTools Protocol)."""
+
+    def __init__(self, to_browser: int, from_browser: int, address: str) -> None:
+        self._to, self._from = to_browser, from_browser
+        self._calls = 0
+        self._received = b""
+        target = self._call("Target.createTarget", url=address)["targetId"]
+        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session: str = attached["sessionId"]
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of an expression, or of its promise; RuntimeError where it throws."""
+        told = self._call(
+            "Runtime.evaluate",
+            session=self._session,
+            expression=expression,
+            awaitPromise=True,
+            returnByValue=True,
+        )
+        if "exceptionDetails" in told:
+            thrown = told["exceptionDetails"]
+            raise RuntimeError(thrown.get("exception", {}).get("description") or thrown["text"])
+        return told["result"].get("value")
+
+    def _call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
+        self._calls += 1
+        told: dict[str, Any] = {"id": self._calls, "method": method, "params": params}
+        if session:
+            told["sessionId"] = session
+        os.write(self._to, json.dumps(told).encode() + b"\0")
+        while (answer := self._receive()).get("id") != self._calls:
+            pass
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self._received:
+            chunk = os.read(self._from, _CHUNK_BYTES)
+            if not chunk:
+                raise RuntimeError("the browser has ended")
+            self._received += chunk
+        message, _, self._received = self._received.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
+
+
+@contextmanager
+def _opened(address: str) -> Iterator[_Page]:
+    """The page at ``address``, once it can answer; its browser ends with the block."""
+    (in_browser, to_browser), (from_browser, out_browser) = os.pipe(), os.pipe()
+    with tempfile.TemporaryDirectory(prefix="gpusim-browser-", ignore_cleanup_errors=True) as home:
+        # The browser speaks through its descriptors 3 and 4.
+        words = ["sh", "-c", f'exec "$@" 3<&{in_browser} 4>&{out_browser}', "sh"]
+        words += [_browser(), *_FLAGS, f"--user-data-dir={home}"]
+        # A browser that root starts has no sandbox to run in.
+        words += ["--no-sandbox"] if os.geteuid() == 0 else []
+        quiet = subprocess.DEVNULL
+        browser = subprocess.Popen(
+            words, pass_fds=(in_browser, out_browser), stdin=quiet, stdout=quiet, stderr=quiet
+        )
+        os.close(in_browser)
+        os.close(out_browser)
+        try:
+            page = _Page(to_browser, from_browser, address)
+            _wait_until_ready(page, address)
+            yield page
+        finally:
+            browser.kill()
+            browser.wait()
+
+
+def _wait_until_ready(page: _Page, address: str) -> None:
+    until = time.monotonic() + _LOADING_SECONDS
+    while not page.evaluate(_IS_READY):
+        if time.monotonic() > until:
+            raise NoDevice(
+                f"cannot judge {address} because it defines no function 'answer' within "
+                f"{_LOADING_SECONDS:g} s (probably a script of it failed to load)"
+            )
+        time.sleep(0.05)
+
+
+def _browser() -> str:
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if found is None:
+        raise NoDevice(
+            "cannot judge a page because no Chromium is on the PATH "
+            f"(probably one of {', '.join(_BROWSERS)} is to be installed)"
+        )
+    return found
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing of it."""
+
+    def log_message(self, *_: Any) -> None:
+        """See ``BaseHTTPRequestHandler``."""
+
+
+@contextmanager
+def _address_of(page: str) -> Iterator[str]:
+    """Where the page is; a file is served with its folder, since modules do not load from files."""
+    if "://" in page:
+        yield page
+        return
+    path, mark, query = page.partition("?")
+    folder, name = Path(path).resolve().parent, Path(path).name
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{name}{mark}{query}"
+        server.shutdown()
+
+
+def main(page: str) -> None:
+    """Answer each line of the input, until there are no more."""
+    with _address_of(page) as address, _opened(address) as opened:
+        for line in sys.stdin:
+            print(opened.evaluate(f"answer({json.dumps(line)})"), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except NoDevice as error:
+        sys.exit(str(error))

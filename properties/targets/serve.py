@@ -1,0 +1,110 @@
+"""The other end of the line protocol in Python: serves targets to a judge in another process.
+
+For a runtime that lives in another environment than the judge.  It carries out
+what it is told, and judges nothing.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+
+from gpusim.errors import GpusimError
+from gpusim.program import Op, Read
+from gpusim.text import parse_op
+from properties.target import Delivery, Target, issue
+from properties.targets.wire import (
+    AWAIT,
+    CLOSE,
+    OPEN,
+    Answer,
+    Failed,
+    Ok,
+    Raised,
+    Ready,
+    Value,
+    parse_hello,
+    write_answer,
+    write_ready,
+)
+
+MakeTarget = Callable[[], Target]
+
+
+class _Server:
+    """Carries out the lines of one judge, a target a program."""
+
+    def __init__(self, make_target: MakeTarget, answer: Callable[[Answer], None]) -> None:
+        self._make_target = make_target
+        self._answer = answer
+        self._target: Target | None = None
+        self._reads: dict[str, Delivery] = {}
+
+    def carry_out(self, line: str) -> None:
+        """Do what a line says, and answer it."""
+        try:
+            self._do(line)
+        except GpusimError as error:
+            self._answer(Raised(type(error).__name__, str(error)))
+        except Exception as error:
+            traceback.print_exc()
+            self._answer(Raised(type(error).__name__, str(error)))
+        else:
+            self._answer(Ok())
+
+    def _do(self, line: str) -> None:
+        verb, _, rest = line.strip().partition(" ")
+        if verb == OPEN:
+            self._reads.clear()
+            self._target = self._make_target()
+        elif verb == CLOSE:
+            self._opened.close()
+        elif verb == AWAIT:
+            self._await(rest)
+        else:
+            self._issue(parse_op(line))
+
+    @property
+    def _opened(self) -> Target:
+        if self._target is None:
+            raise RuntimeError(f"no program was opened (probably {OPEN!r} was not sent)")
+        return self._target
+
+    def _issue(self, op: Op) -> None:
+        delivery = issue(self._opened, op)
+        if delivery is not None and isinstance(op, Read):
+            self._reads[op.result] = delivery
+            delivery.add_done_callback(lambda done: self._deliver(op.result, done))
+
+    def _await(self, result: str) -> None:
+        # Its value or its error is told as it is delivered, not here.
+        with suppress(GpusimError):
+            self._reads[result].result()
+
+    def _deliver(self, result: str, delivery: Delivery) -> None:
+        try:
+            self._answer(Value(result, bytes(delivery.result())))
+        except Exception as error:
+            self._answer(Failed(result, type(error).__name__, str(error)))
+
+
+def serve(start: Callable[[str], MakeTarget]) -> None:
+    """Serve the judge at the other end of this process's input and output, until it hangs up.
+
+    ``start`` is called once, with the name of the device that the judge was
+    asked for; what it returns makes a new target for each program.
+    """
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    # Whatever else prints must not get between the answers.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    hello = parse_hello(sys.stdin.readline())
+    make_target = start(str(hello["device"]))
+    first = make_target()
+    print(write_ready(Ready(capabilities=first.capabilities, limits=first.limits)), file=out)
+    first.close()
+    out.flush()
+    server = _Server(make_target, lambda answer: print(write_answer(answer), file=out))
+    for line in sys.stdin:
+        server.carry_out(line)
+        out.flush()

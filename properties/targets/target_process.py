@@ -1,0 +1,102 @@
+"""A process that serves a target: started, spoken to, ended.  What is said means nothing here."""
+
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from properties.targets.wire import TargetFailed
+
+_LAST_WORDS = 3
+_END_SECONDS = 2.0
+
+
+class TargetProcess:
+    """The process of a command, line by line.
+
+    A thread of its own reads the lines, since not every system can wait for a
+    pipe for a limited time.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        pipe = subprocess.PIPE
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
+        try:
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr)
+        except OSError:
+            self._stderr.close()
+            raise
+        self._last_line = ""
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._reader = Thread(target=self._pump, daemon=True)
+        self._reader.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def tell(self, line: str) -> None:
+        """Send one line; TargetFailed where nobody is there to read it."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, OSError):
+            raise self._gone() from None
+
+    def hear(self, patience_seconds: float) -> str:
+        """The next line, without its newline.
+
+        Raises:
+            TargetFailed: there is none, or none comes in time; then it is killed,
+                since a target that hangs answers nobody.
+        """
+        try:
+            line = self._lines.get(timeout=patience_seconds)
+        except Empty:
+            self._process.kill()
+            raise TargetFailed(
+                f"no line came from the target for {patience_seconds:g} s{self._last_words()}"
+            ) from None
+        if line is None:
+            raise self._gone()
+        self._last_line = line.decode(errors="replace").rstrip("\r\n")
+        return self._last_line
+
+    def end(self) -> None:
+        """Let it end by itself, now that nobody speaks to it, and see that it does; once."""
+        if self._stderr.closed:
+            return
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()
+        self._stderr.close()
+
+    def _pump(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _gone(self) -> TargetFailed:
+        code = self._process.wait()
+        cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        """What it said last: on its output, then on its errors."""
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").splitlines()
+        said = [line.strip() for line in lines if line.strip()][-_LAST_WORDS:]
+        words = [f"its last line was {self._last_line!r}"] if self._last_line else []
+        return "".join(f"; {one}" for one in [*words, " / ".join(said)] if one)

@@ -1,0 +1,220 @@
+"""What the judge and a target in another process say to each other: lines of text, as data.
+
+    judge   hello {"version": 1, "device": "vulkan", "kernels": [...]}
+    target  ready {"refuses": false}
+    judge   open
+    target  ok
+    judge   alloc a 16
+    target  ok
+    judge   read a 0 16 -> r0
+    target  ok
+    judge   sync
+    target  value r0 00000000000000000000000000000000
+    target  ok
+    judge   close
+    target  ok
+
+An op is a line of the text form.  The target answers each line with ``ok`` or
+with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
+``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  Other lines are not
+for the judge.  ``open`` begins a program and ``close`` ends it; ``await RESULT``
+asks for a read that has not arrived.  Nothing here starts a process or waits
+for one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from gpusim import errors
+from gpusim.errors import DeviceFault, ProgramError, Refused
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from properties.target import Capabilities
+
+VERSION = 1
+HELLO, READY = "hello", "ready"
+OPEN, CLOSE, AWAIT = "open", "close", "await"
+
+
+class TargetFailed(Exception):
+    """The target went wrong in a way that no contract has a class for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """What a target says of itself once it has started; all of it may be left out."""
+
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    limits: Limits = field(default_factory=Limits)
+    description: str = ""
+    """What it runs on, for the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The line was carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """It was not: the class of the error, and its message."""
+
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A read has arrived."""
+
+    result: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A read has arrived as an error."""
+
+    result: str
+    error: str
+    message: str
+
+
+Answer = Ok | Raised | Value | Failed
+
+
+def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
+    """The first line of the judge: the device it was asked for, and every kernel."""
+    told = {"version": VERSION, "device": device, "kernels": list(map(_describe, kernels))}
+    return f"{HELLO} {json.dumps(told)}"
+
+
+def parse_hello(line: str) -> Mapping[str, Any]:
+    """What that line holds; ProgramError where it is none that is understood here."""
+    told = _after(HELLO, line)
+    if told.get("version") != VERSION:
+        raise ProgramError(
+            f"cannot serve a judge of version {told.get('version')} because this is {VERSION} "
+            "(probably one of the two is older)"
+        )
+    return told
+
+
+def write_ready(ready: Ready) -> str:
+    """The first line of the target."""
+    told = {"description": ready.description, "limits": asdict(ready.limits)}
+    return f"{READY} {json.dumps(told | asdict(ready.capabilities))}"
+
+
+def parse_ready(line: str) -> Ready:
+    """What that line holds; ProgramError where it is malformed."""
+    told = _after(READY, line)
+    return Ready(
+        capabilities=_taken(Capabilities, told),
+        limits=_taken(Limits, told.pop("limits", {}), last=True),
+        description=str(told.pop("description", "")),
+        **_nothing_left(told),
+    )
+
+
+def write_answer(answer: Answer) -> str:
+    """One answer as one line."""
+    match answer:
+        case Ok():
+            return "ok"
+        case Raised():
+            return f"error {answer.error} {_one_line(answer.message)}"
+        case Value():
+            return f"value {answer.result} {answer.data.hex() or '-'}"
+        case Failed():
+            return f"failed {answer.result} {answer.error} {_one_line(answer.message)}"
+
+
+def parse_answer(line: str) -> Answer | None:
+    """What a line of the target means; None where it is none of its answers.
+
+    Whatever else prints to its standard output, as native libraries do, is
+    nobody's answer.  TargetFailed where an answer is malformed.
+    """
+    match line.split(maxsplit=1):
+        case ["ok"]:
+            return Ok()
+        case ["error", rest]:
+            return Raised(*_parted(rest))
+        case ["value", rest]:
+            result, data = _parted(rest)
+            return Value(result, _data(line, data))
+        case ["failed", rest]:
+            result, error = _parted(rest)
+            return Failed(result, *_parted(error))
+    return None
+
+
+def _parted(words: str) -> tuple[str, str]:
+    first, _, others = words.strip().partition(" ")
+    return first, others
+
+
+def exception_of(error: str, message: str) -> Exception:
+    """The exception of a class's name: one of the contract, or TargetFailed for any other."""
+    kind = getattr(errors, error, None)
+    if isinstance(kind, type) and issubclass(kind, (Refused, DeviceFault)):
+        return kind(message)
+    return TargetFailed(f"{error}: {message}")
+
+
+def _describe(kernel: Kernel) -> dict[str, Any]:
+    """A kernel for whoever compiles it; its uniform buffer is its scalars, then ``groups``."""
+    return {
+        "name": kernel.name,
+        "wgsl": kernel.wgsl(),
+        "buffers": [asdict(binding) for binding in kernel.buffers],
+        "scalars": [scalar.dtype for scalar in kernel.scalars],
+        "guarded": kernel.guarded,
+        "uniform_bytes": kernel.uniform_bytes,
+    }
+
+
+def _after(verb: str, line: str) -> dict[str, Any]:
+    word, _, rest = line.strip().partition(" ")
+    try:
+        told = json.loads(rest or "{}") if word == verb else None
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise ProgramError(
+            f"cannot read {line.strip()[:200]!r} because it should be {verb!r} and a JSON object "
+            "(probably it was cut)"
+        )
+    return told
+
+
+def _taken(kind: type[Any], told: dict[str, Any], *, last: bool = False) -> Any:
+    """The values of ``kind``'s fields, which are taken out of ``told``."""
+    names = [one.name for one in fields(kind) if one.name in told]
+    taken = {name: told.pop(name) for name in names}
+    return kind(**taken, **(_nothing_left(told) if last else {}))
+
+
+def _nothing_left(told: Mapping[str, Any]) -> dict[str, Any]:
+    if told:
+        raise ProgramError(
+            f"cannot take {', '.join(told)} from a target because nothing of that name is known "
+            "(probably a misspelled capability or limit)"
+        )
+    return {}
+
+
+def _data(line: str, word: str) -> bytes:
+    try:
+        return b"" if word == "-" else bytes.fromhex(word)
+    except ValueError:
+        raise TargetFailed(
+            f"the target answered {line[:200]!r}, where {word[:50]!r} is not hexadecimal"
+        ) from None
+
+
+def _one_line(message: str) -> str:
+    return " / ".join(filter(None, (line.strip() for line in message.splitlines())))

@@ -1,0 +1,166 @@
+"""A runtime in another process is judged like any other, and what becomes of it is a finding."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gpusim.errors import NoDevice
+from gpusim.kernels import BUILTIN
+from gpusim.program import Program
+from gpusim.runtime import PRESETS
+from properties.case import Case
+from properties.oracles.compare import MismatchKind
+from properties.runner import run
+from properties.session import process_subject
+from properties.session.loading import load_target
+from properties.session.numbered import numbered_case
+from properties.session.process_subject import ProcessSubject
+from properties.session.verdict import judge
+from properties.targets import process_target
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Program.parse(
+    "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\nsync\n"
+)
+CASE = Case(program=PROGRAM, policy=PRESETS["eager"], device="simulated")
+
+
+def served(script: Path | str, *words: str) -> ProcessSubject:
+    command = shlex.join([sys.executable, str(script), *words])
+    subject: ProcessSubject = load_target(f"exec:{command}")("simulated", BUILTIN)
+    return subject
+
+
+@pytest.fixture(scope="module")
+def ours() -> Iterator[ProcessSubject]:
+    subject = served(ROOT / "examples" / "served_runtime.py")
+    yield subject
+    subject.close()
+
+
+def script(folder: Path, answers: str) -> Path:
+    """A target that answers each line with what ``answers``, some Python, makes of it."""
+    path = folder / "target.py"
+    path.write_text(
+        "import os, sys, time\n"
+        "print('ready {\"refuses\": false}', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "for line in sys.stdin:\n"
+        f"    {answers}\n"
+        "    sys.stdout.flush()\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_our_runtime_is_as_sound_in_another_process(ours: ProcessSubject) -> None:
+    for number in range(40):
+        case = numbered_case(
+            5,
+            number,
+            presets=("ring",),
+            schedulers=("late",),
+            device="simulated",
+            kernels=BUILTIN,
+            limits=ours.limits,
+            capabilities=ours.capabilities,
+        )
+        eager = Case(program=case.program, policy=PRESETS["eager"], device="simulated")
+        failure = judge(eager, ours, BUILTIN).failure
+        assert failure is None, f"{failure.text}\n{case.program}"
+
+
+def test_what_it_promises_is_what_the_runtime_does(ours: ProcessSubject) -> None:
+    assert ours.capabilities.refuses
+    assert ours.capabilities.replays
+    assert ours.capabilities.orders_deliveries
+    assert ours.capabilities.byte_exact
+
+
+def test_a_mistake_in_another_process_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "overtaking.py"
+    path.write_text(
+        "import runpy\n"
+        "from gpusim import open_device\n"
+        "from gpusim.kernels import BUILTIN\n"
+        "from properties.targets.serve import serve\n"
+        f"made = runpy.run_path({str(ROOT / 'examples' / 'overtaking_write.py')!r})\n"
+        "device = open_device('simulated')\n"
+        "serve(lambda name: lambda: made['Overtaking'](device, BUILTIN))\n",
+        encoding="utf-8",
+    )
+    subject = served(path)
+    failure = judge(CASE, subject, BUILTIN).failure
+    assert failure is not None
+    assert failure.kind == MismatchKind.VALUE
+    subject.close()
+
+
+def test_a_process_that_dies_is_a_finding_and_the_next_program_has_another(tmp_path: Path) -> None:
+    dies = "if 'write' in line: print('no good', file=sys.stderr); os._exit(7)\n    print('ok')"
+    subject = served(script(tmp_path, dies))
+    for _ in range(2):
+        failure = judge(CASE, subject, BUILTIN).failure
+        assert failure is not None
+        assert "op 2: write" in failure.text
+        assert "ended by exit status 7; its last line was 'ok'; no good" in failure.text
+    subject.close()
+
+
+def test_a_process_that_goes_silent_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_target, "PATIENCE_SECONDS", 0.5)
+    subject = served(script(tmp_path, "time.sleep(600 * ('sync' in line)); print('ok')"))
+    history = run(PROGRAM, subject.open(CASE).target)
+    assert "no line came from the target for 0.5 s" in str(history.outcomes[4].error)
+    subject.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ("print('value r7 00'); print('ok')", "delivered r7, which nobody has read"),
+        ("print('value r0 xyz' if 'read' in line else 'ok')", "not hexadecimal"),
+        ("print('error TypeError x is undefined')", "TypeError: x is undefined"),
+        ("print('ok')", "answered a wait for a read without its value"),
+    ],
+)
+def test_what_is_no_answer_is_a_finding(tmp_path: Path, answers: str, words: str) -> None:
+    subject = served(script(tmp_path, answers))
+    failure = judge(CASE, subject, BUILTIN).failure
+    assert failure is not None
+    assert words in failure.text
+    subject.close()
+
+
+def test_what_else_it_prints_is_left_alone(tmp_path: Path) -> None:
+    answers = (
+        "print('warning: slow'); print('value r0 01010101' if 'sync' in line else ''); print('ok')"
+    )
+    subject = served(script(tmp_path, answers))
+    assert judge(CASE, subject, BUILTIN).failure is None
+    subject.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("exec:gpusim-has-no-such-command", "gpusim-has-no-such-command"),
+        (f"exec:{sys.executable} -c 1/0", "exit status 1; .*ZeroDivisionError"),
+        (f"exec:{sys.executable} -c 'print(\"ready 1\")'", "JSON object"),
+        (f"exec:{sys.executable} 'unclosed", "No closing quotation"),
+    ],
+)
+def test_a_command_that_gets_nowhere_says_why(command: str, words: str) -> None:
+    with pytest.raises(NoDevice, match=rf"(?s)cannot judge .* does not get ready .*({words})"):
+        load_target(command)("simulated", BUILTIN)
+
+
+def test_a_command_that_only_waits_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_subject, "START_SECONDS", 0.5)
+    with pytest.raises(NoDevice, match=r"no line came from the target for 0\.5 s"):
+        load_target(f"exec:{sys.executable} -c input();input()")("simulated", BUILTIN)

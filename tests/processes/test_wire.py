@@ -1,0 +1,113 @@
+"""The lines between the judge and a target in another process mean what was written into them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpusim.errors import DataLost, InvalidHandle, ProgramError
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
+from properties.target import Capabilities
+from properties.targets.wire import (
+    Answer,
+    Failed,
+    Ok,
+    Raised,
+    Ready,
+    TargetFailed,
+    Value,
+    exception_of,
+    parse_answer,
+    parse_hello,
+    parse_ready,
+    write_answer,
+    write_hello,
+    write_ready,
+)
+
+WORDS = st.from_regex(r"[A-Za-z][A-Za-z0-9]*", fullmatch=True)
+MESSAGES = st.lists(WORDS, max_size=4).map(" ".join)
+ANSWERS: st.SearchStrategy[Answer] = st.one_of(
+    st.just(Ok()),
+    st.builds(Raised, WORDS, MESSAGES),
+    st.builds(Value, WORDS, st.binary(max_size=9)),
+    st.builds(Failed, WORDS, WORDS, MESSAGES),
+)
+
+
+@given(ANSWERS)
+def test_an_answer_is_read_as_it_was_written(answer: Answer) -> None:
+    assert parse_answer(write_answer(answer)) == answer
+
+
+def test_a_message_of_several_lines_is_one_line() -> None:
+    line = write_answer(Raised("InvalidHandle", "it was freed\n\n  (probably twice)\n"))
+    assert line == "error InvalidHandle it was freed / (probably twice)"
+
+
+@pytest.mark.parametrize("line", ["", "hi", "okay", "error: no adapter", "warning: ok", "ok then"])
+def test_what_else_is_printed_is_no_answer(line: str) -> None:
+    assert parse_answer(line) is None
+
+
+@pytest.mark.parametrize("line", ["value r0 zz", "value r0 0", "value r0 oops"])
+def test_bytes_that_are_none_are_the_fault_of_the_target(line: str) -> None:
+    with pytest.raises(TargetFailed, match="not hexadecimal"):
+        parse_answer(line)
+
+
+def test_a_target_says_what_it_promises_and_holds() -> None:
+    ready = Ready(
+        capabilities=Capabilities(refuses=False, byte_exact=False, replays=True),
+        limits=Limits(max_buffer_bytes=4096),
+        description="a browser",
+    )
+    assert parse_ready(write_ready(ready)) == ready
+    assert parse_ready("ready") == Ready()
+    assert parse_ready('ready {"limits": {"max_storage_buffers": 4}}').limits == Limits(
+        max_storage_buffers=4
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('ready {"refuse": false}', "refuse .*nothing of that name"),
+        ('ready {"limits": {"max_bytes": 1}}', "max_bytes .*nothing of that name"),
+        ("ready {", "JSON object"),
+        ("ready []", "JSON object"),
+        ("read", "JSON object"),
+    ],
+)
+def test_a_target_that_says_anything_else_is_told(line: str, words: str) -> None:
+    with pytest.raises(ProgramError, match=words):
+        parse_ready(line)
+
+
+def test_the_judge_tells_every_kernel() -> None:
+    line = write_hello("vulkan", BUILTIN.values())
+    told = parse_hello(line)
+    assert told["device"] == "vulkan"
+    assert [kernel["name"] for kernel in told["kernels"]] == list(BUILTIN)
+    for kernel in told["kernels"]:
+        words = 4 * (len(kernel["scalars"]) + kernel["guarded"])
+        assert kernel["uniform_bytes"] == words
+        assert kernel["wgsl"] == BUILTIN[kernel["name"]].wgsl()
+    assert "\n" not in line
+    assert json.loads(line.partition(" ")[2])["version"] == 1
+
+
+def test_another_version_is_not_served() -> None:
+    with pytest.raises(ProgramError, match="version 2 because this is 1"):
+        parse_hello('hello {"version": 2}')
+
+
+def test_the_errors_of_the_contract_come_back_as_themselves() -> None:
+    assert isinstance(exception_of("InvalidHandle", "freed"), InvalidHandle)
+    assert isinstance(exception_of("DataLost", "gone"), DataLost)
+    for name in ("TypeError", "ProgramError", "InternalError", "Refused_"):
+        failed = exception_of(name, "no")
+        assert isinstance(failed, TargetFailed)
+        assert str(failed) == f"{name}: no"

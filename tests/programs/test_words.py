@@ -1,0 +1,85 @@
+"""Programs in whole words ask for nothing that WebGPU itself would not take."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.program import Alloc, Capture, Copy, Op, Program, Read, Write, flattened
+from properties.programs.choices import SeededChoices
+from properties.programs.generator import generate
+from properties.programs.words import in_words
+from reference import run as run_reference
+
+PROGRAMS = 300
+
+
+def programs(*, invalid: bool) -> Iterator[tuple[int, Program]]:
+    for number in range(PROGRAMS):
+        yield number, generate(SeededChoices(f"words/{number}"), invalid=invalid)
+
+
+def numbers(op: Op) -> tuple[int, ...]:
+    match op:
+        case Alloc():
+            return (op.size_bytes,)
+        case Write():
+            return op.offset, len(op.data)
+        case Read():
+            return op.offset, op.size_bytes
+        case Copy():
+            return op.source_offset, op.target_offset, op.size_bytes
+    return ()
+
+
+def test_every_number_is_whole_words_and_no_copy_stays_within_a_buffer() -> None:
+    for _, program in programs(invalid=True):
+        worded = in_words(program)
+        captured = [c for op in worded if isinstance(op, Capture) for c in op.commands]
+        for op in [*flattened(worded), *captured]:
+            assert all(number % WORD_BYTES == 0 for number in numbers(op))
+            if isinstance(op, Copy):
+                assert op.source != op.target
+            if isinstance(op, Copy | Read):
+                assert op.size_bytes > 0
+
+
+def test_what_is_in_words_stays_as_it_is() -> None:
+    for _, program in programs(invalid=True):
+        worded = in_words(program)
+        assert in_words(worded) == worded
+
+
+def test_what_was_accepted_still_is_and_most_of_a_program_is_left() -> None:
+    before = after = 0
+    for number, program in programs(invalid=False):
+        worded = in_words(program)
+        history = run_reference(worded, limits=Limits())
+        errors = [outcome.error for outcome in history.outcomes if outcome.error]
+        assert errors == [], f"program {number}\n{worded}"
+        before, after = before + len(program), after + len(worded)
+    assert after > 0.9 * before
+
+
+@pytest.mark.parametrize(
+    ("text", "worded"),
+    [
+        ("alloc a 0", "alloc a 4"),
+        ("alloc a 7", "alloc a 4"),
+        ("alloc a 8\nwrite a 7 ab", "alloc a 8\nwrite a 4 ab202020"),
+        ("alloc a 9\nwrite a 1 0102030405060708", "alloc a 8\nwrite a 0 0102030405060708"),
+        ("alloc a 8\nread a 8 0 -> r", "alloc a 8\nread a 4 4 -> r"),
+        ("alloc a 8\ncopy a 0 a 4 4", "alloc a 8"),
+        ("alloc a 8\nalloc b 5\ncopy a 6 b 3 2", "alloc a 8\nalloc b 4\ncopy a 4 b 0 4"),
+        (
+            "alloc a 8\nalloc b 8\ncapture g copy a 0 b 0 8\nreplay g * b=a\nreplay g * -",
+            "alloc a 8\nalloc b 8\ncapture g copy a 0 b 0 8\nreplay g * -",
+        ),
+        (
+            "alloc a 8\nalloc b 8\ncapture g copy a 1 b 0 3; copy a 0 b 1 5",
+            "alloc a 8\nalloc b 8\ncapture g copy a 0 b 0 4",
+        ),
+    ],
+)
+def test_a_program_in_words(text: str, worded: str) -> None:
+    assert str(in_words(Program.parse(text))).strip() == worded
