@@ -6,6 +6,7 @@ const UNIFORM = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
 const STAGING = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
 const MOST_DISPATCHES = 16;
 const UNIFORM_BYTES = 256;
+const MOST_GROUPS = 65535;
 
 export class BatchedRuntime {
   // `pipelines` outlives a runtime: compiling is slow.
@@ -34,7 +35,9 @@ export class BatchedRuntime {
     this.device.queue.writeBuffer(buffer, offset, bytes);
   }
 
-  dispatch(kernel, buffers, payload, groups) {
+  dispatch(kernel, buffers, scalars, grid) {
+    const groups = grid[0] * grid[1] * grid[2];
+    const payload = payloadOf(kernel, scalars, groups);
     const pipeline = this.pipelineOf(kernel);
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     if (payload.byteLength) {
@@ -45,7 +48,9 @@ export class BatchedRuntime {
     this.pass ??= this.open().beginComputePass();
     this.pass.setPipeline(pipeline);
     this.pass.setBindGroup(0, this.device.createBindGroup({ layout, entries }));
-    this.pass.dispatchWorkgroups(...groups);
+    // A kernel that may be given more has a guard, which leaves out the groups that are too many.
+    const spread = [MOST_GROUPS, Math.ceil(groups / MOST_GROUPS), 1];
+    this.pass.dispatchWorkgroups(...(Math.max(...grid) > MOST_GROUPS ? spread : grid));
     if (++this.dispatches >= MOST_DISPATCHES) this.flush();
   }
 
@@ -137,4 +142,13 @@ export class OvertakingRuntime extends BatchedRuntime {
   write(buffer, offset, bytes) {
     this.device.queue.writeBuffer(buffer, offset, bytes);
   }
+}
+
+// What a kernel's uniform buffer holds: its scalars, then, if it is guarded, the number of groups.
+function payloadOf({ scalars: dtypes, guarded, uniform_bytes }, scalars, groups) {
+  const view = new DataView(new ArrayBuffer(uniform_bytes));
+  const set = { u32: "setUint32", i32: "setInt32", f32: "setFloat32" };
+  scalars.forEach((value, at) => view[set[dtypes[at]]](4 * at, value, true));
+  if (guarded) view.setUint32(4 * dtypes.length, groups, true);
+  return new Uint8Array(view.buffer);
 }

@@ -1,9 +1,8 @@
 // The lines of the judge, for a runtime in JavaScript; docs/JUDGING.md has what goes back and forth.
 //
 // `served(openDevice, makeRuntime)` is the function that answers a line.  The runtime has alloc,
-// write, dispatch, copy, read, free, flush, sync and close, as in runtime.js.
-
-const MOST_GROUPS = 65535;
+// write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one whose reads only
+// arrive at a sync has `wait` as well, for a caller that asks before that.
 
 export function served(openDevice, makeRuntime) {
   const target = new Target(openDevice, makeRuntime);
@@ -62,6 +61,7 @@ class Target {
       case "flush":
         return this.runtime.flush();
       case "await":
+        await this.runtime.wait?.();
         await this.reads.get(words[0]);
         return;
       case "sync":
@@ -87,16 +87,9 @@ class Target {
   }
 
   dispatch(name, buffers, scalars, grid) {
-    const kernel = this.kernels.get(name);
-    let [x, y, z] = grid.split("x").map(Number);
-    const groups = x * y * z;
-    const payload = payloadOf(kernel, scalars, groups);
-    if (Math.max(x, y, z) > MOST_GROUPS) {
-      // Its guard leaves out the groups that are too many.
-      [x, y, z] = [MOST_GROUPS, Math.ceil(groups / MOST_GROUPS), 1];
-    }
     const bound = buffers.split(",").map((buffer) => this.find(buffer));
-    this.runtime.dispatch(kernel, bound, payload, [x, y, z]);
+    const values = scalars === "-" ? [] : scalars.split(",").map(Number);
+    this.runtime.dispatch(this.kernels.get(name), bound, values, grid.split("x").map(Number));
   }
 
   read(buffer, offset, size, result) {
@@ -122,16 +115,6 @@ class Target {
     this.uncaptured = null;
     if (error) throw error;
   }
-}
-
-// The content of a kernel's uniform buffer: its scalars, then, if it is guarded, the workgroups.
-function payloadOf({ scalars: dtypes, guarded, uniform_bytes }, scalars, groups) {
-  const view = new DataView(new ArrayBuffer(uniform_bytes));
-  const set = { u32: "setUint32", i32: "setInt32", f32: "setFloat32" };
-  const values = scalars === "-" ? [] : scalars.split(",");
-  values.forEach((value, at) => view[set[dtypes[at]]](4 * at, Number(value), true));
-  if (guarded) view.setUint32(4 * dtypes.length, groups, true);
-  return new Uint8Array(view.buffer);
 }
 
 function bytesOf(hex) {

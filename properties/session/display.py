@@ -55,7 +55,8 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     """One finding: the program, the first difference, and how to see it again."""
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
     caller = "" if bug.case.caller == PLAIN else f", caller {bug.case.caller}"
-    console.print(f"policy {bug.case.policy}, program {bug.case.seed}{caller}", highlight=False)
+    policy = f"policy {bug.case.policy}, " if session.is_ours else ""
+    console.print(f"{policy}program {bug.case.seed}{caller}", highlight=False)
     # Whatever the width, a line of a program stays one line, to be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure.text}"), soft_wrap=True)
     if not bug.reproduced:
@@ -85,7 +86,7 @@ def _policies(session: Session) -> Table:
         table.add_column(column, justify="right")
     for name, part in session.tally.policies.items():
         table.add_row(
-            name,
+            name if session.is_ours else "its own",
             str(part.programs),
             str(part.ops),
             _rate(part.programs, part.seconds),

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.kernels import Kernels
-from gpusim.program import Program
 from properties.callers import CallerSubject, draw_caller
 from properties.case import PLAIN, Case
 from properties.oracles.metamorphic import (
@@ -26,8 +25,9 @@ from properties.oracles.metamorphic import (
 )
 from properties.oracles.metamorphic.compare import compare_image
 from properties.programs.choices import SeededChoices
-from properties.programs.words import in_words
 from properties.session.devices import shown_faults
+from properties.session.limits import case_limits
+from properties.session.promised import is_promised
 from properties.session.subject import Subject
 from properties.session.verdict import Failure, Verdict, judge
 
@@ -87,12 +87,11 @@ def _violation(
         return judge_without_faults(case, Executor(subject), kernels)
     plain = replace(case, transformations=())
     image = transform(plain, transformations_of(case), kernels)
-    if image is None or not _is_promised(image.case.program, subject):
+    if image is None:
+        return None
+    limits = case_limits(subject.limits, image.case)
+    if not is_promised(image.case.program, subject.capabilities, kernels, limits):
         return None
     transformed = Executor(subject)(image.case)
     original = Execution(history=verdict.history, capabilities=transformed.capabilities)
     return compare_image(case.program, image, original, transformed, kernels)
-
-
-def _is_promised(program: Program, subject: Subject) -> bool:
-    return subject.capabilities.byte_exact or in_words(program) == program

@@ -75,6 +75,8 @@ class Ready:
 
     device: str
     description: str
+    is_ours: bool
+    """Whether our runtime is judged, which follows the policy of a case."""
     unreachable: Mapping[str, str]
     """Why no program of the session reaches a rare event, by the event."""
 

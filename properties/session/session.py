@@ -48,6 +48,8 @@ class Session:
     settings: Settings
     device: str = ""
     description: str = ""
+    is_ours: bool = True
+    """Whether our runtime is judged; another's has no policy of ours."""
     tally: Tally = field(default_factory=Tally)
     bugs: Bugs
     seconds: float = 0.0
@@ -146,6 +148,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()
         session.device, session.description = ready.device, ready.description
+        session.is_ours = ready.is_ours
         session.unreachable = ready.unreachable
         try:
             _plant(session, supervisor)

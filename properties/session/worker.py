@@ -24,12 +24,11 @@ from properties.oracles.coverage import check_and_cover
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.probes import PROBES, Scope, why_unreachable
-from properties.programs.words import in_words
 from properties.session.collector import spare_collector
 from properties.session.control import MOST_PROGRAMS, Control
 from properties.session.devices import name_of
 from properties.session.drawn import judge_drawn, with_drawn
-from properties.session.limits import asked_limits
+from properties.session.limits import asked_limits, case_limits
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
     Answer,
@@ -52,6 +51,7 @@ from properties.session.messages import (
     Stop,
 )
 from properties.session.numbered import numbered_case
+from properties.session.promised import is_promised
 from properties.session.subject import Subject
 from properties.session.tally import Tally, is_measured
 from properties.session.twice import judge_twice
@@ -81,7 +81,12 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
         return
     spare_collector()
     connection.send(
-        Ready(device=bench.device, description=bench.description, unreachable=bench.unreachable())
+        Ready(
+            device=bench.device,
+            description=bench.description,
+            is_ours=bench.is_ours,
+            unreachable=bench.unreachable(),
+        )
     )
     try:
         _serve(bench, connection)
@@ -122,18 +127,19 @@ class _Bench:
         self._kernels: Kernels = load_kernels(setup.kernels)
         self._subject: Subject = load_target(setup.target)(adapter.name, self._kernels)
         self.description = self._subject.description or adapter.description
+        self.is_ours = self._subject.is_ours
 
     @property
     def _runs_twice(self) -> bool:
         """Whether a second run must leave the same trace: when another's reads come is its own."""
-        return self._subject.is_ours and not self._setup.faults
+        return self.is_ours and not self._setup.faults
 
     def unreachable(self) -> dict[str, str]:
         """Why no program of the session reaches a rare event, where none does.
 
         They are events of our own runtime: of another nobody asks for them.
         """
-        if not self._subject.is_ours:
+        if not self.is_ours:
             return {}
         limits = [
             replace(self._subject.limits, **asked_limits(f"{self.device} {words}"))
@@ -151,7 +157,8 @@ class _Bench:
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any; none where it asks for more than is promised."""
         self._published[1] += 1
-        if not self._subject.capabilities.byte_exact and in_words(case.program) != case.program:
+        capabilities, limits = self._subject.capabilities, case_limits(self._subject.limits, case)
+        if not is_promised(case.program, capabilities, self._kernels, limits):
             return None
         return judge_drawn(case, self._subject, self._kernels, laws=check).failure
 
@@ -222,11 +229,11 @@ class _Bench:
             faults=self._setup.faults,
             small=self._subject.small,
         )
-        if not self._subject.is_ours:
+        if not self.is_ours:
             case = replace(case, policy=PRESETS["eager"])
         return with_drawn(
             case,
             self._kernels,
             refuses=self._subject.capabilities.refuses,
-            callers=self._subject.is_ours,
+            callers=self.is_ours,
         )
