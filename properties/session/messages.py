@@ -33,10 +33,11 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fuzz:
-    """Run the programs ``first`` up to but not ``stop``, until one fails."""
+    """Run every ``step``-th program from ``first`` up to but not ``stop``, until one fails."""
 
     first: int
     stop: int | None
+    step: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

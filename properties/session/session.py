@@ -1,11 +1,13 @@
-"""A fuzzing session: programs by number, one after the other, until something says stop.
+"""A fuzzing session: programs by number, until something says stop.
 
-The session asks a worker process for programs and judges what comes back; the
+The session asks worker processes for programs and judges what comes back; a
 worker may die on the way.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from gpusim.errors import GpusimError
@@ -16,22 +18,12 @@ from properties.mutants.planted import PlantedMutant
 from properties.oracles.probes import PROBES
 from properties.session.bugs import Bugs
 from properties.session.coverage import warnings
+from properties.session.lane import Lane
 from properties.session.loading import load_kernels, load_target
-from properties.session.messages import (
-    FailedProgram,
-    Fuzz,
-    Made,
-    MakeCase,
-    Plant,
-    Planted,
-    Progress,
-    RanAll,
-    Setup,
-    Stop,
-)
+from properties.session.messages import FailedProgram, Plant, Planted, Progress, Setup
 from properties.session.settings import Settings
-from properties.session.shrinking import failure_of, shrink
-from properties.session.supervisor import Gone, Supervisor
+from properties.session.shrinking import failure_of
+from properties.session.supervisor import TICK_SECONDS, Gone, Supervisor
 from properties.session.tally import ENOUGH_TRACES, Tally
 from properties.session.verdict import Failure
 
@@ -145,14 +137,16 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         target=settings.target,
     )
     session = Session(settings=settings, bugs=Bugs(settings.save, kernels=settings.kernels))
-    with Supervisor(setup) as supervisor:
-        ready = supervisor.start()
+    with ExitStack() as stack:
+        supervisors = [stack.enter_context(Supervisor(setup)) for _ in range(settings.workers)]
+        with ThreadPoolExecutor(settings.workers) as pool:
+            ready, *_ = pool.map(Supervisor.start, supervisors)
         session.device, session.description = ready.device, ready.description
         session.is_ours = ready.is_ours
         session.unreachable = ready.unreachable
         try:
-            _plant(session, supervisor)
-            _Loop(session, supervisor, kernels, watch).run()
+            _plant(session, supervisors[0])
+            _Loop(session, supervisors, kernels, watch).run()
         except KeyboardInterrupt:
             session.interrupted = True
     return session
@@ -172,91 +166,84 @@ class _Loop:
     """The course of one session."""
 
     def __init__(
-        self, session: Session, supervisor: Supervisor, kernels: Kernels, watch: Watch
+        self, session: Session, supervisors: Sequence[Supervisor], kernels: Kernels, watch: Watch
     ) -> None:
         settings = session.settings
+        first, step = settings.first, len(supervisors)
+        stop = None if settings.programs is None else first + settings.programs
         self._session = session
-        self._supervisor = supervisor
+        self._lanes = [
+            Lane(supervisor, first=first + number, stop=stop, step=step)
+            for number, supervisor in enumerate(supervisors)
+        ]
         self._kernels = kernels
         self._watch = watch
         self._start = time.monotonic()
-        self._next = settings.first
-        self._stop = None if settings.programs is None else settings.first + settings.programs
+        self._shrink_seconds = 0.0
 
     def run(self) -> None:
         """Fuzz until the programs, the time or the findings are used up."""
-        while not self._is_over():
-            fuzzing = time.monotonic()
-            end = self._fuzz()
-            self._session.fuzz_seconds += time.monotonic() - fuzzing
-            match end:
-                case FailedProgram():
-                    self._supervisor.stop()
-                    self._found(end.case, end.failure)
-                case Gone():
-                    self._session.deaths += 1
-                    self._session.uncounted += max(0, end.number + 1 - self._next)
-                    self._next = max(self._next, end.number + 1)
-                    self._found(self._make(end.number), failure_of(end))
-                case RanAll():
-                    break
+        while self._goes_on():
+            for lane in self._lanes:
+                if lane.is_running:
+                    self._listen(lane)
         self._tick()
+
+    def _goes_on(self) -> bool:
+        """Start the lanes that stand still, or stop those that run; whether any runs."""
+        is_over = self._is_over()
+        for lane in self._lanes:
+            if is_over:
+                lane.end()
+            elif lane.has_programs:
+                lane.begin()
+        return any(lane.is_running for lane in self._lanes)
 
     def _is_over(self) -> bool:
-        session, settings = self._session, self._session.settings
-        return (
-            (self._stop is not None and self._next >= self._stop)
-            or self._time_is_up()
-            or len(session.bugs) >= settings.findings
-            or session.bugs.failures >= _MOST_FAILURES
-        )
-
-    def _time_is_up(self) -> bool:
         seconds = self._session.settings.most_seconds
-        return seconds is not None and time.monotonic() - self._start >= seconds
+        is_late = seconds is not None and time.monotonic() - self._start >= seconds
+        return is_late or self._has_enough()
 
-    def _fuzz(self) -> FailedProgram | RanAll | Gone:
-        """Let the worker run on; what ended it."""
-        self._supervisor.ask(Fuzz(first=self._next, stop=self._stop))
-        stopped = False
-        while True:
-            answer = self._supervisor.tick(self._session.settings.stall)
-            self._tick()
-            match answer:
-                case Progress():
-                    self._session.tally.add(answer.tally)
-                    self._next = answer.number
-                case FailedProgram() | RanAll() | Gone():
-                    return answer
-            if self._time_is_up() and not stopped:
-                self._supervisor.ask(Stop())
-                stopped = True
+    def _has_enough(self) -> bool:
+        bugs = self._session.bugs
+        return len(bugs) >= self._session.settings.findings or bugs.failures >= _MOST_FAILURES
 
-    def _found(self, case: Case, failure: Failure) -> None:
-        try:
-            small = shrink(
-                case,
-                failure,
-                self._supervisor,
-                kernels=self._kernels,
-                seconds=self._session.settings.shrink,
-                stall_seconds=self._session.settings.stall,
-            )
-        except (KeyboardInterrupt, GpusimError):
-            self._session.bugs.add(case, failure, reproduced=False)
-            raise
-        if small is None:
-            self._session.bugs.add(case, failure, reproduced=False)
-        else:
-            self._session.bugs.add(*small, reproduced=True)
+    def _listen(self, lane: Lane) -> None:
+        """Take what a lane says, if it says anything."""
+        session, stall = self._session, self._session.settings.stall
+        answer = lane.tick(stall, TICK_SECONDS / len(self._lanes))
+        match answer:
+            case Progress():
+                session.tally.add(answer.tally)
+            case FailedProgram() if not self._has_enough():
+                self._found(lane, answer.case, answer.failure)
+            case Gone():
+                session.deaths += 1
+                session.uncounted += lane.pass_over(answer)
+                self._found(lane, lane.make(answer.number, stall), failure_of(answer))
         self._tick()
 
-    def _make(self, number: int) -> Case:
-        self._supervisor.ask(MakeCase(number=number))
-        answer = self._supervisor.wait(self._session.settings.stall)
-        assert isinstance(answer, Made)
-        return answer.case
+    def _found(self, lane: Lane, case: Case, failure: Failure) -> None:
+        settings, bugs, start = self._session.settings, self._session.bugs, time.monotonic()
+        try:
+            small = lane.shrink(
+                case,
+                failure,
+                kernels=self._kernels,
+                seconds=settings.shrink,
+                stall_seconds=settings.stall,
+            )
+        except (KeyboardInterrupt, GpusimError):
+            bugs.add(case, failure, reproduced=False)
+            raise
+        if small is None:
+            bugs.add(case, failure, reproduced=False)
+        else:
+            bugs.add(*small, reproduced=True)
+        self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:
-        self._session.seconds = time.monotonic() - self._start
-        self._watch(self._session)
+        session = self._session
+        session.seconds = time.monotonic() - self._start
+        session.fuzz_seconds = session.seconds - self._shrink_seconds
+        self._watch(session)

@@ -120,6 +120,9 @@ class Settings:
         Setting(_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
     ] = None
     programs: Annotated[int | None, Setting(_whole(1), "stop after so many")] = None
+    workers: Annotated[
+        int, Setting(_whole(1), "processes that run programs side by side, each with a device")
+    ] = 1
     seed: Annotated[int, Setting(_whole(0), "programs follow from it and their number")] = 0
     first: Annotated[int, Setting(_whole(0), "number of the first program")] = 0
     findings: Annotated[int, Setting(_whole(1), "stop after so many different ones")] = 3

@@ -19,7 +19,7 @@ from properties.session.messages import Answer, Broken, CannotRun, Ready, Reques
 from properties.session.worker import work
 
 _START_SECONDS = 120.0
-_TICK_SECONDS = 0.1
+TICK_SECONDS = 0.1
 _LAST_WORDS = 3
 
 
@@ -96,8 +96,10 @@ class Supervisor:
             pass
         return answer
 
-    def tick(self, stall_seconds: float) -> Answer | Gone | None:
-        """The next answer, or None for now.
+    def tick(
+        self, stall_seconds: float, wait_seconds: float = TICK_SECONDS
+    ) -> Answer | Gone | None:
+        """The next answer, or None where it does not come in ``wait_seconds``.
 
         A worker that began no program for ``stall_seconds`` is killed.
 
@@ -105,7 +107,7 @@ class Supervisor:
             InternalError: the judge failed in the worker.
         """
         try:
-            if self._connection.poll(_TICK_SECONDS):
+            if self._connection.poll(wait_seconds):
                 answer: Answer = self._connection.recv()
                 self._moved = time.monotonic()
                 return _checked(answer)

@@ -185,7 +185,7 @@ class _Bench:
         end: Answer = RanAll()
         while request.stop is None or number < request.stop:
             failed = self._run(number, tally)
-            number += 1
+            number += request.step
             if failed is not None:
                 end = failed
                 break

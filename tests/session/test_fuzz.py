@@ -38,6 +38,15 @@ def test_nothing_is_found_in_the_runtime(tmp_path: Path, device_name: str) -> No
     assert not (tmp_path / "findings").exists()
 
 
+def test_two_workers_run_the_programs_of_one(tmp_path: Path) -> None:
+    one, two = (run(tmp_path, "simulated", workers=workers, first=7) for workers in (1, 2))
+    assert two.tally.programs == 40
+    assert two.tally.accepted == one.tally.accepted
+    assert two.tally.refused == one.tally.refused
+    assert two.tally.seen == one.tally.seen
+    assert two.tally.reached.cells == one.tally.reached.cells
+
+
 def test_a_planted_mistake_is_found_made_small_and_replays(
     tmp_path: Path, device_name: str
 ) -> None:
@@ -78,8 +87,10 @@ def test_a_naive_target_is_right_where_it_promises_to_be(tmp_path: Path) -> None
     assert session.tally.refused.total() == 0
 
 
-def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path) -> None:
-    session = run(tmp_path, "simulated", planted("aborts"), findings=9, programs=8, shrink=0.5)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path, workers: int) -> None:
+    asked = {"findings": 9, "programs": 8, "shrink": 0.5, "workers": workers}
+    session = run(tmp_path, "simulated", planted("aborts"), **asked)
     bug = next(iter(session.bugs.met.values()))
     assert (bug.failure.kind, bug.failure.trait) == ("abort", "SIGABRT")
     assert "the driver is beyond help" in bug.summary
