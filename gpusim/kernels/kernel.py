@@ -141,11 +141,16 @@ class Kernel:
         """Check ``scalars`` and pack the uniform payload: little-endian, no padding.
 
         Values of the plain types need no check of their own, since packing
-        refuses an integer out of range.
+        refuses an integer out of range, and any number of them but the right one.
         """
-        plain = [*map(type, scalars)] == self._plain_types
-        if not plain or (self._float_positions and not self._floats_fit(scalars)):
-            self.check_scalars(scalars)
+        if self._float_positions:
+            if [*map(type, scalars)] != self._plain_types or not self._floats_fit(scalars):
+                self.check_scalars(scalars)
+        else:
+            for value in scalars:
+                if type(value) is not int:
+                    self.check_scalars(scalars)
+                    break
         try:
             payload = self._pack(*scalars)
         except (struct.error, OverflowError):

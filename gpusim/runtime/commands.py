@@ -86,6 +86,10 @@ class Range(NamedTuple):
     size_bytes: int
 
 
+PlainRange = tuple[DeviceBuffer, int, int]
+"""A ``Range``, or a tuple of its fields where every dispatch makes one: a fifth of the cost."""
+
+
 class DispatchCommand(NamedTuple):
     """Run a pipeline over ``groups`` workgroups (x, y, z).
 

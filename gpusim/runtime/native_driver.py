@@ -146,7 +146,7 @@ class NativeDriver(WgpuDriver):
         dispatch = self._lib.wgpuComputePassEncoderDispatchWorkgroups
         offsets, null = self._offsets, self._api.ffi.NULL
         last_pipeline, last_group, last_offset = None, None, None
-        for pipeline, group, groups, offset in dispatches:
+        for pipeline, group, (x, y, z), offset in dispatches:
             if pipeline is not last_pipeline:
                 last_pipeline = pipeline
                 set_pipeline(native, pipeline.native._internal)
@@ -157,7 +157,7 @@ class NativeDriver(WgpuDriver):
                 else:
                     offsets[0] = offset
                     set_bind_group(native, 0, group.native._internal, 1, offsets)
-            dispatch(native, *groups)
+            dispatch(native, x, y, z)
 
     @contextmanager
     def _scope(self, name: str) -> Iterator[None]:

@@ -21,6 +21,7 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    PlainRange,
     Range,
     new_tuple,
 )
@@ -88,17 +89,14 @@ class Recorder:
         uniforms = self._uniforms
         if uniforms.is_full(self._batch, len(payload)):
             self.submit(FlushReason.UNIFORMS)
-        batch = self._batch
-        taken = len(batch.uniform_data)
+        buffer, offset, _ = uniform = uniforms.take(payload, self._batch)
+        if plan.ring is buffer:
+            # As most are: the group is bound, and only the offset is new.
+            return new_tuple(DispatchCommand, (plan.pipeline, plan.group, plan.spread, offset))
         try:
-            uniform = uniforms.take(payload, batch)
-            if plan.ring is uniform[0]:
-                # As most are: the group is bound, and only the offset is new.
-                command = plan.pipeline, plan.group, plan.spread, uniform[1]
-                return new_tuple(DispatchCommand, command)
             return self._bind(plan, uniform)
         except DeviceFault:
-            del batch.uniform_data[taken:]
+            del self._batch.uniform_data[offset:]
             raise
 
     def take_back(self, command: DispatchCommand) -> None:
@@ -315,10 +313,10 @@ class Recorder:
             stop = min(stop, bisect_right(run.starts, run.starts[start] + room_bytes) - 1)
         return stop
 
-    def _bind(self, plan: DispatchPlan, uniform: Range) -> DispatchCommand:
+    def _bind(self, plan: DispatchPlan, uniform: PlainRange) -> DispatchCommand:
         buffer, offset, size_bytes = uniform
         if not plan.pipeline.dynamic_uniforms:
-            group = self._bind_groups.get(plan.pipeline, (*plan.ranges, uniform))
+            group = self._bind_groups.get(plan.pipeline, (*plan.ranges, Range(*uniform)))
             return DispatchCommand(plan.pipeline, group, plan.spread)
         kept = plan.group
         if kept is None or plan.ring is not buffer:

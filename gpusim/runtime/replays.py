@@ -5,7 +5,6 @@ does.  Where dispatches share a uniform ring the calls are recorded as one run;
 elsewhere, or where each has to be seen apart, one after the other.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,7 +59,7 @@ class Replays:
         recorder: Recorder,
         transfers: Transfers,
         plans: Plans[BoundGraph],
-        done: Counter[str],
+        done: dict[str, int],
         dispatch: Callable[[DispatchPlan, bytes], None],
         copy: Callable[[CopyCall], None],
         stepwise: bool,

@@ -5,7 +5,6 @@ touched (see ``recorder``).
 """
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +29,7 @@ from gpusim.runtime.planner import Planner
 from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
-from gpusim.runtime.stats import Stats
+from gpusim.runtime.stats import COUNTED, Stats
 from gpusim.runtime.waits import Waits
 
 
@@ -70,7 +69,7 @@ class Runtime:
         self._waits_each = policy.debug_submit_each
         self._caller = Caller()
         self._closed = False
-        self._done: Counter[str] = Counter()
+        self._done = dict.fromkeys(COUNTED, 0)
         self._captures = Captures(self._enter)
         self._assemble(parts)
 

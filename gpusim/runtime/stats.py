@@ -31,6 +31,17 @@ class Counts:
         return replace(self)
 
 
+COUNTED = (
+    "allocs",
+    "writes",
+    "dispatches",
+    "dispatches_dropped",
+    "copies",
+    "replays",
+    "reads",
+    "frees",
+)
+"""What a runtime itself counts of the ops it carried out."""
 RISING = ("created", "reused", "evicted", "invalidated", "exhausted")
 """What a pool or cache counts, ``held`` apart."""
 rising: Callable[[Counts], tuple[int, ...]] = attrgetter(*RISING)

@@ -25,6 +25,7 @@ from gpusim.runtime.commands import (
     DispatchCommand,
     Mapping,
     Pipeline,
+    PlainRange,
     Range,
     Role,
 )
@@ -305,7 +306,7 @@ class _TracedUniforms:
         finally:
             self._watch.look()
 
-    def take(self, payload: bytes, batch: Batch) -> Range:
+    def take(self, payload: bytes, batch: Batch) -> PlainRange:
         try:
             return self._inner.take(payload, batch)
         finally:

@@ -10,7 +10,7 @@ from gpusim.errors import DeviceFault
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.cache_state import CacheState, uniform_key
-from gpusim.runtime.commands import DeviceBuffer, Range, Role, new_tuple
+from gpusim.runtime.commands import DeviceBuffer, PlainRange, Range, Role
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.runtime.stats import Counts
@@ -27,7 +27,7 @@ class UniformStore(Protocol):
         """Whether the batch must be submitted before it can take ``size_bytes`` more."""
         ...
 
-    def take(self, payload: bytes, batch: Batch) -> Range:
+    def take(self, payload: bytes, batch: Batch) -> PlainRange:
         """A range holding ``payload`` until ``batch`` is submitted; OutOfMemory."""
         ...
 
@@ -198,7 +198,7 @@ class RingUniforms:
         self.counts.exhausted += 1
         return True
 
-    def take(self, payload: bytes, batch: Batch) -> Range:
+    def take(self, payload: bytes, batch: Batch) -> PlainRange:
         """The next aligned range of the ring; ``payload`` is in it once the batch is submitted."""
         size_bytes = len(payload)
         stride = size_bytes + self._rest & self._mask
@@ -208,7 +208,7 @@ class RingUniforms:
         offset = len(batch.uniform_data)
         batch.uniform_data += payload.ljust(stride, b"\0")
         self.counts.reused += 1
-        return new_tuple(Range, (ring, offset, size_bytes))
+        return ring, offset, size_bytes
 
     def before_submit(self, batch: Batch) -> None:
         """Write all payloads of ``batch`` at once."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.cache_state import CacheState
-from gpusim.runtime.commands import Range
+from gpusim.runtime.commands import PlainRange, Range
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy, Uniforms
@@ -44,7 +44,7 @@ class RingWrapsOverPending(RingUniforms):
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
         return False
 
-    def take(self, payload: bytes, batch: Batch) -> Range:
+    def take(self, payload: bytes, batch: Batch) -> PlainRange:
         stride = len(payload) + self._rest & self._mask
         if not super().is_full(batch, len(payload)):
             return super().take(payload, batch)
@@ -184,7 +184,7 @@ class CachedUniformRewritten(CachedUniforms):
 class LeastIntegerLost(RingUniforms):
     """A scalar of the least i32 is packed as nought, since its sign has no other bits."""
 
-    def take(self, payload: bytes, batch: Batch) -> Range:
+    def take(self, payload: bytes, batch: Batch) -> PlainRange:
         words = [payload[at : at + 4] for at in range(0, len(payload), 4)]
         kept = [bytes(4) if word == b"\0\0\0\x80" else word for word in words]
         return super().take(b"".join(kept), batch)
