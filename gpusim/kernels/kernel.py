@@ -119,6 +119,11 @@ class Kernel:
         return self._packer.size + (4 if self.guarded else 0)
 
     @cached_property
+    def writes(self) -> tuple[bool, ...]:
+        """Whether it may write each of its buffers, in order."""
+        return tuple(binding.access == "read_write" for binding in self.buffers)
+
+    @cached_property
     def uniform_format(self) -> str:
         """The scalars in the codes of ``struct``, without a byte order."""
         return self._packer.format.lstrip("<")

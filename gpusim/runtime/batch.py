@@ -45,18 +45,18 @@ class Batch:
             self.size_bytes += plan.uniform_bytes
         if plan not in self._plans:
             self._plans[plan] = None
-            for bound in plan.ranges:
-                self._touch(bound.buffer, bound.offset, bound.offset + bound.size_bytes)
+            for bound, offset, size_bytes in plan.ranges:
+                self._touch(bound, offset, offset + size_bytes)
             for buffer in plan.written:
                 self.written[buffer] = None
 
     def record_copy(self, command: CopyCommand, written: "Sequence[Buffer]" = ()) -> None:
         """Append a copy; ``written`` are the user's buffers that it writes."""
+        source, source_offset, target, target_offset, size_bytes = command
         self.commands.append(command)
-        size_bytes = command.size_bytes
         self.size_bytes += size_bytes
-        self._touch(command.source, command.source_offset, command.source_offset + size_bytes)
-        self._touch(command.target, command.target_offset, command.target_offset + size_bytes)
+        self._touch(source, source_offset, source_offset + size_bytes)
+        self._touch(target, target_offset, target_offset + size_bytes)
         for buffer in written:
             self.written[buffer] = None
 

@@ -9,7 +9,7 @@ from itertools import count
 from typing import NoReturn
 
 from gpusim.errors import InvalidHandle
-from gpusim.runtime.commands import DeviceBuffer, Range
+from gpusim.runtime.commands import DeviceBuffer, Range, new_tuple
 
 
 class Buffer:
@@ -105,7 +105,7 @@ class BufferTable:
 
     def whole_words(self, buffer: Buffer) -> Range:
         """The whole words of a live buffer, which is what a kernel is given of it."""
-        return Range(self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4)
+        return new_tuple(Range, (self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4))
 
     def remove(self, buffer: Buffer) -> DeviceBuffer:
         """End a handle's life; the device buffer it stood for."""

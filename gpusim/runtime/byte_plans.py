@@ -4,7 +4,7 @@ WebGPU writes and copies whole words at word offsets only.  A buffer's last word
 may reach past its end; those padding bytes belong to nobody.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpusim.kernels import COPY_BYTES
 from gpusim.limits import WORD_BYTES, Limits
@@ -23,8 +23,7 @@ def words_down(size_bytes: int) -> int:
     return size_bytes // WORD_BYTES * WORD_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """Part of one word: ``size_bytes`` bytes from byte ``offset`` of the buffer."""
 
     offset: int
@@ -41,8 +40,7 @@ class Edge:
         return _MASKS[self.size_bytes] << shift, int.from_bytes(data, "little") << shift
 
 
-@dataclass(frozen=True, slots=True)
-class WritePlan:
+class WritePlan(NamedTuple):
     """A write as whole words from ``start`` to ``end``, and the edges beside them.
 
     ``end`` may reach past the last byte of data, into the buffer's padding.
@@ -86,8 +84,7 @@ def is_word_copy(
     return size_bytes % WORD_BYTES == 0 or target_offset + size_bytes == target_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A part of a buffer that fits a binding: bind ``size_bytes`` from ``base``."""
 
     base: int

@@ -4,6 +4,7 @@ Pure: they look at arguments and limits only.  Their order is the runtime's.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from operator import index
 
 from gpusim.errors import (
@@ -19,6 +20,8 @@ from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.program import Grid
 from gpusim.runtime.buffers import Buffer
+
+_THREE_INTS = [int, int, int]
 
 
 def runtime_closed() -> RuntimeClosed:
@@ -119,8 +122,9 @@ def check_bindings(kernel: Kernel, buffers: Sequence[Buffer], limits: Limits) ->
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Buffer]) -> None:
-    writable = written(kernel, buffers)
-    for buffer in writable:
+    if len(set(buffers)) == len(buffers):
+        return
+    for buffer in written(kernel, buffers):
         if sum(other is buffer for other in buffers) > 1:
             raise InvalidBinding(
                 f"cannot dispatch {kernel.name} because {buffer!r} is bound writable and bound "
@@ -130,15 +134,13 @@ def _check_aliases(kernel: Kernel, buffers: Sequence[Buffer]) -> None:
 
 def written(kernel: Kernel, buffers: Sequence[Buffer]) -> list[Buffer]:
     """The buffers that the kernel may write."""
-    return [
-        buffer
-        for binding, buffer in zip(kernel.buffers, buffers, strict=True)
-        if binding.access == "read_write"
-    ]
+    return list(compress(buffers, kernel.writes))
 
 
 def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
     """A grid as three whole numbers; LimitExceeded for anything else."""
+    if type(grid) is tuple and [*map(type, grid)] == _THREE_INTS:
+        return grid
     try:
         sizes = tuple(map(index, grid)) if isinstance(grid, Iterable) else (index(grid),)
         x, y, z = (*sizes, *(1,) * (3 - len(sizes)))

@@ -133,13 +133,9 @@ class WgpuDriver:
         entries = [
             {
                 "binding": number,
-                "resource": {
-                    "buffer": bound.buffer.native,
-                    "offset": bound.offset,
-                    "size": bound.size_bytes,
-                },
+                "resource": {"buffer": buffer.native, "offset": offset, "size": size_bytes},
             }
-            for number, bound in enumerate(ranges)
+            for number, (buffer, offset, size_bytes) in enumerate(ranges)
         ]
         try:
             native = self._device.create_bind_group(layout=pipeline.layout, entries=entries)
@@ -229,26 +225,21 @@ class WgpuDriver:
     def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
         """One compute pass; a pipeline or bind group that is set already is not set again."""
         compute_pass = encoder.begin_compute_pass()
-        pipeline, bound = None, None
-        for command in dispatches:
-            if command.pipeline is not pipeline:
-                pipeline = command.pipeline
+        last_pipeline, last_group, last_offset = None, None, None
+        for pipeline, group, groups, offset in dispatches:
+            if pipeline is not last_pipeline:
+                last_pipeline = pipeline
                 compute_pass.set_pipeline(pipeline.native)
-            if (command.bind_group, command.uniform_offset) != bound:
-                bound = command.bind_group, command.uniform_offset
-                offsets = () if command.uniform_offset is None else (command.uniform_offset,)
-                compute_pass.set_bind_group(0, command.bind_group.native, offsets)
-            compute_pass.dispatch_workgroups(*command.groups)
+            if group is not last_group or offset != last_offset:
+                last_group, last_offset = group, offset
+                compute_pass.set_bind_group(0, group.native, () if offset is None else (offset,))
+            compute_pass.dispatch_workgroups(*groups)
         compute_pass.end()
 
     def _encode_copies(self, encoder: Any, copies: list[CopyCommand]) -> None:
-        for command in copies:
+        for source, source_offset, target, target_offset, size_bytes in copies:
             encoder.copy_buffer_to_buffer(
-                command.source.native,
-                command.source_offset,
-                command.target.native,
-                command.target_offset,
-                command.size_bytes,
+                source.native, source_offset, target.native, target_offset, size_bytes
             )
 
     def _compile(self, kernel: Kernel, dynamic_uniforms: bool) -> Pipeline:

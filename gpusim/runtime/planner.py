@@ -108,9 +108,9 @@ class Planner:
         grid: int | Sequence[int],
     ) -> DispatchPlan:
         checks.check_kernel(kernel, len(buffers), self._limits)
-        ranges = tuple(self._buffers.whole_words(buffer) for buffer in buffers)
+        ranges = tuple([self._buffers.whole_words(buffer) for buffer in buffers])
         checks.check_bindings(kernel, buffers, self._limits)
-        kernel.check_scalars(scalars)
+        kernel.pack(scalars, 0)  # refuses what cannot be packed
         launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
         written = checks.written(kernel, buffers)
         return self._recorder.plan(kernel, ranges, launch, buffers=buffers, written=written)

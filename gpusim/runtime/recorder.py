@@ -252,7 +252,7 @@ class Recorder:
             for buffer in batch.retired:
                 self._driver.destroy_buffer(buffer)
         self._timeline.submitted()
-        self.flushes[reason.value] += 1
+        self.flushes[str(reason)] += 1
         self.commands += len(batch)
         self._readbacks.submitted(batch.pages)
 
@@ -316,8 +316,8 @@ class Recorder:
     def _bind(self, plan: DispatchPlan, uniform: PlainRange) -> DispatchCommand:
         buffer, offset, size_bytes = uniform
         if not plan.pipeline.dynamic_uniforms:
-            group = self._bind_groups.get(plan.pipeline, (*plan.ranges, Range(*uniform)))
-            return DispatchCommand(plan.pipeline, group, plan.spread)
+            group = self._bind_groups.get(plan.pipeline, (*plan.ranges, new_tuple(Range, uniform)))
+            return new_tuple(DispatchCommand, (plan.pipeline, group, plan.spread, None))
         kept = plan.group
         if kept is None or plan.ring is not buffer:
             kept = self._group_of(plan, (*plan.ranges, Range(buffer, 0, size_bytes)))
@@ -340,7 +340,7 @@ class Recorder:
         self._uniforms.before_submit(batch)
         self._uploads.before_submit(batch)
         command_buffer = self._driver.encode(
-            batch.commands, reason.value, merge_passes=self._merge_passes
+            batch.commands, str(reason), merge_passes=self._merge_passes
         )
         self._driver.submit(command_buffer)
 

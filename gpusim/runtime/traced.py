@@ -40,6 +40,8 @@ from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.trace import Event, Trace
 
 _SUBMIT = Event("submit", {})
+_Bound = tuple[int, int, int]
+"""A range as a trace tells it: the number of its buffer, its offset and its size."""
 
 
 class _Numbers(dict[int, int]):
@@ -64,6 +66,8 @@ class TracedDriver:
         self.limits = limits or driver.limits
         self._driver = driver
         self._numbers = _Numbers()
+        self._bound: dict[int, tuple[_Bound, ...]] = {}
+        """The ranges of each bind group, by its uid, as this trace tells them."""
         self._tell = trace.events.append
         self._told_loss = False
 
@@ -127,6 +131,8 @@ class TracedDriver:
             self._tell_failed("create_bind_group", fault)
             raise
         number, bound = self._numbers[group.uid], self._ranges(ranges)
+        if group.ranges is ranges:
+            self._bound[group.uid] = bound
         self._tell(
             Event(
                 "create_bind_group",
@@ -198,14 +204,15 @@ class TracedDriver:
         self._tell(Event("failed", {"verb": verb, "error": type(fault).__name__}))
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
+        pipeline, group, groups, offset = command
         self._tell(
             Event(
                 "dispatch",
                 {
-                    "kernel": command.pipeline.kernel.name,
-                    "group": self._numbers[command.bind_group.uid],
-                    "ranges": self._ranges(command.ranges),
-                    "groups": command.groups,
+                    "kernel": pipeline.kernel.name,
+                    "group": self._numbers[group.uid],
+                    "ranges": self._bound_by(group, offset),
+                    "groups": groups,
                 },
             )
         )
@@ -226,7 +233,15 @@ class TracedDriver:
             )
         )
 
-    def _ranges(self, ranges: tuple[Range, ...]) -> tuple[tuple[int, int, int], ...]:
+    def _bound_by(self, group: BindGroup, offset: int | None) -> tuple[_Bound, ...]:
+        """What a dispatch binds, its dynamic offset counted in."""
+        bound = self._bound.get(group.uid) or self._ranges(group.ranges)
+        if offset is None:
+            return bound
+        *buffers, (uniform, start, size_bytes) = bound
+        return (*buffers, (uniform, start + offset, size_bytes))
+
+    def _ranges(self, ranges: tuple[Range, ...]) -> tuple[_Bound, ...]:
         numbers = self._numbers
         return tuple([(numbers[buffer.uid], at, size) for buffer, at, size in ranges])
 
@@ -268,13 +283,13 @@ class _Watch:
 
     def look(self) -> None:
         """Emit what has risen since the last look."""
-        now = rising(self._counts)
-        if now == self._seen:
+        seen, now = self._seen, rising(self._counts)
+        if now == seen:
             return
-        for rise, before, count in zip(self._rises, self._seen, now, strict=True):
-            if count > before:
-                self._events += [rise] * (count - before)
         self._seen = now
+        for place, count in enumerate(now):
+            if count > seen[place]:
+                self._events += [self._rises[place]] * (count - seen[place])
 
 
 class _TracedUniforms:
@@ -301,10 +316,10 @@ class _TracedUniforms:
         return cast(DynamicUniforms, self._inner)
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        try:
-            return self._inner.is_full(batch, size_bytes)
-        finally:
+        full = self._inner.is_full(batch, size_bytes)
+        if full:
             self._watch.look()
+        return full
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
         try:

@@ -25,6 +25,8 @@ _SLOT_LIMITS = (
     "max-dynamic-uniform-buffers-per-pipeline-layout",
     "max-dynamic-storage-buffers-per-pipeline-layout",
 )
+_new_tuple = tuple.__new__
+"""Half of what calling the class of a named tuple costs."""
 _UNIFORM, _STORAGE = wgpu.BufferUsage.UNIFORM, wgpu.BufferUsage.STORAGE
 
 
@@ -310,7 +312,7 @@ def _bound(
     ):
         because = _misfit(rule, buffer, offset, size)
         raise invalid(doing, f"binding {entry.binding} {because}", "a wrong range or buffer")
-    return BoundRange(entry, buffer, offset, size)
+    return _new_tuple(BoundRange, (entry, buffer, offset, size))
 
 
 def _misfit(rule: Rule, buffer: GPUBuffer, offset: int, size: int) -> str:

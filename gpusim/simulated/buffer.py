@@ -172,7 +172,7 @@ class GPUBuffer:
         self._end_mapping("the device is lost", keep_written=False)
 
     def _poison(self) -> None:
-        self.memory[:] = POISON
+        self.memory.fill(POISON)
 
     def _check_map(self, bits: int, *, asks_submit: bool) -> None:
         device = self._device

@@ -19,6 +19,7 @@ from gpusim.simulated.refusals import check_keys, invalid
 from gpusim.simulated.state import DeviceState, next_uid
 
 _COMPUTE = wgpu.ShaderStage.COMPUTE
+_WORD = NUMPY_DTYPES["u32"]
 _STAGE_KEYS = ("module", "entry_point", "constants")
 _ENTRY_POINT = re.compile(r"@compute[^{]*?\bfn\s+(\w+)", re.DOTALL)
 
@@ -90,7 +91,8 @@ class GPUComputePipeline:
             return ()
         values: list[Any] = []
         for start, stop, dtype in self._scalar_runs:
-            values.extend(words[start:stop].view(dtype))
+            run = words[start:stop]
+            values.extend(run if dtype is _WORD else run.view(dtype))
         return tuple(values)
 
     def get_bind_group_layout(self, index: int) -> GPUBindGroupLayout:

@@ -1,6 +1,5 @@
 """Mistakes in how bytes at any offset become whole words."""
 
-from dataclasses import replace
 from typing import Any
 
 from gpusim.limits import WORD_BYTES
@@ -49,7 +48,7 @@ class LastEdgeLost(Transfers):
     """Of the two edges of a write only the first is patched."""
 
     def _write_at_once(self, write: ByteWrite) -> None:
-        first = replace(write.plan, edges=write.plan.edges[:1])
+        first = write.plan._replace(edges=write.plan.edges[:1])
         super()._write_at_once(write._replace(plan=first))
 
 
@@ -70,7 +69,7 @@ class TwoBytesInTheMiddle(Transfers):
         self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]
     ) -> DispatchCommand:
         if len(edges) == 1 and edges[0].size_bytes == 2 and edges[0].offset % WORD_BYTES == 1:
-            edges = (replace(edges[0], offset=edges[0].offset + 1),)
+            edges = (edges[0]._replace(offset=edges[0].offset + 1),)
             write = write._replace(offset=write.offset + 1)
         return super()._prepare_patch(patch, write, edges)
 
