@@ -1,21 +1,17 @@
 """Capturing: which graph is open, and what may be called meanwhile."""
 
-from collections.abc import Callable
-
 from gpusim.errors import InvalidCapture
 from gpusim.runtime.graph import Graph
 
 
 class Captures:
-    """The open capture of one runtime; ``enter`` checks that it may be called at all."""
+    """The open capture of one runtime."""
 
-    def __init__(self, enter: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.open: Graph | None = None
-        self._enter = enter
 
     def begin(self, graph: Graph) -> None:
         """From here on dispatches and copies go to ``graph``; InvalidCapture."""
-        self._enter()
         self.refuse("begin another capture")
         if graph.is_complete or graph.calls:
             raise InvalidCapture(

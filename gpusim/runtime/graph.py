@@ -4,7 +4,7 @@ The handle that a caller holds, and the calls it keeps.  What a replay does is
 ``replays``' business.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -35,9 +35,10 @@ class Graph:
     """What ``Runtime.capture`` gives; its ``with`` block is the capture.
 
     A block that an exception leaves makes no graph: to replay it is refused.
+    ``enter`` checks that the runtime may be called at all.
     """
 
-    def __init__(self, capturer: Capturer, replayer: Replayer) -> None:
+    def __init__(self, enter: Callable[[], None], capturer: Capturer, replayer: Replayer) -> None:
         self.calls: list[Call] = []
         self.is_complete = False
         self.buffers: tuple[Buffer, ...] = ()
@@ -45,6 +46,9 @@ class Graph:
         self.named: frozenset[Buffer] = frozenset()
         self.scalars: tuple[Scalars, ...] = ()
         """The scalars of each of its dispatches."""
+        self.key = object()
+        """Stands for it in a cache of its runtime's, which would keep it alive."""
+        self._enter = enter
         self._capturer = capturer
         self._replayer = replayer
 
@@ -70,6 +74,7 @@ class Graph:
         self._replayer.play(self, scalars, bindings)
 
     def __enter__(self) -> Self:
+        self._enter()
         self._capturer.begin(self)
         return self
 

@@ -101,7 +101,7 @@ class Replays:
     def _bound(
         self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
     ) -> BoundGraph:
-        key = (graph, *buffers)
+        key = (graph.key, *buffers)
         bound = self._plans.get(key)
         if bound is None:
             bound = self._bind(graph, buffers, entries)

@@ -9,24 +9,23 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from gpusim.errors import DeviceFault
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.caller import Caller
-from gpusim.runtime.calls import CopyCall
 from gpusim.runtime.captures import Captures
 from gpusim.runtime.commands import Role
 from gpusim.runtime.driver import Driver
+from gpusim.runtime.entry import Entry
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.graph import Graph
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.native_driver import driver_for
 from gpusim.runtime.parts import Parts
+from gpusim.runtime.performer import Performer
 from gpusim.runtime.planner import Planner
-from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import COUNTED, Stats
@@ -64,16 +63,14 @@ class Runtime:
         self.policy = policy
         self._driver: Driver = driver_for(device) if driver is None else driver
         self.limits: Limits = self._driver.limits.within(policy.memory_budget_bytes)
-        self._most_dispatches = policy.debug_dispatch_limit or 0
-        self._is_limited = policy.debug_dispatch_limit is not None
-        self._waits_each = policy.debug_submit_each
         self._caller = Caller()
-        self._closed = False
         self._done = dict.fromkeys(COUNTED, 0)
-        self._captures = Captures(self._enter)
-        self._assemble(parts)
+        self._captures = Captures()
+        self._assemble_stores(parts)
+        self._assemble_ops(parts)
 
-    def _assemble(self, parts: Parts) -> None:
+    def _assemble_stores(self, parts: Parts) -> None:
+        """What holds things, and the recorder over it."""
         driver, policy = self._driver, self.policy
         caches = parts.caches(policy)
         self._buffers = parts.buffers()
@@ -95,6 +92,10 @@ class Runtime:
             merge_passes=policy.merge_passes,
             keep_groups=policy.cache_bind_groups,
         )
+
+    def _assemble_ops(self, parts: Parts) -> None:
+        """What checks ops, plans them, carries them out and waits for them."""
+        driver, policy = self._driver, self.policy
         self._planner = Planner(
             limits=self.limits,
             buffers=self._buffers,
@@ -109,19 +110,14 @@ class Runtime:
             readbacks=self._readbacks,
             captures=self._captures,
         )
-        self._transfers = parts.transfers(driver, self._recorder, self._buffers)
-        self._replays = parts.replays(
-            enter=self._enter_op,
-            planner=self._planner,
-            recorder=self._recorder,
-            transfers=self._transfers,
-            plans=parts.bound_graphs(policy.graph_cache),
-            done=self._done,
-            dispatch=self._dispatch,
-            copy=self._copy,
-            stepwise=self._waits_each or self._is_limited or not self._uniforms.is_dynamic,
-            alignment_bytes=driver.limits.uniform_offset_alignment_bytes,
+        self._entry = Entry(
+            driver,
+            self._caller,
+            readbacks=self._readbacks,
+            waits=self._waits,
+            captures=self._captures,
         )
+        self._transfers = parts.transfers(driver, self._recorder, self._buffers)
         self._reads = parts.reads(
             driver,
             recorder=self._recorder,
@@ -132,6 +128,26 @@ class Runtime:
             join=policy.join_reads,
             page_bytes=policy.staging_page_bytes,
         )
+        self._performer = Performer(
+            policy,
+            recorder=self._recorder,
+            transfers=self._transfers,
+            reads=self._reads,
+            waits=self._waits,
+            done=self._done,
+        )
+        self._replays = parts.replays(
+            enter=self._entry.check_op,
+            planner=self._planner,
+            recorder=self._recorder,
+            transfers=self._transfers,
+            plans=parts.bound_graphs(policy.graph_cache),
+            done=self._done,
+            dispatch=self._performer.dispatch,
+            copy=self._performer.copy,
+            stepwise=self._performer.is_debugging or not self._uniforms.is_dynamic,
+            alignment_bytes=driver.limits.uniform_offset_alignment_bytes,
+        )
 
     def alloc(self, size_bytes: int, *, label: str = "") -> Buffer:
         """A new buffer of ``size_bytes`` bytes, all zero; ``label`` is for messages.
@@ -140,7 +156,7 @@ class Runtime:
             OutOfRange, LimitExceeded: a size that no buffer of the device has.
             OutOfMemory: the policy's budget or the device is exhausted.
         """
-        self._enter_op("alloc")
+        self._entry.check_op("alloc")
         size_bytes = checks.whole("alloc", size_bytes)
         checks.check_alloc(size_bytes, self._buffers.live_bytes, self.limits)
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
@@ -155,7 +171,7 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, InvalidData: and the buffer is unchanged.
         """
-        self._enter_op("write")
+        self._entry.check_op("write")
         self._buffers.device_buffer(buffer)
         offset = checks.whole("write", offset)
         view = plain_bytes(data)
@@ -180,13 +196,13 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, DataLost: and nothing is changed.
         """
-        self._enter()
+        self._entry.check()
         call = self._planner.check_copy(source, source_offset, target, target_offset, size_bytes)
         if self._captures.open is not None:
             self._captures.open.calls.append(call)
             return
         checks.check_not_lost("copy", source)
-        self._copy(call)
+        self._performer.copy(call)
 
     def dispatch(
         self,
@@ -204,12 +220,12 @@ class Runtime:
                 in the order of docs/CONTRACT.md, and nothing is changed.
             ProgramError: the device refuses the kernel's WGSL.
         """
-        self._enter()
+        self._entry.check()
         if self._captures.open is not None:
             self._captures.open.calls.append(self._planner.call(kernel, buffers, scalars, grid))
             return
         plan, payload = self._planner.plan(kernel, buffers, scalars, grid)
-        self._dispatch(plan, payload)
+        self._performer.dispatch(plan, payload)
 
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
@@ -221,8 +237,8 @@ class Runtime:
                 runtime.dispatch(AFFINE, [x], (3, 1))
             graph.replay([(5, 2)], {x: y})
         """
-        self._enter_op("capture")
-        return Graph(self._captures, self._replays)
+        self._entry.check_op("capture")
+        return Graph(self._entry.check, self._captures, self._replays)
 
     def read(
         self,
@@ -243,7 +259,7 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, InvalidData, DataLost: and no read is issued.
         """
-        self._enter_op("read")
+        self._entry.check_op("read")
         origin = self._buffers.device_buffer(buffer)
         offset = checks.whole("read", offset)
         rest = buffer.size_bytes - offset
@@ -257,10 +273,7 @@ class Runtime:
 
     def free(self, buffer: Buffer) -> None:
         """End a buffer's life; works on a lost device too.  InvalidHandle if it was freed."""
-        if self._closed:
-            raise checks.runtime_closed()
-        self._caller.check()
-        self._captures.refuse("free a buffer")
+        self._entry.check_free()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
             self._recorder.before_free(device_buffer)
@@ -272,7 +285,7 @@ class Runtime:
 
     def flush(self) -> None:
         """Submit what is recorded; changes no result, ever."""
-        self._enter_op("flush")
+        self._entry.check_op("flush")
         self._recorder.submit(FlushReason.ASKED)
 
     def sync(self) -> None:
@@ -281,20 +294,20 @@ class Runtime:
         Raises:
             DeviceFault: one that no call has raised yet, once.
         """
-        self._enter_op("sync")
+        self._entry.check_op("sync")
         self._waits.for_all(self._reads.goal_of_sync())
         self._waits.raise_fault()
 
     async def sync_async(self) -> None:
         """``sync`` that leaves the event loop free; covers the calls made before it."""
-        self._enter_op("sync")
+        self._entry.check_op("sync")
         await self._waits.for_all_async(self._reads.goal_of_sync())
         self._waits.raise_fault()
 
     @property
     def is_open(self) -> bool:
         """Whether it was not closed."""
-        return not self._closed
+        return self._entry.is_open
 
     def live_buffers(self) -> list[Buffer]:
         """Every buffer that was not freed, in the order of their making."""
@@ -326,11 +339,11 @@ class Runtime:
         Raises:
             DeviceFault: one that no call has raised yet; everything is given back all the same.
         """
-        if self._closed:
+        if not self._entry.is_open:
             return
         self._caller.check()
         fault = self._waits.finish()
-        self._closed = True
+        self._entry.is_open = False
         left = self._buffers.describe_left()
         self._give_back()
         if left:
@@ -348,45 +361,6 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _enter(self) -> None:
-        """What every op but ``free`` begins with."""
-        if self._closed:
-            raise checks.runtime_closed()
-        self._caller.check()
-        if self._readbacks.unseen is not None or self._driver.lost:
-            self._waits.raise_fault()
-
-    def _enter_op(self, what: str) -> None:
-        """The same for an op that no graph can hold."""
-        self._enter()
-        self._captures.refuse(what)
-
-    def _dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
-        """Carry out a checked dispatch."""
-        done = self._done
-        if self._is_limited and done["dispatches"] >= self._most_dispatches:
-            done["dispatches_dropped"] += 1
-            return
-        if plan.groups:
-            recorder = self._recorder
-            recorder.record_dispatch(recorder.prepare(plan, payload), plan)
-        done["dispatches"] += 1
-        if self._waits_each:
-            self._wait_for_all()
-
-    def _copy(self, call: CopyCall) -> None:
-        """Carry out a checked copy."""
-        if call.size_bytes:
-            self._transfers.copy(call)
-        self._done["copies"] += 1
-
-    def _wait_for_all(self) -> None:
-        """Wait as ``sync`` does; a fault in that belongs to the next op, this one has happened."""
-        try:
-            self._waits.for_all(self._reads.goal_of_sync())
-        except DeviceFault as fault:
-            self._waits.keep(fault)
 
     def _give_back(self) -> None:
         self._bind_groups.clear()

@@ -13,6 +13,7 @@ import wgpu
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.refusals import aborting, device_lost, invalid
 from gpusim.simulated.state import DeviceState, next_uid
+from gpusim.simulated.timeline import Operation
 
 POISON = 0xDB
 AVAILABLE, UNAVAILABLE, DESTROYED = "available", "unavailable", "destroyed"
@@ -165,14 +166,15 @@ class GPUBuffer:
             self._pending.reject(_map_error("it was destroyed"))
         if self.state is not DESTROYED:
             self.state = DESTROYED
-            self._device.timeline.enqueue(self._poison)
+            self._device.timeline.enqueue(self._poison())
 
     def lose(self) -> None:
         """The device was destroyed: nothing stays mapped."""
         self._end_mapping("the device is lost", keep_written=False)
 
-    def _poison(self) -> None:
-        self.memory.fill(POISON)
+    def _poison(self) -> Operation:
+        # Of the memory alone: the queue of a device that nobody uses keeps no buffer.
+        return partial(self.memory.fill, POISON)
 
     def _check_map(self, bits: int, *, asks_submit: bool) -> None:
         device = self._device
@@ -242,7 +244,7 @@ class GPUBuffer:
                 update = partial(self._update, mapping.start, bytes(mapping.data))
                 self.last_use = self._device.timeline.enqueue(update, len(mapping.data))
             elif self._device.poisons_staging:
-                self.last_use = self._device.timeline.enqueue(self._poison)
+                self.last_use = self._device.timeline.enqueue(self._poison())
             mapping.close()
         self._map_state = "unmapped"
         self._device.mapped.pop(self, None)

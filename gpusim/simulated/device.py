@@ -103,6 +103,7 @@ class GPUDevice:
             raise ProgramError(
                 "cannot restart a device because it is lost (probably a new one should be opened)"
             )
+        self._state.timeline.end()
         self._state = self._state.next_life(scheduler)
         self.queue.serve(self._state)
 

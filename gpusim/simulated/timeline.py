@@ -145,13 +145,21 @@ class Timeline:
     def lose(self) -> None:
         """Nothing that has not been executed ever will be; promises stop waiting for it."""
         self.lost = True
-        self._operations.clear()
-        self._held_bytes = 0
-        self.executed = self.enqueued
+        self._drop_operations()
 
     def abandon(self) -> None:
         """Forget every pending promise: none of them ever settles."""
         self.pending.clear()
+
+    def end(self) -> None:
+        """Nothing that waits ever happens, and nothing is kept for it."""
+        self._drop_operations()
+        self.abandon()
+
+    def _drop_operations(self) -> None:
+        self._operations.clear()
+        self._held_bytes = 0
+        self.executed = self.enqueued
 
     def _options(self) -> list[Awaited | None]:
         """The promises that may settle, then None for RUN where it is offered."""

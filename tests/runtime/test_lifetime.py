@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -43,6 +44,24 @@ def test_closing_settles_every_ticket_and_gives_everything_back(
     gone = [event["buffer"] for event in trace if event.kind == "destroy_buffer"]
     assert sorted(gone) == sorted(made)
     runtime.close()
+
+
+def test_a_closed_runtime_goes_with_its_last_reference(driver: Driver, policy: Policy) -> None:
+    runtime = Runtime(driver=driver, policy=policy)
+    buffer = runtime.alloc(16)
+    with runtime.capture() as graph:
+        runtime.dispatch(AFFINE, [buffer], [3, 1])
+    graph.replay()
+    runtime.read(buffer).result()
+    runtime.free(buffer)
+    runtime.close()
+    parts = [weakref.ref(part) for part in (runtime, runtime._recorder, runtime._replays)]
+    gc.disable()
+    try:
+        del runtime, buffer, graph
+        assert [part() for part in parts] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_a_closed_runtime_refuses_and_still_counts(driver: Driver) -> None:

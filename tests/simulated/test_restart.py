@@ -1,5 +1,6 @@
 """A device that begins anew shows what a new one shows, and nothing of what went before."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from properties.runner import run
 from properties.targets.runtime_target import RuntimeTarget
 
 pytestmark = pytest.mark.unit
+COPYABLE = wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
 READABLE = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
 
 
@@ -57,6 +59,19 @@ def test_what_was_in_the_air_never_comes_down() -> None:
     device.queue.on_submitted_work_done_sync()
     assert promise.state == "pending"
     assert bytes(buffer.contents) == bytes(8)
+
+
+def test_what_was_in_the_air_is_kept_by_nobody() -> None:
+    device = open_device()
+    source, target = (device.create_buffer(size=8, usage=COPYABLE) for _ in range(2))
+    encoder = device.create_command_encoder()
+    encoder.copy_buffer_to_buffer(source, 0, target, 0, 8)
+    device.queue.submit([encoder.finish()])
+    memory = weakref.ref(target.memory)
+    del source, target, encoder
+    assert memory() is not None
+    device.restart(strategy("early"))
+    assert memory() is None
 
 
 def test_without_a_restart_it_does() -> None:
