@@ -7,6 +7,7 @@ NumPy or wgpu is imported by the command that needs it.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from gpusim.errors import GpusimError, ProgramError
     from properties.session.settings import UsageError
 
+    # Whoever ends a session early gets what it has found by then, however it is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _COMMANDS[arguments.command][0](arguments)
     except (UsageError, ProgramError, OSError) as error:

@@ -5,6 +5,7 @@ the session's business.
 """
 
 import multiprocessing
+import os
 import signal
 import tempfile
 import time
@@ -125,9 +126,13 @@ class Supervisor:
         )
 
     def stop(self) -> None:
-        """End the worker, if there is one, whatever it is doing."""
+        """End the worker, if there is one, and what it started, whatever they are doing."""
         if self._process is None:
             return
+        if os.name != "nt":
+            # A worker that has hardly begun has no group yet; one that is dead may have left some.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
         self._connection.close()

@@ -72,6 +72,9 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.name != "nt":
+        # What a target starts ends with the worker, whose group it is killed by.
+        os.setpgrp()
     # A program that leaves buffers alive is no finding, and neither is a library's warning.
     warnings.simplefilter("ignore")
     try:
@@ -170,6 +173,9 @@ class _Bench:
             failure = judge(self.case(number), control, self._kernels).failure
             if failure is not None and failure.kind == MismatchKind.VALUE:
                 return number + 1
+            if failure is not None and failure.trait.startswith("crash:"):
+                # It will crash without the mistake as well, and is named then.
+                return None
         return None
 
     def plant_mutant(self, hard: bool) -> PlantedMutant:

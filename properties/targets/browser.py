@@ -123,6 +123,11 @@ def _wait_until_ready(page: _Page, address: str) -> None:
 
 
 def _browser() -> str:
+    if os.name == "nt":
+        raise NoDevice(
+            "cannot judge a page on Windows because the browser is spoken to through inherited "
+            "pipes (probably a runtime under Node does as well)"
+        )
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
         raise NoDevice(

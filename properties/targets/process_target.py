@@ -34,15 +34,13 @@ from properties.targets.wire import (
     parse_answer,
 )
 
-PATIENCE_SECONDS = 10.0
-"""How long a target may take for one line."""
-
 
 class ProcessTarget:
     """The target that ``process`` serves, from the opening of a program to its close.
 
     Raises what the process answers, and ``TargetFailed`` where that is no
-    answer, or there is none.
+    answer, or there is none.  It waits for an answer as long as it takes: what is
+    too long is the session's to say.
     """
 
     def __init__(self, process: TargetProcess, ready: Ready) -> None:
@@ -133,7 +131,7 @@ class ProcessTarget:
         try:
             self._process.tell(line)
             while True:
-                match parse_answer(self._process.hear(PATIENCE_SECONDS)):
+                match parse_answer(self._process.hear()):
                     case Value(result, data):
                         self._read_of(result).settle(data)
                     case Failed(result, error, message):

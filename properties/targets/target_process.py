@@ -47,12 +47,11 @@ class TargetProcess:
         except (BrokenPipeError, OSError):
             raise self._gone() from None
 
-    def hear(self, patience_seconds: float) -> str:
-        """The next line, without its newline.
+    def hear(self, patience_seconds: float | None = None) -> str:
+        """The next line, without its newline, however long it takes or for so long.
 
         Raises:
-            TargetFailed: there is none, or none comes in time; then it is killed,
-                since a target that hangs answers nobody.
+            TargetFailed: there is none, or none comes in time, and then it is killed.
         """
         try:
             line = self._lines.get(timeout=patience_seconds)

@@ -13,13 +13,13 @@ from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.case import Case
 from properties.oracles.compare import MismatchKind
-from properties.runner import run
 from properties.session import process_subject
 from properties.session.loading import load_target
 from properties.session.numbered import numbered_case
 from properties.session.process_subject import ProcessSubject
+from properties.session.session import fuzz
+from properties.session.settings import Settings
 from properties.session.verdict import judge
-from properties.targets import process_target
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Program.parse(
@@ -54,6 +54,15 @@ def script(folder: Path, answers: str) -> Path:
         encoding="utf-8",
     )
     return path
+
+
+def has_ended(pid: str) -> bool:
+    try:
+        state = Path("/proc", pid, "stat").read_text(encoding="utf-8").rpartition(")")[2]
+    except FileNotFoundError:
+        return True
+    # One that nobody has waited for yet is dead all the same.
+    return state.split()[0] == "Z"
 
 
 def test_our_runtime_is_as_sound_in_another_process(ours: ProcessSubject) -> None:
@@ -110,14 +119,21 @@ def test_a_process_that_dies_is_a_finding_and_the_next_program_has_another(tmp_p
     subject.close()
 
 
-def test_a_process_that_goes_silent_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process_target, "PATIENCE_SECONDS", 0.5)
-    subject = served(script(tmp_path, "time.sleep(600 * ('sync' in line)); print('ok')"))
-    history = run(PROGRAM, subject.open(CASE).target)
-    assert "no line came from the target for 0.5 s" in str(history.outcomes[4].error)
-    subject.close()
+def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    silent = f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n'); time.sleep(600)"
+    path = script(tmp_path, f"\n    if 'sync' in line: {silent}\n    print('ok')")
+    target = f"exec:{shlex.join([sys.executable, str(path)])}"
+    save = tmp_path / "findings"
+    asked = Settings(
+        device="simulated", target=target, save=save, findings=1, stall=1.0, shrink=1.0
+    )
+    session = fuzz(asked, lambda _: None)
+    (bug,) = session.bugs.met.values()
+    assert bug.failure.kind == "hang"
+    assert "no progress in 1 s" in bug.summary
+    for pid in pids.read_text(encoding="utf-8").split():
+        assert has_ended(pid)
 
 
 @pytest.mark.parametrize(
