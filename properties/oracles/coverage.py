@@ -142,7 +142,10 @@ class _Acts:
         self._carried = -1
         """The last op that a batch carried out."""
         self.batches: Counter[str] = Counter()
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "encode": self._encode,
             "submit": self._submit,
             "outcome": self._outcome,

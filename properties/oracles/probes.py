@@ -121,7 +121,10 @@ class Probes:
         self._pages: Counter[int] = Counter()
         self._submits = 0
         self._reads = 0
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "op": self._op,
             "create_buffer": self._create,
             "encode": self._encode,

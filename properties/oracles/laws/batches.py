@@ -1,6 +1,7 @@
 """Laws of batches: how large they are, why they are submitted, and that none is empty."""
 
 import math
+from collections.abc import Mapping
 
 from gpusim.program import Dispatch, Flush, Free, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
@@ -22,7 +23,10 @@ class Batches:
         self._early = math.inf
         """Commands after which a batch goes early; a failure, or the debug mode, hides it."""
         self._synced({})
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "encode": self._encode,
             "submit": self._submit,
             "failed": self._failed,
@@ -80,7 +84,7 @@ class Batches:
             )
         if policy.batch_bytes is not None and before > 0:
             scene.checked["C4"] += 1
-            size_bytes = sum(self._bytes_of(*command) for command in scene.batch[:before])
+            size_bytes = sum([self._bytes_of(*command) for command in scene.batch[:before]])
             if size_bytes >= policy.batch_bytes:
                 scene.report(
                     laws.C4,
@@ -121,7 +125,7 @@ class Batches:
             case "read":
                 return any(about.get("target_role") == STAGING for _, about in batch)
             case "bytes":
-                size_bytes = sum(self._bytes_of(*command) for command in batch)
+                size_bytes = sum([self._bytes_of(*command) for command in batch])
                 return policy.batch_bytes is not None and size_bytes >= policy.batch_bytes
             case "uniforms":
                 used = sum(self._uniform_bytes(*command) > 0 for command in batch)

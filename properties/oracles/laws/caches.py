@@ -1,8 +1,13 @@
 """Laws of caches: bind groups of live buffers only, and never more entries than agreed."""
 
+from collections.abc import Mapping
+
 from gpusim.program import Dispatch, Free, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import About, Handler, Scene, accepted
+
+Ranges = tuple[tuple[int, int, int], ...]
+"""What a bind group binds: buffers by number, each with an offset and a size in bytes."""
 
 
 class Caches:
@@ -15,15 +20,18 @@ class Caches:
         self._capacities = {"shapes": policy.shape_cache}
         if policy.cache_bind_groups:
             self._capacities["bind_groups"] = policy.bind_group_cache
-        self._groups: dict[int, tuple[int, ...]] = {}
-        """The buffers of each bind group that is kept, the oldest first."""
-        self._made: dict[int, tuple[str, tuple[tuple[int, int, int], ...]]] = {}
+        self._groups: dict[int, Ranges] = {}
+        """The ranges of each bind group that is kept, the oldest first."""
+        self._made: dict[int, tuple[str, Ranges]] = {}
         """The kernel and the ranges that each bind group was made for."""
         self._unnoticed = 0
         """Bind groups made and not yet counted."""
         self._dropped = 0
         """Bind groups given up since the last free."""
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        handlers: dict[str, Handler] = {
             "create_bind_group": self._make,
             "dispatch": self._dispatch,
             accepted(Dispatch): self._check_held,
@@ -35,13 +43,14 @@ class Caches:
             "shapes.created": self._shape_created,
             "shapes.evicted": self._shape_evicted,
         }
-        if policy.cache_bind_groups:
-            self.handlers[accepted(Free)] = self._freed
+        if self._scene.policy.cache_bind_groups:
+            handlers[accepted(Free)] = self._freed
+        return handlers
 
     def _make(self, about: About) -> None:
-        group = about["group"]
-        self._groups[group] = _buffers(about["ranges"])
-        self._made[group] = about["kernel"], about["ranges"]
+        group, ranges = about["group"], about["ranges"]
+        self._groups[group] = ranges
+        self._made[group] = about["kernel"], ranges
         self._unnoticed += 1
 
     def _dispatch(self, about: About) -> None:
@@ -101,7 +110,7 @@ class Caches:
         if known is None:
             return
         scene.checked["E3"] += 1
-        stale = [group for group, bound in self._groups.items() if known.number in bound]
+        stale = [g for g, ranges in self._groups.items() if known.number in _buffers(ranges)]
         for group in stale:
             del self._groups[group]
         if len(stale) != dropped:
@@ -112,5 +121,5 @@ class Caches:
             )
 
 
-def _buffers(ranges: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
+def _buffers(ranges: Ranges) -> tuple[int, ...]:
     return tuple([number for number, _, _ in ranges])

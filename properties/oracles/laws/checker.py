@@ -1,6 +1,6 @@
 """All laws over one trace, in a single pass: each event goes to the laws that watch its kind."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
@@ -20,9 +20,11 @@ from properties.oracles.laws.visibility import Visibility
 
 
 class Watcher(Protocol):
-    """Some laws that look at the same things: a handler for each kind of event."""
+    """Some laws that look at the same things."""
 
-    handlers: dict[str, Handler]
+    def handlers(self) -> Mapping[str, Handler]:
+        """A handler for each kind of event; not kept, so that a watcher holds none of itself."""
+        ...
 
 
 OUTCOME, RAISED = "outcome", "raised"
@@ -54,8 +56,8 @@ class Checker:
     ) -> None:
         self._scene = scene = Scene(setting)
         self._watchers = [make(scene) for make in watchers]
-        self._table: dict[str, list[Handler]] = {}
-        for handlers in (scene.first, *(one.handlers for one in self._watchers), scene.last):
+        self._table: defaultdict[str, list[Handler]] = defaultdict(list)
+        for handlers in (scene.first(), *[one.handlers() for one in self._watchers], scene.last()):
             self._add(handlers)
 
     def watcher(self, kind: type[W]) -> W | None:
@@ -80,14 +82,17 @@ class Checker:
             kind, about = event.kind, event.about
             if kind == OUTCOME:
                 kind = RAISED if about["error"] is not None else ACCEPTED[type(scene.op)]
-            if kind in table:
-                for handler in table[kind]:
-                    handler(about)
+            for handler in table[kind]:
+                handler(about)
 
     def _add(self, handlers: Mapping[str, Handler]) -> None:
+        table = self._table
         for kind, handler in handlers.items():
-            for key in OUTCOMES if kind == OUTCOME else (kind,):
-                self._table.setdefault(key, []).append(handler)
+            if kind != OUTCOME:
+                table[kind].append(handler)
+                continue
+            for key in OUTCOMES:
+                table[key].append(handler)
 
 
 def check(events: Iterable[Event], setting: Setting) -> Checker:

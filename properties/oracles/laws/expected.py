@@ -5,7 +5,8 @@ several commands, in words or in bytes; an item knows what of it is still to
 come.  Nothing here looks at events.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
@@ -65,10 +66,12 @@ class Run(Item):
     def touches(self) -> tuple[Touch, ...]:
         """Every buffer that it binds."""
         return tuple(
-            (number, start, size, binding.access == "read_write")
-            for (number, start, size), binding in zip(
-                self.ranges, self.kernel.buffers, strict=False
-            )
+            [
+                (number, start, size, binding.access == "read_write")
+                for (number, start, size), binding in zip(
+                    self.ranges, self.kernel.buffers, strict=False
+                )
+            ]
         )
 
     def payload(self) -> bytes:
@@ -123,21 +126,23 @@ class Put(Item):
     @property
     def touches(self) -> tuple[Touch, ...]:
         """Where its bytes go that are still to come."""
-        return tuple((self.target.number, low, high, True) for low, high in self._waiting)
+        number = self.target.number
+        return tuple([(number, low, high, True) for low, high in self._waiting])
 
     def awaits(self, start: int, end: int) -> bool:
         """Whether the bytes from ``start`` to ``end``, but for padding, are still to come."""
         end = min(end, self.op.offset + len(self.op.data))
-        return any(low <= start and end <= high for low, high in self._waiting)
+        return any([low <= start and end <= high for low, high in self._waiting])
 
     def wrote(self, start: int, end: int) -> None:
         """Bytes from ``start`` to ``end`` are in the queue: only those beside them wait."""
-        parts = [
-            part
-            for low, high in self._waiting
-            for part in ((low, min(high, start)), (max(low, end), high))
-        ]
-        self._waiting = tuple([(low, high) for low, high in parts if low < high])
+        waiting = []
+        for low, high in self._waiting:
+            if low < start:
+                waiting.append((low, min(high, start)))
+            if end < high:
+                waiting.append((max(low, end), high))
+        self._waiting = tuple(waiting)
 
 
 class Fetch(Item):
@@ -171,29 +176,49 @@ def least_piece_bytes(limits: Limits) -> int:
 
 def expect(position: int, op: Op, scene: "Scene") -> tuple[Item, ...]:
     """What ``op`` must do to the queue, in order; nothing where it cannot be accepted."""
-    if type(op) is not Replay:
-        item = _expect_one(position, op, scene)
+    kind = type(op)
+    if kind in _ITEM_OF:
+        item = _ITEM_OF[kind](position, op, scene)
         return () if item is None else (item,)
-    capture = scene.graphs.get(op.graph)
-    commands = () if capture is None else replayed(capture, op)
-    items = [_expect_one(position, command, scene) for command in commands]
+    if not isinstance(op, Replay) or op.graph not in scene.graphs:
+        return ()
+    commands = replayed(scene.graphs[op.graph], op)
+    items = [_ITEM_OF[type(command)](position, command, scene) for command in commands]
     return tuple([item for item in items if item is not None])
 
 
-def _expect_one(position: int, op: Op, scene: "Scene") -> Item | None:
+def _run_of(position: int, op: Dispatch, scene: "Scene") -> Run | None:
     names = scene.names
-    match op:
-        case Dispatch():
-            kernel = scene.setting.kernel(op.kernel)
-            buffers = [names[name] for name in op.buffers if name in names]
-            if kernel is None or len(buffers) < len(op.buffers) or 0 in op.grid:
-                return None
-            return Run(position, op, kernel, buffers)
-        case Write() if op.data and op.buffer in names:
-            return Put(position, op, names[op.buffer])
-        case Copy() if op.size_bytes > 0 and op.source in names and op.target in names:
-            return Move(position, op, names[op.source], names[op.target])
-        case Read() if op.size_bytes > 0 and op.buffer in names:
-            return Fetch(position, op, names[op.buffer])
-        case _:
-            return None
+    kernel = scene.setting.kernel(op.kernel)
+    buffers = [names[name] for name in op.buffers if name in names]
+    if kernel is None or len(buffers) < len(op.buffers) or 0 in op.grid:
+        return None
+    return Run(position, op, kernel, buffers)
+
+
+def _put_of(position: int, op: Write, scene: "Scene") -> Put | None:
+    if not op.data or op.buffer not in scene.names:
+        return None
+    return Put(position, op, scene.names[op.buffer])
+
+
+def _move_of(position: int, op: Copy, scene: "Scene") -> Move | None:
+    names = scene.names
+    if op.size_bytes <= 0 or op.source not in names or op.target not in names:
+        return None
+    return Move(position, op, names[op.source], names[op.target])
+
+
+def _fetch_of(position: int, op: Read, scene: "Scene") -> Fetch | None:
+    if op.size_bytes <= 0 or op.buffer not in scene.names:
+        return None
+    return Fetch(position, op, scene.names[op.buffer])
+
+
+_ITEM_OF: Mapping[type[Op], Callable[[int, Any, "Scene"], Item | None]] = {
+    Dispatch: _run_of,
+    Write: _put_of,
+    Copy: _move_of,
+    Read: _fetch_of,
+}
+"""What makes the item of an op; the other ops do nothing to the queue by themselves."""

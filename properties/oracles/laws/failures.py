@@ -1,5 +1,7 @@
 """Laws of errors: an op that raises did nothing, and a failure of the device is raised."""
 
+from collections.abc import Mapping
+
 from gpusim import errors
 from gpusim.program import Capture, Dispatch, Free, Replay, Sync
 from properties.oracles.laws import catalogue as laws
@@ -16,7 +18,10 @@ class Failures:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self.handlers: dict[str, Handler] = {"outcome": self._outcome}
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {"outcome": self._outcome}
 
     def _outcome(self, about: About) -> None:
         error = about["error"]

@@ -50,4 +50,4 @@ class Setting:
 
     def kernel(self, name: str) -> Kernel | None:
         """The kernel of a dispatch: a program's, or one of the runtime's own."""
-        return self.kernels.get(name) or _OWN.get(name)
+        return self.kernels[name] if name in self.kernels else _OWN.get(name)

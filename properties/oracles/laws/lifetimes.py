@@ -1,5 +1,7 @@
 """Laws of lifetimes: every buffer of the device has an owner, until it is destroyed, once."""
 
+from collections.abc import Mapping
+
 from gpusim.program import Alloc, Copy, Free, Op, Replay, buffers_of
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
@@ -21,7 +23,16 @@ class Lifetimes:
         """Uniform buffers alive."""
         self._uniforms_made = 0
         """Uniform buffers made since the last submit."""
-        self.handlers: dict[str, Handler] = {
+        self._most_kept = {
+            Uniforms.FRESH: 0,
+            Uniforms.POOLED: scene.policy.uniform_slots,
+            Uniforms.CACHED: scene.policy.uniform_cache,
+        }.get(scene.policy.uniforms, 1)
+        """The most uniform buffers that there may be beside those; with a pool, those included."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "create_buffer": self._create,
             "destroy_buffer": self._destroy,
             "copy": self._copy,
@@ -123,14 +134,11 @@ class Lifetimes:
                 scene.report(laws.E2, f"{name} was accepted, which is not alive")
 
     def _check_uniforms(self) -> None:
-        scene, policy = self._scene, self._scene.policy
-        most = {
-            Uniforms.FRESH: self._uniforms_made,
-            Uniforms.POOLED: policy.uniform_slots,
-            Uniforms.CACHED: policy.uniform_cache + self._uniforms_made,
-        }.get(policy.uniforms, 1 + self._uniforms_made)
+        most = self._most_kept
+        if self._scene.policy.uniforms is not Uniforms.POOLED:
+            most += self._uniforms_made
         if self._uniforms > most:
-            scene.report(
+            self._scene.report(
                 laws.B5, f"{self._uniforms} uniform buffers are alive, where {most} is the most"
             )
 

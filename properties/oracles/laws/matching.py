@@ -34,54 +34,46 @@ def command_of(kind: str, about: Mapping[str, Any], scene: Scene) -> Command:
 def meets(item: Item, command: Command, scene: Scene) -> bool:
     """Whether ``command`` carries out ``item``, or the next part of it."""
     piece = command.piece
-    match item:
-        case Run():
-            return command.kind == "dispatch" and is_run(item, command.about)
-        case Move():
-            return isinstance(piece, MovePiece) and (
-                _fills_scratch(item, piece, scene) or _moves(item, piece)
-            )
-        case Put():
-            return (
-                isinstance(piece, PutPiece)
-                and piece.target == item.target.number
-                and all(item.awaits(start, start + len(data)) for start, data in piece.runs)
-                and all(put_fault(item, start, data) is None for start, data in piece.runs)
-            )
-        case Fetch():
-            return isinstance(piece, FetchPiece) and _fetches(item, piece)
+    if type(item) is Run:
+        return command.kind == "dispatch" and is_run(item, command.about)
+    if type(item) is Put:
+        return type(piece) is PutPiece and _puts(item, piece)
+    if type(item) is Fetch:
+        return type(piece) is FetchPiece and _fetches(item, piece)
+    if type(item) is Move:
+        return type(piece) is MovePiece and (
+            _fills_scratch(item, piece, scene) or _moves(item, piece)
+        )
     return False
 
 
 def meet(item: Item, command: Command, scene: Scene) -> None:
     """Take off ``item`` what ``command``, which meets it, does."""
     piece = command.piece
-    match item, piece:
-        case Move(), MovePiece():
-            if _fills_scratch(item, piece, scene):
-                item.scratch = piece.target, piece.source_offset - piece.target_offset
-            else:
-                item.left -= piece.size_bytes
-                item.pieces += 1
-        case Put(), PutPiece():
-            for start, data in piece.runs:
-                item.left -= inside_bytes(item, start, data)
-                item.wrote(start, start + len(data))
-        case Fetch(), FetchPiece():
-            scene.fetches[item.op.result] = piece.staging
-            item.left = 0
-        case Run(), _:
-            scene.runs.append((item, command.about))
-            item.left = 0
+    if type(item) is Run:
+        scene.runs.append((item, command.about))
+        item.left = 0
+    elif type(item) is Put and type(piece) is PutPiece:
+        for start, data in piece.runs:
+            item.left -= inside_bytes(item, start, data)
+            item.wrote(start, start + len(data))
+    elif type(item) is Fetch and type(piece) is FetchPiece:
+        scene.fetches[item.op.result] = piece.staging
+        item.left = 0
+    elif type(item) is Move and type(piece) is MovePiece:
+        if _fills_scratch(item, piece, scene):
+            item.scratch = piece.target, piece.source_offset - piece.target_offset
+        else:
+            item.left -= piece.size_bytes
+            item.pieces += 1
 
 
 def is_run(item: Run, about: Mapping[str, Any]) -> bool:
     """Whether a dispatch is that of ``item``: kernel, buffers and grid."""
-    return bool(
-        item.kernel.name == about["kernel"]
-        and about["ranges"][: len(item.ranges)] == item.ranges
-        and covers(item, about["groups"])
-    )
+    if item.kernel.name != about["kernel"]:
+        return False
+    bound: tuple[tuple[int, int, int], ...] = about["ranges"][: len(item.ranges)]
+    return bound == item.ranges and covers(item, about["groups"])
 
 
 def covers(item: Run, groups: tuple[int, int, int]) -> bool:
@@ -140,6 +132,16 @@ def blame(item: Item, command: Command) -> Law:
             same = command.about["ranges"][: len(item.ranges)] == item.ranges
             return laws.C1 if same else laws.E5
     return laws.C1
+
+
+def _puts(item: Put, piece: PutPiece) -> bool:
+    """Whether all its bytes are the write's, and still to come."""
+    if piece.target != item.target.number:
+        return False
+    for start, data in piece.runs:
+        if not item.awaits(start, start + len(data)) or put_fault(item, start, data) is not None:
+            return False
+    return True
 
 
 def _fills_scratch(item: Move, piece: MovePiece, scene: Scene) -> bool:

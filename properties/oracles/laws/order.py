@@ -1,5 +1,7 @@
 """Laws of order: what reaches the queue is what the ops asked for, once and in their order."""
 
+from collections.abc import Mapping
+
 from gpusim.program import Flush, Replay, Sync, Write
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run, least_piece_bytes
@@ -28,7 +30,10 @@ class Order:
         self._scene = scene
         self._index = 0
         """Which command of the batch is looked at."""
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "dispatch": self._dispatch,
             "copy": self._copy,
             "submit": self._submit,
@@ -50,38 +55,35 @@ class Order:
         scene.runs, scene.carried = [], []
         scene.checked["C1"] += len(scene.batch)
         for self._index, (kind, command) in enumerate(scene.batch):
-            if not self._meet_run(kind, command):
+            if kind != "dispatch" or not self._meet_run(command):
                 self._meet(command_of(kind, command, scene))
 
-    def _meet_run(self, kind: str, about: About) -> bool:
+    def _meet_run(self, about: About) -> bool:
         """The common case: a dispatch that is just what the first op waits for."""
-        waiting = self._scene.open
-        if kind != "dispatch" or not waiting:
-            return False
-        item = waiting[0]
+        scene = self._scene
+        item = scene.open[0] if scene.open else None
         if type(item) is not Run or not is_run(item, about):
             return False
         item.started = True
-        waiting.popleft()
-        self._scene.runs.append((item, about))
-        self._scene.carried.append((item, self._index))
-        self._scene.checked["E5"] += 1
+        scene.open.popleft()
+        scene.runs.append((item, about))
+        scene.carried.append((item, self._index))
+        scene.checked["E5"] += 1
         return True
 
     def _meet(self, command: Command) -> None:
-        waiting = self._scene.open
-        while waiting and waiting[0].optional and not meets(waiting[0], command, self._scene):
+        scene, waiting = self._scene, self._scene.open
+        while waiting and waiting[0].optional and not meets(waiting[0], command, scene):
             waiting.popleft()
-        if waiting and meets(waiting[0], command, self._scene):
-            if waiting[0].optional:
-                self._excuse_alike(command)
-            self._carry_out(waiting[0], command)
-            return
         for item in waiting:
-            if meets(item, command, self._scene):
+            if not meets(item, command, scene):
+                continue
+            if item is not waiting[0]:
                 self._overtook(item, command)
-                self._carry_out(item, command)
-                return
+            elif item.optional:
+                self._excuse_alike(command)
+            self._carry_out(item, command)
+            return
         if not self._is_fence(command):
             self._unasked(command)
 

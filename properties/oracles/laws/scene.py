@@ -62,6 +62,8 @@ class Scene:
         self.op: Op | None = None
         self.items: tuple[Item, ...] = ()
         """What the op under way must do to the queue."""
+        self.item: Item | None = None
+        """The one thing that it must do; a replay may have many, and has none."""
         self.is_closing = False
         self.buffers: dict[int, Known] = {}
         self.live: dict[int, Known] = {}
@@ -92,23 +94,20 @@ class Scene:
         """Whether the device is lost, and whether it was when the op under way began."""
         self.made: Known | None = None
         """The storage buffer that was made last during the op under way."""
-        self.first: dict[str, Handler] = {
-            "op": self._op,
-            "failed": self._failed,
-            "close": self._close,
-        }
-        self.last: dict[str, Handler] = {
+
+    def first(self) -> Mapping[str, Handler]:
+        """What looks at an event before the laws do."""
+        return {"op": self._op, "failed": self._failed, "close": self._close}
+
+    def last(self) -> Mapping[str, Handler]:
+        """What looks at an event after the laws did."""
+        return {
             "create_buffer": self._create,
             "destroy_buffer": self._destroy,
             "write_buffer": self._write,
             "submit": self._submit,
             "outcome": self._outcome,
         }
-
-    @property
-    def item(self) -> Item | None:
-        """The one thing that the op under way must do; a replay may have many, and has none."""
-        return self.items[0] if len(self.items) == 1 else None
 
     def report(self, law: Law, argument: str) -> None:
         """A law is broken."""
@@ -129,12 +128,13 @@ class Scene:
         self.failed_verb = ""
         self.was_lost = self.is_lost
         self.made = None
-        self.items = expect(self.position, self.op, self)
-        self.open += self.items
+        self.items = items = expect(self.position, self.op, self)
+        self.item = items[0] if len(items) == 1 else None
+        self.open += items
 
     def _close(self, about: About) -> None:
         self.position += 1
-        self.op, self.items = None, ()
+        self.op, self.items, self.item = None, (), None
         self.failed_verb = ""
         self.is_closing = True
 
@@ -191,7 +191,7 @@ class Scene:
         self._owed_submit, self.owes_submit = self.owes_submit, False
 
     def _outcome(self, about: About) -> None:
-        op, self.items = self.op, ()
+        op, self.items, self.item = self.op, (), None
         if about["error"] is not None:
             return
         if type(op) is Alloc:

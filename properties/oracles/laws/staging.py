@@ -1,5 +1,6 @@
 """Laws of the way back: staging buffers as a state machine, and reads in their order."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from gpusim.program import Dispatch, Read, Sync
@@ -19,16 +20,14 @@ class State(StrEnum):
     FAILED = "of no use since its map, or its batch, failed"
 
 
-NEXT = {
-    (State.FREE, "copy"): State.COPIED,
-    (State.COPIED, "copy"): State.COPIED,
-    (State.COPIED, "submit"): State.FILLED,
-    (State.FILLED, "map"): State.PENDING,
-    (State.PENDING, "wait"): State.MAPPED,
-    (State.MAPPED, "wait"): State.MAPPED,
-    (State.MAPPED, "take"): State.FREE,
+NEXT: Mapping[str, Mapping[State | None, State]] = {
+    "copy": {State.FREE: State.COPIED, State.COPIED: State.COPIED},
+    "submit": {State.COPIED: State.FILLED},
+    "map": {State.FILLED: State.PENDING},
+    "wait": {State.PENDING: State.MAPPED, State.MAPPED: State.MAPPED},
+    "take": {State.MAPPED: State.FREE},
 }
-"""What may happen in which state, and the state after it; nothing else may."""
+"""What may happen, in which state, and the state after it; nothing else may."""
 _MAY_GO = (State.FREE, State.FAILED)
 
 
@@ -49,7 +48,10 @@ class Staging:
         self._issued: list[str] = []
         self._delivered = 0
         self._taken: set[str] = set()
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "op": self._op,
             "create_buffer": self._create,
             "copy": self._copy,
@@ -88,9 +90,10 @@ class Staging:
 
     def _submit(self, about: About) -> None:
         self._acts_before, self._acts = self._acts, self._acts + 1
-        for number in dict.fromkeys(self._copied):
-            self._step(number, "submit")
-        self._copied = []
+        if self._copied:
+            for number in dict.fromkeys(self._copied):
+                self._step(number, "submit")
+            self._copied = []
 
     def _write(self, about: About) -> None:
         self._acts_before, self._acts = self._acts, self._acts + (about["role"] == STORAGE)
@@ -125,7 +128,7 @@ class Staging:
         scene = self._scene
         state = self._states.get(number)
         scene.checked["D4"] += 1
-        after = NEXT.get((state, what)) if state is not None else None
+        after = NEXT[what].get(state)
         if after is not None:
             self._states[number] = after
         elif scene.is_lost:

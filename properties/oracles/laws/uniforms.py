@@ -1,5 +1,7 @@
 """Laws of uniforms: what lies in a dispatch's slot at the submit is what its op said."""
 
+from collections.abc import Mapping
+
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Run
 from properties.oracles.laws.pieces import content_of
@@ -17,7 +19,10 @@ class UniformLaws:
         self._alignment = scene.setting.limits.uniform_offset_alignment_bytes
         self._written_at: dict[int, int] = {}
         """The op under way when a uniform buffer was last written, by number."""
-        self.handlers: dict[str, Handler] = {"write_buffer": self._write, "submit": self._submit}
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {"write_buffer": self._write, "submit": self._submit}
 
     def _write(self, about: About) -> None:
         if about["role"] == UNIFORM:
@@ -25,21 +30,20 @@ class UniformLaws:
 
     def _submit(self, about: About) -> None:
         slots: dict[Slot, bytes] = {}
-        checked = self._scene.checked
         for run, command in self._scene.runs:
             if run.kernel.uniform_bytes:
                 slot = command["ranges"][-1]
                 payload = run.payload()
-                checked["B1"] += 1
                 self._check(run, slot, payload, slots)
                 slots.setdefault(slot, payload)
-        if slots:
-            checked["B2"] += len(slots)
+        self._scene.checked["B2"] += len(slots)
+        if len(slots) > 1:
             self._check_overlaps(slots)
 
     def _check(self, run: Run, slot: Slot, payload: bytes, slots: dict[Slot, bytes]) -> None:
         report, checked = self._scene.report, self._scene.checked
         number, offset, size_bytes = slot
+        checked["B1"] += 1
         checked["B3"] += 1
         checked["B6"] += 1
         if size_bytes != len(payload):

@@ -1,5 +1,7 @@
 """Laws of valid use: what WebGPU would refuse, or use after its end, never reaches the driver."""
 
+from collections.abc import Mapping
+
 from gpusim.limits import WORD_BYTES
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Run
@@ -20,7 +22,10 @@ class Validity:
             UNIFORM: limits.uniform_offset_alignment_bytes,
         }
         self._destroyed_at: dict[int, int] = {}
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "create_buffer": self._create,
             "destroy_buffer": self._destroy,
             "write_buffer": self._write,
@@ -49,9 +54,10 @@ class Validity:
             known = self._check_range(number, offset, size_bytes, "is bound")
             if known is None:
                 continue
-            if size_bytes <= 0 or (known.role == STORAGE and size_bytes % WORD_BYTES):
+            is_storage = known.role == STORAGE
+            if size_bytes <= 0 or (is_storage and size_bytes % WORD_BYTES):
                 self._illegal(f"{size_bytes} bytes of {self._scene.name_of(number)} are bound")
-            if known.role == STORAGE and size_bytes > self._most_bound_bytes:
+            if is_storage and size_bytes > self._most_bound_bytes:
                 self._illegal(f"{size_bytes} bytes are bound, and {self._most_bound_bytes} at most")
             if offset % self._alignments.get(known.role, 1):
                 self._illegal(f"{self._scene.name_of(number)} is bound at {offset}, unaligned")
@@ -63,22 +69,23 @@ class Validity:
         scene.checked["E6"] += len(scene.runs)
         for kind, command in scene.batch:
             if kind == "dispatch":
+                scene.checked["E3"] += 1
                 self._check_dispatch(command)
             else:
                 self._check_copy(command)
 
     def _check_dispatch(self, about: About) -> None:
         live, ranges = self._scene.live, about["ranges"]
-        self._scene.checked["E3"] += 1
+        numbers = set()
         for number, offset, size_bytes in ranges:
+            numbers.add(number)
             known = live.get(number)
             if known is None:
                 self._dead(number, self._run_of(about))
             elif offset + size_bytes > known.size_bytes:
                 self._illegal(f"{self._scene.name_of(number)} is bound past its end")
-        numbers = [bound[0] for bound in ranges]
-        if len(set(numbers)) < len(numbers):
-            self._check_aliases(about, numbers)
+        if len(numbers) < len(ranges):
+            self._check_aliases(about, [number for number, _, _ in ranges])
         if max(about["groups"]) > self._most_groups:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 

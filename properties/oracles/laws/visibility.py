@@ -1,5 +1,7 @@
 """Laws of visibility: what acts on the queue at once never overtakes what is still recorded."""
 
+from collections.abc import Mapping
+
 from gpusim.program import Alloc
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accepted
@@ -10,7 +12,10 @@ class Visibility:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self.handlers: dict[str, Handler] = {
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
             "write_buffer": self._write,
             accepted(Alloc): self._allocated,
         }
