@@ -4,18 +4,19 @@ Everything is counted from what the driver was called with, never by who made
 the program.  Nothing is judged.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gpusim.program import Sync
+from gpusim.program import Sync, Write
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import Item, Put, Run
 from properties.oracles.laws.law import Setting
-from properties.oracles.laws.scene import About, Handler, Scene
+from properties.oracles.laws.scene import About, Handler, Scene, accepted
 from properties.oracles.probes import Probes
 
 KINDS = ("write", "dispatch", "copy", "read")
@@ -148,12 +149,13 @@ class _Acts:
         return {
             "encode": self._encode,
             "submit": self._submit,
-            "outcome": self._outcome,
+            accepted(Write): self._wrote,
+            accepted(Sync): self._synced,
         }
 
     def cells(self) -> Counter[Cell]:
         """Every pair of ops on one buffer without another between, and neighbours on none."""
-        cells: Counter[Cell] = Counter()
+        cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}
         before: _Act | None = None
@@ -161,20 +163,20 @@ class _Acts:
             for number, how in act.touches.items():
                 writer, reader = writers.get(number), readers.get(number)
                 if writer is not None and "r" in how:
-                    cells[self._cell(writer, act, "RAW")] += 1
+                    cells.append(self._cell(writer, act, "RAW"))
                 if writer is not None and "w" in how:
-                    cells[self._cell(writer, act, "WAW")] += 1
+                    cells.append(self._cell(writer, act, "WAW"))
                 if reader is not None and "w" in how:
-                    cells[self._cell(reader, act, "WAR")] += 1
+                    cells.append(self._cell(reader, act, "WAR"))
                 if "w" in how:
                     writers[number] = act
                     readers.pop(number, None)
                 if "r" in how:
                     readers[number] = act
             if before is not None and not before.touches.keys() & act.touches.keys():
-                cells[self._cell(before, act, "none")] += 1
+                cells.append(self._cell(before, act, "none"))
             before = act
-        return cells
+        return Counter(cells)
 
     def _encode(self, about: About) -> None:
         self._reason = about["reason"]
@@ -193,13 +195,11 @@ class _Acts:
         shape = [word for at, word in enumerate(kinds) if at == 0 or kinds[at - 1] != word]
         self.batches[f"{self._reason}: {' '.join(shape)}"] += 1
 
-    def _outcome(self, about: About) -> None:
-        scene = self._scene
-        if about["error"] is not None:
-            return
-        if type(scene.op) is Sync:
-            self._syncs.append(scene.position)
-        item = scene.item
+    def _synced(self, about: About) -> None:
+        self._syncs.append(self._scene.position)
+
+    def _wrote(self, about: About) -> None:
+        item = self._scene.item
         if type(item) is Put and item.left <= 0 and item.position != self._carried:
             self._acts.append(_Act(item, _touches(item), len(self._reasons), _HOST))
 
@@ -207,7 +207,8 @@ class _Acts:
         return Cell(earlier.item.verb, later.item.verb, hazard, self._boundary(earlier, later))
 
     def _boundary(self, earlier: _Act, later: _Act) -> str:
-        if any(earlier.item.position < at < later.item.position for at in self._syncs):
+        start, end = earlier.item.position, later.item.position
+        if bisect_right(self._syncs, start) < bisect_left(self._syncs, end):
             return "sync"
         if earlier.batch >= later.batch:
             same = earlier.run == later.run != _HOST and earlier.batch == later.batch
@@ -217,12 +218,12 @@ class _Acts:
 
 def _touches(item: Item) -> dict[int, str]:
     """The buffers of an op; a dispatch reads what it may write."""
-    if isinstance(item, Put):
+    if type(item) is Put:
         return {item.target.number: "w"}
     touches: dict[int, str] = {}
+    written = "rw" if type(item) is Run else "w"
     for number, _, _, writes in item.touches:
-        how = ("rw" if isinstance(item, Run) else "w") if writes else "r"
-        touches[number] = how if number not in touches else "rw"
+        touches[number] = "rw" if number in touches else written if writes else "r"
     return touches
 
 

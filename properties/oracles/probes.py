@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from gpusim.errors import OutOfMemory
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Sync, Write
+from gpusim.program import Alloc, Copy, Dispatch, Free, Read, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws.expected import Move
-from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene
+from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene, accepted
 
 _ANY = frozenset(Uniforms)
 _LARGE_BYTES = 4096
@@ -23,6 +23,13 @@ _WINDOWED = {
     PATCH_WORDS.name: "window of a large buffer patched",
     COPY_BYTES.name: "window of a large buffer copied",
 }
+
+_FLUSHED = {
+    "commands": "flushed exactly at the limit",
+    "bytes": "flushed at the limit in bytes",
+    "early": "flushed early after a sync",
+}
+"""The rare events that a reason to submit is by itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +125,8 @@ class Probes:
         self.seen: Counter[str] = Counter()
         self._mapped = 0
         """Maps under way."""
-        self._pages: Counter[int] = Counter()
+        self._pages: dict[int, bool] = {}
+        """The staging buffers that the open batch copies to, and whether it does so again."""
         self._submits = 0
         self._reads = 0
 
@@ -135,7 +143,14 @@ class Probes:
             "map": self._map,
             "take": self._take,
             "delivered": self._delivered,
-            "outcome": self._outcome,
+            "raised": self._raised,
+            accepted(Read): self._has_read,
+            accepted(Write): self._wrote,
+            accepted(Copy): self._copied,
+            accepted(Dispatch): self._dispatched,
+            accepted(Replay): self._replayed,
+            accepted(Free): self._freed,
+            accepted(Sync): self._synced,
             "uniforms.exhausted": self._uniforms_exhausted,
             "uniforms.evicted": self._uniforms_evicted,
             "bind_groups.evicted": self._group_evicted,
@@ -160,13 +175,8 @@ class Probes:
 
     def _encode(self, about: About) -> None:
         reason, count = about["reason"], about["commands"]
-        names = {
-            "commands": "flushed exactly at the limit",
-            "bytes": "flushed at the limit in bytes",
-            "early": "flushed early after a sync",
-        }
-        if reason in names:
-            self.seen[names[reason]] += 1
+        if reason in _FLUSHED:
+            self.seen[_FLUSHED[reason]] += 1
         if not count:
             self.seen["nothing but host writes submitted"] += 1
         op = self._scene.op
@@ -174,17 +184,19 @@ class Probes:
             # It was small enough to be staged, and there was no room for it.
             staged = self._scene.policy.flush_on_conflict
             small = len(op.data) <= self._scene.policy.staged_write_bytes
-            self.seen["upload buffer full"] += staged and small
+            if staged and small:
+                self.seen["upload buffer full"] += 1
 
     def _submit(self, about: About) -> None:
-        self.seen["two reads in one map"] += sum(count > 1 for count in self._pages.values())
+        self.seen["two reads in one map"] += [*self._pages.values()].count(True)
         self._pages.clear()
-        self.seen["copy in pieces"] += sum(
-            type(item) is Move and item.pieces > 1 for item, _ in self._scene.carried
-        )
+        for item, _ in self._scene.carried:
+            if type(item) is Move and item.pieces > 1:
+                self.seen["copy in pieces"] += 1
         if type(self._scene.op) is Replay and self._scene.policy.uniforms is Uniforms.RING:
             started = [item.started for item in self._scene.items]
-            self.seen["replay cut by a submit"] += any(started) and not all(started)
+            if any(started) and not all(started):
+                self.seen["replay cut by a submit"] += 1
 
     def _dispatch(self, about: About) -> None:
         if about["kernel"] not in _WINDOWED:
@@ -197,7 +209,7 @@ class Probes:
 
     def _copy(self, about: About) -> None:
         if about["target_role"] == STAGING:
-            self._pages[about["target"]] += 1
+            self._pages[about["target"]] = about["target"] in self._pages
         source = self._scene.buffers.get(about["source"])
         if source is not None and source.content is not None:
             self.seen["host write staged in the batch"] += 1
@@ -215,38 +227,58 @@ class Probes:
     def _delivered(self, about: About) -> None:
         self._reads -= 1
 
-    def _outcome(self, about: About) -> None:
+    def _raised(self, about: About) -> None:
         scene = self._scene
-        op = scene.op
-        if about["error"] is not None:
-            self.seen["error in mid-batch"] += bool(scene.open)
-            is_budget = about["error"] == OutOfMemory.__name__ and not scene.failed_verb
-            self.seen["memory budget exhausted"] += is_budget and type(op) is Alloc
-            return
-        if op is not None:
-            self._note_op(op)
+        if scene.open:
+            self.seen["error in mid-batch"] += 1
+        is_budget = about["error"] == OutOfMemory.__name__ and not scene.failed_verb
+        if is_budget and type(scene.op) is Alloc:
+            self.seen["memory budget exhausted"] += 1
 
-    def _note_op(self, op: Op) -> None:
-        match op:
-            case Read():
-                self._reads += 1
-                self.seen["two reads in flight"] += self._reads > 1
-                self.seen["zero length"] += op.size_bytes == 0
-            case Write():
-                self.seen["zero length"] += not op.data
-            case Copy():
-                self.seen["zero length"] += op.size_bytes == 0
-                self.seen["copy within a buffer"] += op.source == op.target and op.size_bytes > 0
-            case Dispatch():
-                self.seen["empty grid"] += 0 in op.grid
-                limit = self._scene.setting.limits.max_groups_per_dimension
-                self.seen["spread grid"] += max(op.grid) > limit and 0 not in op.grid
-            case Replay():
-                self.seen["replay over another buffer"] += any(a != b for a, b in op.bindings)
-            case Free():
-                self.seen["freed while a map was pending"] += self._mapped > 0
-            case Sync():
-                self.seen["sync without a submit"] += self._scene.submits == self._submits
+    def _has_read(self, about: About) -> None:
+        op = self._scene.op
+        assert isinstance(op, Read)
+        self._reads += 1
+        if self._reads > 1:
+            self.seen["two reads in flight"] += 1
+        if op.size_bytes == 0:
+            self.seen["zero length"] += 1
+
+    def _wrote(self, about: About) -> None:
+        op = self._scene.op
+        assert isinstance(op, Write)
+        if not op.data:
+            self.seen["zero length"] += 1
+
+    def _copied(self, about: About) -> None:
+        op = self._scene.op
+        assert isinstance(op, Copy)
+        if op.size_bytes == 0:
+            self.seen["zero length"] += 1
+        elif op.source == op.target:
+            self.seen["copy within a buffer"] += 1
+
+    def _dispatched(self, about: About) -> None:
+        op = self._scene.op
+        assert isinstance(op, Dispatch)
+        if 0 in op.grid:
+            self.seen["empty grid"] += 1
+        elif max(op.grid) > self._scene.setting.limits.max_groups_per_dimension:
+            self.seen["spread grid"] += 1
+
+    def _replayed(self, about: About) -> None:
+        op = self._scene.op
+        assert isinstance(op, Replay)
+        if any(old != new for old, new in op.bindings):
+            self.seen["replay over another buffer"] += 1
+
+    def _freed(self, about: About) -> None:
+        if self._mapped > 0:
+            self.seen["freed while a map was pending"] += 1
+
+    def _synced(self, about: About) -> None:
+        if self._scene.submits == self._submits:
+            self.seen["sync without a submit"] += 1
 
     def _uniforms_exhausted(self, about: About) -> None:
         kind = "ring" if self._scene.policy.uniforms is Uniforms.RING else "pool"
@@ -262,7 +294,8 @@ class Probes:
             self.seen["uniform evicted with a batch open"] += 1
 
     def _group_evicted(self, about: About) -> None:
-        self.seen["bind group evicted with a batch open"] += self._is_batch_open()
+        if self._is_batch_open():
+            self.seen["bind group evicted with a batch open"] += 1
 
     def _group_invalidated(self, about: About) -> None:
         self.seen["freed with a live cache entry"] += 1
