@@ -80,7 +80,7 @@ class FlushRules:
         """A read whose staging copy was just recorded is under way once that is submitted."""
         return None if self._policy.join_reads else FlushReason.READ
 
-    def before_free(self, batch: Batch, buffer: DeviceBuffer) -> FlushReason | None:
+    def before_free(self, batch: Batch) -> FlushReason | None:
         """A destroyed buffer may not be referred to by a later submit."""
         if self._policy.defer_frees:
             return None

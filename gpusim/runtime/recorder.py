@@ -210,7 +210,7 @@ class Recorder:
 
     def before_free(self, buffer: DeviceBuffer) -> None:
         """Submit what may still refer to a buffer that is about to go."""
-        self._submit_for(self._rules.before_free(self._batch, buffer))
+        self._submit_for(self._rules.before_free(self._batch))
 
     def after_sync(self) -> None:
         """All is done: start anew with small batches."""
