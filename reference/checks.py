@@ -17,7 +17,7 @@ from gpusim.errors import (
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Capture, Copy, Dispatch, Grid, Replay, buffers_of
+from gpusim.program import Capture, Dispatch, Grid, Replay, buffers_of
 from reference.memory import Block
 
 
@@ -60,13 +60,19 @@ def check_range(buffer: str, block: Block, offset: int, size_bytes: int) -> None
         )
 
 
-def check_copy(copy: Copy, blocks: Mapping[str, Block]) -> tuple[Block, Block]:
+def check_copy(
+    source: str,
+    source_offset: int,
+    target: str,
+    target_offset: int,
+    size_bytes: int,
+    blocks: Mapping[str, Block],
+) -> tuple[Block, Block]:
     """The source and the target of a copy."""
-    source = check_handle(copy.source, blocks)
-    target = check_handle(copy.target, blocks)
-    check_range(copy.source, source, copy.source_offset, copy.size_bytes)
-    check_range(copy.target, target, copy.target_offset, copy.size_bytes)
-    return source, target
+    found = check_handle(source, blocks), check_handle(target, blocks)
+    check_range(source, found[0], source_offset, size_bytes)
+    check_range(target, found[1], target_offset, size_bytes)
+    return found
 
 
 def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
@@ -111,7 +117,7 @@ def check_dispatch(
             f"cannot dispatch {kernel.name} because it binds {len(buffers)} buffers and the device "
             f"at most {limits.max_storage_buffers} (probably the kernel wants splitting)"
         )
-    bound = tuple(check_handle(buffer, blocks) for buffer in buffers)
+    bound = tuple([check_handle(buffer, blocks) for buffer in buffers])
     for buffer, block in zip(buffers, bound, strict=True):
         if block.words == 0:
             raise InvalidBinding(
@@ -131,6 +137,8 @@ def check_dispatch(
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[str]) -> None:
+    if len(set(buffers)) == len(buffers):
+        return
     for binding, buffer in zip(kernel.buffers, buffers, strict=True):
         if binding.access == "read_write" and buffers.count(buffer) > 1:
             raise InvalidBinding(
@@ -146,13 +154,14 @@ def _check_grid(kernel: Kernel, grid: Grid, limits: Limits) -> None:
             f"cannot dispatch {kernel.name} over {grid} because a dimension lies in 0..{most} "
             "(probably the grid counts threads instead of workgroups)"
         )
+    groups = math.prod(grid)
     room = limits.max_groups_per_dimension**3
-    if math.prod(grid) > room:
+    if groups > room:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid} because this device runs at most {room} "
             "workgroups (probably the grid counts threads)"
         )
-    if math.prod(grid) > kernel.max_groups:
+    if groups > kernel.max_groups:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid} because it runs at most "
             f"{kernel.max_groups} workgroups (probably the grid counts threads)"

@@ -13,7 +13,7 @@ import numpy as np
 from gpusim.kernels import Binding, Kernel
 from gpusim.kernels.kernel import NUMPY_DTYPES, Array
 from gpusim.limits import WORD_BYTES
-from reference.memory import Block, slack_of
+from reference.memory import Block, Slack, slack_of
 
 _SMALLEST, _LARGEST = 2.0**-60, 2.0**60
 """Magnitudes whose sums and products stay normal float32 numbers."""
@@ -42,7 +42,8 @@ def apply_kernel(
 
 def _view(block: Block, binding: Binding) -> Array:
     array = np.ndarray(block.words, NUMPY_DTYPES[binding.dtype], block.data)
-    array.flags.writeable = binding.access == "read_write"
+    if binding.access != "read_write":
+        array.flags.writeable = False
     return array
 
 
@@ -55,7 +56,9 @@ def _slack_before(
     and so is a float that WGSL lets an implementation flush to zero or assume
     away (WGSL specification, "Floating Point Evaluation").
     """
-    inherited = [_slack_within_reach(block) for block in blocks]
+    inherited = [
+        0.0 if block.slack is None else _slack_within_reach(block, block.slack) for block in blocks
+    ]
     if kernel.tolerance is None:
         return np.inf if any(inherited) else 0.0
     if any(s for s, array in zip(inherited, arrays, strict=True) if array.dtype.kind != "f"):
@@ -67,10 +70,8 @@ def _slack_before(
     return max(inherited) + kernel.tolerance
 
 
-def _slack_within_reach(block: Block) -> float:
-    if block.slack is None:
-        return 0.0
-    return float(block.slack[: block.words * WORD_BYTES].max())
+def _slack_within_reach(block: Block, slack: Slack) -> float:
+    return float(slack[: block.words * WORD_BYTES].max())
 
 
 def _stays_normal(array: Array) -> bool:

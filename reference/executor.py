@@ -103,23 +103,15 @@ class Reference:
 
         Raises ProgramError where no kernel of that name is registered.
         """
-        self._run(
-            Dispatch(kernel=kernel, buffers=tuple(buffers), scalars=tuple(scalars), grid=grid)
-        )
+        found = _kernel(kernel, self._kernels)
+        _dispatch(found, self._check_dispatch(found, buffers, scalars, grid), scalars, grid)
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
     ) -> None:
         """GPU to GPU.  InvalidHandle, OutOfRange."""
-        self._run(
-            Copy(
-                source=source,
-                source_offset=source_offset,
-                target=target,
-                target_offset=target_offset,
-                size_bytes=size_bytes,
-            )
-        )
+        blocks = check_copy(source, source_offset, target, target_offset, size_bytes, self._blocks)
+        memory.move(blocks[0], source_offset, blocks[1], target_offset, size_bytes)
 
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
         """Keep commands for later.  What refuses one of them now refuses all."""
@@ -143,11 +135,19 @@ class Reference:
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
         self._check_bound(buffers_of(replay))
         capture = check_replay(replay, self._graphs)
-        commands = replayed(capture, replay)
-        for command in commands:
-            self._check(command)
-        for command in commands:
-            self._run(command)
+        checked = [(command, self._check(command)) for command in replayed(capture, replay)]
+        for command, blocks in checked:
+            if isinstance(command, Copy):
+                memory.move(
+                    blocks[0],
+                    command.source_offset,
+                    blocks[1],
+                    command.target_offset,
+                    command.size_bytes,
+                )
+            else:
+                kernel = _kernel(command.kernel, self._kernels)
+                _dispatch(kernel, blocks, command.scalars, command.grid)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> ReferenceDelivery:
         """GPU to host.  InvalidHandle, OutOfRange."""
@@ -170,31 +170,29 @@ class Reference:
     def close(self) -> None:
         """Nothing is held that would need giving back."""
 
-    def _run(self, command: Command) -> None:
-        blocks = self._check(command)
-        if isinstance(command, Copy):
-            memory.move(
-                blocks[0],
-                command.source_offset,
-                blocks[1],
-                command.target_offset,
-                command.size_bytes,
-            )
-        elif groups := math.prod(command.grid):
-            kernel = _kernel(command.kernel, self._kernels)
-            apply_kernel(kernel, blocks, command.scalars, groups)
-
     def _check(self, command: Command) -> tuple[memory.Block, ...]:
         """The buffers that a command names, unless it is refused."""
         if isinstance(command, Copy):
-            return check_copy(command, self._blocks)
+            return check_copy(
+                command.source,
+                command.source_offset,
+                command.target,
+                command.target_offset,
+                command.size_bytes,
+                self._blocks,
+            )
         kernel = _kernel(command.kernel, self._kernels)
-        self._check_bound(command.buffers)
-        return check_dispatch(
-            kernel, command.buffers, command.scalars, command.grid, self._blocks, self.limits
-        )
+        return self._check_dispatch(kernel, command.buffers, command.scalars, command.grid)
+
+    def _check_dispatch(
+        self, kernel: Kernel, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    ) -> tuple[memory.Block, ...]:
+        self._check_bound(buffers)
+        return check_dispatch(kernel, buffers, scalars, grid, self._blocks, self.limits)
 
     def _check_bound(self, buffers: Sequence[str]) -> None:
+        if not self._unbound:
+            return
         for buffer in buffers:
             if buffer in self._unbound:
                 raise InvalidHandle(
@@ -219,9 +217,12 @@ def run(
         ProgramError: before anything runs, where a kernel is not registered.
     """
     for op in program:
-        for command in op.commands if isinstance(op, Capture) else (op,):
-            if isinstance(command, Dispatch):
-                _kernel(command.kernel, kernels)
+        if isinstance(op, Dispatch):
+            _kernel(op.kernel, kernels)
+        elif isinstance(op, Capture):
+            for command in op.commands:
+                if isinstance(command, Dispatch):
+                    _kernel(command.kernel, kernels)
     executor = make(kernels, limits)
     deliveries: list[str] = []
     outcomes = tuple([_outcome(executor, op, deliveries) for op in program])
@@ -266,10 +267,18 @@ def _perform(executor: Reference, op: Op) -> ReferenceDelivery | None:
     return None
 
 
+def _dispatch(
+    kernel: Kernel, blocks: Sequence[memory.Block], scalars: Sequence[int | float], grid: Grid
+) -> None:
+    if groups := math.prod(grid):
+        apply_kernel(kernel, blocks, scalars, groups)
+
+
 def _kernel(name: str, kernels: Mapping[str, Kernel]) -> Kernel:
-    if name not in kernels:
+    try:
+        return kernels[name]
+    except KeyError:
         raise ProgramError(
             f"cannot dispatch {name} because no kernel of that name is registered "
             "(probably the program's own kernels were not loaded)"
-        )
-    return kernels[name]
+        ) from None
