@@ -103,14 +103,11 @@ def judge(
         if checker.violations:
             failure = failure or broken_law(checker.violations[0])
         held = checker.checked
-    seen = count_seen(opened.trace, case.policy)
-    # A target mostly holds itself, and its events would wait with it for the collector.
-    opened.trace.events.clear()
     return Verdict(
         failure=failure,
         history=got,
         checked=count_checked(case.program, expected),
-        seen=seen,
+        seen=count_seen(opened.trace, case.policy),
         held=held,
         reached=reached,
     )
