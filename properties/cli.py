@@ -80,7 +80,8 @@ def _replay(arguments: argparse.Namespace) -> int:
 
     settings = gather(ReplaySettings, vars(arguments), os.environ)
     done = replay(Path(arguments.file), settings)
-    print(f"device {done.device} ({done.description}), policy {done.case.policy}\n")
+    policy = f", policy {done.case.policy}" if done.is_ours else ""
+    print(f"device {done.device} ({done.description}){policy}\n")
     print(done.case.program)
     if done.failure is None:
         print(f"passes: all {len(done.case.program)} ops show what they mean")

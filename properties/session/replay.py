@@ -21,6 +21,8 @@ class Replay:
     case: Case
     device: str
     description: str
+    is_ours: bool
+    """Whether our runtime ran it, which follows the policy of the case."""
     failure: Failure | None
 
 
@@ -51,4 +53,10 @@ def replay(path: Path, settings: ReplaySettings) -> Replay:
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()
         failure = judge_alone(case, supervisor, settings.stall)
-    return Replay(case=case, device=ready.device, description=ready.description, failure=failure)
+    return Replay(
+        case=case,
+        device=ready.device,
+        description=ready.description,
+        is_ours=ready.is_ours,
+        failure=failure,
+    )
