@@ -1,12 +1,14 @@
-"""A caller that goes on using what it passed: the data of a write, the lists of a dispatch."""
+"""A caller that goes on using what it passed: the data of a write, the scalars of anything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from gpusim.program import Grid
+from gpusim.program import Command, Dispatch, Grid, Scalars
 from properties.callers.forwarding import Forwarding
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -31,11 +33,43 @@ class MutatingCaller(Forwarding):
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
     ) -> None:
         """Scalars in a list that changes right after."""
-        passed = list(scalars)
-        try:
+        with _lent([scalars]) as (passed,):
             self.target.dispatch(kernel, buffers, passed, grid)
-        finally:
-            passed[:] = [0] * len(passed)
+
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        """The same for every dispatch of a capture, whose scalars a replay may ask for."""
+        dispatches = [op for op in commands if isinstance(op, Dispatch)]
+        with _lent([op.scalars for op in dispatches]) as passed:
+            lists = iter(passed)
+            lent = [
+                replace(op, scalars=next(lists)) if isinstance(op, Dispatch) else op
+                for op in commands
+            ]
+            self.target.capture(graph, lent)
+
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None:
+        """The same for the scalars of a replay."""
+        with _lent([] if scalars is None else scalars) as passed:
+            self.target.replay(graph, None if scalars is None else passed, bindings)
+
+
+@contextmanager
+def _lent(scalars: Sequence[Sequence[int | float] | None]) -> Iterator[list[Any]]:
+    """The same scalars in lists, which change right after the block; so does what holds them."""
+    lists = [None if each is None else list(each) for each in scalars]
+    passed: list[Any] = list(lists)
+    try:
+        yield passed
+    finally:
+        for each in lists:
+            if each is not None:
+                each[:] = [0] * len(each)
+        passed.clear()
 
 
 Spoilt = tuple[Any, Callable[[], None]]

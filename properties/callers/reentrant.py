@@ -46,6 +46,18 @@ class ReentrantCaller(Forwarding):
         has_room = runtime.policy.memory_budget_bytes is None
         if not has_room or number >= _MOST_CALLBACKS or not runtime.is_open:
             return
+        try:
+            self._work(number)
+            self._finish(number, ticket)
+        except DeviceFault:
+            # It belongs to the program's own reads, which tell of it.
+            return
+        except Exception as error:
+            # A runtime only logs what a callback raises.
+            self._broken.append(f"a call inside a callback ended with {error!r}")
+
+    def _work(self, number: int) -> None:
+        runtime = self.target.runtime
         words = np.arange(_WORDS, dtype=np.uint32) * 2654435761 + number
         own = runtime.alloc(words.nbytes)
         runtime.write(own, words)
@@ -53,27 +65,21 @@ class ReentrantCaller(Forwarding):
         SCRAMBLE.meaning((words,), (), 1)
         self._expected.append((runtime.read(own), words.tobytes()))
         runtime.free(own)
-        self._finish(number, ticket)
 
     def _finish(self, number: int, ticket: Ticket) -> None:
-        """What a callback raises is only logged, so that what is wrong is kept for the end."""
         runtime = self.target.runtime
         own, data = self._expected[-1]
-        try:
-            match number % 4:
-                case 0:
-                    runtime.flush()
-                case 1:
-                    runtime.sync()
-                    if not own.done():
-                        self._broken.append("a sync inside a callback returns before its reads")
-                case 2:
-                    if own.result() != data:
-                        self._broken.append("a read waited for in a callback has another value")
-            ticket.result()
-        except DeviceFault:
-            # It belongs to the program's own reads, which tell of it.
-            return
+        match number % 4:
+            case 0:
+                runtime.flush()
+            case 1:
+                runtime.sync()
+                if not own.done():
+                    self._broken.append("a sync inside a callback returns before its reads")
+            case 2:
+                if own.result() != data:
+                    self._broken.append("a read waited for in a callback has another value")
+        ticket.result()
 
 
 class _Answered:

@@ -1,17 +1,19 @@
 """However a caller behaves, a program shows the same; and each caller sees what it is there for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gpusim.kernels import BUILTIN
-from gpusim.program import Program
+from gpusim.program import Capture, Command, Dispatch, Program
 from gpusim.runtime import PRESETS, Driver, Parts, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
-from gpusim.runtime.readbacks import Readbacks, Ticket
+from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from properties.callers import CALLERS, CallerSubject, draw_caller
+from properties.callers.mutating import MutatingCaller
 from properties.case import PLAIN, Case
 from properties.programs.choices import SeededChoices
 from properties.session.devices import SCHEDULERS
@@ -96,6 +98,29 @@ class NotNested(Readbacks):
             self._busy = False
 
 
+class SettledBeforeTaken(Readbacks):
+    """Callbacks run while the read that they belong to is still the next to be delivered."""
+
+    def _deliver(self, readback: Readback) -> None:
+        page = readback.page
+        value = None if page is None else self._value(readback, page)
+        readback.ticket.settle(value, None if page is None else page.error)
+        self._queue.popleft()
+
+
+class Keeping:
+    """Stands for a target that keeps what it was passed, as it was passed."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        self.kept += [op.scalars for op in commands if isinstance(op, Dispatch)]
+
+    def replay(self, graph: str, scalars: Any, bindings: Any) -> None:
+        self.kept += scalars or []
+
+
 class OutOfTurn(Readbacks):
     """Waiting for a read delivers it alone, ahead of those that were issued before it."""
 
@@ -140,6 +165,32 @@ def test_waiting_that_cannot_be_nested_is_seen_by_reentrant_alone() -> None:
     parts = Parts(readbacks=NotNested)
     assert failure(PLAIN, parts=parts) is None
     assert failure("reentrant", parts=parts) is not None
+
+
+@pytest.mark.unit
+def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant_alone() -> None:
+    parts = Parts(readbacks=SettledBeforeTaken)
+    assert failure(PLAIN, parts=parts) is None
+    found = failure("reentrant", parts=parts)
+    assert found is not None
+    assert "a call inside a callback ended with InternalError" in found.text
+
+
+@pytest.mark.unit
+def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
+    target = Keeping()
+    stands_in: Any = SimpleNamespace(
+        capabilities=None, limits=None, capture=target.capture, replay=target.replay
+    )
+    caller = MutatingCaller(stands_in)
+    *_, capture = Program.parse("alloc a 4\nalloc b 4\ncapture g0 dispatch affine a 3,5 1x1x1; copy a 0 b 0 4\n")
+    assert isinstance(capture, Capture)
+    caller.capture("g0", capture.commands)
+    caller.replay("g0", [(7, 9), None], ())
+    assert target.kept == [[0, 0], [0, 0], None]
+    assert capture.commands[0] == Dispatch(
+        kernel="affine", buffers=("a",), scalars=(3, 5), grid=(1, 1, 1)
+    )
 
 
 @pytest.mark.unit
