@@ -1,6 +1,7 @@
 """Targets of a runtime in another process or language, for a session to judge."""
 
 import shlex
+import time
 from collections.abc import Mapping
 
 from gpusim.errors import GpusimError, NoDevice
@@ -54,9 +55,7 @@ class ProcessSubject:
             raise self._useless(error) from None
         try:
             process.tell(self._hello)
-            while not (line := process.hear(START_SECONDS)).startswith(READY):
-                pass
-            return process, parse_ready(line)
+            return process, parse_ready(_ready_line(process))
         except (GpusimError, TargetFailed) as error:
             process.end()
             raise self._useless(error) from None
@@ -66,3 +65,12 @@ class ProcessSubject:
             f"cannot judge {self._command!r} because it does not get ready (probably it is to be "
             f"started in another way): {error}"
         )
+
+
+def _ready_line(process: TargetProcess) -> str:
+    """Its first line that says so; whatever it prints before that does not make it later."""
+    until = time.monotonic() + START_SECONDS
+    while (line := process.hear(max(0.0, until - time.monotonic()))).split()[:1] != [READY]:
+        if time.monotonic() > until:
+            raise TargetFailed(f"it said much, and in {START_SECONDS:g} s not {READY!r}")
+    return line

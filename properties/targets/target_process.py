@@ -3,7 +3,9 @@
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -11,6 +13,9 @@ from properties.targets.wire import TargetFailed
 
 _LAST_WORDS = 3
 _END_SECONDS = 2.0
+"""How long it may take to end by itself, once nobody speaks to it or it does not listen."""
+_LOOK_SECONDS = 1.0
+"""How often it is seen to that it lives while it is waited for."""
 
 
 class TargetProcess:
@@ -53,13 +58,7 @@ class TargetProcess:
         Raises:
             TargetFailed: there is none, or none comes in time, and then it is killed.
         """
-        try:
-            line = self._lines.get(timeout=patience_seconds)
-        except Empty:
-            self._process.kill()
-            raise TargetFailed(
-                f"no line came from the target for {patience_seconds:g} s{self._last_words()}"
-            ) from None
+        line = self._next_line(patience_seconds)
         if line is None:
             raise self._gone()
         self._last_line = line.decode(errors="replace").rstrip("\r\n")
@@ -71,14 +70,14 @@ class TargetProcess:
             return
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
-        self._process.stdout.close()
+        with suppress(OSError):
+            # What it was told last may never have been read.
+            self._process.stdin.close()
+        self._wait_for_end()
+        self._reader.join(_END_SECONDS)
+        if not self._reader.is_alive():
+            # Otherwise what it has started holds its output open, and the reader waits for that.
+            self._process.stdout.close()
         self._stderr.close()
 
     def _pump(self) -> None:
@@ -87,8 +86,39 @@ class TargetProcess:
             self._lines.put(line)
         self._lines.put(None)
 
+    def _next_line(self, patience_seconds: float | None) -> bytes | None:
+        """The next line, or None where none will come."""
+        until = None if patience_seconds is None else time.monotonic() + patience_seconds
+        while True:
+            left = _LOOK_SECONDS if until is None else until - time.monotonic()
+            # What it has started may hold its output open, so that it has no end.
+            has_ended = not self.is_alive
+            try:
+                return self._lines.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
+            except Empty:
+                if has_ended:
+                    return None
+                if left <= 0.0:
+                    break
+        self._process.kill()
+        raise TargetFailed(
+            f"no line came from the target for {patience_seconds:.2g} s{self._last_words()}"
+        )
+
+    def _wait_for_end(self) -> bool:
+        """Whether it ends by itself; it has ended after that, one way or the other."""
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return False
+        return True
+
     def _gone(self) -> TargetFailed:
-        code = self._process.wait()
+        if not self._wait_for_end():
+            return TargetFailed(f"the target closed its input or output{self._last_words()}")
+        code = self._process.returncode
         cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
 

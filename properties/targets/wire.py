@@ -23,7 +23,7 @@ for one.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -36,6 +36,14 @@ from properties.target import Capabilities
 VERSION = 1
 HELLO, READY = "hello", "ready"
 OPEN, CLOSE, AWAIT = "open", "close", "await"
+
+
+_FORMS = {
+    "ok": "ok",
+    "error": "error CLASS MESSAGE",
+    "value": "value RESULT HEX",
+    "failed": "failed RESULT CLASS MESSAGE",
+}
 
 
 class TargetFailed(Exception):
@@ -111,9 +119,12 @@ def write_ready(ready: Ready) -> str:
 def parse_ready(line: str) -> Ready:
     """What that line holds; ProgramError where it is malformed."""
     told = _after(READY, line)
+    limits = told.pop("limits", {})
+    if not isinstance(limits, dict):
+        raise _mistyped("limits", limits, "an object")
     return Ready(
-        capabilities=_taken(Capabilities, told),
-        limits=_taken(Limits, told.pop("limits", {}), last=True),
+        capabilities=_taken(Capabilities, told, _truth),
+        limits=_taken(Limits, limits, _whole, last=True),
         description=str(told.pop("description", "")),
         **_nothing_left(told),
     )
@@ -149,6 +160,10 @@ def parse_answer(line: str) -> Answer | None:
         case ["failed", rest]:
             result, error = _parted(rest)
             return Failed(result, *_parted(error))
+        case ["ok" | "error" | "value" | "failed" as word, *_]:
+            # To leave it alone would be to wait for an answer that has been given.
+            form = _FORMS[word]
+            raise TargetFailed(f"the target answered {line[:200]!r}, which should be {form!r}")
     return None
 
 
@@ -191,11 +206,38 @@ def _after(verb: str, line: str) -> dict[str, Any]:
     return told
 
 
-def _taken(kind: type[Any], told: dict[str, Any], *, last: bool = False) -> Any:
+def _taken(
+    kind: type[Any],
+    told: dict[str, Any],
+    check: Callable[[str, Any], Any],
+    *,
+    last: bool = False,
+) -> Any:
     """The values of ``kind``'s fields, which are taken out of ``told``."""
     names = [one.name for one in fields(kind) if one.name in told]
-    taken = {name: told.pop(name) for name in names}
+    taken = {name: check(name, told.pop(name)) for name in names}
     return kind(**taken, **(_nothing_left(told) if last else {}))
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _mistyped(name, value, "true or false")
+    return value
+
+
+def _whole(name: str, value: Any) -> int | None:
+    if value is None and name == "memory_budget_bytes":
+        return None
+    if type(value) is not int or value < 0:
+        raise _mistyped(name, value, "a whole number")
+    return value
+
+
+def _mistyped(name: str, value: Any, wanted: str) -> ProgramError:
+    return ProgramError(
+        f"cannot take {name} {json.dumps(value)[:50]} from a target because it is not {wanted} "
+        "(probably a string where JSON has a type for it)"
+    )
 
 
 def _nothing_left(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,9 @@ def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
         capabilities=None, limits=None, capture=target.capture, replay=target.replay
     )
     caller = MutatingCaller(stands_in)
-    *_, capture = Program.parse("alloc a 4\nalloc b 4\ncapture g0 dispatch affine a 3,5 1x1x1; copy a 0 b 0 4\n")
+    *_, capture = Program.parse(
+        "alloc a 4\nalloc b 4\ncapture g0 dispatch affine a 3,5 1x1x1; copy a 0 b 0 4\n"
+    )
     assert isinstance(capture, Capture)
     caller.capture("g0", capture.commands)
     caller.replay("g0", [(7, 9), None], ())

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,6 +175,36 @@ def test_what_else_it_prints_is_left_alone(tmp_path: Path) -> None:
 def test_a_command_that_gets_nowhere_says_why(command: str, words: str) -> None:
     with pytest.raises(NoDevice, match=rf"(?s)cannot judge .* does not get ready .*({words})"):
         load_target(command)("simulated", BUILTIN)
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "import time, os; os.close(1); time.sleep(600)",
+        "import subprocess; subprocess.Popen(['sleep', '20'])",
+    ],
+)
+def test_an_output_that_no_line_will_come_from_is_not_waited_for(does: str) -> None:
+    command = shlex.join([sys.executable, "-c", does])
+    begun = time.monotonic()
+    with pytest.raises(NoDevice, match=r"closed its input or output|exit status 0"):
+        load_target(f"exec:{command}")("simulated", BUILTIN)
+    assert time.monotonic() - begun < process_subject.START_SECONDS / 4
+
+
+def test_one_that_prints_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_subject, "START_SECONDS", 0.5)
+    chatty = "while True: print('loading')"
+    with pytest.raises(NoDevice, match=r"said much, and in 0\.5 s not 'ready'"):
+        load_target(f"exec:{shlex.join([sys.executable, '-c', chatty])}")("simulated", BUILTIN)
+
+
+def test_a_process_that_closes_its_ends_is_a_finding(tmp_path: Path) -> None:
+    subject = served(script(tmp_path, "os.close(1); time.sleep(600)"))
+    failure = judge(CASE, subject, BUILTIN).failure
+    assert failure is not None
+    assert "the target closed its input or output" in failure.text
+    subject.close()
 
 
 def test_a_command_that_only_waits_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

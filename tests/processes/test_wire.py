@@ -47,7 +47,7 @@ def test_a_message_of_several_lines_is_one_line() -> None:
     assert line == "error InvalidHandle it was freed / (probably twice)"
 
 
-@pytest.mark.parametrize("line", ["", "hi", "okay", "error: no adapter", "warning: ok", "ok then"])
+@pytest.mark.parametrize("line", ["", "hi", "okay", "error: no adapter", "warning: ok"])
 def test_what_else_is_printed_is_no_answer(line: str) -> None:
     assert parse_answer(line) is None
 
@@ -55,6 +55,15 @@ def test_what_else_is_printed_is_no_answer(line: str) -> None:
 @pytest.mark.parametrize("line", ["value r0 zz", "value r0 0", "value r0 oops"])
 def test_bytes_that_are_none_are_the_fault_of_the_target(line: str) -> None:
     with pytest.raises(TargetFailed, match="not hexadecimal"):
+        parse_answer(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "form"),
+    [("ok then", "ok"), ("error", "error CLASS MESSAGE"), ("value ", "value RESULT HEX")],
+)
+def test_an_answer_of_another_form_is_the_fault_of_the_target(line: str, form: str) -> None:
+    with pytest.raises(TargetFailed, match=f"{line!r}, which should be {form!r}"):
         parse_answer(line)
 
 
@@ -76,6 +85,11 @@ def test_a_target_says_what_it_promises_and_holds() -> None:
     [
         ('ready {"refuse": false}', "refuse .*nothing of that name"),
         ('ready {"limits": {"max_bytes": 1}}', "max_bytes .*nothing of that name"),
+        ('ready {"refuses": "no"}', 'refuses "no" .*not true or false'),
+        ('ready {"limits": 5}', "limits 5 .*not an object"),
+        ('ready {"limits": null}', "limits null .*not an object"),
+        ('ready {"limits": {"max_buffer_bytes": "1"}}', 'max_buffer_bytes "1" .*not a whole'),
+        ('ready {"limits": {"max_buffer_bytes": -4}}', "max_buffer_bytes -4 .*not a whole"),
         ("ready {", "JSON object"),
         ("ready []", "JSON object"),
         ("read", "JSON object"),
