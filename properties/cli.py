@@ -9,33 +9,55 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
-_EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run"
+_EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run or shows nothing"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status.  argparse itself exits with 2 or 0."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    # Whoever ends a session early gets what it has found by then, however it is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        print("gpusim: interrupted before anything ran", file=sys.stderr)
+        return COULD_NOT_RUN
+
+
+def _run(words: Sequence[str]) -> int:
     arguments = _parser(words).parse_args(words)
     from gpusim.errors import GpusimError, ProgramError
     from properties.session.settings import UsageError
 
-    # Whoever ends a session early gets what it has found by then, however it is ended.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _COMMANDS[arguments.command][0](arguments)
-    except (UsageError, ProgramError, OSError) as error:
+    except (UsageError, ProgramError) as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return WRONG_USAGE
-    except KeyboardInterrupt:
-        print("gpusim: interrupted before anything ran", file=sys.stderr)
-        return COULD_NOT_RUN
+    except OSError as error:
+        print(f"gpusim: {_in_words(error)}", file=sys.stderr)
+        return WRONG_USAGE
     except GpusimError as error:
         print(f"gpusim: {error}", file=sys.stderr)
         return COULD_NOT_RUN
+    except Exception:
+        # Python's own status of an error is that of a finding.
+        traceback.print_exc()
+        print(
+            "gpusim: cannot go on because gpusim itself failed (please report it)", file=sys.stderr
+        )
+        return COULD_NOT_RUN
+
+
+def _in_words(error: OSError) -> str:
+    if error.filename is None:
+        return f"cannot go on because {error} (probably the system has no more of something)"
+    reason = error.strerror or str(error)
+    return f"cannot use {error.filename} because of {reason!r} (probably another path is meant)"
 
 
 def _devices(arguments: argparse.Namespace) -> int:

@@ -85,7 +85,11 @@ def write(path: Path, finding: Finding) -> None:
 
 def read(path: Path) -> Finding:
     """The finding in the file at ``path``; ProgramError names the malformed line."""
-    return parse_finding(path.read_text(encoding="utf-8"))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise _malformed(1, "the file is no text", "another kind of file") from None
+    return parse_finding(text)
 
 
 def format_finding(finding: Finding) -> str:

@@ -4,6 +4,7 @@ Two failing programs show one bug where they shrink to the same kinds of ops and
 fail in the same way.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import gpusim
 from gpusim.program import Program
 from properties.case import Case
 from properties.finding_file import Finding, write
+from properties.session.settings import UsageError
 from properties.session.verdict import Failure
 
 Signature = tuple[str, ...]
@@ -28,6 +30,8 @@ class Bug:
     reproduced: bool
     """Whether the program failed again when it was run by itself."""
     count: int = 1
+    unsaved: str = ""
+    """Why there is no such file, where it could not be written."""
 
     @property
     def summary(self) -> str:
@@ -39,6 +43,7 @@ class Bugs:
     """Bugs in the order in which they were met."""
 
     def __init__(self, folder: Path, *, kernels: str) -> None:
+        _check_can_save(folder)
         self.met: dict[Signature, Bug] = {}
         self._folder = folder
         self._kernels = kernels
@@ -53,9 +58,13 @@ class Bugs:
         name = f"{case.device}-{failure.kind}-{case.seed}".replace("/", "-").replace(" ", "-")
         path = self._folder / f"{name.replace(':', '-')}.txt"
         bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write(path, self._finding(bug))
         self.met[signature] = bug
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write(path, self._finding(bug))
+        except OSError as error:
+            # Hours may have gone into it: it is shown all the same.
+            bug.unsaved = str(error)
         return bug
 
     def __len__(self) -> int:
@@ -79,6 +88,16 @@ def signature_of(program: Program, failure: Failure) -> Signature:
     """How it failed, and the kinds of the ops it took."""
     kinds = {type(op).__name__ for op in program}
     return failure.kind, failure.trait, *sorted(kinds)
+
+
+def _check_can_save(folder: Path) -> None:
+    """Raise UsageError where nothing could be written to ``folder``, which need not be there."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"cannot save findings in {folder} because {there} is no folder that can be written "
+            "(probably another is meant: --save)"
+        )
 
 
 def _drawn(case: Case) -> Signature:

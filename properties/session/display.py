@@ -61,6 +61,9 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     console.print(Text(f"{bug.case.program}\n{bug.failure.text}"), soft_wrap=True)
     if not bug.reproduced:
         console.print("It did not fail again when it was run by itself.")
+    if bug.unsaved:
+        console.print(Text(f"It could not be saved: {bug.unsaved}"), soft_wrap=True)
+        return
     console.print(Text(f"file:   {bug.file}\nreplay: {_replay(bug, session)}"), soft_wrap=True)
 
 
@@ -81,7 +84,9 @@ def _share(session: Session) -> float:
 
 
 def _policies(session: Session) -> Table:
-    table = Table("policy", title=f"{session.device}: {session.description}", title_justify="left")
+    table = Table(
+        "policy", title=Text(f"{session.device}: {session.description}"), title_justify="left"
+    )
     for column in ("programs", "ops", "programs/s", "ops/s"):
         table.add_column(column, justify="right")
     for name, part in session.tally.policies.items():

@@ -33,6 +33,11 @@ def load(spec: str, default_name: str = "") -> Any:
             f"cannot load {name or 'a name'} from {where!r} because {error} "
             "(probably a misspelled module or path)"
         ) from error
+    except Exception as error:
+        raise ProgramError(
+            f"cannot load {name or 'a name'} from {where!r} because of "
+            f"{type(error).__name__}: {error} (probably a mistake in that file)"
+        ) from error
 
 
 def load_kernels(spec: str) -> Kernels:

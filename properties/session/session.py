@@ -6,7 +6,6 @@ worker may die on the way.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -139,8 +138,9 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     session = Session(settings=settings, bugs=Bugs(settings.save, kernels=settings.kernels))
     with ExitStack() as stack:
         supervisors = [stack.enter_context(Supervisor(setup)) for _ in range(settings.workers)]
-        with ThreadPoolExecutor(settings.workers) as pool:
-            ready, *_ = pool.map(Supervisor.start, supervisors)
+        for supervisor in supervisors:
+            supervisor.launch()
+        ready, *_ = [supervisor.ready() for supervisor in supervisors]
         session.device, session.description = ready.device, ready.description
         session.is_ours = ready.is_ours
         session.unreachable = ready.unreachable

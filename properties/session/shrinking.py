@@ -31,14 +31,8 @@ def judge_alone(case: Case, supervisor: Supervisor, stall_seconds: float) -> Fai
 
 def failure_of(gone: Gone) -> Failure:
     """A dead worker as the failure of the program it ran."""
-    words = f": {gone.words}" if gone.words else ""
-    return Failure(
-        kind=gone.kind,
-        trait=gone.trait,
-        text=f"{gone.kind}: the process that ran it "
-        + (f"ended by {gone.trait}" if gone.trait else "stood still")
-        + words,
-    )
+    text = f"{gone.kind}: the process that ran it {gone}"
+    return Failure(kind=gone.kind, trait=gone.trait, text=text)
 
 
 def shrink(

@@ -9,9 +9,12 @@ import os
 import signal
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +40,10 @@ class Gone:
     number: int
     words: str
 
+    def __str__(self) -> str:
+        end = f"ended by {self.trait}" if self.trait else "stood still"
+        return f"{end}: {self.words}" if self.words else end
+
 
 class Supervisor:
     """One worker at a time; the next ``ask`` after a death starts another."""
@@ -54,11 +61,12 @@ class Supervisor:
         self._moved = 0.0
 
     def start(self) -> Ready:
-        """A fresh worker with its device.
+        """A fresh worker with its device; raises as ``ready`` does."""
+        self.launch()
+        return self.ready()
 
-        Raises:
-            NoDevice: there is none, or the worker dies before it has one.
-        """
+    def launch(self) -> None:
+        """Begin a fresh worker, which gets its device while others get theirs."""
         self.stop()
         self._stderr.write_bytes(b"")
         ours, theirs = self._context.Pipe()
@@ -67,9 +75,17 @@ class Supervisor:
             args=(self._setup, theirs, self._published, str(self._stderr)),
             daemon=True,
         )
-        self._process.start()
+        with _interrupts_held():
+            self._process.start()
         theirs.close()
         self._connection = ours
+
+    def ready(self) -> Ready:
+        """What a worker that was launched says once it has its device.
+
+        Raises:
+            NoDevice: there is none, or the worker dies before it has one.
+        """
         answer = self.wait(_START_SECONDS)
         if isinstance(answer, Ready):
             return answer
@@ -77,8 +93,8 @@ class Supervisor:
         if isinstance(answer, CannotRun):
             raise NoDevice(answer.reason)
         raise NoDevice(
-            f"cannot open device {self._setup.device!r} because its process ended: {answer} "
-            "(probably its driver is broken)"
+            f"cannot judge {self._setup.target!r} on device {self._setup.device!r} because the "
+            f"process for that {answer} (probably the driver is broken, or what is judged)"
         )
 
     def ask(self, request: Request) -> None:
@@ -164,6 +180,31 @@ class Supervisor:
         text = self._stderr.read_text(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return " / ".join(lines[-_LAST_WORDS:])
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Put off an interrupt until what begins in the block has begun, and can ignore its own.
+
+    What is begun half only complains, and inherits that Ctrl-C is blocked.
+    """
+    if os.name == "nt" or current_thread() is not main_thread():
+        yield
+        return
+    # As it begins it lets interrupts through again.
+    resource_tracker.ensure_running()
+    came: list[int] = []
+    ends = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in ends]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in zip(ends, handlers, strict=True):
+            signal.signal(number, handler)
+    for each in came:
+        signal.raise_signal(each)
 
 
 def _checked(answer: Answer) -> Answer:

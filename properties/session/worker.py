@@ -10,7 +10,10 @@ import signal
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import replace
+from multiprocessing import parent_process
+from threading import Thread
 from typing import Any
 
 from gpusim.devices import find_adapter
@@ -73,8 +76,10 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
         os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name != "nt":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         # What a target starts ends with the worker, whose group it is killed by.
         os.setpgrp()
+        Thread(target=_end_with_session, daemon=True).start()
     # A program that leaves buffers alive is no finding, and neither is a library's warning.
     warnings.simplefilter("ignore")
     try:
@@ -95,7 +100,22 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
         _serve(bench, connection)
     except Exception:
         # What a target raises is in a history; this is the judge's own.
-        connection.send(Broken(number=published[0], traceback=traceback.format_exc()))
+        with suppress(ConnectionError):
+            connection.send(Broken(number=published[0], traceback=traceback.format_exc()))
+    _end_group()
+
+
+def _end_with_session() -> None:
+    """End the group where the session is killed, which could not end it any more."""
+    session = parent_process()
+    if session is not None:
+        session.join()
+        _end_group()
+
+
+def _end_group() -> None:
+    if os.name != "nt":
+        os.killpg(0, signal.SIGKILL)
 
 
 def _serve(bench: "_Bench", connection: Pipe) -> None:

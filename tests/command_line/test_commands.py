@@ -163,6 +163,40 @@ def test_wrong_usage_is_named(
     assert "Traceback" not in printed.err
 
 
+def test_where_no_finding_could_be_kept_nothing_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        assert main(["fuzz", "--device", "simulated", "--save", str(folder)]) == 2
+        assert "file is no folder that can be written" in capsys.readouterr().err
+    assert main(["fuzz", "--device", "simulated", "--programs", "5", "--save", str(tmp_path)]) == 0
+
+
+def test_a_file_that_is_no_text_is_no_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"\xff\xfe\x00")
+    assert main(["replay", str(tmp_path / "file")]) == 2
+    assert "the file is no text" in capsys.readouterr().err
+
+
+def test_a_target_that_raises_as_it_is_loaded_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.py").write_text("1/0\n", encoding="utf-8")
+    assert main(["fuzz", "--target", f"{tmp_path / 'broken.py'}:judge"]) == 2
+    assert "because of ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+def test_a_mistake_of_our_own_is_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gpusim.devices.adapters", lambda: 1 / 0)
+    assert main(["devices"]) == 3
+    assert "gpusim itself failed (please report it)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [[], ["fuse"], ["fuzz", "--polcy", "all"], ["replay"]])
 def test_words_that_are_no_command_are_wrong_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
