@@ -70,15 +70,15 @@ class Supervisor:
         self.stop()
         self._stderr.write_bytes(b"")
         ours, theirs = self._context.Pipe()
-        self._process = self._context.Process(
+        process: Any = self._context.Process(
             target=work,
             args=(self._setup, theirs, self._published, str(self._stderr)),
             daemon=True,
         )
         with _interrupts_held():
-            self._process.start()
+            process.start()
+            self._process, self._connection = process, ours
         theirs.close()
-        self._connection = ours
 
     def ready(self) -> Ready:
         """What a worker that was launched says once it has its device.
@@ -191,11 +191,11 @@ def _interrupts_held() -> Iterator[None]:
     if os.name == "nt" or current_thread() is not main_thread():
         yield
         return
-    # As it begins it lets interrupts through again.
-    resource_tracker.ensure_running()
     came: list[int] = []
     ends = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in ends]
+    # As that begins it lets interrupts through again.
+    resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

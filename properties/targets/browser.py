@@ -35,6 +35,11 @@ _FLAGS = (
 _LOADING_SECONDS = 20.0
 _IS_READY = "typeof globalThis.answer === 'function'"
 _CHUNK_BYTES = 1 << 16
+_CRASHES = ("Inspector.targetCrashed", "Target.targetCrashed")
+
+
+class PageFailed(Exception):
+    """The page, or its browser, went wrong; as the last words of this process it is enough."""
 
 
 class _Page:
@@ -49,7 +54,7 @@ class _Page:
         self._session: str = attached["sessionId"]
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression, or of its promise; RuntimeError where it throws."""
+        """The value of an expression, or of its promise; PageFailed where it throws."""
         told = self._call(
             "Runtime.evaluate",
             session=self._session,
@@ -59,7 +64,7 @@ class _Page:
         )
         if "exceptionDetails" in told:
             thrown = told["exceptionDetails"]
-            raise RuntimeError(thrown.get("exception", {}).get("description") or thrown["text"])
+            raise PageFailed(thrown.get("exception", {}).get("description") or thrown["text"])
         return told["result"].get("value")
 
     def _call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
@@ -69,9 +74,11 @@ class _Page:
             told["sessionId"] = session
         os.write(self._to, json.dumps(told).encode() + b"\0")
         while (answer := self._receive()).get("id") != self._calls:
-            pass
+            if answer.get("method") in _CRASHES:
+                # Nothing that was asked of it is answered any more.
+                raise PageFailed("the page has crashed")
         if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']['message']}")
+            raise PageFailed(f"{method}: {answer['error']['message']}")
         result: dict[str, Any] = answer["result"]
         return result
 
@@ -79,7 +86,7 @@ class _Page:
         while b"\0" not in self._received:
             chunk = os.read(self._from, _CHUNK_BYTES)
             if not chunk:
-                raise RuntimeError("the browser has ended")
+                raise PageFailed("the browser has ended")
             self._received += chunk
         message, _, self._received = self._received.partition(b"\0")
         answer: dict[str, Any] = json.loads(message)
@@ -113,13 +120,22 @@ def _opened(address: str) -> Iterator[_Page]:
 
 def _wait_until_ready(page: _Page, address: str) -> None:
     until = time.monotonic() + _LOADING_SECONDS
-    while not page.evaluate(_IS_READY):
+    while not _is_ready(page):
         if time.monotonic() > until:
             raise NoDevice(
                 f"cannot judge {address} because it defines no function 'answer' within "
-                f"{_LOADING_SECONDS:g} s (probably a script of it failed to load)"
+                f"{_LOADING_SECONDS:g} s (probably it, or a script of it, failed to load)"
             )
         time.sleep(0.05)
+
+
+def _is_ready(page: _Page) -> bool:
+    try:
+        return bool(page.evaluate(_IS_READY))
+    except PageFailed:
+        # While a page takes the place of another there is none to ask, and none comes
+        # where nobody answers at its address.
+        return False
 
 
 def _browser() -> str:
@@ -151,6 +167,11 @@ def _address_of(page: str) -> Iterator[str]:
         yield page
         return
     path, mark, query = page.partition("?")
+    if not Path(path).is_file():
+        raise NoDevice(
+            f"cannot judge {page} because there is no file {path} (probably a misspelled path, or "
+            "an address without its http://)"
+        )
     folder, name = Path(path).resolve().parent, Path(path).name
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -162,11 +183,20 @@ def main(page: str) -> None:
     """Answer each line of the input, until there are no more."""
     with _address_of(page) as address, _opened(address) as opened:
         for line in sys.stdin:
-            print(opened.evaluate(f"answer({json.dumps(line)})"), flush=True)
+            print(_answered(opened, line), flush=True)
+
+
+def _answered(page: _Page, line: str) -> str:
+    answer = page.evaluate(f"answer({json.dumps(line)})")
+    if not isinstance(answer, str):
+        raise PageFailed(
+            f"answer({line.split()[0]!r} ...) gave {json.dumps(answer)}, and no promise of a string"
+        )
+    return answer
 
 
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except NoDevice as error:
+    except (NoDevice, PageFailed) as error:
         sys.exit(str(error))
