@@ -69,21 +69,19 @@ class TargetProcess:
         if self._stderr.closed:
             return
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with suppress(OSError):
             # What it was told last may never have been read.
             self._process.stdin.close()
         self._wait_for_end()
+        # What it has started may hold its output open, and the reader waits for that.
         self._reader.join(_END_SECONDS)
-        if not self._reader.is_alive():
-            # Otherwise what it has started holds its output open, and the reader waits for that.
-            self._process.stdout.close()
         self._stderr.close()
 
     def _pump(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
+        with self._process.stdout as output:
+            for line in output:
+                self._lines.put(line)
         self._lines.put(None)
 
     def _next_line(self, patience_seconds: float | None) -> bytes | None:
