@@ -15,6 +15,8 @@ from properties.bench.show import number
 _WIDTH, _ROW_HEIGHT = 7.0, 0.3
 _LINE_HEIGHT = 3.0
 _FAR = 3.0
+_MARGIN = 1.1
+"""Room for the figure behind the longest bar."""
 _RECORDING, _REST, _SPREAD = "#2f6f9f", "#b9cfe0", "#333333"
 
 
@@ -60,6 +62,8 @@ def _bars(axes: Any, rows: Sequence[Row]) -> None:
         axes.set_xlim(0, edge)
     elif max(medians) > 20 * min(medians):
         axes.set_xscale("log")
+    else:
+        axes.set_xlim(0, _MARGIN * max(row.high_us for row in rows))
     for place, row in enumerate(rows):
         style: Any = {"va": "center", "fontsize": 7}
         if row.median_us > edge:
