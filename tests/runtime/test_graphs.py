@@ -302,6 +302,27 @@ def test_a_replay_that_fails_before_a_submit_changes_nothing(faulty: OpenFaulty)
         assert words(runtime, a) == affine(3, 5)
 
 
+def test_a_replay_that_fails_before_it_is_recorded_heals_nothing(faulty: OpenFaulty) -> None:
+    runtime = faulty(
+        Fault(verb="submit", call=0, error=SubmitFailed),
+        Fault(verb="create_bind_group", call=1, error=OutOfMemory),
+        policy=PRESETS["ring"],
+    )
+    x, y, z = (runtime.alloc(16) for _ in range(3))
+    runtime.dispatch(AFFINE, [x], (1, 1))
+    with pytest.raises(SubmitFailed):
+        runtime.flush()
+    with runtime.capture() as graph:
+        runtime.copy(y, x)
+        runtime.dispatch(AFFINE, [z], (1, 1))
+    with pytest.raises(OutOfMemory):
+        graph.replay()
+    with pytest.raises(DataLost):
+        runtime.read(x)
+    graph.replay()
+    assert runtime.read(x).result() == bytes(16)
+
+
 def test_a_replay_that_fails_half_way_loses_what_it_writes(faulty: OpenFaulty) -> None:
     policy = replace(RING, batch_commands=1)
     runtime = faulty(Fault(verb="submit", call=1, error=SubmitFailed), policy=policy)
