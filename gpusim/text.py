@@ -104,7 +104,7 @@ def parse_program(text: str) -> Program:
     lines: list[int] = []
     ops: list[Op] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        words = line.partition("#")[0].split()
+        words = _words_of(line)
         if words:
             lines.append(number)
             ops.append(_parse_line(number, words))
@@ -119,10 +119,14 @@ def parse_program(text: str) -> Program:
 
 def parse_op(line: str) -> Op:
     """The op of one line, whatever came before it; ProgramError where it is none."""
-    words = line.partition("#")[0].split()
+    words = _words_of(line)
     if not words:
         raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")
     return _parse_line(1, words)
+
+
+def _words_of(line: str) -> list[str]:
+    return line.partition("#")[0].split()
 
 
 def _first_misfit(ops: list[Op]) -> int:

@@ -14,7 +14,7 @@ from properties.callers.reentrant import ReentrantCaller
 from properties.callers.straying import StrayingCaller
 from properties.case import PLAIN, Case
 from properties.programs.choices import Choices, Weights
-from properties.session.subject import Opened, Subject
+from properties.session.subject import Around, Opened, Subject
 from properties.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -41,7 +41,7 @@ def draw_caller(choices: Choices) -> str:
     return choices.weighted(_WEIGHTS)
 
 
-class CallerSubject:
+class CallerSubject(Around):
     """Targets of another subject, driven by one of the callers.
 
     Only our own runtime has what the callers use; any other target is driven
@@ -49,11 +49,7 @@ class CallerSubject:
     """
 
     def __init__(self, subject: Subject, caller: str) -> None:
-        self.limits = subject.limits
-        self.capabilities = subject.capabilities
-        self.small, self.description = subject.small, subject.description
-        self.is_ours = subject.is_ours
-        self._subject = subject
+        super().__init__(subject)
         self._caller = caller
 
     def open(self, case: Case) -> Opened:

@@ -144,10 +144,10 @@ class FreeDefersWritersOnly(Recorder):
 
     def _bound_for_writing(self, buffer: DeviceBuffer) -> bool:
         return any(
-            bound.buffer is buffer and binding.access == "read_write"
+            bound.buffer is buffer and written
             for command in self._batch.commands
             if isinstance(command, DispatchCommand)
-            for bound, binding in zip(command.ranges, command.pipeline.kernel.buffers, strict=False)
+            for bound, written in zip(command.ranges, command.pipeline.kernel.writes, strict=False)
         )
 
 

@@ -10,6 +10,7 @@ it is overwritten whole.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import NoReturn
 
 from gpusim import errors
@@ -278,8 +279,7 @@ class _Follower:
             case Copy():
                 return [op.target]
             case Dispatch() if op.kernel in self._kernels:
-                pairs = zip(self._kernels[op.kernel].buffers, op.buffers, strict=False)
-                return [name for binding, name in pairs if binding.access == "read_write"]
+                return list(compress(op.buffers, self._kernels[op.kernel].writes))
             case Replay():
                 commands = replayed(self._captures[op.graph], op)
                 return [name for command in commands for name in self._written(command)]

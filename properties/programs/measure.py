@@ -91,8 +91,8 @@ def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: _Writers)
     joined = bit
     for writers in bound:
         joined = joined | np.bitwise_or.reduce(_by_word(writers[:end]), axis=1, keepdims=True)
-    for binding, writers in zip(kernel.buffers, bound, strict=True):
-        if binding.access == "read_write":
+    for written, writers in zip(kernel.writes, bound, strict=True):
+        if written:
             _by_word(writers[:end])[:] = joined
 
 

@@ -41,7 +41,7 @@ def signature_of(kernel: Kernel) -> Signature:
     return Signature(
         name=kernel.name,
         reals=reals,
-        written=tuple(binding.access == "read_write" for binding in kernel.buffers),
+        written=kernel.writes,
         scalars=tuple(scalar.dtype for scalar in kernel.scalars),
         group_size=kernel.group_size,
         max_groups=kernel.max_groups,

@@ -9,22 +9,15 @@ from typing import Any, cast
 
 from gpusim.program import Command, Grid
 from properties.case import Case
-from properties.session.subject import Opened, Subject
+from properties.session.subject import Around, Opened
 from properties.target import Delivery, ReplayingTarget, Target
 
 MOST_PROGRAMS = 100
 """Programs in which the mistake must show; a few are enough where all is well."""
 
 
-class Control:
-    """``subject`` with the mistake in each of its targets."""
-
-    def __init__(self, subject: Subject) -> None:
-        self.limits = subject.limits
-        self.capabilities = subject.capabilities
-        self.small, self.description = subject.small, subject.description
-        self.is_ours = subject.is_ours
-        self._subject = subject
+class Control(Around):
+    """A subject with the mistake in each of its targets."""
 
     def open(self, case: Case) -> Opened:
         """A target in which a dispatch overtakes the write before it."""

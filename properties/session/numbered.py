@@ -13,8 +13,8 @@ from properties.programs.choices import Choices, SeededChoices
 from properties.session.devices import SimulatedDevice, is_simulated
 from properties.session.limits import asked_limits
 from properties.target import Capabilities
+from properties.targets.runtime_target import RuntimeTarget
 
-_ALL = Capabilities(replays=True)
 _MOST_SEED = 2**32 - 1
 
 
@@ -27,7 +27,7 @@ def numbered_case(
     device: str,
     kernels: Kernels,
     limits: Limits,
-    capabilities: Capabilities = _ALL,
+    capabilities: Capabilities = RuntimeTarget.capabilities,
     faults: bool = False,
     small: tuple[str, ...] = (),
 ) -> Case:

@@ -52,6 +52,16 @@ class Subject(Protocol):
         ...
 
 
+class Around:
+    """A subject whose targets stand around those of another, of which it says all the rest."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.limits, self.small = subject.limits, subject.small
+        self.capabilities = subject.capabilities
+        self.description, self.is_ours = subject.description, subject.is_ours
+        self._subject = subject
+
+
 class RuntimeSubject:
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 

@@ -45,10 +45,9 @@ class _Server:
         """Do what a line says, and answer it."""
         try:
             self._do(line)
-        except GpusimError as error:
-            self._answer(Raised(type(error).__name__, str(error)))
         except Exception as error:
-            traceback.print_exc()
+            if not isinstance(error, GpusimError):
+                traceback.print_exc()
             self._answer(Raised(type(error).__name__, str(error)))
         else:
             self._answer(Ok())

@@ -49,7 +49,7 @@ class TargetProcess:
         try:
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
-        except (BrokenPipeError, OSError):
+        except OSError:
             raise self._gone() from None
 
     def hear(self, patience_seconds: float | None = None) -> str:

@@ -36,8 +36,6 @@ from properties.target import Capabilities
 VERSION = 1
 HELLO, READY = "hello", "ready"
 OPEN, CLOSE, AWAIT = "open", "close", "await"
-
-
 _FORMS = {
     "ok": "ok",
     "error": "error CLASS MESSAGE",
@@ -122,12 +120,13 @@ def parse_ready(line: str) -> Ready:
     limits = told.pop("limits", {})
     if not isinstance(limits, dict):
         raise _mistyped("limits", limits, "an object")
-    return Ready(
+    ready = Ready(
         capabilities=_taken(Capabilities, told, _truth),
-        limits=_taken(Limits, limits, _whole, last=True),
+        limits=_taken(Limits, limits, _whole),
         description=str(told.pop("description", "")),
-        **_nothing_left(told),
     )
+    _check_nothing_left({**limits, **told})
+    return ready
 
 
 def write_answer(answer: Answer) -> str:
@@ -160,7 +159,7 @@ def parse_answer(line: str) -> Answer | None:
         case ["failed", rest]:
             result, error = _parted(rest)
             return Failed(result, *_parted(error))
-        case ["ok" | "error" | "value" | "failed" as word, *_]:
+        case [word, *_] if word in _FORMS:
             # To leave it alone would be to wait for an answer that has been given.
             form = _FORMS[word]
             raise TargetFailed(f"the target answered {line[:200]!r}, which should be {form!r}")
@@ -206,17 +205,10 @@ def _after(verb: str, line: str) -> dict[str, Any]:
     return told
 
 
-def _taken(
-    kind: type[Any],
-    told: dict[str, Any],
-    check: Callable[[str, Any], Any],
-    *,
-    last: bool = False,
-) -> Any:
+def _taken(kind: type[Any], told: dict[str, Any], check: Callable[[str, Any], Any]) -> Any:
     """The values of ``kind``'s fields, which are taken out of ``told``."""
     names = [one.name for one in fields(kind) if one.name in told]
-    taken = {name: check(name, told.pop(name)) for name in names}
-    return kind(**taken, **(_nothing_left(told) if last else {}))
+    return kind(**{name: check(name, told.pop(name)) for name in names})
 
 
 def _truth(name: str, value: Any) -> bool:
@@ -240,13 +232,12 @@ def _mistyped(name: str, value: Any, wanted: str) -> ProgramError:
     )
 
 
-def _nothing_left(told: Mapping[str, Any]) -> dict[str, Any]:
+def _check_nothing_left(told: Mapping[str, Any]) -> None:
     if told:
         raise ProgramError(
             f"cannot take {', '.join(told)} from a target because nothing of that name is known "
             "(probably a misspelled capability or limit)"
         )
-    return {}
 
 
 def _data(line: str, word: str) -> bytes:

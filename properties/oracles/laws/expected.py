@@ -67,9 +67,9 @@ class Run(Item):
         """Every buffer that it binds."""
         return tuple(
             [
-                (number, start, size, binding.access == "read_write")
-                for (number, start, size), binding in zip(
-                    self.ranges, self.kernel.buffers, strict=False
+                (number, start, size, written)
+                for (number, start, size), written in zip(
+                    self.ranges, self.kernel.writes, strict=False
                 )
             ]
         )

@@ -93,8 +93,8 @@ class Validity:
         kernel = self._scene.setting.kernel(about["kernel"])
         if kernel is None:
             return
-        for number, binding in zip(numbers, kernel.buffers, strict=False):
-            if binding.access == "read_write" and numbers.count(number) > 1:
+        for number, written in zip(numbers, kernel.writes, strict=False):
+            if written and numbers.count(number) > 1:
                 self._illegal(
                     f"{self._scene.name_of(number)} is bound writable to {kernel.name} and again"
                 )

@@ -6,6 +6,7 @@ no transformation needs to know what was refused.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import compress
 
 from gpusim.kernels import Kernel
 from gpusim.program import (
@@ -124,11 +125,7 @@ def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> Ite
 
 def written_by(op: Dispatch, kernel: Kernel) -> list[str]:
     """The buffers that a dispatch binds writable."""
-    return [
-        buffer
-        for buffer, binding in zip(op.buffers, kernel.buffers, strict=False)
-        if binding.access == "read_write"
-    ]
+    return list(compress(op.buffers, kernel.writes))
 
 
 def _touches(op: Op, sizes: Sizes, kernels: Mapping[str, Kernel]) -> list[Touch]:
