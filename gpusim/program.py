@@ -1,8 +1,4 @@
-"""The vocabulary: ops, and a Program of them.
-
-Data only.  What an op means is ``reference``'s business, how it is issued
-``gpusim.runtime``'s, and how it is written down ``gpusim.text``'s.
-"""
+"""A Program: a well-formed sequence of ops, and what can be said of ops by the names in them."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,117 +6,25 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, overload
 
 from gpusim.errors import ProgramError
+from gpusim.ops import VERBS as VERBS
+from gpusim.ops import Alloc as Alloc
+from gpusim.ops import Capture as Capture
+from gpusim.ops import Command as Command
+from gpusim.ops import Copy as Copy
+from gpusim.ops import Dispatch as Dispatch
+from gpusim.ops import Flush as Flush
+from gpusim.ops import Free as Free
+from gpusim.ops import Grid as Grid
+from gpusim.ops import Op as Op
+from gpusim.ops import Read as Read
+from gpusim.ops import Replay as Replay
+from gpusim.ops import Scalars as Scalars
+from gpusim.ops import Sync as Sync
+from gpusim.ops import Write as Write
 
-Grid = tuple[int, int, int]
-Scalars = tuple[int | float, ...]
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _Named = TypeVar("_Named", bound="Op")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Alloc:
-    """A new buffer of ``size_bytes`` bytes, all zero."""
-
-    buffer: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Write:
-    """Host to GPU: exactly these bytes, at any offset, taken at the call."""
-
-    buffer: str
-    offset: int
-    data: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dispatch:
-    """Run a kernel over buffers; ``grid`` counts workgroups, and a zero is a no-op."""
-
-    kernel: str
-    buffers: tuple[str, ...]
-    scalars: Scalars
-    grid: Grid
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Copy:
-    """GPU to GPU, any offsets and length; within one buffer it is memmove."""
-
-    source: str
-    source_offset: int
-    target: str
-    target_offset: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Read:
-    """GPU to host: the value at this point, delivered by the next sync at the latest."""
-
-    buffer: str
-    offset: int
-    size_bytes: int
-    result: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Free:
-    """The buffer is gone; its name never reaches another buffer's data."""
-
-    buffer: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Flush:
-    """Submit what is recorded; changes no result, ever."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sync:
-    """Everything before it has happened, on the GPU and in host memory."""
-
-
-Command = Dispatch | Copy
-"""An op that may be captured."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Capture:
-    """Check ``commands`` and keep them as a graph, without running any."""
-
-    graph: str
-    commands: tuple[Command, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Replay:
-    """Run a graph's commands, as if each was called now.
-
-    ``scalars`` has an entry for each dispatch of the graph, None where those of
-    the capture are kept; None in all keeps them all.  ``bindings`` are pairs: a
-    buffer of the capture, and the one that stands in its place, all at once.
-    """
-
-    graph: str
-    scalars: tuple[Scalars | None, ...] | None = None
-    bindings: tuple[tuple[str, str], ...] = ()
-
-
-Op = Alloc | Write | Dispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
-OPS: tuple[type[Op], ...] = (
-    Alloc,
-    Write,
-    Dispatch,
-    Copy,
-    Read,
-    Free,
-    Flush,
-    Sync,
-    Capture,
-    Replay,
-)
+OPS: tuple[type[Op], ...] = tuple(VERBS)
 
 
 def buffers_of(op: Op) -> tuple[str, ...]:

@@ -1,0 +1,224 @@
+"""The ops a program is made of: one frozen class a verb, and one table that describes them.
+
+The table says of each op what its operands are, which names it makes and frees, and which
+bytes it reads and writes.  Whatever treats ops alike reads the table: the text form and the
+wire, effects, the shrinker, the judge.  Only those who carry ops out know one verb from
+another: the runtime, the reference, and the adapter of a target.  Data only; nothing here
+runs an op.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import cached_property
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar, get_type_hints
+
+
+class Operand(Enum):
+    """What an operand is: how it is written, renamed and made simpler follows from it."""
+
+    BUFFER = "buffer"
+    BUFFERS = "buffers"
+    RESULT = "result"
+    GRAPH = "graph"
+    KERNEL = "kernel"
+    OFFSET = "offset"
+    SIZE = "size"
+    DATA = "data"
+    SCALARS = "scalars"
+    GRID = "grid"
+    COMMANDS = "commands"
+    REPLAY_SCALARS = "replay scalars"
+    BINDINGS = "bindings"
+
+
+Grid = tuple[int, int, int]
+Scalars = tuple[int | float, ...]
+BufferName = Annotated[str, Operand.BUFFER]
+Bytes = Annotated[bytes, Operand.DATA]
+Offset = Annotated[int, Operand.OFFSET]
+Size = Annotated[int, Operand.SIZE]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alloc:
+    """A new buffer of ``size_bytes`` bytes, all zero."""
+
+    verb: ClassVar[str] = "alloc"
+    buffer: BufferName
+    size_bytes: Size
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Write:
+    """Host to GPU: exactly these bytes, at any offset, taken at the call."""
+
+    verb: ClassVar[str] = "write"
+    buffer: BufferName
+    offset: Offset
+    data: Bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dispatch:
+    """Run a kernel over buffers; ``grid`` counts workgroups, and a zero is a no-op."""
+
+    verb: ClassVar[str] = "dispatch"
+    kernel: Annotated[str, Operand.KERNEL]
+    buffers: Annotated[tuple[str, ...], Operand.BUFFERS]
+    scalars: Annotated[Scalars, Operand.SCALARS]
+    grid: Annotated[Grid, Operand.GRID]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """GPU to GPU, any offsets and length; within one buffer it is memmove."""
+
+    verb: ClassVar[str] = "copy"
+    source: BufferName
+    source_offset: Offset
+    target: BufferName
+    target_offset: Offset
+    size_bytes: Size
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Read:
+    """GPU to host: the value at this point, delivered by the next sync at the latest."""
+
+    verb: ClassVar[str] = "read"
+    buffer: BufferName
+    offset: Offset
+    size_bytes: Size
+    result: Annotated[str, Operand.RESULT]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Free:
+    """The buffer is gone; its name never reaches another buffer's data."""
+
+    verb: ClassVar[str] = "free"
+    buffer: BufferName
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flush:
+    """Submit what is recorded; changes no result, ever."""
+
+    verb: ClassVar[str] = "flush"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sync:
+    """Everything before it has happened, on the GPU and in host memory."""
+
+    verb: ClassVar[str] = "sync"
+
+
+Command = Dispatch | Copy
+"""An op that may be captured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capture:
+    """Check ``commands`` and keep them as a graph, without running any."""
+
+    verb: ClassVar[str] = "capture"
+    graph: Annotated[str, Operand.GRAPH]
+    commands: Annotated[tuple[Command, ...], Operand.COMMANDS]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """Run a graph's commands, as if each was called now.
+
+    ``scalars`` has an entry for each dispatch of the graph, None where those of
+    the capture are kept; None in all keeps them all.  ``bindings`` are pairs: a
+    buffer of the capture, and the one that stands in its place, all at once.
+    """
+
+    verb: ClassVar[str] = "replay"
+    graph: Annotated[str, Operand.GRAPH]
+    scalars: Annotated[tuple[Scalars | None, ...] | None, Operand.REPLAY_SCALARS] = None
+    bindings: Annotated[tuple[tuple[str, str], ...], Operand.BINDINGS] = ()
+
+
+Op = Alloc | Write | Dispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Bytes of a buffer by the fields that say which: the buffer, the offset, and the size or
+    the data."""
+
+    buffer: str
+    offset: str
+    length: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """The row of one op in the table; the fields of an op are named by their names.
+
+    A dispatch reads and writes whole buffers, as its kernel says; a replay does
+    what the commands of its graph do.
+    """
+
+    kind: type[Op]
+    makes: str = ""
+    """The field with the name that it introduces."""
+    frees: str = ""
+    """The field with the name of the buffer that it ends."""
+    reads: tuple[Span, ...] = ()
+    writes: tuple[Span, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The first word of its text form, and the method of an adapter that carries it out."""
+        return self.kind.verb
+
+    @cached_property
+    def operands(self) -> Mapping[str, Operand]:
+        """What each field is, in the order of the text form."""
+        hints = get_type_hints(self.kind, include_extras=True)
+        return {field.name: hints[field.name].__metadata__[0] for field in fields(self.kind)}
+
+    @cached_property
+    def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
+        """From an op to its operands in order, but for the name of a read's result."""
+        names = [name for name, what in self.operands.items() if what is not Operand.RESULT]
+        if len(names) > 1:
+            return attrgetter(*names)
+        return lambda op: tuple([getattr(op, name) for name in names])
+
+
+VERBS: Mapping[type[Op], Verb] = {
+    verb.kind: verb
+    for verb in (
+        Verb(kind=Alloc, makes="buffer"),
+        Verb(kind=Write, writes=(Span(buffer="buffer", offset="offset", length="data"),)),
+        Verb(kind=Dispatch),
+        Verb(
+            kind=Copy,
+            reads=(Span(buffer="source", offset="source_offset", length="size_bytes"),),
+            writes=(Span(buffer="target", offset="target_offset", length="size_bytes"),),
+        ),
+        Verb(
+            kind=Read,
+            makes="result",
+            reads=(Span(buffer="buffer", offset="offset", length="size_bytes"),),
+        ),
+        Verb(kind=Free, frees="buffer"),
+        Verb(kind=Flush),
+        Verb(kind=Sync),
+        Verb(kind=Capture, makes="graph"),
+        Verb(kind=Replay),
+    )
+}
+"""The table: every op that there is."""
+
+
+def arguments_of(op: Op) -> tuple[Any, ...]:
+    """What the method of an adapter is called with: the operands, but for a result's name."""
+    return VERBS[type(op)].arguments_of(op)
