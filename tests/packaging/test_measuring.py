@@ -1,0 +1,57 @@
+"""The tools that measure the sources: what is a line of code, and what is a change of file."""
+
+import pytest
+
+from tools import corpus
+from tools.calls import Calls, count
+from tools.count import Count, count_source
+
+SOURCE = '''"""A module
+of two docstring lines."""
+
+import os  # a comment beside code
+
+# a comment alone
+TEXT = """one
+
+three"""
+"""Beneath a value: code."""
+
+
+def function() -> None:
+    """A docstring."""
+    os.sync()
+'''
+
+
+def test_blank_lines_comments_and_docstrings_are_no_code() -> None:
+    assert count_source(SOURCE) == Count(files=1, code_lines=7, docstring_lines=3)
+
+
+def test_an_empty_file_holds_nothing() -> None:
+    assert count_source("") == Count(files=1)
+
+
+@pytest.mark.parametrize(
+    ("files", "changes"),
+    [("", 0), ("a", 0), ("aa", 0), ("ab", 1), ("aba", 2), ("aabba", 2)],
+)
+def test_a_change_of_file_is_a_call_in_another(files: str, changes: int) -> None:
+    assert Calls(files=tuple(files)).changes == changes
+
+
+def test_what_stands_in_no_file_is_a_call_and_no_change() -> None:
+    calls = Calls(files=("a", "<string>", "a"))
+    assert len(calls.files) == 3
+    assert calls.changes == 0
+
+
+def test_calls_of_python_are_counted_and_those_in_c_are_not() -> None:
+    assert count(lambda: sorted([2, 1])).files == (__file__,)
+
+
+def test_every_program_of_the_corpus_is_judged() -> None:
+    judgings = corpus.judgings(corpus.read(), corpus.SIMULATED)
+    for judging in judgings:
+        judging.judge()
+    assert len(judgings) == 150
