@@ -12,7 +12,7 @@ from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.cache_state import CacheState
 from gpusim.runtime.driver import Driver
 from gpusim.runtime.flush_rules import FlushRules
-from gpusim.runtime.plans import DispatchPlan, Plans
+from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
@@ -56,5 +56,5 @@ class Parts:
     timeline: Callable[[], Timeline] = Timeline
     readbacks: Callable[[Driver, StagingPool, Timeline], Readbacks] = Readbacks
     recorder: Callable[..., Recorder] = Recorder
-    transfers: Callable[[Driver, Recorder, BufferTable], Transfers] = Transfers
+    transfers: Callable[[Driver, Recorder, BufferTable, Pipelines], Transfers] = Transfers
     reads: Callable[..., Reads] = Reads

@@ -48,8 +48,7 @@ class Performer:
             done["dispatches_dropped"] += 1
             return
         if plan.groups:
-            recorder = self._recorder
-            recorder.record_dispatch(recorder.prepare(plan, payload), plan)
+            self._recorder.dispatch(plan, payload)
         done["dispatches"] += 1
         if self._waits_each:
             self._wait_for_all()

@@ -2,6 +2,8 @@
 
 A plan that was made before is found again without checking what cannot have
 changed; what can, the scalars and whether a buffer was lost, is checked always.
+Nothing here records: a new plan asks for its pipeline last (``Pipelines``), and
+that is all that any device hears of it.
 """
 
 from collections.abc import Hashable, Sequence
@@ -12,8 +14,7 @@ from gpusim.limits import Limits
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.calls import CopyCall, DispatchCall
-from gpusim.runtime.plans import DispatchPlan, Plans
-from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans
 from gpusim.runtime.shapes import Shapes
 
 _PLAIN_GRID = (int, int, int)
@@ -29,13 +30,13 @@ class Planner:
         buffers: BufferTable,
         plans: Plans[DispatchPlan],
         shapes: Shapes,
-        recorder: Recorder,
+        pipelines: Pipelines,
     ) -> None:
         self._limits = limits
         self._buffers = buffers
         self._plans = plans
         self._shapes = shapes
-        self._recorder = recorder
+        self._pipelines = pipelines
 
     def plan(
         self,
@@ -113,7 +114,10 @@ class Planner:
         kernel.pack(scalars, 0)  # refuses what cannot be packed
         launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
         written = checks.written(kernel, buffers)
-        return self._recorder.plan(kernel, ranges, launch, buffers=buffers, written=written)
+        pipeline = self._pipelines.compiled(kernel)
+        return DispatchPlan(
+            kernel, ranges, launch, pipeline=pipeline, buffers=buffers, written=written
+        )
 
 
 def _key(kernel: Kernel, buffers: Sequence[Buffer], grid: int | Sequence[int]) -> Hashable | None:

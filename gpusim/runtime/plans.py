@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from gpusim.kernels import Kernel
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Pipeline, Range
+from gpusim.runtime.driver import Driver
 from gpusim.runtime.launch import Launch
 
 
@@ -53,6 +54,23 @@ class DispatchPlan:
         self.written = tuple(written)
         self.group: BindGroup | None = None
         self.ring: DeviceBuffer | None = None
+
+
+class Pipelines:
+    """The pipelines of one runtime: the one step of a plan that asks a device for something."""
+
+    def __init__(self, driver: Driver, *, dynamic_uniforms: bool) -> None:
+        self._driver = driver
+        self._dynamic_uniforms = dynamic_uniforms
+
+    def compiled(self, kernel: Kernel) -> Pipeline:
+        """The kernel's pipeline, compiled at its driver's first use of it.
+
+        Raises:
+            ProgramError: the device refuses the kernel's WGSL.
+        """
+        dynamic = self._dynamic_uniforms and kernel.uniform_bytes > 0
+        return self._driver.compile(kernel, dynamic_uniforms=dynamic)
 
 
 class Plan(Protocol):

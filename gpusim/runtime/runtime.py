@@ -26,6 +26,7 @@ from gpusim.runtime.native_driver import driver_for
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.performer import Performer
 from gpusim.runtime.planner import Planner
+from gpusim.runtime.plans import Pipelines
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import COUNTED, Stats
@@ -96,12 +97,13 @@ class Runtime:
     def _assemble_ops(self, parts: Parts) -> None:
         """What checks ops, plans them, carries them out and waits for them."""
         driver, policy = self._driver, self.policy
+        pipelines = Pipelines(driver, dynamic_uniforms=self._uniforms.is_dynamic)
         self._planner = Planner(
             limits=self.limits,
             buffers=self._buffers,
             plans=parts.plans(policy.plan_cache),
             shapes=self._shapes,
-            recorder=self._recorder,
+            pipelines=pipelines,
         )
         self._waits = Waits(
             driver,
@@ -117,7 +119,7 @@ class Runtime:
             waits=self._waits,
             captures=self._captures,
         )
-        self._transfers = parts.transfers(driver, self._recorder, self._buffers)
+        self._transfers = parts.transfers(driver, self._recorder, self._buffers, pipelines)
         self._reads = parts.reads(
             driver,
             recorder=self._recorder,
