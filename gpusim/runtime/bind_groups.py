@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gpusim.runtime.cache_state import CacheState, bind_group_key, mentions
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Pipeline, Range
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.stats import Counts
 

@@ -67,7 +67,7 @@ class BindGroup:
         self.ranges = ranges
 
 
-class Mapping:
+class StagingMap:
     """A map of a staging buffer's first ``size_bytes`` bytes, asked for and not taken yet."""
 
     __slots__ = ("buffer", "native", "size_bytes")
@@ -128,4 +128,4 @@ class CopyCommand(NamedTuple):
     size_bytes: int
 
 
-Command = DispatchCommand | CopyCommand
+RecordedCommand = DispatchCommand | CopyCommand

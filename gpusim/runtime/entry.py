@@ -8,7 +8,7 @@ collector comes.
 from gpusim.runtime import checks
 from gpusim.runtime.caller import Caller
 from gpusim.runtime.captures import Captures
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.waits import Waits
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gpusim.runtime.bind_groups import BindGroupStore, make_bind_groups
 from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.cache_state import CacheState
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushRules
 from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans
 from gpusim.runtime.policy import Policy

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from gpusim.kernels import Kernel
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Pipeline, Range
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.launch import Launch
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
-from gpusim.runtime.commands import Mapping
-from gpusim.runtime.driver import Driver, Receive, Value
+from gpusim.runtime.commands import StagingMap
+from gpusim.runtime.drivers.driver import Driver, Receive, Value
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.timeline import Timeline
@@ -223,7 +223,9 @@ class Readbacks:
             raise InternalError("cannot deliver a read because its batch was never submitted")
         return None if page.error is not None else readback.value_in(page.data)
 
-    def _take(self, page: StagingPage, mapping: Mapping, receive: Receive[Value]) -> Value | None:
+    def _take(
+        self, page: StagingPage, mapping: StagingMap, receive: Receive[Value]
+    ) -> Value | None:
         """What ``receive`` makes of a page's bytes; None where they cannot be had."""
         try:
             value = self._driver.take(mapping, receive)

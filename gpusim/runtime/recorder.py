@@ -16,15 +16,15 @@ from gpusim.runtime.bind_groups import BindGroupStore
 from gpusim.runtime.buffers import Buffer, Losing
 from gpusim.runtime.commands import (
     BindGroup,
-    Command,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
     PlainRange,
     Range,
+    RecordedCommand,
     new_tuple,
 )
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.readbacks import Readbacks
@@ -289,7 +289,7 @@ class Recorder:
 
     def _command_of(
         self, step: DispatchPlan | WordCopy, ring: DeviceBuffer | None, start: int
-    ) -> Command:
+    ) -> RecordedCommand:
         if isinstance(step, WordCopy):
             return step.command
         if ring is None or not step.uniform_bytes:

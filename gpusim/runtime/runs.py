@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import aligned_up
-from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, DispatchCommand
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, RecordedCommand
 from gpusim.runtime.plans import DispatchPlan
 
 _MOST_PARTS = 64
@@ -42,13 +42,13 @@ class Run:
         """The user's buffers that its steps write."""
         self.ring: DeviceBuffer | None = None
         self.is_bound = False
-        self._commands: list[Command] = []
+        self._commands: list[RecordedCommand] = []
         self._parts: dict[tuple[int, int, int], Batch] = {}
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def bind(self, ring: DeviceBuffer | None, commands: list[Command]) -> None:
+    def bind(self, ring: DeviceBuffer | None, commands: list[RecordedCommand]) -> None:
         """Take the commands of all steps, whose uniforms are in ``ring`` from its start."""
         self.ring, self.is_bound = ring, True
         self._commands = commands

@@ -17,12 +17,12 @@ from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.caller import Caller
 from gpusim.runtime.captures import Captures
 from gpusim.runtime.commands import Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.drivers.native import driver_for
 from gpusim.runtime.entry import Entry
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.graph import Graph
 from gpusim.runtime.host_data import Destination, plain_bytes
-from gpusim.runtime.native_driver import driver_for
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.performer import Performer
 from gpusim.runtime.planner import Planner

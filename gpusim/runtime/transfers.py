@@ -22,7 +22,7 @@ from gpusim.runtime.byte_plans import (
 )
 from gpusim.runtime.calls import CopyCall
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Range, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.launch import Launch
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder

@@ -11,7 +11,7 @@ from gpusim.runtime.batch import Batch
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.cache_state import CacheState, uniform_key
 from gpusim.runtime.commands import DeviceBuffer, PlainRange, Range, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.runtime.stats import Counts
 

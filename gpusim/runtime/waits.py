@@ -8,7 +8,7 @@ from gpusim.errors import DeviceFault
 from gpusim.runtime import checks
 from gpusim.runtime.caller import Caller
 from gpusim.runtime.captures import Captures
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.readbacks import Readbacks, Ticket
 from gpusim.runtime.recorder import Recorder

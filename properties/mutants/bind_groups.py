@@ -6,7 +6,7 @@ from typing import Any
 from gpusim.runtime.bind_groups import BindGroupStore, CachedBindGroups, make_bind_groups
 from gpusim.runtime.cache_state import CacheState
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Pipeline, Range, Role
-from gpusim.runtime.driver import Driver, WgpuDriver
+from gpusim.runtime.drivers.driver import Driver, WgpuDriver
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy
 from properties.mutants.mutant import Mutant, mutant

@@ -7,7 +7,7 @@ from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime.bounded_cache import BoundedCache
 from gpusim.runtime.cache_state import CacheState
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.launch import Launch, plan_launch
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy

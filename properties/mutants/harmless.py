@@ -10,7 +10,7 @@ from gpusim.runtime.batch import Batch
 from gpusim.runtime.bounded_cache import BoundedCache
 from gpusim.runtime.cache_state import CacheState
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Range
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.launch import Launch
 from gpusim.runtime.parts import Parts

@@ -6,7 +6,7 @@ from gpusim.limits import WORD_BYTES
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.byte_plans import Edge, words_down, words_up
 from gpusim.runtime.commands import CopyCommand, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder
