@@ -90,6 +90,13 @@ PlainRange = tuple[DeviceBuffer, int, int]
 """A ``Range``, or a tuple of its fields where every dispatch makes one: a fifth of the cost."""
 
 
+class Launch(NamedTuple):
+    """``groups`` workgroups in all, dispatched as ``spread`` (x, y, z)."""
+
+    groups: int
+    spread: Grid
+
+
 class DispatchCommand(NamedTuple):
     """Run a pipeline over ``groups`` workgroups (x, y, z).
 

@@ -7,18 +7,16 @@ traces it, or by a broken one that shows whether a judge sees.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpusim.runtime.bind_groups import BindGroupStore, make_bind_groups
 from gpusim.runtime.buffers import BufferTable
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import BindGroupStore, CacheState, make_bind_groups
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushRules
-from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans
+from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans, Shapes
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays
-from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.transfers import Transfers

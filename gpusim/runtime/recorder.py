@@ -12,8 +12,8 @@ from typing import NamedTuple, cast
 
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bind_groups import BindGroupStore
 from gpusim.runtime.buffers import Buffer, Losing
+from gpusim.runtime.caches import BindGroupStore
 from gpusim.runtime.commands import (
     BindGroup,
     CopyCommand,

@@ -14,11 +14,9 @@ from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.calls import CopyCall
 from gpusim.runtime.graph import Graph
-from gpusim.runtime.planner import Planner
-from gpusim.runtime.plans import DispatchPlan, Plans
+from gpusim.runtime.plans import DispatchPlan, Planner, Plans
 from gpusim.runtime.recorder import Recorder
-from gpusim.runtime.run_uniforms import RunUniforms
-from gpusim.runtime.runs import Run, WordCopy
+from gpusim.runtime.runs import Run, RunUniforms, WordCopy
 from gpusim.runtime.transfers import Transfers
 
 Step = DispatchPlan | CopyCall

@@ -25,8 +25,7 @@ from gpusim.runtime.graph import Graph
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.performer import Performer
-from gpusim.runtime.planner import Planner
-from gpusim.runtime.plans import Pipelines
+from gpusim.runtime.plans import Pipelines, Planner
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import COUNTED, Stats

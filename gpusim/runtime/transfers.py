@@ -21,9 +21,8 @@ from gpusim.runtime.byte_plans import (
     words_up,
 )
 from gpusim.runtime.calls import CopyCall
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Range, Role
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Launch, Range, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.launch import Launch
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder
 

@@ -7,17 +7,15 @@ from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bounded_cache import BoundedCache
-from gpusim.runtime.cache_state import CacheState
-from gpusim.runtime.commands import BindGroup, DeviceBuffer, Range
+from gpusim.runtime.caches import BoundedCache, CacheState
+from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Range
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
-from gpusim.runtime.launch import Launch
 from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import Shapes
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.recorder import Recorder
-from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import CacheState
 from gpusim.runtime.commands import DeviceBuffer, Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.parts import Parts

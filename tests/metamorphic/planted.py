@@ -8,20 +8,19 @@ from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime import Driver, Parts, Policy, WgpuDriver
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bind_groups import CachedBindGroups, make_bind_groups
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import CachedBindGroups, CacheState, make_bind_groups
 from gpusim.runtime.commands import (
     BindGroup,
     CopyCommand,
     DeviceBuffer,
+    Launch,
     Pipeline,
     Range,
     RecordedCommand,
     Role,
 )
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
-from gpusim.runtime.launch import Launch
-from gpusim.runtime.shapes import Shapes
+from gpusim.runtime.plans import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms
 

@@ -15,13 +15,13 @@ from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.program import Grid
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bind_groups import BindGroupStore
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import BindGroupStore, CacheState
 from gpusim.runtime.commands import (
     BindGroup,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    Launch,
     Pipeline,
     PlainRange,
     Range,
@@ -30,10 +30,9 @@ from gpusim.runtime.commands import (
     StagingMap,
 )
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
-from gpusim.runtime.launch import Launch
 from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import Shapes
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.stats import RISING, Counts, rising
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
