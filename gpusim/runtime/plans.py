@@ -19,9 +19,9 @@ from gpusim.program import Grid
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.caches import CacheState, shape_key
-from gpusim.runtime.calls import CopyCall, DispatchCall
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Pipeline, Range
 from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.graph import CopyCall, DispatchCall
 
 _PLAIN_GRID = (int, int, int)
 

@@ -27,10 +27,9 @@ from gpusim.runtime.commands import (
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.plans import DispatchPlan
-from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.readbacks import QueueClock, Readbacks
 from gpusim.runtime.runs import Run, WordCopy
 from gpusim.runtime.staging import StagingPage
-from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.runtime.uploads import Uploads
 
@@ -60,7 +59,7 @@ class Recorder:
         uploads: Uploads,
         rules: FlushRules,
         readbacks: Readbacks,
-        timeline: Timeline,
+        clock: QueueClock,
         merge_passes: bool,
         keep_groups: bool,
     ) -> None:
@@ -72,7 +71,7 @@ class Recorder:
         self._uploads = uploads
         self._rules = rules
         self._readbacks = readbacks
-        self._timeline = timeline
+        self._clock = clock
         self._merge_passes = merge_passes
         self._keep_groups = keep_groups
         self._batch = Batch()
@@ -181,7 +180,7 @@ class Recorder:
             self._batch.record_copy(copy, (written,))
         else:
             self._driver.write_buffer(target, offset, words)
-            self._timeline.wrote()
+            self._clock.wrote()
 
     def after_write(self) -> None:
         """Submit where a staged write has filled the batch."""
@@ -219,7 +218,7 @@ class Recorder:
                 have written is lost, and every read in it has this error.
         """
         batch = self._batch
-        if not batch.commands and not self._timeline.owes_submit:
+        if not batch.commands and not self._clock.owes_submit:
             return
         # From here on nothing can be recorded into what is being submitted.
         self._batch = Batch()
@@ -231,7 +230,7 @@ class Recorder:
         finally:
             for buffer in batch.retired:
                 self._driver.destroy_buffer(buffer)
-        self._timeline.submitted()
+        self._clock.submitted()
         self.flushes[str(reason)] += 1
         self.commands += len(batch)
         self._readbacks.submitted(batch.pages)

@@ -20,9 +20,9 @@ from gpusim.runtime.byte_plans import (
     words_down,
     words_up,
 )
-from gpusim.runtime.calls import CopyCall
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Launch, Range, Role
 from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.graph import CopyCall
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder
 
