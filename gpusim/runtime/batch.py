@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
-from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, DispatchCommand
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, RecordedCommand
 
 if TYPE_CHECKING:
     from gpusim.runtime.buffers import Buffer
@@ -25,7 +25,7 @@ class Batch:
     """
 
     def __init__(self) -> None:
-        self.commands: list[Command] = []
+        self.commands: list[RecordedCommand] = []
         self.written: dict[Buffer, None] = {}
         self.retired: list[DeviceBuffer] = []
         self.readbacks: list[Readback] = []

@@ -67,7 +67,7 @@ class BindGroup:
         self.ranges = ranges
 
 
-class Mapping:
+class StagingMap:
     """A map of a staging buffer's first ``size_bytes`` bytes, asked for and not taken yet."""
 
     __slots__ = ("buffer", "native", "size_bytes")
@@ -88,6 +88,13 @@ class Range(NamedTuple):
 
 PlainRange = tuple[DeviceBuffer, int, int]
 """A ``Range``, or a tuple of its fields where every dispatch makes one: a fifth of the cost."""
+
+
+class Launch(NamedTuple):
+    """``groups`` workgroups in all, dispatched as ``spread`` (x, y, z)."""
+
+    groups: int
+    spread: Grid
 
 
 class DispatchCommand(NamedTuple):
@@ -128,4 +135,4 @@ class CopyCommand(NamedTuple):
     size_bytes: int
 
 
-Command = DispatchCommand | CopyCommand
+RecordedCommand = DispatchCommand | CopyCommand

@@ -1,44 +1,56 @@
-"""A graph: dispatches and copies that were captured once, to be replayed at will.
+"""Graphs: dispatches and copies that were captured once, to be replayed at will.
 
-The handle that a caller holds, and the calls it keeps.  What a replay does is
-``replays``' business.
+Here are the checked calls that a graph keeps, the handle that a caller holds,
+and which capture is open.  Calls name handles and not device buffers, so that a
+replay can put others in their place.  What a replay does is ``replays``' business.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Self
 
-from gpusim.program import Scalars
+from gpusim.errors import InvalidCapture
+from gpusim.kernels import Kernel
+from gpusim.program import Grid, Scalars
 from gpusim.runtime.buffers import Buffer
-from gpusim.runtime.calls import Call, CopyCall, DispatchCall
 
 
-class Capturer(Protocol):
-    """Who records a graph's calls: one graph at a time."""
+class DispatchCall(NamedTuple):
+    """Run ``kernel`` over ``grid`` workgroups."""
 
-    def begin(self, graph: "Graph") -> None: ...
-    def end(self) -> None: ...
+    kernel: Kernel
+    buffers: tuple[Buffer, ...]
+    scalars: Scalars
+    grid: Grid
 
 
-class Replayer(Protocol):
-    """Who runs a graph's calls."""
+class CopyCall(NamedTuple):
+    """Copy ``size_bytes`` bytes, at any offsets, from a buffer to another or to itself."""
 
-    def play(
-        self,
-        graph: "Graph",
-        scalars: Sequence[Scalars | None] | None,
-        bindings: Mapping[Buffer, Buffer] | None,
-    ) -> None: ...
+    source: Buffer
+    source_offset: int
+    target: Buffer
+    target_offset: int
+    size_bytes: int
+
+    def over(self, names: Mapping[Buffer, Buffer]) -> "CopyCall":
+        """The same between the buffers that stand in their places."""
+        return self._replace(source=names[self.source], target=names[self.target])
+
+
+Call = DispatchCall | CopyCall
 
 
 class Graph:
     """What ``Runtime.capture`` gives; its ``with`` block is the capture.
 
     A block that an exception leaves makes no graph: to replay it is refused.
-    ``enter`` checks that the runtime may be called at all.
+    ``enter`` checks that the runtime may be called at all, and ``play`` replays.
     """
 
-    def __init__(self, enter: Callable[[], None], capturer: Capturer, replayer: Replayer) -> None:
+    def __init__(
+        self, enter: Callable[[], None], captures: "Captures", play: Callable[..., None]
+    ) -> None:
         self.calls: list[Call] = []
         self.is_complete = False
         self.buffers: tuple[Buffer, ...] = ()
@@ -49,8 +61,8 @@ class Graph:
         self.key = object()
         """Stands for it in a cache of its runtime's, which would keep it alive."""
         self._enter = enter
-        self._capturer = capturer
-        self._replayer = replayer
+        self._captures = captures
+        self._play = play
 
     def replay(
         self,
@@ -71,11 +83,11 @@ class Graph:
             DataLost: a buffer that it reads was lost.
             DeviceFault: where part of it was submitted by then, all it writes is lost.
         """
-        self._replayer.play(self, scalars, bindings)
+        self._play(self, scalars, bindings)
 
     def __enter__(self) -> Self:
         self._enter()
-        self._capturer.begin(self)
+        self._captures.begin(self)
         return self
 
     def __exit__(
@@ -84,7 +96,7 @@ class Graph:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._capturer.end()
+        self._captures.end()
         self.buffers = tuple(dict.fromkeys(_named(self.calls)))
         self.named = frozenset(self.buffers)
         dispatches = (call for call in self.calls if isinstance(call, DispatchCall))
@@ -94,6 +106,35 @@ class Graph:
     def __repr__(self) -> str:
         state = "" if self.is_complete else ", not complete"
         return f"<graph of {len(self.calls)} calls{state}>"
+
+
+class Captures:
+    """The open capture of one runtime."""
+
+    def __init__(self) -> None:
+        self.open: Graph | None = None
+
+    def begin(self, graph: Graph) -> None:
+        """From here on dispatches and copies go to ``graph``; InvalidCapture."""
+        self.refuse("begin another capture")
+        if graph.is_complete or graph.calls:
+            raise InvalidCapture(
+                f"cannot capture into {graph!r} because it was captured before "
+                "(probably each capture wants its own runtime.capture())"
+            )
+        self.open = graph
+
+    def end(self) -> None:
+        """What is called from here on happens again."""
+        self.open = None
+
+    def refuse(self, what: str) -> None:
+        """InvalidCapture where a capture is open."""
+        if self.open is not None:
+            raise InvalidCapture(
+                f"cannot {what} while a capture is open because a graph holds dispatches and "
+                "copies only (probably it belongs before the with block, or after it)"
+            )
 
 
 def _named(calls: Sequence[Call]) -> list[Buffer]:

@@ -7,20 +7,17 @@ traces it, or by a broken one that shows whether a judge sees.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpusim.runtime.bind_groups import BindGroupStore, make_bind_groups
 from gpusim.runtime.buffers import BufferTable
-from gpusim.runtime.cache_state import CacheState
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.caches import BindGroupStore, CacheState, make_bind_groups
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushRules
-from gpusim.runtime.plans import DispatchPlan, Plans
+from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans, Shapes
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.readbacks import QueueClock, Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays
-from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
-from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.transfers import Transfers
 from gpusim.runtime.uniforms import UniformStore, make_uniforms
 from gpusim.runtime.uploads import Uploads
@@ -53,8 +50,8 @@ class Parts:
     replays: Callable[..., Replays] = Replays
     flush_rules: Callable[[Policy], FlushRules] = FlushRules
     buffers: Callable[[], BufferTable] = BufferTable
-    timeline: Callable[[], Timeline] = Timeline
-    readbacks: Callable[[Driver, StagingPool, Timeline], Readbacks] = Readbacks
+    clock: Callable[[], QueueClock] = QueueClock
+    readbacks: Callable[[Driver, StagingPool, QueueClock], Readbacks] = Readbacks
     recorder: Callable[..., Recorder] = Recorder
-    transfers: Callable[[Driver, Recorder, BufferTable], Transfers] = Transfers
+    transfers: Callable[[Driver, Recorder, BufferTable, Pipelines], Transfers] = Transfers
     reads: Callable[..., Reads] = Reads

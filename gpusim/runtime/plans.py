@@ -1,16 +1,29 @@
-"""Dispatches, and whole graphs, that were checked once and are found again by key.
+"""From a call's arguments to its plan: every check in the contract's order, once.
 
-A plan is right as long as its buffers live, so it goes when one of them does.
-It is on no clock: what it binds is kept alive by whoever records it.
+A plan that was made before is found again without checking what cannot have
+changed; what can, the scalars and whether a buffer was lost, is checked always.
+A plan is right as long as its buffers live, so it goes when one of them does; it
+is on no clock, since what it binds is kept alive by whoever records it.
+
+Nothing here records.  A new plan asks for its pipeline last (``Pipelines``), and
+that is all that any device hears of it.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
-from gpusim.runtime.buffers import Buffer
-from gpusim.runtime.commands import BindGroup, DeviceBuffer, Pipeline, Range
-from gpusim.runtime.launch import Launch
+from gpusim.limits import Limits
+from gpusim.program import Grid
+from gpusim.runtime import checks
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.caches import CacheState, shape_key
+from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Pipeline, Range
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.graph import CopyCall, DispatchCall
+
+_PLAIN_GRID = (int, int, int)
 
 
 class DispatchPlan:
@@ -55,14 +68,31 @@ class DispatchPlan:
         self.ring: DeviceBuffer | None = None
 
 
-class Plan(Protocol):
+class Pipelines:
+    """The pipelines of one runtime: the one step of a plan that asks a device for something."""
+
+    def __init__(self, driver: Driver, *, dynamic_uniforms: bool) -> None:
+        self._driver = driver
+        self._dynamic_uniforms = dynamic_uniforms
+
+    def compiled(self, kernel: Kernel) -> Pipeline:
+        """The kernel's pipeline, compiled at its driver's first use of it.
+
+        Raises:
+            ProgramError: the device refuses the kernel's WGSL.
+        """
+        dynamic = self._dynamic_uniforms and kernel.uniform_bytes > 0
+        return self._driver.compile(kernel, dynamic_uniforms=dynamic)
+
+
+class OverBuffers(Protocol):
     """What is right as long as its buffers live."""
 
     @property
     def buffers(self) -> tuple[Buffer, ...]: ...
 
 
-AnyPlan = TypeVar("AnyPlan", bound=Plan)
+AnyPlan = TypeVar("AnyPlan", bound=OverBuffers)
 
 
 class Plans(Generic[AnyPlan]):
@@ -99,3 +129,172 @@ class Plans(Generic[AnyPlan]):
             del keys[key]
             if not keys:
                 del self._keys_by_buffer[buffer]
+
+
+class Shapes:
+    """The launch of a kernel over a grid, checked and spread once.
+
+    Launches are pure values, so that an entry is never stale.
+    """
+
+    def __init__(self, caches: CacheState, max_groups_per_dimension: int) -> None:
+        self._cache = caches.shapes
+        self.counts = self._cache.counts
+        self._max_groups_per_dimension = max_groups_per_dimension
+
+    def get(self, kernel: Kernel, grid: Grid) -> Launch:
+        """The launch; LimitExceeded where the grid cannot be dispatched."""
+        key = shape_key(kernel, grid)
+        launch = self._cache.get(key)
+        if launch is None:
+            launch = plan_launch(kernel, grid, self._max_groups_per_dimension)
+            self._cache.put(key, launch)
+        return launch
+
+
+class Planner:
+    """Finds and makes the dispatch plans of one runtime."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        buffers: BufferTable,
+        plans: Plans[DispatchPlan],
+        shapes: Shapes,
+        pipelines: Pipelines,
+    ) -> None:
+        self._limits = limits
+        self._buffers = buffers
+        self._plans = plans
+        self._shapes = shapes
+        self._pipelines = pipelines
+
+    def plan(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Buffer],
+        scalars: Sequence[int | float],
+        grid: int | Sequence[int],
+        *,
+        even_lost: bool = False,
+    ) -> tuple[DispatchPlan, bytes]:
+        """The plan and its packed scalars; ``Refused`` classes and DataLost in order.
+
+        ``even_lost``: nobody asks yet whether bytes were lost.
+        """
+        key = (kernel, grid, *buffers) if type(grid) is int else _key(kernel, buffers, grid)
+        try:
+            plan = None if key is None else self._plans.get(key)
+        except TypeError:
+            # Something in it cannot be hashed, so it is no kernel or no buffer.
+            key = plan = None
+        if plan is None:
+            plan = self._make(kernel, buffers, scalars, grid)
+            if key is not None:
+                self._plans.put(key, plan)
+        payload = kernel.pack(scalars, plan.groups)
+        for buffer in plan.buffers:
+            if buffer.lost and not even_lost:
+                checks.check_not_lost("dispatch", buffer)
+        return plan, payload
+
+    def call(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Buffer],
+        scalars: Sequence[int | float],
+        grid: int | Sequence[int],
+    ) -> DispatchCall:
+        """A checked dispatch, to be planned again when it is replayed."""
+        self.plan(kernel, buffers, scalars, grid, even_lost=True)
+        return DispatchCall(kernel, tuple(buffers), tuple(scalars), checks.grid_of(kernel, grid))
+
+    def check_copy(
+        self,
+        source: Buffer,
+        source_offset: Any,
+        target: Buffer,
+        target_offset: Any,
+        size_bytes: Any,
+    ) -> CopyCall:
+        """A copy in whole numbers; a size of None is the rest of the source."""
+        self._buffers.device_buffer(source)
+        self._buffers.device_buffer(target)
+        source_offset = checks.whole("copy", source_offset)
+        target_offset = checks.whole("copy", target_offset)
+        rest = source.size_bytes - source_offset
+        size_bytes = rest if size_bytes is None else checks.whole("copy", size_bytes)
+        checks.check_range("copy", source_offset, size_bytes, source.size_bytes)
+        checks.check_range("copy", target_offset, size_bytes, target.size_bytes)
+        return CopyCall(source, source_offset, target, target_offset, size_bytes)
+
+    def forget(self, buffer: Buffer) -> None:
+        """Drop every plan that binds ``buffer``, which is about to go."""
+        self._plans.forget(buffer)
+
+    def _make(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Buffer],
+        scalars: Sequence[int | float],
+        grid: int | Sequence[int],
+    ) -> DispatchPlan:
+        checks.check_kernel(kernel, len(buffers), self._limits)
+        ranges = tuple([self._buffers.whole_words(buffer) for buffer in buffers])
+        checks.check_bindings(kernel, buffers, self._limits)
+        kernel.pack(scalars, 0)  # refuses what cannot be packed
+        launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
+        written = checks.written(kernel, buffers)
+        pipeline = self._pipelines.compiled(kernel)
+        return DispatchPlan(
+            kernel, ranges, launch, pipeline=pipeline, buffers=buffers, written=written
+        )
+
+
+def _key(kernel: Kernel, buffers: Sequence[Buffer], grid: int | Sequence[int]) -> Hashable | None:
+    """The key of a dispatch whose grid is no plain int; None where it is not of those either.
+
+    1.0 and True equal 1, and must not find the plan of it.
+    """
+    if type(grid) is tuple and tuple(map(type, grid)) == _PLAIN_GRID:
+        return (kernel, grid, *buffers)
+    return None
+
+
+def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
+    """Check ``grid`` for ``kernel`` and spread it; LimitExceeded where it cannot be.
+
+    A guarded grid may exceed the device's limit in a dimension; it is spread
+    over three and the kernel drops what is too many, as TVM does with
+    blockIdx.x, but by the total so that no group runs twice.
+    """
+    for size in grid:
+        if size < 0 or (size > max_per_dimension and not kernel.guarded):
+            raise LimitExceeded(
+                f"cannot dispatch {kernel.name} over {grid} because a dimension holds 0 to "
+                f"{max_per_dimension} workgroups (probably the kernel should be guarded)"
+            )
+    groups = grid[0] * grid[1] * grid[2]
+    if groups > kernel.max_groups:
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} over {grid} because {groups} workgroups exceed the "
+            f"{kernel.max_groups} that its u32 index can count (probably several dispatches "
+            "are needed)"
+        )
+    if groups > max_per_dimension**3:
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} over {grid} because three dimensions of "
+            f"{max_per_dimension} hold no {groups} workgroups (probably it should be split)"
+        )
+    if groups == 0 or max(grid) <= max_per_dimension:
+        return Launch(groups, grid)
+    return Launch(groups, spread(groups, max_per_dimension))
+
+
+def spread(groups: int, max_per_dimension: int) -> Grid:
+    """The smallest x by y by z box of at least ``groups``, each within the limit."""
+    layers = -(-groups // (max_per_dimension * max_per_dimension))
+    rows = -(-groups // (max_per_dimension * layers))
+    columns = -(-groups // (rows * layers))
+    return columns, rows, layers

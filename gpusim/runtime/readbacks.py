@@ -1,38 +1,39 @@
-"""Reads on their way back: tickets, and the order in which they are delivered.
+"""Reads on their way back: tickets, the order in which they are delivered, and what is done.
 
 A readback is *recorded* until its batch is submitted, then mapped, and *done*
-once its bytes were taken.  Tickets settle in the order in which their reads
-were issued, each exactly once, and only here.
+once its bytes were taken, which shows how far the queue has got.  Tickets settle
+in the order in which their reads were issued, each exactly once, and only here.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Any, Protocol
+from typing import Any
 
 from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
-from gpusim.runtime.commands import Mapping
-from gpusim.runtime.driver import Driver, Receive, Value
+from gpusim.runtime.commands import StagingMap
+from gpusim.runtime.drivers.driver import Driver, Receive, Value
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.staging import StagingPage, StagingPool
-from gpusim.runtime.timeline import Timeline
 
 _log = logging.getLogger("gpusim")
 _NOTHING = memoryview(b"")
 
 
-class Waiter(Protocol):
-    """Who can wait for a ticket: the runtime that issued it."""
-
-    def settle_ticket(self, ticket: "Ticket") -> None: ...
-    async def settle_ticket_async(self, ticket: "Ticket") -> None: ...
-
-
 class Ticket:
-    """A read on its way: its value, or its own error, whenever asked."""
+    """A read on its way: its value, or its own error, whenever asked.
 
-    def __init__(self, waiter: Waiter, page: StagingPage | None = None) -> None:
-        self._waiter = waiter
+    ``begin`` gets its read under way, before ``readbacks`` settles it.
+    """
+
+    def __init__(
+        self,
+        begin: "Callable[[Ticket], None]",
+        readbacks: "Readbacks",
+        page: StagingPage | None = None,
+    ) -> None:
+        self._begin = begin
+        self._readbacks = readbacks
         self._page = page
         self._settled = False
         self._value: Any = None
@@ -50,7 +51,8 @@ class Ticket:
             MapFailed, SubmitFailed, DeviceLost: its own error, each time it is asked.
         """
         if not self._settled:
-            self._waiter.settle_ticket(self)
+            self._begin(self)
+            self._readbacks.settle_through(self)
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[["Ticket"], object]) -> None:
@@ -66,7 +68,8 @@ class Ticket:
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._settled:
-            yield from self._waiter.settle_ticket_async(self).__await__()
+            self._begin(self)
+            yield from self._readbacks.settle_through_async(self).__await__()
         return self._outcome()
 
     @property
@@ -98,6 +101,44 @@ def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
         _log.exception("a done callback of a read raised")
 
 
+class QueueClock:
+    """Counts the acts of one queue: its writes and its submits.
+
+    A queued write starts with the submit that follows it, so that after nothing
+    but a write a submit is still owed.
+    """
+
+    def __init__(self) -> None:
+        self.acts = 0
+        self.submits = 0
+        self.done = 0
+        self._submitted = 0
+
+    def wrote(self) -> None:
+        """The queue was given a write."""
+        self.acts += 1
+
+    def submitted(self) -> None:
+        """The queue was given a command buffer; every write before it starts too."""
+        self.acts += 1
+        self.submits += 1
+        self._submitted = self.acts
+
+    def finished(self, act: int) -> None:
+        """Everything up to ``act`` is done: the queue works in order."""
+        self.done = max(self.done, act)
+
+    @property
+    def owes_submit(self) -> bool:
+        """Whether a queued write still waits for a submit to start it."""
+        return self.acts > self._submitted
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all the queue was given is done."""
+        return self.done == self.acts
+
+
 class Readback:
     """One read's way back: ``size_bytes`` bytes from ``page_offset`` of its page, if it has one."""
 
@@ -127,12 +168,12 @@ class Readback:
 class Readbacks:
     """Every read that has not been delivered, in the order of issue."""
 
-    def __init__(self, driver: Driver, staging: StagingPool, timeline: Timeline) -> None:
+    def __init__(self, driver: Driver, staging: StagingPool, clock: QueueClock) -> None:
         self.unseen: DeviceFault | None = None
         """A fault that no call has raised yet."""
         self._driver = driver
         self._staging = staging
-        self._timeline = timeline
+        self._clock = clock
         self._queue: deque[Readback] = deque()
 
     def issue(self, readback: Readback) -> None:
@@ -142,7 +183,7 @@ class Readbacks:
     def submitted(self, pages: list[StagingPage]) -> None:
         """Map the staging pages of a batch that was just submitted."""
         for page in pages:
-            page.act = self._timeline.acts
+            page.act = self._clock.acts
             try:
                 page.mapping = self._driver.map(page.buffer, page.used_bytes)
             except DeviceFault as fault:
@@ -223,7 +264,9 @@ class Readbacks:
             raise InternalError("cannot deliver a read because its batch was never submitted")
         return None if page.error is not None else readback.value_in(page.data)
 
-    def _take(self, page: StagingPage, mapping: Mapping, receive: Receive[Value]) -> Value | None:
+    def _take(
+        self, page: StagingPage, mapping: StagingMap, receive: Receive[Value]
+    ) -> Value | None:
         """What ``receive`` makes of a page's bytes; None where they cannot be had."""
         try:
             value = self._driver.take(mapping, receive)
@@ -233,5 +276,5 @@ class Readbacks:
             return None
         page.mapping, page.is_taken = None, True
         self._staging.give_back(page.buffer)
-        self._timeline.finished(page.act)
+        self._clock.finished(page.act)
         return value

@@ -1,23 +1,24 @@
-"""How a read, and the fence of a sync, get on their way.
+"""How a read, and the fence of a sync, get on their way, and who waits for them.
 
 What happens once they are under way is ``readbacks``' business.
 """
 
+from gpusim.errors import DeviceFault
 from gpusim.runtime.byte_plans import words_down, words_up
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason
+from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination
-from gpusim.runtime.readbacks import Readback, Readbacks, Ticket, Waiter
+from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage, StagingPool
-from gpusim.runtime.timeline import Timeline
 
 _FENCE_BYTES = 4
 
 
 class Reads:
-    """Issues reads for one runtime, which waits for their tickets."""
+    """Issues the reads of one runtime, and waits for them."""
 
     def __init__(
         self,
@@ -26,8 +27,8 @@ class Reads:
         recorder: Recorder,
         staging: StagingPool,
         readbacks: Readbacks,
-        timeline: Timeline,
-        waiter: Waiter,
+        clock: QueueClock,
+        guard: Guard,
         join: bool,
         page_bytes: int,
     ) -> None:
@@ -35,8 +36,8 @@ class Reads:
         self._recorder = recorder
         self._staging = staging
         self._readbacks = readbacks
-        self._timeline = timeline
-        self._waiter = waiter
+        self._clock = clock
+        self._guard = guard
         self._join = join
         self._page_bytes = words_up(page_bytes)
         self._fence_source: DeviceBuffer | None = None
@@ -55,7 +56,7 @@ class Reads:
         if not size_bytes:
             # Reads are delivered in order: it waits for those before it that are recorded.
             before = self._recorder.pages[-1] if self._recorder.pages else None
-            ticket = Ticket(self._waiter, before)
+            ticket = Ticket(self._begin, self._readbacks, before)
             self._readbacks.issue(
                 Readback(ticket, destination, page=None, page_offset=0, size_bytes=0)
             )
@@ -64,7 +65,7 @@ class Reads:
         page = self._page_for(copied_bytes)
         place = page.reserve(copied_bytes)
         readback = Readback(
-            Ticket(self._waiter, page),
+            Ticket(self._begin, self._readbacks, page),
             destination,
             page=page,
             page_offset=place + offset - start,
@@ -84,16 +85,48 @@ class Reads:
         """
         if self._recorder.has_reads:
             self._recorder.submit(FlushReason.SYNC)
-        is_done = self._recorder.is_empty and self._timeline.is_idle
-        covered = self._recorder.is_empty and self._readbacks.covers(self._timeline.acts)
+        is_done = self._recorder.is_empty and self._clock.is_idle
+        covered = self._recorder.is_empty and self._readbacks.covers(self._clock.acts)
         if not is_done and not covered:
             self._issue_fence()
         return self._readbacks.last_ticket
+
+    def wait_for_all(self) -> None:
+        """Return when all is done that was called before; nothing is under way after that."""
+        goal = self.goal_of_sync()
+        if goal is not None:
+            self._readbacks.settle_through(goal)
+        self._recorder.after_sync()
+
+    async def wait_for_all_async(self) -> None:
+        """The same, leaving the event loop free."""
+        goal = self.goal_of_sync()
+        if goal is not None:
+            await self._readbacks.settle_through_async(goal)
+        self._recorder.after_sync()
+
+    def finish(self) -> DeviceFault | None:
+        """Submit and settle all that is left; a fault that no call has raised yet."""
+        try:
+            if not self._driver.lost:
+                self._recorder.submit(FlushReason.CLOSE)
+        except DeviceFault as fault:
+            self._guard.keep(fault)
+        if not self._driver.lost and self._readbacks.last_ticket is not None:
+            self._readbacks.settle_through(self._readbacks.last_ticket)
+        self._guard.notice_loss()
+        return None if self._driver.lost else self._readbacks.unseen
 
     def clear(self) -> list[DeviceBuffer]:
         """Give up the fence's buffer, for the caller to destroy."""
         source, self._fence_source = self._fence_source, None
         return [] if source is None else [source]
+
+    def _begin(self, ticket: Ticket) -> None:
+        """Get a read under way that is about to be waited for."""
+        self._guard.check_wait()
+        if ticket.is_recorded:
+            self._recorder.submit(FlushReason.READ)
 
     def _issue_fence(self) -> None:
         if self._fence_source is None:

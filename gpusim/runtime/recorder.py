@@ -8,33 +8,43 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 from gpusim.errors import DeviceFault, DeviceLost
-from gpusim.kernels import Kernel
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bind_groups import BindGroupStore
 from gpusim.runtime.buffers import Buffer, Losing
+from gpusim.runtime.caches import BindGroupStore
 from gpusim.runtime.commands import (
     BindGroup,
-    Command,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
     PlainRange,
     Range,
+    RecordedCommand,
     new_tuple,
 )
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
-from gpusim.runtime.launch import Launch
 from gpusim.runtime.plans import DispatchPlan
-from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.readbacks import QueueClock, Readbacks
 from gpusim.runtime.runs import Run, WordCopy
 from gpusim.runtime.staging import StagingPage
-from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.runtime.uploads import Uploads
+
+
+class HostWrite(NamedTuple):
+    """Whole words for ``target``: on the queue now, or ``staged`` in their place in the batch.
+
+    ``written`` is the user's buffer that they belong to.
+    """
+
+    target: DeviceBuffer
+    offset: int
+    words: bytes | memoryview
+    written: Buffer
+    staged: bool
 
 
 class Recorder:
@@ -49,7 +59,7 @@ class Recorder:
         uploads: Uploads,
         rules: FlushRules,
         readbacks: Readbacks,
-        timeline: Timeline,
+        clock: QueueClock,
         merge_passes: bool,
         keep_groups: bool,
     ) -> None:
@@ -61,55 +71,34 @@ class Recorder:
         self._uploads = uploads
         self._rules = rules
         self._readbacks = readbacks
-        self._timeline = timeline
+        self._clock = clock
         self._merge_passes = merge_passes
         self._keep_groups = keep_groups
         self._batch = Batch()
 
-    def plan(
-        self,
-        kernel: Kernel,
-        ranges: tuple[Range, ...],
-        launch: Launch,
-        *,
-        buffers: Sequence[Buffer] = (),
-        written: Sequence[Buffer] = (),
-    ) -> DispatchPlan:
-        """A checked dispatch with its pipeline; ``written`` are the user's buffers it writes."""
-        dynamic = self._uniforms.is_dynamic and kernel.uniform_bytes > 0
-        pipeline = self._driver.compile(kernel, dynamic_uniforms=dynamic)
-        return DispatchPlan(
-            kernel, ranges, launch, pipeline=pipeline, buffers=buffers, written=written
-        )
+    def dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
+        """Record a dispatch over its packed scalars.
 
-    def prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
-        """The command of a dispatch, not yet recorded: nothing is changed if this raises."""
-        if not payload:
-            return self._without_uniforms(plan)
-        uniforms = self._uniforms
-        if uniforms.is_full(self._batch, len(payload)):
-            self.submit(FlushReason.UNIFORMS)
-        buffer, offset, _ = uniform = uniforms.take(payload, self._batch)
-        if plan.ring is buffer:
-            # As most are: the group is bound, and only the offset is new.
-            return new_tuple(DispatchCommand, (plan.pipeline, plan.group, plan.spread, offset))
-        try:
-            return self._bind(plan, uniform)
-        except DeviceFault:
-            del self._batch.uniform_data[offset:]
-            raise
+        The open batch is submitted first where it has no room for them, and
+        after where a limit is reached.  What fails before the dispatch is
+        recorded leaves neither it nor its scalars in the batch.
+        """
+        self._record_dispatch(self._prepare(plan, payload), plan)
 
-    def take_back(self, command: DispatchCommand) -> None:
-        """Give up a command that was prepared last and will not be recorded."""
-        if command.uniform_offset is not None:
-            del self._batch.uniform_data[command.uniform_offset :]
+    def write_and_patch(self, words: HostWrite | None, patch: DispatchPlan, payload: bytes) -> None:
+        """Write whole words, if any, and record the dispatch that patches bytes beside them.
 
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        """Record a prepared dispatch."""
-        self._batch.record_dispatch(command, plan)
-        reason = self._rules.after_recording(self._batch)
-        if reason is not None:
-            self.submit(reason)
+        Where the patch has no place or the words cannot be written, neither is done.
+        """
+        command = self._prepare(patch, payload)
+        if words is not None:
+            try:
+                self.write(words)
+            except DeviceFault:
+                if command.uniform_offset is not None:
+                    del self._batch.uniform_data[command.uniform_offset :]
+                raise
+        self._record_dispatch(command, patch)
 
     def record_run(self, run: Run, payload: bytes) -> None:
         """Record a run; ``payload`` is the uniforms of its steps, each padded to its stride.
@@ -182,26 +171,16 @@ class Recorder:
         self._submit_for(reason)
         return False
 
-    def write(
-        self,
-        target: DeviceBuffer,
-        offset: int,
-        words: bytes | memoryview,
-        written: Buffer,
-        *,
-        staged: bool,
-    ) -> None:
-        """Write whole words: on the queue now, or ``staged`` in their place in the batch.
-
-        Neither submits, so that a command prepared before it may be recorded after it.
-        """
+    def write(self, write: HostWrite) -> None:
+        """Write whole words; neither way submits (see ``after_write``)."""
+        target, offset, words, written, staged = write
         if staged:
             source, source_offset = self._uploads.take(words, self._batch)
             copy = CopyCommand(source, source_offset, target, offset, len(words))
             self._batch.record_copy(copy, (written,))
         else:
             self._driver.write_buffer(target, offset, words)
-            self._timeline.wrote()
+            self._clock.wrote()
 
     def after_write(self) -> None:
         """Submit where a staged write has filled the batch."""
@@ -239,7 +218,7 @@ class Recorder:
                 have written is lost, and every read in it has this error.
         """
         batch = self._batch
-        if not batch.commands and not self._timeline.owes_submit:
+        if not batch.commands and not self._clock.owes_submit:
             return
         # From here on nothing can be recorded into what is being submitted.
         self._batch = Batch()
@@ -251,7 +230,7 @@ class Recorder:
         finally:
             for buffer in batch.retired:
                 self._driver.destroy_buffer(buffer)
-        self._timeline.submitted()
+        self._clock.submitted()
         self.flushes[str(reason)] += 1
         self.commands += len(batch)
         self._readbacks.submitted(batch.pages)
@@ -268,6 +247,33 @@ class Recorder:
         retired, self._batch.retired = self._batch.retired, []
         return retired
 
+    def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
+        """The command of a dispatch, its uniforms taken and itself not recorded yet.
+
+        Submits the open batch first where that has no room for the uniforms;
+        where it fails, no uniforms are left in the batch.
+        """
+        if not payload:
+            return self._without_uniforms(plan)
+        uniforms = self._uniforms
+        if uniforms.is_full(self._batch, len(payload)):
+            self.submit(FlushReason.UNIFORMS)
+        buffer, offset, _ = uniform = uniforms.take(payload, self._batch)
+        if plan.ring is buffer:
+            # As most are: the group is bound, and only the offset is new.
+            return new_tuple(DispatchCommand, (plan.pipeline, plan.group, plan.spread, offset))
+        try:
+            return self._bind(plan, uniform)
+        except DeviceFault:
+            del self._batch.uniform_data[offset:]
+            raise
+
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        self._batch.record_dispatch(command, plan)
+        reason = self._rules.after_recording(self._batch)
+        if reason is not None:
+            self.submit(reason)
+
     def _bind_run(self, run: Run) -> None:
         """Give a run its commands, before anything of it is recorded."""
         ring, most = None, max(run.strides)
@@ -282,7 +288,7 @@ class Recorder:
 
     def _command_of(
         self, step: DispatchPlan | WordCopy, ring: DeviceBuffer | None, start: int
-    ) -> Command:
+    ) -> RecordedCommand:
         if isinstance(step, WordCopy):
             return step.command
         if ring is None or not step.uniform_bytes:

@@ -2,23 +2,24 @@
 
 What was planned is found again by graph and buffers, and goes when one of them
 does.  Where dispatches share a uniform ring the calls are recorded as one run;
-elsewhere, or where each has to be seen apart, one after the other.
+elsewhere, or where each has to be seen apart, one after the other.  The debug
+modes are what has to see them so: calls and the steps of replays pass them alike.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
-from gpusim.errors import InvalidBinding, InvalidHandle, InvalidScalar
+from gpusim.errors import DeviceFault, InvalidBinding, InvalidHandle, InvalidScalar
 from gpusim.program import Scalars
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
-from gpusim.runtime.calls import CopyCall
-from gpusim.runtime.graph import Graph
-from gpusim.runtime.planner import Planner
-from gpusim.runtime.plans import DispatchPlan, Plans
+from gpusim.runtime.graph import CopyCall, Graph
+from gpusim.runtime.guard import Guard
+from gpusim.runtime.plans import DispatchPlan, Planner, Plans
+from gpusim.runtime.policy import Policy
+from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
-from gpusim.runtime.run_uniforms import RunUniforms
-from gpusim.runtime.runs import Run, WordCopy
+from gpusim.runtime.runs import Run, RunUniforms, WordCopy
 from gpusim.runtime.transfers import Transfers
 
 Step = DispatchPlan | CopyCall
@@ -44,36 +45,62 @@ class BoundGraph:
         self.run: Run | None = None
 
 
-class Replays:
-    """Plays the graphs of one runtime.
+class DebugModes:
+    """The debug modes of a policy: dispatches past a limit are dropped, or each is waited for."""
 
-    ``dispatch`` and ``copy`` carry out one checked call; ``stepwise`` says that
-    every call has to go through them.
-    """
+    def __init__(self, policy: Policy, reads: Reads, guard: Guard, done: dict[str, int]) -> None:
+        self._limit = policy.debug_dispatch_limit
+        self._waits_each = policy.debug_submit_each
+        self._reads = reads
+        self._guard = guard
+        self._done = done
+
+    @classmethod
+    def of(cls, policy: Policy, reads: Reads, guard: Guard, done: dict[str, int]) -> Self | None:
+        """Those of ``policy``; None where it asks for none."""
+        is_on = policy.debug_submit_each or policy.debug_dispatch_limit is not None
+        return cls(policy, reads, guard, done) if is_on else None
+
+    def drops(self) -> bool:
+        """Whether the next dispatch is past the limit, which counts it as dropped."""
+        if self._limit is None or self._done["dispatches"] < self._limit:
+            return False
+        self._done["dispatches_dropped"] += 1
+        return True
+
+    def after_dispatch(self) -> None:
+        """Wait as ``sync`` does; a fault in that belongs to the next op, this one has happened."""
+        if self._waits_each:
+            try:
+                self._reads.wait_for_all()
+            except DeviceFault as fault:
+                self._guard.keep(fault)
+
+
+class Replays:
+    """Plays the graphs of one runtime; ``as_runs``: a run where a graph can be one."""
 
     def __init__(
         self,
         *,
-        enter: Callable[[str], None],
+        guard: Guard,
         planner: Planner,
         recorder: Recorder,
         transfers: Transfers,
         plans: Plans[BoundGraph],
         done: dict[str, int],
-        dispatch: Callable[[DispatchPlan, bytes], None],
-        copy: Callable[[CopyCall], None],
-        stepwise: bool,
+        debug: DebugModes | None,
+        as_runs: bool,
         alignment_bytes: int,
     ) -> None:
-        self._enter = enter
+        self._guard = guard
         self._planner = planner
         self._recorder = recorder
         self._transfers = transfers
         self._plans = plans
         self._done = done
-        self._dispatch = dispatch
-        self._copy = copy
-        self._stepwise = stepwise
+        self._debug = debug
+        self._as_runs = as_runs
         self._alignment_bytes = alignment_bytes
 
     def play(
@@ -83,7 +110,7 @@ class Replays:
         bindings: Mapping[Buffer, Buffer] | None,
     ) -> None:
         """See ``Graph.replay``."""
-        self._enter("replay")
+        self._guard.check_op("replay")
         _check_complete(graph)
         buffers = _bound_buffers(graph, bindings)
         entries = _entries(graph, scalars)
@@ -125,7 +152,7 @@ class Replays:
                 )
                 steps.append(plan)
         bound = BoundGraph(steps, buffers, alignment_bytes=self._alignment_bytes)
-        if not self._stepwise:
+        if self._as_runs:
             bound.run = self._run_of(steps)
         return bound
 
@@ -164,7 +191,7 @@ class Replays:
 
     def _go_on(self, bound: BoundGraph) -> None:
         """Between two steps: a debug mode may have waited, met a fault, and called back."""
-        self._enter("replay")
+        self._guard.check_op("replay")
         for buffer in bound.buffers:
             if not buffer.is_live:
                 raise InvalidHandle(
@@ -174,9 +201,18 @@ class Replays:
 
     def _play_step(self, step: Step, payloads: Any) -> None:
         if isinstance(step, CopyCall):
-            self._copy(step)
-        else:
-            self._dispatch(step, next(payloads))
+            if step.size_bytes:
+                self._transfers.copy(step)
+            self._done["copies"] += 1
+            return
+        payload = next(payloads)
+        if self._debug is not None and self._debug.drops():
+            return
+        if step.groups:
+            self._recorder.dispatch(step, payload)
+        self._done["dispatches"] += 1
+        if self._debug is not None:
+            self._debug.after_dispatch()
 
 
 def _check_not_lost(bound: BoundGraph) -> None:

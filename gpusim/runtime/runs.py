@@ -1,18 +1,22 @@
 """A run: dispatches and word copies in a row, planned as far as a batch can be.
 
 It knows where each command's uniforms stand and what each command moves, so
-that it can be cut where a batch has no room for more.  Pure data over plans;
-its parts are recorded by ``recorder``.
+that it can be cut where a batch has no room for more, and packs all their
+scalars at once.  Pure data over plans; its parts are recorded by ``recorder``.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
+from struct import Struct
+from struct import error as StructError
 from typing import NamedTuple
 
+from gpusim.program import Scalars
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import aligned_up
-from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, DispatchCommand
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, RecordedCommand
 from gpusim.runtime.plans import DispatchPlan
 
 _MOST_PARTS = 64
@@ -42,13 +46,13 @@ class Run:
         """The user's buffers that its steps write."""
         self.ring: DeviceBuffer | None = None
         self.is_bound = False
-        self._commands: list[Command] = []
+        self._commands: list[RecordedCommand] = []
         self._parts: dict[tuple[int, int, int], Batch] = {}
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def bind(self, ring: DeviceBuffer | None, commands: list[Command]) -> None:
+    def bind(self, ring: DeviceBuffer | None, commands: list[RecordedCommand]) -> None:
         """Take the commands of all steps, whose uniforms are in ``ring`` from its start."""
         self.ring, self.is_bound = ring, True
         self._commands = commands
@@ -75,6 +79,61 @@ class Run:
         return part
 
 
+class RunUniforms:
+    """What packs the scalars of all dispatches of a run, each padded to its stride in bytes.
+
+    They are packed in one go where every scalar is of its plain type, and
+    elsewhere kernel by kernel, which finds what is wrong, or is only unusual.
+    A dispatch over no groups has scalars to check, and no uniforms.
+    """
+
+    def __init__(self, plans: Sequence[DispatchPlan], alignment_bytes: int) -> None:
+        self._plans = tuple(plans)
+        self._alignment_bytes = alignment_bytes
+        scalars = [scalar for plan in plans for scalar in plan.kernel.scalars]
+        self._counts = [len(plan.kernel.scalars) for plan in plans]
+        self._types = [float if scalar.dtype == "f32" else int for scalar in scalars]
+        self._floats = [at for at, scalar in enumerate(scalars) if scalar.dtype == "f32"]
+        self._packer = None if any(map(_is_special, plans)) else self._packer_of_all()
+
+    def pack(self, entries: Sequence[Scalars]) -> bytes:
+        """The uniforms of an entry of scalars a dispatch; InvalidScalar of the first that is bad.
+
+        As in ``Kernel.pack``, integers out of range are found by packing them.
+        """
+        if self._packer is not None and [*map(len, entries)] == self._counts:
+            scalars = [*chain.from_iterable(entries)]
+            if [*map(type, scalars)] == self._types and self._are_finite(scalars):
+                try:
+                    return self._packer.pack(*scalars)
+                except (StructError, OverflowError):
+                    pass
+        return self._pack_each(entries)
+
+    def _pack_each(self, entries: Sequence[Scalars]) -> bytes:
+        payloads = [
+            plan.kernel.pack(scalars, plan.groups)
+            for plan, scalars in zip(self._plans, entries, strict=True)
+        ]
+        plans = zip(self._plans, payloads, strict=True)
+        return b"".join(
+            [payload.ljust(self._stride(plan), b"\0") for plan, payload in plans if plan.groups]
+        )
+
+    def _packer_of_all(self) -> Struct:
+        codes = [
+            f"{plan.kernel.uniform_format}{self._stride(plan) - plan.uniform_bytes}x"
+            for plan in self._plans
+        ]
+        return Struct("<" + "".join(codes))
+
+    def _stride(self, plan: DispatchPlan) -> int:
+        return aligned_up(plan.uniform_bytes, self._alignment_bytes)
+
+    def _are_finite(self, scalars: Sequence[int | float]) -> bool:
+        return all(math.isfinite(scalars[at]) for at in self._floats)
+
+
 def _uniform_bytes(step: DispatchPlan | WordCopy) -> int:
     return 0 if isinstance(step, WordCopy) else step.uniform_bytes
 
@@ -86,3 +145,8 @@ def _moved_bytes(step: DispatchPlan | WordCopy) -> int:
 def _written(steps: Iterable[DispatchPlan | WordCopy]) -> Iterator[Buffer]:
     for step in steps:
         yield from (step.target,) if isinstance(step, WordCopy) else step.written
+
+
+def _is_special(plan: DispatchPlan) -> bool:
+    """Whether there is more, or less, in its uniforms than its scalars."""
+    return plan.kernel.guarded or not plan.groups

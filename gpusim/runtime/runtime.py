@@ -14,22 +14,19 @@ from gpusim.limits import Limits
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import words_up
-from gpusim.runtime.caller import Caller
-from gpusim.runtime.captures import Captures
 from gpusim.runtime.commands import Role
-from gpusim.runtime.driver import Driver
-from gpusim.runtime.entry import Entry
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.drivers.native import driver_for
 from gpusim.runtime.flush_rules import FlushReason
-from gpusim.runtime.graph import Graph
+from gpusim.runtime.graph import Captures, Graph
+from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination, plain_bytes
-from gpusim.runtime.native_driver import driver_for
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.performer import Performer
-from gpusim.runtime.planner import Planner
+from gpusim.runtime.plans import Pipelines, Planner
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.readbacks import Ticket
+from gpusim.runtime.replays import DebugModes
 from gpusim.runtime.stats import COUNTED, Stats
-from gpusim.runtime.waits import Waits
 
 
 class Runtime:
@@ -63,7 +60,6 @@ class Runtime:
         self.policy = policy
         self._driver: Driver = driver_for(device) if driver is None else driver
         self.limits: Limits = self._driver.limits.within(policy.memory_budget_bytes)
-        self._caller = Caller()
         self._done = dict.fromkeys(COUNTED, 0)
         self._captures = Captures()
         self._assemble_stores(parts)
@@ -79,8 +75,8 @@ class Runtime:
         self._shapes = parts.shapes(driver, policy, caches)
         self._staging = parts.staging(driver, policy, caches)
         self._uploads = parts.uploads(driver, policy)
-        self._timeline = parts.timeline()
-        self._readbacks = parts.readbacks(driver, self._staging, self._timeline)
+        self._clock = parts.clock()
+        self._readbacks = parts.readbacks(driver, self._staging, self._clock)
         self._recorder = parts.recorder(
             driver,
             uniforms=self._uniforms,
@@ -88,7 +84,7 @@ class Runtime:
             uploads=self._uploads,
             rules=parts.flush_rules(policy),
             readbacks=self._readbacks,
-            timeline=self._timeline,
+            clock=self._clock,
             merge_passes=policy.merge_passes,
             keep_groups=policy.cache_bind_groups,
         )
@@ -96,56 +92,41 @@ class Runtime:
     def _assemble_ops(self, parts: Parts) -> None:
         """What checks ops, plans them, carries them out and waits for them."""
         driver, policy = self._driver, self.policy
+        pipelines = Pipelines(driver, dynamic_uniforms=self._uniforms.is_dynamic)
         self._planner = Planner(
             limits=self.limits,
             buffers=self._buffers,
             plans=parts.plans(policy.plan_cache),
             shapes=self._shapes,
-            recorder=self._recorder,
+            pipelines=pipelines,
         )
-        self._waits = Waits(
+        self._guard = Guard(
             driver,
-            self._caller,
             recorder=self._recorder,
             readbacks=self._readbacks,
             captures=self._captures,
         )
-        self._entry = Entry(
-            driver,
-            self._caller,
-            readbacks=self._readbacks,
-            waits=self._waits,
-            captures=self._captures,
-        )
-        self._transfers = parts.transfers(driver, self._recorder, self._buffers)
+        self._transfers = parts.transfers(driver, self._recorder, self._buffers, pipelines)
         self._reads = parts.reads(
             driver,
             recorder=self._recorder,
             staging=self._staging,
             readbacks=self._readbacks,
-            timeline=self._timeline,
-            waiter=self._waits,
+            clock=self._clock,
+            guard=self._guard,
             join=policy.join_reads,
             page_bytes=policy.staging_page_bytes,
         )
-        self._performer = Performer(
-            policy,
-            recorder=self._recorder,
-            transfers=self._transfers,
-            reads=self._reads,
-            waits=self._waits,
-            done=self._done,
-        )
+        self._debug = DebugModes.of(policy, self._reads, self._guard, self._done)
         self._replays = parts.replays(
-            enter=self._entry.check_op,
+            guard=self._guard,
             planner=self._planner,
             recorder=self._recorder,
             transfers=self._transfers,
             plans=parts.bound_graphs(policy.graph_cache),
             done=self._done,
-            dispatch=self._performer.dispatch,
-            copy=self._performer.copy,
-            stepwise=self._performer.is_debugging or not self._uniforms.is_dynamic,
+            debug=self._debug,
+            as_runs=self._debug is None and self._uniforms.is_dynamic,
             alignment_bytes=driver.limits.uniform_offset_alignment_bytes,
         )
 
@@ -156,7 +137,7 @@ class Runtime:
             OutOfRange, LimitExceeded: a size that no buffer of the device has.
             OutOfMemory: the policy's budget or the device is exhausted.
         """
-        self._entry.check_op("alloc")
+        self._guard.check_op("alloc")
         size_bytes = checks.whole("alloc", size_bytes)
         checks.check_alloc(size_bytes, self._buffers.live_bytes, self.limits)
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
@@ -171,7 +152,7 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, InvalidData: and the buffer is unchanged.
         """
-        self._entry.check_op("write")
+        self._guard.check_op("write")
         self._buffers.device_buffer(buffer)
         offset = checks.whole("write", offset)
         view = plain_bytes(data)
@@ -196,13 +177,15 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, DataLost: and nothing is changed.
         """
-        self._entry.check()
+        self._guard.check()
         call = self._planner.check_copy(source, source_offset, target, target_offset, size_bytes)
         if self._captures.open is not None:
             self._captures.open.calls.append(call)
             return
         checks.check_not_lost("copy", source)
-        self._performer.copy(call)
+        if call.size_bytes:
+            self._transfers.copy(call)
+        self._done["copies"] += 1
 
     def dispatch(
         self,
@@ -220,12 +203,19 @@ class Runtime:
                 in the order of docs/CONTRACT.md, and nothing is changed.
             ProgramError: the device refuses the kernel's WGSL.
         """
-        self._entry.check()
+        self._guard.check()
         if self._captures.open is not None:
             self._captures.open.calls.append(self._planner.call(kernel, buffers, scalars, grid))
             return
         plan, payload = self._planner.plan(kernel, buffers, scalars, grid)
-        self._performer.dispatch(plan, payload)
+        debug = self._debug
+        if debug is not None and debug.drops():
+            return
+        if plan.groups:
+            self._recorder.dispatch(plan, payload)
+        self._done["dispatches"] += 1
+        if debug is not None:
+            debug.after_dispatch()
 
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
@@ -237,8 +227,8 @@ class Runtime:
                 runtime.dispatch(AFFINE, [x], (3, 1))
             graph.replay([(5, 2)], {x: y})
         """
-        self._entry.check_op("capture")
-        return Graph(self._entry.check, self._captures, self._replays)
+        self._guard.check_op("capture")
+        return Graph(self._guard.check, self._captures, self._replays.play)
 
     def read(
         self,
@@ -259,7 +249,7 @@ class Runtime:
         Raises:
             InvalidHandle, OutOfRange, InvalidData, DataLost: and no read is issued.
         """
-        self._entry.check_op("read")
+        self._guard.check_op("read")
         origin = self._buffers.device_buffer(buffer)
         offset = checks.whole("read", offset)
         rest = buffer.size_bytes - offset
@@ -273,7 +263,7 @@ class Runtime:
 
     def free(self, buffer: Buffer) -> None:
         """End a buffer's life; works on a lost device too.  InvalidHandle if it was freed."""
-        self._entry.check_free()
+        self._guard.check_free()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
             self._recorder.before_free(device_buffer)
@@ -285,7 +275,7 @@ class Runtime:
 
     def flush(self) -> None:
         """Submit what is recorded; changes no result, ever."""
-        self._entry.check_op("flush")
+        self._guard.check_op("flush")
         self._recorder.submit(FlushReason.ASKED)
 
     def sync(self) -> None:
@@ -294,20 +284,20 @@ class Runtime:
         Raises:
             DeviceFault: one that no call has raised yet, once.
         """
-        self._entry.check_op("sync")
-        self._waits.for_all(self._reads.goal_of_sync())
-        self._waits.raise_fault()
+        self._guard.check_op("sync")
+        self._reads.wait_for_all()
+        self._guard.raise_fault()
 
     async def sync_async(self) -> None:
         """``sync`` that leaves the event loop free; covers the calls made before it."""
-        self._entry.check_op("sync")
-        await self._waits.for_all_async(self._reads.goal_of_sync())
-        self._waits.raise_fault()
+        self._guard.check_op("sync")
+        await self._reads.wait_for_all_async()
+        self._guard.raise_fault()
 
     @property
     def is_open(self) -> bool:
         """Whether it was not closed."""
-        return self._entry.is_open
+        return self._guard.is_open
 
     def live_buffers(self) -> list[Buffer]:
         """Every buffer that was not freed, in the order of their making."""
@@ -318,7 +308,7 @@ class Runtime:
         return Stats(
             **self._done,
             commands=self._recorder.commands,
-            submits=self._timeline.submits,
+            submits=self._clock.submits,
             flushes=dict(self._recorder.flushes),
             live_buffers=len(self._buffers),
             live_bytes=self._buffers.live_bytes,
@@ -339,11 +329,11 @@ class Runtime:
         Raises:
             DeviceFault: one that no call has raised yet; everything is given back all the same.
         """
-        if not self._entry.is_open:
+        if not self._guard.is_open:
             return
-        self._caller.check()
-        fault = self._waits.finish()
-        self._entry.is_open = False
+        self._guard.check_thread()
+        fault = self._reads.finish()
+        self._guard.is_open = False
         left = self._buffers.describe_left()
         self._give_back()
         if left:

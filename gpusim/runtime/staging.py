@@ -6,8 +6,8 @@ and it was unmapped.  One whose map failed is discarded, never given back.
 """
 
 from gpusim.errors import DeviceFault
-from gpusim.runtime.commands import DeviceBuffer, Mapping, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.commands import DeviceBuffer, Role, StagingMap
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.stats import Counts
 
 _LEAST_BYTES = 256
@@ -26,7 +26,7 @@ class StagingPage:
     def __init__(self, buffer: DeviceBuffer) -> None:
         self.buffer = buffer
         self.used_bytes = 0
-        self.mapping: Mapping | None = None
+        self.mapping: StagingMap | None = None
         self.is_taken = False
         self.data = memoryview(b"")
         self.reads = 0

@@ -6,8 +6,7 @@ kernels, which are recorded like any dispatch and so keep their order.
 
 from typing import NamedTuple
 
-from gpusim.errors import DeviceFault
-from gpusim.kernels import COPY_BYTES, PATCH_WORDS
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime.buffers import Buffer, BufferTable, Losing
 from gpusim.runtime.byte_plans import (
@@ -21,12 +20,11 @@ from gpusim.runtime.byte_plans import (
     words_down,
     words_up,
 )
-from gpusim.runtime.calls import CopyCall
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
-from gpusim.runtime.driver import Driver
-from gpusim.runtime.launch import Launch
-from gpusim.runtime.plans import DispatchPlan
-from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Launch, Range, Role
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.graph import CopyCall
+from gpusim.runtime.plans import DispatchPlan, Pipelines
+from gpusim.runtime.recorder import HostWrite, Recorder
 
 _NO_EDGE = (0, 0, 0)
 _ONE_GROUP = Launch(1, (1, 1, 1))
@@ -56,12 +54,15 @@ class ByteCopy(NamedTuple):
 class Transfers:
     """Byte-exact writes and copies over one recorder; ranges have been checked."""
 
-    def __init__(self, driver: Driver, recorder: Recorder, buffers: BufferTable) -> None:
+    def __init__(
+        self, driver: Driver, recorder: Recorder, buffers: BufferTable, pipelines: Pipelines
+    ) -> None:
         self._driver = driver
         self._limits: Limits = driver.limits
         self._piece_bytes = most_piece_bytes(driver.limits)
         self._recorder = recorder
         self._buffers = buffers
+        self._pipelines = pipelines
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         """Put ``data``, at least one byte of it, at ``offset``."""
@@ -103,20 +104,15 @@ class Transfers:
         )
 
     def _write_at_once(self, write: ByteWrite) -> None:
-        """Prepare the patch, write the words, record the patch: a failure changes nothing."""
+        """The words and one patch of both edges: a failure changes no byte."""
         edges = write.plan.edges
-        if not edges:
+        if edges:
+            patch = self._patch_of(write, edges)
+            payload = self._payload_of(patch, write, edges)
+            self._recorder.write_and_patch(self._words_of(write), patch, payload)
+        else:
             self._write_words(write)
             self._recorder.after_write()
-            return
-        patch = self._patch_of(write, edges)
-        command = self._prepare_patch(patch, write, edges)
-        try:
-            self._write_words(write)
-        except DeviceFault:
-            self._recorder.take_back(command)
-            raise
-        self._recorder.record_dispatch(command, patch)
 
     def _write_in_parts(self, write: ByteWrite) -> None:
         """The same where no binding holds both edges: a failure half way loses the buffer."""
@@ -125,27 +121,31 @@ class Transfers:
             self._recorder.after_write()
             for edge in write.plan.edges:
                 patch = self._patch_of(write, (edge,))
-                command = self._prepare_patch(patch, write, (edge,))
-                self._recorder.record_dispatch(command, patch)
+                self._recorder.dispatch(patch, self._payload_of(patch, write, (edge,)))
 
     def _write_words(self, write: ByteWrite) -> None:
+        words = self._words_of(write)
+        if words is not None:
+            self._recorder.write(words)
+
+    def _words_of(self, write: ByteWrite) -> HostWrite | None:
+        """The whole words of a write, None where it has none."""
         buffer, target, plan, offset, data, staged = write
         if plan.start == plan.end:
-            return
+            return None
         words: bytes | memoryview = data[plan.start - offset : plan.end - offset]
         padding = plan.end - plan.start - len(words)
         if padding:
             words = bytes(words) + bytes(padding)
-        self._recorder.write(target, plan.start, words, buffer, staged=staged)
+        return HostWrite(target, plan.start, words, buffer, staged)
 
     def _patch_of(self, write: ByteWrite, edges: tuple[Edge, ...]) -> DispatchPlan:
         start, end = edges[0].offset, edges[-1].offset + edges[-1].size_bytes
         bound = self._window(write.target, start, end)
-        return self._recorder.plan(PATCH_WORDS, (bound,), _ONE_GROUP, written=(write.buffer,))
+        return self._plan(PATCH_WORDS, (bound,), _ONE_GROUP, write.buffer)
 
-    def _prepare_patch(
-        self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]
-    ) -> DispatchCommand:
+    def _payload_of(self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]) -> bytes:
+        """The packed scalars of a patch."""
         base = patch.ranges[0].offset // WORD_BYTES
         scalars: list[int] = []
         for edge in edges:
@@ -153,7 +153,7 @@ class Transfers:
             mask, value = edge.patch(bytes(write.data[start : start + edge.size_bytes]))
             scalars += (edge.word - base, mask, value)
         scalars += _NO_EDGE * (2 - len(edges))
-        return self._recorder.prepare(patch, PATCH_WORDS.pack(scalars, patch.groups))
+        return PATCH_WORDS.pack(scalars, patch.groups)
 
     def _copy_within(self, copy: ByteCopy) -> None:
         """First all of the source to a scratch buffer, then to its place: memmove."""
@@ -191,15 +191,17 @@ class Transfers:
         target_at = target_offset - target_range.offset
         words = words_up(target_at % WORD_BYTES + size_bytes) // WORD_BYTES
         groups = -(-words // COPY_BYTES.group_size)
-        plan = self._recorder.plan(
-            COPY_BYTES,
-            (source_range, target_range),
-            Launch(groups, (groups, 1, 1)),
-            written=(target,),
-        )
+        ranges = (source_range, target_range)
+        plan = self._plan(COPY_BYTES, ranges, Launch(groups, (groups, 1, 1)), target)
         scalars = (source_offset - source_range.offset, target_at, size_bytes)
-        command = self._recorder.prepare(plan, COPY_BYTES.pack(scalars, groups))
-        self._recorder.record_dispatch(command, plan)
+        self._recorder.dispatch(plan, COPY_BYTES.pack(scalars, groups))
+
+    def _plan(
+        self, kernel: Kernel, ranges: tuple[Range, ...], launch: Launch, written: Buffer
+    ) -> DispatchPlan:
+        """A dispatch of one of our own kernels."""
+        pipeline = self._pipelines.compiled(kernel)
+        return DispatchPlan(kernel, ranges, launch, pipeline=pipeline, written=(written,))
 
     def _fits_binding(self, buffer: DeviceBuffer) -> bool:
         return buffer.size_bytes <= self._limits.max_binding_bytes

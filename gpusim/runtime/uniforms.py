@@ -9,9 +9,9 @@ from typing import Protocol
 from gpusim.errors import DeviceFault
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.byte_plans import words_up
-from gpusim.runtime.cache_state import CacheState, uniform_key
+from gpusim.runtime.caches import CacheState, uniform_key
 from gpusim.runtime.commands import DeviceBuffer, PlainRange, Range, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.runtime.stats import Counts
 

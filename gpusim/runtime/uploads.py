@@ -7,7 +7,7 @@ once at its batch's submit, from its start, and free again after it.
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.commands import DeviceBuffer, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.policy import Policy
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from gpusim.runtime.bind_groups import BindGroupStore, CachedBindGroups, make_bind_groups
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import BindGroupStore, CachedBindGroups, CacheState, make_bind_groups
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Pipeline, Range, Role
-from gpusim.runtime.driver import Driver, WgpuDriver
+from gpusim.runtime.drivers.driver import Driver, WgpuDriver
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy
 from properties.mutants.mutant import Mutant, mutant

@@ -5,13 +5,12 @@ from typing import Any, TypeVar
 
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
-from gpusim.runtime.bounded_cache import BoundedCache
-from gpusim.runtime.cache_state import CacheState
-from gpusim.runtime.driver import Driver
-from gpusim.runtime.launch import Launch, plan_launch
+from gpusim.runtime.caches import BoundedCache, CacheState
+from gpusim.runtime.commands import Launch
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import Shapes, plan_launch
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.shapes import Shapes
 from properties.mutants.mutant import Mutant, mutant
 
 K = TypeVar("K")

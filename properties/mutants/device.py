@@ -5,7 +5,7 @@ from typing import Any
 
 import wgpu
 
-from gpusim.runtime.driver import WgpuDriver
+from gpusim.runtime.drivers.driver import WgpuDriver
 from properties.mutants.mutant import Mutant, mutant
 from properties.mutants.overlay import Overlay
 

@@ -6,8 +6,15 @@ from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.runtime.commands import Command, CopyCommand, DeviceBuffer, Mapping, Pipeline, Role
-from gpusim.runtime.driver import Receive, Value, WgpuDriver
+from gpusim.runtime.commands import (
+    CopyCommand,
+    DeviceBuffer,
+    Pipeline,
+    RecordedCommand,
+    Role,
+    StagingMap,
+)
+from gpusim.runtime.drivers.driver import Receive, Value, WgpuDriver
 from properties.mutants.mutant import Mutant, mutant
 from properties.mutants.overlay import Overlay
 
@@ -76,7 +83,7 @@ class PipelineFoundByArity(Overlay):
 class LongBatchLosesOne(Overlay):
     """A batch of more than 16 commands is encoded as two, and the second begins one too late."""
 
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         if len(commands) > 16:
             commands = [*commands[:16], *commands[17:]]
         return self._inner.encode(commands, label, merge_passes=merge_passes)
@@ -85,7 +92,7 @@ class LongBatchLosesOne(Overlay):
 class FullEncoderLosesOne(Overlay):
     """An encoder takes 40 commands, and the one that finds it full is not recorded anywhere."""
 
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         if len(commands) > 40:
             commands = [*commands[:40], *commands[41:]]
         return self._inner.encode(commands, label, merge_passes=merge_passes)
@@ -96,9 +103,9 @@ class EncodedBatchReused(Overlay):
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
-        self._encoded: dict[tuple[Command, ...], Any] = {}
+        self._encoded: dict[tuple[RecordedCommand, ...], Any] = {}
 
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         key = tuple(commands)
         if key not in self._encoded or not key:
             self._encoded[key] = self._inner.encode(commands, label, merge_passes=merge_passes)
@@ -127,8 +134,8 @@ class LongCopyCut(Overlay):
     """A copy of more than 8192 bytes is encoded in two, and the second starts at the first's end
     of the source only."""
 
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
-        split: list[Command] = []
+    def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
+        split: list[RecordedCommand] = []
         for command in commands:
             if isinstance(command, CopyCommand) and command.size_bytes > 8192:
                 rest = command.size_bytes - 8192
@@ -217,7 +224,7 @@ class MappedBytesKept(Overlay):
         self._kept: dict[tuple[int, int], bytes] = {}
         self._takes = 0
 
-    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
         self._takes += 1
         key = mapping.buffer.uid, mapping.size_bytes
 

@@ -19,8 +19,8 @@ from gpusim.history import History
 from gpusim.kernels import Kernels
 from gpusim.program import Alloc, Dispatch, Op, Program, Read, Sync, Write
 from gpusim.runtime import Driver
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from properties.case import Case
-from properties.faults import Fault, FaultyDriver
 from properties.mutants.mutant import Mutant
 from properties.mutants.oracle import Judgement, Oracle
 from properties.programs.choices import SeededChoices, Weights

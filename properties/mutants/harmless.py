@@ -7,19 +7,16 @@ from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bounded_cache import BoundedCache
-from gpusim.runtime.cache_state import CacheState
-from gpusim.runtime.commands import BindGroup, DeviceBuffer, Range
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.caches import BoundedCache, CacheState
+from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Range
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
-from gpusim.runtime.launch import Launch
 from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import Shapes
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.readbacks import QueueClock, Readbacks
 from gpusim.runtime.recorder import Recorder
-from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPage, StagingPool
-from gpusim.runtime.timeline import Timeline
 from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms
 from gpusim.runtime.uploads import Uploads
 from properties.mutants.mutant import Mutant, mutant
@@ -43,7 +40,7 @@ class EvictedUniformLeaked(CachedUniforms):
         return taken
 
 
-class EmptyBatchSubmitted(Timeline):
+class EmptyBatchSubmitted(QueueClock):
     """A flush of nothing submits an empty batch."""
 
     @property
@@ -142,7 +139,7 @@ MUTANTS = (
     _uniforms(
         EvictedUniformLeaked, lambda driver, policy, caches: EvictedUniformLeaked(driver, caches)
     ),
-    _of(EmptyBatchSubmitted, timeline=EmptyBatchSubmitted),
+    _of(EmptyBatchSubmitted, clock=EmptyBatchSubmitted),
     _of(BatchEncodedTwice, recorder=BatchEncodedTwice),
     _of(EarlyBatchesHalved, flush_rules=EarlyBatchesHalved),
     _of(EarlyBatchesStayLong, flush_rules=EarlyBatchesStayLong),

@@ -5,14 +5,13 @@ from typing import Any
 from gpusim.errors import DeviceFault
 from gpusim.runtime.byte_plans import words_down
 from gpusim.runtime.commands import DeviceBuffer
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
+from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.staging import StagingPage, StagingPool
-from gpusim.runtime.timeline import Timeline
 from properties.mutants.mutant import Mutant, mutant
 
 
@@ -116,8 +115,8 @@ class FailedReadGivesZeros(Readbacks):
 class ReadReturnsView(Readbacks):
     """The bytes of a read are a view on memory that the next read of its size writes."""
 
-    def __init__(self, driver: Driver, staging: StagingPool, timeline: Timeline) -> None:
-        super().__init__(driver, staging, timeline)
+    def __init__(self, driver: Driver, staging: StagingPool, clock: QueueClock) -> None:
+        super().__init__(driver, staging, clock)
         self._memory: dict[int, bytearray] = {}
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:
@@ -204,7 +203,7 @@ class RepeatedReadElided(Reads):
     _ticket: Ticket | None = None
 
 
-class SyncTrustsStaleTail(Timeline):
+class SyncTrustsStaleTail(QueueClock):
     """A host write after a readback does not cancel the shortcut "the readback is the last"."""
 
     def wrote(self) -> None:
@@ -229,8 +228,8 @@ class SyncWithNothingToSubmitReturns(Reads):
 
 
 def _readbacks(broken: type[Readbacks], **about: Any) -> Mutant:
-    def made(driver: Driver, staging: StagingPool, timeline: Timeline) -> Readbacks:
-        return broken(driver, staging, timeline)
+    def made(driver: Driver, staging: StagingPool, clock: QueueClock) -> Readbacks:
+        return broken(driver, staging, clock)
 
     return mutant(broken, parts=Parts(readbacks=made), **about)
 
@@ -261,7 +260,7 @@ MUTANTS = (
     _reads(SyncWaitsForSubmitOnly, prey="laws"),
     mutant(
         SyncTrustsStaleTail,
-        parts=Parts(timeline=SyncTrustsStaleTail),
+        parts=Parts(clock=SyncTrustsStaleTail),
         ancestor="TVM 18871, mended by 20059",
         prey="laws",
     ),

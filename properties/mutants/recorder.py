@@ -7,11 +7,11 @@ from gpusim.errors import DeviceFault, SubmitFailed
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.plans import DispatchPlan
-from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.plans import DispatchPlan, Pipelines
+from gpusim.runtime.recorder import HostWrite, Recorder
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.transfers import Transfers
 from properties.mutants.mutant import Mutant, mutant
@@ -32,28 +32,28 @@ class ReadMissesBatch(Recorder):
 class UniformRecycledAtDispatch(Recorder):
     """A uniform slot goes back to the pool at the dispatch, not at the submit."""
 
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        super().record_dispatch(command, plan)
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        super()._record_dispatch(command, plan)
         self._batch.uniform_slots = 0
 
 
 class EvictFlushesInsidePass(Recorder):
     """An eviction flushes while a dispatch is half recorded, whose pass ends without it."""
 
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         evicted = any(buffer.role is Role.UNIFORM for buffer in self._batch.retired)
         if evicted and self._batch.commands and not self._uniforms.is_dynamic:
             self.submit(FlushReason.UNIFORMS)
             return
-        super().record_dispatch(command, plan)
+        super()._record_dispatch(command, plan)
 
 
 class DispatchLostAtExhaustion(Recorder):
     """The dispatch that finds the uniforms full makes them submit, and is forgotten."""
 
-    def prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
+    def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
         full = self.flushes[FlushReason.UNIFORMS.value]
-        command = super().prepare(plan, payload)
+        command = super()._prepare(plan, payload)
         if self.flushes[FlushReason.UNIFORMS.value] > full:
             return command._replace(groups=(0, 1, 1))
         return command
@@ -62,9 +62,9 @@ class DispatchLostAtExhaustion(Recorder):
 class CommandTwiceAtLimit(Recorder):
     """The dispatch that reaches the limit of a batch opens the next batch as well."""
 
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         limit = self.flushes[FlushReason.COMMANDS.value]
-        super().record_dispatch(command, plan)
+        super()._record_dispatch(command, plan)
         dynamic = command.uniform_offset is not None
         if self.flushes[FlushReason.COMMANDS.value] > limit and not dynamic:
             self._batch.record_dispatch(command, plan)
@@ -90,16 +90,16 @@ class TwoStreamsOneEncoder(Recorder):
 class SameGroupTwiceIsOnce(Recorder):
     """A dispatch that binds what the one before it bound is thought to be recorded already."""
 
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
         if not isinstance(last, DispatchCommand) or last.ranges != command.ranges:
-            super().record_dispatch(command, plan)
+            super()._record_dispatch(command, plan)
 
 
 class PassKeepsFirstGroup(Recorder):
     """In a pass of one kernel only the first bind group is set."""
 
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
         if (
             self._merge_passes
@@ -108,7 +108,7 @@ class PassKeepsFirstGroup(Recorder):
             and last.bind_group is not command.bind_group
         ):
             command = command._replace(bind_group=last.bind_group)
-        super().record_dispatch(command, plan)
+        super()._record_dispatch(command, plan)
 
 
 class FreeBeforeFlush(Recorder):
@@ -172,32 +172,16 @@ class RetiredDestroyedAtOnce(Recorder):
 class StagedWriteGoesAtOnce(Recorder):
     """A write that was to be staged goes to the queue all the same."""
 
-    def write(
-        self,
-        target: DeviceBuffer,
-        offset: int,
-        words: bytes | memoryview,
-        written: Buffer,
-        *,
-        staged: bool,
-    ) -> None:
-        super().write(target, offset, words, written, staged=staged and len(words) > 4)
+    def write(self, write: HostWrite) -> None:
+        super().write(write._replace(staged=write.staged and len(write.words) > 4))
 
 
 class StagedWriteUntouched(Recorder):
     """What a staged write touches is not counted when the next host write comes."""
 
-    def write(
-        self,
-        target: DeviceBuffer,
-        offset: int,
-        words: bytes | memoryview,
-        written: Buffer,
-        *,
-        staged: bool,
-    ) -> None:
+    def write(self, write: HostWrite) -> None:
         touched = dict(self._batch._touched)
-        super().write(target, offset, words, written, staged=staged)
+        super().write(write)
         self._batch._touched = touched
 
 
@@ -232,12 +216,12 @@ class BadDispatchLeavesPassOpen(Recorder):
 
     begun = 0
 
-    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         if self.begun and self._batch.commands:
             lost, self._batch = self._batch, Batch()
             self._lose(lost, SubmitFailed("cannot begin a pass because one is open"))
         self.begun = 0
-        super().record_dispatch(command, plan)
+        super()._record_dispatch(command, plan)
 
 
 class _BeginsEarly(BufferTable):
@@ -251,11 +235,13 @@ class _BeginsEarly(BufferTable):
         return super().whole_words(buffer)
 
 
-def _join(driver: Driver, recorder: Recorder, buffers: BufferTable) -> Transfers:
+def _join(
+    driver: Driver, recorder: Recorder, buffers: BufferTable, pipelines: Pipelines
+) -> Transfers:
     assert isinstance(buffers, _BeginsEarly)
     assert isinstance(recorder, BadDispatchLeavesPassOpen)
     buffers.recorder = recorder
-    return Transfers(driver, recorder, buffers)
+    return Transfers(driver, recorder, buffers, pipelines)
 
 
 class FlushKeepsDeadEncoder(Recorder):

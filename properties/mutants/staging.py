@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import CacheState
 from gpusim.runtime.commands import DeviceBuffer, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.staging import StagingPool

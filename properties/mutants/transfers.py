@@ -5,11 +5,11 @@ from typing import Any
 from gpusim.limits import WORD_BYTES
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.byte_plans import Edge, words_down, words_up
-from gpusim.runtime.commands import CopyCommand, DispatchCommand, Role
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.commands import CopyCommand, Role
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.plans import DispatchPlan
-from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.plans import DispatchPlan, Pipelines
+from gpusim.runtime.recorder import HostWrite, Recorder
 from gpusim.runtime.transfers import ByteCopy, ByteWrite, Transfers, piece_of
 from properties.mutants.mutant import Mutant, mutant
 
@@ -28,10 +28,10 @@ class PadClearsNeighbours(Transfers):
 class PadLosesData(Transfers):
     """The padded array of a write to a buffer's end is the new one, copied onto itself."""
 
-    def _write_words(self, write: ByteWrite) -> None:
+    def _words_of(self, write: ByteWrite) -> HostWrite | None:
         if write.plan.end > write.offset + len(write.data):
             write = write._replace(data=memoryview(bytes(len(write.data))))
-        super()._write_words(write)
+        return super()._words_of(write)
 
 
 class WriteRoundedUp(Transfers):
@@ -55,23 +55,19 @@ class LastEdgeLost(Transfers):
 class EdgeOfThreeBytesCut(Transfers):
     """The mask of an edge knows one byte and two bytes, not three."""
 
-    def _prepare_patch(
-        self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]
-    ) -> DispatchCommand:
+    def _payload_of(self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]) -> bytes:
         cut = tuple(Edge(edge.offset, min(edge.size_bytes, 2)) for edge in edges)
-        return super()._prepare_patch(patch, write, cut)
+        return super()._payload_of(patch, write, cut)
 
 
 class TwoBytesInTheMiddle(Transfers):
     """A write of the two middle bytes of a word is shifted to its end."""
 
-    def _prepare_patch(
-        self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]
-    ) -> DispatchCommand:
+    def _payload_of(self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]) -> bytes:
         if len(edges) == 1 and edges[0].size_bytes == 2 and edges[0].offset % WORD_BYTES == 1:
             edges = (edges[0]._replace(offset=edges[0].offset + 1),)
             write = write._replace(offset=write.offset + 1)
-        return super()._prepare_patch(patch, write, edges)
+        return super()._payload_of(patch, write, edges)
 
 
 class EdgesFromShadowCopy(Transfers):
@@ -90,8 +86,10 @@ class EdgesFromShadowCopy(Transfers):
             return
         super().write(buffer, offset, data)
 
-    def __init__(self, driver: Driver, recorder: Recorder, buffers: BufferTable) -> None:
-        super().__init__(driver, recorder, buffers)
+    def __init__(
+        self, driver: Driver, recorder: Recorder, buffers: BufferTable, pipelines: Pipelines
+    ) -> None:
+        super().__init__(driver, recorder, buffers, pipelines)
         self._last: dict[Buffer, tuple[int, bytes]] = {}
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import CacheState
 from gpusim.runtime.commands import PlainRange, Range
-from gpusim.runtime.driver import Driver
+from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.runtime.uniforms import (

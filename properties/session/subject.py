@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import Driver, Parts, driver_for
-from gpusim.runtime.traced import TracedDriver, traced_parts
+from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
 from gpusim.trace import Trace
 from properties.case import Case
 from properties.session.devices import (

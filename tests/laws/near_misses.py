@@ -1,7 +1,7 @@
 """What is nearly a mistake and is none: a program and a policy, by the law that must pass it."""
 
 from gpusim.errors import MapFailed, OutOfMemory
-from properties.faults import Fault
+from gpusim.runtime.drivers.faulty import Fault
 
 _FILLED = "alloc a 64\nalloc b 64\nwrite a 0 0001020304050607\nwrite b 0 1011121314151617\n"
 _RUN = "dispatch affine a 3,5 1x1x1\n"

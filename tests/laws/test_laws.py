@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gpusim.errors import SubmitFailed
+from gpusim.runtime.drivers.faulty import Fault
 from gpusim.trace import Event, Trace
-from properties.faults import Fault
 from properties.oracles.laws import ELSEWHERE, LAWS
 from properties.oracles.laws.determinism import compare_traces
 from properties.oracles.laws.page import page

@@ -8,9 +8,9 @@ from typing import Any
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime import Parts, TracedDriver, WgpuDriver, traced_parts
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.policy import Policy, parse_policy
 from gpusim.trace import Event, Trace
-from properties.faults import Fault, FaultyDriver
 from properties.oracles.laws import Checker, Marks, Setting, check
 from properties.runner import run
 from properties.session.devices import open_case_device

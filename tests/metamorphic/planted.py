@@ -8,20 +8,19 @@ from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime import Driver, Parts, Policy, WgpuDriver
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bind_groups import CachedBindGroups, make_bind_groups
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import CachedBindGroups, CacheState, make_bind_groups
 from gpusim.runtime.commands import (
     BindGroup,
-    Command,
     CopyCommand,
     DeviceBuffer,
+    Launch,
     Pipeline,
     Range,
+    RecordedCommand,
     Role,
 )
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
-from gpusim.runtime.launch import Launch
-from gpusim.runtime.shapes import Shapes
+from gpusim.runtime.plans import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms
 
@@ -143,8 +142,8 @@ class Eavesdropping:
 class CopiesFirst(Eavesdropping):
     """A batch's copies go before its dispatches, but for those into staging buffers."""
 
-    def encode(self, commands: Sequence[Command], label: str, **how: Any) -> Any:
-        def goes_first(command: Command) -> bool:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, **how: Any) -> Any:
+        def goes_first(command: RecordedCommand) -> bool:
             return isinstance(command, CopyCommand) and command.target.role is Role.STORAGE
 
         ordered = sorted(commands, key=lambda command: not goes_first(command))
@@ -154,7 +153,7 @@ class CopiesFirst(Eavesdropping):
 class FifthIsLost(Eavesdropping):
     """A batch of five commands and more goes without its last but one."""
 
-    def encode(self, commands: Sequence[Command], label: str, **how: Any) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, **how: Any) -> Any:
         kept = [*commands[:-2], commands[-1]] if len(commands) >= 5 else commands
         return self._inner.encode(kept, label, **how)
 
@@ -192,11 +191,11 @@ class TornWrites(Eavesdropping):
 class Spills(Eavesdropping):
     """A copy takes a word more than it should, where there is one."""
 
-    def encode(self, commands: Sequence[Command], label: str, **how: Any) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, **how: Any) -> Any:
         return self._inner.encode([_wider(command) for command in commands], label, **how)
 
 
-def _wider(command: Command) -> Command:
+def _wider(command: RecordedCommand) -> RecordedCommand:
     if not isinstance(command, CopyCommand) or command.target.role is not Role.STORAGE:
         return command
     end = command.size_bytes + 4

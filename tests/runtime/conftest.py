@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, TracedDriver, traced_parts
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.trace import Trace
-from properties.faults import Fault, FaultyDriver
 
 Opened = tuple[Runtime, Trace]
 

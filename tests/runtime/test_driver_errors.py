@@ -19,7 +19,7 @@ from gpusim.errors import (
 )
 from gpusim.kernels import AFFINE, SCRAMBLE
 from gpusim.runtime import WgpuDriver
-from gpusim.runtime.commands import DeviceBuffer, Mapping, Range, Role
+from gpusim.runtime.commands import DeviceBuffer, Range, Role, StagingMap
 
 
 class Refusing:
@@ -51,7 +51,7 @@ class Verbs:
 
     def call(self, verb: str) -> None:
         driver, buffer = self.driver, self.buffer
-        mapping = Mapping(buffer=buffer, size_bytes=16, native=Refusing(None, self.errors))
+        mapping = StagingMap(buffer=buffer, size_bytes=16, native=Refusing(None, self.errors))
         calls: dict[str, Callable[[], object]] = {
             "create_buffer": lambda: driver.create_buffer(16, Role.STORAGE),
             "write_buffer": lambda: driver.write_buffer(buffer, 0, b"1234"),
@@ -120,7 +120,7 @@ def test_a_device_that_is_lost_stays_lost(verbs: Verbs, verb: str, said: str) ->
 def test_waiting_on_a_device_that_went_away_ends(verbs: Verbs) -> None:
     """A destroyed device answers no map: who waits looks at it now and then."""
     never = SimpleNamespace(_state="pending", _thread_event=Event())
-    mapping = Mapping(buffer=verbs.buffer, size_bytes=16, native=never)
+    mapping = StagingMap(buffer=verbs.buffer, size_bytes=16, native=never)
     verbs.errors["create_command_encoder"] = wgpu.GPUValidationError("it is no more")
     message = "cannot wait for the device because the device is lost .*: it is no more$"
     with pytest.raises(DeviceLost, match=message):

@@ -18,8 +18,8 @@ from gpusim.errors import (
 )
 from gpusim.kernels import AFFINE, FOLD
 from gpusim.runtime import PRESETS, Buffer, Driver, Runtime, Ticket, TracedDriver
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.trace import Trace
-from properties.faults import Fault, FaultyDriver
 
 Open = Callable[..., Runtime]
 WORDS = np.arange(4, dtype=np.uint32)

@@ -19,8 +19,8 @@ from gpusim.errors import (
 )
 from gpusim.kernels import AFFINE, FOLD, SCRAMBLE
 from gpusim.runtime import PRESETS, Buffer, Driver, Graph, Policy, Runtime
+from gpusim.runtime.drivers.faulty import Fault
 from gpusim.trace import Trace
-from properties.faults import Fault
 
 Open = Callable[[Policy], tuple[Runtime, Trace]]
 OpenFaulty = Callable[..., Runtime]

@@ -4,7 +4,8 @@ import pytest
 
 from gpusim.errors import LimitExceeded
 from gpusim.kernels import SCRAMBLE, TALLY
-from gpusim.runtime.launch import Launch, plan_launch
+from gpusim.runtime.commands import Launch
+from gpusim.runtime.plans import plan_launch
 
 MOST = 65_535
 

@@ -9,8 +9,8 @@ from typing import Any
 from gpusim.errors import SubmitFailed
 from gpusim.kernels import Kernel
 from gpusim.runtime import Parts
-from gpusim.runtime.commands import Command, DispatchCommand
-from gpusim.runtime.driver import WgpuDriver
+from gpusim.runtime.commands import DispatchCommand, RecordedCommand
+from gpusim.runtime.drivers.driver import WgpuDriver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from properties.case import Case
 from properties.session.subject import NaiveSubject, Opened, RuntimeSubject
@@ -66,7 +66,7 @@ class _SubmitsEach(FlushRules):
 class _Trouble(WgpuDriver):
     """In trouble where a batch dispatches two kernels or more."""
 
-    def encode(self, commands: Sequence[Command], *how: Any, **named: Any) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], *how: Any, **named: Any) -> Any:
         dispatches = [command for command in commands if isinstance(command, DispatchCommand)]
         if any(command.pipeline is not dispatches[0].pipeline for command in dispatches):
             self.trouble()

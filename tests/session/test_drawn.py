@@ -9,7 +9,7 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.runtime import PRESETS, Driver, WgpuDriver
-from gpusim.runtime.commands import Command, DeviceBuffer
+from gpusim.runtime.commands import DeviceBuffer, RecordedCommand
 from properties.case import PLAIN, Case
 from properties.session.devices import SCHEDULERS, shown_faults
 from properties.session.drawn import judge_drawn, with_drawn
@@ -35,7 +35,7 @@ class Overlay:
 class AskedFlushLosesOne(Overlay):
     """The last command before a flush that the program asked for is lost."""
 
-    def encode(self, commands: Sequence[Command], label: str, **how: Any) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, **how: Any) -> Any:
         return self._inner.encode(commands[:-1] if label == "asked" else commands, label, **how)
 
 

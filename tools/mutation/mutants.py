@@ -27,9 +27,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 _LEFT_OUT = (
     # It writes documentation, and judges nothing.
     "properties/oracles/laws/page.py",
-    # They speak to wgpu-native, and so never run on the simulated device.
-    "gpusim/runtime/native_driver.py",
-    "gpusim/runtime/native_maps.py",
+    # It speaks to wgpu-native, and so never runs on the simulated device.
+    "gpusim/runtime/drivers/native.py",
 )
 _NO_CODE = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom, cst.TypeAlias)
 _STATEMENTS = (cst.BaseSmallStatement, cst.BaseCompoundStatement)

@@ -13,14 +13,14 @@ from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
 from gpusim.runtime.commands import (
     BindGroup,
-    Command,
     DeviceBuffer,
-    Mapping,
     Pipeline,
     Range,
+    RecordedCommand,
     Role,
+    StagingMap,
 )
-from gpusim.runtime.driver import Driver, Receive, Value
+from gpusim.runtime.drivers.driver import Driver, Receive, Value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +67,7 @@ class FaultyDriver:
         self._meet("create_bind_group")
         return self._driver.create_bind_group(pipeline, ranges)
 
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         """See ``Driver``."""
         self._meet("encode")
         return self._driver.encode(commands, label, merge_passes=merge_passes)
@@ -77,22 +77,22 @@ class FaultyDriver:
         self._meet("submit")
         self._driver.submit(command_buffer)
 
-    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
         """See ``Driver``."""
         self._meet("map")
         return self._driver.map(buffer, size_bytes)
 
-    def wait(self, mapping: Mapping) -> None:
+    def wait(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
         self._meet("wait")
         self._driver.wait(mapping)
 
-    async def wait_async(self, mapping: Mapping) -> None:
+    async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
         self._meet("wait")
         await self._driver.wait_async(mapping)
 
-    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
         """See ``Driver``."""
         self._meet("take")
         return self._driver.take(mapping, receive)

@@ -5,18 +5,23 @@ commands.  wgpu-py has a thread of its own poll the device while a map is under
 way, and this polls in the call that waits, for the submission that the map
 needs and none after it.  What is recorded, in what order, is the same as with
 ``WgpuDriver``.
+
+wgpu-native calls back from whatever call polls the device, in any thread, and
+may do so when nobody waits any more.  So the callback of its maps lives as long
+as the process, and finds the map that it is for by a number.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from itertools import count
 from typing import Any
 
 import wgpu
 
 from gpusim.errors import DeviceLost, MapFailed, SubmitFailed
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Mapping
-from gpusim.runtime.driver import Receive, Value, WgpuDriver
-from gpusim.runtime.native_maps import native_maps
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, StagingMap
+from gpusim.runtime.drivers.driver import Receive, Value, WgpuDriver
 
 
 class NativeDriver(WgpuDriver):
@@ -53,7 +58,7 @@ class NativeDriver(WgpuDriver):
         except wgpu.GPUError as error:
             raise self._fault(error, SubmitFailed, "submit a batch") from error
 
-    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
         """Ask for the first ``size_bytes`` bytes of a staging buffer."""
         expected, callback = self._maps.expect(self._submission)
         native, mode = buffer.native._internal, self._lib.WGPUMapMode_Read
@@ -61,9 +66,9 @@ class NativeDriver(WgpuDriver):
             self._safe.wgpuBufferMapAsync(native, mode, 0, size_bytes, callback)
         except wgpu.GPUError as error:
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
-        return Mapping(buffer=buffer, size_bytes=size_bytes, native=expected)
+        return StagingMap(buffer=buffer, size_bytes=size_bytes, native=expected)
 
-    def wait(self, mapping: Mapping) -> None:
+    def wait(self, mapping: StagingMap) -> None:
         """Return once the map has settled, either way; DeviceLost where it never will."""
         submission = self._api.ffi.new("WGPUSubmissionIndex *", mapping.native.submission)
         while mapping.native.is_pending:
@@ -71,7 +76,7 @@ class NativeDriver(WgpuDriver):
             if mapping.native.is_pending:
                 self._check_alive()
 
-    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
         """What ``receive`` makes of the mapped bytes; the buffer is unmapped again.
 
         A map may settle well on a device that was destroyed, and asking for the
@@ -93,7 +98,7 @@ class NativeDriver(WgpuDriver):
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
         return value
 
-    def _is_pending(self, mapping: Mapping) -> bool:
+    def _is_pending(self, mapping: StagingMap) -> bool:
         """Whether the map has not settled: it does so inside a poll."""
         if mapping.native.is_pending:
             self._lib.wgpuDevicePoll(self._device._internal, False, self._api.ffi.NULL)
@@ -171,6 +176,58 @@ class NativeDriver(WgpuDriver):
             error = handler.release(name)
         if error is not None:
             raise self._api.GPUValidationError(error[1])
+
+
+class NativeMap:
+    """One map: pending, then settled, with a ``refusal`` where it failed.
+
+    ``submission`` is the index of the last submission before it.
+    """
+
+    __slots__ = ("is_pending", "refusal", "submission")
+
+    def __init__(self, submission: int) -> None:
+        self.is_pending = True
+        self.refusal: str | None = None
+        self.submission = submission
+
+
+class NativeMaps:
+    """Every map under way in this process, by number."""
+
+    def __init__(self, api: Any) -> None:
+        self._ffi = ffi = api.ffi
+        self._pending: dict[int, NativeMap] = {}
+        self._numbers = count(1)
+        success = api.lib.WGPUMapAsyncStatus_Success
+
+        @ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)")  # type: ignore[untyped-decorator]
+        def settle(status: int, message: Any, number: Any, unused: Any) -> None:
+            settled = self._pending.pop(int(ffi.cast("intptr_t", number)))
+            if status != success:
+                text = ffi.unpack(message.data, message.length) if message.length else b""
+                settled.refusal = text.decode("utf-8", "replace") or f"status {status}"
+            settled.is_pending = False
+
+        self._settle = settle
+        self._info = ffi.new("WGPUBufferMapCallbackInfo *")
+        self._info.mode = api.lib.WGPUCallbackMode_AllowProcessEvents
+        self._info.callback = settle
+
+    def expect(self, submission: int) -> tuple[NativeMap, Any]:
+        """A map that is about to be asked for, and what wgpu-native is to be told of it."""
+        number = next(self._numbers)
+        expected = self._pending[number] = NativeMap(submission)
+        self._info.userdata1 = self._ffi.cast("void *", number)
+        return expected, self._info[0]
+
+
+@cache
+def native_maps() -> NativeMaps:
+    """Those of this process."""
+    from wgpu.backends.wgpu_native import _api
+
+    return NativeMaps(_api)
 
 
 def driver_for(device: Any) -> WgpuDriver:

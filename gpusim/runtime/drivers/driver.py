@@ -25,14 +25,14 @@ from gpusim.limits import Limits
 from gpusim.runtime.byte_plans import words_down
 from gpusim.runtime.commands import (
     BindGroup,
-    Command,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
-    Mapping,
     Pipeline,
     Range,
+    RecordedCommand,
     Role,
+    StagingMap,
 )
 
 _USAGE = {
@@ -66,12 +66,14 @@ class Driver(Protocol):
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None: ...
     def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline: ...
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup: ...
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any: ...
+    def encode(
+        self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool
+    ) -> Any: ...
     def submit(self, command_buffer: Any) -> None: ...
-    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping: ...
-    def wait(self, mapping: Mapping) -> None: ...
-    async def wait_async(self, mapping: Mapping) -> None: ...
-    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value: ...
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap: ...
+    def wait(self, mapping: StagingMap) -> None: ...
+    async def wait_async(self, mapping: StagingMap) -> None: ...
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value: ...
 
 
 class WgpuDriver:
@@ -145,7 +147,7 @@ class WgpuDriver:
             ) from error
         return BindGroup(uid=next(self._uids), native=native, ranges=ranges)
 
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         """A command buffer of ``commands`` in order.
 
         A compute pass holds one dispatch, or with ``merge_passes`` all that come
@@ -172,7 +174,7 @@ class WgpuDriver:
         except wgpu.GPUError as error:
             raise self._fault(error, SubmitFailed, "submit a batch") from error
 
-    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
         """Ask for the first ``size_bytes`` bytes of a staging buffer.
 
         READ_NOSYNC leaves out the empty submit that wgpu-py puts before a map;
@@ -182,15 +184,15 @@ class WgpuDriver:
             promise = buffer.native.map_async("READ_NOSYNC", 0, size_bytes)
         except wgpu.GPUError as error:
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
-        return Mapping(buffer=buffer, size_bytes=size_bytes, native=promise)
+        return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
-    def wait(self, mapping: Mapping) -> None:
+    def wait(self, mapping: StagingMap) -> None:
         """Return once the map has settled, either way; DeviceLost where it never will."""
         while self._is_pending(mapping):
             if not mapping.native._thread_event.wait(_LOSS_CHECK_SECONDS):
                 self._check_alive()
 
-    async def wait_async(self, mapping: Mapping) -> None:
+    async def wait_async(self, mapping: StagingMap) -> None:
         """The same, leaving the event loop free."""
         delays = _delays()
         while self._is_pending(mapping):
@@ -199,7 +201,7 @@ class WgpuDriver:
             if delay >= _POLL_DELAYS_SECONDS[-1]:
                 self._check_alive()
 
-    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
         """What ``receive`` makes of the mapped bytes; the buffer is unmapped again."""
         native = mapping.buffer.native
         try:
@@ -212,7 +214,7 @@ class WgpuDriver:
             raise self._fault(error, MapFailed, f"map buffer {mapping.buffer.uid}") from error
         return value
 
-    def _is_pending(self, mapping: Mapping) -> bool:
+    def _is_pending(self, mapping: StagingMap) -> bool:
         # wgpu-py has no public way to ask a promise whether it has settled.
         return bool(mapping.native._state == "pending")
 
@@ -322,7 +324,7 @@ def _layout_entries(kernel: Kernel, dynamic_uniforms: bool) -> list[dict[str, An
     ]
 
 
-def _passes(commands: Sequence[Command], merge: bool) -> Iterator[tuple[bool, list[Any]]]:
+def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[bool, list[Any]]]:
     """Commands in order, as (is a pass, its commands)."""
     if not merge:
         return ((isinstance(command, DispatchCommand), [command]) for command in commands)

@@ -15,25 +15,24 @@ from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.program import Grid
 from gpusim.runtime.batch import Batch
-from gpusim.runtime.bind_groups import BindGroupStore
-from gpusim.runtime.cache_state import CacheState
+from gpusim.runtime.caches import BindGroupStore, CacheState
 from gpusim.runtime.commands import (
     BindGroup,
-    Command,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
-    Mapping,
+    Launch,
     Pipeline,
     PlainRange,
     Range,
+    RecordedCommand,
     Role,
+    StagingMap,
 )
-from gpusim.runtime.driver import Driver, Receive, Value
-from gpusim.runtime.launch import Launch
+from gpusim.runtime.drivers.driver import Driver, Receive, Value
 from gpusim.runtime.parts import Parts
+from gpusim.runtime.plans import Shapes
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.shapes import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.stats import RISING, Counts, rising
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
@@ -141,7 +140,7 @@ class TracedDriver:
         )
         return group
 
-    def encode(self, commands: Sequence[Command], label: str, *, merge_passes: bool) -> Any:
+    def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         """See ``Driver``; one event for the encoder, then one a command."""
         self._tell(Event("encode", {"reason": label, "commands": len(commands)}))
         for command in commands:
@@ -164,7 +163,7 @@ class TracedDriver:
             self._tell_failed("submit", fault)
             raise
 
-    def map(self, buffer: DeviceBuffer, size_bytes: int) -> Mapping:
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
         """See ``Driver``."""
         self._tell(Event("map", {"buffer": self._numbers[buffer.uid], "size_bytes": size_bytes}))
         try:
@@ -173,7 +172,7 @@ class TracedDriver:
             self._tell_failed("map", fault)
             raise
 
-    def wait(self, mapping: Mapping) -> None:
+    def wait(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
         self._tell(Event("wait", {"buffer": self._numbers[mapping.buffer.uid]}))
         try:
@@ -182,7 +181,7 @@ class TracedDriver:
             self._tell_failed("wait", fault)
             raise
 
-    async def wait_async(self, mapping: Mapping) -> None:
+    async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
         self._tell(Event("wait", {"buffer": self._numbers[mapping.buffer.uid]}))
         try:
@@ -191,7 +190,7 @@ class TracedDriver:
             self._tell_failed("wait", fault)
             raise
 
-    def take(self, mapping: Mapping, receive: Receive[Value]) -> Value:
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
         """See ``Driver``."""
         self._tell(Event("take", {"buffer": self._numbers[mapping.buffer.uid]}))
         try:

@@ -1,0 +1,107 @@
+"""The guard of a runtime: who may call it, and when.  The contract's first checks, for every op.
+
+A runtime belongs to the thread that made it, in the process that made it.  Who
+waits gets a fault; one that nobody was waiting for is raised by the next op,
+once.  The guard knows the runtime's parts and not the runtime, which holds it:
+parts that held the runtime too would keep all of it, after its last use, until
+the garbage collector comes.
+"""
+
+import os
+from threading import get_ident
+
+from gpusim.errors import DeviceFault, WrongThread
+from gpusim.runtime import checks
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.graph import Captures
+from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.recorder import Recorder
+
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+
+class Guard:
+    """What every op of one runtime begins with; its owner is the thread that makes it."""
+
+    def __init__(
+        self, driver: Driver, *, recorder: Recorder, readbacks: Readbacks, captures: Captures
+    ) -> None:
+        self.is_open = True
+        """Whether the runtime was not closed."""
+        self._thread = get_ident()
+        self._forks = _forks
+        self._driver = driver
+        self._recorder = recorder
+        self._readbacks = readbacks
+        self._captures = captures
+
+    def check(self) -> None:
+        """Raise what stands in the way of an op that a graph may hold."""
+        if not self.is_open:
+            raise checks.runtime_closed()
+        if get_ident() != self._thread or _forks != self._forks:
+            raise self._wrong_thread()
+        if self._readbacks.unseen is not None or self._driver.lost:
+            self.raise_fault()
+
+    def check_op(self, what: str) -> None:
+        """The same for an op that no graph can hold."""
+        self.check()
+        self._captures.refuse(what)
+
+    def check_free(self) -> None:
+        """The same for a free, which a fault does not stop."""
+        if not self.is_open:
+            raise checks.runtime_closed()
+        self.check_thread()
+        self._captures.refuse("free a buffer")
+
+    def check_wait(self) -> None:
+        """The same for a wait for a read, whose ticket has its own error, and outlives a close."""
+        self.check_thread()
+        self._captures.refuse("wait for a read")
+        self.notice_loss()
+
+    def check_thread(self) -> None:
+        """Raise WrongThread for any thread or process but the owner."""
+        if get_ident() != self._thread or _forks != self._forks:
+            raise self._wrong_thread()
+
+    def keep(self, fault: DeviceFault) -> None:
+        """Keep a fault that is not the present op's for the next one."""
+        self._readbacks.unseen = self._readbacks.unseen or fault
+
+    def raise_fault(self) -> None:
+        """Raise a fault that no call has raised yet, or for ever that the device is lost."""
+        if self._driver.lost:
+            self.notice_loss()
+            raise checks.device_lost()
+        fault, self._readbacks.unseen = self._readbacks.unseen, None
+        if fault is not None:
+            raise type(fault)(*fault.args) from fault
+
+    def notice_loss(self) -> None:
+        """Give up what waits for a device that is lost."""
+        if self._driver.lost:
+            self._recorder.abandon()
+            self._readbacks.fail_all(checks.device_lost())
+
+    def _wrong_thread(self) -> WrongThread:
+        if get_ident() != self._thread:
+            return WrongThread(
+                "cannot call a runtime from this thread because it belongs to the one that made "
+                "it (probably each thread needs a runtime of its own)"
+            )
+        return WrongThread(
+            "cannot call a runtime in a forked child because the device stays with the "
+            "parent (probably multiprocessing should spawn)"
+        )
