@@ -7,11 +7,9 @@ forgets that a host write has to wait for them too.
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from gpusim.kernels import Kernel
-from properties.session.subject import NaiveSubject
 from properties.targets.naive_target import NaiveTarget
 
 
@@ -42,4 +40,4 @@ class Overtaking(NaiveTarget):
             super().dispatch(*self._gathered.pop(0))
 
 
-judge = partial(NaiveSubject, make_target=Overtaking)
+judge = Overtaking

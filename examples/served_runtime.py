@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gpusim import open_device
 from gpusim.runtime import PRESETS, driver_for
-from properties.target import Target
+from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 from properties.targets.serve import serve
 

@@ -12,8 +12,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpusim.program import Program
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
+_MOST_SHOWN_OPS = 60
 _EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run or shows nothing"
 
 
@@ -97,19 +102,32 @@ def _fuzz(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from properties.session.replay import replay
+    from properties.session.replay import plan_replay, replay
     from properties.session.settings import ReplaySettings, gather
 
     settings = gather(ReplaySettings, vars(arguments), os.environ)
-    done = replay(Path(arguments.file), settings)
-    policy = f", policy {done.case.policy}" if done.is_ours else ""
-    print(f"device {done.device} ({done.description}){policy}\n")
-    print(done.case.program)
-    if done.failure is None:
-        print(f"passes: all {len(done.case.program)} ops show what they mean")
-        return NOTHING_FOUND
-    print(done.failure.text)
-    return FOUND
+    plan = plan_replay(Path(arguments.file), settings)
+    program = plan.case.program
+    print(f"{plan}\n\n{_shown(program)}")
+    done = replay(plan, settings.stall)
+    print(f"ran on {done.device}: {done.description}")
+    if done.failure is not None:
+        print(done.failure)
+        return FOUND
+    if not len(program):
+        print("shows nothing: the program has no op", file=sys.stderr)
+        return COULD_NOT_RUN
+    print(f"passes: all {len(program)} ops show what they mean")
+    return NOTHING_FOUND
+
+
+def _shown(program: "Program") -> str:
+    """The text of a program; of a long one the beginning."""
+    from gpusim.text import write_op
+
+    lines = [write_op(op) for op in program.ops[:_MOST_SHOWN_OPS]]
+    left = len(program) - len(lines)
+    return "\n".join([*lines, *([f"... and {left} ops more"] if left else []), ""])
 
 
 def _mutants(arguments: argparse.Namespace) -> int:

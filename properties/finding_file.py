@@ -1,48 +1,45 @@
 """A finding as a file: what failed, and everything that replays it.
 
-    gpusim finding 1
+    gpusim finding 2
+    target: runtime
+    promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes
     device: vulkan
     policy: pooled uniform_slots=2
+    client: awaiting
+    transformations: insert_boundary boundary=flush at=1; set_preset preset=eager
+    kernels: my_kernels.py
     seed: 17/4
     versions: gpusim 0.1.0, wgpu 0.32.0
     summary: op 3: read a 0 4 -> r0
-    kernels: my_kernels.py
-    caller: awaiting
-    transformations: insert_boundary boundary=flush at=1; set_preset preset=eager
 
     alloc a 4
     read a 0 4 -> r0
 
-The number on the first line is the version of this format, which changes only
-when the format does.  Headers come in any order, each at most once; ``device``
-and ``policy`` must be there.  After the blank line comes the program in its text
-form.  Nothing here runs a program or says what its failure means.
+The number on the first line is the version of this format.  Headers come in any order, each at
+most once; ``target`` and ``device`` must be there, and ``policy`` where our own runtime was
+judged, since other targets follow none.  After the blank line comes the program in its text
+form.  Version 1, which is read as well, named no target, and called the client ``caller``.
+Nothing here runs a program, loads what a file names, or says what a failure means.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gpusim.errors import ProgramError
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
-from properties.callers import CALLERS
-from properties.case import PLAIN, Case
-from properties.oracles.metamorphic import parse_transformation
+from properties.clients import CLIENTS
+from properties.model.case import NO_POLICY, PLAIN, RUNTIME, Case, Transformation, parse_device
+from properties.model.target import parse_capabilities
+from properties.oracles.metamorphic import parse_transformation, write_transformation
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MAGIC = "gpusim finding"
-_HEADERS = (
-    "device",
-    "policy",
-    "seed",
-    "versions",
-    "summary",
-    "kernels",
-    "caller",
-    "transformations",
-)
-_REQUIRED = ("device", "policy")
 _BETWEEN = "; "
+_NO_FAULTS_BY_V1 = "without_faults"
+"""A transformation of version 1 that every replay tries anyway."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,13 +48,15 @@ class Finding:
 
     ``versions`` says what it failed on, ``summary`` how, and ``kernels`` names
     the module or the .py file that registers the program's own kernels; each is
-    one line, empty where there is nothing to say.
+    one line, empty where there is nothing to say.  ``names_target`` is false for a
+    file of version 1, which may have failed on any target.
     """
 
     case: Case
     versions: str = ""
     summary: str = ""
     kernels: str = ""
+    names_target: bool = True
 
     def __post_init__(self) -> None:
         for header, value in _headers(self):
@@ -66,11 +65,6 @@ class Finding:
                     f"cannot keep {header} {value!r} because a header is one line without "
                     "blanks around it (probably a message of several lines)"
                 )
-        if not self.case.device:
-            raise ProgramError(
-                "cannot keep a finding without a device because nothing could replay it "
-                "(probably the device's name was lost)"
-            )
         if parse_policy(str(self.case.policy)) != self.case.policy:
             raise ProgramError(
                 f"cannot keep policy {self.case.policy} because its text form means another "
@@ -93,7 +87,7 @@ def read(path: Path) -> Finding:
 
 
 def format_finding(finding: Finding) -> str:
-    """The text of the file."""
+    """The text of the file, in the newest version."""
     headers = [f"{header}: {value}" for header, value in _headers(finding) if value]
     lines = [f"{_MAGIC} {FORMAT_VERSION}", *headers, "", str(finding.case.program)]
     return "\n".join(lines)
@@ -102,94 +96,119 @@ def format_finding(finding: Finding) -> str:
 def parse_finding(text: str) -> Finding:
     """The finding that ``text`` holds; ProgramError names the malformed line."""
     lines = text.split("\n")
-    _check_version(lines[0])
+    version = _version_of(lines[0])
     blank = next((n for n, line in enumerate(lines) if not line.strip()), None)
     if blank is None:
         raise _malformed(len(lines), "no blank line ends the headers", "a truncated file")
-    headers: dict[str, str] = {}
+    headers: dict[str, Any] = {}
     for number, line in enumerate(lines[1:blank], start=2):
-        _parse_header(number, line, headers)
-    for header in _REQUIRED:
-        if not headers.get(header):
-            raise _malformed(blank + 1, f"no {header} came before it", "a header was deleted")
+        _parse_header(number, line, _HEADERS[version], headers)
+    _check_complete(blank + 1, version, headers)
     # Blank lines stand for the headers, so that the program's lines keep their numbers.
     program = Program.parse("\n" * blank + "\n".join(lines[blank:]))
     return _finding(program, headers)
 
 
 def _headers(finding: Finding) -> list[tuple[str, str]]:
+    """Every header with its value, empty where it is left out."""
     case = finding.case
-    values = (
-        case.device,
-        str(case.policy),
-        case.seed,
-        finding.versions,
-        finding.summary,
-        finding.kernels,
-        case.caller if case.caller != PLAIN else "",
-        _BETWEEN.join(case.transformations),
-    )
-    return list(zip(_HEADERS, values, strict=True))
+    return [
+        ("target", case.target),
+        ("promises", "" if case.promises is None else str(case.promises)),
+        ("device", str(case.device)),
+        ("policy", "" if case.follows_no_policy else str(case.policy)),
+        ("client", case.client if case.client != PLAIN else ""),
+        ("transformations", _BETWEEN.join(map(write_transformation, case.transformations))),
+        ("kernels", finding.kernels),
+        ("seed", case.seed),
+        ("versions", finding.versions),
+        ("summary", finding.summary),
+    ]
 
 
-def _check_version(line: str) -> None:
+def _version_of(line: str) -> int:
     name, _, version = line.strip().rpartition(" ")
     if name != _MAGIC or not version.isdecimal():
         raise _malformed(1, f"{line!r} is not '{_MAGIC} {FORMAT_VERSION}'", "another kind of file")
-    if int(version) != FORMAT_VERSION:
+    if int(version) not in _HEADERS:
+        known = " and ".join(map(str, _HEADERS))
         raise _malformed(
-            1, f"the format is version {version} and this reads {FORMAT_VERSION}", "another gpusim"
+            1, f"the format is version {version} and this reads {known}", "another gpusim"
         )
+    return int(version)
 
 
-def _parse_header(number: int, line: str, headers: dict[str, str]) -> None:
-    header, colon, value = line.partition(":")
+def _client(text: str) -> str:
+    if text not in CLIENTS:
+        raise ProgramError(f"its client is none of {', '.join(CLIENTS)}")
+    return text
+
+
+def _transformations(text: str) -> tuple[Transformation, ...]:
+    words = [each for each in text.split(_BETWEEN) if each and each != _NO_FAULTS_BY_V1]
+    return tuple(map(parse_transformation, words))
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "target": str,
+    "promises": parse_capabilities,
+    "device": parse_device,
+    "policy": parse_policy,
+    "client": _client,
+    "transformations": _transformations,
+    "kernels": str,
+    "seed": str,
+    "versions": str,
+    "summary": str,
+}
+"""How the value of each header is read."""
+_V1 = ("device", "policy", "seed", "versions", "summary", "kernels", "caller", "transformations")
+_HEADERS = {1: _V1, FORMAT_VERSION: tuple(_READ)}
+"""The headers of each version."""
+
+
+def _parse_header(number: int, line: str, known: tuple[str, ...], headers: dict[str, Any]) -> None:
+    header, colon, text = line.partition(":")
     if not colon:
         raise _malformed(number, f"{line!r} is no 'header: value'", "a missing blank line")
-    if header not in _HEADERS:
+    if header not in known:
         raise _malformed(
-            number, f"{header!r} is none of {', '.join(_HEADERS)}", "a misspelling or a newer file"
+            number, f"{header!r} is none of {', '.join(known)}", "a misspelling or a newer file"
         )
+    header = "client" if header == "caller" else header
     if header in headers:
         raise _malformed(number, f"{header} is given twice", "two files were joined")
-    headers[header] = value.strip()
-    if header == "policy":
-        _check_policy(number, headers[header])
-    if header == "caller" and headers[header] not in CALLERS:
-        raise _malformed(number, f"its caller is none of {', '.join(CALLERS)}", "a misspelling")
-    if header == "transformations":
-        _check_transformations(number, headers[header])
-
-
-def _check_policy(number: int, text: str) -> None:
     try:
-        parse_policy(text)
+        headers[header] = _READ[header](text.strip())
     except (ProgramError, ValueError) as error:
-        raise _malformed(number, f"it holds no policy: {error}", "a misspelling") from None
+        raise _malformed(number, f"it holds no {header}: {error}", "a misspelling") from None
 
 
-def _check_transformations(number: int, text: str) -> None:
-    try:
-        for transformation in text.split(_BETWEEN):
-            parse_transformation(transformation)
-    except ProgramError as error:
-        raise _malformed(number, str(error), "a misspelling") from None
+def _check_complete(number: int, version: int, headers: dict[str, Any]) -> None:
+    is_ours = version == 1 or headers.get("target") == RUNTIME
+    needed = ["device"] + ["target"] * (version > 1) + ["policy"] * is_ours
+    for header in needed:
+        if not headers.get(header):
+            raise _malformed(number, f"no {header} came before it", "a header was deleted")
 
 
-def _finding(program: Program, headers: dict[str, str]) -> Finding:
+def _finding(program: Program, headers: dict[str, Any]) -> Finding:
     case = Case(
         program=program,
-        policy=parse_policy(headers["policy"]),
+        policy=headers.get("policy", NO_POLICY),
         device=headers["device"],
         seed=headers.get("seed", ""),
-        caller=headers.get("caller", PLAIN),
-        transformations=tuple(filter(None, headers.get("transformations", "").split(_BETWEEN))),
+        client=headers.get("client", PLAIN),
+        transformations=headers.get("transformations", ()),
+        target=headers.get("target", RUNTIME),
+        promises=headers.get("promises"),
     )
     return Finding(
         case=case,
         versions=headers.get("versions", ""),
         summary=headers.get("summary", ""),
         kernels=headers.get("kernels", ""),
+        names_target="target" in headers,
     )
 
 

@@ -23,12 +23,12 @@ from hypothesis.stateful import (
 from gpusim.errors import GpusimError
 from gpusim.program import Copy, Dispatch, Grid
 from gpusim.runtime import Policy
+from properties.model.target import Adapter, Delivery, ReplayingAdapter
 from properties.programs.strategies import policies
-from properties.target import Delivery, ReplayingTarget, Target
 from reference import Reference
 from reference.executor import ReferenceDelivery
 
-MakeTarget = Callable[[Policy], Target]
+MakeTarget = Callable[[Policy], Adapter]
 
 _MOST_LIVE = 3
 _sizes = st.sampled_from([64, 16, 65, 37, 256, 260, 8, 5, 4, 3, 1, 0])
@@ -214,7 +214,7 @@ class ContractMachine(RuleBasedStateMachine):
         expected: list[ReferenceDelivery] = []
         position = len(self._reads)
 
-        def issue(side: Target | Reference) -> None:
+        def issue(side: Adapter | Reference) -> None:
             if isinstance(side, Reference):
                 expected.append(side.read(buffer, offset, size_bytes))
                 return
@@ -225,13 +225,13 @@ class ContractMachine(RuleBasedStateMachine):
 
         self._both(issue)
 
-    def _both(self, act: Callable[[Target | Reference], None]) -> bool:
+    def _both(self, act: Callable[[Adapter | Reference], None]) -> bool:
         """Act on the oracle, then on the target: the same class of error, or none."""
         meant, shown = (_error_of(act, side) for side in self._sides())
         assert shown == meant, f"the target showed {shown}, the contract says {meant}"
         return meant is None
 
-    def _sides(self) -> Iterable[Target | Reference]:
+    def _sides(self) -> Iterable[Adapter | Reference]:
         yield self._oracle
         yield self._target
 
@@ -240,12 +240,12 @@ class ContractMachine(RuleBasedStateMachine):
         return self._sizes[buffer] * sixteenths // 15
 
 
-def _replaying(side: Target | Reference) -> ReplayingTarget | Reference:
+def _replaying(side: Adapter | Reference) -> ReplayingAdapter | Reference:
     """The side, which is known to capture and replay."""
-    return side if isinstance(side, Reference) else cast(ReplayingTarget, side)
+    return side if isinstance(side, Reference) else cast(ReplayingAdapter, side)
 
 
-def _error_of(act: Callable[[Target | Reference], None], side: Target | Reference) -> str | None:
+def _error_of(act: Callable[[Adapter | Reference], None], side: Adapter | Reference) -> str | None:
     try:
         act(side)
     except GpusimError as error:

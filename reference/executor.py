@@ -13,14 +13,12 @@ from gpusim.errors import DeviceFault, InvalidHandle, ProgramError, Refused
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
+from gpusim.ops import arguments_of
 from gpusim.program import (
-    Alloc,
     Capture,
     Command,
     Copy,
     Dispatch,
-    Flush,
-    Free,
     Grid,
     Op,
     Program,
@@ -28,7 +26,6 @@ from gpusim.program import (
     Replay,
     Scalars,
     Sync,
-    Write,
     buffers_of,
     replayed,
 )
@@ -79,6 +76,11 @@ class Reference:
         self._blocks: dict[str, memory.Block] = {}
         self._graphs: dict[str, Capture] = {}
         self._unbound: set[str] = set()
+
+    def perform(self, op: Op) -> ReferenceDelivery | None:
+        """Carry out one op by the method of its verb; the delivery of a read."""
+        delivery: ReferenceDelivery | None = getattr(self, op.verb)(*arguments_of(op))
+        return delivery
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         """A new buffer, all zero.  OutOfRange, LimitExceeded, OutOfMemory."""
@@ -233,38 +235,13 @@ def run(
 
 def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
     try:
-        delivery = _perform(executor, op)
+        delivery = executor.perform(op)
     except (Refused, DeviceFault) as error:
         return Outcome(error=type(error).__name__)
     if isinstance(op, Read) and delivery is not None:
         deliveries.append(op.result)
         return Outcome(data=delivery.data, slack=delivery.slack)
     return Outcome(data=",".join(deliveries).encode()) if isinstance(op, Sync) else _ACCEPTED
-
-
-def _perform(executor: Reference, op: Op) -> ReferenceDelivery | None:
-    match op:
-        case Alloc():
-            executor.alloc(op.buffer, op.size_bytes)
-        case Write():
-            executor.write(op.buffer, op.offset, op.data)
-        case Dispatch():
-            executor.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
-        case Copy():
-            executor.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
-        case Read():
-            return executor.read(op.buffer, op.offset, op.size_bytes)
-        case Free():
-            executor.free(op.buffer)
-        case Flush():
-            executor.flush()
-        case Sync():
-            executor.sync()
-        case Capture():
-            executor.capture(op.graph, op.commands)
-        case Replay():
-            executor.replay(op.graph, op.scalars, op.bindings)
-    return None
 
 
 def _dispatch(

@@ -33,7 +33,6 @@ _PARTS = {
         "properties/programs/reducer",
         "properties/programs/rewriting",
         "properties/programs/simpler",
-        "properties/session/shrinking",
         "properties/shrink",
     ),
     "generator": ("properties/programs/",),

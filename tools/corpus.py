@@ -66,34 +66,28 @@ def import_from(root: Path) -> None:
 
 def judgings(entries: Sequence[Entry], device: str) -> list[Judging]:
     """The entries on ``device``, each to be judged as a session does it, with every law held."""
-    judge = _judge_drawn(device)
+    judge = _judge(device)
     return [_judging(entry, device, judge) for entry in entries]
 
 
-def _judge_drawn(device: str) -> Callable[[Any], Any]:
+def _judge(device: str) -> Callable[[Any], Any]:
     """Judges a case; what a session calls, and the only place that knows its name."""
-    from gpusim.kernels import BUILTIN
-    from properties.oracles.laws import check
-    from properties.session.drawn import judge_drawn
-    from properties.session.subject import RuntimeSubject
+    from properties.oracles.judge import judge
+    from properties.targets.factory import RuntimeFactory
 
-    subject = RuntimeSubject(device, BUILTIN)
-
-    def judge(case: Any) -> Any:
-        return judge_drawn(case, subject, BUILTIN, laws=check).failure
-
-    return judge
+    factory = RuntimeFactory(device)
+    return lambda case: judge(case, factory).failure
 
 
 def _judging(entry: Entry, device: str, judge: Callable[[Any], Any]) -> Judging:
     from gpusim.program import Program
     from gpusim.runtime.policy import parse_policy
-    from properties.case import Case
+    from properties.model.case import Case, parse_device
 
     case = Case(
         program=Program.parse(entry.program),
         policy=parse_policy(entry.policy),
-        device=entry.on(device),
+        device=parse_device(entry.on(device)),
         seed=entry.seed,
     )
 
@@ -102,7 +96,7 @@ def _judging(entry: Entry, device: str, judge: Callable[[Any], Any]) -> Judging:
         if failure is not None:
             raise SystemExit(
                 f"cannot measure the judge because program {entry.seed} fails on {case.device} "
-                f"(probably the runtime is broken): {failure.text}"
+                f"(probably the runtime is broken): {failure}"
             )
 
     return Judging(ops=len(case.program), judge=judge_it)

@@ -13,18 +13,16 @@ from typing import Any
 
 from gpusim.errors import InternalError
 from gpusim.kernels import BUILTIN
-from gpusim.runtime import PRESETS
 from properties.bench.rows import Row, rows_of
 from properties.bench.timing import Sample, Watch
 from properties.oracles.compare import compare
 from properties.oracles.coverage import check_and_cover
+from properties.oracles.judge import Oracles, judge
 from properties.oracles.laws import check
+from properties.programs.cases import Setting, case_for
 from properties.session.collector import spare_collector
-from properties.session.devices import SCHEDULERS
-from properties.session.numbered import numbered_case
-from properties.session.subject import RuntimeSubject
 from properties.session.tally import MEASURED_FIRST, Tally, is_measured
-from properties.session.verdict import judge
+from properties.targets.factory import RuntimeFactory
 from reference import run as run_reference
 
 _PROGRAMS = 150
@@ -69,8 +67,8 @@ class _Judging:
 
     def __init__(self, device: str) -> None:
         self.ops = 0
-        self._device = device
-        self._subject = RuntimeSubject(device, BUILTIN)
+        self._factory = factory = RuntimeFactory(device)
+        self._setting = Setting(device=device, limits=factory.limits, small=factory.small)
         self._numbers = count(MEASURED_FIRST)
         self._tally = Tally()
 
@@ -82,33 +80,20 @@ class _Judging:
         return clock.stop()
 
     def _judge(self, number: int, clock: _Clock) -> None:
-        case = clock.time(
-            "generate",
-            numbered_case,
-            0,
-            number,
-            presets=tuple(PRESETS),
-            schedulers=SCHEDULERS,
-            device=self._device,
-            kernels=BUILTIN,
-            limits=self._subject.limits,
-            small=self._subject.small,
-        )
+        case = clock.time("generate", case_for, 0, number, self._setting)
         measured = is_measured(number)
-        verdict = judge(
-            case,
-            self._subject,
-            BUILTIN,
+        oracles = Oracles(
             reference=partial(clock.time, "reference", run_reference),
             compare=partial(clock.time, "compare", compare),
             laws=partial(clock.time, "laws", check_and_cover if measured else check),
         )
+        verdict = judge(case, self._factory, oracles)
         clock.time("tally", self._tally.note, case, verdict, 0.0, BUILTIN, measured=measured)
         self.ops += len(case.program)
         if verdict.failure is not None:
             raise InternalError(
                 f"cannot time the judge because program {number} fails (probably the runtime "
-                f"is broken): {verdict.failure.text}"
+                f"is broken): {verdict.failure}"
             )
 
 

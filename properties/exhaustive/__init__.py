@@ -3,11 +3,10 @@
 from properties.exhaustive.memory_sync import ROWS, Row, row_named
 from properties.exhaustive.policies import small_policies
 from properties.exhaustive.programs import short_programs
-from properties.exhaustive.scope import Finding, check_on, check_under_every_schedule
+from properties.exhaustive.scope import check_on, check_under_every_schedule
 
 __all__ = [
     "ROWS",
-    "Finding",
     "Row",
     "check_on",
     "check_under_every_schedule",

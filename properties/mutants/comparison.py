@@ -6,9 +6,10 @@ from typing import Any
 
 from gpusim.history import History, Outcome
 from gpusim.program import Program, Read, Sync
+from properties.model.failure import Failure
+from properties.model.target import Capabilities
 from properties.mutants.mutant import Mutant, mutant
-from properties.oracles.compare import Mismatch, compare
-from properties.target import Capabilities
+from properties.oracles.compare import compare
 
 
 def last_byte_unseen(meant: Outcome, shown: Outcome) -> Outcome:
@@ -57,7 +58,7 @@ def long_reads_sampled(meant: Outcome, shown: Outcome) -> Outcome:
 
 def deliveries_unseen(
     program: Program, expected: History, got: History, capabilities: Capabilities
-) -> Mismatch | None:
+) -> Failure | None:
     """The order of deliveries is not compared."""
     outcomes = tuple(
         meant if isinstance(op, Sync) and shown.error is None else shown
@@ -70,7 +71,7 @@ def deliveries_unseen(
 
 def first_read_unseen(
     program: Program, expected: History, got: History, capabilities: Capabilities
-) -> Mismatch | None:
+) -> Failure | None:
     """Of the reads of a program the first is not compared."""
     first = next((n for n, op in enumerate(program) if isinstance(op, Read)), -1)
     outcomes = list(got.outcomes)
@@ -82,7 +83,7 @@ def first_read_unseen(
 def _blind(blind: Callable[[Outcome, Outcome], Outcome], **about: Any) -> Mutant:
     def compared(
         program: Program, expected: History, got: History, capabilities: Capabilities
-    ) -> Mismatch | None:
+    ) -> Failure | None:
         outcomes = tuple(map(blind, expected.outcomes, got.outcomes))
         return compare(program, expected, replace(got, outcomes=outcomes), capabilities)
 

@@ -20,12 +20,13 @@ from gpusim.kernels import Kernels
 from gpusim.program import Alloc, Dispatch, Op, Program, Read, Sync, Write
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
-from properties.case import Case
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import Mutant
 from properties.mutants.oracle import Judgement, Oracle
+from properties.oracles.judge import MEANING_ONLY, judge
 from properties.programs.choices import SeededChoices, Weights
-from properties.session.subject import RuntimeSubject
-from properties.session.verdict import Failure, judge
+from properties.targets.factory import RuntimeFactory
 
 _VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
     (("submit", SubmitFailed), 5),
@@ -59,7 +60,7 @@ class Failing:
     def __init__(self, mutant: Mutant, device: str, kernels: Kernels) -> None:
         self.plan: tuple[Fault, ...] = ()
         self._mutant = mutant
-        self.subject = RuntimeSubject(
+        self.factory = RuntimeFactory(
             device, kernels, parts=mutant.parts, make_driver=self._make_driver
         )
 
@@ -72,17 +73,18 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
 
     def judged(case: Case) -> Failure | None:
         failing.plan = draw_faults(case.seed)
-        return _judge_under_faults(case, failing.subject, kernels, failing.plan)
+        return _judge_under_faults(case, failing.factory, failing.plan)
 
     return judged
 
 
 def _judge_under_faults(
-    case: Case, subject: RuntimeSubject, kernels: Kernels, plan: tuple[Fault, ...]
+    case: Case, factory: RuntimeFactory, plan: tuple[Fault, ...]
 ) -> Failure | None:
     program = Program((*case.program.ops, *_probes(2 * len(plan) + 1)))
-    verdict = judge(replace(case, program=program), subject, kernels, faults=_shown_as(plan))
-    return verdict.failure or _usable_again(verdict.history, len(case.program))
+    oracles = replace(MEANING_ONLY, shown_faults=_shown_as(plan))
+    verdict = judge(replace(case, program=program), factory, oracles)
+    return verdict.failure or _usable_again(verdict.execution.history, len(case.program))
 
 
 def _shown_as(plan: tuple[Fault, ...]) -> frozenset[str]:
@@ -101,8 +103,14 @@ def _usable_again(history: History, size: int) -> Failure | None:
     lost = any(outcome.error == DeviceLost.__name__ for outcome in history.outcomes)
     if lost or any(kinds <= budget for kinds in errors):
         return None
-    text = f"op {size}: afterwards\n  usable again: every probe failed: {errors}"
-    return Failure(kind="faults", trait="usable again", text=text)
+    return Failure(
+        kind=FailureKind.FAULTS,
+        trait="usable again",
+        position=size,
+        op="afterwards",
+        what="usable again",
+        reason=f"every probe failed: {errors}",
+    )
 
 
 def _probes(rounds: int) -> list[Op]:

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpusim.kernels import BUILTIN, Kernels
-from gpusim.runtime.policy import PRESETS
-from properties.case import Case
 from properties.finding_file import Finding, read, write
+from properties.model.case import Case
+from properties.model.failure import Failure
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import PATIENCE_SECONDS, Judgement, Oracle, within
-from properties.mutants.oracles import subject_of
+from properties.mutants.oracles import factory_of
+from properties.programs.cases import Setting, case_for
 from properties.programs.reducer import reduce
-from properties.session.devices import SCHEDULERS
-from properties.session.numbered import numbered_case
-from properties.session.verdict import Failure
 
 _REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5
@@ -65,23 +63,17 @@ class Programs:
     def __init__(self, device: str = "simulated", kernels: Kernels = BUILTIN) -> None:
         self.device = device
         self.kernels = kernels
-        self._subject = subject_of(SOUND, device, kernels)
+        factory = factory_of(SOUND, device, kernels)
+        self._setting = Setting(
+            device=device, limits=factory.limits, kernels=kernels, small=factory.small
+        )
         self._cases: dict[tuple[int, int], Case] = {}
 
     def case(self, seed: int, number: int) -> Case:
         """Program ``number`` of a session with that seed."""
         key = seed, number
         if key not in self._cases:
-            self._cases[key] = numbered_case(
-                seed,
-                number,
-                presets=tuple(PRESETS),
-                schedulers=SCHEDULERS,
-                device=self.device,
-                kernels=self.kernels,
-                limits=self._subject.limits,
-                small=self._subject.small,
-            )
+            self._cases[key] = case_for(seed, number, self._setting)
         return self._cases[key]
 
 
@@ -119,8 +111,8 @@ def replays(
     path = folder / f"{mutant.name}.txt"
     write(path, Finding(case=found.case, summary=f"mutant {mutant.name}, oracle {oracle.name}"))
     case = read(path).case
-    broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device, kernels))
-    sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device, kernels))
+    broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device.name, kernels))
+    sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device.name, kernels))
     # What hangs takes its patience each time.
     times = 1 if mutant.hangs else _REPLAYS
     return all(broken(case) is not None for _ in range(times)) and sound(case) is None
@@ -135,7 +127,7 @@ def _shrunk(
 
     def fails(candidate: Case) -> bool:
         found = again(candidate)
-        return found is not None and (found.kind, found.trait) == (failure.kind, failure.trait)
+        return found is not None and found.signature == failure.signature
 
     try:
         return reduce(case, fails, kernels=kernels, seconds=seconds)

@@ -13,14 +13,14 @@ from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from gpusim.program import Dispatch, Program, Read, Sync, Write
 from gpusim.runtime.policy import PRESETS
-from properties.case import Case
+from properties.execute import CHANGED
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Capabilities
 from properties.mutants.mutant import Mutant
 from properties.mutants.oracle import Judgement, Oracle
 from properties.programs.choices import Choices, SeededChoices
 from properties.programs.rewriting import without
-from properties.runner import CHANGED
-from properties.session.verdict import Failure
-from properties.target import Capabilities
 from reference import run
 
 
@@ -35,8 +35,7 @@ def _open_corruption(mutant: Mutant, device: str, kernels: Kernels) -> Judgement
             return None
         if mutant.compare(case.program, meant, corrupted, Capabilities()) is not None:
             return None
-        text = f"blind: nobody saw {name}"
-        return Failure(kind="blind", trait=name, text=text)
+        return Failure(kind=FailureKind.BLIND, trait=name, reason=f"nobody saw {name}")
 
     return judged
 
@@ -183,7 +182,7 @@ def _open_reduction(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         because = _too_large(small, known)
         if because is None:
             return None
-        return Failure(kind="reduction", trait=because, text=f"{known.name}: {because}")
+        return Failure(kind=FailureKind.BLIND, trait=because, reason=f"{known.name}: {because}")
 
     return judged
 

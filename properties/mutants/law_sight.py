@@ -8,29 +8,30 @@ from collections.abc import Callable, Mapping
 
 from gpusim.kernels import Kernels
 from gpusim.trace import Event
-from properties.case import Case
-from properties.mutants.mutant import SOUND, Laws, Mutant
+from properties.execute import execute
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import Judgement, Oracle
-from properties.oracles.laws import Marks, Setting, check
+from properties.oracles.judge import Laws, setting_of
+from properties.oracles.laws import Setting, check
 from properties.programs.choices import Choices, SeededChoices
-from properties.runner import run
-from properties.session.limits import case_limits
-from properties.session.subject import RuntimeSubject
-from properties.session.verdict import Failure
+from properties.targets.factory import RuntimeFactory
 
 _TRIES = 6
 _MARKS = ("op", "outcome", "delivered", "close", "closed")
 
 
 def _open_sight(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    subject = RuntimeSubject(device, kernels, parts=SOUND.parts, make_driver=SOUND.make_driver)
+    factory = RuntimeFactory(device, kernels, parts=SOUND.parts, make_driver=SOUND.make_driver)
 
     def judged(case: Case) -> Failure | None:
-        events = _trace_of(case, subject)
-        limits = case_limits(subject.limits, case)
-        setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
+        execution = execute(case, factory)
+        events, setting = execution.trace.events, setting_of(execution)
         if _rejects(mutant.laws, events, setting):
-            return Failure(kind="sight", trait="a false alarm", text="a sound trace was rejected")
+            return Failure(
+                kind=FailureKind.BLIND, trait="a false alarm", reason="a sound trace was rejected"
+            )
         choices = SeededChoices(f"sight {case.seed}")
         for _ in range(_TRIES):
             name = choices.pick(tuple(_CORRUPTIONS))
@@ -38,20 +39,10 @@ def _open_sight(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
             if _rejects(check, corrupted, setting) and not _rejects(
                 mutant.laws, corrupted, setting
             ):
-                return Failure(kind="sight", trait=name, text=f"blind: nobody saw {name}")
+                return Failure(kind=FailureKind.BLIND, trait=name, reason=f"nobody saw {name}")
         return None
 
     return judged
-
-
-def _trace_of(case: Case, subject: RuntimeSubject) -> list[Event]:
-    opened = subject.open(case)
-    marks = Marks(opened.trace)
-    run(case.program, opened.target, watch=marks)
-    marks.closing()
-    opened.target.close()
-    marks.closed()
-    return opened.trace.events
 
 
 def _rejects(laws: Laws, events: list[Event], setting: Setting) -> bool:

@@ -6,27 +6,19 @@ replaced, and by what.  Who hunts it, and with which programs, is not known here
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gpusim.history import History
-from gpusim.kernels import Kernel
-from gpusim.limits import Limits
-from gpusim.program import Program
 from gpusim.runtime import Driver, Parts, WgpuDriver
-from gpusim.trace import Event
-from properties.case import Case
-from properties.oracles.compare import Mismatch, compare
-from properties.oracles.laws import Checker, Setting, check
+from properties.model.case import Case
+from properties.oracles.compare import compare
+from properties.oracles.judge import Comparison, Laws, Reference
+from properties.oracles.laws import check
 from properties.programs.reducer import reduce
-from properties.target import Capabilities
 from reference import run
 
-Judge = Callable[[Program, Mapping[str, Kernel], Limits], History]
-Comparison = Callable[[Program, History, History, Capabilities], Mismatch | None]
 Reducer = Callable[..., Case]
-Laws = Callable[[Iterable[Event], Setting], Checker]
 
 _ALL = Parts()
 
@@ -52,7 +44,7 @@ class Mutant:
     """Whether it ends only by being stopped."""
     parts: Parts = _ALL
     make_driver: Callable[[Any], Driver] = WgpuDriver
-    reference: Judge = run
+    reference: Reference = run
     compare: Comparison = compare
     reduce: Reducer = reduce
     laws: Laws = check

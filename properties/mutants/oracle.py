@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpusim.kernels import Kernels
-from properties.case import Case
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import Mutant
-from properties.session.verdict import Failure
 
 Judgement = Callable[[Case], Failure | None]
 
@@ -55,6 +55,6 @@ def within(seconds: float, judgement: Judgement) -> Judgement:
             with _patience(seconds):
                 return judgement(case)
         except _Hang:
-            return Failure(kind="hang", trait="", text=f"hang: no end after {seconds} seconds")
+            return Failure(kind=FailureKind.HANG, reason=f"no end after {seconds} seconds")
 
     return judged

@@ -6,80 +6,72 @@ comparison is given histories that were corrupted by hand, the laws traces, and 
 reducer cases whose smallest form is known.
 """
 
+from dataclasses import replace
+
 from gpusim.kernels import Kernels
-from properties.case import Case
+from properties.execute import execute
+from properties.model.case import Case
+from properties.model.execution import Execution
+from properties.model.failure import Failure
 from properties.mutants.faults_oracle import FAULTS, Failing, draw_faults
 from properties.mutants.judge_oracles import CORRUPTION, REDUCTION
 from properties.mutants.law_sight import SIGHT
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import Judgement, Oracle
-from properties.oracles.laws import Marks, Setting, check
-from properties.oracles.metamorphic import Executor, Violation, draw_transformations, signature
-from properties.oracles.metamorphic import judge as judge_relation
+from properties.oracles.judge import MEANING_ONLY, judge, setting_of
+from properties.oracles.laws import check
+from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
 from properties.programs.choices import SeededChoices
-from properties.runner import run
-from properties.session.limits import case_limits
-from properties.session.subject import RuntimeSubject
-from properties.session.verdict import Failure, judge
+from properties.targets.factory import RuntimeFactory
 
 _FAILING_CASES = 4
 """One case in so many is held against the laws on a driver that fails."""
 
 
-def subject_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeSubject:
+def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
     """What opens a target with the mutant in it for each case."""
-    return RuntimeSubject(device, kernels, parts=mutant.parts, make_driver=mutant.make_driver)
+    return RuntimeFactory(device, kernels, parts=mutant.parts, make_driver=mutant.make_driver)
 
 
 def _open_reference(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    subject = subject_of(mutant, device, kernels)
-
-    def judged(case: Case) -> Failure | None:
-        found = judge(case, subject, kernels, reference=mutant.reference, compare=mutant.compare)
-        return found.failure
-
-    return judged
+    factory = factory_of(mutant, device, kernels)
+    oracles = replace(MEANING_ONLY, reference=mutant.reference, compare=mutant.compare)
+    return lambda case: judge(case, factory, oracles).failure
 
 
 def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     failing = Failing(mutant, device, kernels)
-    subject = failing.subject
 
     def judged(case: Case) -> Failure | None:
         # Some laws are about failures alone.
         fails = SeededChoices(f"laws {case.seed}").chance(1, _FAILING_CASES)
         failing.plan = draw_faults(case.seed) if fails else ()
-        opened = subject.open(case)
-        marks = Marks(opened.trace)
-        run(case.program, opened.target, watch=marks)
-        marks.closing()
-        try:
-            opened.target.close()
-        except Exception:
-            # What a close may raise is the reference's business; the trace is whole either way.
+        execution = execute(case, failing.factory)
+        if execution.close_error is not None:
+            # What a close may raise is the reference's business.
             return None
-        marks.closed()
-        limits = case_limits(subject.limits, case)
-        setting = Setting(policy=case.policy, kernels=kernels, limits=limits)
-        broken = check(opened.trace, setting).violations
-        if not broken:
-            return None
-        return Failure(kind="law", trait=broken[0].law.name, text=str(broken[0]))
+        violations = check(execution.trace, setting_of(execution)).violations
+        return violations[0] if violations else None
 
     return judged
 
 
 def _open_relations(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    executor = Executor(subject_of(mutant, device, kernels))
+    factory = factory_of(mutant, device, kernels)
+
+    def again(case: Case) -> Execution:
+        return execute(case, factory)
 
     def judged(case: Case) -> Failure | None:
         choices = SeededChoices(f"relations {case.seed}")
         drawn = draw_transformations(choices, case, kernels=kernels)
-        violation: Violation | None = judge_relation(case, drawn, executor, kernels)
-        if violation is None:
+        if not drawn:
             return None
-        trait = "/".join(signature(drawn, violation))
-        return Failure(kind="relation", trait=trait, text=str(violation))
+        original = execute(replace(case, transformations=drawn), factory)
+        failure = judge_relations(original, again)
+        if failure is None:
+            return None
+        return replace(failure, trait="/".join(signature(drawn, failure)))
 
     return judged
 

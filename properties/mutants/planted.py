@@ -13,10 +13,10 @@ from gpusim.kernels import Kernels
 from properties.mutants.catalogue import MUTANTS
 from properties.mutants.hunt import Programs
 from properties.mutants.mutant import SOUND, Mutant
-from properties.mutants.oracles import LAWS, REFERENCE, subject_of
-from properties.oracles.laws import check
+from properties.mutants.oracles import LAWS, REFERENCE, factory_of
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.oracles.judge import SOUND as SOUND_JUDGE
 from properties.programs.choices import SeededChoices, Weights
-from properties.session.verdict import judge
 
 _HARD_WEIGHT = 4
 _PROGRAMS = 2000
@@ -51,14 +51,14 @@ def hunt_planted(
     """
     mutant = plant(seed, hard=hard)
     most = _HARD_PROGRAMS if mutant.hard else _PROGRAMS
-    subject = subject_of(mutant, SIMULATED, kernels)
+    factory = factory_of(mutant, SIMULATED, kernels)
     made = Programs(SIMULATED, kernels)
-    laws = check if mutant.prey == LAWS.name else None
+    oracles = SOUND_JUDGE if mutant.prey == LAWS.name else MEANING_ONLY
     programs, found = 0, False
     while programs < most and not found:
         tick()
         case = made.case(seed, programs)
-        found = judge(case, subject, kernels, laws=laws).failure is not None
+        found = judge(case, factory, oracles).failure is not None
         programs += 1
     return PlantedMutant(name=mutant.name, hard=mutant.hard, programs=programs, found=found)
 

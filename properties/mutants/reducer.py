@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.program import Program
-from properties.case import Case
+from properties.model.case import Case
 from properties.mutants.mutant import Mutant, mutant
 from properties.programs.reducer import reduce
 

@@ -5,60 +5,24 @@ differently from what the program means.  Nothing here runs anything, and bytes
 are compared in ``properties.oracles.values``.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 from gpusim.errors import ProgramError
 from gpusim.history import History, Outcome
 from gpusim.program import Op, Program, Read, Sync, buffers_of
 from gpusim.text import write_op
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Capabilities
 from properties.oracles.values import first_difference
-from properties.target import Capabilities
 
 _LATE_REASON = "an accepted read has its value by the next sync, and nothing changes it afterwards"
 
 
-class MismatchKind(StrEnum):
-    """What differs."""
-
-    ERROR = "error"
-    VALUE = "value"
-    LATE_ERROR = "late error"
-    DELIVERY_ORDER = "delivery order"
-    FAULTS = "faults"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mismatch:
-    """The first op that showed something else than it means.
-
-    ``position`` counts ops from 0 and is the program's length for the closing
-    sync and for what only shows at the end.  ``reason`` is the argument in words.
-    """
-
-    position: int
-    op: str
-    kind: MismatchKind
-    expected: str
-    got: str
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"op {self.position}: {self.op}\n"
-            f"  {self.kind}: {self.reason}\n"
-            f"  expected: {self.expected}\n"
-            f"  got:      {self.got}"
-        )
-
-
-_Verdict = tuple[MismatchKind, str, str, str]
+_Verdict = tuple[FailureKind, str, str, str]
 """The kind, what was expected, what was shown, and the argument."""
 
 
 def compare(
     program: Program, expected: History, got: History, capabilities: Capabilities
-) -> Mismatch | None:
+) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
     A target that does not refuse is not asked about the ops that are refused;
@@ -73,14 +37,14 @@ def compare(
     for position, (op, meant, shown) in enumerate(outcomes):
         verdict = _judge_op(program, position, op, meant, shown, capabilities)
         if verdict is not None:
-            return _mismatch(position, write_op(op), verdict)
+            return _failure(position, write_op(op), verdict)
     if expected.closing is not None and got.closing is not None:
         end = len(program)
         verdict = _judge_op(program, end, Sync(), expected.closing, got.closing, capabilities)
         if verdict is not None:
-            return _mismatch(end, "sync (after the last op)", verdict)
+            return _failure(end, "sync (after the last op)", verdict)
     verdict = _judge_deliveries(expected.deliveries, got.deliveries, capabilities)
-    return verdict and _mismatch(len(program), "the end of the program", verdict)
+    return verdict and _failure(len(program), "the end of the program", verdict)
 
 
 def check_history(program: Program, history: History) -> None:
@@ -94,9 +58,20 @@ def check_history(program: Program, history: History) -> None:
         )
 
 
-def _mismatch(position: int, op: str, verdict: _Verdict) -> Mismatch:
+def _failure(position: int, op: str, verdict: _Verdict) -> Failure:
     kind, expected, got, reason = verdict
-    return Mismatch(position=position, op=op, kind=kind, expected=expected, got=got, reason=reason)
+    trait = f"{expected}/{got}" if kind is FailureKind.ERROR else ""
+    if got.startswith("crash:"):
+        # A crash shows its message after its class, and the message may well change.
+        trait = " ".join(got.split()[:2])
+    return Failure(
+        kind=kind,
+        trait=trait,
+        position=position,
+        op=op,
+        reason=reason,
+        sides=(("expected", expected), ("got", got)),
+    )
 
 
 def _judge_op(
@@ -111,10 +86,10 @@ def _judge_op(
         return None
     if shown.error != meant.error:
         expected, got = meant.error or "accepted", shown.error or "accepted"
-        return MismatchKind.ERROR, expected, got, _argue_error(meant, shown)
+        return FailureKind.ERROR, expected, got, _argue_error(meant, shown)
     if shown.late_error != meant.late_error:
         expected, got = (outcome.late_error or "a value" for outcome in (meant, shown))
-        return MismatchKind.LATE_ERROR, expected, got, _LATE_REASON
+        return FailureKind.LATE_ERROR, expected, got, _LATE_REASON
     if isinstance(op, Sync):
         return _judge_deliveries(_names(meant.data), _names(shown.data), capabilities)
     if isinstance(op, Read) and meant.data is not None:
@@ -129,7 +104,7 @@ def _judge_value(
     if difference is None:
         return None
     reason = f"{difference.reason}; {_last_use(program, position, op.buffer)}"
-    return MismatchKind.VALUE, difference.expected, difference.got, reason
+    return FailureKind.VALUE, difference.expected, difference.got, reason
 
 
 def _judge_deliveries(
@@ -140,7 +115,7 @@ def _judge_deliveries(
     if not capabilities.orders_deliveries or got == expected:
         return None
     reason = _argue_deliveries(expected, got)
-    return MismatchKind.DELIVERY_ORDER, ", ".join(expected), ", ".join(got), reason
+    return FailureKind.DELIVERY_ORDER, ", ".join(expected), ", ".join(got), reason
 
 
 def _argue_error(meant: Outcome, shown: Outcome) -> str:

@@ -17,6 +17,7 @@ from gpusim import errors
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
+from gpusim.ops import arguments_of
 from gpusim.program import (
     Capture,
     Command,
@@ -31,11 +32,11 @@ from gpusim.program import (
     replayed,
 )
 from gpusim.trace import Trace
-from properties.oracles.compare import Mismatch, MismatchKind
+from properties.execute import Unwatched, run
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Arrived, Capabilities, Delivery
 from properties.oracles.laws.expected import least_piece_bytes
 from properties.oracles.values import Slack
-from properties.runner import run
-from properties.target import Arrived, Capabilities, Delivery
 from reference import Reference
 
 LOST = errors.DeviceLost.__name__
@@ -63,7 +64,7 @@ def follow(
     ``faults`` are names of error classes.  Once a device is lost it stays so.
     """
     follower = _Follower(program, kernels, limits, got, faults)
-    shown = run(program, follower, after_op=follower.moved_on)
+    shown = run(program, follower, follower)
     outcomes = zip(shown.outcomes, follower.slack, strict=True)
     expected = replace(
         shown, outcomes=tuple(replace(outcome, slack=slack) for outcome, slack in outcomes)
@@ -83,7 +84,7 @@ def met_faults(trace: Trace) -> list[str]:
 
 def judge_told(
     program: Program, got: History, told: Sequence[str], met: Sequence[str], *, reads_share: bool
-) -> Mismatch | None:
+) -> Failure | None:
     """Whether each of the faults that were ``met`` was told once, and to whom it belongs.
 
     ``reads_share``: one failed map may fail several reads.
@@ -98,13 +99,12 @@ def judge_told(
     if not reason:
         return None
     shown = f"{', '.join(told) or 'nothing'}, and {failed_maps} reads with {_MAP_FAILED}"
-    return Mismatch(
+    return Failure(
+        kind=FailureKind.FAULTS,
         position=len(program),
         op="the end of the program",
-        kind=MismatchKind.FAULTS,
-        expected=", ".join(met) or "no fault",
-        got=shown,
         reason=reason,
+        sides=(("expected", ", ".join(met) or "no fault"), ("got", shown)),
     )
 
 
@@ -121,7 +121,7 @@ class _Failed:
         callback(self)
 
 
-class _Follower:
+class _Follower(Unwatched):
     """The reference as a target, but for the ops that met a fault."""
 
     capabilities = Capabilities()
@@ -153,11 +153,16 @@ class _Follower:
             op.graph: op for op in program if isinstance(op, Capture)
         }
 
-    def moved_on(self, position: int, op: Op) -> None:
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        delivery: Delivery | None = getattr(self, op.verb)(*arguments_of(op))
+        return delivery
+
+    def ended(self, position: int, outcome: Outcome) -> None:
         """Op ``position`` is over."""
         self._position = position + 1
-        if self._shown[position].error is None:
-            self._recorded.update(dict.fromkeys(self._written(op)))
+        if self._shown[position].error is None and position < len(self._program):
+            self._recorded.update(dict.fromkeys(self._written(self._program[position])))
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:

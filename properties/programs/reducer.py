@@ -14,7 +14,7 @@ from itertools import combinations
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
-from properties.case import Case
+from properties.model.case import Case
 from properties.programs.rewriting import (
     canonical,
     in_simpler_kernels,

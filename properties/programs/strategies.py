@@ -10,7 +10,8 @@ from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
-from properties.case import Case
+from properties.model.case import Case, parse_device
+from properties.model.target import Capabilities
 from properties.programs.cases import draw_case
 from properties.programs.choices import Choices, DrawnChoices
 from properties.programs.generator import generate
@@ -76,12 +77,11 @@ def cases(
         return draw_case(
             choices,
             preset=choices.pick(presets),
-            device=device,
+            device=parse_device(device),
             kernels=kernels,
             limits=limits,
             shape=shape,
-            invalid=invalid,
-            replays=replays,
+            promises=Capabilities(refuses=invalid, replays=replays),
         )
 
     return drawn()

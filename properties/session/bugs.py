@@ -5,6 +5,7 @@ fail in the same way.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import wgpu
 
 import gpusim
 from gpusim.program import Program
-from properties.case import Case
 from properties.finding_file import Finding, write
+from properties.model.case import Case
+from properties.model.failure import Failure
 from properties.session.settings import UsageError
-from properties.session.verdict import Failure
 
 Signature = tuple[str, ...]
 
@@ -55,8 +56,8 @@ class Bugs:
         if bug is not None:
             bug.count += 1
             return bug
-        name = f"{case.device}-{failure.kind}-{case.seed}".replace("/", "-").replace(" ", "-")
-        path = self._folder / f"{name.replace(':', '-')}.txt"
+        name = re.sub(r"[/ :]", "-", f"{case.device.name}-{failure.kind}-{case.seed}")
+        path = self._folder / f"{name}.txt"
         bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced)
         self.met[signature] = bug
         try:
@@ -87,7 +88,7 @@ class Bugs:
 def signature_of(program: Program, failure: Failure) -> Signature:
     """How it failed, and the kinds of the ops it took."""
     kinds = {type(op).__name__ for op in program}
-    return failure.kind, failure.trait, *sorted(kinds)
+    return *failure.signature, *sorted(kinds)
 
 
 def _check_can_save(folder: Path) -> None:
@@ -101,11 +102,11 @@ def _check_can_save(folder: Path) -> None:
 
 
 def _drawn(case: Case) -> Signature:
-    """Which kinds of transformations it took, and which caller."""
-    return (case.caller, *sorted(text.split()[0] for text in case.transformations))
+    """Which kinds of transformations it took, and which client."""
+    return (case.client, *sorted(each.name for each in case.transformations))
 
 
 def one_line(failure: Failure, reproduced: bool = True) -> str:
     """The failure as a header of a file holds it."""
-    text = "; ".join(" ".join(line.split()) for line in failure.text.splitlines())
+    text = "; ".join(" ".join(line.split()) for line in str(failure).splitlines())
     return text if reproduced else f"{text} (it did not fail again by itself)"

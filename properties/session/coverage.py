@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from gpusim.program import OPS
 from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.policy import Uniforms
-from properties.callers import CALLERS
+from properties.clients import CLIENTS
 from properties.oracles.coverage import BOUNDARIES, ENOUGH, FEASIBLE, why_infeasible
 from properties.oracles.laws import LAWS
-from properties.oracles.metamorphic.text import KINDS
+from properties.oracles.metamorphic.registry import KINDS
 from properties.oracles.probes import PROBES
-from properties.session.seen import FLUSH, OP
+from properties.session.event_counts import FLUSH, OP
 from properties.session.tally import ENOUGH_TRACES, Tally
 
 Table = dict[str, dict[str, int]]
@@ -48,10 +48,8 @@ _PARTS = {
 }
 """What can happen in a pool or cache; the others have no such event."""
 _DRAWN = {
-    "callers": tuple(CALLERS),
-    "relations": tuple(
-        name for name in KINDS if name not in ("same", "set_device", "without_faults")
-    ),
+    "clients": tuple(CLIENTS),
+    "relations": tuple(name for name in KINDS if name not in ("same", "set_device")),
 }
 """What is drawn beside programs in any session: it has one device, and mostly no faults."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
@@ -68,7 +66,7 @@ def coverage(tally: Tally) -> dict[str, Table]:
     Of programs whose driver nobody could see there is no table of what only that shows,
     and none of refusals where none was asked for.
     """
-    seen = tally.seen
+    seen = tally.events
     tables = {
         "ops": {kind: {"accepted": tally.accepted[kind]} for kind in _KINDS},
         "refusals": _table(_REFUSALS, tally.refused),
@@ -78,7 +76,7 @@ def coverage(tally: Tally) -> dict[str, Table]:
         "drawn": _table(_DRAWN, tally.drawn),
     }
     if tally.programs and not seen:
-        del tables["drawn"]["callers"]
+        del tables["drawn"]["clients"]
         return tables if tally.refused else {**tables, "refusals": {}}
     for kind in _KINDS:
         tables["ops"][kind]["driver"] = seen[OP, kind]

@@ -1,6 +1,5 @@
 """A session on a terminal: its progress while it runs, and its tables at the end."""
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,12 +8,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from properties.case import PLAIN
+from properties.model.case import PLAIN
 from properties.oracles.coverage import chance_of_new
 from properties.session.bugs import Bug
 from properties.session.coverage import coverage
+from properties.session.loading import TARGETS
+from properties.session.replay import replay_command
 from properties.session.session import Session, Watch
-from properties.session.settings import RUNTIME
 
 
 @contextmanager
@@ -54,11 +54,11 @@ def show(session: Session, console: Console) -> None:
 def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     """One finding: the program, the first difference, and how to see it again."""
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
-    caller = "" if bug.case.caller == PLAIN else f", caller {bug.case.caller}"
+    client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
     policy = f"policy {bug.case.policy}, " if session.is_ours else ""
-    console.print(f"{policy}program {bug.case.seed}{caller}", highlight=False)
+    console.print(f"{policy}program {bug.case.seed}{client}", highlight=False)
     # Whatever the width, a line of a program stays one line, to be copied.
-    console.print(Text(f"{bug.case.program}\n{bug.failure.text}"), soft_wrap=True)
+    console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
     if not bug.reproduced:
         console.print("It did not fail again when it was run by itself.")
     if bug.unsaved:
@@ -157,10 +157,9 @@ def _verdict(session: Session) -> str:
 
 
 def _replay(bug: Bug, session: Session) -> str:
-    words = ["gpusim", "replay", str(bug.file)]
-    if session.settings.target != RUNTIME:
-        words += ["--target", session.settings.target]
-    return shlex.join(words)
+    target = session.settings.target
+    shown = "" if target in TARGETS else target
+    return replay_command(bug.file, shown, session.settings.kernels)
 
 
 def _rate(count: int, seconds: float) -> str:

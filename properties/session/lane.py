@@ -5,7 +5,8 @@ session is the session's business.
 """
 
 from gpusim.kernels import Kernels
-from properties.case import Case
+from properties.model.case import Case
+from properties.model.failure import Failure
 from properties.session.messages import (
     Answer,
     FailedProgram,
@@ -16,9 +17,11 @@ from properties.session.messages import (
     RanAll,
     Stop,
 )
-from properties.session.shrinking import shrink
 from properties.session.supervisor import Gone, Supervisor
-from properties.session.verdict import Failure
+from properties.shrinking import shrink
+
+_SHRINK_STALL_SECONDS = 5.0
+"""How long a candidate may stand still; what a hang is was decided before."""
 
 
 class Lane:
@@ -86,11 +89,9 @@ class Lane:
         The worker that met it is not asked: its device may have been harmed.
         """
         self._supervisor.stop()
-        return shrink(
-            case,
-            failure,
-            self._supervisor,
-            kernels=kernels,
-            seconds=seconds,
-            stall_seconds=stall_seconds,
-        )
+        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
+
+        def judgement(candidate: Case) -> Failure | None:
+            return self._supervisor.judge(candidate, patience_seconds)
+
+        return shrink(case, failure, judgement, kernels=kernels, seconds=seconds)

@@ -3,6 +3,7 @@
 import importlib
 import shlex
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -10,9 +11,15 @@ from typing import Any
 
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from properties.session.process_subject import ProcessSubject
-from properties.session.settings import COMMAND, PAGE, TARGETS
+from properties.model.case import RUNTIME
+from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
+from properties.targets.process_factory import ProcessFactory
 
+COMMAND, PAGE = "exec:", "browser:"
+"""What a target begins with that is a command, or a web page."""
+MakeFactory = Callable[[str, Kernels], TargetFactory]
+"""From the name of a device and the kernels to what is judged on it."""
+TARGETS: Mapping[str, MakeFactory] = {RUNTIME: RuntimeFactory, "naive": AdapterFactory}
 _LOADED: dict[Path, tuple[str, ModuleType]] = {}
 """The modules made of files, with their sources."""
 
@@ -56,14 +63,26 @@ def load_kernels(spec: str) -> Kernels:
     return BUILTIN.adding(*(kernel for kernel in kernels if kernel.name in names))
 
 
-def load_target(name: str) -> Any:
-    """What makes the subject of that name: one of ``TARGETS``, or any by its place."""
+def load_target(name: str) -> MakeFactory:
+    """What makes the factory of that name: one of ``TARGETS``, a command, a page, or any by its
+    place.
+
+    What stands at a place makes a target or an adapter of an opened device and
+    the kernels; a TargetFactory may stand there as well.
+    """
+    if name in TARGETS:
+        return TARGETS[name]
     if name.startswith(COMMAND):
-        return partial(ProcessSubject, command=name.removeprefix(COMMAND))
+        return partial(ProcessFactory, command=name.removeprefix(COMMAND))
     if name.startswith(PAGE):
         words = [sys.executable, "-m", "properties.targets.browser", name.removeprefix(PAGE)]
-        return partial(ProcessSubject, command=shlex.join(words))
-    return load(TARGETS.get(name, name))
+        return partial(ProcessFactory, command=shlex.join(words))
+    made = load(name)
+    kind = made.func if isinstance(made, partial) else made
+    if isinstance(kind, type) and issubclass(kind, TargetFactory):
+        factory: MakeFactory = made
+        return factory
+    return partial(AdapterFactory, make_target=made)
 
 
 def _module(where: str) -> ModuleType:

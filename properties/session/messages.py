@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from properties.case import Case
+from properties.model.case import Case
+from properties.model.failure import Failure
 from properties.mutants.planted import PlantedMutant
 from properties.session.tally import Tally
-from properties.session.verdict import Failure
 
 
 class Pipe(Protocol):
@@ -23,12 +23,12 @@ class Setup:
     """Everything a worker needs to run any program of a session."""
 
     device: str
-    presets: tuple[str, ...]
-    schedulers: tuple[str, ...]
-    faults: bool
-    seed: int
     kernels: str
     target: str
+    presets: tuple[str, ...]
+    schedulers: tuple[str, ...] = ()
+    faults: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

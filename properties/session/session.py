@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS, Uniforms
-from properties.case import Case
+from properties.model.case import Case
+from properties.model.failure import Failure
 from properties.mutants.planted import PlantedMutant
 from properties.oracles.probes import PROBES
 from properties.session.bugs import Bugs
@@ -21,10 +22,8 @@ from properties.session.lane import Lane
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import FailedProgram, Plant, Planted, Progress, Setup
 from properties.session.settings import Settings
-from properties.session.shrinking import failure_of
 from properties.session.supervisor import TICK_SECONDS, Gone, Supervisor
 from properties.session.tally import ENOUGH_TRACES, Tally
-from properties.session.verdict import Failure
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
 """From here on a session may plant a mutant that takes long to find."""
@@ -220,7 +219,7 @@ class _Loop:
             case Gone():
                 session.deaths += 1
                 session.uncounted += lane.pass_over(answer)
-                self._found(lane, lane.make(answer.number, stall), failure_of(answer))
+                self._found(lane, lane.make(answer.number, stall), answer.failure)
         self._tick()
 
     def _found(self, lane: Lane, case: Case, failure: Failure) -> None:

@@ -11,17 +11,11 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from gpusim.devices import BEST, SIMULATED, is_name, names
 from gpusim.runtime.policy import PRESETS
-from properties.session.devices import SCHEDULERS
+from properties.model.case import RUNTIME, SCHEDULERS
+from properties.session.loading import COMMAND, PAGE, TARGETS
 
 ALL = "all"
 DEFAULT_SECONDS = 60.0
-RUNTIME = "runtime"
-TARGETS = {
-    RUNTIME: "properties.session.subject:RuntimeSubject",
-    "naive": "properties.session.subject:NaiveSubject",
-}
-COMMAND, PAGE = "exec:", "browser:"
-"""What a target begins with that is a command, or a web page."""
 _PLACES = f"MODULE_OR_FILE:NAME, {COMMAND}COMMAND or {PAGE}PAGE"
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)
@@ -189,7 +183,17 @@ class ReplaySettings:
         Setting(_preset, f"in place of its policy: {_POLICIES}", "NAME", from_environment=False),
     ] = None
     stall: Annotated[float, _STALL] = 30.0
-    target: Annotated[str, _TARGET] = RUNTIME
+    target: Annotated[
+        str | None,
+        Setting(_target, "the target of the finding, so that it may be run", "NAME", False),
+    ] = None
+    kernels: Annotated[
+        str | None,
+        Setting(str, "the kernels of the finding, so that they may be loaded", "PLACE", False),
+    ] = None
+    trust: Annotated[
+        bool, Setting(_truth, "run whatever the file names", from_environment=False, flag=True)
+    ] = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 

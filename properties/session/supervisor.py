@@ -19,7 +19,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from gpusim.errors import InternalError, NoDevice
-from properties.session.messages import Answer, Broken, CannotRun, Ready, Request, Setup
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.session.messages import (
+    Answer,
+    Broken,
+    CannotRun,
+    JudgeCase,
+    Judged,
+    Ready,
+    Request,
+    Setup,
+)
 from properties.session.worker import work
 
 _START_SECONDS = 120.0
@@ -35,7 +46,7 @@ class Gone:
     ``words`` the last it printed.
     """
 
-    kind: str
+    kind: FailureKind
     trait: str
     number: int
     words: str
@@ -43,6 +54,11 @@ class Gone:
     def __str__(self) -> str:
         end = f"ended by {self.trait}" if self.trait else "stood still"
         return f"{end}: {self.words}" if self.words else end
+
+    @property
+    def failure(self) -> Failure:
+        """The failure of the program that it ran."""
+        return Failure(kind=self.kind, trait=self.trait, reason=f"the process that ran it {self}")
 
 
 class Supervisor:
@@ -138,8 +154,20 @@ class Supervisor:
         number = self._published[0]
         self.stop()
         return Gone(
-            kind="hang", trait="", number=number, words=f"no progress in {stall_seconds:g} s"
+            kind=FailureKind.HANG,
+            trait="",
+            number=number,
+            words=f"no progress in {stall_seconds:g} s",
         )
+
+    def judge(self, case: Case, stall_seconds: float) -> Failure | None:
+        """The failure of one case, in the worker; a death is a failure as well."""
+        self.ask(JudgeCase(case=case))
+        answer = self.wait(stall_seconds)
+        if isinstance(answer, Gone):
+            return answer.failure
+        assert isinstance(answer, Judged)
+        return answer.failure
 
     def stop(self) -> None:
         """End the worker, if there is one, and what it started, whatever they are doing."""
@@ -174,7 +202,9 @@ class Supervisor:
         self._process.join()
         code, number = self._process.exitcode, self._published[0]
         self.stop()
-        return Gone(kind="abort", trait=_cause(code), number=number, words=self._last_words())
+        return Gone(
+            kind=FailureKind.ABORT, trait=_cause(code), number=number, words=self._last_words()
+        )
 
     def _last_words(self) -> str:
         text = self._stderr.read_text(errors="replace")

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from gpusim.kernels import Kernel
 from gpusim.program import OPS
-from properties.case import Case
+from properties.model.case import Case
 from properties.oracles.coverage import Coverage
-from properties.oracles.values import Checked
+from properties.oracles.judge import Verdict
+from properties.oracles.values import Checked, count_checked
 from properties.programs.measure import writers_of_reads
-from properties.session.seen import Seen
-from properties.session.verdict import Verdict
+from properties.session.event_counts import EventCounts, count_events
 
 ENOUGH_TRACES = 1000
 """After so many traces a session should have met every rare event that it can meet.
@@ -45,14 +45,14 @@ class Tally:
     """Counts of a session, or of a part of one."""
 
     policies: dict[str, PolicyTally] = field(default_factory=dict)
-    seen: Seen = field(default_factory=Counter)
+    events: EventCounts = field(default_factory=Counter)
     """What happened on the driver."""
     held: Counter[str] = field(default_factory=Counter)
     """How often each law was held against something."""
     reached: Coverage = field(default_factory=Coverage)
     """What a sample of the traces reached."""
     drawn: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Programs by caller and, those that have any, by kind of transformation."""
+    """Programs by client and, those that have any, by kind of transformation."""
     accepted: Counter[str] = field(default_factory=Counter)
     """Accepted ops by kind."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -78,14 +78,15 @@ class Tally:
         policy.programs += 1
         policy.ops += len(case.program)
         policy.seconds += seconds
-        self.seen.update(verdict.seen)
+        execution, program = verdict.execution, case.program
+        self.events.update(count_events(execution.trace, case.policy))
         self.held.update(verdict.held)
-        self.drawn["callers", case.caller] += 1
-        self.drawn.update(("relations", text.split()[0]) for text in case.transformations)
-        self.checked += verdict.checked
-        taken = [outcome.error is None for outcome in verdict.history.outcomes]
+        self.drawn["clients", case.client] += 1
+        self.drawn.update(("relations", each.name) for each in case.transformations)
+        self.checked += count_checked(program, verdict.expected)
+        taken = [outcome.error is None for outcome in execution.history.outcomes]
         self.accepted_lengths[sum(taken)] += 1
-        for op, outcome in zip(case.program, verdict.history.outcomes, strict=True):
+        for op, outcome in zip(program, execution.history.outcomes, strict=True):
             if outcome.error is None:
                 self.accepted[_KINDS[type(op)]] += 1
             else:
@@ -93,7 +94,7 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            writers = writers_of_reads(case.program, taken, kernels)
+            writers = writers_of_reads(program, taken, kernels)
             self.measured_reads += len(writers)
             self.deep_reads += sum(count >= 2 for count in writers)
 
@@ -104,7 +105,7 @@ class Tally:
             policy.programs += part.programs
             policy.ops += part.ops
             policy.seconds += part.seconds
-        self.seen.update(other.seen)
+        self.events.update(other.events)
         self.held.update(other.held)
         self.reached.add(other.reached)
         self.drawn.update(other.drawn)

@@ -20,18 +20,18 @@ from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
-from properties.case import Case
+from properties.model.case import NO_POLICY, Case
+from properties.model.failure import Failure, FailureKind
 from properties.mutants.planted import PlantedMutant, hunt_planted
-from properties.oracles.compare import MismatchKind
 from properties.oracles.coverage import check_and_cover
+from properties.oracles.judge import MEANING_ONLY, Oracles, judge, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.probes import PROBES, Scope, why_unreachable
+from properties.oracles.promised import is_promised
+from properties.programs.cases import Setting, case_for
 from properties.session.collector import spare_collector
-from properties.session.control import MOST_PROGRAMS, Control
-from properties.session.devices import name_of
-from properties.session.drawn import judge_drawn, with_drawn
-from properties.session.limits import asked_limits, case_limits
+from properties.session.control import MOST_PROGRAMS, with_mistake
 from properties.session.loading import load_kernels, load_target
 from properties.session.messages import (
     Answer,
@@ -53,12 +53,8 @@ from properties.session.messages import (
     Setup,
     Stop,
 )
-from properties.session.numbered import numbered_case
-from properties.session.promised import is_promised
-from properties.session.subject import Subject
 from properties.session.tally import Tally, is_measured
-from properties.session.twice import judge_twice
-from properties.session.verdict import Failure, judge
+from properties.session.variants import tries_without_faults, with_variants
 
 _TWICE_EVERY = 64
 """Of so many programs one is run twice more, to see that it leaves the same trace."""
@@ -143,14 +139,25 @@ class _Bench:
     """A device, and what is judged on it."""
 
     def __init__(self, setup: Setup, published: Any) -> None:
-        adapter = find_adapter(name_of(setup.device))
+        adapter = find_adapter(setup.device)
         self.device = adapter.name
         self._setup = setup
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels)
-        self._subject: Subject = load_target(setup.target)(adapter.name, self._kernels)
-        self.description = self._subject.description or adapter.description
-        self.is_ours = self._subject.is_ours
+        self._factory = load_target(setup.target)(adapter.name, self._kernels)
+        self.description = self._factory.description or adapter.description
+        self.is_ours = self._factory.is_ours
+        self._setting = Setting(
+            device=adapter.name,
+            limits=self._factory.limits,
+            kernels=self._kernels,
+            small=self._factory.small,
+            presets=setup.presets,
+            schedulers=setup.schedulers,
+            faults=setup.faults,
+            target=setup.target,
+            promises=self._factory.capabilities,
+        )
 
     @property
     def _runs_twice(self) -> bool:
@@ -165,14 +172,13 @@ class _Bench:
         if not self.is_ours:
             return {}
         limits = [
-            replace(self._subject.limits, **asked_limits(f"{self.device} {words}"))
-            for words in self._subject.small or ("",)
+            replace(self._factory.limits, **dict(asked)) for asked in self._factory.small or ((),)
         ]
         scope = Scope(
             uniforms=frozenset(PRESETS[name].uniforms for name in self._setup.presets),
             limits=tuple(limits),
             payload_bytes=max(kernel.uniform_bytes for kernel in self._kernels.values()),
-            replays=self._subject.capabilities.replays,
+            replays=self._factory.capabilities.replays,
         )
         reasons = {name: why_unreachable(name, scope) for name in PROBES}
         return {name: reason for name, reason in reasons.items() if reason}
@@ -180,18 +186,18 @@ class _Bench:
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any; none where it asks for more than is promised."""
         self._published[1] += 1
-        capabilities, limits = self._subject.capabilities, case_limits(self._subject.limits, case)
-        if not is_promised(case.program, capabilities, self._kernels, limits):
+        promises, limits = case.promises or self._factory.capabilities, self._factory.limits
+        if not is_promised(case.program, promises, self._kernels, case.limits(limits)):
             return None
-        return judge_drawn(case, self._subject, self._kernels, laws=check).failure
+        return judge(case, self._factory).failure
 
     def plant(self) -> int | None:
         """How many programs it takes to see a planted mistake in a value."""
-        control = Control(self._subject)
+        factory = with_mistake(self._factory)
         for number in range(MOST_PROGRAMS):
             self._published[1] += 1
-            failure = judge(self.case(number), control, self._kernels).failure
-            if failure is not None and failure.kind == MismatchKind.VALUE:
+            failure = judge(self.case(number).plain, factory, MEANING_ONLY).failure
+            if failure is not None and failure.kind == FailureKind.VALUE:
                 return number + 1
             if failure is not None and failure.trait.startswith("crash:"):
                 # It will crash without the mistake as well, and is named then.
@@ -229,13 +235,15 @@ class _Bench:
         start = time.perf_counter()
         case = self.case(number)
         measured = is_measured(number)
-        laws = check_and_cover if measured else check
-        verdict = judge_drawn(case, self._subject, self._kernels, laws=laws)
+        oracles = Oracles(
+            laws=check_and_cover if measured else check, without_faults=tries_without_faults(case)
+        )
+        verdict = judge(case, self._factory, oracles)
         seconds = time.perf_counter() - start
         tally.note(case, verdict, seconds, self._kernels, measured=measured)
         failure = verdict.failure
         if failure is None and number % _TWICE_EVERY == 0 and self._runs_twice:
-            failure = judge_twice(case, self._subject)
+            failure = judge_determinism(case, self._factory)
             tally.held[H1.name] += 1
         if failure is None:
             return None
@@ -243,23 +251,12 @@ class _Bench:
 
     def case(self, number: int) -> Case:
         """Program ``number`` of the session, and what is drawn beside it."""
-        case = numbered_case(
-            self._setup.seed,
-            number,
-            presets=self._setup.presets,
-            schedulers=self._setup.schedulers,
-            device=self.device,
-            kernels=self._kernels,
-            limits=self._subject.limits,
-            capabilities=self._subject.capabilities,
-            faults=self._setup.faults,
-            small=self._subject.small,
-        )
+        case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
-            case = replace(case, policy=PRESETS["eager"])
-        return with_drawn(
+            case = replace(case, policy=NO_POLICY)
+        return with_variants(
             case,
             self._kernels,
-            refuses=self._subject.capabilities.refuses,
-            callers=self.is_ours,
+            refuses=self._factory.capabilities.refuses,
+            clients=self.is_ours,
         )

@@ -8,7 +8,7 @@ from wgpu import BufferUsage
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.program import Grid
-from properties.target import Arrived, Capabilities
+from properties.model.target import Arrived, Capabilities
 
 
 class NaiveTarget:

@@ -1,24 +1,10 @@
 """A target in another process: each op is a line to it.  Nothing here knows what an op means."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Command,
-    Copy,
-    Dispatch,
-    Flush,
-    Free,
-    Grid,
-    Read,
-    Replay,
-    Scalars,
-    Sync,
-    Write,
-)
+from gpusim.program import Op, Read
 from gpusim.text import write_op
-from properties.target import Delivery
+from properties.model.target import Delivery
 from properties.targets.target_process import TargetProcess
 from properties.targets.wire import (
     AWAIT,
@@ -47,63 +33,18 @@ class ProcessTarget:
         self.capabilities, self.limits = ready.capabilities, ready.limits
         self._process = process
         self._reads: dict[str, _Read] = {}
-        self._count = 0
         self._is_open = False
         self._broken: TargetFailed | None = None
         """Why nothing that the process says is of use any more."""
 
-    def alloc(self, buffer: str, size_bytes: int) -> None:
-        self._ask(write_op(Alloc(buffer=buffer, size_bytes=size_bytes)))
-
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self._ask(write_op(Write(buffer=buffer, offset=offset, data=data)))
-
-    def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
-    ) -> None:
-        op = Dispatch(kernel=kernel, buffers=tuple(buffers), scalars=tuple(scalars), grid=grid)
-        self._ask(write_op(op))
-
-    def copy(
-        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
-    ) -> None:
-        op = Copy(
-            source=source,
-            source_offset=source_offset,
-            target=target,
-            target_offset=target_offset,
-            size_bytes=size_bytes,
-        )
-        self._ask(write_op(op))
-
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
-        name = f"r{self._count}"
-        self._count += 1
-        read = self._reads[name] = _Read(lambda: self._ask(f"{AWAIT} {name}"))
-        op = Read(buffer=buffer, offset=offset, size_bytes=size_bytes, result=name)
+    def perform(self, op: Op) -> Delivery | None:
+        """Send the op, and take what it is answered."""
+        if not isinstance(op, Read):
+            self._ask(write_op(op))
+            return None
+        read = self._reads[op.result] = _Read(lambda: self._ask(f"{AWAIT} {op.result}"))
         self._ask(write_op(op))
         return read
-
-    def free(self, buffer: str) -> None:
-        self._ask(write_op(Free(buffer=buffer)))
-
-    def flush(self) -> None:
-        self._ask(write_op(Flush()))
-
-    def sync(self) -> None:
-        self._ask(write_op(Sync()))
-
-    def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        self._ask(write_op(Capture(graph=graph, commands=tuple(commands))))
-
-    def replay(
-        self,
-        graph: str,
-        scalars: Sequence[Scalars | None] | None,
-        bindings: Sequence[tuple[str, str]],
-    ) -> None:
-        kept = None if scalars is None else tuple(scalars)
-        self._ask(write_op(Replay(graph=graph, scalars=kept, bindings=tuple(bindings))))
 
     def close(self) -> None:
         self._ask(CLOSE)

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.program import Command, Copy, Grid, Scalars
+from gpusim.ops import arguments_of
+from gpusim.program import Command, Grid, Op, Scalars
 from gpusim.runtime import Buffer, Driver, Graph, Parts, Policy, Runtime, Ticket
-from properties.target import Capabilities
+from properties.model.target import Capabilities, Delivery
 
 _ALL = Parts()
 
@@ -30,6 +31,11 @@ class RuntimeTarget:
         self._kernels = kernels
         self._buffers: dict[str, Buffer] = {}
         self._graphs: dict[str, Graph] = {}
+
+    def perform(self, op: Op) -> Delivery | None:
+        """Carry out one op by the method of its verb."""
+        delivery: Delivery | None = getattr(self, op.verb)(*arguments_of(op))
+        return delivery
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
@@ -69,12 +75,7 @@ class RuntimeTarget:
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
         with self.runtime.capture() as captured:
             for op in commands:
-                if isinstance(op, Copy):
-                    self.copy(
-                        op.source, op.source_offset, op.target, op.target_offset, op.size_bytes
-                    )
-                else:
-                    self.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
+                self.perform(op)
         self._graphs[graph] = captured
 
     def replay(

@@ -13,7 +13,8 @@ from contextlib import suppress
 from gpusim.errors import GpusimError
 from gpusim.program import Op, Read
 from gpusim.text import parse_op
-from properties.target import Delivery, Target, issue
+from properties.model.target import Adapter, Delivery, Target
+from properties.targets.adapter import as_target
 from properties.targets.wire import (
     AWAIT,
     CLOSE,
@@ -29,7 +30,7 @@ from properties.targets.wire import (
     write_ready,
 )
 
-MakeTarget = Callable[[], Target]
+MakeTarget = Callable[[], Target | Adapter]
 
 
 class _Server:
@@ -56,7 +57,7 @@ class _Server:
         verb, _, rest = line.strip().partition(" ")
         if verb == OPEN:
             self._reads.clear()
-            self._target = self._make_target()
+            self._target = as_target(self._make_target())
         elif verb == CLOSE:
             self._opened.close()
         elif verb == AWAIT:
@@ -71,7 +72,7 @@ class _Server:
         return self._target
 
     def _issue(self, op: Op) -> None:
-        delivery = issue(self._opened, op)
+        delivery = self._opened.perform(op)
         if delivery is not None and isinstance(op, Read):
             self._reads[op.result] = delivery
             delivery.add_done_callback(lambda done: self._deliver(op.result, done))

@@ -31,7 +31,7 @@ from gpusim import errors
 from gpusim.errors import DeviceFault, ProgramError, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from properties.target import Capabilities
+from properties.model.target import Capabilities
 
 VERSION = 1
 HELLO, READY = "hello", "ready"

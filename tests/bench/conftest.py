@@ -8,13 +8,14 @@ from gpusim.kernels import BUILTIN
 from gpusim.runtime import Driver, driver_for
 from properties.bench.decoder.kernels import KERNELS
 from properties.bench.workloads import SPIN
-from properties.session.devices import open_case_device
+from properties.model.case import parse_device
+from properties.targets.factory import open_case_device
 
 
 @pytest.fixture(scope="session")
 def bench_device(device_name: str) -> Any:
     """The device under test."""
-    return open_case_device(device_name, BUILTIN.adding(SPIN, *KERNELS))
+    return open_case_device(parse_device(device_name), BUILTIN.adding(SPIN, *KERNELS))
 
 
 @pytest.fixture(scope="session")

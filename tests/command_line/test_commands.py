@@ -11,9 +11,9 @@ import pytest
 import gpusim
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
-from properties.case import Case
 from properties.cli import main
 from properties.finding_file import Finding, write
+from properties.model.case import NO_POLICY, Case, DeviceSpec, parse_device
 
 PLANTED = Path(__file__).parents[1] / "session" / "planted.py"
 ROOT = Path(gpusim.__file__).parents[1]
@@ -29,7 +29,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def finding(tmp_path: Path, device_name: str) -> Path:
     """A finding that no longer fails."""
     program = Program.parse("alloc a 8\nwrite a 1 0a0b\nread a 0 8 -> r0\nsync\n")
-    case = Case(program=program, policy=PRESETS["pooled"], device=device_name, seed="0/1")
+    case = Case(
+        program=program, policy=PRESETS["pooled"], device=parse_device(device_name), seed="0/1"
+    )
     path = tmp_path / "finding.txt"
     write(path, Finding(case=case))
     return path
@@ -115,7 +117,6 @@ def test_a_session_that_finds_something(
         assert line in printed
     assert main(["replay", found["file"], "--target", target]) == 1
     assert "expected: from byte" in capsys.readouterr().out
-    assert main(["replay", found["file"]]) == 0
 
 
 def test_a_finding_that_is_fixed_passes(
@@ -123,8 +124,8 @@ def test_a_finding_that_is_fixed_passes(
 ) -> None:
     assert main(["replay", str(finding)]) == 0
     printed = capsys.readouterr().out
-    assert f"device {device_name} (" in printed
-    assert "policy pooled" in printed
+    assert f"target runtime on device {device_name}, policy pooled" in printed
+    assert f"ran on {device_name}: " in printed
     assert "passes: all 4 ops show what they mean" in printed
 
 
@@ -132,9 +133,100 @@ def test_a_finding_replays_elsewhere_when_told_so(
     capsys: pytest.CaptureFixture[str], finding: Path
 ) -> None:
     assert main(["replay", str(finding), "--device", "simulated", "--policy", "eager"]) == 0
-    assert "device simulated (a WebGPU device in pure Python), policy eager" in (
-        capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "target runtime on device simulated, policy eager" in printed
+    assert "ran on simulated: a WebGPU device in pure Python" in printed
+
+
+OVERTAKING = f"{ROOT / 'examples' / 'overtaking_write.py'}:judge"
+OVERTAKEN = "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\n"
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A finding of a target that is not built in."""
+    simulated = DeviceSpec(name="simulated")
+    program = Program.parse(OVERTAKEN)
+    case = Case(program=program, device=simulated, policy=NO_POLICY, target=OVERTAKING)
+    path = tmp_path / "foreign.txt"
+    write(path, Finding(case=case))
+    return path
+
+
+def test_a_finding_is_judged_on_the_target_that_it_names_and_no_other(
+    capsys: pytest.CaptureFixture[str], foreign: Path
+) -> None:
+    command = f"gpusim replay {foreign} --target {OVERTAKING}"
+    assert main(["replay", str(foreign)]) == 3
+    assert command in capsys.readouterr().err
+    assert main(["replay", str(foreign), "--target", "runtime"]) == 2
+    assert "the finding was made on" in capsys.readouterr().err
+    for words in (["--target", OVERTAKING], ["--trust"]):
+        assert main(["replay", str(foreign), *words]) == 1
+        printed = capsys.readouterr().out
+        assert f"target {OVERTAKING} on device simulated\n" in printed
+        assert "value: 1 of 4 bytes of r0 are wrong" in printed
+
+
+def test_kernels_that_a_file_names_are_not_loaded_unasked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, finding: Path
+) -> None:
+    ran = tmp_path / "ran"
+    module = tmp_path / "stranger.py"
+    module.write_text(f"open({str(ran)!r}, 'w').close()\nKERNELS = []\n", encoding="utf-8")
+    text = finding.read_text(encoding="utf-8")
+    finding.write_text(text.replace("seed:", f"kernels: {module}\nseed:"), encoding="utf-8")
+    assert main(["replay", str(finding)]) == 3
+    assert f"gpusim replay {finding} --kernels {module}" in capsys.readouterr().err
+    assert not ran.exists()
+    assert main(["replay", str(finding), "--kernels", "another.py"]) == 2
+    assert not ran.exists()
+    assert main(["replay", str(finding), "--kernels", str(module)]) == 0
+    assert ran.exists()
+
+
+def test_a_file_of_version_1_is_judged_on_the_target_of_the_command_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    old = tmp_path / "old.txt"
+    old.write_text(
+        f"gpusim finding 1\ndevice: simulated\npolicy: eager\n\n{OVERTAKEN}", encoding="utf-8"
     )
+    assert main(["replay", str(old)]) == 3
+    assert f"gpusim replay {old} --target runtime" in capsys.readouterr().err
+    assert main(["replay", str(old), "--target", "runtime"]) == 0
+    assert main(["replay", str(old), "--target", OVERTAKING]) == 1
+
+
+def test_a_program_of_no_op_does_not_pass(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "empty.txt"
+    case = Case(program=Program(()), device=DeviceSpec(name="simulated"))
+    write(path, Finding(case=case))
+    assert main(["replay", str(path)]) == 3
+    assert "the program has no op" in capsys.readouterr().err
+
+
+def test_a_long_program_is_not_printed_whole(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "long.txt"
+    program = Program.parse("alloc a 4\n" + "flush\n" * 5_000)
+    write(path, Finding(case=Case(program=program, device=DeviceSpec(name="simulated"))))
+    assert main(["replay", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("\n") < 80
+    assert "and 4941 ops more" in printed
+
+
+def test_a_device_that_cannot_be_read_is_named_by_its_line(
+    capsys: pytest.CaptureFixture[str], finding: Path, device_name: str
+) -> None:
+    text = finding.read_text(encoding="utf-8")
+    finding.write_text(text.replace(f"device: {device_name}", "device: vulcan x=1"))
+    assert main(["replay", str(finding)]) == 2
+    assert "line 3 of the finding" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -209,7 +301,7 @@ def test_a_malformed_finding_is_wrong_usage(
 ) -> None:
     finding.write_text(finding.read_text(encoding="utf-8").replace("write a 1", "write a one"))
     assert main(["replay", str(finding)]) == 2
-    assert "line 7" in capsys.readouterr().err
+    assert "line 8" in capsys.readouterr().err
 
 
 def test_what_could_not_run_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:

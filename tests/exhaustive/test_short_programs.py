@@ -20,6 +20,7 @@ from properties.exhaustive import (
     small_policies,
 )
 from properties.exhaustive.programs import SIZE_BYTES, program_of
+from properties.model.case import REPLAYED, parse_device
 from properties.session.loading import load
 
 PLANTED: Any = load(f"{Path(__file__).parents[1] / 'metamorphic' / 'planted.py'}:PLANTED")
@@ -46,8 +47,8 @@ def test_every_program_of_a_few_steps(
                 _, finding = check_under_every_schedule(program, policy, until=until)
                 assert finding is None, f"{name}\n{finding}"
             else:
-                mismatch = check_on(driver, program, policy)
-                assert mismatch is None, f"{name}\n{mismatch}"
+                finding = check_on(driver, program, policy)
+                assert finding is None, f"{name}\n{finding}"
 
 
 @pytest.mark.unit
@@ -121,8 +122,12 @@ def test_what_only_some_schedules_show_is_seen_with_its_schedule() -> None:
     )
     assert finding is not None
     assert tried >= 1
-    assert str(finding.schedule) in str(finding)
-    assert bytes(SIZE_BYTES)[:4].hex() in finding.mismatch.got
+    (note,) = (note for note in finding.notes if note.startswith("device: "))
+    device = parse_device(note.removeprefix("device: "))
+    assert device.scheduler == REPLAYED
+    assert device.schedule
+    assert note in str(finding)
+    assert bytes(SIZE_BYTES)[:4].hex() in dict(finding.sides)["got"]
 
 
 @pytest.mark.unit

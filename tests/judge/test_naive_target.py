@@ -10,20 +10,22 @@ from gpusim.limits import Limits
 from gpusim.program import Grid, Program
 from gpusim.runtime import PRESETS
 from gpusim.text import parse_program
-from properties.case import Case
-from properties.oracles.compare import Mismatch, compare
+from properties.execute import run
+from properties.model.case import Case, DeviceSpec
+from properties.model.failure import Failure
+from properties.model.target import Adapter, Arrived
+from properties.oracles.compare import compare
 from properties.programs.choices import SeededChoices
 from properties.programs.generator import generate
 from properties.programs.reducer import reduce
-from properties.runner import run
-from properties.target import Arrived, Target
+from properties.targets.adapter import as_target
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
 
 PROGRAMS = 25
 MOST_OPS = 8
 
-MakeTarget = Callable[[Any], Target]
+MakeTarget = Callable[[Any], Adapter]
 
 
 class HoldsDispatchesBack(NaiveTarget):
@@ -49,7 +51,7 @@ def _program(number: int) -> Program:
     return generate(SeededChoices(f"naive/{number}"), limits=Limits(), invalid=False, replays=False)
 
 
-def _judge(program: Program, device: Any, make: MakeTarget) -> Mismatch | None:
+def _judge(program: Program, device: Any, make: MakeTarget) -> Failure | None:
     """The first difference; none where the program holds an op that is refused.
 
     A naive target refuses nothing, and what it then asks of wgpu-native may abort.
@@ -58,7 +60,7 @@ def _judge(program: Program, device: Any, make: MakeTarget) -> Mismatch | None:
     if any(outcome.error for outcome in expected.outcomes):
         return None
     target = make(device)
-    return compare(program, expected, run(program, target), target.capabilities)
+    return compare(program, expected, run(program, as_target(target)), target.capabilities)
 
 
 def test_the_naive_target_does_what_programs_mean(device: Any) -> None:
@@ -75,13 +77,13 @@ def test_dispatches_held_back_until_a_read_are_caught_and_made_small(device: Any
         mismatch = _judge(case.program, device, HoldsDispatchesBack)
         return mismatch is not None and mismatch.kind == found.kind
 
-    case = Case(program=program, policy=PRESETS["eager"], device="")
+    case = Case(program=program, policy=PRESETS["eager"], device=DeviceSpec(name="best"))
     small = reduce(case, fails, seconds=60.0).program
     assert len(small) <= MOST_OPS, str(small)
     assert _judge(small, device, NaiveTarget) is None
 
 
-def _first_caught(device: Any) -> tuple[Program, Mismatch]:
+def _first_caught(device: Any) -> tuple[Program, Failure]:
     for number in range(PROGRAMS):
         program = _program(number)
         mismatch = _judge(program, device, HoldsDispatchesBack)

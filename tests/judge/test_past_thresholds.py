@@ -12,9 +12,9 @@ import pytest
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
 from gpusim.runtime import PRESETS, Policy, parse_policy
 from gpusim.text import parse_program
-from properties.case import Case
-from properties.session.subject import RuntimeSubject
-from properties.session.verdict import judge
+from properties.model.case import Case, parse_device
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import RuntimeFactory
 
 _SCALARS = 70
 
@@ -47,9 +47,9 @@ PRESET_NAMES = list(PRESETS)
 
 
 def _agrees(device_name: str, text: str, policy: Policy, kernels: Kernels = BUILTIN) -> None:
-    case = Case(program=parse_program(text), policy=policy, device=device_name)
-    verdict = judge(case, RuntimeSubject(device_name, kernels), kernels)
-    assert verdict.failure is None, verdict.failure.text
+    case = Case(program=parse_program(text), policy=policy, device=parse_device(device_name))
+    verdict = judge(case, RuntimeFactory(device_name, kernels), MEANING_ONLY)
+    assert verdict.failure is None, verdict.failure
 
 
 @pytest.mark.parametrize("preset", PRESET_NAMES)

@@ -11,9 +11,10 @@ from gpusim.runtime import Parts, TracedDriver, WgpuDriver, traced_parts
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.policy import Policy, parse_policy
 from gpusim.trace import Event, Trace
-from properties.oracles.laws import Checker, Marks, Setting, check
-from properties.runner import run
-from properties.session.devices import open_case_device
+from properties.execute import Marks, run
+from properties.model.case import DeviceSpec
+from properties.oracles.laws import Checker, Setting, check
+from properties.targets.factory import open_case_device
 from properties.targets.runtime_target import RuntimeTarget
 
 RICH = """\
@@ -57,6 +58,7 @@ free a
 sync
 """
 
+_SIMULATED = DeviceSpec(name="simulated")
 POLICIES = (
     "eager",
     "lazy",
@@ -92,12 +94,12 @@ class Real:
 def record(text: str, policy: str, *faults: Fault) -> Real:
     """Run a program under a policy, traced, on the simulated device; ``faults`` go with it."""
     chosen = parse_policy(policy)
-    driver = FaultyDriver(WgpuDriver(open_case_device("simulated", BUILTIN)), *faults)
+    driver = FaultyDriver(WgpuDriver(open_case_device(_SIMULATED, BUILTIN)), *faults)
     trace = Trace()
     parts = traced_parts(Parts(), trace)
     target = RuntimeTarget(TracedDriver(driver, trace), chosen, kernels=BUILTIN, parts=parts)
     marks = Marks(trace)
-    run(Program.parse(text), target, watch=marks)
+    run(Program.parse(text), target, marks)
     marks.closing()
     target.close()
     marks.closed()

@@ -1,35 +1,38 @@
 """What the comparison says where two executions part, and where they may."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from gpusim.errors import ProgramError
+from gpusim.errors import MapFailed, ProgramError
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
-from properties.case import Case
+from gpusim.trace import Event, Trace
+from properties.model.case import Case, DeviceSpec, Transformation
+from properties.model.execution import Execution
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Capabilities
 from properties.oracles.metamorphic import (
-    Execution,
-    Transformation,
+    compare_image,
     parse_transformation,
-    reduce_violation,
     signature,
     transform,
 )
-from properties.oracles.metamorphic.compare import Violation, compare_image
 from properties.oracles.metamorphic.configuration import SetDevice
-from properties.oracles.metamorphic.reducing import follower, moved_along
-from properties.target import Capabilities
+from properties.oracles.metamorphic.following import follower, moved_along
+from properties.shrinking import shrink
 
 pytestmark = pytest.mark.unit
 
 PROGRAM = Program.parse(
     "alloc a 8\nwrite a 0 0102030405060708\nread a 0 8 -> r\nread a 4 4 -> s\nsync\n"
 )
-CASE = Case(program=PROGRAM, policy=PRESETS["cached"], device="simulated")
+CASE = Case(program=PROGRAM, policy=PRESETS["cached"], device=DeviceSpec(name="simulated"))
 SHOWN = (
     Outcome(),
     Outcome(),
@@ -44,19 +47,27 @@ def execution(
     outcomes: tuple[Outcome, ...] = SHOWN,
     deliveries: tuple[str, ...] = DELIVERED,
     capabilities: Capabilities = Capabilities(),  # noqa: B008 - frozen
-    closed_with: str = "",
+    close_error: Exception | None = None,
+    case: Case = CASE,
+    events: tuple[Event, ...] = (),
 ) -> Execution:
+    trace = Trace()
+    trace.events += events
     return Execution(
+        case=case,
         history=History(outcomes=outcomes, deliveries=deliveries),
         capabilities=capabilities,
-        closed_with=closed_with,
+        limits=Limits(),
+        kernels=BUILTIN,
+        trace=trace,
+        close_error=close_error,
     )
 
 
-def held_against(text: str, transformed: Execution) -> Violation | None:
+def held_against(text: str, transformed: Execution) -> Failure | None:
     image = transform(CASE, [parse_transformation(text)])
     assert image is not None
-    return compare_image(PROGRAM, image, execution(), transformed, BUILTIN)
+    return compare_image(image, execution(), replace(transformed, case=image.case))
 
 
 def with_outcome(position: int, outcome: Outcome) -> tuple[Outcome, ...]:
@@ -81,20 +92,21 @@ def test_equal_executions_agree() -> None:
 def test_the_first_op_that_differs_is_named(position: int, outcome: Outcome, kind: str) -> None:
     violation = held_against("same", execution(with_outcome(position, outcome)))
     assert violation is not None
-    assert (violation.position, violation.kind) == (position, kind)
+    assert (violation.position, violation.trait) == (position, kind)
+    assert violation.kind is FailureKind.RELATION
     assert violation.op.split()[0] in str(violation)
 
 
 def test_the_order_of_all_deliveries_counts() -> None:
     violation = held_against("same", execution(deliveries=("s", "r")))
     assert violation is not None
-    assert violation.kind == "delivery order"
+    assert violation.trait == "delivery order"
 
 
 def test_closing_counts() -> None:
-    violation = held_against("same", execution(closed_with="MapFailed"))
+    violation = held_against("same", execution(close_error=MapFailed("at last")))
     assert violation is not None
-    assert violation.kind == "close"
+    assert violation.trait == "close"
 
 
 def test_pieces_of_a_read_are_put_together() -> None:
@@ -120,7 +132,7 @@ def test_what_must_be_refused_must_be() -> None:
     assert held_against(text, execution(refused)) is None
     violation = held_against(text, execution((*SHOWN[:2], Outcome(), *SHOWN[2:])))
     assert violation is not None
-    assert violation.kind == "promise"
+    assert violation.trait == "promise"
 
 
 def test_a_repetition_that_makes_new_objects_is_seen() -> None:
@@ -133,15 +145,28 @@ def test_a_repetition_that_makes_new_objects_is_seen() -> None:
     last = Outcome(data=b"u_r,u_s,r,s")
     outcomes = (*SHOWN, listed, Outcome(), listed, *SHOWN[:4], last)
     assert len(outcomes) == ops
-    same = execution(outcomes, ("u_r", "u_s", "r", "s"))
-    flat = replace(same, made=(3,) * ops)
-    assert compare_image(PROGRAM, image, execution(), flat, BUILTIN) is None
-    rising = replace(same, made=(*(3,) * start, *(4,) * (end - start)))
-    violation = compare_image(PROGRAM, image, execution(), rising, BUILTIN)
+    assert 0 < start < end <= ops
+    image_case = image.case
+
+    def making(made: Sequence[Event], again: Sequence[Event], *more: Event) -> Execution:
+        """One that makes some objects in its first op, and others as the repetition begins."""
+        events: list[Event] = []
+        for position in range(ops):
+            events += [*made] * (position == 0) + [*again] * (position == start)
+            events.append(Event("outcome", {"position": position, "error": None}))
+        deliveries = ("u_r", "u_s", "r", "s")
+        return execution(outcomes, deliveries, case=image_case, events=(*events, *more))
+
+    pooled = [Event("create_buffer", {"role": role}) for role in ("uniform", "staging", "staging")]
+    flat = making(pooled, ())
+    assert compare_image(image, execution(), flat) is None
+    rising = making(pooled, pooled[:1])
+    violation = compare_image(image, execution(), rising)
     assert violation is not None
-    assert violation.kind == "objects"
-    excused = replace(rising, evicted=True)
-    assert compare_image(PROGRAM, image, execution(), excused, BUILTIN) is None
+    assert violation.trait == "objects"
+    assert violation.sides[1] == ("transformed", "1")
+    excused = making(pooled, pooled[:1], Event("staging.evicted", {}))
+    assert compare_image(image, execution(), excused) is None
 
 
 def test_floats_may_differ_between_devices_and_nothing_else() -> None:
@@ -155,12 +180,12 @@ def test_floats_may_differ_between_devices_and_nothing_else() -> None:
 
     def shown(first: bytes, second: bytes) -> Execution:
         reads = (Outcome(data=first), Outcome(data=second))
-        return execution((*plain, *reads))
+        return execution((*plain, *reads), case=case)
 
     before = shown(bytes(4), bytes(4))
     other = b"\1\0\0\0"
-    assert compare_image(program, image, before, shown(other, bytes(4)), BUILTIN) is None
-    violation = compare_image(program, image, before, shown(bytes(4), other), BUILTIN)
+    assert compare_image(image, before, shown(other, bytes(4))) is None
+    violation = compare_image(image, before, shown(bytes(4), other))
     assert violation is not None
     assert violation.position == 4
 
@@ -171,7 +196,7 @@ def test_a_target_that_does_not_order_its_deliveries_is_not_asked() -> None:
     anyhow = Capabilities(orders_deliveries=False)
     one = execution(capabilities=anyhow)
     other = execution(with_outcome(4, Outcome(data=b"")), (), capabilities=anyhow)
-    assert compare_image(PROGRAM, image, one, other, BUILTIN) is None
+    assert compare_image(image, one, other) is None
 
 
 @pytest.mark.parametrize("text", ["swop at=1", "swap", "swap at=one", "swap at=1 by=2", ""])
@@ -193,21 +218,20 @@ def test_positions_follow_their_ops_while_a_program_shrinks() -> None:
     assert moved == (parse_transformation("insert_boundary boundary=flush at=2"),)
 
 
-def test_transformations_are_dropped_before_the_program_shrinks() -> None:
-    """A judge that dislikes a flush right before the read of r, whatever else there is."""
-    disliked = Violation(
-        position=0, op="read", kind="value", reason="", as_it_is="", transformed=""
-    )
+DISLIKED = Failure(kind=FailureKind.RELATION, trait="value", position=0, op="read", reason="")
 
-    def dislikes(case: Case, transformations: object) -> Violation | None:
-        assert isinstance(transformations, tuple)
-        image = transform(case, transformations)
+
+def test_transformations_are_dropped_and_the_program_shrinks() -> None:
+    """A judge that dislikes a flush right before the read of r, whatever else there is."""
+
+    def dislikes(case: Case) -> Failure | None:
+        image = transform(case.plain, case.transformations)
         if image is None:
             return None
         ops = str(image.case.program).splitlines()
         pairs = pairwise(ops)
         hit = any(one == "flush" and other.startswith("read") for one, other in pairs)
-        return disliked if hit else None
+        return DISLIKED if hit else None
 
     drawn: list[Transformation] = [
         parse_transformation(text)
@@ -217,13 +241,15 @@ def test_transformations_are_dropped_before_the_program_shrinks() -> None:
             "set_preset preset=eager",
         )
     ]
-    small = reduce_violation(CASE, tuple(drawn), dislikes)
+    case = replace(CASE, transformations=tuple(drawn))
+    shrunk = shrink(case, DISLIKED, dislikes, seconds=10)
+    assert shrunk is not None
+    small, failure = shrunk
     assert [entry.name for entry in small.transformations] == ["insert_boundary"]
-    assert [line.split()[0] for line in str(small.case.program).splitlines()] == ["alloc", "read"]
-    assert signature(small.transformations, disliked) == ("value", "read", "insert_boundary")
-    assert "these 2 ops, and `flush` before op 1" in str(small)
+    assert [line.split()[0] for line in str(small.program).splitlines()] == ["alloc", "read"]
+    assert signature(small.transformations, failure) == ("value", "read", "insert_boundary")
+    assert [entry.words for entry in small.transformations] == ["`flush` before op 1"]
 
 
 def test_what_agrees_is_not_reduced() -> None:
-    with pytest.raises(ValueError, match="because they show the same"):
-        reduce_violation(CASE, (), lambda case, transformations: None)
+    assert shrink(CASE, DISLIKED, lambda case: None, seconds=10) is None

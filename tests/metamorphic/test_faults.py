@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gpusim.errors import MapFailed, SubmitFailed
-from gpusim.kernels import BUILTIN, Kernel
-from gpusim.runtime import PRESETS, WgpuDriver
-from properties.case import Case
-from properties.oracles.metamorphic import Executor, WithoutFaults, judge_without_faults
-from properties.session.devices import SCHEDULERS, shown_faults
-from properties.session.numbered import numbered_case
-from properties.session.subject import RuntimeSubject
+from gpusim.kernels import BUILTIN
+from gpusim.runtime import WgpuDriver
+from gpusim.simulated import NO_FAULTS
+from properties.execute import execute
+from properties.model.case import Case
+from properties.model.execution import Execution
+from properties.model.failure import Failure
+from properties.oracles.metamorphic import judge_without_faults
+from properties.programs.cases import Setting, case_for
+from properties.targets.factory import RuntimeFactory
 
 pytestmark = pytest.mark.unit
 
@@ -46,46 +50,66 @@ class ZerosInstead(Overlay):
 
 
 def failing_cases(count: int) -> Iterator[Case]:
-    limits = RuntimeSubject("simulated", BUILTIN).limits
+    limits = RuntimeFactory("simulated", BUILTIN).limits
+    setting = Setting(device="simulated", limits=limits, faults=True)
     for number in range(count):
-        case = numbered_case(
-            31,
-            number,
-            presets=tuple(PRESETS),
-            schedulers=SCHEDULERS,
-            device="simulated",
-            kernels=BUILTIN,
-            limits=limits,
-            faults=True,
-        )
-        if shown_faults(case.device):
+        case = case_for(31, number, setting)
+        if case.device.shown_faults:
             yield case
 
 
-def executor_over(make_driver: Callable[[Any], Any]) -> Executor:
-    return Executor(RuntimeSubject("simulated", BUILTIN, make_driver=make_driver))
+def executor_over(make_driver: Callable[[Any], Any]) -> Callable[[Case], Execution]:
+    factory = RuntimeFactory("simulated", BUILTIN, make_driver=make_driver)
+    return lambda case: execute(case, factory)
+
+
+def judged(case: Case, executor: Callable[[Case], Execution]) -> Failure | None:
+    return judge_without_faults(executor(case), executor)
 
 
 def test_the_runtime_keeps_what_no_fault_stopped() -> None:
     executor = executor_over(WgpuDriver)
     met = 0
     for case in failing_cases(100):
-        violation = judge_without_faults(case, executor)
+        shown = executor(case)
+        violation = judge_without_faults(shown, executor)
         assert violation is None, f"{violation}\n{case.device}\n{case.policy}\n{case.program}"
-        outcomes = executor(case).history.outcomes
-        met += any(outcome.error in shown_faults(case.device) for outcome in outcomes)
+        outcomes = shown.history.outcomes
+        met += any(outcome.error in case.device.shown_faults for outcome in outcomes)
     assert met > 20
 
 
 @pytest.mark.parametrize("make_driver", [SaysNothing, ZerosInstead])
 def test_a_fault_that_is_hidden_is_seen(make_driver: Callable[[Any], Any]) -> None:
     executor = executor_over(make_driver)
-    violations = [judge_without_faults(case, executor) for case in failing_cases(80)]
-    assert any(violations)
+    violations = [found for case in failing_cases(80) if (found := judged(case, executor))]
+    assert violations
+    assert all("no fault" in str(violation) for violation in violations)
 
 
 def test_nothing_is_left_out_beforehand() -> None:
-    kernels: dict[str, Kernel] = {}
-    case = next(failing_cases(20))
-    assert WithoutFaults().apply(case, kernels) is None
-    assert "no fault" in WithoutFaults().words
+    """Which ops are held against the sound device is known only once the case was run."""
+    executor = executor_over(WgpuDriver)
+    asked: list[Case] = []
+
+    def again(case: Case) -> Execution:
+        asked.append(case)
+        return executor(case)
+
+    whole = left_out = 0
+    for case in failing_cases(20):
+        unharmed = replace(case, device=replace(case.device, faults=NO_FAULTS))
+        for shown in (executor(case), replace(executor(unharmed), case=case)):
+            faults = [outcome.error for outcome in shown.history.outcomes]
+            stopped = sum(error in case.device.shown_faults for error in faults)
+            late = [outcome.late_error for outcome in shown.history.outcomes]
+            stopped += sum(error in case.device.shown_faults for error in late)
+            assert judge_without_faults(shown, again) is None
+            image = asked.pop()
+            assert image.device == unharmed.device
+            assert len(image.program) <= len(case.program) - stopped
+            assert stopped or image.program == case.program
+            whole += not stopped
+            left_out += stopped > 0
+    assert whole > 0
+    assert left_out > 0

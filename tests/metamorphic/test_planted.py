@@ -1,65 +1,56 @@
 """What the relations see of broken runtimes, each by itself and without the reference."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpusim.kernels import BUILTIN
-from properties.case import Case
-from properties.oracles.metamorphic import (
-    Executor,
-    Transformation,
-    Violation,
-    draw_transformations,
-    judge,
-    reduce_violation,
-    signature,
-)
+from properties.execute import execute
+from properties.model.case import Case
+from properties.model.failure import Failure
+from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
+from properties.programs.cases import Setting, case_for
 from properties.programs.choices import SeededChoices
-from properties.session.devices import SCHEDULERS
 from properties.session.loading import load
-from properties.session.numbered import numbered_case
-from properties.session.subject import RuntimeSubject
+from properties.shrinking import shrink
+from properties.targets.factory import RuntimeFactory
 
 pytestmark = pytest.mark.unit
 
 PLANTED: Any = load(f"{Path(__file__).with_name('planted.py')}:PLANTED")
 COMMON = [planted for planted in PLANTED if not planted.rare]
 
-Found = tuple[Case, tuple[Transformation, ...]]
-Judge = Callable[[Case, Sequence[Transformation]], Violation | None]
+Judge = Callable[[Case], Failure | None]
 
 _MOST_PROGRAMS = 150
 
 
-def judge_of(planted: Any) -> tuple[RuntimeSubject, Judge]:
-    subject = RuntimeSubject(
+def judge_of(planted: Any) -> tuple[RuntimeFactory, Judge]:
+    factory = RuntimeFactory(
         "simulated", BUILTIN, parts=planted.parts, make_driver=planted.make_driver
     )
-    executor = Executor(subject)
-    return subject, lambda case, transformations: judge(case, transformations, executor)
+
+    def violates(case: Case) -> Failure | None:
+        return judge_relations(execute(case, factory), lambda image: execute(image, factory))
+
+    return factory, violates
 
 
-def drawn(planted: Any, subject: RuntimeSubject, kinds: tuple[str, ...]) -> Iterator[Found]:
+def drawn(planted: Any, factory: RuntimeFactory, kinds: tuple[str, ...]) -> Iterator[Case]:
+    setting = Setting(device="simulated", limits=factory.limits, presets=planted.policies)
     for number in range(_MOST_PROGRAMS):
-        case = numbered_case(
-            6,
-            number,
-            presets=planted.policies,
-            schedulers=SCHEDULERS,
-            device="simulated",
-            kernels=BUILTIN,
-            limits=subject.limits,
-        )
+        case = case_for(7, number, setting)
         choices = SeededChoices(f"planted {number}")
-        yield case, draw_transformations(choices, case, kinds=kinds, kernels=BUILTIN)
+        transformations = draw_transformations(choices, case, kinds=kinds, kernels=BUILTIN)
+        yield replace(case, transformations=transformations)
 
 
-def find(planted: Any, kinds: tuple[str, ...]) -> Found | None:
-    subject, violates = judge_of(planted)
-    return next((found for found in drawn(planted, subject, kinds) if violates(*found)), None)
+def find(planted: Any, kinds: tuple[str, ...]) -> Case | None:
+    factory, violates = judge_of(planted)
+    return next((case for case in drawn(planted, factory, kinds) if violates(case)), None)
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
@@ -78,12 +69,17 @@ def test_a_violation_is_made_small_and_each_part_of_it_is_needed(planted: Any) -
     found = find(planted, ())
     assert found is not None
     _, violates = judge_of(planted)
-    small = reduce_violation(*found, violates, seconds=20)
-    assert len(small.case.program) <= 8
+    at_first = violates(found)
+    assert at_first is not None
+    shrunk = shrink(found, at_first, violates, seconds=20)
+    assert shrunk is not None
+    small, failure = shrunk
+    assert len(small.program) <= 8
     assert len(small.transformations) == 1
-    violation = violates(small.case, small.transformations)
+    violation = violates(small)
     assert violation is not None
-    assert str(violation) == str(small.violation)
-    assert all(isinstance(said, str) for said in (violation.as_it_is, violation.transformed))
+    assert str(violation) == str(failure)
+    assert [name for name, _ in violation.sides] == ["as it is", "transformed"]
+    assert all(isinstance(said, str) for _, said in violation.sides)
     assert signature(small.transformations, violation)[2:] == (small.transformations[0].name,)
-    assert small.transformations[0].words in str(small)
+    assert small.transformations[0].words in str(failure)

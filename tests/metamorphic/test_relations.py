@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -14,12 +14,13 @@ from gpusim.limits import Limits
 from gpusim.program import Copy, Program, Read, Write
 from gpusim.runtime import PRESETS, Policy
 from gpusim.trace import Trace
-from properties.case import Case
+from properties.execute import execute
+from properties.model.case import SCHEDULERS, Case, DeviceSpec, Transformation, parse_device
+from properties.model.failure import Failure
+from properties.model.target import Capabilities
 from properties.oracles.metamorphic import (
-    Executor,
-    Transformation,
     draw_transformations,
-    judge,
+    judge_relations,
     parse_transformation,
     transform,
     write_transformation,
@@ -31,21 +32,16 @@ from properties.oracles.metamorphic.folding import FoldPrefix
 from properties.oracles.metamorphic.insertions import GarbageFirst, InsertRefused, Recycle
 from properties.oracles.metamorphic.order import Swap
 from properties.oracles.metamorphic.pieces import Merge, Split
+from properties.oracles.metamorphic.registry import KINDS
 from properties.oracles.metamorphic.replacements import CopyForWrite, Embed
-from properties.oracles.metamorphic.text import KINDS
 from properties.oracles.metamorphic.unrolling import Unroll
-from properties.programs.cases import draw_case
+from properties.programs.cases import Setting, case_for, draw_case
 from properties.programs.choices import SeededChoices
-from properties.session.devices import SCHEDULERS, name_of, parse_simulated
-from properties.session.numbered import numbered_case
-from properties.session.subject import Opened, RuntimeSubject
-from properties.target import Capabilities
+from properties.targets.factory import Opened, RuntimeFactory, TargetFactory
 from reference import Reference
 from reference import run as run_reference
 
-DRAWN = [
-    name for name in KINDS if name not in ("same", "set_device", "set_schedule", "without_faults")
-]
+DRAWN = [name for name in KINDS if name not in ("same", "set_device", "set_schedule")]
 RARE = {"merge": 2, "unroll": 20}
 
 
@@ -53,16 +49,25 @@ class ReferenceTarget(Reference):
     capabilities = Capabilities()
 
 
-class ReferenceSubject:
+NOWHERE = DeviceSpec(name="reference")
+
+
+class ReferenceFactory(TargetFactory):
     capabilities = Capabilities(replays=True)
     limits = Limits()
-    small: tuple[str, ...] = ()
-    description = ""
+    kernels = BUILTIN
     is_ours = True
 
     def open(self, case: Case) -> Opened:
         limits = Limits(memory_budget_bytes=case.policy.memory_budget_bytes)
         return Opened(target=ReferenceTarget(limits=limits), trace=Trace())
+
+
+def judge(
+    case: Case, transformations: Sequence[Transformation], factory: TargetFactory
+) -> Failure | None:
+    original = execute(replace(case, transformations=tuple(transformations)), factory)
+    return judge_relations(original, lambda image: execute(image, factory))
 
 
 def cases(count: int, seed: str) -> Sequence[Case]:
@@ -71,7 +76,7 @@ def cases(count: int, seed: str) -> Sequence[Case]:
         draw_case(
             SeededChoices(f"{seed} {number}"),
             preset=presets[number % len(presets)],
-            device="reference",
+            device=NOWHERE,
         )
         for number in range(count)
     ]
@@ -80,81 +85,67 @@ def cases(count: int, seed: str) -> Sequence[Case]:
 @pytest.mark.unit
 @pytest.mark.parametrize("kind", DRAWN)
 def test_a_relation_holds_on_the_oracle(kind: str) -> None:
-    executor = Executor(ReferenceSubject())
+    factory = ReferenceFactory()
     applied = 0
     for number, case in enumerate(cases(80, "oracle")):
         choices = SeededChoices(f"{kind} {number}")
         transformations = draw_transformations(choices, case, kinds=[kind])
         applied += bool(transformations)
-        violation = judge(case, transformations, executor)
+        violation = judge(case, transformations, factory)
         assert violation is None, f"{violation}\n{transformations}\n{case.program}"
     assert applied >= RARE.get(kind, 40)
 
 
 @pytest.mark.unit
 def test_relations_together_hold_on_the_oracle() -> None:
-    executor = Executor(ReferenceSubject())
+    factory = ReferenceFactory()
     kinds: Counter[str] = Counter()
     for number, case in enumerate(cases(400, "together")):
         transformations = draw_transformations(SeededChoices(f"all {number}"), case, most=4)
         kinds.update(transformation.name for transformation in transformations)
-        violation = judge(case, transformations, executor)
+        violation = judge(case, transformations, factory)
         assert violation is None, f"{violation}\n{transformations}\n{case.program}"
     assert set(DRAWN) - set(kinds) <= set(RARE)
 
 
 def test_relations_hold_on_the_runtime(device_name: str) -> None:
-    subject = RuntimeSubject(device_name, BUILTIN)
-    executor = Executor(subject)
+    factory = RuntimeFactory(device_name, BUILTIN)
+    setting = Setting(device=device_name, limits=factory.limits)
     for number in range(120):
-        case = numbered_case(
-            11,
-            number,
-            presets=tuple(PRESETS),
-            schedulers=SCHEDULERS,
-            device=device_name,
-            kernels=BUILTIN,
-            limits=subject.limits,
-        )
+        case = case_for(11, number, setting)
         transformations = draw_transformations(SeededChoices(f"runtime {number}"), case)
-        violation = judge(case, transformations, executor)
+        violation = judge(case, transformations, factory)
         assert violation is None, f"{violation}\n{transformations}\n{case.policy}\n{case.program}"
 
 
-class ManyDevices:
+class ManyDevices(TargetFactory):
     """Each case on the device it names."""
 
-    capabilities = RuntimeSubject.capabilities
-    small: tuple[str, ...] = ()
-    description = ""
+    capabilities = RuntimeFactory.capabilities
+    kernels = BUILTIN
     is_ours = True
 
     def __init__(self, *names: str) -> None:
-        self._subjects = {name: RuntimeSubject(name, BUILTIN) for name in names}
-        self.limits = self._subjects[names[0]].limits
+        self._factories = {name: RuntimeFactory(name, BUILTIN) for name in names}
+        self.limits = self._factories[names[0]].limits
 
     def open(self, case: Case) -> Opened:
-        return self._subjects[name_of(case.device)].open(case)
+        return self._factories[case.device.name].open(case)
 
 
 def test_another_device_shows_the_same(device_name: str) -> None:
-    subject = ManyDevices(device_name, SIMULATED)
-    executor = Executor(subject)
+    factory = ManyDevices(device_name, SIMULATED)
+    setting = Setting(
+        device=device_name,
+        limits=factory.limits,
+        promises=Capabilities(refuses=False, replays=True),
+    )
     for number in range(40):
-        case = numbered_case(
-            12,
-            number,
-            presets=tuple(PRESETS),
-            schedulers=SCHEDULERS,
-            device=device_name,
-            kernels=BUILTIN,
-            limits=subject.limits,
-            capabilities=Capabilities(refuses=False, replays=True),
-        )
+        case = case_for(12, number, setting)
         other: Transformation = SetDevice(device=SIMULATED)
         if device_name == SIMULATED:
             other = SetSchedule(scheduler="random", seed=number)
-        violation = judge(case, [other], executor)
+        violation = judge(case, [other], factory)
         assert violation is None, f"{violation}\n{case.policy}\n{case.program}"
 
 
@@ -212,7 +203,7 @@ def test_what_may_change_places(first: str, second: str, together: bool) -> None
     ops = program.ops[3:]
     assert independent(ops[0], ops[1], sizes_of(program), BUILTIN) is together
     assert independent(ops[1], ops[0], sizes_of(program), BUILTIN) is together
-    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     assert (Swap(at=3).apply(case, BUILTIN) is not None) is together
 
 
@@ -222,7 +213,7 @@ def test_what_may_change_places(first: str, second: str, together: bool) -> None
 )
 def test_nothing_comes_before_the_alloc_of_what_it_names(second: str) -> None:
     program = Program.parse(f"alloc a 2\n{second}\n")
-    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     assert Swap(at=0).apply(case, BUILTIN) is None
 
 
@@ -295,7 +286,7 @@ def test_a_place_without_the_op_it_wants_changes_nothing(
     program = Program.parse(
         "alloc a 16\nwrite a 0 01020304\nread a 0 8 -> r0\ndispatch scramble a - 1x1x1\nflush\n"
     )
-    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     assert (make(at=at).apply(case, BUILTIN) is not None) is (at in fits)
 
 
@@ -304,7 +295,7 @@ def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> No
     program = Program.parse(
         "alloc a 4\nwrite a 0 01020304\nalloc b 4\nfree a\ncopy a 0 b 0 4\nread b 0 4 -> r0\n"
     )
-    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     image = FoldPrefix(at=5).apply(case, BUILTIN)
     assert image is not None
     assert Write(buffer="b", offset=0, data=bytes(4)) in image.case.program.ops
@@ -326,7 +317,7 @@ def test_what_must_be_refused_is_refused_for_what_is_wrong_with_it(
     refusal: Any, error: str
 ) -> None:
     program = Program.parse("alloc gone 16\nfree gone\nalloc a 16\nwrite a 0 01020304\nsync\n")
-    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     image = InsertRefused(at=4, which=0, refusal=refusal).apply(case, BUILTIN)
     assert image is not None
     added = [*image.case.program]
@@ -336,12 +327,13 @@ def test_what_must_be_refused_is_refused_for_what_is_wrong_with_it(
 
 @pytest.mark.unit
 def test_a_schedule_is_set_with_its_seed() -> None:
-    case = Case(program=Program(()), policy=PRESETS["cached"], device="simulated scheduler=late")
+    late = parse_device("simulated scheduler=late")
+    case = Case(program=Program(()), policy=PRESETS["cached"], device=late)
     for scheduler in SCHEDULERS:
         image = SetSchedule(scheduler=scheduler, seed=3).apply(case, BUILTIN)
         assert image is not None
-        behaviour = parse_simulated(image.case.device)
-        assert (behaviour.scheduler, behaviour.seed) == (scheduler, 3)
+        device = image.case.device
+        assert (device.scheduler, device.seed) == (scheduler, 3)
 
 
 @pytest.mark.unit
@@ -353,8 +345,8 @@ def test_an_embedded_buffer_takes_every_op_on_it_along(which: int, pad_bytes: in
         "copy a 0 b 4 8\ncopy b 4 c 0 8\ncopy b 2 b 6 8\ndispatch fold b,c 3 1x1x1\n"
         "read a 1 9 -> r0\nread b 0 16 -> r1\nread c 3 9 -> r2\nfree a\nsync\n"
     )
-    case = Case(program=program, policy=PRESETS["cached"], device="reference")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     transformations = (Embed(which=which, pad_bytes=pad_bytes),)
     image = transform(case, transformations)
     assert image is not None
-    assert judge(case, transformations, Executor(ReferenceSubject())) is None
+    assert judge(case, transformations, ReferenceFactory()) is None

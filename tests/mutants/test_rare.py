@@ -7,7 +7,7 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
-from properties.case import Case
+from properties.model.case import Case, parse_device
 from properties.mutants.catalogue import MUTANTS, find
 from properties.mutants.mutant import SOUND
 from properties.mutants.oracles import REFERENCE
@@ -48,13 +48,14 @@ NOT_BY_HAND = ("bind_group_key_joined", "bind_group_key_of_three", "ring_not_rew
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_by_hand_shows_it(name: str) -> None:
+    device = DEVICES.get(name, "simulated")
     case = Case(
         program=Program.parse(PROGRAMS[name]),
         policy=POLICIES.get(name, _RING),
-        device=DEVICES.get(name, "simulated"),
+        device=parse_device(device),
     )
-    assert REFERENCE.open(find(name), case.device, BUILTIN)(case) is not None
-    assert REFERENCE.open(SOUND, case.device, BUILTIN)(case) is None
+    assert REFERENCE.open(find(name), device, BUILTIN)(case) is not None
+    assert REFERENCE.open(SOUND, device, BUILTIN)(case) is None
 
 
 def test_every_rare_mutant_is_shown() -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
-from gpusim.runtime import PRESETS
-from properties.case import Case
+from properties.execute import run
+from properties.model.case import Case, parse_device
+from properties.model.target import Adapter
 from properties.oracles.compare import compare
-from properties.runner import run
 from properties.session.loading import load
-from properties.target import Target
+from properties.targets.adapter import AdapterTarget, as_target
+from properties.targets.factory import AdapterFactory
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
 
@@ -95,30 +96,31 @@ def the_found_bug() -> tuple[str, str]:
 
 
 @pytest.fixture
-def overtaking(device: Any) -> Target:
+def overtaking(device: Any) -> Adapter:
     """The runtime of the example."""
-    target: Target = load("examples/overtaking_write.py:Overtaking")(device, BUILTIN)
-    return target
+    adapter: Adapter = load("examples/overtaking_write.py:judge")(device, BUILTIN)
+    return adapter
 
 
-def test_the_bug_of_the_readme_is_found_as_it_says(overtaking: Target) -> None:
+def test_the_bug_of_the_readme_is_found_as_it_says(overtaking: Adapter) -> None:
     text, verdict = the_found_bug()
     program = Program.parse(text)
     expected = run_reference(program)
-    mismatch = compare(program, expected, run(program, overtaking), overtaking.capabilities)
+    mismatch = compare(
+        program, expected, run(program, as_target(overtaking)), overtaking.capabilities
+    )
     assert " ".join(str(mismatch).split()) == verdict
 
 
 def test_without_the_mistake_there_is_no_bug(device: Any) -> None:
     text, _ = the_found_bug()
     program = Program.parse(text)
-    target = NaiveTarget(device)
-    assert (
-        compare(program, run_reference(program), run(program, target), target.capabilities) is None
-    )
+    target = as_target(NaiveTarget(device))
+    shown = run(program, target)
+    assert compare(program, run_reference(program), shown, target.capabilities) is None
 
 
-def test_the_test_of_the_judging_page_sees(device: Any, overtaking: Target) -> None:
+def test_the_test_of_the_judging_page_sees(device: Any, overtaking: Adapter) -> None:
     shown: dict[str, Any] = {}
     for code in blocks("docs/JUDGING.md", "python"):
         exec(compile(code, "JUDGING.md", "exec"), shown)
@@ -132,11 +134,12 @@ def test_the_judging_page_opens_what_it_shows(device_name: str) -> None:
     shown: dict[str, Any] = {}
     for code in blocks("docs/JUDGING.md", "python"):
         exec(compile(code, "JUDGING.md", "exec"), shown)
-    case = Case(program=Program(()), policy=PRESETS["eager"], device=device_name)
-    opened = shown["judge"](device_name, BUILTIN).open(case)
-    assert type(opened.target) is shown["MyTarget"]
+    factory = AdapterFactory(device_name, make_target=shown["judge"])
+    opened = factory.open(Case(program=Program(()), device=parse_device(device_name)))
+    assert isinstance(opened.target, AdapterTarget)
+    assert type(opened.target.adapter) is shown["MyTarget"]
     for verb in ("alloc", "write", "dispatch", "copy", "read", "free", "flush", "sync", "close"):
-        assert callable(getattr(opened.target, verb))
+        assert callable(getattr(opened.target.adapter, verb))
 
 
 def test_the_commands_of_the_readme_are_those_of_the_script_and_of_ci() -> None:

@@ -14,6 +14,7 @@ VOCABULARY = (
     "gpusim.history",
     "gpusim.kernels",
     "gpusim.limits",
+    "gpusim.ops",
     "gpusim.program",
     "gpusim.text",
     "gpusim.trace",
@@ -101,7 +102,7 @@ def test_a_module_imports_only_what_it_may(path: Path) -> None:
     ("module", "line", "offence"),
     [
         ("gpusim.text", "import wgpu", "wgpu"),
-        ("gpusim.runtime.batch", "from properties.target import Target", "properties.target"),
+        ("gpusim.runtime.batch", "from properties.model.target import Target", "properties.target"),
         ("gpusim.runtime.batch", "from gpusim import devices", "gpusim.devices"),
         ("reference.memory", "import gpusim.runtime.policy", "gpusim.runtime.policy"),
         ("gpusim", "from properties import cli", "properties.cli"),

@@ -12,31 +12,33 @@ from gpusim.errors import NoDevice
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
-from properties.case import Case
-from properties.oracles.compare import MismatchKind
-from properties.session import process_subject
+from properties.model.case import Case, DeviceSpec
+from properties.model.failure import FailureKind
+from properties.oracles.judge import judge
+from properties.programs.cases import Setting, case_for
 from properties.session.loading import load_target
-from properties.session.numbered import numbered_case
-from properties.session.process_subject import ProcessSubject
 from properties.session.session import fuzz
 from properties.session.settings import Settings
-from properties.session.verdict import judge
+from properties.targets import process_factory
+from properties.targets.process_factory import ProcessFactory
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Program.parse(
     "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\nsync\n"
 )
-CASE = Case(program=PROGRAM, policy=PRESETS["eager"], device="simulated")
+SIMULATED = DeviceSpec(name="simulated")
+CASE = Case(program=PROGRAM, policy=PRESETS["eager"], device=SIMULATED)
 
 
-def served(script: Path | str, *words: str) -> ProcessSubject:
+def served(script: Path | str, *words: str) -> ProcessFactory:
     command = shlex.join([sys.executable, str(script), *words])
-    subject: ProcessSubject = load_target(f"exec:{command}")("simulated", BUILTIN)
-    return subject
+    factory = load_target(f"exec:{command}")("simulated", BUILTIN)
+    assert isinstance(factory, ProcessFactory)
+    return factory
 
 
 @pytest.fixture(scope="module")
-def ours() -> Iterator[ProcessSubject]:
+def ours() -> Iterator[ProcessFactory]:
     subject = served(ROOT / "examples" / "served_runtime.py")
     yield subject
     subject.close()
@@ -66,24 +68,23 @@ def has_ended(pid: str) -> bool:
     return state.split()[0] == "Z"
 
 
-def test_our_runtime_is_as_sound_in_another_process(ours: ProcessSubject) -> None:
+def test_our_runtime_is_as_sound_in_another_process(ours: ProcessFactory) -> None:
+    setting = Setting(
+        device="simulated",
+        limits=ours.limits,
+        presets=("ring",),
+        schedulers=("late",),
+        promises=ours.capabilities,
+    )
     for number in range(40):
-        case = numbered_case(
-            5,
-            number,
-            presets=("ring",),
-            schedulers=("late",),
-            device="simulated",
-            kernels=BUILTIN,
-            limits=ours.limits,
-            capabilities=ours.capabilities,
-        )
-        eager = Case(program=case.program, policy=PRESETS["eager"], device="simulated")
-        failure = judge(eager, ours, BUILTIN).failure
-        assert failure is None, f"{failure.text}\n{case.program}"
+        program = case_for(5, number, setting).program
+        failure = judge(
+            Case(program=program, policy=PRESETS["eager"], device=SIMULATED), ours
+        ).failure
+        assert failure is None, f"{failure}\n{program}"
 
 
-def test_what_it_promises_is_what_the_runtime_does(ours: ProcessSubject) -> None:
+def test_what_it_promises_is_what_the_runtime_does(ours: ProcessFactory) -> None:
     assert ours.capabilities.refuses
     assert ours.capabilities.replays
     assert ours.capabilities.orders_deliveries
@@ -103,9 +104,9 @@ def test_a_mistake_in_another_process_is_found(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     subject = served(path)
-    failure = judge(CASE, subject, BUILTIN).failure
+    failure = judge(CASE, subject).failure
     assert failure is not None
-    assert failure.kind == MismatchKind.VALUE
+    assert failure.kind == FailureKind.VALUE
     subject.close()
 
 
@@ -113,10 +114,10 @@ def test_a_process_that_dies_is_a_finding_and_the_next_program_has_another(tmp_p
     dies = "if 'write' in line: print('no good', file=sys.stderr); os._exit(7)\n    print('ok')"
     subject = served(script(tmp_path, dies))
     for _ in range(2):
-        failure = judge(CASE, subject, BUILTIN).failure
+        failure = judge(CASE, subject).failure
         assert failure is not None
-        assert "op 2: write" in failure.text
-        assert "ended by exit status 7; its last line was 'ok'; no good" in failure.text
+        assert "op 2: write" in str(failure)
+        assert "ended by exit status 7; its last line was 'ok'; no good" in str(failure)
     subject.close()
 
 
@@ -148,9 +149,9 @@ def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> Non
 )
 def test_what_is_no_answer_is_a_finding(tmp_path: Path, answers: str, words: str) -> None:
     subject = served(script(tmp_path, answers))
-    failure = judge(CASE, subject, BUILTIN).failure
+    failure = judge(CASE, subject).failure
     assert failure is not None
-    assert words in failure.text
+    assert words in str(failure)
     subject.close()
 
 
@@ -159,7 +160,7 @@ def test_what_else_it_prints_is_left_alone(tmp_path: Path) -> None:
         "print('warning: slow'); print('value r0 01010101' if 'sync' in line else ''); print('ok')"
     )
     subject = served(script(tmp_path, answers))
-    assert judge(CASE, subject, BUILTIN).failure is None
+    assert judge(CASE, subject).failure is None
     subject.close()
 
 
@@ -189,11 +190,11 @@ def test_an_output_that_no_line_will_come_from_is_not_waited_for(does: str) -> N
     begun = time.monotonic()
     with pytest.raises(NoDevice, match=r"closed its input or output|exit status 0"):
         load_target(f"exec:{command}")("simulated", BUILTIN)
-    assert time.monotonic() - begun < process_subject.START_SECONDS / 4
+    assert time.monotonic() - begun < process_factory.START_SECONDS / 4
 
 
 def test_one_that_prints_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_subject, "START_SECONDS", 0.5)
+    monkeypatch.setattr(process_factory, "START_SECONDS", 0.5)
     chatty = "while True: print('loading')"
     with pytest.raises(NoDevice, match=r"said much, and in 0\.5 s not 'ready'"):
         load_target(f"exec:{shlex.join([sys.executable, '-c', chatty])}")("simulated", BUILTIN)
@@ -201,13 +202,13 @@ def test_one_that_prints_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_process_that_closes_its_ends_is_a_finding(tmp_path: Path) -> None:
     subject = served(script(tmp_path, "os.close(1); time.sleep(600)"))
-    failure = judge(CASE, subject, BUILTIN).failure
+    failure = judge(CASE, subject).failure
     assert failure is not None
-    assert "the target closed its input or output" in failure.text
+    assert "the target closed its input or output" in str(failure)
     subject.close()
 
 
 def test_a_command_that_only_waits_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_subject, "START_SECONDS", 0.5)
+    monkeypatch.setattr(process_factory, "START_SECONDS", 0.5)
     with pytest.raises(NoDevice, match=r"no line came from the target for 0\.5 s"):
         load_target(f"exec:{sys.executable} -c input();input()")("simulated", BUILTIN)

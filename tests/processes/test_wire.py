@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gpusim.errors import DataLost, InvalidHandle, ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from properties.target import Capabilities
+from properties.model.target import Capabilities
 from properties.targets.wire import (
     Answer,
     Failed,

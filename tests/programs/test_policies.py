@@ -7,6 +7,8 @@ import pytest
 from gpusim.limits import Limits
 from gpusim.program import Alloc
 from gpusim.runtime.policy import PRESETS, Policy
+from properties.model.case import DeviceSpec
+from properties.model.target import Capabilities
 from properties.programs.cases import draw_case
 from properties.programs.choices import DrawnChoices, SeededChoices
 from properties.programs.policies import draw_policy
@@ -72,7 +74,10 @@ def test_program_of_a_case_knows_the_budget_of_its_policy() -> None:
     budgets = 0
     for at in range(300):
         case = draw_case(
-            SeededChoices(f"case {at}"), preset=PRESETS["cached"], device="none", invalid=False
+            SeededChoices(f"case {at}"),
+            preset=PRESETS["cached"],
+            device=DeviceSpec(name="none"),
+            promises=Capabilities(refuses=False, replays=True),
         )
         budget = case.policy.memory_budget_bytes
         history = run(case.program, limits=Limits(memory_budget_bytes=budget))

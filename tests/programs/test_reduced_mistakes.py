@@ -15,14 +15,16 @@ import pytest
 from gpusim.errors import Refused
 from gpusim.program import Grid, Program
 from gpusim.runtime.policy import PRESETS
-from properties.case import Case
-from properties.oracles.compare import Mismatch, compare
+from properties.execute import run
+from properties.model.case import Case, DeviceSpec
+from properties.model.failure import Failure
+from properties.model.target import Capabilities
+from properties.oracles.compare import compare
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
 from properties.programs.reducer import reduce
 from properties.programs.rewriting import without
-from properties.runner import run
-from properties.target import Capabilities
+from properties.targets.adapter import as_target
 from reference import Reference, ReferenceDelivery
 from reference import run as run_reference
 
@@ -37,7 +39,7 @@ MISTAKES = (
 
 
 class Toy:
-    """A Target that defers dispatches and copies, and makes one mistake, or none."""
+    """An adapter that defers dispatches and copies, and makes one mistake, or none."""
 
     capabilities = Capabilities()
 
@@ -121,9 +123,9 @@ class Toy:
         return padded
 
 
-def judge(program: Program, mistake: str) -> Mismatch | None:
+def judge(program: Program, mistake: str) -> Failure | None:
     expected = run_reference(program)
-    return compare(program, expected, run(program, Toy(mistake)), Capabilities())
+    return compare(program, expected, run(program, as_target(Toy(mistake))), Capabilities())
 
 
 def fails_with(mistake: str) -> Callable[[Case], bool]:
@@ -132,7 +134,13 @@ def fails_with(mistake: str) -> Callable[[Case], bool]:
 
 def case_of(seed: str) -> Case:
     preset = PRESETS["cached"]
-    return draw_case(SeededChoices(seed), preset=preset, device="toy", seed=seed, replays=False)
+    return draw_case(
+        SeededChoices(seed),
+        preset=preset,
+        device=DeviceSpec(name="toy"),
+        seed=seed,
+        promises=Toy.capabilities,
+    )
 
 
 @cache

@@ -7,21 +7,23 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.program import Dispatch, Flush, Free, Program, Read, Write
 from gpusim.runtime.policy import PRESETS, Policy
-from properties.case import Case
+from properties.model.case import Case, DeviceSpec
 from properties.programs.choices import SeededChoices
 from properties.programs.generator import generate
 from properties.programs.reducer import reduce
 from properties.programs.rewriting import canonical, without
 from properties.programs.simpler import simpler_numbers, simpler_ops
 
+NOWHERE = DeviceSpec(name="none")
+
 
 def case_of(text: str, policy: Policy = PRESETS["cached"]) -> Case:
-    return Case(program=Program.parse(text.replace(";", "\n")), policy=policy, device="none")
+    return Case(program=Program.parse(text.replace(";", "\n")), policy=policy, device=NOWHERE)
 
 
 def generated(seed: str) -> Case:
     program = generate(SeededChoices(seed))
-    return Case(program=program, policy=PRESETS["cached"], device="none")
+    return Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
 
 
 def dispatch_then_write_then_read(case: Case) -> bool:
@@ -59,7 +61,9 @@ def test_every_failing_program_comes_down_to_one_text(seed: str) -> None:
 def test_no_op_of_the_result_can_go(seed: str) -> None:
     program = reduce(generated(seed), dispatch_then_write_then_read).program
     for position in range(len(program)):
-        smaller = Case(program=without(program, [position]), policy=PRESETS["eager"], device="none")
+        smaller = Case(
+            program=without(program, [position]), policy=PRESETS["eager"], device=NOWHERE
+        )
         assert not dispatch_then_write_then_read(smaller)
 
 

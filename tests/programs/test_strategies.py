@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, find, given, settings
 
 from gpusim.program import Dispatch, Program, Read, Write
 from gpusim.runtime.policy import PRESETS, Policy
-from properties.case import Case
+from properties.model.case import Case, DeviceSpec
 from properties.programs.strategies import cases, policies, programs
 from reference import run
 
@@ -32,9 +32,9 @@ def test_drawn_programs_are_as_short_as_asked(program: Program) -> None:
 
 
 @QUICK
-@given(cases("toy", presets=[PRESETS["pooled"]]))
+@given(cases("gl", presets=[PRESETS["pooled"]]))
 def test_drawn_cases_name_the_device_and_vary_the_preset(case: Case) -> None:
-    assert case.device == "toy"
+    assert case.device == DeviceSpec(name="gl")
     assert case.policy.name == "pooled"
 
 

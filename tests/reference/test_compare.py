@@ -11,9 +11,10 @@ import reference
 from gpusim.errors import ProgramError
 from gpusim.history import History
 from gpusim.program import Program
-from properties.oracles.compare import Mismatch, MismatchKind, compare
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Capabilities
+from properties.oracles.compare import compare
 from properties.oracles.values import Checked, count_checked
-from properties.target import Capabilities
 
 PROGRAM = Program.parse(
     """
@@ -48,54 +49,54 @@ def flipped(position: int, at: int) -> bytes:
 
 
 CORRUPTED = {
-    "one byte": (changed(4, data=flipped(4, 7)), 4, MismatchKind.VALUE),
-    "the last byte": (changed(7, data=flipped(7, 15)), 7, MismatchKind.VALUE),
-    "a byte of an unaligned read": (changed(2, data=flipped(2, 0)), 2, MismatchKind.VALUE),
-    "a byte short": (changed(4, data=bytes(range(15))), 4, MismatchKind.VALUE),
-    "a byte long": (changed(4, data=bytes(range(17))), 4, MismatchKind.VALUE),
-    "no value": (changed(4, data=None), 4, MismatchKind.VALUE),
-    "refused without cause": (changed(1, error="OutOfRange"), 1, MismatchKind.ERROR),
-    "accepted without right": (changed(3, error=None), 3, MismatchKind.ERROR),
-    "another class": (changed(3, error="InvalidHandle"), 3, MismatchKind.ERROR),
-    "a crash": (changed(6, error="crash: TypeError: x"), 6, MismatchKind.ERROR),
+    "one byte": (changed(4, data=flipped(4, 7)), 4, FailureKind.VALUE),
+    "the last byte": (changed(7, data=flipped(7, 15)), 7, FailureKind.VALUE),
+    "a byte of an unaligned read": (changed(2, data=flipped(2, 0)), 2, FailureKind.VALUE),
+    "a byte short": (changed(4, data=bytes(range(15))), 4, FailureKind.VALUE),
+    "a byte long": (changed(4, data=bytes(range(17))), 4, FailureKind.VALUE),
+    "no value": (changed(4, data=None), 4, FailureKind.VALUE),
+    "refused without cause": (changed(1, error="OutOfRange"), 1, FailureKind.ERROR),
+    "accepted without right": (changed(3, error=None), 3, FailureKind.ERROR),
+    "another class": (changed(3, error="InvalidHandle"), 3, FailureKind.ERROR),
+    "a crash": (changed(6, error="crash: TypeError: x"), 6, FailureKind.ERROR),
     "a value that never came": (
         changed(2, data=None, late_error="MapFailed"),
         2,
-        MismatchKind.LATE_ERROR,
+        FailureKind.LATE_ERROR,
     ),
     "a value that changed": (
         changed(2, late_error="changed after delivery"),
         2,
-        MismatchKind.LATE_ERROR,
+        FailureKind.LATE_ERROR,
     ),
-    "a read that sync forgot": (changed(5, data=b"first"), 5, MismatchKind.DELIVERY_ORDER),
-    "two reads swapped": (changed(5, data=b"second,first"), 5, MismatchKind.DELIVERY_ORDER),
+    "a read that sync forgot": (changed(5, data=b"first"), 5, FailureKind.DELIVERY_ORDER),
+    "two reads swapped": (changed(5, data=b"second,first"), 5, FailureKind.DELIVERY_ORDER),
     "a read that nobody made": (
         changed(5, data=b"first,second,other"),
         5,
-        MismatchKind.DELIVERY_ORDER,
+        FailureKind.DELIVERY_ORDER,
     ),
-    "a sync that failed": (changed(5, error="DeviceLost", data=None), 5, MismatchKind.ERROR),
+    "a sync that failed": (changed(5, error="DeviceLost", data=None), 5, FailureKind.ERROR),
     "the closing sync failed": (
         with_closing(error="DeviceLost", data=None),
         8,
-        MismatchKind.ERROR,
+        FailureKind.ERROR,
     ),
-    "the closing sync forgot": (with_closing(data=b"first,second"), 8, MismatchKind.DELIVERY_ORDER),
+    "the closing sync forgot": (with_closing(data=b"first,second"), 8, FailureKind.DELIVERY_ORDER),
     "one delivered twice": (
         dataclasses.replace(EXPECTED, deliveries=("first", "second", "third", "third")),
         8,
-        MismatchKind.DELIVERY_ORDER,
+        FailureKind.DELIVERY_ORDER,
     ),
     "one missing at the end": (
         dataclasses.replace(EXPECTED, deliveries=("first", "second")),
         8,
-        MismatchKind.DELIVERY_ORDER,
+        FailureKind.DELIVERY_ORDER,
     ),
 }
 
 
-def judge(got: History, capabilities: Capabilities | None = None) -> Mismatch | None:
+def judge(got: History, capabilities: Capabilities | None = None) -> Failure | None:
     return compare(PROGRAM, EXPECTED, got, capabilities or Capabilities())
 
 
@@ -106,9 +107,9 @@ def test_the_right_history_passes() -> None:
 @pytest.mark.parametrize("name", CORRUPTED)
 def test_a_corrupted_history_is_rejected(name: str) -> None:
     history, position, kind = CORRUPTED[name]
-    mismatch = judge(history)
-    assert mismatch is not None
-    assert (mismatch.position, mismatch.kind) == (position, kind)
+    failure = judge(history)
+    assert failure is not None
+    assert (failure.position, failure.kind) == (position, kind)
 
 
 def test_the_first_op_in_program_order_is_named() -> None:
@@ -116,9 +117,9 @@ def test_the_first_op_in_program_order_is_named() -> None:
     both = dataclasses.replace(
         later, outcomes=(*later.outcomes[:4], changed(4, data=b"").outcomes[4], *later.outcomes[5:])
     )
-    mismatch = judge(both)
-    assert mismatch is not None
-    assert mismatch.position == 4
+    failure = judge(both)
+    assert failure is not None
+    assert failure.position == 4
 
 
 def test_the_verdict_reads_as_an_argument() -> None:
@@ -145,8 +146,8 @@ def test_the_verdict_shows_both_errors() -> None:
     refused, accepted = judge(CORRUPTED["refused without cause"][0]), judge(changed(3, error=None))
     assert refused is not None
     assert accepted is not None
-    assert (refused.expected, refused.got) == ("accepted", "OutOfRange")
-    assert (accepted.expected, accepted.got) == ("OutOfRange", "accepted")
+    assert refused.sides == (("expected", "accepted"), ("got", "OutOfRange"))
+    assert accepted.sides == (("expected", "OutOfRange"), ("got", "accepted"))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ FLOATS = Program.parse(
 )
 
 
-def judge_floats(first: float, **bytes_at: int) -> Mismatch | None:
+def judge_floats(first: float, **bytes_at: int) -> Failure | None:
     """The read starts a byte before word 1: its index 1 is that word's first byte."""
     expected = reference.run(FLOATS)
     data = bytearray(expected.outcomes[-1].data or b"")
@@ -237,10 +238,10 @@ def test_a_float_within_its_tolerance_passes() -> None:
     "number", [1.5 + 7 * STEP, 1.5 - 7 * STEP, -1.5, 0.0, float("inf"), float("nan")]
 )
 def test_a_float_past_its_tolerance_is_rejected(number: float) -> None:
-    mismatch = judge_floats(number)
-    assert mismatch is not None
-    assert mismatch.kind == MismatchKind.VALUE
-    assert "float (within 4.77e-07 of it) at byte 4 of y" in mismatch.reason
+    failure = judge_floats(number)
+    assert failure is not None
+    assert failure.kind == FailureKind.VALUE
+    assert "float (within 4.77e-07 of it) at byte 4 of y" in failure.reason
 
 
 @pytest.mark.parametrize("offset", range(9))
@@ -258,9 +259,9 @@ def test_floats_are_found_wherever_a_read_starts_and_ends(offset: int) -> None:
             if offset <= word * 4 and word * 4 + 4 <= offset + size:
                 far = near.copy()
                 far[word * 4 - offset + 2] ^= 0x10
-                mismatch = compare(program, expected, with_last(expected, far), Capabilities())
-                assert mismatch is not None
-                assert ("float (within" in mismatch.reason) == (word != 1)
+                failure = compare(program, expected, with_last(expected, far), Capabilities())
+                assert failure is not None
+                assert ("float (within" in failure.reason) == (word != 1)
 
 
 def with_last(history: History, data: bytearray) -> History:
@@ -289,9 +290,9 @@ def test_the_first_wrong_byte_is_found_by_a_plain_search() -> None:
         data[at:] = 1
         outcome = dataclasses.replace(expected.outcomes[1], data=data.tobytes())
         got = dataclasses.replace(expected, outcomes=(expected.outcomes[0], outcome))
-        mismatch = compare(program, expected, got, Capabilities())
-        assert mismatch is not None
-        assert f"the first is byte {3 + at} of a and the last byte 35;" in mismatch.reason
+        failure = compare(program, expected, got, Capabilities())
+        assert failure is not None
+        assert f"the first is byte {3 + at} of a and the last byte 35;" in failure.reason
 
 
 def test_an_order_of_deliveries_is_told_name_by_name() -> None:
@@ -299,10 +300,10 @@ def test_an_order_of_deliveries_is_told_name_by_name() -> None:
     expected = reference.run(program)
     last = dataclasses.replace(expected.outcomes[-1], data=b"r1,r0")
     got = dataclasses.replace(expected, outcomes=(*expected.outcomes[:-1], last))
-    mismatch = compare(program, expected, got, Capabilities())
-    assert mismatch is not None
-    assert mismatch.kind == MismatchKind.DELIVERY_ORDER
-    assert (mismatch.expected, mismatch.got) == ("r0, r1", "r1, r0")
+    failure = compare(program, expected, got, Capabilities())
+    assert failure is not None
+    assert failure.kind == FailureKind.DELIVERY_ORDER
+    assert failure.sides == (("expected", "r0, r1"), ("got", "r1, r0"))
 
 
 def test_a_read_of_one_byte_over_and_over_is_counted_as_showing_little() -> None:

@@ -1,4 +1,4 @@
-"""The runner writes down whatever a target does, and never falls with it."""
+"""A run writes down whatever a target does, and never falls with it."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,10 +6,11 @@ import pytest
 
 import reference
 from gpusim.errors import DeviceLost, MapFailed
-from gpusim.history import History
+from gpusim.history import History, Outcome
 from gpusim.program import Grid, Op, Program, Sync
-from properties import runner
-from properties.target import Capabilities, Delivery
+from properties import execute
+from properties.execute import CHANGED, Unwatched
+from properties.model.target import Capabilities, Delivery
 from reference import Reference
 
 PROGRAM = Program.parse(
@@ -137,7 +138,7 @@ class ForgetsItsError(Late):
 
 
 def run(target: Honest, program: Program = PROGRAM) -> History:
-    return runner.run(program, target)
+    return execute.run(program, target)
 
 
 def late_errors(history: History) -> list[str | None]:
@@ -184,12 +185,12 @@ def test_a_second_delivery_is_written_down() -> None:
 
 @pytest.mark.parametrize("target", [Aliases, ForgetsItsError])
 def test_a_value_that_changes_after_its_delivery(target: type[Late]) -> None:
-    assert late_errors(run(target())) == [runner.CHANGED] * 3
+    assert late_errors(run(target())) == [CHANGED] * 3
 
 
 def test_a_result_on_pooled_memory_changes_under_the_next_read() -> None:
     """Asked again it would be right again: what was handed out is what changed."""
-    assert late_errors(run(HandsOutItsPool())) == [runner.CHANGED, runner.CHANGED, None]
+    assert late_errors(run(HandsOutItsPool())) == [CHANGED, CHANGED, None]
 
 
 def test_a_value_that_never_comes_is_a_late_error() -> None:
@@ -218,7 +219,7 @@ def test_values_are_looked_at_by_the_first_sync_even_without_callbacks() -> None
         def delivered_at_sync(self, waiting: list[Pending]) -> list[Pending]:
             return []
 
-    assert late_errors(run(SilentPool())) == [runner.CHANGED, runner.CHANGED, None]
+    assert late_errors(run(SilentPool())) == [CHANGED, CHANGED, None]
 
 
 def test_a_stray_error_is_an_outcome() -> None:
@@ -270,15 +271,37 @@ def test_refused_allocs_are_the_same_on_both_sides() -> None:
     assert [o.error for o in history.outcomes] == ["OutOfRange"] + ["InvalidHandle"] * 3
 
 
-def test_after_op_sees_every_op_in_order() -> None:
-    seen: list[tuple[int, Op]] = []
-    runner.run(PROGRAM, Honest(), after_op=lambda at, op: seen.append((at, op)))
-    assert seen == list(enumerate(PROGRAM))
+class Seen(Unwatched):
+    """What a watch is told of ops, in order."""
+
+    def __init__(self) -> None:
+        self.began_ops: list[tuple[int, Op]] = []
+        self.told: list[tuple[str, int]] = []
+        self.outcomes: list[Outcome] = []
+
+    def began(self, position: int, op: Op) -> None:
+        self.began_ops.append((position, op))
+        self.told.append(("began", position))
+
+    def ended(self, position: int, outcome: Outcome) -> None:
+        self.told.append(("ended", position))
+        self.outcomes.append(outcome)
 
 
-def test_what_after_op_raises_is_the_judges_own() -> None:
-    def fail(position: int, op: Op) -> None:
-        raise AssertionError("a law broke")
+def test_a_watch_sees_every_op_in_order_and_the_closing_sync() -> None:
+    seen = Seen()
+    history = execute.run(PROGRAM, Honest(), seen)
+    assert seen.began_ops == list(enumerate((*PROGRAM, Sync())))
+    ends = range(len(PROGRAM) + 1)
+    assert seen.told == [(what, position) for position in ends for what in ("began", "ended")]
+    errors = [outcome.error for outcome in history.outcomes]
+    assert [outcome.error for outcome in seen.outcomes] == [*errors, None]
+
+
+def test_what_a_watch_raises_is_the_judges_own() -> None:
+    class Fails(Unwatched):
+        def ended(self, position: int, outcome: Outcome) -> None:
+            raise AssertionError("a law broke")
 
     with pytest.raises(AssertionError, match="a law broke"):
-        runner.run(PROGRAM, Honest(), after_op=fail)
+        execute.run(PROGRAM, Honest(), Fails())

@@ -4,12 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gpusim.kernels import BUILTIN
 from properties import finding_file
-from properties.oracles.laws import check
-from properties.session.devices import is_simulated
-from properties.session.drawn import judge_drawn
-from properties.session.subject import RuntimeSubject
+from properties.oracles.judge import judge
+from properties.targets.factory import RuntimeFactory
 
 _FINDINGS = sorted(Path(__file__).parent.glob("findings/*.txt"))
 
@@ -17,8 +14,8 @@ _FINDINGS = sorted(Path(__file__).parent.glob("findings/*.txt"))
 @pytest.mark.parametrize("path", _FINDINGS, ids=lambda path: path.stem)
 def test_a_finding_of_the_past_passes(path: Path, device_name: str) -> None:
     case = finding_file.read(path).case
-    device = case.device if is_simulated(case.device) else device_name
-    verdict = judge_drawn(case, RuntimeSubject(device, BUILTIN), BUILTIN, laws=check)
+    device = case.device.name if case.device.is_simulated else device_name
+    verdict = judge(case, RuntimeFactory(device))
     assert verdict.failure is None, verdict.failure
 
 

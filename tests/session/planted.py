@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from gpusim.errors import SubmitFailed
@@ -12,45 +13,10 @@ from gpusim.runtime import Parts
 from gpusim.runtime.commands import DispatchCommand, RecordedCommand
 from gpusim.runtime.drivers.driver import WgpuDriver
 from gpusim.runtime.flush_rules import FlushReason, FlushRules
-from properties.case import Case
-from properties.session.subject import NaiveSubject, Opened, RuntimeSubject
-from properties.target import Arrived
+from properties.model.case import Case
+from properties.model.target import Arrived
+from properties.targets.factory import Opened, RuntimeFactory
 from properties.targets.naive_target import NaiveTarget
-
-
-def write_overtakes_batch(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
-    """A host write acts on the queue before what was recorded before it."""
-    return RuntimeSubject(device, kernels, parts=Parts(flush_rules=_WritesOvertake))
-
-
-def submits_each(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
-    """Every command is submitted at once, which changes no value and wastes all batching."""
-    return RuntimeSubject(device, kernels, parts=Parts(flush_rules=_SubmitsEach))
-
-
-def aborts(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
-    """A driver that kills its process over a batch of two kernels."""
-    return RuntimeSubject(device, kernels, make_driver=_Aborts)
-
-
-def hangs(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
-    """A driver that never returns from a batch of two kernels."""
-    return RuntimeSubject(device, kernels, make_driver=_Hangs)
-
-
-def ignores_failed_submits(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
-    """A driver that says nothing of a submit that failed."""
-    return RuntimeSubject(device, kernels, make_driver=_IgnoresFailedSubmits)
-
-
-def gathers_writes(device: str, kernels: Mapping[str, Kernel]) -> NaiveSubject:
-    """A naive target that makes host writes at the next read or free."""
-    return NaiveSubject(device, kernels, make_target=_GathersWrites)
-
-
-def fails_to_judge(device: str, kernels: Mapping[str, Kernel]) -> RuntimeSubject:
-    """No target at all: the judge itself is broken."""
-    return _NoTarget(device, kernels)
 
 
 class _WritesOvertake(FlushRules):
@@ -115,6 +81,22 @@ class _GathersWrites(NaiveTarget):
         self._gathered.clear()
 
 
-class _NoTarget(RuntimeSubject):
+class _NoTarget(RuntimeFactory):
     def open(self, case: Case) -> Opened:
         raise RuntimeError("there is no target")
+
+
+write_overtakes_batch = partial(RuntimeFactory, parts=Parts(flush_rules=_WritesOvertake))
+"""A host write acts on the queue before what was recorded before it."""
+submits_each = partial(RuntimeFactory, parts=Parts(flush_rules=_SubmitsEach))
+"""Every command is submitted at once, which changes no value and wastes all batching."""
+aborts = partial(RuntimeFactory, make_driver=_Aborts)
+"""A driver that kills its process over a batch of two kernels."""
+hangs = partial(RuntimeFactory, make_driver=_Hangs)
+"""A driver that never returns from a batch of two kernels."""
+ignores_failed_submits = partial(RuntimeFactory, make_driver=_IgnoresFailedSubmits)
+"""A driver that says nothing of a submit that failed."""
+gathers_writes = _GathersWrites
+"""A naive target that makes host writes at the next read or free."""
+fails_to_judge = _NoTarget
+"""No target at all: the judge itself is broken."""

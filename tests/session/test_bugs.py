@@ -4,18 +4,28 @@ from pathlib import Path
 
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
-from properties.case import Case
 from properties.finding_file import read
+from properties.model.case import Case, DeviceSpec
+from properties.model.failure import Failure, FailureKind
 from properties.session.bugs import Bugs, signature_of
-from properties.session.verdict import Failure
 
-LATE = Failure(kind="value", trait="", text="op 2: read a 0 4 -> r0\n  value: 4 bytes are wrong")
-REFUSED = Failure(kind="error", trait="accepted/InvalidHandle", text="op 1: free a\n  error: no")
+LATE = Failure(
+    kind=FailureKind.VALUE, position=2, op="read a 0 4 -> r0", reason="4 bytes are wrong"
+)
+REFUSED = Failure(
+    kind=FailureKind.ERROR,
+    trait="accepted/InvalidHandle",
+    position=1,
+    op="free a",
+    reason="no",
+)
 
 
 def case(text: str, seed: str = "0/1") -> Case:
     program = Program.parse(text)
-    return Case(program=program, policy=PRESETS["lazy"], device="vulkan:1", seed=seed)
+    return Case(
+        program=program, policy=PRESETS["lazy"], device=DeviceSpec(name="vulkan:1"), seed=seed
+    )
 
 
 def test_programs_of_the_same_ops_that_fail_alike_are_one_bug(tmp_path: Path) -> None:
@@ -34,7 +44,7 @@ def test_other_ops_or_another_failure_are_another_bug(tmp_path: Path) -> None:
     bugs.add(case("alloc a 4\nread a 0 4 -> r0\n", "0/3"), REFUSED, reproduced=True)
     assert len(bugs) == bugs.failures == len(list(tmp_path.iterdir())) == 3
     program = Program.parse("alloc a 4\n")
-    other = Failure(kind="error", trait="accepted/OutOfRange", text="")
+    other = Failure(kind=FailureKind.ERROR, trait="accepted/OutOfRange", reason="no")
     assert signature_of(program, other) != signature_of(program, REFUSED)
 
 

@@ -8,19 +8,17 @@ from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.simulated import FaultPlan
-from properties.case import Case
-from properties.session.devices import (
+from properties.model.case import (
     SCHEDULERS,
-    SimulatedDevice,
-    is_simulated,
-    open_case_device,
-    parse_simulated,
-    shown_faults,
+    AskedLimits,
+    Case,
+    DeviceSpec,
+    parse_device,
+    small_limits,
 )
-from properties.session.limits import asked_limits, case_limits, limits_of, small_limits
+from properties.programs.cases import Setting, case_for
 from properties.session.loading import load_kernels
-from properties.session.numbered import numbered_case
-from properties.session.subject import RuntimeSubject
+from properties.targets.factory import RuntimeFactory, limits_of, open_case_device
 from reference import run
 
 TWO = ("eager", "cached")
@@ -32,19 +30,10 @@ def numbered(
     seed: int = 1,
     device: str = "vulkan",
     faults: bool = False,
-    small: tuple[str, ...] = (),
+    small: tuple[AskedLimits, ...] = (),
 ) -> Case:
-    return numbered_case(
-        seed,
-        number,
-        presets=TWO,
-        schedulers=SCHEDULERS,
-        device=device,
-        kernels=BUILTIN,
-        limits=Limits(),
-        faults=faults,
-        small=small,
-    )
+    setting = Setting(device=device, limits=Limits(), presets=TWO, faults=faults, small=small)
+    return case_for(seed, number, setting)
 
 
 def test_a_number_makes_the_same_case_again_and_another_makes_another() -> None:
@@ -58,68 +47,73 @@ def test_a_number_makes_the_same_case_again_and_another_makes_another() -> None:
 
 def test_schedulers_take_turns_on_simulated_devices_alone() -> None:
     cases = [numbered(number, device="simulated") for number in range(12)]
-    schedulers = [parse_simulated(case.device).scheduler for case in cases]
+    schedulers = [case.device.scheduler for case in cases]
     assert schedulers == [name for name in SCHEDULERS for _ in TWO] * 2
-    seeds = {case.device for case in cases if "random" in case.device}
+    seeds = {case.device.seed for case in cases if case.device.scheduler == "random"}
     assert len(seeds) == 4, "two programs share a schedule"
     assert [case.program for case in cases] == [numbered(n).program for n in range(12)]
-    assert {numbered(number).device for number in range(12)} == {"vulkan"}
+    assert {numbered(number).device for number in range(12)} == {DeviceSpec(name="vulkan")}
 
 
 def test_small_limits_are_asked_of_many_devices_and_programs_keep_them() -> None:
     for device, least, most_asked in (("vulkan", 130, 170), ("simulated", 155, 190)):
         small = small_limits(Limits(), simulated=device == "simulated")
         cases = [numbered(number, device=device, small=small) for number in range(200)]
-        asked = [asked_limits(case.device) for case in cases]
+        asked = [case.device.limits for case in cases]
         assert least < sum(map(bool, asked)) < most_asked
         for case in (case for case, limits in zip(cases, asked, strict=True) if limits):
-            most = case_limits(Limits(), case)
+            most = case.limits(Limits())
             outcomes = run(case.program, limits=most).outcomes
             assert sum(outcome.error is None for outcome in outcomes) > len(outcomes) / 2
-    assert asked_limits("gl max_binding_bytes=512") == {"max_binding_bytes": 512}
+    assert parse_device("gl max_binding_bytes=512").limits == (("max_binding_bytes", 512),)
 
 
 def test_a_real_runtime_is_held_to_the_limits_of_its_case(device_name: str) -> None:
-    subject = RuntimeSubject(device_name, BUILTIN)
-    assert subject.limits == limits_of(open_case_device(device_name, BUILTIN))
-    for words in subject.small:
-        case = replace(numbered(0), device=f"{device_name} {words}")
-        opened = subject.open(case)
-        assert opened.target.limits == case_limits(subject.limits, case)
+    factory = RuntimeFactory(device_name)
+    spec = parse_device(device_name)
+    assert factory.limits == limits_of(open_case_device(spec, BUILTIN))
+    assert len(factory.small) > 2
+    for asked in factory.small:
+        case = replace(numbered(0), device=replace(spec, limits=asked))
+        opened = factory.open(case)
+        assert opened.target.limits == case.limits(factory.limits)
         opened.target.close()
 
 
 def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_program() -> None:
     cases = [numbered(number, device="simulated", faults=True) for number in range(40)]
-    plans = [parse_simulated(case.device).faults for case in cases]
+    plans = [case.device.faults for case in cases]
     assert 20 < sum(len(plan) > 0 for plan in plans) < 40
     assert [numbered(n, device="simulated", faults=True) for n in range(40)] == cases
-    assert numbered(3, faults=True).device == "vulkan"
+    assert numbered(3, faults=True).device == DeviceSpec(name="vulkan")
     assert [case.program for case in cases[:12]] == [numbered(n).program for n in range(12)]
     for case, plan in zip(cases, plans, strict=True):
-        assert (shown_faults(case.device) == frozenset()) == (len(plan) == 0)
+        assert (case.device.shown_faults == frozenset()) == (len(plan) == 0)
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "spec",
     [
-        SimulatedDevice(),
-        SimulatedDevice(scheduler="early"),
-        SimulatedDevice(scheduler="random", seed=17),
-        SimulatedDevice(faults=FaultPlan(failed_maps=(0, 3), lost_at_call=40)),
-        SimulatedDevice(scheduler="early", limits={"max_binding_bytes": 512}),
+        DeviceSpec(name="simulated"),
+        DeviceSpec(name="simulated", scheduler="early"),
+        DeviceSpec(name="simulated", scheduler="random", seed=17),
+        DeviceSpec(name="simulated", scheduler="replay", schedule=(0, 2, 1)),
+        DeviceSpec(name="simulated", faults=FaultPlan(failed_maps=(0, 3), lost_at_call=40)),
+        DeviceSpec(name="simulated", scheduler="early", limits=(("max_binding_bytes", 512),)),
     ],
 )
-def test_a_simulated_device_is_read_back(behaviour: SimulatedDevice) -> None:
-    assert parse_simulated(str(behaviour)) == behaviour
-    assert is_simulated(str(behaviour))
-    assert open_case_device(str(behaviour), BUILTIN).queue is not None
+def test_a_simulated_device_is_read_back(spec: DeviceSpec) -> None:
+    assert parse_device(str(spec)) == spec
+    assert spec.is_simulated
+    assert open_case_device(spec, BUILTIN).queue is not None
 
 
-@pytest.mark.parametrize("word", ["scheduler=fast", "seed=x", "seed", "speed=1"])
+@pytest.mark.parametrize("word", ["scheduler=fast", "seed=x", "seed", "speed=1", "schedule=0,a"])
 def test_an_unknown_word_of_a_simulated_device_is_named(word: str) -> None:
     with pytest.raises(ProgramError, match=word):
-        parse_simulated(f"simulated {word}")
+        parse_device(f"simulated {word}")
+    with pytest.raises(ProgramError, match="'seed=1' says nothing"):
+        parse_device("vulkan seed=1")
 
 
 def test_kernels_that_are_none_or_share_a_name_are_refused() -> None:

@@ -4,37 +4,38 @@ from pathlib import Path
 
 import pytest
 
-from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
-from properties.case import Case
+from properties.model.case import Case, DeviceSpec
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import MEANING_ONLY, judge
 from properties.oracles.values import Checked
 from properties.session.bugs import Bugs
-from properties.session.control import Control
+from properties.session.control import with_mistake
 from properties.session.session import Session
 from properties.session.settings import Settings
-from properties.session.subject import NaiveSubject, RuntimeSubject, Subject
 from properties.session.tally import PolicyTally, Tally
-from properties.session.verdict import Failure, judge
+from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 
 OVERTAKEN = "alloc a 4\nwrite a 0 01020304\ndispatch affine a 3,5 1x1x1\nread a 0 4 -> r0\n"
 FLUSHED = "alloc a 4\ndispatch affine a 3,5 1x1x1\nwrite a 0 01020304\nread a 0 4 -> r0\n"
 
 
-def failure_of(text: str, subject: Subject) -> Failure | None:
-    case = Case(program=Program.parse(text), policy=PRESETS["lazy"], device="simulated")
-    return judge(case, Control(subject), BUILTIN).failure
+def failure_of(text: str, factory: TargetFactory) -> Failure | None:
+    device = DeviceSpec(name="simulated")
+    case = Case(program=Program.parse(text), policy=PRESETS["lazy"], device=device)
+    return judge(case, with_mistake(factory), MEANING_ONLY).failure
 
 
-@pytest.mark.parametrize("kind", [RuntimeSubject, NaiveSubject])
+@pytest.mark.parametrize("kind", [RuntimeFactory, AdapterFactory])
 def test_the_planted_mistake_shows_where_a_dispatch_follows_a_write(
-    kind: type[RuntimeSubject] | type[NaiveSubject],
+    kind: type[RuntimeFactory] | type[AdapterFactory],
 ) -> None:
-    subject = kind("simulated", BUILTIN)
-    failure = failure_of(OVERTAKEN, subject)
+    factory = kind("simulated")
+    failure = failure_of(OVERTAKEN, factory)
     assert failure is not None
     assert failure.kind == "value"
-    assert failure_of(FLUSHED, subject) is None
+    assert failure_of(FLUSHED, factory) is None
 
 
 def session(tmp_path: Path, *, programs: int, exact_bytes: int, seen: int | None) -> Session:
@@ -66,6 +67,6 @@ def test_how_often_programs_fail_at_most_follows_from_how_many_did_not(tmp_path:
     assert session(tmp_path, programs=300, exact_bytes=8, seen=1).rate_bound == 0.01
     assert session(tmp_path, programs=2, exact_bytes=8, seen=1).rate_bound == 1.0
     failed = session(tmp_path, programs=300, exact_bytes=8, seen=1)
-    case = Case(program=Program.parse("alloc a 4\n"), policy=PRESETS["lazy"], device="gl")
-    failed.bugs.add(case, Failure(kind="value", trait="", text="no"), reproduced=True)
+    case = Case(program=Program.parse("alloc a 4\n"), device=DeviceSpec(name="gl"))
+    failed.bugs.add(case, Failure(kind=FailureKind.VALUE, reason="no"), reproduced=True)
     assert failed.rate_bound is None

@@ -6,24 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, Uniforms
 from gpusim.trace import Trace
-from properties.case import Case
+from properties.model.case import Case, DeviceSpec
 from properties.oracles.coverage import ENOUGH, FEASIBLE, Cell
+from properties.oracles.judge import MEANING_ONLY, judge
 from properties.oracles.laws import LAWS
 from properties.oracles.probes import PROBES, Scope, why_unreachable
 from properties.oracles.values import Checked
 from properties.session.bugs import Bugs
 from properties.session.coverage import coverage, missed
-from properties.session.seen import FLUSH, OP, Seen, count_seen
+from properties.session.event_counts import FLUSH, OP, EventCounts, count_events
 from properties.session.session import Session
 from properties.session.settings import Settings
-from properties.session.subject import RuntimeSubject
 from properties.session.tally import ENOUGH_TRACES, PolicyTally, Tally
-from properties.session.verdict import judge
+from properties.targets.factory import RuntimeFactory
 
 EVERY_OP = """\
 alloc a 16
@@ -44,12 +43,12 @@ free b
 TVM = PRESETS["cached"]
 
 
-def counts_of(text: str, policy: Policy) -> Seen:
-    subject = RuntimeSubject("simulated", BUILTIN)
-    case = Case(program=Program.parse(text), policy=policy, device="simulated")
-    verdict = judge(case, subject, BUILTIN)
+def counts_of(text: str, policy: Policy) -> EventCounts:
+    device = DeviceSpec(name="simulated")
+    case = Case(program=Program.parse(text), policy=policy, device=device)
+    verdict = judge(case, RuntimeFactory("simulated"), MEANING_ONLY)
     assert verdict.failure is None
-    return verdict.seen
+    return count_events(verdict.execution.trace, policy)
 
 
 def test_every_kind_of_op_is_counted_where_it_reaches_the_driver() -> None:
@@ -76,7 +75,7 @@ def test_a_flush_is_counted_by_its_reason() -> None:
     trace = Trace()
     for reason in ("asked", "write", "asked"):
         trace.emit("encode", reason=reason, commands=1)
-    counts = count_seen(trace, TVM)
+    counts = count_events(trace, TVM)
     assert counts[FLUSH, "asked"] == counts[OP, "flush"] == 2
     assert counts[FLUSH, "write"] == 1
 
@@ -99,7 +98,7 @@ def test_only_what_an_op_alone_can_cause_counts_for_it(
 ) -> None:
     trace = Trace()
     trace.emit(kind, **about)
-    assert count_seen(trace, TVM) == ({(OP, op): 1} if op else {})
+    assert count_events(trace, TVM) == ({(OP, op): 1} if op else {})
 
 
 def test_an_empty_session_missed_everything() -> None:
@@ -110,7 +109,7 @@ def test_an_empty_session_missed_everything() -> None:
     assert "parts: pooled uniforms exhausted" in names
     assert "flushes: uniforms submits" in names
     tally = Tally()
-    tally.seen["pooled uniforms", "exhausted"] = 1
+    tally.events["pooled uniforms", "exhausted"] = 1
     assert "parts: pooled uniforms exhausted" not in missed(coverage(tally))
 
 

@@ -8,10 +8,11 @@ from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.oracles.compare import Mismatch, compare
+from properties.model.case import parse_device
+from properties.model.failure import Failure
+from properties.model.target import Capabilities
+from properties.oracles.compare import compare
 from properties.oracles.faulted import follow
-from properties.session.devices import SimulatedDevice, parse_simulated
-from properties.target import Capabilities
 from reference import run as run_reference
 
 PROGRAM = Program.parse(
@@ -22,7 +23,7 @@ LOSES_BATCHES = frozenset({"SubmitFailed", "DataLost"})
 RIGHT = run_reference(PROGRAM)
 
 
-def judge(got: History, faults: frozenset[str], program: Program = PROGRAM) -> Mismatch | None:
+def judge(got: History, faults: frozenset[str], program: Program = PROGRAM) -> Failure | None:
     expected = follow(program, got, BUILTIN, Limits(), faults).expected
     return compare(program, expected, got, Capabilities())
 
@@ -83,7 +84,7 @@ def test_a_lost_device_stays_lost_but_frees() -> None:
     assert judge(shown(gone, ()), faults) is None
     alive_again = judge(shown({DISPATCH: lost, SYNC: lost}, ("r0",)), faults)
     assert alive_again is not None
-    assert (alive_again.position, alive_again.expected) == (READ, "DeviceLost")
+    assert (alive_again.position, dict(alive_again.sides)["expected"]) == (READ, "DeviceLost")
     refused = judge(shown({**gone, FREE: lost}, ()), faults)
     assert refused is not None
     assert refused.position == FREE
@@ -98,6 +99,4 @@ def test_a_lost_device_stays_lost_but_frees() -> None:
     ],
 )
 def test_a_plan_says_which_errors_it_may_show_as(device: str, shown_as: tuple[str, ...]) -> None:
-    behaviour = parse_simulated(device)
-    assert isinstance(behaviour, SimulatedDevice)
-    assert sorted(behaviour.shown_faults) == list(shown_as)
+    assert sorted(parse_device(device).shown_faults) == list(shown_as)

@@ -5,8 +5,8 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.session.promised import is_promised
-from properties.target import Capabilities
+from properties.model.target import Capabilities
+from properties.oracles.promised import is_promised
 
 pytestmark = pytest.mark.unit
 

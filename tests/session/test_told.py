@@ -11,9 +11,10 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Trace
-from properties.oracles.compare import Mismatch, MismatchKind, compare
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Capabilities
+from properties.oracles.compare import compare
 from properties.oracles.faulted import follow, judge_told, met_faults
-from properties.target import Capabilities
 
 PROGRAM = Program.parse(
     "alloc a 4\nwrite a 0 01020304\ndispatch affine a 1,1 1x1x1\nread a 0 4 -> r0\nsync\n"
@@ -40,7 +41,7 @@ def breach(
     program: Program = PROGRAM,
     reads_share: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-) -> Mismatch | None:
+) -> Failure | None:
     followed = follow(program, shown, BUILTIN, limits, SHOWN)
     met = [error.__name__ for error in raised]
     return compare(program, followed.expected, shown, Capabilities()) or judge_told(
@@ -57,7 +58,7 @@ def test_an_op_that_failed_did_not_happen() -> None:
     assert breach(history(OK, OK, FAILED, unchanged, SYNCED), SubmitFailed) is None
     wrong = breach(history(OK, OK, FAILED, READ, SYNCED), SubmitFailed)
     assert wrong is not None
-    assert (wrong.kind, wrong.position) == (MismatchKind.VALUE, 3)
+    assert (wrong.kind, wrong.position) == (FailureKind.VALUE, 3)
 
 
 def test_what_a_failed_batch_would_have_written_may_be_lost_and_nothing_else() -> None:
@@ -66,7 +67,11 @@ def test_what_a_failed_batch_would_have_written_may_be_lost_and_nothing_else() -
     assert breach(history(OK, OK, FAILED, lost, nothing, deliveries=()), SubmitFailed) is None
     early = breach(history(OK, OK, OK, lost, nothing, deliveries=()))
     assert early is not None
-    assert (early.kind, early.position, early.got) == (MismatchKind.ERROR, 3, "DataLost")
+    assert (early.kind, early.position, dict(early.sides)["got"]) == (
+        FailureKind.ERROR,
+        3,
+        "DataLost",
+    )
 
 
 def test_a_whole_write_makes_a_lost_buffer_whole_again() -> None:
@@ -81,7 +86,11 @@ def test_a_whole_write_makes_a_lost_buffer_whole_again() -> None:
     forgotten = history(*start, lost, Outcome(data=b""), deliveries=())
     found = breach(forgotten, SubmitFailed, program=program)
     assert found is not None
-    assert (found.kind, found.position, found.got) == (MismatchKind.ERROR, 5, "DataLost")
+    assert (found.kind, found.position, dict(found.sides)["got"]) == (
+        FailureKind.ERROR,
+        5,
+        "DataLost",
+    )
 
 
 def test_a_read_has_its_value_or_a_fault() -> None:
@@ -90,7 +99,7 @@ def test_a_read_has_its_value_or_a_fault() -> None:
     assert breach(history(OK, OK, OK, failed, told), MapFailed) is None
     odd = breach(history(OK, OK, OK, Outcome(late_error="changed after delivery"), SYNCED))
     assert odd is not None
-    assert odd.kind == MismatchKind.LATE_ERROR
+    assert odd.kind == FailureKind.LATE_ERROR
 
 
 def test_an_error_is_raised_once() -> None:
@@ -105,10 +114,10 @@ def test_an_error_is_raised_once() -> None:
 def test_a_sync_delivers_every_read_in_order_and_once() -> None:
     late = breach(history(OK, OK, OK, READ, Outcome(data=b"")))
     assert late is not None
-    assert (late.kind, late.position) == (MismatchKind.DELIVERY_ORDER, 4)
+    assert (late.kind, late.position) == (FailureKind.DELIVERY_ORDER, 4)
     double = breach(replace(SOUND, deliveries=("r0", "r0")))
     assert double is not None
-    assert (double.kind, double.position) == (MismatchKind.DELIVERY_ORDER, 5)
+    assert (double.kind, double.position) == (FailureKind.DELIVERY_ORDER, 5)
 
 
 def test_a_lost_device_stays_lost() -> None:
@@ -116,13 +125,17 @@ def test_a_lost_device_stays_lost() -> None:
     assert breach(history(OK, OK, gone, gone, gone, deliveries=()), DeviceLost) is None
     back = breach(history(OK, OK, gone, READ, SYNCED), DeviceLost)
     assert back is not None
-    assert (back.kind, back.position, back.expected) == (MismatchKind.ERROR, 3, "DeviceLost")
+    assert (back.kind, back.position, dict(back.sides)["expected"]) == (
+        FailureKind.ERROR,
+        3,
+        "DeviceLost",
+    )
 
 
 def test_refusals_are_those_of_the_contract() -> None:
     refused = breach(history(OK, Outcome(error="OutOfRange"), OK, READ, SYNCED))
     assert refused is not None
-    assert (refused.kind, refused.position) == (MismatchKind.ERROR, 1)
+    assert (refused.kind, refused.position) == (FailureKind.ERROR, 1)
 
 
 def test_a_buffer_whose_alloc_failed_stands_for_nothing() -> None:
@@ -135,7 +148,7 @@ def test_a_buffer_whose_alloc_failed_stands_for_nothing() -> None:
 def test_a_crash_is_none_of_the_faults() -> None:
     crashed = breach(history(OK, Outcome(error="crash: TypeError: no"), OK, READ, SYNCED))
     assert crashed is not None
-    assert (crashed.kind, crashed.position) == (MismatchKind.ERROR, 1)
+    assert (crashed.kind, crashed.position) == (FailureKind.ERROR, 1)
 
 
 @pytest.mark.parametrize("reads_share", [False, True])
@@ -165,7 +178,7 @@ def test_only_what_an_op_needs_excuses_it() -> None:
     shown = history(OK, OK, OK, FAILED, Outcome(error="DataLost"), Outcome(data=b""), deliveries=())
     found = breach(shown, SubmitFailed, program=program)
     assert found is not None
-    assert (found.kind, found.position) == (MismatchKind.ERROR, 4)
+    assert (found.kind, found.position) == (FailureKind.ERROR, 4)
 
 
 def test_a_driver_that_met_a_loss_met_it_once() -> None:

@@ -11,9 +11,10 @@ from gpusim.kernels import BUILTIN
 from gpusim.runtime import PRESETS, Runtime, WgpuDriver
 from gpusim.simulated import FaultPlan, Recording, open_device, strategy
 from gpusim.trace import Trace
+from properties.execute import run
+from properties.model.case import DeviceSpec
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
-from properties.runner import run
 from properties.targets.runtime_target import RuntimeTarget
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,9 @@ def fingerprint(programs: int) -> str:
         faults = FaultPlan(failed_maps=(random.randrange(9),)) if number % 2 else FaultPlan()
         device = open_device(scheduler=recording, faults=faults, emit=trace.emit)
         preset = list(PRESETS.values())[number % len(PRESETS)]
-        case = draw_case(SeededChoices(str(number)), preset=preset, device="simulated")
+        case = draw_case(
+            SeededChoices(str(number)), preset=preset, device=DeviceSpec(name="simulated")
+        )
         target = RuntimeTarget(WgpuDriver(device), case.policy, kernels=BUILTIN)
         shown = run(case.program, target)
         seen.update(repr((shown.outcomes, shown.deliveries, recording.schedule)).encode())

@@ -24,8 +24,9 @@ from gpusim.simulated import (
     Scheduler,
     open_device,
 )
-from properties.runner import run
-from properties.target import Arrived
+from properties.execute import run
+from properties.model.target import Arrived
+from properties.targets.adapter import as_target
 from properties.targets.naive_target import NaiveTarget
 
 STAGING = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
@@ -65,7 +66,7 @@ def program(seed: int) -> Program:
 def history(seed: int, scheduler: Scheduler, faults: FaultPlan | None = None) -> History:
     """What the hasty target shows."""
     device = open_device(scheduler=scheduler, faults=faults or FaultPlan())
-    return run(program(seed), HastyTarget(device))
+    return run(program(seed), as_target(HastyTarget(device)))
 
 
 def drawn(seed: int) -> Scheduler:

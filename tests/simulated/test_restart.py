@@ -11,10 +11,10 @@ from gpusim.history import History
 from gpusim.kernels import BUILTIN
 from gpusim.runtime import PRESETS, WgpuDriver
 from gpusim.simulated import Recording, open_device, strategy
-from properties.case import Case
+from properties.execute import run
+from properties.model.case import Case, DeviceSpec
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
-from properties.runner import run
 from properties.targets.runtime_target import RuntimeTarget
 
 pytestmark = pytest.mark.unit
@@ -38,7 +38,9 @@ def test_programs_show_the_same_under_the_same_schedules() -> None:
     driver = WgpuDriver(kept)
     for number in range(45):
         preset = list(PRESETS.values())[number % len(PRESETS)]
-        case = draw_case(SeededChoices(str(number)), preset=preset, device="simulated")
+        case = draw_case(
+            SeededChoices(str(number)), preset=preset, device=DeviceSpec(name="simulated")
+        )
         anew, new = scheduler(number), scheduler(number)
         kept.restart(anew)
         assert shown(case, driver) == shown(case, WgpuDriver(open_device(scheduler=new)))

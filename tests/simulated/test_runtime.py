@@ -20,11 +20,12 @@ from gpusim.program import Program, Read
 from gpusim.runtime import PRESETS, Runtime, TracedDriver, WgpuDriver
 from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
 from gpusim.trace import Trace
-from properties.case import Case
+from properties.execute import run
+from properties.model.case import Case, DeviceSpec
+from properties.model.target import Capabilities
 from properties.oracles.compare import compare
 from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
-from properties.runner import run
 from properties.targets.runtime_target import RuntimeTarget
 
 PROGRAMS = 40
@@ -55,9 +56,9 @@ class Run:
         self.case: Case = draw_case(
             SeededChoices(f"simulated {seed}"),
             preset=preset,
-            device="simulated",
+            device=DeviceSpec(name="simulated"),
             limits=driver.limits,
-            invalid=invalid,
+            promises=Capabilities(refuses=invalid, replays=True),
         )
         self.target = RuntimeTarget(driver, self.case.policy)
         self.history: History = run(self.case.program, self.target)

@@ -10,28 +10,44 @@ from hypothesis import strategies as st
 from gpusim.errors import ProgramError
 from gpusim.program import Alloc, Op, Program, Write
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
+from gpusim.simulated import FaultPlan
 from properties import finding_file
-from properties.case import Case
 from properties.finding_file import Finding, format_finding, parse_finding
+from properties.model.case import SCHEDULERS, Case, DeviceSpec, parse_device
+from properties.model.target import Capabilities
+from properties.oracles.metamorphic import parse_transformation
 
-TEXT = """gpusim finding 1
-device: vulkan
+TEXT = """gpusim finding 2
+target: runtime
+promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes
+device: vulkan max_binding_bytes=512
 policy: pooled uniform_slots=2
+kernels: my_kernels.py
 seed: 17/4
 versions: gpusim 0.1.0, wgpu 0.32.0
 summary: op 1: read a 0 4 -> r (value: colons: are # fine)
-kernels: my_kernels.py
 
 # what is left of it
 alloc a 4
 read a 0 4 -> r
 """
+VERSION_1 = """gpusim finding 1
+device: simulated scheduler=early
+policy: eager
+seed: 17/4
+kernels: my_kernels.py
+caller: awaiting
+transformations: twice; without_faults
+
+alloc a 4
+"""
 FINDING = Finding(
     case=Case(
         program=Program.parse("alloc a 4\nread a 0 4 -> r"),
         policy=dataclasses.replace(PRESETS["pooled"], uniform_slots=2),
-        device="vulkan",
+        device=parse_device("vulkan max_binding_bytes=512"),
         seed="17/4",
+        promises=Capabilities(replays=True),
     ),
     versions="gpusim 0.1.0, wgpu 0.32.0",
     summary="op 1: read a 0 4 -> r (value: colons: are # fine)",
@@ -57,6 +73,16 @@ POLICIES = st.builds(
     memory_budget_bytes=MAYBE,
     debug_submit_each=st.booleans(),
 )
+DEVICES = st.builds(
+    DeviceSpec,
+    name=st.just("simulated"),
+    limits=st.sampled_from([(), (("max_binding_bytes", 512),)]),
+    scheduler=st.sampled_from(SCHEDULERS),
+    seed=st.integers(0, 9),
+    schedule=st.lists(SMALL, max_size=3).map(tuple),
+    faults=st.builds(FaultPlan, failed_maps=st.sampled_from([(), (0, 3)]), lost_at_submit=MAYBE),
+)
+PROMISES = st.none() | st.builds(Capabilities, refuses=st.booleans(), replays=st.booleans())
 
 
 @st.composite
@@ -72,7 +98,7 @@ def programs(draw: st.DrawFn) -> Program:
 FINDINGS = st.builds(
     Finding,
     case=st.builds(
-        Case, program=programs(), policy=POLICIES, device=LINES.filter(bool), seed=LINES
+        Case, program=programs(), policy=POLICIES, device=DEVICES, seed=LINES, promises=PROMISES
     ),
     versions=LINES,
     summary=LINES,
@@ -94,11 +120,12 @@ def test_the_file_is_what_a_person_would_write(tmp_path: Path) -> None:
 
 
 def test_what_was_drawn_beside_the_program_is_kept() -> None:
-    drawn = ("insert_boundary boundary=flush at=1", "twice", "set_preset preset=eager")
-    case = dataclasses.replace(FINDING.case, caller="awaiting", transformations=drawn)
+    words = ("insert_boundary boundary=flush at=1", "twice", "set_preset preset=eager")
+    drawn = tuple(map(parse_transformation, words))
+    case = dataclasses.replace(FINDING.case, client="awaiting", transformations=drawn)
     finding = dataclasses.replace(FINDING, case=case)
     text = format_finding(finding)
-    assert "caller: awaiting\n" in text
+    assert "client: awaiting\n" in text
     assert "transformations: insert_boundary boundary=flush at=1; twice; set_preset" in text
     assert parse_finding(text) == finding
 
@@ -106,41 +133,73 @@ def test_what_was_drawn_beside_the_program_is_kept() -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("caller: nobody", "its caller is none of plain, asking"),
+        ("client: nobody", "line 6 .* its client is none of plain, asking"),
         ("transformations: twice; thrice", "cannot read transformation 'thrice'"),
     ],
 )
-def test_a_caller_or_transformation_of_no_such_name_is_refused(header: str, message: str) -> None:
+def test_a_client_or_transformation_of_no_such_name_is_refused(header: str, message: str) -> None:
     with pytest.raises(ProgramError, match=message):
         parse_finding(TEXT.replace("kernels: my_kernels.py", header))
 
 
-def test_only_device_and_policy_must_be_there() -> None:
-    least = "gpusim finding 1\npolicy: eager\ndevice: gl\n\n"
+def test_only_target_device_and_policy_must_be_there() -> None:
+    least = "gpusim finding 2\npolicy: eager\ntarget: runtime\ndevice: gl\n\n"
     assert parse_finding(least).case == Case(
-        program=Program(()), policy=PRESETS["eager"], device="gl"
+        program=Program(()), policy=PRESETS["eager"], device=DeviceSpec(name="gl")
     )
+
+
+def test_a_target_that_is_not_ours_has_no_policy() -> None:
+    case = dataclasses.replace(FINDING.case, target="exec:node it.mjs", policy=PRESETS["eager"])
+    text = format_finding(dataclasses.replace(FINDING, case=case))
+    assert "policy" not in text
+    assert parse_finding(text).case == case
+
+
+def test_version_1_is_read_and_names_no_target() -> None:
+    finding = parse_finding(VERSION_1)
+    assert not finding.names_target
+    assert finding.case == Case(
+        program=Program.parse("alloc a 4"),
+        policy=PRESETS["eager"],
+        device=DeviceSpec(name="simulated", scheduler="early"),
+        seed="17/4",
+        client="awaiting",
+        transformations=(parse_transformation("twice"),),
+    )
+
+
+def test_a_header_of_another_version_is_refused() -> None:
+    with pytest.raises(ProgramError, match=r"line 2 .* 'target' is none of device, policy"):
+        parse_finding(VERSION_1.replace("device: ", "target: runtime\ndevice: "))
+    with pytest.raises(ProgramError, match=r"line 2 .* 'caller' is none of target, promises"):
+        parse_finding(TEXT.replace("target: ", "caller: plain\ntarget: "))
 
 
 @pytest.mark.parametrize(
     ("found", "put", "message"),
     [
-        ("gpusim finding 1", "gpusim finding 2", "line 1 .* version 2 and this reads 1"),
-        ("gpusim finding 1", "gpusim finding 0", "line 1 .* version 0 and this reads 1"),
-        ("gpusim finding 1", "gpusim finding one", "line 1 .* is not 'gpusim finding 1'"),
-        ("gpusim finding 1", "", "line 1 .* is not 'gpusim finding 1'"),
-        ("seed: ", "colour: ", "line 4 .* 'colour' is none of device, policy"),
-        ("seed: 17/4", "seed 17/4", "line 4 .* is no 'header: value'"),
-        ("seed: 17/4", "device: gl", "line 4 .* device is given twice"),
-        ("device: vulkan\n", "", "line 7 .* no device came before it"),
-        ("device: vulkan", "device:", "line 8 .* no device came before it"),
-        ("policy: pooled uniform_slots=2\n", "", "line 7 .* no policy came before it"),
-        ("uniform_slots=2", "uniform_slot=2", "line 3 .* holds no policy: .*'uniform_slot' is no"),
-        ("uniform_slots=2", "uniform_slots=two", "line 3 .* holds no policy"),
-        ("uniform_slots=2", "uniform_slots=0", "line 3 .* holds no policy"),
-        ("pooled uniform_slots=2", "", "line 3 .* holds no policy"),
-        ("read a 0 4 -> r", "read a 0 4", "line 11 because it has 3 operands"),
-        ("read a 0 4 -> r", "read b 0 4 -> r", "line 11 because it does not fit"),
+        ("gpusim finding 2", "gpusim finding 3", "line 1 .* version 3 and this reads 1 and 2"),
+        ("gpusim finding 2", "gpusim finding 0", "line 1 .* version 0 and this reads 1 and 2"),
+        ("gpusim finding 2", "gpusim finding one", "line 1 .* is not 'gpusim finding 2'"),
+        ("gpusim finding 2", "", "line 1 .* is not 'gpusim finding 2'"),
+        ("seed: ", "colour: ", "line 7 .* 'colour' is none of target, promises"),
+        ("seed: 17/4", "seed 17/4", "line 7 .* is no 'header: value'"),
+        ("seed: 17/4", "device: gl", "line 7 .* device is given twice"),
+        ("target: runtime\n", "", "line 9 .* no target came before it"),
+        ("target: runtime", "target:", "line 10 .* no target came before it"),
+        ("device: vulkan max_binding_bytes=512\n", "", "line 9 .* no device came before it"),
+        ("vulkan max", "vulcan max", "line 4 .* holds no device: .*'vulcan' is the name of no"),
+        ("max_binding_bytes=512", "max=512", "line 4 .* holds no device: .*'max=512' says nothing"),
+        ("vulkan max_binding_bytes=512", "", "line 4 .* holds no device"),
+        ("refuses=yes", "refuses=maybe", "line 3 .* holds no promises: .*'refuses=maybe'"),
+        ("policy: pooled uniform_slots=2\n", "", "line 9 .* no policy came before it"),
+        ("uniform_slots=2", "uniform_slot=2", "line 5 .* holds no policy: .*'uniform_slot' is no"),
+        ("uniform_slots=2", "uniform_slots=two", "line 5 .* holds no policy"),
+        ("uniform_slots=2", "uniform_slots=0", "line 5 .* holds no policy"),
+        ("pooled uniform_slots=2", "", "line 5 .* holds no policy"),
+        ("read a 0 4 -> r\n", "read a 0 4\n", "line 13 because it has 3 operands"),
+        ("read a 0 4 -> r\n", "read b 0 4 -> r\n", "line 13 because it does not fit"),
     ],
 )
 def test_a_malformed_file_is_refused_by_line(found: str, put: str, message: str) -> None:
@@ -161,8 +220,6 @@ def test_a_header_that_is_not_one_line_is_not_kept(summary: str) -> None:
 
 
 def test_a_case_that_nothing_could_replay_is_not_kept() -> None:
-    with pytest.raises(ProgramError, match="cannot keep a finding without a device"):
-        dataclasses.replace(FINDING, case=dataclasses.replace(FINDING.case, device=""))
     spaced = dataclasses.replace(FINDING.case, policy=Policy(name="two words"))
     with pytest.raises(ProgramError, match=r"policy"):
         dataclasses.replace(FINDING, case=spaced)

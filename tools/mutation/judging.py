@@ -15,36 +15,23 @@ FAULTED_PROGRAMS = 80
 
 def finds() -> str | None:
     """What is wrong with the first program that fails, or None; the same every time."""
-    from gpusim.kernels import BUILTIN
-    from properties.oracles.laws import check
-    from properties.session.drawn import judge_drawn
-    from properties.session.subject import RuntimeSubject
+    from properties.oracles.judge import judge
+    from properties.targets.factory import RuntimeFactory
 
-    subject = RuntimeSubject("simulated", BUILTIN)
-    for case in _cases(subject):
-        failure = judge_drawn(case, subject, BUILTIN, laws=check).failure
+    factory = RuntimeFactory("simulated")
+    for case in _cases(factory):
+        failure = judge(case, factory).failure
         if failure is not None:
             return f"{failure.kind} {failure.trait}".strip()
     return None
 
 
-def _cases(subject: Any) -> Iterator[Any]:
+def _cases(factory: Any) -> Iterator[Any]:
     from gpusim.kernels import BUILTIN
-    from gpusim.runtime import PRESETS
-    from properties.session.devices import SCHEDULERS
-    from properties.session.drawn import with_drawn
-    from properties.session.numbered import numbered_case
+    from properties.programs.cases import Setting, case_for
+    from properties.session.variants import with_variants
 
     for count, faults in ((PROGRAMS, False), (FAULTED_PROGRAMS, True)):
+        setting = Setting(device="simulated", limits=factory.limits, faults=faults)
         for number in range(count):
-            case = numbered_case(
-                SEED,
-                number,
-                presets=tuple(PRESETS),
-                schedulers=SCHEDULERS,
-                device="simulated",
-                kernels=BUILTIN,
-                limits=subject.limits,
-                faults=faults,
-            )
-            yield with_drawn(case, BUILTIN, refuses=True)
+            yield with_variants(case_for(SEED, number, setting), BUILTIN, refuses=True)

@@ -2,7 +2,6 @@
 
 from properties.oracles.laws.catalogue import ELSEWHERE, LAWS
 from properties.oracles.laws.checker import Checker, check
-from properties.oracles.laws.law import Law, Setting, Violation
-from properties.oracles.laws.marks import Marks
+from properties.oracles.laws.law import Law, Setting
 
-__all__ = ["ELSEWHERE", "LAWS", "Checker", "Law", "Marks", "Setting", "Violation", "check"]
+__all__ = ["ELSEWHERE", "LAWS", "Checker", "Law", "Setting", "check"]

@@ -6,10 +6,11 @@ from typing import Protocol, TypeVar
 
 from gpusim.program import OPS
 from gpusim.trace import Event
+from properties.model.failure import Failure
 from properties.oracles.laws.batches import Batches
 from properties.oracles.laws.caches import Caches
 from properties.oracles.laws.failures import Failures
-from properties.oracles.laws.law import Setting, Violation
+from properties.oracles.laws.law import Setting
 from properties.oracles.laws.lifetimes import Lifetimes
 from properties.oracles.laws.order import Order
 from properties.oracles.laws.scene import Handler, Scene, accepted
@@ -65,7 +66,7 @@ class Checker:
         return next((one for one in self._watchers if isinstance(one, kind)), None)
 
     @property
-    def violations(self) -> list[Violation]:
+    def violations(self) -> list[Failure]:
         """What was broken so far."""
         return self._scene.violations
 

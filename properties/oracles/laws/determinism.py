@@ -3,19 +3,20 @@
 from itertools import zip_longest
 
 from gpusim.trace import Trace
+from properties.model.failure import Failure
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.law import Violation
+from properties.oracles.laws.law import broken
 
 
-def compare_traces(first: Trace, second: Trace) -> Violation | None:
+def compare_traces(first: Trace, second: Trace) -> Failure | None:
     """The first event in which two runs of one program differ."""
-    position = -1
+    position, op = -1, None
     for one, other in zip_longest(first, second):
         if one is not None and one.kind == "op":
-            position = one["position"]
+            position, op = one["position"], one["op"]
         if one != other:
             said = " and ".join(
                 "nothing" if event is None else str(event) for event in (one, other)
             )
-            return Violation(law=laws.H1, position=position, argument=f"two runs gave {said}")
+            return broken(laws.H1, position, op, f"two runs gave {said}")
     return None

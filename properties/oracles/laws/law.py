@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
 from gpusim.limits import Limits
+from gpusim.program import Op
 from gpusim.runtime.policy import Policy
+from gpusim.text import write_op
+from properties.model.failure import Failure, FailureKind
 
 _OWN = {kernel.name: kernel for kernel in (COPY_BYTES, PATCH_WORDS)}
 
@@ -23,21 +26,17 @@ class Law:
     """Whether only a device that fails, or only one that does not, brings it up; None: both do."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Violation:
-    """A law broken: where, and why, as an argument."""
-
-    law: Law
-    position: int
-    """The op under way, counted from 0; the closing sync and the close come after the last."""
-    argument: str
-
-    def __str__(self) -> str:
-        return (
-            f"law {self.law.name}: {self.law.sentence}\n"
-            f"  at op {self.position}: {self.argument}\n"
-            f"  source: {self.law.source}"
-        )
+def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
+    """A law broken at the op under way, or at the close where there is none."""
+    return Failure(
+        kind=FailureKind.LAW,
+        trait=law.name,
+        position=position,
+        op="close" if op is None else write_op(op),
+        what=f"law {law.name}",
+        reason=law.sentence,
+        notes=(argument, f"source: {law.source}"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

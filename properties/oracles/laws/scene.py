@@ -14,9 +14,10 @@ from gpusim.program import Alloc, Capture, Free, Op
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
+from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import LAWS
 from properties.oracles.laws.expected import Item, Run, expect
-from properties.oracles.laws.law import Law, Setting, Violation
+from properties.oracles.laws.law import Law, Setting, broken
 
 STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING.value
 About = Mapping[str, Any]
@@ -53,7 +54,7 @@ class Scene:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.policy = setting.policy
-        self.violations: list[Violation] = []
+        self.violations: list[Failure] = []
         self.checked = dict.fromkeys(_LAW_NAMES, 0)
         """How often each law was held against something, by its name."""
         self.told: list[Event] = []
@@ -112,7 +113,7 @@ class Scene:
     def report(self, law: Law, argument: str) -> None:
         """A law is broken."""
         if len(self.violations) < MOST_VIOLATIONS:
-            self.violations.append(Violation(law=law, position=self.position, argument=argument))
+            self.violations.append(broken(law, self.position, self.op, argument))
 
     def name_of(self, number: int) -> str:
         """A buffer as the program knows it, or as the device does."""

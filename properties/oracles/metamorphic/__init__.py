@@ -4,29 +4,29 @@ A relation judges without the reference: it runs a case as it is and transformed
 and compares what corresponds.  Importing this names what a judge needs.
 """
 
-from properties.oracles.metamorphic.compare import Violation
+# Importing them registers the transformations.
+from properties.oracles.metamorphic import (  # noqa: F401
+    boundaries,
+    configuration,
+    folding,
+    insertions,
+    order,
+    pieces,
+    replacements,
+    unrolling,
+)
+from properties.oracles.metamorphic.compare import compare_image
 from properties.oracles.metamorphic.draw import draw_transformations
-from properties.oracles.metamorphic.execution import Execute, Execution, Executor
-from properties.oracles.metamorphic.faults import WithoutFaults, judge_without_faults
-from properties.oracles.metamorphic.image import Image, Transformation
-from properties.oracles.metamorphic.judging import judge, signature, transform
-from properties.oracles.metamorphic.reducing import Reduced, reduce_violation
+from properties.oracles.metamorphic.faults import judge_without_faults
+from properties.oracles.metamorphic.judging import judge_relations, signature, transform
 from properties.oracles.metamorphic.text import parse_transformation, write_transformation
 
 __all__ = [
-    "Execute",
-    "Execution",
-    "Executor",
-    "Image",
-    "Reduced",
-    "Transformation",
-    "Violation",
-    "WithoutFaults",
+    "compare_image",
     "draw_transformations",
-    "judge",
+    "judge_relations",
     "judge_without_faults",
     "parse_transformation",
-    "reduce_violation",
     "signature",
     "transform",
     "write_transformation",

@@ -4,54 +4,27 @@ The verdict is the first op of the original that shows something else in its
 image.  No reference is asked: that the two agree is all that is known.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from gpusim.history import Outcome
-from gpusim.kernels import Kernel
 from gpusim.program import Op, Program, Read, Sync
+from gpusim.runtime.commands import Role
+from gpusim.runtime.policy import Uniforms
 from gpusim.text import write_op
+from properties.execute import name_of
+from properties.model.case import Image, Promise
+from properties.model.execution import Execution
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.metamorphic.effects import rounded_buffers
-from properties.oracles.metamorphic.execution import Execution
-from properties.oracles.metamorphic.image import Image, Promise
 
 _SHOWN_BYTES = 32
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Violation:
-    """Where a case and its image part.
+def compare_image(image: Image, original: Execution, transformed: Execution) -> Failure | None:
+    """The first op of the original that shows something else in its image.
 
-    ``position`` counts the ops of the original, or is its length for what only
-    shows at the end.  ``kind`` is error, value, delivery order, promise, objects
-    or close.
+    The trait of the failure is what differs: error, value, delivery order, promise,
+    objects or close.
     """
-
-    position: int
-    op: str
-    kind: str
-    reason: str
-    as_it_is: str
-    transformed: str
-
-    def __str__(self) -> str:
-        return (
-            f"op {self.position}: {self.op}\n"
-            f"  {self.kind}: {self.reason}\n"
-            f"  as it is:    {self.as_it_is}\n"
-            f"  transformed: {self.transformed}"
-        )
-
-
-def compare_image(
-    program: Program,
-    image: Image,
-    original: Execution,
-    transformed: Execution,
-    kernels: Mapping[str, Kernel],
-) -> Violation | None:
-    """The first op of ``program`` that shows something else in its image."""
-    comparison = _Comparison(program, image, original, transformed, kernels)
+    comparison = _Comparison(image, original, transformed)
     return (
         comparison.ops()
         or comparison.promises()
@@ -61,25 +34,31 @@ def compare_image(
     )
 
 
+def pooled_buffers_made(execution: Execution) -> list[int]:
+    """Pooled buffers made by the end of each op, as far as the policy promises reuse."""
+    policy = execution.case.policy
+    roles = [Role.UNIFORM.value] if policy.uniforms is not Uniforms.FRESH else []
+    roles += [Role.STAGING.value] if policy.staging_buffers else []
+    counts, made = [], 0
+    for event in execution.trace:
+        made += event.kind == "create_buffer" and event["role"] in roles
+        if event.kind == "outcome":
+            counts.append(made)
+    return counts
+
+
 class _Comparison:
-    def __init__(
-        self,
-        program: Program,
-        image: Image,
-        original: Execution,
-        transformed: Execution,
-        kernels: Mapping[str, Kernel],
-    ) -> None:
-        self._program = program
+    def __init__(self, image: Image, original: Execution, transformed: Execution) -> None:
+        self._program = program = original.case.program
         self._image = image
         self._before, self._after = original.history, transformed.history
         self._executions = original, transformed
         self._capabilities = original.capabilities
         self._names = _result_names(program, image)
         same = image.same_adapter
-        self._rounded = frozenset() if same else rounded_buffers(program, kernels)
+        self._rounded = frozenset() if same else rounded_buffers(program, original.kernels)
 
-    def ops(self) -> Violation | None:
+    def ops(self) -> Failure | None:
         """Errors and values, op by op."""
         for position, op in enumerate(self._program):
             places = self._image.places[position]
@@ -90,7 +69,7 @@ class _Comparison:
                     return found
         return None
 
-    def promises(self) -> Violation | None:
+    def promises(self) -> Failure | None:
         """What the transformation put in, which was known beforehand."""
         for promise in self._image.promises:
             shown = self._after.outcomes[promise.position]
@@ -103,7 +82,7 @@ class _Comparison:
                 return self._at_end("promise", reason, meant, _show(shown))
         return None
 
-    def deliveries(self) -> Violation | None:
+    def deliveries(self) -> Failure | None:
         """The order of the deliveries as a whole."""
         if not self._capabilities.orders_deliveries:
             return None
@@ -113,30 +92,34 @@ class _Comparison:
         reason = "reads are delivered in the order in which they were issued"
         return self._at_end("delivery order", reason, ", ".join(meant), ", ".join(shown))
 
-    def objects(self) -> Violation | None:
+    def objects(self) -> Failure | None:
         """Where work is repeated, what was made for it the first time serves again."""
-        made, steady = self._executions[1].made, self._image.steady
-        if steady is None or not made or self._executions[1].evicted:
+        steady, transformed = self._image.steady, self._executions[1]
+        if steady is None or any(event.kind.endswith(".evicted") for event in transformed.trace):
             return None
         start, end = steady
+        made = pooled_buffers_made(transformed)
+        if not made:
+            return None
         new = made[end - 1] - made[start - 1] if end > start > 0 else 0
         if not new:
             return None
         reason = "a pool that never gave an object up makes none for work it has done before"
         return self._at_end("objects", reason, "0 new uniform and staging buffers", f"{new}")
 
-    def closing(self) -> Violation | None:
+    def closing(self) -> Failure | None:
         """The sync after the last op, and the closing of the target."""
         meant, shown = self._before.closing, self._after.closing
         if meant is not None and shown is not None and meant.error != shown.error:
             reason = "the sync after the last op ends in another way"
             return self._at_end("close", reason, _show(meant), _show(shown))
-        ends = [execution.closed_with or "no error" for execution in self._executions]
+        errors = [execution.close_error for execution in self._executions]
+        ends = ["no error" if error is None else name_of(error) for error in errors]
         if ends[0] == ends[1]:
             return None
         return self._at_end("close", "closing ends in another way", ends[0], ends[1])
 
-    def _op(self, position: int, op: Op, meant: Outcome, shown: list[Outcome]) -> Violation | None:
+    def _op(self, position: int, op: Op, meant: Outcome, shown: list[Outcome]) -> Failure | None:
         for one in shown:
             if (one.error, one.late_error) != (meant.error, meant.late_error):
                 reason = "it is refused or fails in one of the two"
@@ -153,7 +136,7 @@ class _Comparison:
         sides = [_bytes(side[start // 4 * 4 :]) for side in (meant.data, data)]
         return self._differs(position, "value", reason, sides[0], sides[1])
 
-    def _sync(self, position: int, meant: Outcome, shown: list[Outcome]) -> Violation | None:
+    def _sync(self, position: int, meant: Outcome, shown: list[Outcome]) -> Failure | None:
         """The deliveries by the time a sync returned."""
         if not self._capabilities.orders_deliveries or meant.error is not None:
             return None
@@ -173,25 +156,24 @@ class _Comparison:
         meant = tuple(name for result in before for name in self._names.get(result, ()))
         return meant, tuple(name for name in after if name in known)
 
-    def _differs(self, position: int, kind: str, reason: str, meant: str, shown: str) -> Violation:
-        return Violation(
-            position=position,
-            op=write_op(self._program[position]),
-            kind=kind,
-            reason=reason,
-            as_it_is=meant,
-            transformed=shown,
-        )
+    def _differs(self, position: int, kind: str, reason: str, meant: str, shown: str) -> Failure:
+        return _failure(position, write_op(self._program[position]), kind, reason, meant, shown)
 
-    def _at_end(self, kind: str, reason: str, meant: str, shown: str) -> Violation:
-        return Violation(
-            position=len(self._program),
-            op="the end of the program",
-            kind=kind,
-            reason=reason,
-            as_it_is=meant,
-            transformed=shown,
-        )
+    def _at_end(self, kind: str, reason: str, meant: str, shown: str) -> Failure:
+        end = len(self._program)
+        return _failure(end, "the end of the program", kind, reason, meant, shown)
+
+
+def _failure(position: int, op: str, what: str, reason: str, meant: str, shown: str) -> Failure:
+    return Failure(
+        kind=FailureKind.RELATION,
+        trait=what,
+        position=position,
+        op=op,
+        what=what,
+        reason=reason,
+        sides=(("as it is", meant), ("transformed", shown)),
+    )
 
 
 def _result_names(program: Program, image: Image) -> dict[str, tuple[str, ...]]:

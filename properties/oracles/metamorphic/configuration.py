@@ -3,18 +3,46 @@
 The memory budget stays, since what it refuses is part of what a program shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
-from gpusim.runtime.policy import Policy, parse_policy
-from properties.case import Case
-from properties.oracles.metamorphic.image import Image, unchanged
-from properties.session.devices import is_simulated, parse_simulated
+from gpusim.runtime.policy import PRESETS, Policy, parse_policy
+from properties.model.case import SCHEDULERS, Case, Image, parse_device
+from properties.oracles.metamorphic.image import unchanged
+from properties.oracles.metamorphic.registry import MOST_SEED, Scope, transformation
+from properties.programs.choices import Choices
+
+_VALUES: Mapping[str, Sequence[object]] = {
+    "batch_commands": (None, 0, 1, 2, 3),
+    "batch_bytes": (None, 0, 16, 256),
+    "first_batch": (None, 1, 2, 5),
+    "merge_passes": (True, False),
+    "flush_on_conflict": (True, False),
+    "staged_write_bytes": (4096, 0, 4, 16),
+    "upload_bytes": (1 << 16, 8, 64),
+    "defer_frees": (True, False),
+    "join_reads": (True, False),
+    "uniforms": ("fresh", "pooled", "cached", "ring"),
+    "uniform_ring_bytes": (1 << 18, 256, 512),
+    "plan_cache": (4096, 0, 1, 2),
+    "graph_cache": (64, 0, 1),
+    "uniform_slots": (1024, 1, 2, 3),
+    "uniform_cache": (512, 1, 2, 3),
+    "cache_bind_groups": (True, False),
+    "bind_group_cache": (256, 1, 2, 3),
+    "shape_cache": (256, 1, 2, 3),
+    "staging_buffers": (4, 0, 1, 2),
+    "staging_page_bytes": (4096, 16, 256),
+    "staging_class_bytes": (1 << 20, 0, 256),
+    "debug_submit_each": (False, True),
+}
+"""What a field of a policy is set to."""
 
 
+@transformation(6)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetField:
     """One batching decision of the policy is another: a limit, a pool, a cache."""
@@ -22,6 +50,11 @@ class SetField:
     name: ClassVar[str] = "set_field"
     field: str
     value: str
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        field = choices.pick(list(_VALUES))
+        return cls(field=field, value=str(choices.pick(_VALUES[field])))
 
     @property
     def words(self) -> str:
@@ -33,12 +66,17 @@ class SetField:
         return _under(case, f"{case.policy} {self.field}={self.value}")
 
 
+@transformation(3)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetPreset:
     """The policy is a preset, eager among them."""
 
     name: ClassVar[str] = "set_preset"
     preset: str
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(preset=choices.pick(list(PRESETS)))
 
     @property
     def words(self) -> str:
@@ -49,6 +87,7 @@ class SetPreset:
         return _under(case, f"{self.preset} memory_budget_bytes={budget}")
 
 
+@transformation(lambda scope: 3 * scope.case.device.is_simulated)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetSchedule:
     """A simulated device does what is left open by another schedule."""
@@ -57,18 +96,22 @@ class SetSchedule:
     scheduler: str
     seed: int = 0
 
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(scheduler=choices.pick(SCHEDULERS), seed=choices.integer(0, MOST_SEED))
+
     @property
     def words(self) -> str:
         return f"schedule {self.scheduler} {self.seed}"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
-        if not is_simulated(case.device):
+        if not case.device.is_simulated:
             return None
-        behaviour = parse_simulated(case.device)
-        device = str(replace(behaviour, scheduler=self.scheduler, seed=self.seed))
+        device = replace(case.device, scheduler=self.scheduler, seed=self.seed)
         return None if device == case.device else unchanged(replace(case, device=device))
 
 
+@transformation(lambda scope: bool(scope.others))
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SetDevice:
     """Another device: what no kernel with a tolerance computed is the same."""
@@ -76,14 +119,19 @@ class SetDevice:
     name: ClassVar[str] = "set_device"
     device: str
 
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(device=choices.pick(scope.others))
+
     @property
     def words(self) -> str:
         return f"device {self.device}"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
-        if self.device == case.device:
+        device = parse_device(self.device)
+        if device == case.device:
             return None
-        return unchanged(replace(case, device=self.device), same_adapter=False)
+        return unchanged(replace(case, device=device), same_adapter=False)
 
 
 def _under(case: Case, text: str) -> Image | None:

@@ -23,7 +23,7 @@ from gpusim.program import (
     buffers_of,
     flattened,
 )
-from properties.case import Case
+from properties.model.case import Case
 
 Sizes = Mapping[str, int]
 

@@ -1,67 +1,49 @@
 """A device that fails, and one that does not: what no fault stopped is the same.
 
-The other relations change a case beforehand; here the faults decide what is left
-out.  An op that raises a fault did not happen, so that the program without
-those ops, on a device without faults, must show what the others showed.
+Here the faults decide what is left out.  An op that raises a fault did not happen, so that the
+program without those ops, on a device without faults, must show what the others showed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Callable
+from dataclasses import replace
 
 from gpusim.history import History, Outcome
-from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Alloc, Capture, Program, Replay, Sync, buffers_of
 from gpusim.simulated import NO_FAULTS
-from properties.case import Case
-from properties.oracles.metamorphic.compare import Violation, compare_image
-from properties.oracles.metamorphic.execution import Execution, Executor
-from properties.oracles.metamorphic.image import Image, Rewriting
-from properties.session.devices import parse_simulated, shown_faults
+from properties.execute import name_of
+from properties.model.case import Case, Image
+from properties.model.execution import Execution
+from properties.model.failure import Failure
+from properties.oracles.metamorphic.compare import compare_image
+from properties.oracles.metamorphic.image import Rewriting
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WithoutFaults:
-    """The faults of the device, and the ops that they stop, left out.
+def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -> Failure | None:
+    """Where a case on a device that fails shows what no fault explains.
 
-    It stands in a case for ``judge_without_faults``: which ops those are is known
-    only once the case was run.
+    ``again`` executes the case without its faults, and without what they stopped.
     """
-
-    name: ClassVar[str] = "without_faults"
-
-    @property
-    def words(self) -> str:
-        return "no fault, and without the ops that one stopped"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
-        """None: nothing can be left out beforehand."""
-        return None
-
-
-def judge_without_faults(
-    case: Case, executor: Executor, kernels: Mapping[str, Kernel] = BUILTIN
-) -> Violation | None:
-    """Where a case on a simulated device that fails shows what no fault explains."""
-    faults = shown_faults(case.device)
-    case = replace(case, transformations=())
-    shown = executor(case)
-    image = _without_stopped(case, shown.history, faults)
+    faults = shown.case.device.shown_faults
+    image = _without_stopped(shown.case.plain, shown.history, faults)
     if image is None:
         return None
-    sound = executor(image.case)
-    shown = replace(
+    sound = again(image.case)
+    error = shown.close_error
+    excused = replace(
         shown,
         history=_excused(shown.history, faults),
-        closed_with="" if shown.closed_with in faults else shown.closed_with,
+        close_error=None if error is not None and name_of(error) in faults else error,
     )
-    return compare_image(case.program, image, shown, _until(case.program, shown, sound), kernels)
+    failure = compare_image(image, excused, _until(shown.case.program, excused, sound))
+    if failure is None:
+        return None
+    note = "with: no fault, and without the ops that one stopped"
+    return replace(failure, notes=(*failure.notes, note))
 
 
 def _without_stopped(case: Case, history: History, faults: frozenset[str]) -> Image | None:
     """The case without the ops that met a fault, and without what hung on their buffers."""
-    device = str(replace(parse_simulated(case.device), faults=NO_FAULTS))
-    rewriting = Rewriting(replace(case, device=device))
+    rewriting = Rewriting(replace(case, device=replace(case.device, faults=NO_FAULTS)))
     missing: set[str] = set()
     no_graphs: set[str] = set()
     for op, outcome in zip(case.program, history.outcomes, strict=True):

@@ -6,7 +6,7 @@ After Rigger and others, "Constant Optimization Driven Database System Testing"
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -14,20 +14,25 @@ from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.program import Alloc, Capture, Free, Op, Write
-from properties.case import Case
+from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import live_before, may_alloc
-from properties.oracles.metamorphic.image import Image, Rewriting
-from properties.session.limits import case_limits
-from properties.target import Target, issue
+from properties.oracles.metamorphic.image import Rewriting
+from properties.oracles.metamorphic.registry import Scope, draw_gap, transformation
+from properties.programs.choices import Choices
 from reference import Reference
 
 
+@transformation(2)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoldPrefix:
     """The ops before ``at`` are left out, and the bytes they leave are written instead."""
 
     name: ClassVar[str] = "fold_prefix"
     at: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(at=draw_gap(choices, scope))
 
     @property
     def words(self) -> str:
@@ -67,11 +72,11 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
     not be where it comes before what was freed by then.
     """
     program = case.program
-    reference = Reference(kernels, case_limits(Limits(), case))
+    reference = Reference(kernels, case.limits(Limits()))
     refused: set[str] = set()
     for op in program.ops[:at]:
         try:
-            issue(cast(Target, reference), op)
+            reference.perform(op)
         except LimitExceeded:
             # Another device may well have room for it.
             return None

@@ -1,76 +1,14 @@
-"""A case transformed, and where each of its ops shows in the result.
+"""Rewriting a program while keeping account of its ops: how an image is made.
 
-Data, the protocol of a transformation, and the one way to rewrite a program
-while keeping account of its ops.  What a transformation does is not known here.
+What a transformation does is not known here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
 
 from gpusim.errors import ProgramError
-from gpusim.kernels import Kernel
 from gpusim.program import Op, Program
-from properties.case import Case
-
-Places = tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Promise:
-    """What an op that a transformation put in must show: ``data``, or a refusal where None."""
-
-    position: int
-    data: bytes | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
-    """A transformed case, and what of it corresponds to the case as it was.
-
-    ``places`` has an entry for each op of the original: the positions at which
-    the transformed program does the same.  Several are its pieces, in order;
-    none means that the op is gone and nothing is compared.
-    """
-
-    case: Case
-    places: tuple[Places, ...]
-    promises: tuple[Promise, ...] = ()
-    same_adapter: bool = True
-    """Whether floats must be equal to the bit."""
-    steady: tuple[int, int] | None = None
-    """Ops, from the first to before the second, that repeat what was done before them."""
-
-    def then(self, later: "Image") -> "Image":
-        """This transformation and then another one, as one."""
-        return Image(
-            case=later.case,
-            places=tuple(_through(places, later) for places in self.places),
-            promises=(*_carried(self.promises, later), *later.promises),
-            same_adapter=self.same_adapter and later.same_adapter,
-            # What a later transformation puts into a repetition need not be there before it.
-            steady=later.steady,
-        )
-
-
-class Transformation(Protocol):
-    """One way to change a case without changing what it shows.
-
-    A frozen dataclass whose fields are whole numbers and words, so that it has a
-    text form.  A field called ``at`` is a position in the program: of an op, or
-    of the gap before one.
-    """
-
-    name: ClassVar[str]
-
-    @property
-    def words(self) -> str:
-        """What it did, for a reader: ``flush before op 3``."""
-        ...
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
-        """The image of ``case``; None where there is nothing here to transform."""
-        ...
+from properties.model.case import Case, Image, Places, Promise
 
 
 def unchanged(case: Case, *, same_adapter: bool = True) -> Image:
@@ -137,19 +75,3 @@ def inserted(case: Case, at: int, ops: Sequence[Op]) -> Image | None:
     if at == len(case.program):
         rewriting.add(*ops)
     return rewriting.image()
-
-
-def _through(places: Places, later: Image) -> Places:
-    """Where the pieces of an op are after another transformation: nowhere if one is gone."""
-    if not all(later.places[position] for position in places):
-        return ()
-    return tuple(place for position in places for place in later.places[position])
-
-
-def _carried(promises: Sequence[Promise], later: Image) -> list[Promise]:
-    """Promises about ops that the later image still shows in one piece."""
-    return [
-        replace(promise, position=later.places[promise.position][0])
-        for promise in promises
-        if len(later.places[promise.position]) == 1
-    ]

@@ -1,12 +1,12 @@
 """Ops put in that nothing depends on: reads, dead work, refused ops, what is overwritten."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from gpusim.kernels import AFFINE, Kernel
 from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Program, Read, Write
-from properties.case import Case
+from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import (
     fresh_names,
     is_inside,
@@ -15,15 +15,33 @@ from properties.oracles.metamorphic.effects import (
     nth,
     sizes_of,
 )
-from properties.oracles.metamorphic.image import Image, Rewriting, inserted
+from properties.oracles.metamorphic.image import Rewriting, inserted
+from properties.oracles.metamorphic.registry import (
+    Scope,
+    draw_gap,
+    draw_op,
+    draw_which,
+    transformation,
+)
+from properties.programs.choices import Choices
 
 Part = Literal["whole", "head", "tail"]
 Refusal = Literal[
     "past_the_end", "before_the_start", "twice_freed", "freed_source", "aliased", "bad_scalar"
 ]
 _GROUPS = (1, 1, 1)
+_PARTS: Sequence[Part] = ("whole", "head", "tail")
+_REFUSALS: Sequence[Refusal] = (
+    "past_the_end",
+    "before_the_start",
+    "twice_freed",
+    "freed_source",
+    "aliased",
+    "bad_scalar",
+)
 
 
+@transformation(4)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InsertRead:
     """A read of a live buffer, or of part of it, before op ``at``."""
@@ -32,6 +50,11 @@ class InsertRead:
     at: int
     which: int
     part: Part = "whole"
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        at = draw_gap(choices, scope)
+        return cls(at=at, which=draw_which(choices), part=choices.pick(_PARTS))
 
     @property
     def words(self) -> str:
@@ -51,6 +74,7 @@ class InsertRead:
         return inserted(case, self.at, [read])
 
 
+@transformation(2)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InsertDeadWork:
     """A buffer that is filled from a live one, worked on and freed, before op ``at``."""
@@ -58,6 +82,10 @@ class InsertDeadWork:
     name: ClassVar[str] = "insert_dead_work"
     at: int
     which: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(at=draw_gap(choices, scope), which=draw_which(choices))
 
     @property
     def words(self) -> str:
@@ -87,12 +115,17 @@ class InsertDeadWork:
         )
 
 
+@transformation(3)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recycle:
     """Before the alloc at ``at`` another buffer of that size is filled and freed."""
 
     name: ClassVar[str] = "recycle"
     at: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(at=draw_op(choices, scope, Alloc))
 
     @property
     def words(self) -> str:
@@ -112,12 +145,17 @@ class Recycle:
         return inserted(case, self.at, [*work, Free(buffer=scratch)])
 
 
+@transformation(2)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GarbageFirst:
     """Before the write at ``at`` other bytes are written to the same place."""
 
     name: ClassVar[str] = "garbage_first"
     at: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(at=draw_op(choices, scope, Write))
 
     @property
     def words(self) -> str:
@@ -130,6 +168,7 @@ class GarbageFirst:
         return inserted(case, self.at, [replace(op, data=_garbage(len(op.data)))])
 
 
+@transformation(lambda scope: 2 * scope.refuses)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InsertRefused:
     """An op that must be refused, before op ``at``."""
@@ -138,6 +177,11 @@ class InsertRefused:
     at: int
     which: int
     refusal: Refusal
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        at = draw_gap(choices, scope)
+        return cls(at=at, which=draw_which(choices), refusal=choices.pick(_REFUSALS))
 
     @property
     def words(self) -> str:

@@ -1,14 +1,15 @@
-"""One case and a few transformations, judged: run as it is, run transformed, compared."""
+"""A case and its transformations, judged: run transformed, and compared with the run as it is."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from gpusim.kernels import BUILTIN, Kernel
-from properties.case import Case
-from properties.oracles.metamorphic.compare import Violation, compare_image
-from properties.oracles.metamorphic.execution import Executor
-from properties.oracles.metamorphic.image import Image, Transformation, unchanged
-
-Judge = Callable[[Case, Sequence[Transformation]], Violation | None]
+from properties.model.case import Case, Image, Transformation
+from properties.model.execution import Execution
+from properties.model.failure import Failure
+from properties.oracles.metamorphic.compare import compare_image
+from properties.oracles.metamorphic.image import unchanged
+from properties.oracles.promised import is_promised
 
 
 def transform(
@@ -26,21 +27,27 @@ def transform(
     return image
 
 
-def judge(
-    case: Case,
-    transformations: Sequence[Transformation],
-    executor: Executor,
-    kernels: Mapping[str, Kernel] = BUILTIN,
-) -> Violation | None:
-    """Where ``case`` and its image part; None as well where a transformation does not apply."""
-    image = transform(case, transformations, kernels)
+def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> Failure | None:
+    """Where the case of ``original`` and its image under its transformations part.
+
+    ``again`` executes the image.  None as well where a transformation does not
+    apply, and where the image asks for more than the target promises.
+    """
+    case, kernels = original.case, original.kernels
+    image = transform(case.plain, case.transformations, kernels)
     if image is None:
         return None
-    original, transformed = executor.original(case), executor(image.case)
-    return compare_image(case.program, image, original, transformed, kernels)
+    limits = image.case.limits(original.limits)
+    if not is_promised(image.case.program, original.capabilities, kernels, limits):
+        return None
+    failure = compare_image(image, original, again(image.case))
+    if failure is None:
+        return None
+    words = "; ".join(transformation.words for transformation in case.transformations)
+    return replace(failure, notes=(*failure.notes, f"with: {words}"))
 
 
-def signature(transformations: Sequence[Transformation], violation: Violation) -> tuple[str, ...]:
-    """What tells violations apart: the kinds of transformations, and where it first shows."""
+def signature(transformations: Sequence[Transformation], failure: Failure) -> tuple[str, ...]:
+    """What tells failures apart: the kinds of transformations, and where it first shows."""
     kinds = sorted({transformation.name for transformation in transformations})
-    return violation.kind, violation.op.split()[0], *kinds
+    return failure.trait, failure.op.split()[0], *kinds

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from gpusim.kernels import Kernel, Kernels
 from gpusim.program import (
@@ -17,9 +17,10 @@ from gpusim.program import (
     buffers_of,
     renamed,
 )
-from properties.case import Case
+from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import independent, may_alloc, sizes_of
-from properties.oracles.metamorphic.image import Image, Rewriting
+from properties.oracles.metamorphic.image import Rewriting
+from properties.oracles.metamorphic.registry import MOST_SEED, Scope, draw_gap, transformation
 from properties.programs.choices import Choices, SeededChoices
 from properties.programs.generator import generate
 from properties.programs.shape import draw_shape
@@ -28,12 +29,17 @@ from properties.programs.signature import drawable
 _OTHER_OPS = 24
 
 
+@transformation(3)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Swap:
     """Op ``at`` and the one after it change places, where neither depends on the other."""
 
     name: ClassVar[str] = "swap"
     at: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(at=draw_gap(choices, scope))
 
     @property
     def words(self) -> str:
@@ -55,12 +61,17 @@ class Swap:
         return Image(case=replace(case, program=swapped), places=tuple(places))
 
 
+@transformation(2)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interleave:
     """The ops of another program over buffers of its own, in between."""
 
     name: ClassVar[str] = "interleave"
     seed: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(seed=choices.integer(0, MOST_SEED))
 
     @property
     def words(self) -> str:
@@ -82,6 +93,7 @@ class Interleave:
         return rewriting.image()
 
 
+@transformation(2)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Twice:
     """The program, everything freed, and the program again on the same runtime.
@@ -90,6 +102,10 @@ class Twice:
     """
 
     name: ClassVar[str] = "twice"
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls()
 
     @property
     def words(self) -> str:

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from gpusim.kernels import Kernel
 from gpusim.program import Copy, Op, Read, Write
-from properties.case import Case
+from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import fresh_names, is_inside, sizes_of
-from properties.oracles.metamorphic.image import Image, Rewriting
+from properties.oracles.metamorphic.image import Rewriting
+from properties.oracles.metamorphic.registry import Scope, draw_op, transformation
+from properties.programs.choices import Choices
 
 
+@transformation(3)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
     """The write, copy or read at ``at`` in two: so many sixteenths of it, then the rest."""
@@ -18,6 +21,11 @@ class Split:
     name: ClassVar[str] = "split"
     at: int
     sixteenths: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        at = draw_op(choices, scope, Write, Copy, Read)
+        return cls(at=at, sixteenths=choices.pick((8, 0, 1, 4, 5, 11, 15)))
 
     @property
     def words(self) -> str:
@@ -40,6 +48,7 @@ class Split:
         return rewriting.image()
 
 
+@transformation(1)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Merge:
     """The write or copy at ``at`` and the next op, which goes on where it ends, as one.
@@ -49,6 +58,16 @@ class Merge:
 
     name: ClassVar[str] = "merge"
     at: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        program = scope.case.program
+        twins = [
+            position
+            for position, (op, other) in enumerate(zip(program, program.ops[1:], strict=False))
+            if isinstance(op, Write | Copy) and type(op) is type(other)
+        ]
+        return cls(at=choices.pick(twins) if twins else len(program))
 
     @property
     def words(self) -> str:

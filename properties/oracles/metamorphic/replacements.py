@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from gpusim.kernels import Kernel
 from gpusim.program import (
@@ -18,7 +18,7 @@ from gpusim.program import (
     buffers_of,
     renamed,
 )
-from properties.case import Case
+from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import (
     fresh_names,
     is_inside,
@@ -27,17 +27,24 @@ from properties.oracles.metamorphic.effects import (
     sizes_of,
     written_by,
 )
-from properties.oracles.metamorphic.image import Image, Rewriting, unchanged
+from properties.oracles.metamorphic.image import Rewriting, unchanged
+from properties.oracles.metamorphic.registry import Scope, draw_op, draw_which, transformation
+from properties.programs.choices import Choices
 
 _MOST_EMBEDDED_BYTES = 65_536
 
 
+@transformation(2)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CopyForWrite:
     """The write at ``at`` as a copy from a new buffer that holds the same bytes."""
 
     name: ClassVar[str] = "copy_for_write"
     at: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(at=draw_op(choices, scope, Write))
 
     @property
     def words(self) -> str:
@@ -64,11 +71,16 @@ class CopyForWrite:
         return rewriting.image()
 
 
+@transformation(1)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rename:
     """The buffers change their names among each other."""
 
     name: ClassVar[str] = "rename"
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls()
 
     @property
     def words(self) -> str:
@@ -85,6 +97,7 @@ class Rename:
         return rewriting.image()
 
 
+@transformation(3)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Embed:
     """One buffer at an offset of a bigger one, between sentinels that must stay.
@@ -96,6 +109,10 @@ class Embed:
     name: ClassVar[str] = "embed"
     which: int
     pad_bytes: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(which=draw_which(choices), pad_bytes=choices.pick((4, 256, 1, 3, 64)))
 
     @property
     def words(self) -> str:
@@ -207,11 +224,16 @@ class _Embedding:
         return Write(buffer=self.home, offset=offset, data=data)
 
 
+@transformation(0)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Same:
     """Nothing is changed: the same case shows the same twice."""
 
     name: ClassVar[str] = "same"
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls()
 
     @property
     def words(self) -> str:

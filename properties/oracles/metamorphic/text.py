@@ -6,67 +6,12 @@
 Reading what was written gives the same transformation.
 """
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from gpusim.errors import ProgramError
-from properties.oracles.metamorphic.boundaries import (
-    DeleteBoundary,
-    DeleteEverywhere,
-    InsertBoundary,
-    InsertEverywhere,
-)
-from properties.oracles.metamorphic.configuration import (
-    SetDevice,
-    SetField,
-    SetPreset,
-    SetSchedule,
-)
-from properties.oracles.metamorphic.faults import WithoutFaults
-from properties.oracles.metamorphic.folding import FoldPrefix
-from properties.oracles.metamorphic.image import Transformation
-from properties.oracles.metamorphic.insertions import (
-    GarbageFirst,
-    InsertDeadWork,
-    InsertRead,
-    InsertRefused,
-    Recycle,
-)
-from properties.oracles.metamorphic.order import Interleave, Swap, Twice
-from properties.oracles.metamorphic.pieces import Merge, Split
-from properties.oracles.metamorphic.replacements import CopyForWrite, Embed, Rename, Same
-from properties.oracles.metamorphic.unrolling import Unroll
-
-_KINDS: tuple[Any, ...] = (
-    InsertBoundary,
-    InsertEverywhere,
-    DeleteBoundary,
-    DeleteEverywhere,
-    SetField,
-    SetPreset,
-    SetSchedule,
-    SetDevice,
-    Swap,
-    Interleave,
-    Twice,
-    Split,
-    Merge,
-    InsertRead,
-    InsertDeadWork,
-    InsertRefused,
-    Recycle,
-    GarbageFirst,
-    CopyForWrite,
-    Rename,
-    Embed,
-    FoldPrefix,
-    Unroll,
-    WithoutFaults,
-    Same,
-)
-KINDS: Mapping[str, Any] = {kind.name: kind for kind in _KINDS}
-"""Every kind of transformation by its name."""
+from properties.model.case import Transformation
+from properties.oracles.metamorphic.registry import KINDS
 
 
 def write_transformation(transformation: Transformation) -> str:
@@ -84,7 +29,7 @@ def parse_transformation(text: str) -> Transformation:
         key, _, value = word.partition("=")
         values[key] = value
     try:
-        kind = KINDS[name]
+        kind: Any = KINDS[name]
         types = {field.name: field.type for field in fields(kind)}
         return kind(**{key: _typed(types[key], value) for key, value in values.items()})  # type: ignore[no-any-return]
     except (KeyError, TypeError, ValueError) as error:

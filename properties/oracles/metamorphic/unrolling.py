@@ -6,23 +6,29 @@ that it is accepted.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.program import Capture, Program, Replay, replayed
-from properties.case import Case
-from properties.oracles.metamorphic.image import Image, Rewriting
-from properties.session.limits import case_limits
+from properties.model.case import Case, Image
+from properties.oracles.metamorphic.image import Rewriting
+from properties.oracles.metamorphic.registry import Scope, draw_op, transformation
+from properties.programs.choices import Choices
 from reference import run
 
 
+@transformation(3)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unroll:
     """The replay at ``at`` as the dispatches and copies of its graph."""
 
     name: ClassVar[str] = "unroll"
     at: int
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        return cls(at=draw_op(choices, scope, Replay))
 
     @property
     def words(self) -> str:
@@ -45,4 +51,4 @@ class Unroll:
 
 def _is_accepted(case: Case, at: int, kernels: Mapping[str, Kernel]) -> bool:
     prefix = Program(case.program.ops[: at + 1])
-    return run(prefix, kernels, case_limits(Limits(), case)).outcomes[at].error is None
+    return run(prefix, kernels, case.limits(Limits())).outcomes[at].error is None

@@ -2,13 +2,12 @@
 
 import shlex
 import time
-from collections.abc import Mapping
 
 from gpusim.errors import GpusimError, NoDevice
-from gpusim.kernels import Kernel
+from gpusim.kernels import BUILTIN, Kernels
 from gpusim.trace import Trace
-from properties.case import Case
-from properties.session.subject import Opened
+from properties.model.case import Case
+from properties.targets.factory import Opened, TargetFactory
 from properties.targets.process_target import ProcessTarget
 from properties.targets.target_process import TargetProcess
 from properties.targets.wire import READY, Ready, TargetFailed, parse_ready, write_hello
@@ -17,7 +16,7 @@ START_SECONDS = 60.0
 """How long a process may take until it is ready."""
 
 
-class ProcessSubject:
+class ProcessFactory(TargetFactory):
     """The targets that the process of ``command`` serves, one a program.
 
     A process that died, or went silent, is followed by another: what became of
@@ -27,10 +26,8 @@ class ProcessSubject:
         NoDevice: the command does not start, or does not say that it is ready.
     """
 
-    small: tuple[str, ...] = ()
-    is_ours = False
-
-    def __init__(self, device: str, kernels: Mapping[str, Kernel], *, command: str) -> None:
+    def __init__(self, device: str, kernels: Kernels = BUILTIN, *, command: str) -> None:
+        self.kernels = kernels
         self._hello = write_hello(device, kernels.values())
         self._command = command
         self._process, self._ready = self._start()

@@ -10,7 +10,7 @@ from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
 
 OP, FLUSH = "op", "flush"
-Seen = Counter[tuple[str, str]]
+EventCounts = Counter[tuple[str, str]]
 """How often: ``(OP, kind)``, ``(FLUSH, reason)``, or a part and what happened in it."""
 
 _DETAILS: Mapping[str, str] = {
@@ -33,20 +33,20 @@ _DETAILED_OPS = {
 """The kinds of op that events at the driver show; other events are no op's alone."""
 
 
-def count_seen(trace: Trace, policy: Policy) -> Seen:
+def count_events(trace: Trace, policy: Policy) -> EventCounts:
     """Count the events of a run under ``policy``, which says what its parts are."""
     parts = {
         "uniforms": f"{policy.uniforms} uniforms",
         "bind_groups": "cached bind groups" if policy.cache_bind_groups else "fresh bind groups",
         "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
     }
-    seen: Seen = Counter()
+    counts: EventCounts = Counter()
     for kind, count in trace.kinds().items():
         part, dot, what = kind.partition(".")
         if dot:
-            seen[parts.get(part, part), what] += count
+            counts[parts.get(part, part), what] += count
         elif kind in _OPS:
-            seen[OP, _OPS[kind]] += count
+            counts[OP, _OPS[kind]] += count
     details = Counter(
         [
             (event.kind, event.about[_DETAILS[event.kind]])
@@ -56,7 +56,7 @@ def count_seen(trace: Trace, policy: Policy) -> Seen:
     )
     for (kind, detail), count in details.items():
         if kind == "encode":
-            seen[FLUSH, detail] += count
+            counts[FLUSH, detail] += count
         if (kind, detail) in _DETAILED_OPS:
-            seen[OP, _DETAILED_OPS[kind, detail]] += count
-    return seen
+            counts[OP, _DETAILED_OPS[kind, detail]] += count
+    return counts

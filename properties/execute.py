@@ -1,29 +1,63 @@
-"""Running a program on a target, and writing down what it showed.
+"""Running a case: open a target, drive it through the program, close it, write down all it shows.
 
-The runner drives and records.  It judges nothing, and knows no particular
-target; what must hold of a history is for ``properties.oracles``.
+``execute`` is the one place where a program is run.  It judges nothing, and knows no particular
+target; what must hold of an execution is for ``properties.oracles``.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 from gpusim.errors import GpusimError
 from gpusim.history import History, Outcome
-from gpusim.program import Alloc, Capture, Op, Program, Read, Replay, Sync, buffers_of
-from properties.target import Delivery, Target, issue
+from gpusim.ops import VERBS
+from gpusim.program import Op, Program, Read, Replay, Sync, buffers_of
+from gpusim.trace import Event, Trace
+from properties.clients import drive, keeps_to_program
+from properties.model.case import PLAIN, Case
+from properties.model.execution import Execution
+from properties.model.target import Delivery, Target
+from properties.targets.factory import TargetFactory
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes were others at the end than at delivery."""
 
-AfterOp = Callable[[int, Op], None]
+
+def execute(case: Case, factory: TargetFactory) -> Execution:
+    """Run ``case`` on a new target of ``factory`` and close that, whatever it raises.
+
+    ``case.transformations`` are not applied: they are for an oracle to try.
+    """
+    opened = factory.open(case)
+    is_plain, trace = case.client == PLAIN, opened.trace
+    target = opened.target if is_plain else drive(opened.target, case)
+    marks = Marks(trace) if opened.is_traced else Unwatched()
+    history = run(case.program, target, marks)
+    marks.closing()
+    close_error: Exception | None = None
+    try:
+        target.close()
+    except Exception as error:
+        close_error = error
+    marks.closed()
+    return Execution(
+        case=case,
+        history=history,
+        capabilities=case.promises or target.capabilities,
+        limits=case.limits(factory.limits),
+        kernels=factory.kernels,
+        trace=trace,
+        is_lawful=opened.is_traced and (is_plain or keeps_to_program(case.client)),
+        close_error=close_error,
+    )
 
 
 class Watch(Protocol):
-    """Who is told of every op as it begins and ends, and of every delivery."""
+    """Who is told of every op as it begins and ends, of every delivery, and of the close."""
 
     def began(self, position: int, op: Op) -> None: ...
     def ended(self, position: int, outcome: Outcome) -> None: ...
     def delivered(self, result: str) -> None: ...
+    def closing(self) -> None: ...
+    def closed(self) -> None: ...
 
 
 class Unwatched:
@@ -38,32 +72,58 @@ class Unwatched:
     def delivered(self, result: str) -> None:
         """See ``Watch``."""
 
+    def closing(self) -> None:
+        """See ``Watch``."""
+
+    def closed(self) -> None:
+        """See ``Watch``."""
+
+
+class Marks:
+    """Writes into a trace where each op begins and ends, and when a read was delivered.
+
+    Device events say what reached the driver and these say what was asked for,
+    so that one can be held against the other.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._tell = trace.events.append
+
+    def began(self, position: int, op: Op) -> None:
+        """``op`` is about to be issued."""
+        self._tell(Event("op", {"position": position, "op": op}))
+
+    def ended(self, position: int, outcome: Outcome) -> None:
+        """The op at ``position`` returned or raised."""
+        self._tell(Event("outcome", {"position": position, "error": outcome.error}))
+
+    def delivered(self, result: str) -> None:
+        """The read that gives ``result`` has its value, or its error."""
+        self._tell(Event("delivered", {"result": result}))
+
+    def closing(self) -> None:
+        """The target is about to be closed."""
+        self._tell(Event("close", {}))
+
+    def closed(self) -> None:
+        """The target was closed."""
+        self._tell(Event("closed", {}))
+
 
 _UNWATCHED = Unwatched()
 _ACCEPTED = Outcome()
 
 
-def run(
-    program: Program,
-    target: Target,
-    *,
-    after_op: AfterOp | None = None,
-    watch: Watch = _UNWATCHED,
-) -> History:
+def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
-    ``after_op`` is called with each op's position and the op, once its outcome
-    is known; ``watch`` is told more, the closing sync included, whose position
-    is one past the program's last.  Whatever the target raises ends up in the
-    history: the class of a GpusimError, and ``crash: <class>: <message>`` of any
+    ``watch`` is told of each op with its position, the closing sync included, whose
+    position is one past the program's last.  Whatever the target raises ends up in
+    the history: the class of a GpusimError, and ``crash: <class>: <message>`` of any
     other exception.
     """
     recorder = _Recorder(target, watch)
-    outcomes = []
-    for position, op in enumerate(program):
-        outcomes.append(recorder.perform(position, op))
-        if after_op is not None:
-            after_op(position, op)
+    outcomes = [recorder.perform(position, op) for position, op in enumerate(program)]
     ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
     closing = None if ends_with_sync else recorder.perform(len(program), Sync())
     deliveries = tuple(recorder.deliveries)
@@ -77,8 +137,8 @@ class _Recorder:
     def __init__(self, target: Target, watch: Watch) -> None:
         self._target = target
         self._watch = watch
-        self._unbound: set[str] = set()
-        self._unbound_graphs: set[str] = set()
+        self._unmade: set[str] = set()
+        """Names of buffers and graphs that failed ops were to make."""
         self._reads: dict[str, _Value] = {}
         self._waiting: list[_Value] = []
         self.deliveries: list[str] = []
@@ -92,28 +152,28 @@ class _Recorder:
 
     def _perform(self, op: Op) -> Outcome:
         """Issue one op.  An op on a name that stands for nothing never reaches the target."""
-        if self._names_nothing(op):
-            self._unbind(op)
+        if self._unmade and self._names_nothing(op):
+            self._unmake(op)
             return Outcome(error="InvalidHandle")
         try:
             self._issue(op)
         except Exception as error:
-            self._unbind(op)
-            return Outcome(error=_name(error))
+            self._unmake(op)
+            return Outcome(error=name_of(error))
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
         """Whether it names what a failed alloc or capture was to make."""
-        if isinstance(op, Replay) and op.graph in self._unbound_graphs:
+        if isinstance(op, Replay) and f"graph {op.graph}" in self._unmade:
             return True
-        return bool(self._unbound) and any(name in self._unbound for name in buffers_of(op))
+        return any(name in self._unmade for name in buffers_of(op))
 
-    def _unbind(self, op: Op) -> None:
+    def _unmake(self, op: Op) -> None:
         """What an op that failed was to make stands for nothing."""
-        if isinstance(op, Alloc):
-            self._unbound.add(op.buffer)
-        if isinstance(op, Capture):
-            self._unbound_graphs.add(op.graph)
+        field = VERBS[type(op)].makes
+        if field and not isinstance(op, Read):
+            kind = "graph " if field == "graph" else ""
+            self._unmade.add(kind + getattr(op, field))
 
     def value(self, op: Op, outcome: Outcome) -> Outcome:
         """The outcome of ``op`` at the end of the program: a read has its value by now."""
@@ -122,7 +182,7 @@ class _Recorder:
         return self._reads[op.result].outcome()
 
     def _issue(self, op: Op) -> None:
-        delivery = issue(self._target, op)
+        delivery = self._target.perform(op)
         if delivery is None or not isinstance(op, Read):
             return
         value = _Value(delivery)
@@ -171,13 +231,14 @@ class _Value:
             data = self._delivery.result()
             outcome = Outcome(data=bytes(data))
         except Exception as error:
-            return Outcome(late_error=_name(error))
+            return Outcome(late_error=name_of(error))
         if self._kept is None:
             self._kept = data
         return outcome
 
 
-def _name(error: Exception) -> str:
+def name_of(error: Exception) -> str:
+    """An exception as a history holds it."""
     if isinstance(error, GpusimError):
         return type(error).__name__
     return f"crash: {type(error).__name__}: {error}"

@@ -1,31 +1,17 @@
-"""What the judge drives: any runtime, ours or another's.
+"""The interface between the judge and whatever executes programs.
 
-A Target takes ops by the names that a program gives its buffers.  It raises the
-classes of ``gpusim.errors`` where it refuses.  Nothing here knows a particular
-runtime; those live in ``properties.targets``.
+A target carries out ops by the names a program gives its buffers.  Inside the judge it has one
+method, ``perform``.  Who brings a runtime writes an adapter, with one method an op, which
+``properties.targets`` makes a target of.  Nothing here knows a particular target.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, cast
+from dataclasses import dataclass, fields
+from typing import Protocol
 
+from gpusim.errors import ProgramError
 from gpusim.limits import Limits
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Command,
-    Copy,
-    Dispatch,
-    Flush,
-    Free,
-    Grid,
-    Op,
-    Read,
-    Replay,
-    Scalars,
-    Sync,
-    Write,
-)
+from gpusim.program import Command, Grid, Op, Scalars
 
 
 class Delivery(Protocol):
@@ -64,14 +50,50 @@ class Capabilities:
     orders_deliveries: bool = True
     """Done callbacks are called, in the order in which the reads were issued."""
     replays: bool = False
-    """It captures and replays: it is a ``ReplayingTarget``."""
+    """It captures and replays: it is a ``ReplayingAdapter``."""
     byte_exact: bool = True
     """Writes, reads and copies of any bytes, also within one buffer; otherwise it is asked for
     whole words only, at least one, and for copies between two buffers."""
 
+    def __str__(self) -> str:
+        words = {True: "yes", False: "no"}
+        return " ".join(
+            f"{field.name}={words[getattr(self, field.name)]}" for field in fields(self)
+        )
+
+
+def parse_capabilities(text: str) -> Capabilities:
+    """Read what ``str(Capabilities)`` wrote; ProgramError where a word is unknown."""
+    known = {field.name for field in fields(Capabilities)}
+    values: dict[str, bool] = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        if name not in known or value not in ("yes", "no"):
+            raise ProgramError(
+                f"cannot read promise {word!r} because it is none of "
+                f"{', '.join(sorted(known))} with yes or no (probably a misspelling)"
+            )
+        values[name] = value == "yes"
+    return Capabilities(**values)
+
 
 class Target(Protocol):
-    """One method an op; names are those of the program."""
+    """Carries out the ops of one program."""
+
+    capabilities: Capabilities
+    limits: Limits
+
+    def perform(self, op: Op) -> Delivery | None:
+        """Carry out one op, or raise; the delivery of a read."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was asked for, and give everything back."""
+        ...
+
+
+class Adapter(Protocol):
+    """A runtime as a person makes it a target: one method an op, with a program's names."""
 
     capabilities: Capabilities
     limits: Limits
@@ -91,8 +113,8 @@ class Target(Protocol):
     def close(self) -> None: ...
 
 
-class ReplayingTarget(Target, Protocol):
-    """A target that keeps commands under a graph's name, and runs them again."""
+class ReplayingAdapter(Adapter, Protocol):
+    """An adapter that keeps commands under a graph's name, and runs them again."""
 
     def capture(self, graph: str, commands: Sequence[Command]) -> None: ...
     def replay(
@@ -101,29 +123,3 @@ class ReplayingTarget(Target, Protocol):
         scalars: Sequence[Scalars | None] | None,
         bindings: Sequence[tuple[str, str]],
     ) -> None: ...
-
-
-def issue(target: Target, op: Op) -> Delivery | None:
-    """Ask ``target`` for one op; the delivery of a read."""
-    match op:
-        case Alloc():
-            target.alloc(op.buffer, op.size_bytes)
-        case Write():
-            target.write(op.buffer, op.offset, op.data)
-        case Dispatch():
-            target.dispatch(op.kernel, op.buffers, op.scalars, op.grid)
-        case Copy():
-            target.copy(op.source, op.source_offset, op.target, op.target_offset, op.size_bytes)
-        case Read():
-            return target.read(op.buffer, op.offset, op.size_bytes)
-        case Free():
-            target.free(op.buffer)
-        case Flush():
-            target.flush()
-        case Sync():
-            target.sync()
-        case Capture():
-            cast(ReplayingTarget, target).capture(op.graph, op.commands)
-        case Replay():
-            cast(ReplayingTarget, target).replay(op.graph, op.scalars, op.bindings)
-    return None

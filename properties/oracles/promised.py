@@ -6,8 +6,8 @@ Programs are drawn like that; what is made of them, smaller or changed, may ask 
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
+from properties.model.target import Capabilities
 from properties.programs.words import in_words
-from properties.target import Capabilities
 from reference import run as run_reference
 
 

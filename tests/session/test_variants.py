@@ -1,4 +1,4 @@
-"""Callers and transformations of a session: drawn, judged, made small with the program."""
+"""Clients and transformations of a session: drawn, judged, made small with the program."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,17 +8,16 @@ import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.runtime import PRESETS, Driver, WgpuDriver
+from gpusim.runtime import WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer, RecordedCommand
-from properties.case import PLAIN, Case
-from properties.session.devices import SCHEDULERS, shown_faults
-from properties.session.drawn import judge_drawn, with_drawn
-from properties.session.messages import JudgeCase, Judged
-from properties.session.numbered import numbered_case
-from properties.session.shrinking import shrink
-from properties.session.subject import RuntimeSubject
-from properties.session.supervisor import Supervisor
-from properties.session.verdict import Failure, judge
+from properties.model.case import PLAIN, Case
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.oracles.metamorphic import write_transformation
+from properties.programs.cases import Setting, case_for
+from properties.session.variants import tries_without_faults, with_variants
+from properties.shrinking import shrink
+from properties.targets.factory import RuntimeFactory
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +39,7 @@ class AskedFlushLosesOne(Overlay):
 
 
 class KeepsTheArray(Overlay):
-    """A host write looks into the caller's array at the next submit only."""
+    """A host write looks into the client's array at the next submit only."""
 
     def __init__(self, device: Any) -> None:
         super().__init__(device)
@@ -66,51 +65,24 @@ class FirstWriteIsLost(Overlay):
         self._met = True
 
 
-class Bench:
-    """Judges in this process what a supervisor would hand to a worker."""
-
-    def __init__(self, make_driver: Callable[[Any], Any]) -> None:
-        self.subject = RuntimeSubject("simulated", BUILTIN, make_driver=make_driver)
-        self._case: Case | None = None
-
-    def ask(self, request: JudgeCase) -> None:
-        self._case = request.case
-
-    def wait(self, stall_seconds: float) -> Judged:
-        assert self._case is not None
-        return Judged(failure=judge_drawn(self._case, self.subject, BUILTIN).failure)
-
-
 def numbered(number: int, *, device: str = "simulated", faults: bool = False) -> Case:
-    case = numbered_case(
-        4,
-        number,
-        presets=tuple(PRESETS),
-        schedulers=SCHEDULERS,
-        device=device,
-        kernels=BUILTIN,
-        limits=Limits(),
-        faults=faults,
-    )
-    return with_drawn(case, BUILTIN, refuses=True)
+    case = case_for(4, number, Setting(device=device, limits=Limits(), faults=faults))
+    return with_variants(case, BUILTIN, refuses=True)
 
 
 def found(make_driver: Callable[[Any], Any], wanted: Callable[[Case], bool]) -> Any:
     """The first failing case of a kind, its failure, and both made small."""
-    bench = Bench(make_driver)
+    factory = RuntimeFactory("simulated", make_driver=make_driver)
+
+    def judgement(case: Case) -> Failure | None:
+        return judge(case, factory).failure
+
     for number in range(400):
         case = numbered(number)
         if wanted(case):
-            failure = judge_drawn(case, bench.subject, BUILTIN).failure
+            failure = judgement(case)
             if failure is not None:
-                small = shrink(
-                    case,
-                    failure,
-                    cast(Supervisor, bench),
-                    kernels=BUILTIN,
-                    seconds=20,
-                    stall_seconds=1,
-                )
+                small = shrink(case, failure, judgement, seconds=20)
                 assert small is not None
                 return case, failure, *small
     raise AssertionError("no program shows it")
@@ -119,24 +91,26 @@ def found(make_driver: Callable[[Any], Any], wanted: Callable[[Case], bool]) -> 
 def test_what_is_drawn_leaves_the_program_alone_and_is_the_same_again() -> None:
     cases = [numbered(number) for number in range(80)]
     assert [numbered(number) for number in range(80)] == cases
-    plain = [case for case in cases if case.caller == PLAIN and not case.transformations]
+    plain = [case for case in cases if case.client == PLAIN and not case.transformations]
     assert 30 < len(plain) < 70
-    assert not any(case.caller != PLAIN and case.transformations for case in cases)
+    assert not any(case.client != PLAIN and case.transformations for case in cases)
 
 
 def test_beside_planned_faults_only_these_are_left_out() -> None:
     cases = [numbered(number, faults=True) for number in range(40)]
-    failing = [case for case in cases if shown_faults(case.device)]
+    failing = [case for case in cases if case.device.shown_faults]
     assert len(failing) > 15
-    assert {case.caller for case in failing} == {PLAIN}
-    assert {case.transformations for case in failing} == {(), ("without_faults",)}
+    assert {case.client for case in failing} == {PLAIN}
+    assert {case.transformations for case in failing} == {()}
+    assert {tries_without_faults(case) for case in failing} == {True, False}
+    assert not any(tries_without_faults(numbered(number)) for number in range(40))
 
 
 def test_a_sound_runtime_shows_the_same_whatever_is_drawn() -> None:
-    subject = RuntimeSubject("simulated", BUILTIN)
+    factory = RuntimeFactory("simulated")
     for number in range(60):
         case = numbered(number)
-        failure = judge_drawn(case, subject, BUILTIN).failure
+        failure = judge(case, factory).failure
         assert failure is None, f"{failure}\n{case}"
 
 
@@ -147,32 +121,28 @@ def test_a_relation_is_told_with_its_transformation_and_both_are_made_small() ->
     case, failure, small, smaller = found(AskedFlushLosesOne, wanted)
     assert failure.kind == smaller.kind == "relation"
     assert len(small.transformations) == 1
-    assert "boundary=flush" in small.transformations[0]
-    assert "with: `flush` before" in smaller.text
+    assert "boundary=flush" in write_transformation(small.transformations[0])
+    assert "with: `flush` before" in str(smaller)
     assert len(small.program) <= 6 < len(case.program)
 
 
-def test_a_caller_that_matters_stays_and_another_goes() -> None:
+def test_a_client_that_matters_stays_and_another_goes() -> None:
     calling = {"mutating"}
-    _, _, small, _ = found(KeepsTheArray, lambda case: case.caller in calling)
-    assert small.caller == "mutating"
+    _, _, small, _ = found(KeepsTheArray, lambda case: case.client in calling)
+    assert small.client == "mutating"
     assert len(small.program) <= 6
-    _, _, small, _ = found(FirstWriteIsLost, lambda case: case.caller in calling)
-    assert small.caller == PLAIN
+    _, _, small, _ = found(FirstWriteIsLost, lambda case: case.client in calling)
+    assert small.client == PLAIN
 
 
 def test_what_does_not_fail_again_is_not_made_small() -> None:
-    bench = Bench(WgpuDriver)
-    failure = Failure(kind="value", trait="", text="")
-    supervisor = cast(Supervisor, bench)
-    shrunk = shrink(numbered(0), failure, supervisor, kernels=BUILTIN, seconds=1, stall_seconds=1)
-    assert shrunk is None
+    failure = Failure(kind=FailureKind.VALUE, reason="it was so once")
+    assert shrink(numbered(0), failure, lambda case: None, seconds=1) is None
 
 
 def test_judging_without_anything_drawn_is_judging() -> None:
-    make: Callable[[Any], Driver] = WgpuDriver
-    bench = Bench(make)
-    case = replace(numbered(1), caller=PLAIN, transformations=())
-    drawn, plain = (how(case, bench.subject, BUILTIN) for how in (judge_drawn, judge))
-    assert drawn.history == plain.history
+    factory = RuntimeFactory("simulated", make_driver=WgpuDriver)
+    case = replace(numbered(1), client=PLAIN, transformations=())
+    drawn, plain = judge(case, factory), judge(case, factory, MEANING_ONLY)
+    assert drawn.execution.history == plain.execution.history
     assert drawn.failure is plain.failure is None

@@ -3,25 +3,24 @@
 from dataclasses import replace
 from itertools import cycle
 
-from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
-from properties.case import Case
-from properties.session.subject import Opened, RuntimeSubject
-from properties.session.twice import judge_twice
+from properties.model.case import Case, DeviceSpec
+from properties.oracles.judge import judge_determinism
+from properties.targets.factory import Opened, RuntimeFactory
 
 CASE = Case(
     program=Program.parse("alloc a 8\nwrite a 0 0102030405060708\nread a 0 8 -> r0\nsync\n"),
     policy=PRESETS["cached"],
-    device="simulated",
+    device=DeviceSpec(name="simulated"),
 )
 
 
-class Fickle(RuntimeSubject):
+class Fickle(RuntimeFactory):
     """Another policy every other time, as if something outside of the case decided it."""
 
     def __init__(self) -> None:
-        super().__init__("simulated", BUILTIN)
+        super().__init__("simulated")
         self._policies = cycle((PRESETS["cached"], PRESETS["ring"]))
 
     def open(self, case: Case) -> Opened:
@@ -29,11 +28,11 @@ class Fickle(RuntimeSubject):
 
 
 def test_a_sound_runtime_does_the_same_again() -> None:
-    assert judge_twice(CASE, RuntimeSubject("simulated", BUILTIN)) is None
+    assert judge_determinism(CASE, RuntimeFactory("simulated")) is None
 
 
 def test_what_depends_on_more_than_the_case_is_found() -> None:
-    failure = judge_twice(CASE, Fickle())
+    failure = judge_determinism(CASE, Fickle())
     assert failure is not None
     assert (failure.kind, failure.trait) == ("law", "H1")
-    assert "two runs gave" in failure.text
+    assert "two runs gave" in str(failure)

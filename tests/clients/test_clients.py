@@ -1,27 +1,28 @@
-"""However a caller behaves, a program shows the same; and each caller sees what it is there for."""
+"""However a client behaves, a program shows the same; and each client sees what it is there for."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gpusim.kernels import BUILTIN
-from gpusim.program import Capture, Command, Dispatch, Program
+from gpusim.program import Capture, Command, Dispatch, Program, Replay
 from gpusim.runtime import PRESETS, Driver, Parts, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
-from properties.callers import CALLERS, CallerSubject, draw_caller
-from properties.callers.mutating import MutatingCaller
-from properties.case import PLAIN, Case
+from properties.clients import CLIENTS, drive
+from properties.clients.arrays import MutatingClient
+from properties.model.case import PLAIN, Case, DeviceSpec
+from properties.model.failure import Failure
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.programs.cases import Setting, case_for
 from properties.programs.choices import SeededChoices
-from properties.session.devices import SCHEDULERS
-from properties.session.numbered import numbered_case
-from properties.session.subject import NaiveSubject, RuntimeSubject
-from properties.session.verdict import Failure, judge
-from properties.targets.naive_target import NaiveTarget
+from properties.session.variants import draw_client
+from properties.targets.factory import AdapterFactory, RuntimeFactory
 
+SIMULATED = DeviceSpec(name="simulated")
 PROGRAM = Program.parse(
     "alloc a 64\nalloc b 64\nalloc c 256\n"
     f"write a 0 {bytes(range(1, 65)).hex()}\nwrite b 0 {bytes(range(64, 128)).hex()}\n"
@@ -31,21 +32,13 @@ PROGRAM = Program.parse(
 )
 
 
-@pytest.mark.parametrize("caller", list(CALLERS))
-def test_a_program_shows_the_same_however_it_is_driven(device_name: str, caller: str) -> None:
-    sound = RuntimeSubject(device_name, BUILTIN)
-    subject = CallerSubject(sound, caller)
+@pytest.mark.parametrize("client", list(CLIENTS))
+def test_a_program_shows_the_same_however_it_is_driven(device_name: str, client: str) -> None:
+    factory = RuntimeFactory(device_name)
+    setting = Setting(device=device_name, limits=factory.limits)
     for number in range(25):
-        case = numbered_case(
-            23,
-            number,
-            presets=tuple(PRESETS),
-            schedulers=SCHEDULERS,
-            device=device_name,
-            kernels=BUILTIN,
-            limits=sound.limits,
-        )
-        verdict = judge(case, subject, BUILTIN)
+        case = replace(case_for(23, number, setting), client=client)
+        verdict = judge(case, factory, MEANING_ONLY)
         assert verdict.failure is None, f"{verdict.failure}\n{case.policy}\n{case.program}"
 
 
@@ -59,7 +52,7 @@ class Overlay:
 
 
 class KeepsTheArray(Overlay):
-    """Queues the caller's own array, and looks into it at the next submit only."""
+    """Queues the client's own array, and looks into it at the next submit only."""
 
     def __init__(self, device: Any) -> None:
         super().__init__(device)
@@ -135,19 +128,19 @@ class OutOfTurn(Readbacks):
 
 
 def failure(
-    caller: str,
+    client: str,
     *,
     program: Program = PROGRAM,
     parts: Parts = Parts(),  # noqa: B008 - frozen
     make_driver: Callable[[Any], Driver] = WgpuDriver,
 ) -> Failure | None:
-    subject = RuntimeSubject("simulated", BUILTIN, parts=parts, make_driver=make_driver)
-    case = Case(program=program, policy=PRESETS["cached"], device="simulated")
-    return judge(case, CallerSubject(subject, caller), BUILTIN).failure
+    factory = RuntimeFactory("simulated", parts=parts, make_driver=make_driver)
+    case = Case(program=program, policy=PRESETS["cached"], device=SIMULATED, client=client)
+    return judge(case, factory, MEANING_ONLY).failure
 
 
 @pytest.mark.unit
-def test_a_runtime_that_keeps_the_callers_array_is_seen_by_mutating_alone() -> None:
+def test_a_runtime_that_keeps_the_clients_array_is_seen_by_mutating_alone() -> None:
     make: Callable[[Any], Any] = KeepsTheArray
     assert failure(PLAIN, make_driver=make) is None
     assert failure("mutating", make_driver=make) is not None
@@ -173,7 +166,7 @@ def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant
     assert failure(PLAIN, parts=parts) is None
     found = failure("reentrant", parts=parts)
     assert found is not None
-    assert "a call inside a callback ended with InternalError" in found.text
+    assert "a call inside a callback ended with InternalError" in str(found)
 
 
 @pytest.mark.unit
@@ -182,13 +175,13 @@ def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
     stands_in: Any = SimpleNamespace(
         capabilities=None, limits=None, capture=target.capture, replay=target.replay
     )
-    caller = MutatingCaller(stands_in)
+    client = MutatingClient(stands_in)
     *_, capture = Program.parse(
         "alloc a 4\nalloc b 4\ncapture g0 dispatch affine a 3,5 1x1x1; copy a 0 b 0 4\n"
     )
     assert isinstance(capture, Capture)
-    caller.capture("g0", capture.commands)
-    caller.replay("g0", [(7, 9), None], ())
+    client.perform(capture)
+    client.perform(Replay(graph="g0", scalars=((7, 9), None)))
     assert target.kept == [[0, 0], [0, 0], None]
     assert capture.commands[0] == Dispatch(
         kernel="affine", buffers=("a",), scalars=(3, 5), grid=(1, 1, 1)
@@ -204,8 +197,8 @@ def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
 
 
 @pytest.mark.unit
-def test_every_caller_drives_a_sound_runtime_to_the_same_end() -> None:
-    assert [failure(caller) for caller in CALLERS] == [None] * len(CALLERS)
+def test_every_client_drives_a_sound_runtime_to_the_same_end() -> None:
+    assert [failure(client) for client in CLIENTS] == [None] * len(CLIENTS)
 
 
 @pytest.mark.unit
@@ -217,14 +210,14 @@ def test_a_runtime_made_in_another_thread_shows_the_same_there() -> None:
 
 @pytest.mark.unit
 def test_a_target_that_is_not_ours_is_driven_plainly() -> None:
-    subject = CallerSubject(NaiveSubject("simulated", BUILTIN), "awaiting")
-    case = Case(program=PROGRAM, policy=PRESETS["cached"], device="simulated")
-    assert isinstance(subject.open(case).target, NaiveTarget)
+    case = Case(program=PROGRAM, device=SIMULATED, client="awaiting")
+    target = AdapterFactory("simulated").open(case).target
+    assert drive(target, case) is target
 
 
 @pytest.mark.unit
-def test_callers_are_drawn_the_plain_one_most() -> None:
-    drawn = [draw_caller(SeededChoices(f"caller {number}")) for number in range(400)]
-    assert set(drawn) == set(CALLERS)
+def test_clients_are_drawn_the_plain_one_most() -> None:
+    drawn = [draw_client(SeededChoices(f"caller {number}")) for number in range(400)]
+    assert set(drawn) == set(CLIENTS)
     assert 150 < drawn.count(PLAIN) < 260
-    assert drawn == [draw_caller(SeededChoices(f"caller {number}")) for number in range(400)]
+    assert drawn == [draw_client(SeededChoices(f"caller {number}")) for number in range(400)]

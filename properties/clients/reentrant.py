@@ -1,4 +1,4 @@
-"""A caller whose done callbacks use the runtime: they write, dispatch, read, flush and sync."""
+"""A client whose done callbacks use the runtime: they write, dispatch, read, flush and sync."""
 
 from collections.abc import Callable
 from itertools import count
@@ -8,16 +8,17 @@ import numpy as np
 
 from gpusim.errors import DeviceFault
 from gpusim.kernels import SCRAMBLE
+from gpusim.program import Read
 from gpusim.runtime import Ticket
-from properties.callers.forwarding import BrokenPromise, Forwarding
-from properties.target import Delivery
+from properties.clients.client import BrokenPromise, Client
+from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
 _WORDS = 8
 _MOST_CALLBACKS = 24
 
 
-class ReentrantCaller(Forwarding):
+class ReentrantClient(Client):
     """Each delivery starts work on a buffer of its own, which the program does not know."""
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -26,8 +27,9 @@ class ReentrantCaller(Forwarding):
         self._expected: list[tuple[Ticket, bytes]] = []
         self._broken: list[str] = []
 
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
-        return _Answered(self.target.read(buffer, offset, size_bytes), self._answer)
+    def read(self, op: Read) -> Delivery:
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        return _Answered(ticket, self._answer)
 
     def close(self) -> None:
         """Nothing that a callback asked for is lost."""
@@ -83,7 +85,7 @@ class ReentrantCaller(Forwarding):
 
 
 class _Answered:
-    """A delivery whose callbacks are followed by one of this caller."""
+    """A delivery whose callbacks are followed by one of this client."""
 
     def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
         self._ticket = ticket

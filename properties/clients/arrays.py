@@ -1,0 +1,167 @@
+"""Clients that keep arrays of their own: they write on what they passed, and read into arrays."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from gpusim.program import Capture, Dispatch, Read, Replay, Write
+from gpusim.runtime import Ticket
+from properties.clients.client import BrokenPromise, Client
+from properties.model.target import Delivery
+from properties.targets.runtime_target import RuntimeTarget
+
+_EDGE = bytes(range(0xC0, 0xD0))
+
+
+class MutatingClient(Client):
+    """Goes on using what it passed: arrays of several kinds and lists of scalars change as soon as
+    the call returns."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._turns = count()
+
+    def write(self, op: Write) -> None:
+        """The same bytes in an array of the client's, which changes right after."""
+        make = _ARRAYS[next(self._turns) % len(_ARRAYS)]
+        array, spoil = make(op.data)
+        try:
+            self.target.write(op.buffer, op.offset, array)
+        finally:
+            spoil()
+
+    def dispatch(self, op: Dispatch) -> None:
+        """Scalars in a list that changes right after."""
+        with _lent([op.scalars]) as (passed,):
+            self.target.dispatch(op.kernel, op.buffers, passed, op.grid)
+
+    def capture(self, op: Capture) -> None:
+        """The same for every dispatch of a capture, whose scalars a replay may ask for."""
+        dispatches = [command for command in op.commands if isinstance(command, Dispatch)]
+        with _lent([command.scalars for command in dispatches]) as passed:
+            lists = iter(passed)
+            lent = [
+                replace(command, scalars=next(lists)) if isinstance(command, Dispatch) else command
+                for command in op.commands
+            ]
+            self.target.capture(op.graph, lent)
+
+    def replay(self, op: Replay) -> None:
+        """The same for the scalars of a replay."""
+        with _lent([] if op.scalars is None else op.scalars) as passed:
+            self.target.replay(op.graph, None if op.scalars is None else passed, op.bindings)
+
+
+class OwnArraysClient(Client):
+    """Reads in turn into the middle of an array, as words that it then spoils, and as bytes."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._turns = count()
+
+    def read(self, op: Read) -> Delivery:
+        buffer, offset, size_bytes = op.buffer, op.offset, op.size_bytes
+        turn = next(self._turns) % 3
+        runtime, handle = self.target.runtime, self.target.find(buffer)
+        fits = 0 <= size_bytes <= handle.size_bytes
+        if turn == 0 and fits:
+            array = bytearray(_EDGE + bytes(size_bytes) + _EDGE)
+            middle = memoryview(array)[len(_EDGE) : len(_EDGE) + size_bytes]
+            return _IntoMiddle(runtime.read(handle, offset, size_bytes, out=middle), array, middle)
+        if turn == 1 and fits and size_bytes % 4 == 0:
+            return _Spoilt(runtime.read(handle, offset, size_bytes, dtype=np.uint32))
+        return self.target.read(buffer, offset, size_bytes)
+
+
+class _Given:
+    """A delivery around a ticket."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        self._ticket = ticket
+
+    def result(self) -> Any:
+        raise NotImplementedError
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        self._ticket.add_done_callback(lambda _: callback(self))
+
+
+class _IntoMiddle(_Given):
+    """A read into the middle of an array, whose edges are nobody's business."""
+
+    def __init__(self, ticket: Ticket, array: bytearray, middle: memoryview) -> None:
+        super().__init__(ticket)
+        self._array = array
+        self._middle = middle
+
+    def result(self) -> Any:
+        """The client's own array, which nobody writes to after the delivery."""
+        if self._ticket.result() is not self._middle:
+            raise BrokenPromise("a read with out gives another object than out")
+        if self._array[: len(_EDGE)] != _EDGE or self._array[-len(_EDGE) :] != _EDGE:
+            raise BrokenPromise("a read into an array changes bytes beside its place")
+        return self._middle
+
+
+class _Spoilt(_Given):
+    """A read as an array that the client then writes on: it is the client's alone."""
+
+    def __init__(self, ticket: Ticket) -> None:
+        super().__init__(ticket)
+        self._data: bytes | None = None
+
+    def result(self) -> bytes:
+        """The bytes as they were before they were spoilt."""
+        if self._data is None:
+            array = self._ticket.result()
+            self._data = array.tobytes()
+            array.fill(0xEEEEEEEE)
+        return self._data
+
+
+@contextmanager
+def _lent(scalars: Sequence[Sequence[int | float] | None]) -> Iterator[list[Any]]:
+    """The same scalars in lists, which change right after the block; so does what holds them."""
+    lists = [None if each is None else list(each) for each in scalars]
+    passed: list[Any] = list(lists)
+    try:
+        yield passed
+    finally:
+        for each in lists:
+            if each is not None:
+                each[:] = [0] * len(each)
+        passed.clear()
+
+
+Spoilt = tuple[Any, Callable[[], None]]
+
+
+def _plain(data: bytes) -> Spoilt:
+    array = bytearray(data)
+
+    def spoil() -> None:
+        array[:] = b"\xee" * len(array)
+
+    return array, spoil
+
+
+def _strided(data: bytes) -> Spoilt:
+    """Every other byte of an array: nothing contiguous."""
+    array = np.zeros(2 * len(data), dtype=np.uint8)
+    array[::2] = np.frombuffer(data, dtype=np.uint8)
+    return array[::2], lambda: array.fill(0xEE)
+
+
+def _words(data: bytes) -> Spoilt:
+    """Whole words as an array of two dimensions; other lengths as bytes."""
+    if len(data) % 8 or not data:
+        return _plain(data)
+    array = np.frombuffer(bytearray(data), dtype=np.uint32).reshape(2, -1)
+    return array, lambda: array.fill(0xEEEEEEEE)
+
+
+_ARRAYS: Sequence[Callable[[bytes], Spoilt]] = (_plain, _strided, _words)

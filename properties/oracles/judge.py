@@ -1,0 +1,150 @@
+"""Judging one case: run it, and hold what it showed against everything that must be true of it.
+
+The oracles are asked in turn and the first failure stands: what the program means, on a device
+that may fail; that its faults were told; that the target closes; the laws over its trace; and
+the same case changed in ways that change nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from gpusim.history import History
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from gpusim.program import Program
+from gpusim.trace import Event
+from properties.execute import execute
+from properties.model.case import PLAIN, Case
+from properties.model.execution import Execution
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Capabilities
+from properties.oracles.compare import compare
+from properties.oracles.coverage import Coverage, coverage_of
+from properties.oracles.faulted import follow, judge_told, met_faults
+from properties.oracles.laws import Checker, Setting, check
+from properties.oracles.laws.determinism import compare_traces
+from properties.oracles.metamorphic import judge_relations, judge_without_faults
+from properties.targets.factory import TargetFactory
+from reference import run as run_reference
+
+Reference = Callable[[Program, Mapping[str, Kernel], Limits], History]
+Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
+Laws = Callable[[Iterable[Event], Setting], Checker]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oracles:
+    """What judges, part by part, so that it can be seen what a broken part lets pass."""
+
+    reference: Reference = run_reference
+    compare: Comparison = compare
+    laws: Laws | None = check
+    """None holds no law."""
+    without_faults: bool = True
+    """Whether a case on a device that fails is held against the same without faults."""
+    shown_faults: frozenset[str] | None = None
+    """The error classes in which faults may show; those of the case's device where left out."""
+
+
+SOUND = Oracles()
+MEANING_ONLY = Oracles(laws=None, without_faults=False)
+"""What the program means, and that the target closes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What judging one case showed."""
+
+    execution: Execution
+    expected: History
+    """What it should have shown."""
+    failure: Failure | None
+    held: Counter[str]
+    """How often each law was held against something."""
+    reached: Coverage | None
+    """What the trace reached, where the laws looked for that too."""
+
+
+def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdict:
+    """Run ``case`` on a new target of ``factory``, and ask every oracle about it."""
+    execution = execute(case, factory)
+    faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
+    expected, failure = _judge_meaning(execution, faults, oracles)
+    failure = failure or _judge_close(execution, faults)
+    held: Counter[str] = Counter()
+    reached: Coverage | None = None
+    if oracles.laws is not None and execution.is_lawful:
+        checker = oracles.laws(execution.trace, setting_of(execution))
+        failure = failure or next(iter(checker.violations), None)
+        held, reached = checker.checked, coverage_of(checker)
+    return Verdict(
+        execution=execution,
+        expected=expected,
+        failure=failure or _judge_variants(execution, faults, factory, oracles),
+        held=held,
+        reached=reached,
+    )
+
+
+def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
+    """Where a second run of ``case`` does something else on its driver than the first."""
+    case = replace(case, client=PLAIN)
+    first, second = execute(case, factory), execute(case, factory)
+    return compare_traces(first.trace, second.trace)
+
+
+def setting_of(execution: Execution) -> Setting:
+    """What the trace of an execution is held against."""
+    return Setting(policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits)
+
+
+def _judge_meaning(
+    execution: Execution, faults: frozenset[str], oracles: Oracles
+) -> tuple[History, Failure | None]:
+    """What the program means, and where the execution shows something else."""
+    program, got = execution.case.program, execution.history
+    if not faults:
+        expected = oracles.reference(program, execution.kernels, execution.limits)
+        return expected, oracles.compare(program, expected, got, execution.capabilities)
+    followed = follow(program, got, execution.kernels, execution.limits, faults)
+    failure = oracles.compare(program, followed.expected, got, execution.capabilities)
+    if failure is None and execution.is_lawful:
+        failure = judge_told(
+            program,
+            got,
+            followed.told,
+            met_faults(execution.trace),
+            reads_share=execution.case.policy.join_reads,
+        )
+    return followed.expected, failure
+
+
+def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None:
+    """A target that raises as it is closed, where no fault explains that."""
+    error = execution.close_error
+    if error is None or type(error).__name__ in faults:
+        return None
+    name = type(error).__name__
+    return Failure(
+        kind=FailureKind.CRASH,
+        trait=name,
+        position=len(execution.case.program),
+        op="close",
+        reason=f"{name}: {error}",
+    )
+
+
+def _judge_variants(
+    execution: Execution, faults: frozenset[str], factory: TargetFactory, oracles: Oracles
+) -> Failure | None:
+    """The same case without its faults, or under its transformations."""
+
+    def again(case: Case) -> Execution:
+        return execute(case, factory)
+
+    if execution.case.device.shown_faults and faults:
+        return judge_without_faults(execution, again) if oracles.without_faults else None
+    if execution.case.transformations:
+        return judge_relations(execution, again)
+    return None
