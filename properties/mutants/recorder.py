@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from gpusim.errors import DeviceFault, SubmitFailed
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder

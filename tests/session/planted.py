@@ -9,9 +9,9 @@ from typing import Any
 from gpusim.errors import SubmitFailed
 from gpusim.kernels import Kernel
 from gpusim.runtime import Parts
+from gpusim.runtime.batch import FlushReason, FlushRules
 from gpusim.runtime.commands import DispatchCommand, RecordedCommand
 from gpusim.runtime.drivers.driver import WgpuDriver
-from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from properties.case import Case
 from properties.session.subject import NaiveSubject, Opened, RuntimeSubject
 from properties.target import Arrived
