@@ -23,7 +23,7 @@ class Finding:
     """A program that shows something else than it means, and under which schedule.
 
     ``schedule`` holds the choices of a scheduler that leaves RUN out, as
-    ``gpusim.simulated.Replay(schedule, runs=False)`` takes them.
+    ``gpusim.simulated.Replaying(schedule, runs=False)`` takes them.
     """
 
     program: Program
