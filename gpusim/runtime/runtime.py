@@ -1,6 +1,6 @@
 """The batched runtime's public face: every op is checked here, then handed on.
 
-No decision about batching is made here (see ``flush_rules``) and no queue is
+No decision about batching is made here (see ``batch``) and no queue is
 touched (see ``recorder``).
 """
 
