@@ -1,10 +1,20 @@
 """Kernels: what one is, those that come with gpusim, and how to add yours."""
 
+from gpusim.kernels.builtin import (
+    AFFINE,
+    BLEND,
+    BUILTIN,
+    EXCHANGE,
+    FOLD,
+    MANY,
+    MIX,
+    SCRAMBLE,
+    TALLY,
+    WIDEN,
+    Kernels,
+)
 from gpusim.kernels.bytewise import COPY_BYTES, PATCH_WORDS
-from gpusim.kernels.integer import AFFINE, EXCHANGE, FOLD, MANY, MIX, SCRAMBLE, TALLY, WIDEN
 from gpusim.kernels.kernel import Binding, Kernel, Scalar
-from gpusim.kernels.real import BLEND
-from gpusim.kernels.registry import BUILTIN, Kernels
 
 __all__ = [
     "AFFINE",

@@ -17,7 +17,6 @@ from gpusim.errors import InvalidScalar, ProgramError
 
 Dtype = Literal["u32", "i32", "f32"]
 Access = Literal["read", "read_write"]
-Grid = tuple[int, int, int]
 Array = npt.NDArray[Any]
 Meaning = Callable[[tuple[Array, ...], tuple[Any, ...], int], None]
 

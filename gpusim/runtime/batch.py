@@ -1,19 +1,36 @@
-"""The open batch: recorded, not yet submitted, and what that touches.
+"""The open batch: what it holds, what gathers for it on the host, and when it must be submitted.
 
-Data and bookkeeping only; recording into it calls no device.
+A batch is data, and recording into it calls no device.  The rules are pure and
+flush nothing themselves.  The uniform ring and the upload buffer hold what a
+batch has gathered: each is written once, at the submit, from its start, and is
+free again after that, which is the *submitted* clock.
+
+A host write and a destroy act on the queue at once, while recorded commands
+still wait.  TVM 18871 therefore submits before every host write, readback, free
+and sync; a policy may ask for that only where a recorded command touches the
+same bytes.
 """
 
+import math
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING
+from enum import StrEnum
 
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, RecordedCommand
-
-if TYPE_CHECKING:
-    from gpusim.runtime.buffers import Buffer
-    from gpusim.runtime.plans import DispatchPlan
-    from gpusim.runtime.readbacks import Readback
-    from gpusim.runtime.staging import StagingPage
+from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.byte_plans import words_up
+from gpusim.runtime.commands import (
+    CopyCommand,
+    DeviceBuffer,
+    DispatchCommand,
+    PlainRange,
+    RecordedCommand,
+    Role,
+)
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.plans import DispatchPlan
+from gpusim.runtime.policy import Policy
+from gpusim.runtime.staging import StagingPage
+from gpusim.runtime.stats import Counts
 
 
 class Batch:
@@ -28,7 +45,6 @@ class Batch:
         self.commands: list[RecordedCommand] = []
         self.written: dict[Buffer, None] = {}
         self.retired: list[DeviceBuffer] = []
-        self.readbacks: list[Readback] = []
         self.pages: list[StagingPage] = []
         self.uniform_slots = 0
         self.uniform_data = bytearray()
@@ -37,7 +53,7 @@ class Batch:
         self._plans: dict[DispatchPlan, None] = {}
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
-    def record_dispatch(self, command: DispatchCommand, plan: "DispatchPlan") -> None:
+    def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         """Append a dispatch of ``plan``, and count its uniform slot."""
         self.commands.append(command)
         if plan.uniform_bytes:
@@ -50,7 +66,7 @@ class Batch:
             for buffer in plan.written:
                 self.written[buffer] = None
 
-    def record_copy(self, command: CopyCommand, written: "Sequence[Buffer]" = ()) -> None:
+    def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
         """Append a copy; ``written`` are the user's buffers that it writes."""
         source, source_offset, target, target_offset, size_bytes = command
         self.commands.append(command)
@@ -94,3 +110,184 @@ class Batch:
         self._touched[buffer] = (
             (start, end) if span is None else (min(start, span[0]), max(end, span[1]))
         )
+
+
+class FlushReason(StrEnum):
+    """Why a batch was submitted."""
+
+    ASKED = "asked"
+    COMMANDS = "commands"
+    BYTES = "bytes"
+    EARLY = "early"
+    UNIFORMS = "uniforms"
+    WRITE = "write"
+    READ = "read"
+    FREE = "free"
+    SYNC = "sync"
+    DEBUG = "debug"
+    CLOSE = "close"
+
+
+class FlushRules:
+    """The flush rules of a policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._most_commands = math.inf if policy.batch_commands is None else policy.batch_commands
+        self._most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
+        self._early = math.inf
+        self.after_sync()
+
+    def after_recording(self, batch: Batch) -> FlushReason | None:
+        """Whether a limit is reached: a limit of 0 or 1 is reached by every command."""
+        count = len(batch.commands)
+        if count < self._soonest and batch.size_bytes < self._most_bytes:
+            return None
+        if self._policy.debug_submit_each:
+            return FlushReason.DEBUG
+        if count >= self._most_commands:
+            return FlushReason.COMMANDS
+        if batch.size_bytes >= self._most_bytes:
+            return FlushReason.BYTES
+        self._set_early(2 * self._early)
+        return FlushReason.EARLY
+
+    def room(self, batch: Batch) -> tuple[float, float]:
+        """Commands, and bytes, after which ``after_recording`` will have the batch submitted."""
+        return self._soonest - len(batch.commands), self._most_bytes - batch.size_bytes
+
+    def after_sync(self) -> None:
+        """The queue has run dry: the next batch is to reach it early again."""
+        first = self._policy.first_batch
+        self._set_early(math.inf if first is None else first)
+
+    def _set_early(self, commands: float) -> None:
+        self._early = commands
+        each = 0 if self._policy.debug_submit_each else math.inf
+        self._soonest = min(each, self._most_commands, commands)
+
+    def before_write(
+        self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
+    ) -> FlushReason | None:
+        """A host write of bytes ``start`` to ``end`` acts on the queue now."""
+        if self._policy.flush_on_conflict:
+            return FlushReason.WRITE if batch.touches(buffer, start, end) else None
+        return FlushReason.WRITE if batch.commands else None
+
+    def after_read(self, batch: Batch) -> FlushReason | None:
+        """A read whose staging copy was just recorded is under way once that is submitted."""
+        return None if self._policy.join_reads else FlushReason.READ
+
+    def before_free(self, batch: Batch) -> FlushReason | None:
+        """A destroyed buffer may not be referred to by a later submit."""
+        if self._policy.defer_frees:
+            return None
+        return FlushReason.FREE if batch.commands else None
+
+
+class RingUniforms:
+    """One buffer: a batch's payloads gather on the host and are written once, at its submit.
+
+    Every batch starts at offset 0: the queue orders its write after the batch
+    before, which has been submitted by then.  A payload beyond the capacity
+    makes the ring grow before anything is taken from it.
+    """
+
+    is_dynamic = True
+
+    def __init__(self, driver: Driver, capacity_bytes: int) -> None:
+        self.counts = Counts()
+        self._driver = driver
+        self.capacity_bytes = capacity_bytes
+        alignment_bytes = driver.limits.uniform_offset_alignment_bytes
+        # size + rest & mask is the next multiple of the alignment, a power of two.
+        self._rest, self._mask = alignment_bytes - 1, -alignment_bytes
+        self._ring: DeviceBuffer | None = None
+
+    def is_full(self, batch: Batch, size_bytes: int) -> bool:
+        """Whether ``size_bytes`` more do not fit behind what the batch has taken."""
+        used = len(batch.uniform_data)
+        if used == 0 or used + (size_bytes + self._rest & self._mask) <= self.capacity_bytes:
+            return False
+        self.counts.exhausted += 1
+        return True
+
+    def take(self, payload: bytes, batch: Batch) -> PlainRange:
+        """The next aligned range of the ring; ``payload`` is in it once the batch is submitted."""
+        size_bytes = len(payload)
+        stride = size_bytes + self._rest & self._mask
+        ring = self._ring
+        if ring is None or ring.size_bytes < stride:
+            ring = self.ring_for(stride, batch)
+        offset = len(batch.uniform_data)
+        batch.uniform_data += payload.ljust(stride, b"\0")
+        self.counts.reused += 1
+        return ring, offset, size_bytes
+
+    def before_submit(self, batch: Batch) -> None:
+        """Write all payloads of ``batch`` at once."""
+        if batch.uniform_data:
+            assert self._ring is not None
+            self._driver.write_buffer(self._ring, 0, batch.uniform_data)
+
+    def clear(self) -> list[DeviceBuffer]:
+        """Give up the ring."""
+        ring, self._ring = self._ring, None
+        self.counts.held = 0
+        return [] if ring is None else [ring]
+
+    def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
+        """The ring; a larger one is made only for a batch that has taken nothing yet."""
+        ring = self._ring
+        if ring is None or ring.size_bytes < size_bytes:
+            ring = self._make_ring(size_bytes + self._rest & self._mask, batch)
+        return ring
+
+    def _make_ring(self, stride: int, batch: Batch) -> DeviceBuffer:
+        capacity_bytes = max(self.capacity_bytes, stride)
+        ring = self._driver.create_buffer(words_up(capacity_bytes), Role.UNIFORM)
+        self.capacity_bytes = capacity_bytes
+        if self._ring is not None:
+            batch.retired.append(self._ring)
+            self.counts.evicted += 1
+        self._ring = ring
+        self.counts.created += 1
+        self.counts.held = 1
+        return ring
+
+
+class Uploads:
+    """Host writes that keep their place in the batch: gathered here, copied by a command.
+
+    A write fits where the upload buffer has room for it.
+    """
+
+    def __init__(self, driver: Driver, policy: Policy) -> None:
+        self._driver = driver
+        self._most_bytes = policy.staged_write_bytes
+        self._capacity_bytes = words_up(policy.upload_bytes)
+        self._buffer: DeviceBuffer | None = None
+
+    def accepts(self, batch: Batch, size_bytes: int) -> bool:
+        """Whether ``size_bytes`` are few enough, and still fit in the batch."""
+        fits = len(batch.upload_data) + words_up(size_bytes) <= self._capacity_bytes
+        return size_bytes <= self._most_bytes and fits
+
+    def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
+        """The buffer and the offset where ``words`` will be when ``batch`` runs; OutOfMemory."""
+        if self._buffer is None:
+            self._buffer = self._driver.create_buffer(self._capacity_bytes, Role.UPLOAD)
+        offset = len(batch.upload_data)
+        batch.upload_data += words
+        return self._buffer, offset
+
+    def before_submit(self, batch: Batch) -> None:
+        """Write all staged bytes of ``batch`` at once."""
+        if batch.upload_data:
+            assert self._buffer is not None
+            self._driver.write_buffer(self._buffer, 0, batch.upload_data)
+
+    def clear(self) -> list[DeviceBuffer]:
+        """Give up the buffer, for the caller to destroy."""
+        buffer, self._buffer = self._buffer, None
+        return [] if buffer is None else [buffer]

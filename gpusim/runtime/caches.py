@@ -80,9 +80,6 @@ class BoundedCache(Generic[K, V]):
         self.counts.held = 0
         return values
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
 
 def uniform_key(payload: bytes) -> bytes:
     """The content itself, never a hash of it.

@@ -115,15 +115,6 @@ class DispatchCommand(NamedTuple):
             return self
         return self._replace(uniform_offset=self.uniform_offset + by_bytes)
 
-    @property
-    def ranges(self) -> tuple[Range, ...]:
-        """What it binds, the dynamic offset counted in."""
-        if self.uniform_offset is None:
-            return self.bind_group.ranges
-        *buffers, uniform = self.bind_group.ranges
-        shifted = Range(uniform.buffer, uniform.offset + self.uniform_offset, uniform.size_bytes)
-        return (*buffers, shifted)
-
 
 class CopyCommand(NamedTuple):
     """Copy whole words between two different device buffers."""

@@ -7,10 +7,10 @@ traces it, or by a broken one that shows whether a judge sees.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gpusim.runtime.batch import FlushRules, Uploads
 from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.caches import BindGroupStore, CacheState, make_bind_groups
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.flush_rules import FlushRules
 from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans, Shapes
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.readbacks import QueueClock, Readbacks
@@ -20,7 +20,6 @@ from gpusim.runtime.replays import BoundGraph, Replays
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.transfers import Transfers
 from gpusim.runtime.uniforms import UniformStore, make_uniforms
-from gpusim.runtime.uploads import Uploads
 
 
 def _make_shapes(driver: Driver, policy: Policy, caches: CacheState) -> Shapes:

@@ -119,9 +119,6 @@ class Plans(Generic[AnyPlan]):
         for key in list(self._keys_by_buffer.get(buffer, ())):
             self._drop(key)
 
-    def __len__(self) -> int:
-        return len(self._plans)
-
     def _drop(self, key: Hashable) -> None:
         plan = self._plans.pop(key)
         for buffer in dict.fromkeys(plan.buffers):

@@ -4,10 +4,10 @@ What happens once they are under way is ``readbacks``' business.
 """
 
 from gpusim.errors import DeviceFault
+from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.byte_plans import words_down, words_up
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket

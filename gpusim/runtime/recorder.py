@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, cast
 
 from gpusim.errors import DeviceFault, DeviceLost
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
 from gpusim.runtime.buffers import Buffer, Losing
 from gpusim.runtime.caches import BindGroupStore
 from gpusim.runtime.commands import (
@@ -25,13 +25,11 @@ from gpusim.runtime.commands import (
     new_tuple,
 )
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.plans import DispatchPlan
 from gpusim.runtime.readbacks import QueueClock, Readbacks
 from gpusim.runtime.runs import Run, WordCopy
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
-from gpusim.runtime.uploads import Uploads
 
 
 class HostWrite(NamedTuple):

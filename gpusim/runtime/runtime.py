@@ -1,6 +1,6 @@
 """The batched runtime's public face: every op is checked here, then handed on.
 
-No decision about batching is made here (see ``flush_rules``) and no queue is
+No decision about batching is made here (see ``batch``) and no queue is
 touched (see ``recorder``).
 """
 
@@ -12,12 +12,12 @@ from typing import Any, Self
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
+from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.commands import Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.drivers.native import driver_for
-from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.graph import Captures, Graph
 from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination, plain_bytes

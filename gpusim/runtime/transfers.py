@@ -20,7 +20,7 @@ from gpusim.runtime.byte_plans import (
     words_down,
     words_up,
 )
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Launch, Range, Role
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Launch, Range, Role, new_tuple
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.graph import CopyCall
 from gpusim.runtime.plans import DispatchPlan, Pipelines
@@ -104,7 +104,7 @@ class Transfers:
         )
 
     def _write_at_once(self, write: ByteWrite) -> None:
-        """The words and one patch of both edges: a failure changes no byte."""
+        """The words and one patch of both edges; what fails before both are in changes nothing."""
         edges = write.plan.edges
         if edges:
             patch = self._patch_of(write, edges)
@@ -137,7 +137,7 @@ class Transfers:
         padding = plan.end - plan.start - len(words)
         if padding:
             words = bytes(words) + bytes(padding)
-        return HostWrite(target, plan.start, words, buffer, staged)
+        return new_tuple(HostWrite, (target, plan.start, words, buffer, staged))
 
     def _patch_of(self, write: ByteWrite, edges: tuple[Edge, ...]) -> DispatchPlan:
         start, end = edges[0].offset, edges[-1].offset + edges[-1].size_bytes

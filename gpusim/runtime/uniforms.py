@@ -1,13 +1,14 @@
 """Where the scalars of a dispatch live: fresh, pooled by position, cached by content, a ring.
 
 A slot is on the *submitted* clock: the queue orders a later write to it after
-the batch that reads it, once that batch is submitted, and not before.
+the batch that reads it, once that batch is submitted, and not before.  The ring
+stands beside the batch that it gathers for.
 """
 
 from typing import Protocol
 
 from gpusim.errors import DeviceFault
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, RingUniforms
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.caches import CacheState, uniform_key
 from gpusim.runtime.commands import DeviceBuffer, PlainRange, Range, Role
@@ -169,77 +170,6 @@ class CachedUniforms:
     def clear(self) -> list[DeviceBuffer]:
         """Give up every entry."""
         return self._cache.clear()
-
-
-class RingUniforms:
-    """One buffer: a batch's payloads gather on the host and are written once, at its submit.
-
-    Every batch starts at offset 0: the queue orders its write after the batch
-    before, which has been submitted by then.  A payload beyond the capacity
-    makes the ring grow before anything is taken from it.
-    """
-
-    is_dynamic = True
-
-    def __init__(self, driver: Driver, capacity_bytes: int) -> None:
-        self.counts = Counts()
-        self._driver = driver
-        self.capacity_bytes = capacity_bytes
-        alignment_bytes = driver.limits.uniform_offset_alignment_bytes
-        # size + rest & mask is the next multiple of the alignment, a power of two.
-        self._rest, self._mask = alignment_bytes - 1, -alignment_bytes
-        self._ring: DeviceBuffer | None = None
-
-    def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        """Whether ``size_bytes`` more do not fit behind what the batch has taken."""
-        used = len(batch.uniform_data)
-        if used == 0 or used + (size_bytes + self._rest & self._mask) <= self.capacity_bytes:
-            return False
-        self.counts.exhausted += 1
-        return True
-
-    def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        """The next aligned range of the ring; ``payload`` is in it once the batch is submitted."""
-        size_bytes = len(payload)
-        stride = size_bytes + self._rest & self._mask
-        ring = self._ring
-        if ring is None or ring.size_bytes < stride:
-            ring = self.ring_for(stride, batch)
-        offset = len(batch.uniform_data)
-        batch.uniform_data += payload.ljust(stride, b"\0")
-        self.counts.reused += 1
-        return ring, offset, size_bytes
-
-    def before_submit(self, batch: Batch) -> None:
-        """Write all payloads of ``batch`` at once."""
-        if batch.uniform_data:
-            assert self._ring is not None
-            self._driver.write_buffer(self._ring, 0, batch.uniform_data)
-
-    def clear(self) -> list[DeviceBuffer]:
-        """Give up the ring."""
-        ring, self._ring = self._ring, None
-        self.counts.held = 0
-        return [] if ring is None else [ring]
-
-    def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring; a larger one is made only for a batch that has taken nothing yet."""
-        ring = self._ring
-        if ring is None or ring.size_bytes < size_bytes:
-            ring = self._make_ring(size_bytes + self._rest & self._mask, batch)
-        return ring
-
-    def _make_ring(self, stride: int, batch: Batch) -> DeviceBuffer:
-        capacity_bytes = max(self.capacity_bytes, stride)
-        ring = self._driver.create_buffer(words_up(capacity_bytes), Role.UNIFORM)
-        self.capacity_bytes = capacity_bytes
-        if self._ring is not None:
-            batch.retired.append(self._ring)
-            self.counts.evicted += 1
-        self._ring = ring
-        self.counts.created += 1
-        self.counts.held = 1
-        return ring
 
 
 def make_uniforms(driver: Driver, policy: Policy, caches: CacheState) -> UniformStore:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import wgpu
 
 from gpusim.simulated.buffer import DESTROYED, GPUBuffer, flag_bits
-from gpusim.simulated.refusals import aborting, check_keys, invalid, unsigned
+from gpusim.simulated.profile import aborting, check_keys, invalid, unsigned
 from gpusim.simulated.state import DeviceState, next_uid
 
 _TYPES = ("buffer", "sampler", "texture", "storage_texture")

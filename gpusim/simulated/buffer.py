@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import wgpu
 
+from gpusim.simulated.profile import aborting, device_lost, invalid
 from gpusim.simulated.promise import Promise
-from gpusim.simulated.refusals import aborting, device_lost, invalid
 from gpusim.simulated.state import DeviceState, next_uid
 from gpusim.simulated.timeline import Operation
 
@@ -202,7 +202,7 @@ class GPUBuffer:
         device = self._device
         self._pending = promise
         self._map_state = "pending"
-        device.mapped[self] = None
+        device.mapped[self] = self.lose
         if not device.timeline.lost:
             self.state = UNAVAILABLE
         device.timeline.expect(promise)
@@ -232,7 +232,7 @@ class GPUBuffer:
     def _begin_mapping(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._map_state = "mapped"
-        self._device.mapped[self] = None
+        self._device.mapped[self] = self.lose
 
     def _end_mapping(self, because: str, keep_written: bool = True) -> None:
         if self._pending is not None:

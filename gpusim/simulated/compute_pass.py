@@ -1,32 +1,97 @@
-"""Compute passes: state set, then dispatches checked against it.
+"""Compute passes: state set, then dispatches checked against it; and what owns a pass.
 
 Every dispatch is a usage scope of its own, and they run one after the other.
 Source: WebGPU specification, section 15 "Compute Passes" and 13 "Programmable Passes".
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import wgpu
 
 from gpusim.simulated.bindings import GPUBindGroup
 from gpusim.simulated.buffer import GPUBuffer
-from gpusim.simulated.debug_groups import DebugGroups
-from gpusim.simulated.dispatch import BoundGroup, Plan, Refusal, plan
-from gpusim.simulated.pipeline import GPUComputePipeline
-from gpusim.simulated.refusals import invalid, unsigned
+from gpusim.simulated.pipeline import BoundGroup, GPUComputePipeline, Plan, Refusal, plan
+from gpusim.simulated.profile import invalid, unsigned
 from gpusim.simulated.state import DeviceState, next_uid
-
-if TYPE_CHECKING:
-    from gpusim.simulated.encoder import GPUCommandEncoder
 
 _INDIRECT = wgpu.BufferUsage.INDIRECT
 _INDIRECT_BYTES = 12
+EncodedCommand = Callable[[], None]
+"""What the queue calls when it gets there."""
+
+
+class DebugGroups:
+    """Labels that a tool may show, checked for balance only.
+
+    Mixed into the encoders, as in the specification ("GPUDebugCommandsMixin").
+    """
+
+    __slots__ = ("_debug_depth",)
+
+    _debug_depth: int
+
+    def push_debug_group(self, group_label: str) -> None:
+        """Open a group."""
+        if self._check_open("push a debug group"):
+            self._debug_depth += 1
+
+    def pop_debug_group(self) -> None:
+        """Close the innermost group."""
+        if self._check_open("pop a debug group"):
+            if not self._debug_depth:
+                self._invalidate("pop a debug group", "none is open", "one pop too many")
+                return
+            self._debug_depth -= 1
+
+    def insert_debug_marker(self, marker_label: str) -> None:
+        """Mark a place."""
+        self._check_open("insert a debug marker")
+
+    def _check_open(self, doing: str) -> bool:
+        raise NotImplementedError
+
+    def _invalidate(self, doing: str, because: str, probably: str) -> Any:
+        raise NotImplementedError
+
+
+class PassOwner(DebugGroups):
+    """A command encoder as its pass sees it: locked while that is open, and given its commands."""
+
+    __slots__ = ("_commands", "_error", "_state", "_used")
+
+    def __init__(self) -> None:
+        self._debug_depth = 0
+        self._state = "open"
+        self._error: wgpu.GPUValidationError | None = None
+        self._commands: list[EncodedCommand] = []
+        self._used: dict[GPUBuffer, None] = {}
+
+    def end_nested_pass(self) -> None:
+        """End a pass that was begun inside another: it unlocks, and is not valid."""
+        self._state = "open"
+
+    def end_pass(
+        self,
+        error: wgpu.GPUValidationError | None,
+        commands: list[EncodedCommand],
+        used: dict[GPUBuffer, None],
+    ) -> None:
+        """Take over what a pass recorded; called by the pass."""
+        self._state = "open"
+        if self._error is not None:
+            return
+        self._error = error
+        self._commands.extend(commands)
+        self._used.update(used)
+
+    @property
+    def locked(self) -> bool:
+        """Whether a pass is open."""
+        return self._state == "locked"
 
 
 class Opened(Enum):
@@ -58,9 +123,7 @@ class GPUComputePassEncoder(DebugGroups):
         "uid",
     )
 
-    def __init__(
-        self, device: DeviceState, encoder: GPUCommandEncoder, label: str, opened: Opened
-    ) -> None:
+    def __init__(self, device: DeviceState, encoder: PassOwner, label: str, opened: Opened) -> None:
         self._debug_depth = 0
         self._device = device
         self._encoder = encoder
@@ -72,7 +135,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._pipeline: GPUComputePipeline | None = None
         self._groups: dict[int, BoundGroup] = {}
         self._plan: Plan | Refusal | None = None
-        self._commands: list[Callable[[], None]] = []
+        self._commands: list[EncodedCommand] = []
         self._used: dict[GPUBuffer, None] = {}
         self._limit = device.limits["max-compute-workgroups-per-dimension"]
 

@@ -27,10 +27,10 @@ from gpusim.simulated.pipeline import (
     make_pipeline,
     shaders_of,
 )
+from gpusim.simulated.profile import aborting, device_lost, invalid, unsigned
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.queue import GPUQueue
-from gpusim.simulated.refusals import aborting, device_lost, invalid, unsigned
-from gpusim.simulated.schedulers.scheduler import Scheduler
+from gpusim.simulated.scheduler import Scheduler
 from gpusim.simulated.state import DeviceState, next_uid
 
 _USAGES = 0x3FF
@@ -195,8 +195,8 @@ class GPUDevice:
         state = self._state
         state.count("device destroy")
         if state.profile.destroy_unmaps:
-            for buffer in list(state.mapped):
-                buffer.lose()
+            for end_mapping in list(state.mapped.values()):
+                end_mapping()
         state.destroyed = True
         state.lose("destroyed")
 

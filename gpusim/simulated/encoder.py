@@ -1,24 +1,21 @@
-"""Command encoders and command buffers: commands gathered for the queue.
+"""EncodedCommand encoders and command buffers: commands gathered for the queue.
 
 An encoder is open, locked by a pass, or ended; a mistake invalidates it, and
 ``finish`` tells.
 Source: WebGPU specification, section 12 "Command Encoding" and 11 "Command Buffers".
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import wgpu
 
 from gpusim.simulated.buffer import DESTROYED, GPUBuffer
-from gpusim.simulated.compute_pass import GPUComputePassEncoder, Opened
-from gpusim.simulated.debug_groups import DebugGroups
-from gpusim.simulated.refusals import device_lost, invalid, unsigned
+from gpusim.simulated.compute_pass import EncodedCommand, GPUComputePassEncoder, Opened, PassOwner
+from gpusim.simulated.profile import device_lost, invalid, unsigned
 from gpusim.simulated.state import DeviceState, next_uid
 
 _COPY_SRC, _COPY_DST = wgpu.BufferUsage.COPY_SRC, wgpu.BufferUsage.COPY_DST
-Command = Callable[[], None]
 
 
 class GPUCommandBuffer:
@@ -30,7 +27,7 @@ class GPUCommandBuffer:
         self,
         device: DeviceState,
         label: str,
-        commands: list[Command],
+        commands: list[EncodedCommand],
         used: dict[GPUBuffer, None],
     ) -> None:
         self._device = device
@@ -41,21 +38,17 @@ class GPUCommandBuffer:
         self.spent = False
 
 
-class GPUCommandEncoder(DebugGroups):
+class GPUCommandEncoder(PassOwner):
     """Records commands; made by ``GPUDevice.create_command_encoder``."""
 
-    __slots__ = ("_commands", "_device", "_error", "_misused", "_state", "_used", "label", "uid")
+    __slots__ = ("_device", "_misused", "label", "uid")
 
     def __init__(self, device: DeviceState, label: str) -> None:
-        self._debug_depth = 0
+        super().__init__()
         self._device = device
         self.label = label
         self.uid = next_uid()
-        self._state = "open"
-        self._error: wgpu.GPUValidationError | None = None
         self._misused = False
-        self._commands: list[Command] = []
-        self._used: dict[GPUBuffer, None] = {}
 
     def begin_compute_pass(
         self, *, label: str = "", timestamp_writes: Any = None
@@ -141,29 +134,6 @@ class GPUCommandEncoder(DebugGroups):
             raise invalid(doing, "a debug group is open", "pop_debug_group() is missing")
         return GPUCommandBuffer(device, label, self._commands, self._used)
 
-    def end_nested_pass(self) -> None:
-        """End a pass that was begun inside another: it unlocks, and is not valid."""
-        self._state = "open"
-
-    def end_pass(
-        self,
-        error: wgpu.GPUValidationError | None,
-        commands: list[Command],
-        used: dict[GPUBuffer, None],
-    ) -> None:
-        """Take over what a pass recorded; called by the pass."""
-        self._state = "open"
-        if self._error is not None:
-            return
-        self._error = error
-        self._commands.extend(commands)
-        self._used.update(used)
-
-    @property
-    def locked(self) -> bool:
-        """Whether a pass is open."""
-        return self._state == "locked"
-
     def _check_open(self, doing: str) -> bool:
         """The specification's "Validate the encoder state"."""
         if self._state == "open":
@@ -196,7 +166,7 @@ class GPUCommandEncoder(DebugGroups):
         if self._error and (self._device.profile.finish_tells_all or not destroyed):
             raise self._error
 
-    def _record(self, command: Command, *buffers: GPUBuffer) -> None:
+    def _record(self, command: EncodedCommand, *buffers: GPUBuffer) -> None:
         if self._error is None:
             self._commands.append(command)
             for buffer in buffers:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gpusim.simulated.timeline import Timeline
 
-Outcome = Callable[[], Any]
+LastStep = Callable[[], Any]
 """The device's last step: gives the promise's value, or raises its error."""
 
 
@@ -67,7 +67,7 @@ class Promise:
         *,
         after: int = 0,
         ordered: bool = False,
-        outcome: Outcome | None = None,
+        outcome: LastStep | None = None,
         handler: Callable[[Any], Any] | None = None,
     ) -> None:
         self.timeline = timeline

@@ -11,8 +11,8 @@ import wgpu
 
 from gpusim.simulated.buffer import AVAILABLE, GPUBuffer
 from gpusim.simulated.encoder import GPUCommandBuffer
+from gpusim.simulated.profile import aborting, device_lost, invalid, submit_lost
 from gpusim.simulated.promise import Promise
-from gpusim.simulated.refusals import aborting, device_lost, invalid, submit_lost
 from gpusim.simulated.state import DeviceState, next_uid
 
 _COPY_DST = wgpu.BufferUsage.COPY_DST

@@ -3,24 +3,17 @@
 Nothing here validates; nothing here is public.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Protocol
 
 from gpusim.simulated.faults import NO_FAULTS
 from gpusim.simulated.profile import Profile
 from gpusim.simulated.promise import Promise
-from gpusim.simulated.schedulers.scheduler import Scheduler
+from gpusim.simulated.scheduler import Scheduler
 from gpusim.simulated.timeline import Timeline
 
 next_uid = count(1).__next__
 """A number that no other object of this process has."""
-
-
-class Unmappable(Protocol):
-    """A buffer, as the device sees it when it is destroyed."""
-
-    def lose(self) -> None: ...
 
 
 class DeviceState:
@@ -60,8 +53,9 @@ class DeviceState:
         """The number of the last call of each kind, from 0."""
         self.destroyed = False
         self.lost_promise: Promise | None = None
-        self.mapped: dict[Unmappable, None] = {}
-        """The buffers that are mapped or about to be, in the order in which that began."""
+        self.mapped: dict[object, Callable[[], None]] = {}
+        """The buffers that are mapped or about to be, in the order in which that began, and
+        what ends the mapping of each where the device is destroyed."""
 
     def next_life(self, scheduler: Scheduler) -> "DeviceState":
         """The state of the device once it begins anew; nothing will go wrong in it."""

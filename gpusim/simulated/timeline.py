@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gpusim.simulated.faults import FaultPlan
-from gpusim.simulated.schedulers.scheduler import RUN, STOP, Scheduler
+from gpusim.simulated.scheduler import RUN, STOP, Scheduler
 
 BACKLOG = 4096
 """Operations that may wait in the queue; the oldest runs when there are more."""

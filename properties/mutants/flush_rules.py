@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, FlushReason, FlushRules
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand
-from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.parts import Parts
 from properties.mutants.mutant import Mutant, mutant
 

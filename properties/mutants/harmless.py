@@ -6,11 +6,10 @@ from typing import Any
 from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
 from gpusim.runtime.caches import BoundedCache, CacheState
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Range
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import Shapes
 from gpusim.runtime.policy import Policy
@@ -18,7 +17,6 @@ from gpusim.runtime.readbacks import QueueClock, Readbacks
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms
-from gpusim.runtime.uploads import Uploads
 from properties.mutants.mutant import Mutant, mutant
 
 

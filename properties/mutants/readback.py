@@ -3,10 +3,10 @@
 from typing import Any
 
 from gpusim.errors import DeviceFault
+from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.byte_plans import words_down
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from gpusim.errors import DeviceFault, SubmitFailed
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.flush_rules import FlushReason
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder
@@ -92,7 +91,7 @@ class SameGroupTwiceIsOnce(Recorder):
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
-        if not isinstance(last, DispatchCommand) or last.ranges != command.ranges:
+        if not isinstance(last, DispatchCommand) or _ranges(last) != _ranges(command):
             super()._record_dispatch(command, plan)
 
 
@@ -147,7 +146,9 @@ class FreeDefersWritersOnly(Recorder):
             bound.buffer is buffer and written
             for command in self._batch.commands
             if isinstance(command, DispatchCommand)
-            for bound, written in zip(command.ranges, command.pipeline.kernel.writes, strict=False)
+            for bound, written in zip(
+                _ranges(command), command.pipeline.kernel.writes, strict=False
+            )
         )
 
 
@@ -306,6 +307,15 @@ class FaultSwallowed(Recorder):
             super().submit(reason)
         except SubmitFailed:
             return
+
+
+def _ranges(command: DispatchCommand) -> tuple[Range, ...]:
+    """What a dispatch binds, the dynamic offset counted in."""
+    if command.uniform_offset is None:
+        return command.bind_group.ranges
+    *buffers, uniform = command.bind_group.ranges
+    shifted = Range(uniform.buffer, uniform.offset + command.uniform_offset, uniform.size_bytes)
+    return (*buffers, shifted)
 
 
 def _is_copy(command: Any) -> TypeGuard[CopyCommand]:

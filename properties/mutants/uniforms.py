@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, RingUniforms
 from gpusim.runtime.caches import CacheState
 from gpusim.runtime.commands import PlainRange, Range
 from gpusim.runtime.drivers.driver import Driver
@@ -14,7 +14,6 @@ from gpusim.runtime.uniforms import (
     CachedUniforms,
     FreshUniforms,
     PooledUniforms,
-    RingUniforms,
     UniformStore,
     make_uniforms,
 )

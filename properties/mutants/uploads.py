@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, Uploads
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.uploads import Uploads
 from properties.mutants.mutant import Mutant, mutant
 
 

@@ -7,7 +7,7 @@ nobody expected is shown as well.
 from collections.abc import Collection, Iterable, Mapping
 
 from gpusim.program import OPS
-from gpusim.runtime.flush_rules import FlushReason
+from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.policy import Uniforms
 from properties.clients import CLIENTS
 from properties.oracles.coverage import BOUNDARIES, ENOUGH, FEASIBLE, why_infeasible

@@ -17,7 +17,7 @@ from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime import Driver, Parts, driver_for
 from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
-from gpusim.simulated import KNOWN_KERNELS, Replay, Scheduler, strategy
+from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
 from properties.model.case import (
@@ -203,5 +203,5 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
 def scheduler_of(device: DeviceSpec) -> Scheduler:
     """What decides for a simulated device what WebGPU leaves open."""
     if device.scheduler == REPLAYED:
-        return Replay(device.schedule, runs=False)
+        return Replaying(device.schedule, runs=False)
     return strategy(device.scheduler, device.seed)

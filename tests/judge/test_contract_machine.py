@@ -7,9 +7,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from gpusim.runtime import Driver, Parts
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, FlushReason, FlushRules
 from gpusim.runtime.commands import DeviceBuffer
-from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from properties.machine import machine_for
 from properties.targets.runtime_target import RuntimeTarget
 

@@ -7,7 +7,7 @@ from typing import Any
 from gpusim.kernels import Kernel
 from gpusim.program import Grid
 from gpusim.runtime import Driver, Parts, Policy, WgpuDriver
-from gpusim.runtime.batch import Batch
+from gpusim.runtime.batch import Batch, FlushReason, FlushRules
 from gpusim.runtime.caches import CachedBindGroups, CacheState, make_bind_groups
 from gpusim.runtime.commands import (
     BindGroup,
@@ -19,7 +19,6 @@ from gpusim.runtime.commands import (
     RecordedCommand,
     Role,
 )
-from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from gpusim.runtime.plans import Shapes
 from gpusim.runtime.staging import StagingPool
 from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms

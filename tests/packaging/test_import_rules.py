@@ -102,7 +102,11 @@ def test_a_module_imports_only_what_it_may(path: Path) -> None:
     ("module", "line", "offence"),
     [
         ("gpusim.text", "import wgpu", "wgpu"),
-        ("gpusim.runtime.batch", "from properties.model.target import Target", "properties.target"),
+        (
+            "gpusim.runtime.batch",
+            "from properties.model.target import Target",
+            "properties.model.target",
+        ),
         ("gpusim.runtime.batch", "from gpusim import devices", "gpusim.devices"),
         ("reference.memory", "import gpusim.runtime.policy", "gpusim.runtime.policy"),
         ("gpusim", "from properties import cli", "properties.cli"),

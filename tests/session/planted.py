@@ -10,9 +10,9 @@ from typing import Any
 from gpusim.errors import SubmitFailed
 from gpusim.kernels import Kernel
 from gpusim.runtime import Parts
+from gpusim.runtime.batch import FlushReason, FlushRules
 from gpusim.runtime.commands import DispatchCommand, RecordedCommand
 from gpusim.runtime.drivers.driver import WgpuDriver
-from gpusim.runtime.flush_rules import FlushReason, FlushRules
 from properties.model.case import Case
 from properties.model.target import Arrived
 from properties.targets.factory import Opened, RuntimeFactory

@@ -118,7 +118,7 @@ def test_an_unknown_word_of_a_simulated_device_is_named(word: str) -> None:
 
 def test_kernels_that_are_none_or_share_a_name_are_refused() -> None:
     assert load_kernels("") is BUILTIN
-    assert list(load_kernels("gpusim.kernels.registry:BUILTIN")) == list(BUILTIN)
+    assert list(load_kernels("gpusim.kernels.builtin:BUILTIN")) == list(BUILTIN)
     with pytest.raises(ProgramError, match=r"cannot load KERNELS from .gpusim\.errors"):
         load_kernels("gpusim.errors")
     with pytest.raises(ProgramError, match="is no Kernel"):

@@ -5,7 +5,7 @@ import wgpu
 
 from gpusim.errors import ProgramError
 from gpusim.simulated import NO_FAULTS, FaultPlan, open_device, parse_faults
-from gpusim.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.conformance.player import KERNELS, SWING
 
 STAGING = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
 

@@ -17,7 +17,7 @@ import wgpu
 from gpusim.devices import adapters, open_device
 from gpusim.simulated import FaultPlan, Scheduler, explore
 from gpusim.simulated import open_device as open_simulated
-from gpusim.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.conformance.player import KERNELS, SWING
 
 U = wgpu.BufferUsage
 STAGING = U.MAP_READ | U.COPY_DST

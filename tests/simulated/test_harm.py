@@ -20,7 +20,7 @@ from gpusim.simulated import (
     Drawn,
     FaultPlan,
     Recording,
-    Replay,
+    Replaying,
     Scheduler,
     open_device,
 )
@@ -79,7 +79,7 @@ def replayed(seed: int) -> Scheduler:
     """A schedule that was recorded on the same program, with a few choices changed."""
     recording = Recording(AtRandom(seed))
     history(seed, recording)
-    return Replay((*recording.schedule[:3], 1, 1), runs=recording.runs)
+    return Replaying((*recording.schedule[:3], 1, 1), runs=recording.runs)
 
 
 STRATEGIES: dict[str, tuple[Callable[[int], Any], Callable[[], Scheduler]]] = {

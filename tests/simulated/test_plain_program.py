@@ -8,7 +8,7 @@ import wgpu
 
 from gpusim.devices import adapters
 from gpusim.simulated import GPU, PROFILES
-from gpusim.simulated.conformance.player import SWING
+from tests.simulated.conformance.player import SWING
 
 U = wgpu.BufferUsage
 REAL = [adapter for adapter in adapters() if adapter.native is not None]

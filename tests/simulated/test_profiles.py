@@ -19,7 +19,7 @@ import wgpu
 
 import gpusim.devices
 from gpusim.simulated import PROFILES, Profile, open_device
-from gpusim.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.conformance.player import KERNELS, SWING
 
 U = wgpu.BufferUsage
 ALL = U.STORAGE | U.COPY_SRC | U.COPY_DST

@@ -13,9 +13,9 @@ import pytest
 
 from gpusim.devices import adapters
 from gpusim.simulated import open_device
-from gpusim.simulated.conformance.calls import METHODS, Call, draw_session, parse_call
-from gpusim.simulated.conformance.child import RealPlayer
-from gpusim.simulated.conformance.player import KERNELS, LIMITS, Player
+from tests.simulated.conformance.calls import METHODS, Call, draw_session, parse_call
+from tests.simulated.conformance.child import RealPlayer
+from tests.simulated.conformance.player import KERNELS, LIMITS, Player
 
 SESSIONS = int(os.environ.get("GPUSIM_RAW_SESSIONS", "8"))
 LENGTH = 40

@@ -12,7 +12,7 @@ from gpusim.simulated import (
     STRATEGIES,
     Drawn,
     Recording,
-    Replay,
+    Replaying,
     Scheduler,
     explore,
     open_device,
@@ -51,13 +51,13 @@ def test_a_recorded_schedule_plays_again(name: str) -> None:
 
 def test_every_explored_schedule_plays_again() -> None:
     for schedule, order in explore(lambda scheduler: settle_order(scheduler, maps=3)):
-        assert settle_order(Replay(schedule, runs=False), maps=3) == order
+        assert settle_order(Replaying(schedule, runs=False), maps=3) == order
 
 
 def test_a_replay_outlives_its_program() -> None:
     """Numbers beyond the options wrap round, and the end is as late as possible."""
-    assert settle_order(Replay((97, 98, 99), runs=False), maps=2) in ("01", "10")
-    assert settle_order(Replay((), runs=False)) == "0123"
+    assert settle_order(Replaying((97, 98, 99), runs=False), maps=2) in ("01", "10")
+    assert settle_order(Replaying((), runs=False)) == "0123"
 
 
 def test_a_drawn_schedule_shrinks_to_a_single_swap() -> None:
@@ -71,7 +71,7 @@ def test_a_drawn_schedule_shrinks_to_a_single_swap() -> None:
     # Which two is left to Hypothesis's search, which need not end at the very simplest.
     assert sum(found != place for found, place in zip(order, "0123", strict=True)) == 2
     assert sorted(order) == list("0123")
-    assert settle_order(Replay(schedule, runs=False)) == order
+    assert settle_order(Replaying(schedule, runs=False)) == order
 
 
 def test_one_seed_is_one_schedule() -> None:

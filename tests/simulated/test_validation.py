@@ -14,7 +14,7 @@ import pytest
 import wgpu
 
 from gpusim.simulated import STRATEGIES, open_device, strategy
-from gpusim.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.conformance.player import KERNELS, SWING
 
 U = wgpu.BufferUsage
 READ, WRITE = wgpu.MapMode.READ, wgpu.MapMode.WRITE

@@ -10,7 +10,7 @@ from typing import Any
 import wgpu
 
 from gpusim.kernels import AFFINE, FOLD, SCRAMBLE, Binding, Kernel, Scalar
-from gpusim.simulated.conformance.calls import Call
+from tests.simulated.conformance.calls import Call
 
 U = wgpu.BufferUsage
 _ALL = U.STORAGE | U.COPY_SRC | U.COPY_DST

@@ -1,9 +1,12 @@
-"""A schedule as data: recording one, writing it down, playing it again."""
+"""A schedule as data: recorded, written down, played again; and all those of a small program."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from gpusim.errors import ProgramError
-from gpusim.simulated.schedulers.scheduler import Scheduler
+from gpusim.simulated.scheduler import Scheduler
+
+T = TypeVar("T")
 
 Schedule = tuple[int, ...]
 """The choices made, in order; one among a single option is left out."""
@@ -35,7 +38,7 @@ class Recording:
         return choice
 
 
-class Replay:
+class Replaying:
     """Plays a schedule again.
 
     Past its end every choice is 0, and a number beyond the options wraps round,
@@ -59,7 +62,7 @@ def write_schedule(schedule: Schedule, *, runs: bool) -> str:
     return " ".join(["runs" if runs else "late", *map(str, schedule)])
 
 
-def parse_schedule(text: str) -> Replay:
+def parse_schedule(text: str) -> Replaying:
     """The replay of what ``write_schedule`` wrote; ProgramError where it did not."""
     kind, *numbers = text.split() or [""]
     if kind not in ("runs", "late") or not all(number.isdigit() for number in numbers):
@@ -67,4 +70,51 @@ def parse_schedule(text: str) -> Replay:
             f"cannot read schedule {text!r} because it is not 'late' or 'runs' and then numbers "
             "(probably a line of something else)"
         )
-    return Replay(map(int, numbers), runs=kind == "runs")
+    return Replaying(map(int, numbers), runs=kind == "runs")
+
+
+class _Path:
+    """Follows ``choices``, then takes 0, and notes how many options there were."""
+
+    runs = False
+
+    def __init__(self, choices: list[int]) -> None:
+        self.choices = choices
+        self.counts: list[int] = []
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        if len(options) == 1:
+            return 0
+        depth = len(self.counts)
+        self.counts.append(len(options))
+        if depth == len(self.choices):
+            self.choices.append(0)
+        return self.choices[depth]
+
+
+def explore(run: Callable[[Scheduler], T], most: int = 100_000) -> Iterator[tuple[Schedule, T]]:
+    """Run a program under each of its schedules; its outcome beside each schedule.
+
+    ``run`` must do the same whenever the same choices are made.  ProgramError
+    after ``most`` schedules: the program is not small.
+    """
+    choices: list[int] = []
+    for _ in range(most):
+        path = _Path(choices)
+        outcome = run(path)
+        yield tuple(path.choices), outcome
+        choices = _next(path.choices, path.counts)
+        if not choices:
+            return
+    raise ProgramError(
+        f"cannot try every schedule because there are more than {most} "
+        "(probably the program is too long to enumerate)"
+    )
+
+
+def _next(choices: list[int], counts: list[int]) -> list[int]:
+    """The choices after these in lexicographic order; empty after the last."""
+    depth = len(choices)
+    while depth and choices[depth - 1] + 1 == counts[depth - 1]:
+        depth -= 1
+    return [*choices[: depth - 1], choices[depth - 1] + 1] if depth else []

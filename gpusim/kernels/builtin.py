@@ -1,14 +1,18 @@
-"""Integer kernels for finding bugs: exact, and none commutes with another.
+"""The kernels that come with gpusim, for programs to name, and registries of kernels.
 
-Each is a bijection or a mix in its written buffer, so that a reordered, lost,
-doubled or wrongly parametrised dispatch changes the answer.  Kernels whose
-results have a tolerance do not belong here.
+The integer ones are exact and none commutes with another: each is a bijection
+or a mix in its written buffer, so that a reordered, lost, doubled or wrongly
+parametrised dispatch changes the answer.  A float kernel states the relative
+error of one application.  A registry is a value: adding a kernel makes a new one,
+so that no test leaves anything behind for the next.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from gpusim.errors import ProgramError
 from gpusim.kernels.kernel import Array, Binding, Kernel, Scalar
 
 _GROUP = 64
@@ -190,3 +194,60 @@ TALLY = Kernel(
     guarded=True,
 )
 """x[group mod n] <- that + a*group + 1, once a group: a group doubled or missing shows."""
+
+
+def _blend(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    x, y = arrays
+    (a,) = scalars
+    n = min(len(x), len(y), groups * 64)
+    y[:n] = np.abs(x[:n]) * np.abs(a) + np.abs(y[:n]) * np.float32(0.5)
+
+
+BLEND = Kernel(
+    name="blend",
+    buffers=(
+        Binding(name="x", dtype="f32"),
+        Binding(name="y", dtype="f32", access="read_write"),
+    ),
+    scalars=(Scalar(name="a", dtype="f32"),),
+    body=(
+        "    if (i < min(arrayLength(&x), arrayLength(&y))) {\n"
+        "        y[i] = abs(x[i]) * abs(args.a) + abs(y[i]) * 0.5;\n"
+        "    }"
+    ),
+    meaning=_blend,
+    tolerance=2.0**-21,
+)
+"""y <- |a|*|x| + |y|/2: terms of one sign, so errors add up and nothing cancels."""
+
+
+class Kernels(Mapping[str, Kernel]):
+    """Kernels by name, in the order in which they were added."""
+
+    def __init__(self, *kernels: Kernel) -> None:
+        self._by_name = {kernel.name: kernel for kernel in kernels}
+        if len(self._by_name) != len(kernels):
+            raise ProgramError(
+                "cannot register kernels because two share a name "
+                "(probably one shadows a built-in kernel)"
+            )
+
+    def __getitem__(self, name: str) -> Kernel:
+        return self._by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def adding(self, *kernels: Kernel) -> "Kernels":
+        """These kernels and ``kernels``; ProgramError where a name is taken."""
+        return Kernels(*self._by_name.values(), *kernels)
+
+
+BUILTIN = Kernels(AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, EXCHANGE, TALLY, BLEND)
+"""The kernels that come with gpusim, for generated programs."""

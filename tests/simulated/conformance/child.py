@@ -1,6 +1,6 @@
 """Playing sessions on a real adapter in a process of its own, which may abort.
 
-Run as ``python -m gpusim.simulated.conformance.child BACKEND``: it reads a
+Run as ``python -m tests.simulated.conformance.child BACKEND``: it reads a
 session a line (calls joined by ";"), answers each call with a line, and each
 session with a line that says ``end``.  ``RealPlayer`` is the other side.
 """
@@ -8,12 +8,14 @@ session with a line that says ``end``.  ``RealPlayer`` is the other side.
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from gpusim.simulated.conformance.calls import Call, parse_call
-from gpusim.simulated.conformance.player import LIMITS, Player
+from tests.simulated.conformance.calls import Call, parse_call
+from tests.simulated.conformance.player import LIMITS, Player
 
-_MODULE = "gpusim.simulated.conformance.child"
+_ROOT = Path(__file__).resolve().parents[3]
+_MODULE = "tests.simulated.conformance.child"
 
 
 class RealPlayer:
@@ -55,6 +57,7 @@ class RealPlayer:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", _MODULE, self._backend],
+                cwd=_ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

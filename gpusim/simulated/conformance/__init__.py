@@ -1,1 +1,0 @@
-"""Holding the simulated device against real adapters, raw call by raw call."""
