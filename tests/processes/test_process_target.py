@@ -21,6 +21,7 @@ from properties.session.process_subject import ProcessSubject
 from properties.session.session import fuzz
 from properties.session.settings import Settings
 from properties.session.verdict import judge
+from tests.processes.processes import has_ended
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Program.parse(
@@ -55,15 +56,6 @@ def script(folder: Path, answers: str) -> Path:
         encoding="utf-8",
     )
     return path
-
-
-def has_ended(pid: str) -> bool:
-    try:
-        state = Path("/proc", pid, "stat").read_text(encoding="utf-8").rpartition(")")[2]
-    except FileNotFoundError:
-        return True
-    # One that nobody has waited for yet is dead all the same.
-    return state.split()[0] == "Z"
 
 
 def test_our_runtime_is_as_sound_in_another_process(ours: ProcessSubject) -> None:
@@ -134,7 +126,7 @@ def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> Non
     assert bug.failure.kind == "hang"
     assert "no progress in 1 s" in bug.summary
     for pid in pids.read_text(encoding="utf-8").split():
-        assert has_ended(pid)
+        assert has_ended(int(pid))
 
 
 @pytest.mark.parametrize(
