@@ -350,4 +350,4 @@ def test_an_op_is_made_of_few_choices() -> None:
     """One that draws until something fits would ask for many, and be slow."""
     draw = Mock(wraps=SeededChoices("few choices").integer)
     ops = sum(len(generate(DrawnChoices(draw))) for _ in range(200))
-    assert draw.call_count <= 10 * ops
+    assert draw.call_count <= 8 * ops
