@@ -146,28 +146,24 @@ def failure(
     return judge(case, CallerSubject(subject, caller), BUILTIN).failure
 
 
-@pytest.mark.unit
 def test_a_runtime_that_keeps_the_callers_array_is_seen_by_mutating_alone() -> None:
     make: Callable[[Any], Any] = KeepsTheArray
     assert failure(PLAIN, make_driver=make) is None
     assert failure("mutating", make_driver=make) is not None
 
 
-@pytest.mark.unit
 def test_a_sync_that_returns_early_in_asyncio_is_seen_by_awaiting_alone() -> None:
     parts = Parts(readbacks=TwoAtATime)
     assert failure(PLAIN, parts=parts) is None
     assert failure("awaiting", parts=parts) is not None
 
 
-@pytest.mark.unit
 def test_waiting_that_cannot_be_nested_is_seen_by_reentrant_alone() -> None:
     parts = Parts(readbacks=NotNested)
     assert failure(PLAIN, parts=parts) is None
     assert failure("reentrant", parts=parts) is not None
 
 
-@pytest.mark.unit
 def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant_alone() -> None:
     parts = Parts(readbacks=SettledBeforeTaken)
     assert failure(PLAIN, parts=parts) is None
@@ -176,7 +172,6 @@ def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant
     assert "a call inside a callback ended with InternalError" in found.text
 
 
-@pytest.mark.unit
 def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
     target = Keeping()
     stands_in: Any = SimpleNamespace(
@@ -195,7 +190,6 @@ def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
     )
 
 
-@pytest.mark.unit
 def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     parts = Parts(readbacks=OutOfTurn)
     program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
@@ -203,26 +197,22 @@ def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     assert failure("asking", parts=parts, program=program) is not None
 
 
-@pytest.mark.unit
 def test_every_caller_drives_a_sound_runtime_to_the_same_end() -> None:
     assert [failure(caller) for caller in CALLERS] == [None] * len(CALLERS)
 
 
-@pytest.mark.unit
 def test_a_runtime_made_in_another_thread_shows_the_same_there() -> None:
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(failure, PLAIN).result() is None
         assert thread.submit(failure, "awaiting").result() is None
 
 
-@pytest.mark.unit
 def test_a_target_that_is_not_ours_is_driven_plainly() -> None:
     subject = CallerSubject(NaiveSubject("simulated", BUILTIN), "awaiting")
     case = Case(program=PROGRAM, policy=PRESETS["cached"], device="simulated")
     assert isinstance(subject.open(case).target, NaiveTarget)
 
 
-@pytest.mark.unit
 def test_callers_are_drawn_the_plain_one_most() -> None:
     drawn = [draw_caller(SeededChoices(f"caller {number}")) for number in range(400)]
     assert set(drawn) == set(CALLERS)

@@ -15,8 +15,6 @@ from properties.session.devices import SCHEDULERS, shown_faults
 from properties.session.numbered import numbered_case
 from properties.session.subject import RuntimeSubject
 
-pytestmark = pytest.mark.unit
-
 
 class Overlay:
     def __init__(self, device: Any) -> None:

@@ -23,8 +23,6 @@ from properties.session.loading import load
 from properties.session.numbered import numbered_case
 from properties.session.subject import RuntimeSubject
 
-pytestmark = pytest.mark.unit
-
 PLANTED: Any = load(f"{Path(__file__).with_name('planted.py')}:PLANTED")
 COMMON = [planted for planted in PLANTED if not planted.rare]
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import pytest
-
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.runtime import PRESETS, Driver, WgpuDriver
@@ -19,8 +17,6 @@ from properties.session.shrinking import shrink
 from properties.session.subject import RuntimeSubject
 from properties.session.supervisor import Supervisor
 from properties.session.verdict import Failure, judge
-
-pytestmark = pytest.mark.unit
 
 
 class Overlay:

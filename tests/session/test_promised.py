@@ -8,8 +8,6 @@ from gpusim.program import Program
 from properties.session.promised import is_promised
 from properties.target import Capabilities
 
-pytestmark = pytest.mark.unit
-
 ALL = Capabilities()
 VALID_ONLY = Capabilities(refuses=False)
 WORDS_ONLY = Capabilities(refuses=False, byte_exact=False)
