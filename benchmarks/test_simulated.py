@@ -1,8 +1,8 @@
 """What the simulated device costs a fuzzing night, beside the real adapters.
 
 A dispatch here is one with fresh scalars and a bind group of its own, recorded
-and executed with all validation.  Limits are on the processor time of the
-fastest round, so that a busy machine does not fail them.
+and executed with all validation.  Times are of the processor, since a busy
+machine changes them least.  Nothing here is asserted about time.
 """
 
 import time
@@ -20,8 +20,6 @@ from gpusim.kernels import AFFINE
 U = wgpu.BufferUsage
 DISPATCHES = 100
 WORDS = 64
-MOST_DISPATCH_SECONDS = 15e-6
-MOST_DEVICE_SECONDS = 100e-6
 NAMES = [adapter.name for adapter in adapters() if adapter.name != "simulated"]
 
 
@@ -82,7 +80,7 @@ class Dispatches:
 @pytest.mark.benchmark(timer=time.process_time, disable_gc=True)
 @pytest.mark.parametrize("strategy", simulated.STRATEGIES)
 def test_simulated_dispatches(benchmark: BenchmarkFixture, strategy: str) -> None:
-    """At most 15 microseconds each."""
+    """Each strategy in turn."""
     device = simulated.open_device(scheduler=simulated.strategy(strategy, 1))
     dispatches = Dispatches(device)
     dispatches.run()
@@ -91,8 +89,6 @@ def test_simulated_dispatches(benchmark: BenchmarkFixture, strategy: str) -> Non
     )
     benchmark.extra_info["dispatches"] = DISPATCHES
     benchmark(dispatches.run)
-    if benchmark.stats is not None:
-        assert benchmark.stats.stats.min / DISPATCHES <= MOST_DISPATCH_SECONDS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,7 +101,5 @@ def test_real_dispatches(benchmark: BenchmarkFixture, name: str) -> None:
 
 @pytest.mark.benchmark(timer=time.process_time)
 def test_opening_a_device(benchmark: BenchmarkFixture) -> None:
-    """At most 100 microseconds."""
+    """A device, with nothing done on it."""
     benchmark(simulated.open_device)
-    if benchmark.stats is not None:
-        assert benchmark.stats.stats.min <= MOST_DEVICE_SECONDS

@@ -24,7 +24,8 @@ _EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status.  argparse itself exits with 2 or 0."""
-    # Whoever ends a session early gets what it has found by then, however it is ended.
+    # Whoever ends a session early gets what it has found by then, however it is ended.  Python
+    # leaves SIGINT ignored where it was at the start, as under nohup, and so it stays here.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))

@@ -2,10 +2,11 @@
 
 The device is the one that GPUSIM_DEVICE names, or the best there is.  One that
 is named and not there is an error in every test that asks for it, never a skip.
+No test finds a device in another way than by the fixtures here, so that what it
+asks for says whether it means the same on every device.
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,15 +24,11 @@ settings.register_profile("ci", **_UNTIMED, print_blob=True, derandomize=True, d
 settings.register_profile("deep", **_UNTIMED, print_blob=True, max_examples=5_000)
 settings.load_profile("ci" if "CI" in os.environ else "gpusim")
 
-UNITS = ("laws", "packaging", "processes", "programs", "reference", "simulated", "vocabulary")
-"""Folders whose tests mean the same on every device, and so need to run once only."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of ``UNITS``; those of a folder that is not named run on every device."""
-    tests = Path(__file__).parent
+    """Mark the tests that ask for no device: they need to run once only."""
     for item in items:
-        if item.path.relative_to(tests).parts[0] in UNITS:
+        if "device_name" not in getattr(item, "fixturenames", ()):
             item.add_marker("unit")
 
 

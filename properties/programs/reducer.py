@@ -34,12 +34,19 @@ Fails = Callable[[Case], bool]
 _MOST_OPS_FOR_PAIRS = 16
 
 
-def reduce(case: Case, fails: Fails, *, kernels: Kernels = BUILTIN, seconds: float = 10.0) -> Case:
+def reduce(
+    case: Case,
+    fails: Fails,
+    *,
+    kernels: Kernels = BUILTIN,
+    seconds: float = 10.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Case:
     """A case that still fails, and that passes without any one of its ops.
 
     ``fails`` is asked once about each candidate and must say whether it shows
     the failure that ``case`` shows.  The result is the same every time, unless
-    ``seconds`` run out first: then it is the smallest case found by then.
+    ``seconds`` of the ``clock`` run out first: then it is the smallest case found by then.
 
     Raises:
         ValueError: where ``case`` does not fail.
@@ -49,7 +56,7 @@ def reduce(case: Case, fails: Fails, *, kernels: Kernels = BUILTIN, seconds: flo
             "cannot reduce a case because it does not fail "
             "(probably its failure depends on something outside it)"
         )
-    search = _Search(case, fails, time.monotonic() + seconds)
+    search = _Search(case, fails, seconds, clock)
     try:
         while _round(search, kernels):
             pass
@@ -65,10 +72,13 @@ class _OutOfTime(Exception):
 class _Search:
     """The smallest failing case so far, and the candidates that were asked about."""
 
-    def __init__(self, case: Case, fails: Fails, deadline: float) -> None:
+    def __init__(
+        self, case: Case, fails: Fails, seconds: float, clock: Callable[[], float]
+    ) -> None:
         self.case = case
         self._fails = fails
-        self._deadline = deadline
+        self._clock = clock
+        self._deadline = clock() + seconds
         self._asked = {case}
 
     @property
@@ -79,7 +89,7 @@ class _Search:
         """Whether ``candidate`` fails; if it does, the search goes on from there."""
         if candidate in self._asked:
             return False
-        if time.monotonic() > self._deadline:
+        if self._clock() > self._deadline:
             raise _OutOfTime
         self._asked.add(candidate)
         if not self._fails(candidate):

@@ -2,6 +2,9 @@
 
 from functools import partial
 
+import pytest
+
+from properties.bench import timing
 from properties.bench.timing import Sample, Watch, interleave, spread
 
 
@@ -42,12 +45,18 @@ def test_a_spread_is_the_median_and_the_quartiles() -> None:
     assert spread([7.0]).high == 7.0
 
 
-def test_what_comes_between_pause_and_resume_is_not_recording() -> None:
+def test_what_comes_between_pause_and_resume_is_not_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(timing, "perf_counter", lambda: now)
+    monkeypatch.setattr(timing, "thread_time", lambda: now / 2)
     watch = Watch()
+    now = 1.0
     watch.pause()
-    sum(range(200_000))
+    now = 10.0
     watch.resume()
+    now = 13.0
     watch.pause()
-    sample = watch.stop()
-    assert 0 <= sample.record_seconds < sample.total_seconds
-    assert 0 <= sample.cpu_seconds < sample.total_seconds
+    now = 20.0
+    assert watch.stop() == Sample(record_seconds=4.0, cpu_seconds=2.0, total_seconds=20.0)

@@ -139,28 +139,24 @@ def failure(
     return judge(case, factory, MEANING_ONLY).failure
 
 
-@pytest.mark.unit
 def test_a_runtime_that_keeps_the_clients_array_is_seen_by_mutating_alone() -> None:
     make: Callable[[Any], Any] = KeepsTheArray
     assert failure(PLAIN, make_driver=make) is None
     assert failure("mutating", make_driver=make) is not None
 
 
-@pytest.mark.unit
 def test_a_sync_that_returns_early_in_asyncio_is_seen_by_awaiting_alone() -> None:
     parts = Parts(readbacks=TwoAtATime)
     assert failure(PLAIN, parts=parts) is None
     assert failure("awaiting", parts=parts) is not None
 
 
-@pytest.mark.unit
 def test_waiting_that_cannot_be_nested_is_seen_by_reentrant_alone() -> None:
     parts = Parts(readbacks=NotNested)
     assert failure(PLAIN, parts=parts) is None
     assert failure("reentrant", parts=parts) is not None
 
 
-@pytest.mark.unit
 def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant_alone() -> None:
     parts = Parts(readbacks=SettledBeforeTaken)
     assert failure(PLAIN, parts=parts) is None
@@ -169,7 +165,6 @@ def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant
     assert "a call inside a callback ended with InternalError" in str(found)
 
 
-@pytest.mark.unit
 def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
     target = Keeping()
     stands_in: Any = SimpleNamespace(
@@ -188,7 +183,6 @@ def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
     )
 
 
-@pytest.mark.unit
 def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     parts = Parts(readbacks=OutOfTurn)
     program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
@@ -196,26 +190,22 @@ def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     assert failure("asking", parts=parts, program=program) is not None
 
 
-@pytest.mark.unit
 def test_every_client_drives_a_sound_runtime_to_the_same_end() -> None:
     assert [failure(client) for client in CLIENTS] == [None] * len(CLIENTS)
 
 
-@pytest.mark.unit
 def test_a_runtime_made_in_another_thread_shows_the_same_there() -> None:
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(failure, PLAIN).result() is None
         assert thread.submit(failure, "awaiting").result() is None
 
 
-@pytest.mark.unit
 def test_a_target_that_is_not_ours_is_driven_plainly() -> None:
     case = Case(program=PROGRAM, device=SIMULATED, client="awaiting")
     target = AdapterFactory("simulated").open(case).target
     assert drive(target, case) is target
 
 
-@pytest.mark.unit
 def test_clients_are_drawn_the_plain_one_most() -> None:
     drawn = [draw_client(SeededChoices(f"caller {number}")) for number in range(400)]
     assert set(drawn) == set(CLIENTS)

@@ -20,20 +20,17 @@ def test_row(driver: Driver, row: Row) -> None:
         assert mismatch is None, f"{policy}\n{row.program}\n{mismatch}"
 
 
-@pytest.mark.unit
 def test_every_row_would_show_its_two_ops_the_other_way_round() -> None:
     silent = [row.name for row in ROWS if run(row.program) == run(row.swapped)]
     assert silent == []
 
 
-@pytest.mark.unit
 def test_every_name_is_one_row() -> None:
     assert all(NAME.fullmatch(row.name) for row in ROWS)
     assert all(row_named(row.name) is row for row in ROWS)
     assert len({str(row.program) + str(row.policy) for row in ROWS}) == len(ROWS)
 
 
-@pytest.mark.unit
 def test_the_table_is_the_product_of_its_sides() -> None:
     hazards = [row.name.split(".")[1] for row in ROWS if row.name.startswith("single_buffer")]
     assert {hazard: hazards.count(hazard) for hazard in ("rw", "wr", "ww")} == {

@@ -51,7 +51,6 @@ def test_every_program_of_a_few_steps(
                 assert finding is None, f"{name}\n{finding}"
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_some_programs_of_three_steps_as_late_as_possible(preset: str) -> None:
     (policy,) = (policy for policy in small_policies([1]) if policy.name == preset)
@@ -60,7 +59,6 @@ def test_some_programs_of_three_steps_as_late_as_possible(preset: str) -> None:
         assert finding is None, f"{name}\n{finding}"
 
 
-@pytest.mark.unit
 def test_each_program_is_listed_once() -> None:
     names, programs = zip(*short_programs(2), strict=True)
     assert len(set(names)) == len(names)
@@ -68,7 +66,6 @@ def test_each_program_is_listed_once() -> None:
     assert all(program_of(name) == program for name, program in zip(names, programs, strict=True))
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
@@ -114,7 +111,6 @@ class NotAwaited:
         return getattr(self._inner, name)
 
 
-@pytest.mark.unit
 def test_what_only_some_schedules_show_is_seen_with_its_schedule() -> None:
     program, policy = program_of("affine a"), PRESETS["cached"]
     tried, finding = check_under_every_schedule(
@@ -130,7 +126,6 @@ def test_what_only_some_schedules_show_is_seen_with_its_schedule() -> None:
     assert bytes(SIZE_BYTES)[:4].hex() in dict(finding.sides)["got"]
 
 
-@pytest.mark.unit
 def test_there_are_schedules_to_try() -> None:
     tried, finding = check_under_every_schedule(program_of("read a; read b"), PRESETS["pooled"])
     assert finding is None

@@ -27,8 +27,6 @@ from properties.oracles.metamorphic.configuration import SetDevice
 from properties.oracles.metamorphic.following import follower, moved_along
 from properties.shrinking import shrink
 
-pytestmark = pytest.mark.unit
-
 PROGRAM = Program.parse(
     "alloc a 8\nwrite a 0 0102030405060708\nread a 0 8 -> r\nread a 4 4 -> s\nsync\n"
 )

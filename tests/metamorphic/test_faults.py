@@ -19,8 +19,6 @@ from properties.oracles.metamorphic import judge_without_faults
 from properties.programs.cases import Setting, case_for
 from properties.targets.factory import RuntimeFactory
 
-pytestmark = pytest.mark.unit
-
 
 class Overlay:
     def __init__(self, device: Any) -> None:

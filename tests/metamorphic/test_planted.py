@@ -18,8 +18,6 @@ from properties.session.loading import load
 from properties.shrinking import shrink
 from properties.targets.factory import RuntimeFactory
 
-pytestmark = pytest.mark.unit
-
 PLANTED: Any = load(f"{Path(__file__).with_name('planted.py')}:PLANTED")
 COMMON = [planted for planted in PLANTED if not planted.rare]
 

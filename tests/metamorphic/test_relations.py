@@ -82,7 +82,6 @@ def cases(count: int, seed: str) -> Sequence[Case]:
     ]
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize("kind", DRAWN)
 def test_a_relation_holds_on_the_oracle(kind: str) -> None:
     factory = ReferenceFactory()
@@ -96,7 +95,6 @@ def test_a_relation_holds_on_the_oracle(kind: str) -> None:
     assert applied >= RARE.get(kind, 40)
 
 
-@pytest.mark.unit
 def test_relations_together_hold_on_the_oracle() -> None:
     factory = ReferenceFactory()
     kinds: Counter[str] = Counter()
@@ -149,7 +147,6 @@ def test_another_device_shows_the_same(device_name: str) -> None:
         assert violation is None, f"{violation}\n{case.policy}\n{case.program}"
 
 
-@pytest.mark.unit
 def test_a_transformation_is_read_back_as_it_was_written() -> None:
     met = set()
     for number, case in enumerate(cases(120, "text")):
@@ -162,7 +159,6 @@ def test_a_transformation_is_read_back_as_it_was_written() -> None:
     assert len(met) >= 18
 
 
-@pytest.mark.unit
 def test_an_image_keeps_account_of_every_op() -> None:
     for number, case in enumerate(cases(120, "image")):
         transformations = draw_transformations(SeededChoices(f"image {number}"), case, most=4)
@@ -175,7 +171,6 @@ def test_an_image_keeps_account_of_every_op() -> None:
                 assert all(type(other) is type(op) for other in shown)
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize(
     ("first", "second", "together"),
     [
@@ -207,7 +202,6 @@ def test_what_may_change_places(first: str, second: str, together: bool) -> None
     assert (Swap(at=3).apply(case, BUILTIN) is not None) is together
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize(
     "second", ["read a 0 0 -> r0", "read a -3 0 -> r0", "write a 5 -", "free a"]
 )
@@ -217,7 +211,6 @@ def test_nothing_comes_before_the_alloc_of_what_it_names(second: str) -> None:
     assert Swap(at=0).apply(case, BUILTIN) is None
 
 
-@pytest.mark.unit
 def test_what_a_rounding_kernel_computed_is_followed() -> None:
     program = Program.parse(
         "alloc a 16\nalloc b 16\nalloc c 16\nalloc d 16\n"
@@ -237,7 +230,6 @@ def all_drawn(kind: str, devices: Sequence[str] = ()) -> list[tuple[Case, Transf
     return found
 
 
-@pytest.mark.unit
 def test_every_kind_of_op_is_split_and_every_place_is_read() -> None:
     split = {type(case.program[entry.at]) for case, entry in all_drawn("split")}  # type: ignore[attr-defined]
     assert split == {Write, Copy, Read}
@@ -245,7 +237,6 @@ def test_every_kind_of_op_is_split_and_every_place_is_read() -> None:
     assert read == {"whole", "head", "tail"}
 
 
-@pytest.mark.unit
 def test_every_decision_of_a_policy_is_set_otherwise() -> None:
     set_to: dict[str, set[str]] = {}
     for seed in range(8):
@@ -259,14 +250,12 @@ def test_every_decision_of_a_policy_is_set_otherwise() -> None:
     assert [field for field, values in set_to.items() if len(values) < 2] == []
 
 
-@pytest.mark.unit
 def test_another_device_is_another() -> None:
     devices = ["reference", "gl", "vulkan"]
     drawn = {entry.device for _, entry in all_drawn("set_device", devices)}  # type: ignore[attr-defined]
     assert drawn == {"gl", "vulkan"}
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize("at", [-1, 0, 1, 2, 3, 4, 5, 99])
 @pytest.mark.parametrize(
     ("make", "fits"),
@@ -290,7 +279,6 @@ def test_a_place_without_the_op_it_wants_changes_nothing(
     assert (make(at=at).apply(case, BUILTIN) is not None) is (at in fits)
 
 
-@pytest.mark.unit
 def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> None:
     program = Program.parse(
         "alloc a 4\nwrite a 0 01020304\nalloc b 4\nfree a\ncopy a 0 b 0 4\nread b 0 4 -> r0\n"
@@ -301,7 +289,6 @@ def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> No
     assert Write(buffer="b", offset=0, data=bytes(4)) in image.case.program.ops
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize(
     ("refusal", "error"),
     [
@@ -325,7 +312,6 @@ def test_what_must_be_refused_is_refused_for_what_is_wrong_with_it(
     assert run_reference(image.case.program).outcomes[4].error == error
 
 
-@pytest.mark.unit
 def test_a_schedule_is_set_with_its_seed() -> None:
     late = parse_device("simulated scheduler=late")
     case = Case(program=Program(()), policy=PRESETS["cached"], device=late)
@@ -336,7 +322,6 @@ def test_a_schedule_is_set_with_its_seed() -> None:
         assert (device.scheduler, device.seed) == (scheduler, 3)
 
 
-@pytest.mark.unit
 @pytest.mark.parametrize("pad_bytes", [1, 4, 64])
 @pytest.mark.parametrize("which", range(3))
 def test_an_embedded_buffer_takes_every_op_on_it_along(which: int, pad_bytes: int) -> None:

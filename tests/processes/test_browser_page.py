@@ -9,8 +9,6 @@ import pytest
 
 from properties.targets.browser import PageFailed, _answered
 
-pytestmark = pytest.mark.unit
-
 
 def test_a_page_that_is_no_file_is_named() -> None:
     command = [sys.executable, "-m", "properties.targets.browser", "no-such-page.html?x"]

@@ -5,10 +5,11 @@ called.  It stands in for a runtime, so that programs and reducer are tested
 without one.
 """
 
+import math
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from functools import cache
+from unittest.mock import Mock
 
 import pytest
 
@@ -153,9 +154,14 @@ def found(mistake: str, number: int = 0) -> Case:
     return next(failing)
 
 
+def smallest(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """What it comes down to, however long that takes on a busy machine."""
+    return reduce(case, fails, seconds=math.inf)
+
+
 @cache
 def reduced(mistake: str, number: int = 0) -> Case:
-    return reduce(found(mistake, number), fails_with(mistake))
+    return smallest(found(mistake, number), fails_with(mistake))
 
 
 def test_a_toy_without_a_mistake_shows_what_programs_mean() -> None:
@@ -184,19 +190,19 @@ def test_reduced_policy_is_the_simplest_where_policy_does_not_matter(mistake: st
 
 
 def test_reducing_twice_gives_the_same_and_nothing_smaller() -> None:
-    once = reduce(found("write_overtakes_batch"), fails_with("write_overtakes_batch"))
-    again = reduce(found("write_overtakes_batch"), fails_with("write_overtakes_batch"))
+    once = smallest(found("write_overtakes_batch"), fails_with("write_overtakes_batch"))
+    again = smallest(found("write_overtakes_batch"), fails_with("write_overtakes_batch"))
     assert once == again
-    assert reduce(once, fails_with("write_overtakes_batch")) == once
+    assert smallest(once, fails_with("write_overtakes_batch")) == once
 
 
-def test_median_of_many_is_four_ops_in_under_a_second() -> None:
-    sizes, times = [], []
+def test_median_of_many_is_four_ops_after_some_hundred_candidates() -> None:
+    sizes, asked = [], []
     for mistake in MISTAKES:
         for number in range(3):
-            case = found(mistake, number)
-            start = time.process_time()
-            sizes.append(len(reduce(case, fails_with(mistake)).program))
-            times.append(time.process_time() - start)
+            fails = Mock(wraps=fails_with(mistake))
+            sizes.append(len(smallest(found(mistake, number), fails).program))
+            asked.append(fails.call_count)
     assert statistics.median(sizes) <= 4
-    assert statistics.median(times) < 1.0
+    # Each candidate is a run on a device, so that their number is what making small costs.
+    assert statistics.median(asked) <= 130

@@ -122,13 +122,13 @@ def test_another_thread_is_refused(runtime: Runtime) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_forked_child_is_refused_and_does_not_hang() -> None:
+def test_a_forked_child_is_refused_and_does_not_hang(device_name: str) -> None:
     code = """
         import os, sys
         from gpusim.errors import WrongThread
         from gpusim.runtime import Runtime
         from gpusim.devices import open_device
-        runtime = Runtime(open_device(os.environ.get("GPUSIM_DEVICE", "best")))
+        runtime = Runtime(open_device(sys.argv[1]))
         buffer = runtime.alloc(4)
         child = os.fork()
         if child == 0:
@@ -143,7 +143,9 @@ def test_a_forked_child_is_refused_and_does_not_hang() -> None:
         sys.exit(os.waitstatus_to_exitcode(status))
     """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], timeout=60, check=False
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), device_name],
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 7
 
@@ -213,16 +215,16 @@ def test_many_runtimes_on_one_driver_leak_nothing(driver: Driver) -> None:
     assert alive() == before
 
 
-def test_spawned_children_have_runtimes_of_their_own() -> None:
+def test_spawned_children_have_runtimes_of_their_own(device_name: str) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        assert pool.apply(_in_a_child) == b"\x07\0\0\0"
+        assert pool.apply(_in_a_child, [device_name]) == b"\x07\0\0\0"
 
 
-def _in_a_child() -> bytes:
+def _in_a_child(device_name: str) -> bytes:
     from gpusim.devices import open_device
 
-    with Runtime(open_device(os.environ.get("GPUSIM_DEVICE", "best"))) as runtime:
+    with Runtime(open_device(device_name)) as runtime:
         buffer = runtime.alloc(4)
         runtime.dispatch(AFFINE, [buffer], [1, 7])
         data = bytes(runtime.read(buffer).result())

@@ -1,5 +1,6 @@
 """Sessions over right and wrong targets: what is found, made small, kept, and gone on from."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def again(path: Path, target: str | None = None) -> Replay:
 
 
 def run(save: Path, device: str, target: str = "runtime", **asked: object) -> Session:
-    limits = {"programs": 40, "findings": 1, "shrink": 4.0, "stall": 60.0, **asked}
+    """A session that makes small whatever it finds, however long that takes on a busy machine."""
+    limits = {"programs": 40, "findings": 1, "shrink": math.inf, "stall": 60.0, **asked}
     return fuzz(Settings(device=device, target=target, save=save, **limits), ignore)  # type: ignore[arg-type]
 
 
@@ -92,23 +94,28 @@ def test_a_naive_target_is_right_where_it_promises_to_be(tmp_path: Path) -> None
     assert session.tally.refused.total() == 0
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path, workers: int) -> None:
-    asked = {"findings": 9, "programs": 8, "shrink": 0.5, "workers": workers}
+@pytest.mark.parametrize(("workers", "programs"), [(1, 3), (2, 4)])
+def test_a_target_that_aborts_is_named_and_gone_on_from(
+    tmp_path: Path, workers: int, programs: int
+) -> None:
+    # What is made small is aborted again and again, and each abort costs a process.  Two workers
+    # have two programs each, so that one of them goes on behind a death.
+    asked = {"findings": 9, "programs": programs, "shrink": 0.0, "workers": workers}
     session = run(tmp_path, "simulated", planted("aborts"), **asked)
     bug = next(iter(session.bugs.met.values()))
     assert (bug.failure.kind, bug.failure.trait) == ("abort", "SIGABRT")
     assert "the driver is beyond help" in bug.summary
     assert session.deaths > 1, "the session ended with the first worker that died"
     assert session.bugs.failures == session.deaths
-    assert session.programs == 8
+    assert session.programs == programs
     failure = again(bug.file, planted("aborts")).failure
     assert failure is not None
     assert failure.kind == "abort"
 
 
 def test_a_target_that_hangs_is_named(tmp_path: Path) -> None:
-    session = run(tmp_path, "simulated", planted("hangs"), stall=1.0)
+    # What is made small hangs again and again, and each hang costs its second.
+    session = run(tmp_path, "simulated", planted("hangs"), stall=1.0, shrink=1.0)
     (bug,) = session.bugs.met.values()
     assert bug.failure.kind == "hang"
     assert "no progress in 1 s" in bug.summary
@@ -151,6 +158,7 @@ def test_another_seed_makes_other_programs(tmp_path: Path) -> None:
 
 
 def test_a_session_ends_when_its_time_is_up(tmp_path: Path) -> None:
-    session = run(tmp_path, "simulated", programs=None, seconds=1.0)
-    assert session.tally.programs > 0
-    assert 1.0 <= session.seconds < 10.0
+    # No machine runs so many programs in a second.
+    session = run(tmp_path, "simulated", programs=20_000, seconds=1.0)
+    assert session.seconds >= 1.0
+    assert 0 < session.tally.programs < 20_000

@@ -8,8 +8,6 @@ from gpusim.program import Program
 from properties.model.target import Capabilities
 from properties.oracles.promised import is_promised
 
-pytestmark = pytest.mark.unit
-
 ALL = Capabilities()
 VALID_ONLY = Capabilities(refuses=False)
 WORDS_ONLY = Capabilities(refuses=False, byte_exact=False)

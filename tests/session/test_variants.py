@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import pytest
-
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.runtime import WgpuDriver
@@ -18,8 +16,6 @@ from properties.programs.cases import Setting, case_for
 from properties.session.variants import tries_without_faults, with_variants
 from properties.shrinking import shrink
 from properties.targets.factory import RuntimeFactory
-
-pytestmark = pytest.mark.unit
 
 
 class Overlay:

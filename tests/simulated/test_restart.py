@@ -17,7 +17,6 @@ from properties.programs.cases import draw_case
 from properties.programs.choices import SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
 
-pytestmark = pytest.mark.unit
 COPYABLE = wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
 READABLE = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
 

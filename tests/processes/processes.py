@@ -1,0 +1,30 @@
+"""Whether a process has ended, and which others it has begun, as the system tells it."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is dead; one that nobody has waited for yet is dead all the same."""
+    if sys.platform != "linux":
+        return not _answers(pid)
+    try:
+        state = Path("/proc", str(pid), "stat").read_text(encoding="utf-8").rpartition(")")[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state.split()[0] == "Z"
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has begun and not yet buried; on Linux only."""
+    listed = Path("/proc", str(pid), "task", str(pid), "children").read_text(encoding="utf-8")
+    return [int(word) for word in listed.split()]
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
