@@ -7,12 +7,12 @@ another: the runtime, the reference, and the adapter of a target.  Data only; no
 runs an op.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
 
 class Operand(Enum):
@@ -145,6 +145,7 @@ class Replay:
 
 
 Op = Alloc | Write | Dispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
+AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +156,12 @@ class Span:
     buffer: str
     offset: str
     length: str
+
+    def of(self, op: "Op") -> tuple[str, int, int]:
+        """The buffer, the offset and the number of bytes of ``op``."""
+        length = getattr(op, self.length)
+        size_bytes = len(length) if isinstance(length, bytes) else length
+        return getattr(op, self.buffer), getattr(op, self.offset), size_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +190,11 @@ class Verb:
         """What each field is, in the order of the text form."""
         hints = get_type_hints(self.kind, include_extras=True)
         return {field.name: hints[field.name].__metadata__[0] for field in fields(self.kind)}
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """All bytes that it names."""
+        return self.reads + self.writes
 
     @cached_property
     def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
@@ -222,3 +234,24 @@ VERBS: Mapping[type[Op], Verb] = {
 def arguments_of(op: Op) -> tuple[Any, ...]:
     """What the method of an adapter is called with: the operands, but for a result's name."""
     return VERBS[type(op)].arguments_of(op)
+
+
+def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
+    """What each operand of ``op`` is, and its value, in the order of the text form."""
+    for name, what in VERBS[type(op)].operands.items():
+        yield what, getattr(op, name)
+
+
+def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) -> AnyOp:
+    """The op with each operand of a kind in ``changes`` changed; itself where there is none."""
+    plain: Op = op
+    fields_of = VERBS[type(plain)].operands.items()
+    changed = {
+        name: changes[what](getattr(op, name)) for name, what in fields_of if what in changes
+    }
+    return replace(op, **changed) if changed else op
+
+
+def each_command(change: Callable[[Any], Any]) -> Callable[[tuple[Command, ...]], tuple[Any, ...]]:
+    """``change`` made to each command of a capture."""
+    return lambda commands: tuple(map(change, commands))

@@ -1,13 +1,14 @@
 """A Program: a well-formed sequence of ops, and what can be said of ops by the names in them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar, overload
+from typing import Any, overload
 
 from gpusim.errors import ProgramError
 from gpusim.ops import VERBS as VERBS
 from gpusim.ops import Alloc as Alloc
+from gpusim.ops import AnyOp, Operand, each_command, operands_of, with_operands
 from gpusim.ops import Capture as Capture
 from gpusim.ops import Command as Command
 from gpusim.ops import Copy as Copy
@@ -21,51 +22,45 @@ from gpusim.ops import Replay as Replay
 from gpusim.ops import Scalars as Scalars
 from gpusim.ops import Sync as Sync
 from gpusim.ops import Write as Write
+from gpusim.text import parse_line, write_op
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_Named = TypeVar("_Named", bound="Op")
 OPS: tuple[type[Op], ...] = tuple(VERBS)
+
+
+_NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
+    Operand.BUFFER: lambda name: (name,),
+    Operand.BUFFERS: lambda names: names,
+    Operand.COMMANDS: lambda commands: (name for op in commands for name in buffers_of(op)),
+    Operand.BINDINGS: lambda pairs: (name for pair in pairs for name in pair),
+}
+"""The buffers that an operand names."""
 
 
 def buffers_of(op: Op) -> tuple[str, ...]:
     """The buffers an op names, in the order of its text form."""
-    match op:
-        case Dispatch():
-            return op.buffers
-        case Copy():
-            return (op.source, op.target)
-        case Flush() | Sync():
-            return ()
-        case Capture():
-            return tuple(name for command in op.commands for name in buffers_of(command))
-        case Replay():
-            return tuple(name for pair in op.bindings for name in pair)
-        case _:
-            return (op.buffer,)
+    return tuple(
+        [name for what, value in operands_of(op) if what in _NAMED for name in _NAMED[what](value)]
+    )
 
 
-def renamed(op: _Named, names: Mapping[str, str]) -> _Named:
+def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
     """The op over buffers of other names; those not in ``names`` stay."""
     if not names:
         return op
-    match op:
-        case Dispatch():
-            return replace(op, buffers=tuple(names.get(name, name) for name in op.buffers))
-        case Copy():
-            return replace(
-                op,
-                source=names.get(op.source, op.source),
-                target=names.get(op.target, op.target),
-            )
-        case Flush() | Sync():
-            return op
-        case Capture():
-            return replace(op, commands=tuple(renamed(command, names) for command in op.commands))
-        case Replay():
-            pairs = ((names.get(old, old), names.get(new, new)) for old, new in op.bindings)
-            return replace(op, bindings=tuple(pairs))
-        case _:
-            return replace(op, buffer=names.get(op.buffer, op.buffer))
+
+    def new(name: str) -> str:
+        return names.get(name, name)
+
+    return with_operands(
+        op,
+        {
+            Operand.BUFFER: new,
+            Operand.BUFFERS: lambda each: tuple(map(new, each)),
+            Operand.COMMANDS: each_command(lambda command: renamed(command, names)),
+            Operand.BINDINGS: lambda pairs: tuple((new(old), new(other)) for old, other in pairs),
+        },
+    )
 
 
 def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
@@ -115,23 +110,18 @@ class Program(Sequence[Op]):
     ops: tuple[Op, ...]
 
     def __post_init__(self) -> None:
-        allocated: set[str] = set()
-        results: set[str] = set()
-        graphs: set[str] = set()
+        made: dict[str, set[str]] = {"buffer": set(), "result": set(), "graph": set()}
         for position, op in enumerate(self.ops):
-            if isinstance(op, Alloc):
-                _introduce(op.buffer, allocated, position, "buffer")
-            if isinstance(op, Read):
-                _introduce(op.result, results, position, "result")
-            if isinstance(op, Capture):
-                _introduce(op.graph, graphs, position, "graph")
-            if isinstance(op, Replay) and op.graph not in graphs:
+            kind = VERBS[type(op)].makes
+            if kind:
+                _introduce(getattr(op, kind), made[kind], position, kind)
+            if isinstance(op, Replay) and op.graph not in made["graph"]:
                 raise ProgramError(
                     f"cannot replay {op.graph} in op {position} because no op before it captures "
                     "it (probably its capture was deleted)"
                 )
             for name in buffers_of(op):
-                if name not in allocated:
+                if name not in made["buffer"]:
                     raise ProgramError(
                         f"cannot use {name} in op {position} because no op before it allocates "
                         "it (probably its alloc was deleted)"
@@ -151,16 +141,36 @@ class Program(Sequence[Op]):
         return Program(self.ops[at]) if isinstance(at, slice) else self.ops[at]
 
     def __str__(self) -> str:
-        from gpusim.text import write_program
-
-        return write_program(self)
+        """The text form: every op on a line of its own, with a newline after the last."""
+        return "".join(write_op(op) + "\n" for op in self.ops)
 
     @classmethod
     def parse(cls, text: str) -> "Program":
-        """Read the text form, one op a line; ProgramError names the malformed line."""
-        from gpusim.text import parse_program
+        """Read the text form, one op a line; ProgramError names the first bad line."""
+        lines: list[int] = []
+        ops: list[Op] = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            op = parse_line(number, line)
+            if op is not None:
+                lines.append(number)
+                ops.append(op)
+        try:
+            return cls(tuple(ops))
+        except ProgramError as error:
+            raise ProgramError(
+                f"cannot read line {lines[_first_misfit(ops)]} because it does not fit the lines "
+                f"before it: {error}"
+            ) from None
 
-        return parse_program(text)
+
+def _first_misfit(ops: list[Op]) -> int:
+    """The position of the op that makes the shortest prefix which is no program."""
+    for position in range(len(ops)):
+        try:
+            Program(tuple(ops[: position + 1]))
+        except ProgramError:
+            return position
+    return len(ops)
 
 
 def _introduce(name: str, known: set[str], position: int, what: str) -> None:

@@ -1,4 +1,4 @@
-"""The text form of a program: one op a line, words separated by blanks.
+"""The text form of ops: one a line, words separated by blanks.
 
     alloc a 64
     write a 0 00112233
@@ -16,71 +16,88 @@ Lists are joined by commas, an empty list or no data is ``-``, data is
 hexadecimal, a float is Python's shortest form, and ``#`` starts a comment.  A
 replay has the scalars of each dispatch, between semicolons and ``_`` for those
 of the capture, or ``*`` for all of those; then what stands in whose place.
-Reading what was written gives the same program.  Nothing here runs anything.
+Reading what was written gives the same op.  How an operand is written follows from what
+it is, so that an op needs no code of its own here.  Nothing here runs anything.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from gpusim.errors import ProgramError
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Command,
-    Copy,
-    Dispatch,
-    Flush,
-    Free,
-    Grid,
-    Op,
-    Program,
-    Read,
-    Replay,
-    Scalars,
-    Sync,
-    Write,
-)
+from gpusim.ops import VERBS, Command, Copy, Dispatch, Grid, Op, Operand, Scalars, Verb, operands_of
 
-_FORMS = {
-    "alloc": "alloc BUFFER SIZE",
-    "write": "write BUFFER OFFSET HEX",
-    "dispatch": "dispatch KERNEL BUFFER,... SCALAR,... XxYxZ",
-    "copy": "copy SOURCE OFFSET TARGET OFFSET SIZE",
-    "read": "read BUFFER OFFSET SIZE -> RESULT",
-    "free": "free BUFFER",
-    "flush": "flush",
-    "sync": "sync",
-    "capture": "capture GRAPH dispatch ...; copy ...",
-    "replay": "replay GRAPH SCALAR,...;... BUFFER=BUFFER,... (kept: _ or *, -)",
-}
 _KEPT, _ALL_KEPT = "_", "*"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Form:
+    """How an operand of one kind is written, in ``words`` words; -1 takes all that are left."""
+
+    write: Callable[[Any], str]
+    read: Callable[..., Any]
+    shown: str = ""
+    """What stands for it where a form is shown; the name of the field where left out."""
+    words: int = 1
 
 
 def write_op(op: Op) -> str:
     """One op as one line, without its newline."""
-    match op:
-        case Alloc():
-            return f"alloc {op.buffer} {op.size_bytes}"
-        case Write():
-            return f"write {op.buffer} {op.offset} {op.data.hex() or '-'}"
-        case Dispatch():
-            grid = "x".join(map(str, op.grid))
-            return f"dispatch {op.kernel} {_join(op.buffers)} {_scalars(op.scalars)} {grid}"
-        case Copy():
-            target = f"{op.target} {op.target_offset}"
-            return f"copy {op.source} {op.source_offset} {target} {op.size_bytes}"
-        case Read():
-            return f"read {op.buffer} {op.offset} {op.size_bytes} -> {op.result}"
-        case Free():
-            return f"free {op.buffer}"
-        case Flush():
-            return "flush"
-        case Sync():
-            return "sync"
-        case Capture():
-            return f"capture {op.graph} {'; '.join(map(write_op, op.commands)) or '-'}"
-        case Replay():
-            bindings = _join(tuple(f"{old}={new}" for old, new in op.bindings))
-            return f"replay {op.graph} {_entries(op.scalars)} {bindings}"
+    return " ".join([op.verb, *(_FORMS[what].write(value) for what, value in operands_of(op))])
+
+
+def parse_op(line: str) -> Op:
+    """The op of one line, whatever came before it; ProgramError where it is none."""
+    op = parse_line(1, line)
+    if op is None:
+        raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")
+    return op
+
+
+def parse_line(number: int, line: str) -> Op | None:
+    """The op on line ``number``, None where nothing stands there; ProgramError names the line."""
+    words = line.partition("#")[0].split()
+    return _parse(number, words) if words else None
+
+
+def _parse(number: int, words: list[str]) -> Op:
+    verb = _VERBS.get(words[0])
+    if verb is None:
+        raise ProgramError(
+            f"cannot read line {number} because {words[0]!r} is no op "
+            f"(probably one of {', '.join(_VERBS)})"
+        )
+    try:
+        return _read(verb, words[1:])
+    except ValueError as error:
+        raise ProgramError(
+            f"cannot read line {number} because {error} (expected: {_shown(verb)})"
+        ) from None
+
+
+def _read(verb: Verb, words: list[str]) -> Op:
+    forms = [(name, _FORMS[what]) for name, what in verb.operands.items()]
+    wanted = sum(form.words for _, form in forms)
+    if all(form.words > 0 for _, form in forms) and len(words) != wanted:
+        raise ValueError(f"it has {len(words)} operands instead of {wanted}")
+    values = {}
+    for name, form in forms:
+        count = form.words if form.words > 0 else len(words)
+        if len(words) < count:
+            raise ValueError(f"it has no {name}")
+        values[name] = form.read(*words[:count])
+        words = words[count:]
+    return verb.kind(**values)
+
+
+def _shown(verb: Verb) -> str:
+    """The form of an op: ``write BUFFER OFFSET HEX``."""
+    operands = (_FORMS[what].shown or name.upper() for name, what in verb.operands.items())
+    return " ".join([verb.name, *operands])
+
+
+def _scalars(scalars: Scalars) -> str:
+    return _join(tuple(map(repr, scalars)))
 
 
 def _entries(entries: tuple[Scalars | None, ...] | None) -> str:
@@ -90,153 +107,12 @@ def _entries(entries: tuple[Scalars | None, ...] | None) -> str:
     return ";".join(_KEPT if scalars is None else _scalars(scalars) for scalars in entries)
 
 
-def _scalars(scalars: Scalars) -> str:
-    return _join(tuple(map(repr, scalars)))
+def _read_entries(word: str) -> tuple[Scalars | None, ...] | None:
+    return None if word == _ALL_KEPT else tuple(map(_entry, _pieces(word)))
 
 
-def write_program(program: Program) -> str:
-    """Every op on a line of its own, with a newline after the last."""
-    return "".join(write_op(op) + "\n" for op in program)
-
-
-def parse_program(text: str) -> Program:
-    """The program that ``text`` holds; ProgramError names the first bad line."""
-    lines: list[int] = []
-    ops: list[Op] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = _words_of(line)
-        if words:
-            lines.append(number)
-            ops.append(_parse_line(number, words))
-    try:
-        return Program(tuple(ops))
-    except ProgramError as error:
-        raise ProgramError(
-            f"cannot read line {lines[_first_misfit(ops)]} because it does not fit the lines "
-            f"before it: {error}"
-        ) from None
-
-
-def parse_op(line: str) -> Op:
-    """The op of one line, whatever came before it; ProgramError where it is none."""
-    words = _words_of(line)
-    if not words:
-        raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")
-    return _parse_line(1, words)
-
-
-def _words_of(line: str) -> list[str]:
-    return line.partition("#")[0].split()
-
-
-def _first_misfit(ops: list[Op]) -> int:
-    """The position of the op that makes the shortest prefix which is no program."""
-    for position in range(len(ops)):
-        try:
-            Program(tuple(ops[: position + 1]))
-        except ProgramError:
-            return position
-    return len(ops)
-
-
-def _parse_line(number: int, words: list[str]) -> Op:
-    parse = _PARSERS.get(words[0])
-    if parse is None:
-        raise ProgramError(
-            f"cannot read line {number} because {words[0]!r} is no op "
-            f"(probably one of {', '.join(_FORMS)})"
-        )
-    try:
-        return parse(words[1:])
-    except ValueError as error:
-        raise ProgramError(
-            f"cannot read line {number} because {error} (expected: {_FORMS[words[0]]})"
-        ) from None
-
-
-def _words(words: list[str], count: int) -> list[str]:
-    if len(words) != count:
-        raise ValueError(f"it has {len(words)} operands instead of {count}")
-    return words
-
-
-def _alloc(words: list[str]) -> Op:
-    buffer, size = _words(words, 2)
-    return Alloc(buffer=buffer, size_bytes=_integer(size))
-
-
-def _write(words: list[str]) -> Op:
-    buffer, offset, data = _words(words, 3)
-    return Write(buffer=buffer, offset=_integer(offset), data=_data(data))
-
-
-def _dispatch(words: list[str]) -> Op:
-    kernel, buffers, scalars, grid = _words(words, 4)
-    return Dispatch(
-        kernel=kernel,
-        buffers=_split(buffers),
-        scalars=tuple(map(_number, _split(scalars))),
-        grid=_grid(grid),
-    )
-
-
-def _copy(words: list[str]) -> Op:
-    source, source_offset, target, target_offset, size = _words(words, 5)
-    return Copy(
-        source=source,
-        source_offset=_integer(source_offset),
-        target=target,
-        target_offset=_integer(target_offset),
-        size_bytes=_integer(size),
-    )
-
-
-def _read(words: list[str]) -> Op:
-    buffer, offset, size, arrow, result = _words(words, 5)
-    if arrow != "->":
-        raise ValueError(f"{arrow!r} stands where '->' should")
-    return Read(buffer=buffer, offset=_integer(offset), size_bytes=_integer(size), result=result)
-
-
-def _free(words: list[str]) -> Op:
-    (buffer,) = _words(words, 1)
-    return Free(buffer=buffer)
-
-
-def _flush(words: list[str]) -> Op:
-    _words(words, 0)
-    return Flush()
-
-
-def _sync(words: list[str]) -> Op:
-    _words(words, 0)
-    return Sync()
-
-
-def _capture(words: list[str]) -> Op:
-    if len(words) < 2:
-        raise ValueError("it has no commands, not even a '-'")
-    graph, *rest = words
-    if rest == ["-"]:
-        return Capture(graph=graph, commands=())
-    texts = " ".join(rest).split(";")
-    return Capture(graph=graph, commands=tuple(_command(text.split()) for text in texts))
-
-
-def _command(words: list[str]) -> Command:
-    op = _PARSERS[words[0]](words[1:]) if words and words[0] in ("dispatch", "copy") else None
-    if not isinstance(op, Dispatch | Copy):
-        raise ValueError(f"{' '.join(words)!r} is no dispatch and no copy")
-    return op
-
-
-def _replay(words: list[str]) -> Op:
-    graph, entries, bindings = _words(words, 3)
-    return Replay(
-        graph=graph,
-        scalars=None if entries == _ALL_KEPT else tuple(map(_entry, _pieces(entries))),
-        bindings=tuple(map(_binding, _split(bindings))),
-    )
+def _commands(commands: tuple[Op, ...]) -> str:
+    return "; ".join(map(write_op, commands)) or "-"
 
 
 def _pieces(word: str) -> list[str]:
@@ -254,18 +130,25 @@ def _binding(word: str) -> tuple[str, str]:
     return old, new
 
 
-_PARSERS: dict[str, Callable[[list[str]], Op]] = {
-    "alloc": _alloc,
-    "write": _write,
-    "dispatch": _dispatch,
-    "copy": _copy,
-    "read": _read,
-    "free": _free,
-    "flush": _flush,
-    "sync": _sync,
-    "capture": _capture,
-    "replay": _replay,
-}
+def _read_commands(*words: str) -> tuple[Command, ...]:
+    if not words:
+        raise ValueError("it has no commands, not even a '-'")
+    if words == ("-",):
+        return ()
+    return tuple(_command(text.split()) for text in " ".join(words).split(";"))
+
+
+def _command(words: list[str]) -> Command:
+    op = _read(_VERBS[words[0]], words[1:]) if words and words[0] in _COMMANDS else None
+    if not isinstance(op, Dispatch | Copy):
+        raise ValueError(f"{' '.join(words)!r} is no dispatch and no copy")
+    return op
+
+
+def _result(arrow: str, name: str) -> str:
+    if arrow != "->":
+        raise ValueError(f"{arrow!r} stands where '->' should")
+    return name
 
 
 def _join(words: tuple[str, ...]) -> str:
@@ -307,3 +190,33 @@ def _grid(word: str) -> Grid:
         raise ValueError(f"grid {word!r} has {len(parts)} dimensions instead of 3")
     x, y, z = map(_integer, parts)
     return x, y, z
+
+
+_COMMANDS = (Dispatch.verb, Copy.verb)
+_VERBS = {verb.name: verb for verb in VERBS.values()}
+_FORMS: dict[Operand, _Form] = {
+    Operand.BUFFER: _Form(write=str, read=str),
+    Operand.BUFFERS: _Form(write=_join, read=_split, shown="BUFFER,..."),
+    Operand.RESULT: _Form(write="-> {}".format, read=_result, shown="-> RESULT", words=2),
+    Operand.GRAPH: _Form(write=str, read=str),
+    Operand.KERNEL: _Form(write=str, read=str),
+    Operand.OFFSET: _Form(write=str, read=_integer, shown="OFFSET"),
+    Operand.SIZE: _Form(write=str, read=_integer, shown="SIZE"),
+    Operand.DATA: _Form(write=lambda data: data.hex() or "-", read=_data, shown="HEX"),
+    Operand.SCALARS: _Form(
+        write=_scalars, read=lambda word: tuple(map(_number, _split(word))), shown="SCALAR,..."
+    ),
+    Operand.GRID: _Form(write=lambda grid: "x".join(map(str, grid)), read=_grid, shown="XxYxZ"),
+    Operand.COMMANDS: _Form(
+        write=_commands, read=_read_commands, shown="dispatch ...; copy ...", words=-1
+    ),
+    Operand.REPLAY_SCALARS: _Form(
+        write=_entries, read=_read_entries, shown="SCALAR,...;... (kept: _ or *)"
+    ),
+    Operand.BINDINGS: _Form(
+        write=lambda pairs: _join(tuple(f"{old}={new}" for old, new in pairs)),
+        read=lambda word: tuple(map(_binding, _split(word))),
+        shown="BUFFER=BUFFER,...",
+    ),
+}
+"""How each kind of operand is written."""

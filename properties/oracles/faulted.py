@@ -10,10 +10,10 @@ it is overwritten whole.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import compress
 from typing import NoReturn
 
 from gpusim import errors
+from gpusim.effects import written_by
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
@@ -22,7 +22,6 @@ from gpusim.program import (
     Capture,
     Command,
     Copy,
-    Dispatch,
     Grid,
     Op,
     Program,
@@ -162,7 +161,9 @@ class _Follower(Unwatched):
         """Op ``position`` is over."""
         self._position = position + 1
         if self._shown[position].error is None and position < len(self._program):
-            self._recorded.update(dict.fromkeys(self._written(self._program[position])))
+            self._recorded.update(
+                dict.fromkeys(written_by(self._program[position], self._kernels, self._captures))
+            )
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
@@ -255,9 +256,9 @@ class _Follower(Unwatched):
         self._gone = shown == LOST
         for op in self._program.ops[self._position : self._position + 1]:
             if self._may_end_half_way(op):
-                self._lost.update(dict.fromkeys(self._written(op)))
+                self._lost.update(dict.fromkeys(written_by(op, self._kernels, self._captures)))
             if shown in _LOSING:
-                self._recorded.update(dict.fromkeys(self._written(op)))
+                self._recorded.update(dict.fromkeys(written_by(op, self._kernels, self._captures)))
         if shown in _LOSING:
             self._lost.update(self._recorded)
             self._recorded.clear()
@@ -275,20 +276,6 @@ class _Follower(Unwatched):
     def _overwrite(self, buffer: str, size_bytes: int) -> None:
         if size_bytes == self._sizes[buffer]:
             self._lost.pop(buffer, None)
-
-    def _written(self, op: Op) -> list[str]:
-        """The buffers that an op writes."""
-        match op:
-            case Write():
-                return [op.buffer]
-            case Copy():
-                return [op.target]
-            case Dispatch() if op.kernel in self._kernels:
-                return list(compress(op.buffers, self._kernels[op.kernel].writes))
-            case Replay():
-                commands = replayed(self._captures[op.graph], op)
-                return [name for command in commands for name in self._written(command)]
-        return []
 
 
 def _needed(commands: Sequence[Command], sizes: Mapping[str, int]) -> list[str]:

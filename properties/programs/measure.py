@@ -13,18 +13,8 @@ import numpy.typing as npt
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Copy,
-    Dispatch,
-    Op,
-    Program,
-    Read,
-    Replay,
-    Write,
-    replayed,
-)
+from gpusim.ops import VERBS, Alloc, Capture, Dispatch, Op, Read, Replay
+from gpusim.program import Program, replayed
 
 _Writers = npt.NDArray[np.uint64]
 """For each byte of a buffer, the positions of the ops it depends on, as bits of a row of words."""
@@ -73,16 +63,17 @@ def writers_of_reads(
 def _note(
     op: Op, bit: _Writers, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]
 ) -> None:
-    match op:
-        case Write():
-            buffers[op.buffer][op.offset : op.offset + len(op.data)] = bit
-        case Copy():
-            taken = buffers[op.source][op.source_offset : op.source_offset + op.size_bytes]
-            end = op.target_offset + op.size_bytes
-            buffers[op.target][op.target_offset : end] = taken | bit
-        case Dispatch():
-            bound = [buffers[name] for name in op.buffers]
-            _join(kernels[op.kernel], bound, math.prod(op.grid), bit)
+    if isinstance(op, Dispatch):
+        bound = [buffers[name] for name in op.buffers]
+        _join(kernels[op.kernel], bound, math.prod(op.grid), bit)
+        return
+    verb, taken = VERBS[type(op)], bit
+    for span in verb.reads:
+        source, start, size_bytes = span.of(op)
+        taken = buffers[source][start : start + size_bytes] | bit
+    for span in verb.writes:
+        target, start, size_bytes = span.of(op)
+        buffers[target][start : start + size_bytes] = taken
 
 
 def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: _Writers) -> None:

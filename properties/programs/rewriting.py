@@ -11,7 +11,8 @@ from functools import partial
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import (
+from gpusim.ops import (
+    VERBS,
     Alloc,
     Capture,
     Copy,
@@ -19,14 +20,14 @@ from gpusim.program import (
     Flush,
     Free,
     Op,
-    Program,
+    Operand,
     Read,
     Replay,
-    Write,
-    buffers_of,
-    renamed,
-    replayed,
+    each_command,
+    operands_of,
+    with_operands,
 )
+from gpusim.program import Program, buffers_of, renamed, replayed
 from properties.programs.simpler import in_kernel, resized, simpler_kernels
 
 
@@ -121,15 +122,11 @@ def numbers_of(program: Program) -> tuple[int, ...]:
     """The distinct sizes, offsets and lengths of a program, the largest first."""
     numbers: list[int] = []
     for op in _flat(program):
-        match op:
-            case Alloc():
-                numbers += (op.size_bytes,)
-            case Write():
-                numbers += (op.offset, len(op.data))
-            case Copy():
-                numbers += (op.source_offset, op.target_offset, op.size_bytes)
-            case Read():
-                numbers += (op.offset, op.size_bytes)
+        for what, value in operands_of(op):
+            if what in (Operand.OFFSET, Operand.SIZE):
+                numbers.append(value)
+            elif what is Operand.DATA:
+                numbers.append(len(value))
     return tuple(sorted(dict.fromkeys(numbers), reverse=True))
 
 
@@ -180,69 +177,39 @@ def canonical(program: Program) -> Program:
             results[op.result] = f"r{len(results)}"
         if isinstance(op, Capture):
             graphs[op.graph] = f"g{len(graphs)}"
-    return _each(program, lambda op: _others_renamed(renamed(op, buffers), results, graphs))
-
-
-def _others_renamed(op: Op, results: Mapping[str, str], graphs: Mapping[str, str]) -> Op:
-    match op:
-        case Read():
-            return replace(op, result=results[op.result])
-        case Capture() | Replay():
-            return replace(op, graph=graphs[op.graph])
-        case _:
-            return op
+    changes: dict[Operand, Callable[[str], str]] = {
+        Operand.RESULT: lambda name: results[name],
+        Operand.GRAPH: lambda name: graphs[name],
+    }
+    return _each(program, lambda op: with_operands(renamed(op, buffers), changes))
 
 
 def _on_numbers(op: Op, change: Callable[[int], int]) -> Op:
-    match op:
-        case Alloc():
-            return replace(op, size_bytes=change(op.size_bytes))
-        case Write():
-            size = max(change(len(op.data)), 0)
-            return replace(op, offset=change(op.offset), data=resized(op.data, size))
-        case Copy():
-            return replace(
-                op,
-                source_offset=change(op.source_offset),
-                target_offset=change(op.target_offset),
-                size_bytes=change(op.size_bytes),
-            )
-        case Read():
-            return replace(op, offset=change(op.offset), size_bytes=change(op.size_bytes))
-        case Capture():
-            return _captured(op, lambda command: _on_numbers(command, change))
-        case _:
-            return op
+    return with_operands(
+        op,
+        {
+            Operand.OFFSET: change,
+            Operand.SIZE: change,
+            Operand.DATA: lambda data: resized(data, max(change(len(data)), 0)),
+            Operand.COMMANDS: each_command(lambda command: _on_numbers(command, change)),
+        },
+    )
 
 
 def _offsets(program: Program, buffer: str) -> Iterator[int]:
     for op in _flat(program):
-        match op:
-            case Write() | Read() if op.buffer == buffer:
-                yield op.offset
-            case Copy():
-                if op.source == buffer:
-                    yield op.source_offset
-                if op.target == buffer:
-                    yield op.target_offset
+        for span in VERBS[type(op)].spans:
+            if getattr(op, span.buffer) == buffer:
+                yield getattr(op, span.offset)
 
 
 def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
-    match op:
-        case Alloc() if op.buffer == buffer:
-            return replace(op, size_bytes=op.size_bytes - cut)
-        case Write() | Read() if op.buffer == buffer:
-            return replace(op, offset=op.offset - by)
-        case Copy():
-            return replace(
-                op,
-                source_offset=op.source_offset - (by if op.source == buffer else 0),
-                target_offset=op.target_offset - (by if op.target == buffer else 0),
-            )
-        case Capture():
-            return _captured(op, partial(_shifted, buffer, by, cut))
-        case _:
-            return op
+    if isinstance(op, Capture):
+        return _captured(op, partial(_shifted, buffer, by, cut))
+    if isinstance(op, Alloc):
+        return replace(op, size_bytes=op.size_bytes - cut) if op.buffer == buffer else op
+    spans = [span for span in VERBS[type(op)].spans if getattr(op, span.buffer) == buffer]
+    return replace(op, **{span.offset: getattr(op, span.offset) - by for span in spans})
 
 
 def _flat(program: Program) -> Iterator[Op]:

@@ -7,58 +7,53 @@ one buffer for a copy, which needs something in another.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Alloc, Capture, Copy, Dispatch, Grid, Op, Read, Replay, Scalars, Write
+from gpusim.ops import VERBS, Capture, Copy, Dispatch, Grid, Op, Operand, Scalars
 
+ReplayScalars = tuple[Scalars | None, ...] | None
 _FILLS = (1, 2, 3)
 
 
 def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """The same op with one operand simpler."""
-    match op:
-        case Alloc():
-            yield from (replace(op, size_bytes=size) for size in simpler_numbers(op.size_bytes))
-        case Write():
-            yield from (replace(op, data=data) for data in simpler_data(op.data))
-            yield from (replace(op, offset=offset) for offset in simpler_numbers(op.offset))
-        case Copy():
-            yield from (replace(op, size_bytes=n) for n in simpler_numbers(op.size_bytes))
-            yield from (replace(op, source_offset=n) for n in simpler_numbers(op.source_offset))
-            yield from (replace(op, target_offset=n) for n in simpler_numbers(op.target_offset))
-            yield from _as_dispatch(op, kernels)
-        case Read():
-            yield from (replace(op, size_bytes=size) for size in simpler_numbers(op.size_bytes))
-            yield from (replace(op, offset=offset) for offset in simpler_numbers(op.offset))
-        case Dispatch():
-            for kernel in simpler_kernels(op.kernel, kernels):
-                yield from in_kernel(op, kernel)
-            yield from (replace(op, grid=grid) for grid in _simpler_grids(op.grid))
-            yield from (replace(op, scalars=found) for found in _simpler_scalars(op.scalars))
-        case Capture():
-            for at, command in enumerate(op.commands):
-                for simpler in simpler_ops(command, kernels):
-                    assert isinstance(simpler, Dispatch | Copy)
-                    commands = (*op.commands[:at], simpler, *op.commands[at + 1 :])
-                    yield replace(op, commands=commands)
-        case Replay():
-            yield from _simpler_replays(op)
+    """The same op with one operand simpler, or as a simpler op."""
+    if isinstance(op, Dispatch):
+        for kernel in simpler_kernels(op.kernel, kernels):
+            yield from in_kernel(op, kernel)
+    operands = VERBS[type(op)].operands.items()
+    for what, simpler in _SIMPLER.items():
+        for name, kind in operands:
+            if kind is what:
+                for value in simpler(getattr(op, name)):
+                    yield replace(op, **{name: value})
+    if isinstance(op, Capture):
+        for at, command in enumerate(op.commands):
+            for found in simpler_ops(command, kernels):
+                assert isinstance(found, Dispatch | Copy)
+                yield replace(op, commands=(*op.commands[:at], found, *op.commands[at + 1 :]))
+    if isinstance(op, Copy):
+        yield from _as_dispatch(op, kernels)
 
 
-def _simpler_replays(op: Replay) -> Iterator[Op]:
-    """Nothing in another's place, then the scalars of the capture, then simpler ones."""
-    for at in range(len(op.bindings)):
-        yield replace(op, bindings=(*op.bindings[:at], *op.bindings[at + 1 :]))
-    if op.scalars is None:
+def _fewer_bindings(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Nothing in another's place, one after the other."""
+    for at in range(len(pairs)):
+        yield (*pairs[:at], *pairs[at + 1 :])
+
+
+def _simpler_entries(entries: ReplayScalars) -> Iterator[ReplayScalars]:
+    """The scalars of the capture, then simpler ones."""
+    if entries is None:
         return
-    yield replace(op, scalars=None)
-    for at, entry in enumerate(op.scalars):
+    yield None
+    for at, entry in enumerate(entries):
         if entry is not None:
             for simpler in (None, *_simpler_scalars(entry)):
-                yield replace(op, scalars=(*op.scalars[:at], simpler, *op.scalars[at + 1 :]))
+                yield (*entries[:at], simpler, *entries[at + 1 :])
 
 
 def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
@@ -172,3 +167,15 @@ def in_kernel(op: Dispatch, kernel: Kernel) -> Iterator[Op]:
 def _fitted(scalars: tuple[int | float, ...], count: int) -> tuple[int | float, ...]:
     kept = [value if isinstance(value, int) and value >= 0 else 1 for value in scalars[:count]]
     return (*kept, *[1] * (count - len(kept)))
+
+
+_SIMPLER: Mapping[Operand, Callable[[Any], Iterable[Any]]] = {
+    Operand.DATA: simpler_data,
+    Operand.SIZE: simpler_numbers,
+    Operand.OFFSET: simpler_numbers,
+    Operand.GRID: _simpler_grids,
+    Operand.SCALARS: _simpler_scalars,
+    Operand.BINDINGS: _fewer_bindings,
+    Operand.REPLAY_SCALARS: _simpler_entries,
+}
+"""Simpler values of an operand by what it is, in the order in which they are tried."""

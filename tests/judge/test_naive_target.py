@@ -9,7 +9,6 @@ from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.program import Grid, Program
 from gpusim.runtime import PRESETS
-from gpusim.text import parse_program
 from properties.execute import run
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure
@@ -98,7 +97,7 @@ def _first_caught(device: Any) -> tuple[Program, Failure]:
     ids=["write", "copy", "free"],
 )
 def test_each_op_that_a_held_dispatch_is_late_for_shows(device: Any, between: str) -> None:
-    program = parse_program(
+    program = Program.parse(
         "alloc a 4\nalloc b 4\nwrite b 0 01000000\ndispatch fold b,a 3 1x1x1\n"
         f"{between}\nread a 0 4 -> r0\nsync\n"
     )

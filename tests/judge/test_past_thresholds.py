@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
+from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, parse_policy
-from gpusim.text import parse_program
 from properties.model.case import Case, parse_device
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import RuntimeFactory
@@ -47,7 +47,7 @@ PRESET_NAMES = list(PRESETS)
 
 
 def _agrees(device_name: str, text: str, policy: Policy, kernels: Kernels = BUILTIN) -> None:
-    case = Case(program=parse_program(text), policy=policy, device=parse_device(device_name))
+    case = Case(program=Program.parse(text), policy=policy, device=parse_device(device_name))
     verdict = judge(case, RuntimeFactory(device_name, kernels), MEANING_ONLY)
     assert verdict.failure is None, verdict.failure
 

@@ -27,7 +27,7 @@ from properties.oracles.metamorphic import (
 )
 from properties.oracles.metamorphic.boundaries import DeleteBoundary
 from properties.oracles.metamorphic.configuration import SetDevice, SetSchedule
-from properties.oracles.metamorphic.effects import independent, rounded_buffers, sizes_of
+from properties.oracles.metamorphic.effects import independent, rounded_buffers
 from properties.oracles.metamorphic.folding import FoldPrefix
 from properties.oracles.metamorphic.insertions import GarbageFirst, InsertRefused, Recycle
 from properties.oracles.metamorphic.order import Swap
@@ -196,8 +196,8 @@ def test_what_may_change_places(first: str, second: str, together: bool) -> None
     allocs = "alloc a 16\nalloc b 16\nalloc c 16\n"
     program = Program.parse(f"{allocs}{first}\n{second}\n")
     ops = program.ops[3:]
-    assert independent(ops[0], ops[1], sizes_of(program), BUILTIN) is together
-    assert independent(ops[1], ops[0], sizes_of(program), BUILTIN) is together
+    assert independent(ops[0], ops[1], BUILTIN) is together
+    assert independent(ops[1], ops[0], BUILTIN) is together
     case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     assert (Swap(at=3).apply(case, BUILTIN) is not None) is together
 

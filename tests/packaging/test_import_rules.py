@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 VOCABULARY = (
+    "gpusim.effects",
     "gpusim.errors",
     "gpusim.history",
     "gpusim.kernels",

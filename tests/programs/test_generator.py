@@ -34,7 +34,6 @@ from gpusim.program import (
     Write,
     buffers_of,
 )
-from gpusim.text import write_program
 from properties.programs.choices import DrawnChoices, SeededChoices
 from properties.programs.generator import generate
 from properties.programs.measure import writers_of_reads
@@ -275,9 +274,9 @@ def test_wide_grids_are_rare_and_there() -> None:
 
 def test_programs_round_trip_through_their_text() -> None:
     for program in sample().programs:
-        text = write_program(program)
+        text = str(program)
         parsed = Program.parse(text)
-        assert write_program(parsed) == text
+        assert str(parsed) == text
         assert parsed == program or re.search(r"\bnan\b", text)
 
 

@@ -4,14 +4,14 @@ It follows from the allocs alone which ranges are inside their buffers, so that
 no transformation needs to know what was refused.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import compress
+from collections.abc import Mapping
 
+from gpusim.effects import WHOLE, Access, accesses, written_by
 from gpusim.kernels import Kernel
+from gpusim.ops import VERBS
 from gpusim.program import (
     Alloc,
-    Copy,
+    Capture,
     Dispatch,
     Free,
     Op,
@@ -19,23 +19,12 @@ from gpusim.program import (
     Read,
     Replay,
     Sync,
-    Write,
     buffers_of,
     flattened,
 )
 from properties.model.case import Case
 
 Sizes = Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """Bytes ``start`` to ``end`` of a buffer that an op reads, or writes as well."""
-
-    buffer: str
-    start: int
-    end: int
-    writes: bool
 
 
 def sizes_of(program: Program) -> dict[str, int]:
@@ -74,13 +63,14 @@ def may_alloc(case: Case) -> bool:
 
 def is_inside(op: Op, sizes: Sizes) -> bool:
     """Whether every range of the op lies in its buffer."""
+    ranges = (span.of(op) for span in VERBS[type(op)].spans)
     return all(
-        start >= 0 and end >= start and end <= sizes[buffer]
-        for buffer, start, end in _ranges(op, sizes)
+        offset >= 0 and size_bytes >= 0 and offset + size_bytes <= sizes[buffer]
+        for buffer, offset, size_bytes in ranges
     )
 
 
-def independent(first: Op, second: Op, sizes: Sizes, kernels: Mapping[str, Kernel]) -> bool:
+def independent(first: Op, second: Op, kernels: Mapping[str, Kernel]) -> bool:
     """Whether two ops that follow each other may change places and nothing shows it."""
     if isinstance(first, Sync | Replay) or isinstance(second, Sync | Replay):
         return False
@@ -93,8 +83,8 @@ def independent(first: Op, second: Op, sizes: Sizes, kernels: Mapping[str, Kerne
         one.buffer == other.buffer
         and (one.writes or other.writes)
         and (one.start < other.end and other.start < one.end)
-        for one in _touches(first, sizes, kernels)
-        for other in _touches(second, sizes, kernels)
+        for one in _touches(first, kernels)
+        for other in _touches(second, kernels)
     )
 
 
@@ -114,50 +104,21 @@ def rounded_buffers(program: Program, kernels: Mapping[str, Kernel]) -> frozense
             return frozenset(rounded)
 
 
-def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> Iterator[str]:
-    if isinstance(op, Copy) and op.source in rounded:
-        yield op.target
-    if isinstance(op, Dispatch):
-        kernel = kernels[op.kernel]
-        if kernel.tolerance is not None or not rounded.isdisjoint(op.buffers):
-            yield from written_by(op, kernel)
+def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> list[str]:
+    """What it writes, where that comes of something rounded, or is rounded as it is written."""
+    computes = isinstance(op, Dispatch) and kernels[op.kernel].tolerance is not None
+    touched = accesses(op, kernels)
+    is_source = any(one.buffer in rounded for one in touched if _computed_from(op, one))
+    return written_by(op, kernels) if computes or is_source else []
 
 
-def written_by(op: Dispatch, kernel: Kernel) -> list[str]:
-    """The buffers that a dispatch binds writable."""
-    return list(compress(op.buffers, kernel.writes))
+def _computed_from(op: Op, access: Access) -> bool:
+    """Whether what ``op`` writes may depend on the bytes of ``access``."""
+    return isinstance(op, Dispatch) or not access.writes
 
 
-def _touches(op: Op, sizes: Sizes, kernels: Mapping[str, Kernel]) -> list[Touch]:
+def _touches(op: Op, kernels: Mapping[str, Kernel]) -> list[Access]:
     """Every byte an op depends on or changes; a buffer's life counts as all its bytes."""
-    match op:
-        case Write():
-            return [Touch(op.buffer, op.offset, op.offset + len(op.data), True)]
-        case Read():
-            return [Touch(op.buffer, op.offset, op.offset + op.size_bytes, False)]
-        case Copy():
-            end = op.target_offset + op.size_bytes
-            return [
-                Touch(op.source, op.source_offset, op.source_offset + op.size_bytes, False),
-                Touch(op.target, op.target_offset, end, True),
-            ]
-        case Dispatch():
-            written = written_by(op, kernels[op.kernel])
-            return [_all_of(buffer, buffer in written) for buffer in op.buffers]
-        case _:
-            return [_all_of(buffer, True) for buffer in buffers_of(op)]
-
-
-def _all_of(buffer: str, writes: bool) -> Touch:
-    return Touch(buffer, -1, 2**62, writes)
-
-
-def _ranges(op: Op, sizes: Sizes) -> Iterator[tuple[str, int, int]]:
-    match op:
-        case Write():
-            yield op.buffer, op.offset, op.offset + len(op.data)
-        case Read():
-            yield op.buffer, op.offset, op.offset + op.size_bytes
-        case Copy():
-            yield op.source, op.source_offset, op.source_offset + op.size_bytes
-            yield op.target, op.target_offset, op.target_offset + op.size_bytes
+    if isinstance(op, Alloc | Free | Capture):
+        return [Access(buffer, *WHOLE, True) for buffer in buffers_of(op)]
+    return accesses(op, kernels)

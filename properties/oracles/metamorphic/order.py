@@ -18,7 +18,7 @@ from gpusim.program import (
     renamed,
 )
 from properties.model.case import Case, Image
-from properties.oracles.metamorphic.effects import independent, may_alloc, sizes_of
+from properties.oracles.metamorphic.effects import independent, may_alloc
 from properties.oracles.metamorphic.image import Rewriting
 from properties.oracles.metamorphic.registry import MOST_SEED, Scope, draw_gap, transformation
 from properties.programs.choices import Choices, SeededChoices
@@ -53,7 +53,7 @@ class Swap:
         counted = isinstance(first, Alloc | Free) and isinstance(second, Alloc | Free)
         if counted and not may_alloc(case):
             return None
-        if not independent(first, second, sizes_of(case.program), kernels):
+        if not independent(first, second, kernels):
             return None
         swapped = Program((*ops[: self.at], second, first, *ops[self.at + 2 :]))
         places = [(position,) for position in range(len(ops))]

@@ -1,10 +1,12 @@
 """Ops done another way: copies for writes, other names, buffers inside bigger ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
+from gpusim.effects import written_by
 from gpusim.kernels import Kernel
+from gpusim.ops import VERBS
 from gpusim.program import (
     Alloc,
     Capture,
@@ -25,7 +27,6 @@ from properties.oracles.metamorphic.effects import (
     live_before,
     may_alloc,
     sizes_of,
-    written_by,
 )
 from properties.oracles.metamorphic.image import Rewriting, unchanged
 from properties.oracles.metamorphic.registry import Scope, draw_op, draw_which, transformation
@@ -168,7 +169,7 @@ class _Embedding:
                 self.rewriting.keep(op)
                 self.rewriting.add(Free(buffer=self.home))
             case Dispatch():
-                self._dispatch(op, kernels[op.kernel])
+                self._dispatch(op, kernels)
             case _:
                 self.rewriting.keep(self._moved(op))
 
@@ -187,37 +188,22 @@ class _Embedding:
     def _is_freed(self) -> bool:
         return Free(buffer=self.home) in self.rewriting.ops
 
-    def _dispatch(self, op: Dispatch, kernel: Kernel) -> None:
+    def _dispatch(self, op: Dispatch, kernels: Mapping[str, Kernel]) -> None:
         to_kernel = _copy(self.home, self.pad_bytes, self.buffer, 0, self.size_bytes)
         back = _copy(self.buffer, 0, self.home, self.pad_bytes, self.size_bytes)
         self.rewriting.add(to_kernel)
         self.rewriting.keep(op)
-        if self.buffer in written_by(op, kernel):
+        if self.buffer in written_by(op, kernels):
             self.rewriting.add(back)
 
     def _moved(self, op: Op) -> Op:
-        pad = self.pad_bytes
-        match op:
-            case Write():
-                return Write(buffer=self.home, offset=op.offset + pad, data=op.data)
-            case Read():
-                return Read(
-                    buffer=self.home,
-                    offset=op.offset + pad,
-                    size_bytes=op.size_bytes,
-                    result=op.result,
-                )
-            case Copy():
-                source = op.source == self.buffer
-                target = op.target == self.buffer
-                return _copy(
-                    self.home if source else op.source,
-                    op.source_offset + (pad if source else 0),
-                    self.home if target else op.target,
-                    op.target_offset + (pad if target else 0),
-                    op.size_bytes,
-                )
-        return op
+        """The op with what it reads and writes of the buffer at its new place."""
+        changes: dict[str, Any] = {}
+        for span in VERBS[type(op)].spans:
+            if getattr(op, span.buffer) == self.buffer:
+                changes[span.buffer] = self.home
+                changes[span.offset] = getattr(op, span.offset) + self.pad_bytes
+        return replace(op, **changes)
 
     def _sentinel(self, offset: int) -> Write:
         data = bytes((0xA5 + offset + at) % 256 for at in range(self.pad_bytes))
