@@ -112,11 +112,10 @@ class NotAwaited:
 
 def test_what_only_some_schedules_show_is_seen_with_its_schedule() -> None:
     program, policy = program_of("affine a"), PRESETS["cached"]
-    tried, finding = check_under_every_schedule(
+    _, finding = check_under_every_schedule(
         program, policy, make_driver=lambda device: NotAwaited(device)
     )
     assert finding is not None
-    assert tried >= 1
     assert str(finding.schedule) in str(finding)
     assert bytes(SIZE_BYTES)[:4].hex() in finding.mismatch.got
 

@@ -82,6 +82,6 @@ def test_a_violation_is_made_small_and_each_part_of_it_is_needed(planted: Any) -
     violation = violates(small.case, small.transformations)
     assert violation is not None
     assert str(violation) == str(small.violation)
-    assert all(isinstance(said, str) for said in (violation.as_it_is, violation.transformed))
+    assert violation.as_it_is != violation.transformed
     assert signature(small.transformations, violation)[2:] == (small.transformations[0].name,)
     assert small.transformations[0].words in str(small)

@@ -82,6 +82,7 @@ def test_small_limits_are_asked_of_many_devices_and_programs_keep_them() -> None
 def test_a_real_runtime_is_held_to_the_limits_of_its_case(device_name: str) -> None:
     subject = RuntimeSubject(device_name, BUILTIN)
     assert subject.limits == limits_of(open_case_device(device_name, BUILTIN))
+    assert subject.small
     for words in subject.small:
         case = replace(numbered(0), device=f"{device_name} {words}")
         opened = subject.open(case)
