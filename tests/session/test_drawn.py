@@ -1,5 +1,6 @@
 """Callers and transformations of a session: drawn, judged, made small with the program."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -104,7 +105,7 @@ def found(make_driver: Callable[[Any], Any], wanted: Callable[[Case], bool]) -> 
                     failure,
                     cast(Supervisor, bench),
                     kernels=BUILTIN,
-                    seconds=20,
+                    seconds=math.inf,
                     stall_seconds=1,
                 )
                 assert small is not None
