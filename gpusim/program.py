@@ -6,26 +6,24 @@ from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from gpusim.errors import ProgramError
-from gpusim.ops import VERBS as VERBS
-from gpusim.ops import Alloc as Alloc
-from gpusim.ops import AnyOp, Operand, each_command, operands_of, with_operands
-from gpusim.ops import Capture as Capture
-from gpusim.ops import Command as Command
-from gpusim.ops import Copy as Copy
-from gpusim.ops import Dispatch as Dispatch
-from gpusim.ops import Flush as Flush
-from gpusim.ops import Free as Free
-from gpusim.ops import Grid as Grid
-from gpusim.ops import Op as Op
-from gpusim.ops import Read as Read
-from gpusim.ops import Replay as Replay
-from gpusim.ops import Scalars as Scalars
-from gpusim.ops import Sync as Sync
-from gpusim.ops import Write as Write
+from gpusim.ops import (
+    VERBS,
+    AnyOp,
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    Op,
+    Operand,
+    Replay,
+    Scalars,
+    each_command,
+    operands_of,
+    with_operands,
+)
 from gpusim.text import parse_line, write_op
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-OPS: tuple[type[Op], ...] = tuple(VERBS)
 
 
 _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {

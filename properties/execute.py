@@ -8,8 +8,8 @@ from typing import Protocol
 
 from gpusim.errors import GpusimError
 from gpusim.history import History, Outcome
-from gpusim.ops import VERBS
-from gpusim.program import Op, Program, Read, Replay, Sync, buffers_of
+from gpusim.ops import VERBS, Op, Read, Replay, Sync
+from gpusim.program import Program, buffers_of
 from gpusim.trace import Event, Trace
 from properties.clients import drive, keeps_to_program
 from properties.model.case import PLAIN, Case

@@ -65,6 +65,12 @@ class Finding:
                     f"cannot keep {header} {value!r} because a header is one line without "
                     "blanks around it (probably a message of several lines)"
                 )
+        for header, name in (("target", self.case.target), ("device", self.case.device.name)):
+            if not name:
+                raise ProgramError(
+                    f"cannot keep a finding without a {header} because nothing could replay it "
+                    f"(probably the {header}'s name was lost)"
+                )
         if parse_policy(str(self.case.policy)) != self.case.policy:
             raise ProgramError(
                 f"cannot keep policy {self.case.policy} because its text form means another "

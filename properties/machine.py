@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from gpusim.errors import GpusimError
-from gpusim.program import Copy, Dispatch, Grid
+from gpusim.ops import Copy, Dispatch, Grid
 from gpusim.runtime import Policy
 from properties.model.target import Adapter, Delivery, ReplayingAdapter
 from properties.programs.strategies import policies

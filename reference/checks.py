@@ -17,7 +17,8 @@ from gpusim.errors import (
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Capture, Dispatch, Grid, Replay, buffers_of
+from gpusim.ops import Capture, Dispatch, Grid, Replay
+from gpusim.program import buffers_of
 from reference.memory import Block
 
 

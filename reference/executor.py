@@ -13,22 +13,20 @@ from gpusim.errors import DeviceFault, InvalidHandle, ProgramError, Refused
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
-from gpusim.ops import arguments_of
-from gpusim.program import (
+from gpusim.ops import (
     Capture,
     Command,
     Copy,
     Dispatch,
     Grid,
     Op,
-    Program,
     Read,
     Replay,
     Scalars,
     Sync,
-    buffers_of,
-    replayed,
+    arguments_of,
 )
+from gpusim.program import Program, buffers_of, replayed
 from reference import memory
 from reference.checks import (
     check_alloc,

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from gpusim.kernels import Kernel
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Pipeline, Range
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.policy import Policy

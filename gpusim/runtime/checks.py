@@ -18,7 +18,7 @@ from gpusim.errors import (
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from gpusim.runtime.buffers import Buffer
 
 _THREE_INTS = [int, int, int]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from gpusim.kernels import Kernel
-from gpusim.program import Grid
+from gpusim.ops import Grid
 
 new_tuple = tuple.__new__
 """Makes a command of its class and a tuple of its fields, where every dispatch does: half of what

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from gpusim.errors import InvalidCapture
 from gpusim.kernels import Kernel
-from gpusim.program import Grid, Scalars
+from gpusim.ops import Grid, Scalars
 from gpusim.runtime.buffers import Buffer
 
 

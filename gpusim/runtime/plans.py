@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.caches import CacheState, shape_key

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from gpusim.errors import DeviceFault, InvalidBinding, InvalidHandle, InvalidScalar
-from gpusim.program import Scalars
+from gpusim.ops import Scalars
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.graph import CopyCall, Graph

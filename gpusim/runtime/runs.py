@@ -12,7 +12,7 @@ from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
 
-from gpusim.program import Scalars
+from gpusim.ops import Scalars
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import aligned_up

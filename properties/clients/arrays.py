@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.program import Capture, Dispatch, Read, Replay, Write
+from gpusim.ops import Capture, Dispatch, Read, Replay, Write
 from gpusim.runtime import Ticket
 from properties.clients.client import BrokenPromise, Client
 from properties.model.target import Delivery

@@ -5,7 +5,7 @@ The plain client hands every op on.  The others change how an op or two is put; 
 they say in a method of that verb, which takes the op.
 """
 
-from gpusim.program import Op
+from gpusim.ops import Op
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpusim.errors import DeviceFault
 from gpusim.kernels import SCRAMBLE
-from gpusim.program import Read
+from gpusim.ops import Read
 from gpusim.runtime import Ticket
 from properties.clients.client import BrokenPromise, Client
 from properties.model.target import Delivery

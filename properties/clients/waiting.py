@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gpusim.errors import InvalidHandle, RuntimeClosed, WrongThread
-from gpusim.program import Dispatch, Flush, Op, Program, Read, Sync
+from gpusim.ops import Dispatch, Flush, Op, Read, Sync
+from gpusim.program import Program
 from gpusim.runtime import Ticket
 from properties.clients.client import BrokenPromise, Client
 from properties.model.target import Delivery

@@ -8,20 +8,8 @@ Programs that differ only in which buffer is called a are listed once.
 from collections.abc import Iterator
 from itertools import product
 
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Copy,
-    Dispatch,
-    Flush,
-    Free,
-    Op,
-    Program,
-    Read,
-    Replay,
-    Sync,
-    Write,
-)
+from gpusim.ops import Alloc, Capture, Copy, Dispatch, Flush, Free, Op, Read, Replay, Sync, Write
+from gpusim.program import Program
 
 SIZE_BYTES = 8
 _GRID = (1, 1, 1)

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
-from gpusim.program import Op, Program
+from gpusim.ops import Op
+from gpusim.program import Program
 from gpusim.runtime import Driver, Parts, Policy, WgpuDriver
 from gpusim.simulated import Scheduler, explore, open_device
 from gpusim.trace import Trace

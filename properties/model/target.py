@@ -11,7 +11,7 @@ from typing import Protocol
 
 from gpusim.errors import ProgramError
 from gpusim.limits import Limits
-from gpusim.program import Command, Grid, Op, Scalars
+from gpusim.ops import Command, Grid, Op, Scalars
 
 
 class Delivery(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from gpusim.kernels import Kernel
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from gpusim.runtime.caches import BoundedCache, CacheState
 from gpusim.runtime.commands import Launch
 from gpusim.runtime.drivers.driver import Driver

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.history import History, Outcome
-from gpusim.program import Program, Read, Sync
+from gpusim.ops import Read, Sync
+from gpusim.program import Program
 from properties.model.failure import Failure
 from properties.model.target import Capabilities
 from properties.mutants.mutant import Mutant, mutant

@@ -17,7 +17,8 @@ from gpusim.errors import (
 )
 from gpusim.history import History
 from gpusim.kernels import Kernels
-from gpusim.program import Alloc, Dispatch, Op, Program, Read, Sync, Write
+from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
+from gpusim.program import Program
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from properties.model.case import Case

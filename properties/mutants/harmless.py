@@ -5,7 +5,7 @@ from typing import Any
 
 from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
 from gpusim.runtime.caches import BoundedCache, CacheState
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Range

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from gpusim.program import Dispatch, Program, Read, Sync, Write
+from gpusim.ops import Dispatch, Read, Sync, Write
+from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.execute import CHANGED
 from properties.model.case import Case

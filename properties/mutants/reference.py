@@ -6,7 +6,8 @@ from typing import Any
 from gpusim.history import History
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.program import Grid, Program
+from gpusim.ops import Grid
+from gpusim.program import Program
 from properties.mutants.mutant import Mutant, mutant
 from reference import run
 from reference.executor import Reference

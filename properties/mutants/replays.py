@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from gpusim.program import Scalars
+from gpusim.ops import Scalars
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.graph import Graph

@@ -7,7 +7,8 @@ are compared in ``properties.oracles.values``.
 
 from gpusim.errors import ProgramError
 from gpusim.history import History, Outcome
-from gpusim.program import Op, Program, Read, Sync, buffers_of
+from gpusim.ops import Op, Read, Sync
+from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gpusim.program import Sync, Write
+from gpusim.ops import Sync, Write
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.laws.checker import WATCHERS, Checker

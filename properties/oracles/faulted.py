@@ -17,19 +17,8 @@ from gpusim.effects import written_by
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from gpusim.ops import arguments_of
-from gpusim.program import (
-    Capture,
-    Command,
-    Copy,
-    Grid,
-    Op,
-    Program,
-    Replay,
-    Scalars,
-    Write,
-    replayed,
-)
+from gpusim.ops import Capture, Command, Copy, Grid, Op, Replay, Scalars, Write, arguments_of
+from gpusim.program import Program, replayed
 from gpusim.trace import Trace
 from properties.execute import Unwatched, run
 from properties.model.failure import Failure, FailureKind

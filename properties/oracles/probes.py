@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gpusim.errors import OutOfMemory
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Copy, Dispatch, Free, Read, Replay, Sync, Write
+from gpusim.ops import Alloc, Copy, Dispatch, Free, Read, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws.expected import Move
 from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene, accepted

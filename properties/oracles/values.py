@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from gpusim.history import History
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Program, Read
+from gpusim.ops import Read
+from gpusim.program import Program
 
 _AROUND_BYTES = 8
 """How much is shown on either side of the first wrong byte."""

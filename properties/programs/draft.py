@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import (
+from gpusim.ops import (
     Alloc,
     Capture,
     Command,

@@ -8,7 +8,7 @@ place, and others may take a place too.
 from collections.abc import Mapping
 
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Copy
+from gpusim.ops import Copy
 from properties.programs.choices import Choices, Weights
 from properties.programs.draft import Draft, DraftedGraph, LiveBuffer, Step
 from properties.programs.moves import Move, bind, copy, dispatch, launch, near

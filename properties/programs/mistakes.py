@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gpusim.limits import WORD_BYTES
-from gpusim.program import Alloc, Capture, Copy, Dispatch, Free, Grid, Op, Read, Replay, Write
+from gpusim.ops import Alloc, Capture, Copy, Dispatch, Free, Grid, Op, Read, Replay, Write
 from properties.programs.choices import Choices, Weights
 from properties.programs.draft import Draft, DraftedGraph, LiveBuffer
 from properties.programs.graphs import Entries, draw_entries, draw_steps, fits

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from gpusim.kernels.kernel import Dtype
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from properties.programs.choices import Choices, Weights
 from properties.programs.signature import Signature
 

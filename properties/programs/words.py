@@ -8,19 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.limits import WORD_BYTES
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Command,
-    Copy,
-    Op,
-    Program,
-    Read,
-    Replay,
-    Write,
-    buffers_of,
-    replayed,
-)
+from gpusim.ops import Alloc, Capture, Command, Copy, Op, Read, Replay, Write
+from gpusim.program import Program, buffers_of, replayed
 
 
 def in_words(program: Program) -> Program:

@@ -4,7 +4,7 @@ It sits between the judge and whatever target is judged, so that the same
 programs, device and comparison are tried that the session relies on.
 """
 
-from gpusim.program import Dispatch, Free, Op, Write
+from gpusim.ops import Dispatch, Free, Op, Write
 from properties.model.target import Delivery, Target
 from properties.targets.factory import TargetFactory, Wrapping
 

@@ -6,7 +6,7 @@ nobody expected is shown as well.
 
 from collections.abc import Collection, Iterable, Mapping
 
-from gpusim.program import OPS
+from gpusim.ops import VERBS
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.policy import Uniforms
 from properties.clients import CLIENTS
@@ -20,7 +20,7 @@ from properties.session.tally import ENOUGH_TRACES, Tally
 Table = dict[str, dict[str, int]]
 """Counts by row and column."""
 
-_KINDS = tuple(op.__name__.lower() for op in OPS)
+_KINDS = tuple(op.__name__.lower() for op in VERBS)
 _REFUSALS = {
     "alloc": ("OutOfRange", "LimitExceeded", "OutOfMemory"),
     "write": ("InvalidHandle", "OutOfRange"),

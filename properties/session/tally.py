@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpusim.kernels import Kernel
-from gpusim.program import OPS
+from gpusim.ops import VERBS
 from properties.model.case import Case
 from properties.oracles.coverage import Coverage
 from properties.oracles.judge import Verdict
@@ -21,7 +21,7 @@ three sessions of ten million.
 """
 MEASURED_FIRST = 1200
 """Programs at the start of a seed that are measured one and all."""
-_KINDS = {kind: kind.__name__.lower() for kind in OPS}
+_KINDS = {kind: kind.__name__.lower() for kind in VERBS}
 _MEASURE_EVERY = 8
 """Of later programs one in so many is measured, since that costs more than making one."""
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from gpusim.ops import arguments_of
-from gpusim.program import Op
+from gpusim.ops import Op, arguments_of
 from properties.model.target import Adapter, Delivery, Target
 
 

@@ -7,7 +7,7 @@ from wgpu import BufferUsage
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from properties.model.target import Arrived, Capabilities
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gpusim.program import Op, Read
+from gpusim.ops import Op, Read
 from gpusim.text import write_op
 from properties.model.target import Delivery
 from properties.targets.target_process import TargetProcess

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.ops import arguments_of
-from gpusim.program import Command, Grid, Op, Scalars
+from gpusim.ops import Command, Grid, Op, Scalars, arguments_of
 from gpusim.runtime import Buffer, Driver, Graph, Parts, Policy, Runtime, Ticket
 from properties.model.target import Capabilities, Delivery
 

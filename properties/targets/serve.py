@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gpusim.errors import GpusimError
-from gpusim.program import Op, Read
+from gpusim.ops import Op, Read
 from gpusim.text import parse_op
 from properties.model.target import Adapter, Delivery, Target
 from properties.targets.adapter import as_target

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gpusim.program import Capture, Command, Dispatch, Program, Replay
+from gpusim.ops import Capture, Command, Dispatch, Replay
+from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket

@@ -113,11 +113,10 @@ class NotAwaited:
 
 def test_what_only_some_schedules_show_is_seen_with_its_schedule() -> None:
     program, policy = program_of("affine a"), PRESETS["cached"]
-    tried, finding = check_under_every_schedule(
+    _, finding = check_under_every_schedule(
         program, policy, make_driver=lambda device: NotAwaited(device)
     )
     assert finding is not None
-    assert tried >= 1
     (note,) = (note for note in finding.notes if note.startswith("device: "))
     device = parse_device(note.removeprefix("device: "))
     assert device.scheduler == REPLAYED

@@ -1,5 +1,6 @@
 """The naive target held against the reference: sound as it is, caught once it defers."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
-from gpusim.program import Grid, Program
+from gpusim.ops import Grid
+from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.execute import run
 from properties.model.case import Case, DeviceSpec
@@ -77,7 +79,7 @@ def test_dispatches_held_back_until_a_read_are_caught_and_made_small(device: Any
         return mismatch is not None and mismatch.kind == found.kind
 
     case = Case(program=program, policy=PRESETS["eager"], device=DeviceSpec(name="best"))
-    small = reduce(case, fails, seconds=60.0).program
+    small = reduce(case, fails, seconds=math.inf).program
     assert len(small) <= MOST_OPS, str(small)
     assert _judge(small, device, NaiveTarget) is None
 

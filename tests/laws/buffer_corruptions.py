@@ -6,7 +6,7 @@ Each edits a sound trace, with one mistake of its kind.
 from collections.abc import Callable
 from itertools import pairwise
 
-from gpusim.program import Free, Write
+from gpusim.ops import Free, Write
 from gpusim.trace import Event
 from tests.laws.queue_corruptions import Corrupted, encodes
 from tests.laws.traces import Cut

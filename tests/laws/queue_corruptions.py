@@ -6,7 +6,7 @@ Each edits a sound trace, with one mistake of its kind.
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from gpusim.program import Alloc, Flush, Sync, Write
+from gpusim.ops import Alloc, Flush, Sync, Write
 from gpusim.trace import Event
 from tests.laws.traces import Cut
 

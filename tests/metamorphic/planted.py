@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpusim.kernels import Kernel
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from gpusim.runtime import Driver, Parts, Policy, WgpuDriver
 from gpusim.runtime.batch import Batch, FlushReason, FlushRules
 from gpusim.runtime.caches import CachedBindGroups, CacheState, make_bind_groups

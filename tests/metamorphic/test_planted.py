@@ -1,5 +1,6 @@
 """What the relations see of broken runtimes, each by itself and without the reference."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_a_violation_is_made_small_and_each_part_of_it_is_needed(planted: Any) -
     _, violates = judge_of(planted)
     at_first = violates(found)
     assert at_first is not None
-    shrunk = shrink(found, at_first, violates, seconds=20)
+    shrunk = shrink(found, at_first, violates, seconds=math.inf)
     assert shrunk is not None
     small, failure = shrunk
     assert len(small.program) <= 8
@@ -78,6 +79,6 @@ def test_a_violation_is_made_small_and_each_part_of_it_is_needed(planted: Any) -
     assert violation is not None
     assert str(violation) == str(failure)
     assert [name for name, _ in violation.sides] == ["as it is", "transformed"]
-    assert all(isinstance(said, str) for _, said in violation.sides)
+    assert violation.sides[0][1] != violation.sides[1][1]
     assert signature(small.transformations, violation)[2:] == (small.transformations[0].name,)
     assert small.transformations[0].words in str(failure)

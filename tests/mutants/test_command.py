@@ -24,7 +24,6 @@ def test_a_mutant_that_is_found_is_written_down(
         assert row["killed"]
         assert row["replays"]
         assert row["programs"] >= 1
-        assert row["seconds"] >= 0
         assert 1 <= row["shrunk_ops"] <= 10
     assert [row["oracle"] for row in matrix["mutants"]] == ["reference", "reduction"]
     assert "| staging_reused_too_soon | A buffer is free again as soon" in page.read_text()

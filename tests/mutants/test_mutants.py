@@ -1,5 +1,7 @@
 """Mutants: each is one mistake with a story, the sound parts pass, and what is found replays."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,8 @@ FIELD = (
     "free_while_read_pending",
     "two_streams_one_encoder",
 )
-QUICK = Budget(programs=60, seconds=60.0, shrink_seconds=5.0)
+FEW = Budget(programs=60, seconds=math.inf, shrink_seconds=math.inf)
+"""Programs are counted and seconds are not, so that a busy machine changes nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def test_a_mutant_differs_from_the_sound_one_in_what_it_replaces() -> None:
 
 def test_every_oracle_passes_what_is_sound(made: Programs) -> None:
     for oracle in ORACLES:
-        found = hunt(SOUND, oracle, 3, Budget(programs=12, seconds=60.0), made)
+        found = hunt(SOUND, oracle, 3, replace(FEW, programs=12), made)
         assert found.failure is None, oracle.name
 
 
@@ -108,7 +111,7 @@ def test_a_mutant_is_found_made_small_and_replays(
 ) -> None:
     mutant = find(name)
     oracle = oracles_for(mutant)[0]
-    found = hunt(mutant, oracle, 1, QUICK, made)
+    found = hunt(mutant, oracle, 1, FEW, made)
     assert found.killed
     assert found.shrunk_ops is not None
     assert found.shrunk_ops <= 12

@@ -90,6 +90,7 @@ def test_what_was_tried_is_kept(tmp_path: Path) -> None:
 
 
 def test_every_survivor_is_written_up() -> None:
+    assert all(sample.results for sample in SAMPLES.values())
     notes = read_notes()
     alive = [r.key for sample in SAMPLES.values() for r in sample.results if r.killer is None]
     assert [key for key in alive if key not in notes] == []

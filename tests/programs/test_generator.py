@@ -20,20 +20,8 @@ import pytest
 from gpusim.history import History
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.program import (
-    OPS,
-    Alloc,
-    Capture,
-    Copy,
-    Dispatch,
-    Free,
-    Op,
-    Program,
-    Read,
-    Replay,
-    Write,
-    buffers_of,
-)
+from gpusim.ops import VERBS, Alloc, Capture, Copy, Dispatch, Free, Op, Read, Replay, Write
+from gpusim.program import Program, buffers_of
 from properties.programs.choices import DrawnChoices, SeededChoices
 from properties.programs.generator import generate
 from properties.programs.measure import writers_of_reads
@@ -100,7 +88,7 @@ def test_one_op_in_twenty_is_invalid() -> None:
     assert 0.04 <= statistics.mean(refused) <= 0.06
 
 
-@pytest.mark.parametrize("kind", OPS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", VERBS, ids=lambda kind: kind.__name__)
 def test_every_op_kind_is_frequent(kind: type[Op]) -> None:
     ops = [op for program in sample().programs for op in program]
     assert sum(isinstance(op, kind) for op in ops) >= len(ops) / 100

@@ -2,7 +2,7 @@
 
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
 from gpusim.kernels.kernel import Array
-from gpusim.program import Dispatch
+from gpusim.ops import Dispatch
 from properties.programs.choices import SeededChoices
 from properties.programs.generator import generate
 from properties.programs.signature import drawable

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from gpusim.limits import Limits
-from gpusim.program import Alloc
+from gpusim.ops import Alloc
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.model.case import DeviceSpec
 from properties.model.target import Capabilities

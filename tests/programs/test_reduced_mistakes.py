@@ -14,7 +14,8 @@ from unittest.mock import Mock
 import pytest
 
 from gpusim.errors import Refused
-from gpusim.program import Grid, Program
+from gpusim.ops import Grid
+from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.execute import run
 from properties.model.case import Case, DeviceSpec

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from gpusim.program import Alloc, Copy, Dispatch, Flush, Free, Op, Program, Read, Sync, Write
+from gpusim.ops import Alloc, Copy, Dispatch, Flush, Free, Op, Read, Sync, Write
+from gpusim.program import Program
 from properties.programs.choices import SeededChoices
 from properties.programs.generator import generate
 

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, find, given, settings
 
-from gpusim.program import Dispatch, Program, Read, Write
+from gpusim.ops import Dispatch, Read, Write
+from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.model.case import Case, DeviceSpec
 from properties.programs.strategies import cases, policies, programs

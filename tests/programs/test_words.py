@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Alloc, Capture, Copy, Op, Program, Read, Write, flattened
+from gpusim.ops import Alloc, Capture, Copy, Op, Read, Write
+from gpusim.program import Program, flattened
 from properties.programs.choices import SeededChoices
 from properties.programs.generator import generate
 from properties.programs.words import in_words

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import reference
 from gpusim.errors import InvalidHandle, ProgramError
 from gpusim.kernels import BUILTIN, Binding, Kernel
-from gpusim.program import Alloc, Copy, Op, Program, Read, Write
+from gpusim.ops import Alloc, Copy, Op, Read, Write
+from gpusim.program import Program
 from reference import Reference, ReferenceDelivery
 
 SIZES = {"a": 13, "b": 32}

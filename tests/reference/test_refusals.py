@@ -8,7 +8,8 @@ import reference
 from gpusim.errors import GpusimError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Dispatch, Op, Program, buffers_of
+from gpusim.ops import Alloc, Dispatch, Op
+from gpusim.program import Program, buffers_of
 from reference.executor import Reference
 
 LIMITS = Limits(

@@ -7,7 +7,8 @@ import pytest
 import reference
 from gpusim.errors import DeviceLost, MapFailed
 from gpusim.history import History, Outcome
-from gpusim.program import Grid, Op, Program, Sync
+from gpusim.ops import Grid, Op, Sync
+from gpusim.program import Program
 from properties import execute
 from properties.execute import CHANGED, Unwatched
 from properties.model.target import Capabilities, Delivery

@@ -1,6 +1,7 @@
 """Sessions over right and wrong targets: what is found, made small, kept, and gone on from."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gpusim.errors import InternalError, NoDevice
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
+from properties.model.case import RUNTIME
 from properties.session.replay import Replay, Untrusted, plan_replay, replay
 from properties.session.session import Session, fuzz
 from properties.session.settings import ReplaySettings, Settings
@@ -69,6 +71,10 @@ def test_a_planted_mistake_is_found_made_small_and_replays(
     assert replayed.failure == bug.failure
     with pytest.raises(Untrusted):
         again(bug.file)
+    # The mistake is the target's and not the case's.
+    plan = plan_replay(bug.file, ReplaySettings(target=target))
+    sound = replace(plan, case=replace(plan.case, target=RUNTIME))
+    assert replay(sound, ReplaySettings().stall).failure is None
 
 
 def test_a_mistake_that_no_value_shows_breaks_a_law(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Clients and transformations of a session: drawn, judged, made small with the program."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -78,7 +79,7 @@ def found(make_driver: Callable[[Any], Any], wanted: Callable[[Case], bool]) -> 
         if wanted(case):
             failure = judgement(case)
             if failure is not None:
-                small = shrink(case, failure, judgement, seconds=20)
+                small = shrink(case, failure, judgement, seconds=math.inf)
                 assert small is not None
                 return case, failure, *small
     raise AssertionError("no program shows it")

@@ -12,7 +12,8 @@ import pytest
 import wgpu
 
 from gpusim.history import History
-from gpusim.program import Alloc, Dispatch, Op, Program, Read, Sync, Write
+from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
+from gpusim.program import Program
 from gpusim.simulated import (
     AsEarly,
     AsLate,

@@ -16,7 +16,8 @@ from gpusim import errors
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.program import Program, Read
+from gpusim.ops import Read
+from gpusim.program import Program
 from gpusim.runtime import PRESETS, Runtime, TracedDriver, WgpuDriver
 from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
 from gpusim.trace import Trace

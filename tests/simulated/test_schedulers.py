@@ -50,7 +50,9 @@ def test_a_recorded_schedule_plays_again(name: str) -> None:
 
 
 def test_every_explored_schedule_plays_again() -> None:
-    for schedule, order in explore(lambda scheduler: settle_order(scheduler, maps=3)):
+    explored = list(explore(lambda scheduler: settle_order(scheduler, maps=3)))
+    assert len({order for _, order in explored}) == 6
+    for schedule, order in explored:
         assert settle_order(Replaying(schedule, runs=False), maps=3) == order
 
 

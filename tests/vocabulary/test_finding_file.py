@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpusim.errors import ProgramError
-from gpusim.program import Alloc, Op, Program, Write
+from gpusim.ops import Alloc, Op, Write
+from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import FaultPlan
 from properties import finding_file
@@ -169,6 +170,16 @@ def test_version_1_is_read_and_names_no_target() -> None:
     )
 
 
+@pytest.mark.parametrize("header", ["device: simulated scheduler=early\n", "policy: eager\n"])
+def test_device_and_policy_must_be_in_version_1(header: str) -> None:
+    with pytest.raises(ProgramError, match=f"no {header.partition(':')[0]} came before it"):
+        parse_finding(VERSION_1.replace(header, ""))
+    least = "gpusim finding 1\npolicy: eager\ndevice: gl\n\n"
+    assert parse_finding(least).case == Case(
+        program=Program(()), policy=PRESETS["eager"], device=DeviceSpec(name="gl")
+    )
+
+
 def test_a_header_of_another_version_is_refused() -> None:
     with pytest.raises(ProgramError, match=r"line 2 .* 'target' is none of device, policy"):
         parse_finding(VERSION_1.replace("device: ", "target: runtime\ndevice: "))
@@ -220,6 +231,11 @@ def test_a_header_that_is_not_one_line_is_not_kept(summary: str) -> None:
 
 
 def test_a_case_that_nothing_could_replay_is_not_kept() -> None:
+    nowhere = dataclasses.replace(FINDING.case, device=DeviceSpec(name=""))
+    with pytest.raises(ProgramError, match="cannot keep a finding without a device"):
+        dataclasses.replace(FINDING, case=nowhere)
+    with pytest.raises(ProgramError, match="cannot keep a finding without a target"):
+        dataclasses.replace(FINDING, case=dataclasses.replace(FINDING.case, target=""))
     spaced = dataclasses.replace(FINDING.case, policy=Policy(name="two words"))
     with pytest.raises(ProgramError, match=r"policy"):
         dataclasses.replace(FINDING, case=spaced)

@@ -5,26 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpusim.errors import ProgramError
-from gpusim.program import (
-    Alloc,
-    Copy,
-    Dispatch,
-    Flush,
-    Free,
-    Op,
-    Program,
-    Read,
-    Sync,
-    Write,
-    buffers_of,
-)
+from gpusim.ops import Alloc, Copy, Dispatch, Flush, Free, Op, Read, Sync, Write
+from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 
 NAMES = ["a", "b", "long_name_2"]
 INTEGERS = st.integers(-(2**40), 2**40)
 NAME = st.sampled_from(NAMES)
 SCALARS = st.lists(INTEGERS | st.floats(allow_nan=False), max_size=3).map(tuple)
-OPS = st.one_of(
+VERBS = st.one_of(
     st.builds(Write, buffer=NAME, offset=INTEGERS, data=st.binary(max_size=9)),
     st.builds(
         Dispatch,
@@ -52,7 +41,7 @@ OPS = st.one_of(
 def programs(draw: st.DrawFn) -> Program:
     """Any well-formed program, whatever its ops would be refused for."""
     ops: list[Op] = [Alloc(buffer=name, size_bytes=draw(INTEGERS)) for name in NAMES]
-    for number, op in enumerate(draw(st.lists(OPS, max_size=12))):
+    for number, op in enumerate(draw(st.lists(VERBS, max_size=12))):
         if isinstance(op, Read):
             op = Read(
                 buffer=op.buffer, offset=op.offset, size_bytes=op.size_bytes, result=f"r{number}"

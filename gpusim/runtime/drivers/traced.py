@@ -13,7 +13,7 @@ from typing import Any, cast
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.program import Grid
+from gpusim.ops import Grid
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.caches import BindGroupStore, CacheState
 from gpusim.runtime.commands import (

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from gpusim.program import Dispatch, Flush, Free, Replay, Sync, Write
+from gpusim.ops import Dispatch, Flush, Free, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STAGING, About, Handler, Scene, accepted

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gpusim.program import Dispatch, Free, Sync
+from gpusim.ops import Dispatch, Free, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import About, Handler, Scene, accepted
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
-from gpusim.program import OPS
+from gpusim.ops import VERBS
 from gpusim.trace import Event
 from properties.model.failure import Failure
 from properties.oracles.laws.batches import Batches
@@ -29,7 +29,7 @@ class Watcher(Protocol):
 
 
 OUTCOME, RAISED = "outcome", "raised"
-ACCEPTED: dict[type, str] = {kind: accepted(kind) for kind in OPS}
+ACCEPTED: dict[type, str] = {kind: accepted(kind) for kind in VERBS}
 OUTCOMES = (RAISED, *ACCEPTED.values())
 """What an outcome is dispatched as, so that a law sees those only that concern it."""
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.program import Copy, Dispatch, Op, Read, Replay, Write, replayed
+from gpusim.ops import Copy, Dispatch, Op, Read, Replay, Write
+from gpusim.program import replayed
 
 if TYPE_CHECKING:
     from properties.oracles.laws.scene import Known, Scene

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gpusim import errors
-from gpusim.program import Capture, Dispatch, Free, Replay, Sync
+from gpusim.ops import Capture, Dispatch, Free, Replay, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import About, Handler, Scene
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
 from gpusim.limits import Limits
-from gpusim.program import Op
+from gpusim.ops import Op
 from gpusim.runtime.policy import Policy
 from gpusim.text import write_op
 from properties.model.failure import Failure, FailureKind

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from gpusim.program import Alloc, Copy, Free, Op, Replay, buffers_of
+from gpusim.ops import Alloc, Copy, Free, Op, Replay
+from gpusim.program import buffers_of
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STAGING, STORAGE, UNIFORM, About, Handler, Scene

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gpusim.program import Flush, Replay, Sync, Write
+from gpusim.ops import Flush, Replay, Sync, Write
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run, least_piece_bytes
 from properties.oracles.laws.matching import (

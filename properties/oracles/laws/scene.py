@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpusim.errors import DeviceLost
-from gpusim.program import Alloc, Capture, Free, Op
+from gpusim.ops import Alloc, Capture, Free, Op
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gpusim.program import Dispatch, Read, Sync
+from gpusim.ops import Dispatch, Read, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Fetch
 from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene, accepted

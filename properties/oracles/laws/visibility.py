@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gpusim.program import Alloc
+from gpusim.ops import Alloc
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accepted
 

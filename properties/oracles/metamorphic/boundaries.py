@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from gpusim.kernels import Kernel
-from gpusim.program import Flush, Sync
+from gpusim.ops import Flush, Sync
 from properties.model.case import Case, Image
 from properties.oracles.metamorphic.image import Rewriting, inserted
 from properties.oracles.metamorphic.registry import Scope, draw_gap, draw_op, transformation

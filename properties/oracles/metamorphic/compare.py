@@ -5,7 +5,8 @@ image.  No reference is asked: that the two agree is all that is known.
 """
 
 from gpusim.history import Outcome
-from gpusim.program import Op, Program, Read, Sync
+from gpusim.ops import Op, Read, Sync
+from gpusim.program import Program
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.text import write_op

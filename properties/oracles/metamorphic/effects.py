@@ -8,20 +8,8 @@ from collections.abc import Mapping
 
 from gpusim.effects import WHOLE, Access, accesses, written_by
 from gpusim.kernels import Kernel
-from gpusim.ops import VERBS
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Dispatch,
-    Free,
-    Op,
-    Program,
-    Read,
-    Replay,
-    Sync,
-    buffers_of,
-    flattened,
-)
+from gpusim.ops import VERBS, Alloc, Capture, Dispatch, Free, Op, Read, Replay, Sync
+from gpusim.program import Program, buffers_of, flattened
 from properties.model.case import Case
 
 Sizes = Mapping[str, int]

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gpusim.history import History, Outcome
-from gpusim.program import Alloc, Capture, Program, Replay, Sync, buffers_of
+from gpusim.ops import Alloc, Capture, Replay, Sync
+from gpusim.program import Program, buffers_of
 from gpusim.simulated import NO_FAULTS
 from properties.execute import name_of
 from properties.model.case import Case, Image

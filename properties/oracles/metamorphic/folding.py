@@ -13,7 +13,7 @@ import numpy as np
 from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.program import Alloc, Capture, Free, Op, Write
+from gpusim.ops import Alloc, Capture, Free, Op, Write
 from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import live_before, may_alloc
 from properties.oracles.metamorphic.image import Rewriting

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gpusim.errors import ProgramError
-from gpusim.program import Op, Program
+from gpusim.ops import Op
+from gpusim.program import Program
 from properties.model.case import Case, Image, Places, Promise
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self
 
 from gpusim.kernels import AFFINE, Kernel
-from gpusim.program import Alloc, Copy, Dispatch, Free, Op, Program, Read, Write
+from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Write
+from gpusim.program import Program
 from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import (
     fresh_names,

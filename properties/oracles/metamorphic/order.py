@@ -5,18 +5,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from gpusim.kernels import Kernel, Kernels
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Free,
-    Op,
-    Program,
-    Read,
-    Replay,
-    Sync,
-    buffers_of,
-    renamed,
-)
+from gpusim.ops import Alloc, Capture, Free, Op, Read, Replay, Sync
+from gpusim.program import Program, buffers_of, renamed
 from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import independent, may_alloc
 from properties.oracles.metamorphic.image import Rewriting

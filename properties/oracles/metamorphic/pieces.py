@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from gpusim.kernels import Kernel
-from gpusim.program import Copy, Op, Read, Write
+from gpusim.ops import Copy, Op, Read, Write
 from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import fresh_names, is_inside, sizes_of
 from properties.oracles.metamorphic.image import Rewriting

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gpusim.program import Op
+from gpusim.ops import Op
 from properties.model.case import Case, Transformation
 from properties.programs.choices import Choices
 

@@ -6,20 +6,8 @@ from typing import Any, ClassVar, Self
 
 from gpusim.effects import written_by
 from gpusim.kernels import Kernel
-from gpusim.ops import VERBS
-from gpusim.program import (
-    Alloc,
-    Capture,
-    Copy,
-    Dispatch,
-    Free,
-    Op,
-    Read,
-    Replay,
-    Write,
-    buffers_of,
-    renamed,
-)
+from gpusim.ops import VERBS, Alloc, Capture, Copy, Dispatch, Free, Op, Read, Replay, Write
+from gpusim.program import buffers_of, renamed
 from properties.model.case import Case, Image
 from properties.oracles.metamorphic.effects import (
     fresh_names,

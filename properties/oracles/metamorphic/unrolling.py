@@ -10,7 +10,8 @@ from typing import ClassVar, Self
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.program import Capture, Program, Replay, replayed
+from gpusim.ops import Capture, Replay
+from gpusim.program import Program, replayed
 from properties.model.case import Case, Image
 from properties.oracles.metamorphic.image import Rewriting
 from properties.oracles.metamorphic.registry import Scope, draw_op, transformation
