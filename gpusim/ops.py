@@ -229,6 +229,8 @@ VERBS: Mapping[type[Op], Verb] = {
     )
 }
 """The table: every op that there is."""
+HOST_WRITES = tuple(verb.kind for verb in VERBS.values() if verb.writes and not verb.reads)
+"""The ops that bring bytes from the host."""
 
 
 def arguments_of(op: Op) -> tuple[Any, ...]:

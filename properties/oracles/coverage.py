@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gpusim.ops import Sync, Write
+from gpusim.ops import HOST_WRITES, Sync
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.laws.checker import WATCHERS, Checker
@@ -149,7 +149,7 @@ class _Acts:
         return {
             "encode": self._encode,
             "submit": self._submit,
-            accepted(Write): self._wrote,
+            **{accepted(kind): self._wrote for kind in HOST_WRITES},
             accepted(Sync): self._synced,
         }
 

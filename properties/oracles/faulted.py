@@ -17,8 +17,18 @@ from gpusim.effects import written_by
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from gpusim.ops import Capture, Command, Copy, Grid, Op, Replay, Scalars, Write, arguments_of
-from gpusim.program import Program, replayed
+from gpusim.ops import (
+    HOST_WRITES,
+    VERBS,
+    Capture,
+    Copy,
+    Dispatch,
+    Op,
+    Replay,
+    Scalars,
+    arguments_of,
+)
+from gpusim.program import Program, buffers_of, replayed
 from gpusim.trace import Trace
 from properties.execute import Unwatched, run
 from properties.model.failure import Failure, FailureKind
@@ -142,9 +152,15 @@ class _Follower(Unwatched):
         }
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``."""
-        delivery: Delivery | None = getattr(self, op.verb)(*arguments_of(op))
-        return delivery
+        """See ``Target``: by the method of its verb, or as any op that only moves bytes."""
+        special = getattr(self, op.verb, None)
+        if special is not None:
+            delivery: Delivery | None = special(*arguments_of(op))
+            return delivery
+        self._meet_fault(*_needed([op], self._sizes))
+        self._reference.perform(op)
+        self._overwrite(op)
+        return None
 
     def ended(self, position: int, outcome: Outcome) -> None:
         """Op ``position`` is over."""
@@ -164,24 +180,6 @@ class _Follower(Unwatched):
         self._meet_fault()
         self._reference.alloc(buffer, size_bytes)
         self._sizes[buffer] = size_bytes
-
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self._meet_fault()
-        self._reference.write(buffer, offset, data)
-        self._overwrite(buffer, len(data))
-
-    def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
-    ) -> None:
-        self._meet_fault(*buffers)
-        self._reference.dispatch(kernel, buffers, scalars, grid)
-
-    def copy(
-        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
-    ) -> None:
-        self._meet_fault(source)
-        self._reference.copy(source, source_offset, target, target_offset, size_bytes)
-        self._overwrite(target, size_bytes)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
         self._meet_fault(buffer)
@@ -205,10 +203,6 @@ class _Follower(Unwatched):
         self._meet_fault()
         self._recorded.clear()
 
-    def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        self._meet_fault()
-        self._reference.capture(graph, commands)
-
     def replay(
         self,
         graph: str,
@@ -221,8 +215,7 @@ class _Follower(Unwatched):
         self._meet_fault(*_needed(commands, self._sizes))
         self._reference.replay(graph, scalars, bindings)
         for command in commands:
-            if isinstance(command, Copy):
-                self._overwrite(command.target, command.size_bytes)
+            self._overwrite(command)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -254,26 +247,31 @@ class _Follower(Unwatched):
 
     def _may_end_half_way(self, op: Op) -> bool:
         """Whether it takes several commands, some of which may be submitted when one fails."""
-        match op:
-            case Write():
-                return self._sizes[op.buffer] > self.limits.max_binding_bytes
-            case Copy():
-                return op.size_bytes > least_piece_bytes(self.limits)
-            case _:
-                return isinstance(op, Replay)
+        if isinstance(op, HOST_WRITES):
+            return self._sizes[buffers_of(op)[0]] > self.limits.max_binding_bytes
+        if isinstance(op, Copy):
+            return op.size_bytes > least_piece_bytes(self.limits)
+        return isinstance(op, Replay)
 
-    def _overwrite(self, buffer: str, size_bytes: int) -> None:
-        if size_bytes == self._sizes[buffer]:
+    def _overwrite(self, op: Op) -> None:
+        """A buffer that is written whole is lost no more."""
+        for buffer in _filled_by(op, self._sizes):
             self._lost.pop(buffer, None)
 
 
-def _needed(commands: Sequence[Command], sizes: Mapping[str, int]) -> list[str]:
-    """The buffers whose bytes matter before ``commands``: all but those that a copy fills first."""
+def _filled_by(op: Op, sizes: Mapping[str, int]) -> list[str]:
+    """The buffers of which an op writes every byte, whatever was in them."""
+    written = [span.of(op) for span in VERBS[type(op)].writes]
+    return [buffer for buffer, _, size_bytes in written if size_bytes == sizes[buffer]]
+
+
+def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
+    """The buffers whose bytes matter before ``ops``: all but those that one of them fills first."""
     filled: set[str] = set()
     needed: list[str] = []
-    for command in commands:
-        read = (command.source,) if isinstance(command, Copy) else command.buffers
-        needed += [name for name in read if name not in filled]
-        if isinstance(command, Copy) and command.size_bytes == sizes[command.target]:
-            filled.add(command.target)
+    for op in ops:
+        read = [getattr(op, span.buffer) for span in VERBS[type(op)].reads]
+        bound = op.buffers if isinstance(op, Dispatch) else read
+        needed += [name for name in bound if name not in filled]
+        filled.update(_filled_by(op, sizes))
     return needed

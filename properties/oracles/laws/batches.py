@@ -3,12 +3,17 @@
 import math
 from collections.abc import Mapping
 
-from gpusim.ops import Dispatch, Flush, Free, Replay, Sync, Write
+from gpusim.ops import HOST_WRITES, Dispatch, Flush, Free, Replay, Sync
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.scene import STAGING, About, Handler, Scene, accepted
 
-_OPS_OF = {"asked": (Flush,), "write": (Write,), "free": (Free,), "sync": (Sync, Dispatch, Replay)}
+_OPS_OF = {
+    "asked": (Flush,),
+    "write": HOST_WRITES,
+    "free": (Free,),
+    "sync": (Sync, Dispatch, Replay),
+}
 """The ops that may submit for a reason; the other reasons say themselves when they hold."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gpusim.ops import Flush, Replay, Sync, Write
+from gpusim.ops import HOST_WRITES, Flush, Replay, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run, least_piece_bytes
 from properties.oracles.laws.matching import (
@@ -39,7 +39,7 @@ class Order:
             "submit": self._submit,
             "write_buffer": self._write,
             "raised": self._raised,
-            accepted(Write): self._wrote,
+            **{accepted(kind): self._wrote for kind in HOST_WRITES},
             accepted(Flush): self._flushed,
             accepted(Sync): self._flushed,
         }
