@@ -185,6 +185,16 @@ class Verb:
         """The first word of its text form, and the method of an adapter that carries it out."""
         return self.kind.verb
 
+    @property
+    def may_read(self) -> bool:
+        """Whether it reads buffers by itself: bytes that it names, or in a kernel."""
+        return bool(self.reads) or Operand.KERNEL in self.operands.values()
+
+    @property
+    def may_write(self) -> bool:
+        """Whether it writes buffers by itself."""
+        return bool(self.writes) or Operand.KERNEL in self.operands.values()
+
     @cached_property
     def operands(self) -> Mapping[str, Operand]:
         """What each field is, in the order of the text form."""

@@ -10,18 +10,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gpusim.ops import HOST_WRITES, Sync
+from gpusim.ops import HOST_WRITES, VERBS, Read, Sync
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.laws.checker import WATCHERS, Checker
-from properties.oracles.laws.expected import Item, Put, Run
+from properties.oracles.laws.expected import ExpectedDispatch, ExpectedWrite, Item
 from properties.oracles.laws.law import Setting
 from properties.oracles.laws.scene import About, Handler, Scene, accepted
 from properties.oracles.probes import Probes
 
-KINDS = ("write", "dispatch", "copy", "read")
-READERS = ("dispatch", "copy", "read")
-WRITERS = ("write", "dispatch", "copy")
+READERS = tuple([verb.name for verb in VERBS.values() if verb.may_read])
+WRITERS = tuple([verb.name for verb in VERBS.values() if verb.may_write])
+KINDS = tuple([verb.name for verb in VERBS.values() if verb.may_read or verb.may_write])
 HAZARDS = ("RAW", "WAR", "WAW", "none")
 BOUNDARIES = ("same pass", "same batch", "limit", "exhaustion", "flush", "sync")
 _BOUNDARY_OF = {
@@ -63,11 +63,11 @@ def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms))
     }[cell.hazard]
     if cell.earlier not in first or cell.later not in then:
         return "an op of the pair does not access bytes that way"
-    if cell.boundary == "same pass" and "read" in (cell.earlier, cell.later):
+    if cell.boundary == "same pass" and Read.verb in (cell.earlier, cell.later):
         return "a read is a copy, which is in no pass"
     if cell.boundary == "exhaustion" and not EXHAUSTIBLE.intersection(uniforms):
         return "no uniforms of these policies are ever exhausted"
-    if cell.boundary == "exhaustion" and cell.later == "read" and cell.hazard == "none":
+    if cell.boundary == "exhaustion" and cell.later == Read.verb and cell.hazard == "none":
         return "a read right after an op takes no uniform that could be missing"
     return ""
 
@@ -200,7 +200,7 @@ class _Acts:
 
     def _wrote(self, about: About) -> None:
         item = self._scene.item
-        if type(item) is Put and item.left <= 0 and item.position != self._carried:
+        if type(item) is ExpectedWrite and item.left <= 0 and item.position != self._carried:
             self._acts.append(_Act(item, _touches(item), len(self._reasons), _HOST))
 
     def _cell(self, earlier: _Act, later: _Act, hazard: str) -> Cell:
@@ -218,10 +218,10 @@ class _Acts:
 
 def _touches(item: Item) -> dict[int, str]:
     """The buffers of an op; a dispatch reads what it may write."""
-    if type(item) is Put:
+    if type(item) is ExpectedWrite:
         return {item.target.number: "w"}
     touches: dict[int, str] = {}
-    written = "rw" if type(item) is Run else "w"
+    written = "rw" if type(item) is ExpectedDispatch else "w"
     for number, _, _, writes in item.touches:
         touches[number] = "rw" if number in touches else written if writes else "r"
     return touches

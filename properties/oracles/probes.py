@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from gpusim.errors import OutOfMemory
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Copy, Dispatch, Free, Read, Replay, Sync, Write
+from gpusim.ops import VERBS, Alloc, Copy, Dispatch, Free, Read, Replay, Sync, Write
 from gpusim.runtime.policy import Uniforms
-from properties.oracles.laws.expected import Move
+from properties.oracles.laws.expected import ExpectedCopy
 from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene, accepted
 
 _ANY = frozenset(Uniforms)
@@ -144,8 +144,8 @@ class Probes:
             "take": self._take,
             "delivered": self._delivered,
             "raised": self._raised,
+            **{accepted(kind): self._touched for kind, verb in VERBS.items() if verb.spans},
             accepted(Read): self._has_read,
-            accepted(Write): self._wrote,
             accepted(Copy): self._copied,
             accepted(Dispatch): self._dispatched,
             accepted(Replay): self._replayed,
@@ -191,7 +191,7 @@ class Probes:
         self.seen["two reads in one map"] += [*self._pages.values()].count(True)
         self._pages.clear()
         for item, _ in self._scene.carried:
-            if type(item) is Move and item.pieces > 1:
+            if type(item) is ExpectedCopy and item.pieces > 1:
                 self.seen["copy in pieces"] += 1
         if type(self._scene.op) is Replay and self._scene.policy.uniforms is Uniforms.RING:
             started = [item.started for item in self._scene.items]
@@ -241,22 +241,20 @@ class Probes:
         self._reads += 1
         if self._reads > 1:
             self.seen["two reads in flight"] += 1
-        if op.size_bytes == 0:
-            self.seen["zero length"] += 1
+        self._touched(about)
 
-    def _wrote(self, about: About) -> None:
+    def _touched(self, about: About) -> None:
         op = self._scene.op
-        assert isinstance(op, Write)
-        if not op.data:
+        assert op is not None
+        if not any([getattr(op, span.length) for span in VERBS[type(op)].spans]):
             self.seen["zero length"] += 1
 
     def _copied(self, about: About) -> None:
         op = self._scene.op
         assert isinstance(op, Copy)
-        if op.size_bytes == 0:
-            self.seen["zero length"] += 1
-        elif op.source == op.target:
+        if op.size_bytes and op.source == op.target:
             self.seen["copy within a buffer"] += 1
+        self._touched(about)
 
     def _dispatched(self, about: About) -> None:
         op = self._scene.op

@@ -6,15 +6,17 @@ come.  Nothing here looks at events.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Copy, Dispatch, Op, Read, Replay, Write
+from gpusim.ops import Capture, Copy, Dispatch, Op, Read, Replay, Write
 from gpusim.program import replayed
+from properties.oracles.laws.buffers import Known
 
-if TYPE_CHECKING:
-    from properties.oracles.laws.scene import Known, Scene
+Names = Mapping[str, Known]
+"""The user's live buffers."""
+KernelOf = Callable[[str], Kernel | None]
 
 Touch = tuple[int, int, int, bool]
 """A device buffer's number, the bytes from start to end, and whether they are written."""
@@ -47,13 +49,13 @@ class Item:
         return f"{self.verb} op {self.position}"
 
 
-class Run(Item):
+class ExpectedDispatch(Item):
     """A dispatch over ``groups`` workgroups in all."""
 
     __slots__ = ("grid", "groups", "kernel", "ranges", "scalars")
-    verb = "dispatch"
+    verb = Dispatch.verb
 
-    def __init__(self, position: int, op: Dispatch, kernel: Kernel, buffers: "list[Known]") -> None:
+    def __init__(self, position: int, op: Dispatch, kernel: Kernel, buffers: list[Known]) -> None:
         super().__init__(position, 1)
         self.kernel = kernel
         self.scalars = op.scalars
@@ -80,13 +82,13 @@ class Run(Item):
         return self.kernel.pack(self.scalars, self.groups)
 
 
-class Move(Item):
+class ExpectedCopy(Item):
     """A copy from the GPU to the GPU; ``scratch`` is where a copy within a buffer goes first."""
 
     __slots__ = ("op", "pieces", "scratch", "source", "target")
-    verb = "copy"
+    verb = Copy.verb
 
-    def __init__(self, position: int, op: Copy, source: "Known", target: "Known") -> None:
+    def __init__(self, position: int, op: Copy, source: Known, target: Known) -> None:
         super().__init__(position, op.size_bytes)
         self.op = op
         self.source = source
@@ -112,13 +114,13 @@ class Move(Item):
         return self.scratch is not None
 
 
-class Put(Item):
+class ExpectedWrite(Item):
     """A write from the host, at once or in its place among the commands."""
 
     __slots__ = ("_waiting", "op", "target")
-    verb = "write"
+    verb = Write.verb
 
-    def __init__(self, position: int, op: Write, target: "Known") -> None:
+    def __init__(self, position: int, op: Write, target: Known) -> None:
         super().__init__(position, len(op.data))
         self.op = op
         self.target = target
@@ -146,13 +148,13 @@ class Put(Item):
         self._waiting = tuple(waiting)
 
 
-class Fetch(Item):
+class ExpectedRead(Item):
     """A read: a copy to a staging buffer."""
 
     __slots__ = ("op", "source")
-    verb = "read"
+    verb = Read.verb
 
-    def __init__(self, position: int, op: Read, source: "Known") -> None:
+    def __init__(self, position: int, op: Read, source: Known) -> None:
         super().__init__(position, 1)
         self.op = op
         self.source = source
@@ -175,51 +177,56 @@ def least_piece_bytes(limits: Limits) -> int:
     return min(window_bytes, lanes_bytes) - 2 * WORD_BYTES
 
 
-def expect(position: int, op: Op, scene: "Scene") -> tuple[Item, ...]:
-    """What ``op`` must do to the queue, in order; nothing where it cannot be accepted."""
+def expect(
+    position: int, op: Op, names: Names, graphs: Mapping[str, Capture], kernel_of: KernelOf
+) -> tuple[Item, ...]:
+    """What ``op`` must do to the queue, in order; nothing where it cannot be accepted.
+
+    ``graphs`` is what was captured.
+    """
     kind = type(op)
     if kind in _ITEM_OF:
-        item = _ITEM_OF[kind](position, op, scene)
+        item = _ITEM_OF[kind](position, op, names, kernel_of)
         return () if item is None else (item,)
-    if not isinstance(op, Replay) or op.graph not in scene.graphs:
+    if not isinstance(op, Replay) or op.graph not in graphs:
         return ()
-    commands = replayed(scene.graphs[op.graph], op)
-    items = [_ITEM_OF[type(command)](position, command, scene) for command in commands]
+    commands = replayed(graphs[op.graph], op)
+    items = [_ITEM_OF[type(one)](position, one, names, kernel_of) for one in commands]
     return tuple([item for item in items if item is not None])
 
 
-def _run_of(position: int, op: Dispatch, scene: "Scene") -> Run | None:
-    names = scene.names
-    kernel = scene.setting.kernel(op.kernel)
+def _dispatch_of(
+    position: int, op: Dispatch, names: Names, kernel_of: KernelOf
+) -> ExpectedDispatch | None:
+    kernel = kernel_of(op.kernel)
     buffers = [names[name] for name in op.buffers if name in names]
     if kernel is None or len(buffers) < len(op.buffers) or 0 in op.grid:
         return None
-    return Run(position, op, kernel, buffers)
+    return ExpectedDispatch(position, op, kernel, buffers)
 
 
-def _put_of(position: int, op: Write, scene: "Scene") -> Put | None:
-    if not op.data or op.buffer not in scene.names:
+def _write_of(position: int, op: Write, names: Names, kernel_of: KernelOf) -> ExpectedWrite | None:
+    if not op.data or op.buffer not in names:
         return None
-    return Put(position, op, scene.names[op.buffer])
+    return ExpectedWrite(position, op, names[op.buffer])
 
 
-def _move_of(position: int, op: Copy, scene: "Scene") -> Move | None:
-    names = scene.names
+def _copy_of(position: int, op: Copy, names: Names, kernel_of: KernelOf) -> ExpectedCopy | None:
     if op.size_bytes <= 0 or op.source not in names or op.target not in names:
         return None
-    return Move(position, op, names[op.source], names[op.target])
+    return ExpectedCopy(position, op, names[op.source], names[op.target])
 
 
-def _fetch_of(position: int, op: Read, scene: "Scene") -> Fetch | None:
-    if op.size_bytes <= 0 or op.buffer not in scene.names:
+def _read_of(position: int, op: Read, names: Names, kernel_of: KernelOf) -> ExpectedRead | None:
+    if op.size_bytes <= 0 or op.buffer not in names:
         return None
-    return Fetch(position, op, scene.names[op.buffer])
+    return ExpectedRead(position, op, names[op.buffer])
 
 
-_ITEM_OF: Mapping[type[Op], Callable[[int, Any, "Scene"], Item | None]] = {
-    Dispatch: _run_of,
-    Write: _put_of,
-    Copy: _move_of,
-    Read: _fetch_of,
+_ITEM_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], Item | None]] = {
+    Dispatch: _dispatch_of,
+    Write: _write_of,
+    Copy: _copy_of,
+    Read: _read_of,
 }
 """What makes the item of an op; the other ops do nothing to the queue by themselves."""

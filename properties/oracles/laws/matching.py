@@ -8,9 +8,15 @@ from typing import Any, NamedTuple
 
 from gpusim.limits import WORD_BYTES
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run
+from properties.oracles.laws.expected import (
+    ExpectedCopy,
+    ExpectedDispatch,
+    ExpectedRead,
+    ExpectedWrite,
+    Item,
+)
 from properties.oracles.laws.law import Law
-from properties.oracles.laws.pieces import FetchPiece, MovePiece, Piece, PutPiece, piece_of
+from properties.oracles.laws.pieces import CopyPiece, Piece, ReadPiece, WritePiece, piece_of
 from properties.oracles.laws.scene import Scene
 
 
@@ -34,15 +40,15 @@ def command_of(kind: str, about: Mapping[str, Any], scene: Scene) -> Command:
 def meets(item: Item, command: Command, scene: Scene) -> bool:
     """Whether ``command`` carries out ``item``, or the next part of it."""
     piece = command.piece
-    if type(item) is Run:
-        return command.kind == "dispatch" and is_run(item, command.about)
-    if type(item) is Put:
-        return type(piece) is PutPiece and _puts(item, piece)
-    if type(item) is Fetch:
-        return type(piece) is FetchPiece and _fetches(item, piece)
-    if type(item) is Move:
-        return type(piece) is MovePiece and (
-            _fills_scratch(item, piece, scene) or _moves(item, piece)
+    if type(item) is ExpectedDispatch:
+        return command.kind == "dispatch" and is_dispatch(item, command.about)
+    if type(item) is ExpectedWrite:
+        return type(piece) is WritePiece and _is_write(item, piece)
+    if type(item) is ExpectedRead:
+        return type(piece) is ReadPiece and _is_read(item, piece)
+    if type(item) is ExpectedCopy:
+        return type(piece) is CopyPiece and (
+            _fills_scratch(item, piece, scene) or _goes_on(item, piece)
         )
     return False
 
@@ -50,17 +56,17 @@ def meets(item: Item, command: Command, scene: Scene) -> bool:
 def meet(item: Item, command: Command, scene: Scene) -> None:
     """Take off ``item`` what ``command``, which meets it, does."""
     piece = command.piece
-    if type(item) is Run:
+    if type(item) is ExpectedDispatch:
         scene.runs.append((item, command.about))
         item.left = 0
-    elif type(item) is Put and type(piece) is PutPiece:
+    elif type(item) is ExpectedWrite and type(piece) is WritePiece:
         for start, data in piece.runs:
             item.left -= inside_bytes(item, start, data)
             item.wrote(start, start + len(data))
-    elif type(item) is Fetch and type(piece) is FetchPiece:
+    elif type(item) is ExpectedRead and type(piece) is ReadPiece:
         scene.fetches[item.op.result] = piece.staging
         item.left = 0
-    elif type(item) is Move and type(piece) is MovePiece:
+    elif type(item) is ExpectedCopy and type(piece) is CopyPiece:
         if _fills_scratch(item, piece, scene):
             item.scratch = piece.target, piece.source_offset - piece.target_offset
         else:
@@ -68,7 +74,7 @@ def meet(item: Item, command: Command, scene: Scene) -> None:
             item.pieces += 1
 
 
-def is_run(item: Run, about: Mapping[str, Any]) -> bool:
+def is_dispatch(item: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
     """Whether a dispatch is that of ``item``: kernel, buffers and grid."""
     if item.kernel.name != about["kernel"]:
         return False
@@ -76,14 +82,14 @@ def is_run(item: Run, about: Mapping[str, Any]) -> bool:
     return bound == item.ranges and covers(item, about["groups"])
 
 
-def covers(item: Run, groups: tuple[int, int, int]) -> bool:
+def covers(item: ExpectedDispatch, groups: tuple[int, int, int]) -> bool:
     """Whether the dispatched grid is the op's, or one that holds a guarded kernel's groups."""
     if groups == item.grid:
         return True
     return item.kernel.guarded and groups[0] * groups[1] * groups[2] >= item.groups
 
 
-def put_fault(item: Put, start: int, data: bytes) -> Law | None:
+def write_fault(item: ExpectedWrite, start: int, data: bytes) -> Law | None:
     """The law that ``data`` at ``start`` breaks as a part of a write, if any."""
     op = item.op
     end = op.offset + len(op.data)
@@ -94,7 +100,7 @@ def put_fault(item: Put, start: int, data: bytes) -> Law | None:
     return None if data[: len(inside)] == inside else laws.A9
 
 
-def inside_bytes(item: Put, start: int, data: bytes) -> int:
+def inside_bytes(item: ExpectedWrite, start: int, data: bytes) -> int:
     """How many bytes of ``data`` at ``start`` are the write's, and not padding."""
     return min(start + len(data), item.op.offset + len(item.op.data)) - start
 
@@ -103,13 +109,13 @@ def resembles(item: Item, command: Command) -> bool:
     """Whether ``command`` looks like a part of ``item`` gone wrong."""
     piece = command.piece
     match item, piece:
-        case Move(), MovePiece():
+        case ExpectedCopy(), CopyPiece():
             return piece.target == item.target.number
-        case Put(), PutPiece():
+        case ExpectedWrite(), WritePiece():
             return piece.target == item.target.number
-        case Fetch(), FetchPiece():
+        case ExpectedRead(), ReadPiece():
             return piece.source == item.source.number
-        case Run(), _:
+        case ExpectedDispatch(), _:
             return command.kind == "dispatch" and command.about["kernel"] == item.kernel.name
     return False
 
@@ -118,33 +124,33 @@ def blame(item: Item, command: Command) -> Law:
     """The law that a command breaks which resembles ``item``."""
     piece = command.piece
     match item, piece:
-        case Move(), MovePiece():
+        case ExpectedCopy(), CopyPiece():
             start, past = piece.target_offset, piece.target_offset + piece.size_bytes
             first = item.op.target_offset
             outside = start < first or past > first + item.op.size_bytes + WORD_BYTES - 1
             return laws.A8 if outside else laws.A5
-        case Put(), PutPiece():
-            faults = [put_fault(item, start, data) for start, data in piece.runs]
+        case ExpectedWrite(), WritePiece():
+            faults = [write_fault(item, start, data) for start, data in piece.runs]
             return next((law for law in faults if law is not None), laws.A9)
-        case Fetch(), _:
+        case ExpectedRead(), _:
             return laws.A11
-        case Run(), _:
+        case ExpectedDispatch(), _:
             same = command.about["ranges"][: len(item.ranges)] == item.ranges
             return laws.C1 if same else laws.E5
     return laws.C1
 
 
-def _puts(item: Put, piece: PutPiece) -> bool:
+def _is_write(item: ExpectedWrite, piece: WritePiece) -> bool:
     """Whether all its bytes are the write's, and still to come."""
     if piece.target != item.target.number:
         return False
     for start, data in piece.runs:
-        if not item.awaits(start, start + len(data)) or put_fault(item, start, data) is not None:
+        if not item.awaits(start, start + len(data)) or write_fault(item, start, data) is not None:
             return False
     return True
 
 
-def _fills_scratch(item: Move, piece: MovePiece, scene: Scene) -> bool:
+def _fills_scratch(item: ExpectedCopy, piece: CopyPiece, scene: Scene) -> bool:
     """Whether it copies all of the source to a buffer that was made during the op."""
     target, op = scene.buffers.get(piece.target), item.op
     return (
@@ -158,7 +164,7 @@ def _fills_scratch(item: Move, piece: MovePiece, scene: Scene) -> bool:
     )
 
 
-def _moves(item: Move, piece: MovePiece) -> bool:
+def _goes_on(item: ExpectedCopy, piece: CopyPiece) -> bool:
     """Whether it goes on where the item stands, from the source or from a copy of it."""
     op, done = item.op, item.op.size_bytes - item.left
     source_offset = piece.source_offset
@@ -176,7 +182,7 @@ def _moves(item: Move, piece: MovePiece) -> bool:
     )
 
 
-def _fetches(item: Fetch, piece: FetchPiece) -> bool:
+def _is_read(item: ExpectedRead, piece: ReadPiece) -> bool:
     op = item.op
     return (
         piece.source == item.source.number

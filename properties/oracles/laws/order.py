@@ -4,22 +4,34 @@ from collections.abc import Mapping
 
 from gpusim.ops import HOST_WRITES, Flush, Replay, Sync
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import Fetch, Item, Move, Put, Run, least_piece_bytes
+from properties.oracles.laws.expected import (
+    ExpectedCopy,
+    ExpectedDispatch,
+    ExpectedRead,
+    ExpectedWrite,
+    Item,
+    least_piece_bytes,
+)
 from properties.oracles.laws.matching import (
     Command,
     blame,
     command_of,
     inside_bytes,
-    is_run,
+    is_dispatch,
     meet,
     meets,
-    put_fault,
     resembles,
+    write_fault,
 )
-from properties.oracles.laws.pieces import FetchPiece
+from properties.oracles.laws.pieces import ReadPiece
 from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accepted
 
-_LAW_OF = {Run: laws.E5, Move: laws.A5, Put: laws.A3, Fetch: laws.A1}
+_LAW_OF = {
+    ExpectedDispatch: laws.E5,
+    ExpectedCopy: laws.A5,
+    ExpectedWrite: laws.A3,
+    ExpectedRead: laws.A1,
+}
 """What is checked where a command carries out an item of a kind."""
 
 
@@ -55,14 +67,14 @@ class Order:
         scene.runs, scene.carried = [], []
         scene.checked["C1"] += len(scene.batch)
         for self._index, (kind, command) in enumerate(scene.batch):
-            if kind != "dispatch" or not self._meet_run(command):
+            if kind != "dispatch" or not self._meet_dispatch(command):
                 self._meet(command_of(kind, command, scene))
 
-    def _meet_run(self, about: About) -> bool:
+    def _meet_dispatch(self, about: About) -> bool:
         """The common case: a dispatch that is just what the first op waits for."""
         scene = self._scene
         item = scene.open[0] if scene.open else None
-        if type(item) is not Run or not is_run(item, about):
+        if type(item) is not ExpectedDispatch or not is_dispatch(item, about):
             return False
         item.started = True
         scene.open.popleft()
@@ -96,7 +108,7 @@ class Order:
         scene = self._scene
         item.started = True
         scene.checked[_LAW_OF[type(item)].name] += 1
-        if type(item) is Fetch:
+        if type(item) is ExpectedRead:
             scene.checked["A11"] += 1
         meet(item, command, scene)
         if item.left <= 0:
@@ -105,7 +117,13 @@ class Order:
 
     def _overtook(self, item: Item, command: Command) -> None:
         first = self._scene.open[0]
-        law = laws.A1 if type(item) is Fetch else laws.A3 if type(first) is Put else laws.C1
+        law = (
+            laws.A1
+            if type(item) is ExpectedRead
+            else laws.A3
+            if type(first) is ExpectedWrite
+            else laws.C1
+        )
         self._scene.report(
             law, f"{item} was submitted before {first}, though {first} was issued before {item}"
         )
@@ -113,7 +131,7 @@ class Order:
     def _is_fence(self, command: Command) -> bool:
         """Whether it is the read by which a sync waits: of nothing that a program knows."""
         scene = self._scene
-        if not isinstance(command.piece, FetchPiece):
+        if not isinstance(command.piece, ReadPiece):
             return False
         source = scene.buffers.get(command.piece.source)
         if source is None or source.role != STORAGE or source.user_bytes >= 0:
@@ -140,13 +158,13 @@ class Order:
         if about["role"] != STORAGE:
             return
         start, data = about["offset"], about["data"]
-        if type(item) is not Put or item.target.number != about["buffer"]:
+        if type(item) is not ExpectedWrite or item.target.number != about["buffer"]:
             name = scene.name_of(about["buffer"])
             scene.report(laws.A9, f"{len(data)} bytes were written to {name}, though no op did so")
             return
         scene.checked["A8"] += 1
         scene.checked["A9"] += 1
-        law = put_fault(item, start, data)
+        law = write_fault(item, start, data)
         if law is not None:
             scene.report(law, f"{len(data)} bytes at {start} are not those of {item}")
         item.left -= inside_bytes(item, start, data)
@@ -183,6 +201,6 @@ class Order:
     def _may_be_half_done(self, item: Item) -> bool:
         """Whether an op that failed may have recorded some of its commands; most have but one."""
         limits = self._scene.setting.limits
-        if type(item) is Move:
+        if type(item) is ExpectedCopy:
             return item.source is item.target or item.op.size_bytes > least_piece_bytes(limits)
-        return type(item) is Put and item.target.size_bytes > limits.max_binding_bytes
+        return type(item) is ExpectedWrite and item.target.size_bytes > limits.max_binding_bytes

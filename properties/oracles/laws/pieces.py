@@ -22,7 +22,7 @@ _MASKS = {
 """The bytes of a word that a mask keeps: the first, and how many."""
 
 
-class MovePiece(NamedTuple):
+class CopyPiece(NamedTuple):
     """Bytes from one buffer to another; ``exact`` where no padding may follow."""
 
     source: int
@@ -33,14 +33,14 @@ class MovePiece(NamedTuple):
     exact: bool
 
 
-class PutPiece(NamedTuple):
+class WritePiece(NamedTuple):
     """Bytes of the host's, each run with its offset in the target."""
 
     target: int
     runs: tuple[tuple[int, bytes], ...]
 
 
-class FetchPiece(NamedTuple):
+class ReadPiece(NamedTuple):
     """Bytes to a staging buffer."""
 
     source: int
@@ -50,7 +50,7 @@ class FetchPiece(NamedTuple):
     size_bytes: int
 
 
-Piece = MovePiece | PutPiece | FetchPiece
+Piece = CopyPiece | WritePiece | ReadPiece
 
 
 def piece_of(kind: str, about: Mapping[str, Any], scene: Scene) -> Piece | None:
@@ -63,7 +63,7 @@ def piece_of(kind: str, about: Mapping[str, Any], scene: Scene) -> Piece | None:
     if about["kernel"] == COPY_BYTES.name and len(uniforms) == _COPY.size:
         source_at, target_at, size_bytes = _COPY.unpack(uniforms)
         source, target = about["ranges"][:2]
-        return MovePiece(
+        return CopyPiece(
             source[0], source[1] + source_at, target[0], target[1] + target_at, size_bytes, True
         )
     if about["kernel"] == PATCH_WORDS.name and len(uniforms) == _PATCH.size:
@@ -83,15 +83,15 @@ def content_of(bound: tuple[int, int, int], scene: Scene) -> bytes | None:
 def _of_copy(about: Mapping[str, Any], scene: Scene) -> Piece | None:
     source, size_bytes = about["source"], about["size_bytes"]
     if about["target_role"] == STAGING:
-        return FetchPiece(
+        return ReadPiece(
             source, about["source_offset"], about["target"], about["target_offset"], size_bytes
         )
     known = scene.buffers.get(source)
     if known is not None and known.content is not None:
         start = about["source_offset"]
         data = bytes(known.content[start : start + size_bytes])
-        return PutPiece(about["target"], ((about["target_offset"], data),))
-    return MovePiece(
+        return WritePiece(about["target"], ((about["target_offset"], data),))
+    return CopyPiece(
         source,
         about["source_offset"],
         about["target"],
@@ -101,7 +101,7 @@ def _of_copy(about: Mapping[str, Any], scene: Scene) -> Piece | None:
     )
 
 
-def _of_patch(bound: tuple[int, int, int], words: tuple[int, ...]) -> PutPiece | None:
+def _of_patch(bound: tuple[int, int, int], words: tuple[int, ...]) -> WritePiece | None:
     runs = []
     for at, mask, value in (words[:3], words[3:]):
         if mask == 0:
@@ -111,4 +111,4 @@ def _of_patch(bound: tuple[int, int, int], words: tuple[int, ...]) -> PutPiece |
         first, count = _MASKS[mask]
         data = value.to_bytes(WORD_BYTES, "little")[first : first + count]
         runs.append((bound[1] + at * WORD_BYTES + first, data))
-    return PutPiece(bound[0], tuple(runs))
+    return WritePiece(bound[0], tuple(runs))

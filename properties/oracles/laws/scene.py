@@ -15,11 +15,14 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.model.failure import Failure
+from properties.oracles.laws.buffers import STAGING as STAGING
+from properties.oracles.laws.buffers import STORAGE as STORAGE
+from properties.oracles.laws.buffers import UNIFORM as UNIFORM
+from properties.oracles.laws.buffers import Known as Known
 from properties.oracles.laws.catalogue import LAWS
-from properties.oracles.laws.expected import Item, Run, expect
+from properties.oracles.laws.expected import ExpectedDispatch, Item, expect
 from properties.oracles.laws.law import Law, Setting, broken
 
-STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING.value
 About = Mapping[str, Any]
 Handler = Callable[[About], None]
 _LAW_NAMES = tuple(law.name for law in LAWS)
@@ -30,22 +33,6 @@ MOST_VIOLATIONS = 16
 def accepted(kind: type[Op]) -> str:
     """The key under which a handler sees the outcome of an accepted op of a kind."""
     return f"accepted {kind.__name__}"
-
-
-class Known:
-    """A device buffer, as the trace has shown it; ``user_bytes`` is -1 where no op allocated it."""
-
-    __slots__ = ("content", "is_alive", "made_by", "number", "role", "size_bytes", "user_bytes")
-
-    def __init__(self, number: int, role: str, size_bytes: int, made_by: int) -> None:
-        self.number = number
-        self.role = role
-        self.size_bytes = size_bytes
-        self.made_by = made_by
-        self.user_bytes = -1
-        self.is_alive = True
-        self.content = None if role in (STORAGE, STAGING) else bytearray(size_bytes)
-        """What a host write put there; kept where only host writes do."""
 
 
 class Scene:
@@ -76,7 +63,7 @@ class Scene:
         """Asked for, not submitted."""
         self.batch: list[tuple[str, About]] = []
         """Commands of the encoder that waits for its submit, as kind and what about."""
-        self.runs: list[tuple[Run, About]] = []
+        self.runs: list[tuple[ExpectedDispatch, About]] = []
         """Dispatches of the batch that is being submitted, with the ops they belong to."""
         self.carried: list[tuple[Item, int]] = []
         """Items that the batch that is being submitted completes, with the command that does."""
@@ -129,7 +116,9 @@ class Scene:
         self.failed_verb = ""
         self.was_lost = self.is_lost
         self.made = None
-        self.items = items = expect(self.position, self.op, self)
+        self.items = items = expect(
+            self.position, self.op, self.names, self.graphs, self.setting.kernel
+        )
         self.item = items[0] if len(items) == 1 else None
         self.open += items
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from gpusim.ops import Dispatch, Read, Sync
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import Fetch
+from properties.oracles.laws.expected import ExpectedRead
 from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene, accepted
 
 
@@ -196,7 +196,7 @@ class Staging:
         scene.checked["D6"] += 1
         kept = list(self._states.values()).count(State.FREE)
         if kept > most:
-            kept -= sum(type(item) is Fetch for item in scene.open)
+            kept -= sum(type(item) is ExpectedRead for item in scene.open)
         if kept > most:
             scene.report(laws.D6, f"{kept} free staging buffers, where {most} is the most")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import Run
+from properties.oracles.laws.expected import ExpectedDispatch
 from properties.oracles.laws.pieces import content_of
 from properties.oracles.laws.scene import UNIFORM, About, Handler, Scene
 
@@ -40,7 +40,9 @@ class UniformLaws:
         if len(slots) > 1:
             self._check_overlaps(slots)
 
-    def _check(self, run: Run, slot: Slot, payload: bytes, slots: dict[Slot, bytes]) -> None:
+    def _check(
+        self, run: ExpectedDispatch, slot: Slot, payload: bytes, slots: dict[Slot, bytes]
+    ) -> None:
         report, checked = self._scene.report, self._scene.checked
         number, offset, size_bytes = slot
         checked["B1"] += 1

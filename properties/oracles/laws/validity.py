@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gpusim.limits import WORD_BYTES
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import Run
+from properties.oracles.laws.expected import ExpectedDispatch
 from properties.oracles.laws.scene import STORAGE, UNIFORM, About, Handler, Known, Scene
 
 
@@ -121,11 +121,11 @@ class Validity:
             self._illegal(f"{self._scene.name_of(number)} {what} past its end")
         return known
 
-    def _run_of(self, about: About) -> Run | None:
+    def _run_of(self, about: About) -> ExpectedDispatch | None:
         """The op that a dispatch of the batch carries out, if any."""
         return next((run for run, command in self._scene.runs if command is about), None)
 
-    def _dead(self, number: int, run: Run | None) -> None:
+    def _dead(self, number: int, run: ExpectedDispatch | None) -> None:
         """A destroyed buffer is used: whose fault is it?"""
         scene = self._scene
         if number not in scene.buffers:
