@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, overload
 
 from gpusim.errors import ProgramError
@@ -17,8 +18,8 @@ from gpusim.ops import (
     Operand,
     Replay,
     Scalars,
+    Verb,
     each_command,
-    operands_of,
     with_operands,
 )
 from gpusim.text import parse_line, write_op
@@ -35,11 +36,26 @@ _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
 """The buffers that an operand names."""
 
 
+def _namer(verb: Verb) -> Callable[[Any], tuple[str, ...]]:
+    """What finds the buffers in an op of one kind: worked out once, since it is asked often."""
+    named = [(name, what) for name, what in verb.operands.items() if what in _NAMED]
+    if not named:
+        return lambda op: ()
+    fields = [name for name, _ in named]
+    if all(what is Operand.BUFFER for _, what in named):
+        pick: Any = attrgetter(*fields)
+        return pick if len(fields) > 1 else lambda op: (pick(op),)
+    return lambda op: tuple(
+        [each for name, what in named for each in _NAMED[what](getattr(op, name))]
+    )
+
+
+_NAMERS = {kind: _namer(verb) for kind, verb in VERBS.items()}
+
+
 def buffers_of(op: Op) -> tuple[str, ...]:
     """The buffers an op names, in the order of its text form."""
-    return tuple(
-        [name for what, value in operands_of(op) if what in _NAMED for name in _NAMED[what](value)]
-    )
+    return _NAMERS[type(op)](op)
 
 
 def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
