@@ -45,7 +45,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         limits=case.limits(factory.limits),
         kernels=factory.kernels,
         trace=trace,
-        is_lawful=opened.is_traced and (is_plain or keeps_to_program(case.client)),
+        is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
         close_error=close_error,
     )
 

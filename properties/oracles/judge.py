@@ -104,20 +104,18 @@ def _judge_meaning(
 ) -> tuple[History, Failure | None]:
     """What the program means, and where the execution shows something else."""
     program, got = execution.case.program, execution.history
-    if not faults:
+    told: tuple[str, ...] = ()
+    if faults:
+        followed = follow(program, got, execution.kernels, execution.limits, faults)
+        expected, told = followed.expected, followed.told
+    else:
         expected = oracles.reference(program, execution.kernels, execution.limits)
-        return expected, oracles.compare(program, expected, got, execution.capabilities)
-    followed = follow(program, got, execution.kernels, execution.limits, faults)
-    failure = oracles.compare(program, followed.expected, got, execution.capabilities)
+    failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is None and execution.is_lawful:
-        failure = judge_told(
-            program,
-            got,
-            followed.told,
-            met_faults(execution.trace),
-            reads_share=execution.case.policy.join_reads,
-        )
-    return followed.expected, failure
+        # A device without planned faults may fail too, and that has to be told as well.
+        met, shared = met_faults(execution.trace), execution.case.policy.join_reads
+        failure = judge_told(program, got, told, met, reads_share=shared)
+    return expected, failure
 
 
 def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None:

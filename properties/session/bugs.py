@@ -56,7 +56,7 @@ class Bugs:
         if bug is not None:
             bug.count += 1
             return bug
-        name = re.sub(r"[/ :]", "-", f"{case.device.name}-{failure.kind}-{case.seed}")
+        name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
         path = self._folder / f"{name}.txt"
         bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced)
         self.met[signature] = bug

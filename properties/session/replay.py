@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gpusim.errors import GpusimError
+from gpusim.errors import GpusimError, ProgramError
 from gpusim.runtime.policy import PRESETS
 from properties.finding_file import Finding, read
 from properties.model.case import RUNTIME, Case, parse_device
@@ -57,6 +57,11 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
     """
     finding = read(path)
     case, kernels = finding.case, finding.kernels
+    if not (case.target + kernels).isprintable():
+        raise ProgramError(
+            f"cannot replay {path} because its target or kernels hold characters that cannot be "
+            "seen (probably the file is damaged, or hides something)"
+        )
     if not finding.names_target and settings.target is None:
         raise Untrusted(
             f"cannot replay {path} because a file of version 1 does not name its target "
@@ -69,6 +74,9 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
         raise _untrusted(path, finding, "kernels", kernels)
     if settings.target is None and target not in TARGETS and not settings.trust:
         raise _untrusted(path, finding, "target", target)
+    if target in TARGETS:
+        # What is built in promises what it says of itself, whatever a file says.
+        case = replace(case, promises=None)
     if settings.device is not None:
         case = replace(case, device=parse_device(settings.device))
     if settings.policy is not None:

@@ -335,3 +335,12 @@ def test_kernels_of_a_user_are_dispatched(
     simulated = device_name == "simulated"
     assert main(["fuzz", "--device", device_name, *words]) == (0 if simulated else 1)
     assert simulated or "dispatch increment" in capsys.readouterr().out
+
+
+def test_a_command_to_trust_hides_nothing(
+    capsys: pytest.CaptureFixture[str], foreign: Path
+) -> None:
+    text = foreign.read_text(encoding="utf-8")
+    foreign.write_text(text.replace(OVERTAKING, "exec:evil \x1b[8m hidden"), encoding="utf-8")
+    assert main(["replay", str(foreign)]) == 2
+    assert "characters that cannot be seen" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from tools.mutation.mutant import ROOT, Mutant
 PARTS: dict[str, tuple[str, ...]] = {
     "runtime": ("gpusim/runtime",),
     "reference": ("reference",),
-    "checkers": ("properties/oracles", "properties/runner.py"),
+    "checkers": ("properties/oracles", "properties/execute.py"),
 }
 """What is mutated, by the name under which the results are shown."""
 _LEFT_OUT = (

@@ -17,7 +17,7 @@ from tools.mutation.mutant import ROOT, Mutant
 from tools.mutation.mutants import PARTS
 
 TESTS = (
-    "callers",
+    "clients",
     "judge",
     "laws",
     "metamorphic",
@@ -26,7 +26,7 @@ TESTS = (
     "runtime",
     "session/test_cases.py",
     "session/test_coverage.py",
-    "session/test_drawn.py",
+    "session/test_variants.py",
     "session/test_faulted.py",
     "simulated/test_determinism.py",
     "simulated/test_runtime.py",

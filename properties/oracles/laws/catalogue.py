@@ -122,7 +122,7 @@ ELSEWHERE = {
     "C10": "eager and batched agree: the metamorphic relations",
     "D8": "reads change nothing else: the metamorphic relations",
     "D9": "waiting for one read settles those before it: D2 here",
-    "D10": "syncs may nest and run side by side: the asynchronous callers",
+    "D10": "syncs may nest and run side by side: the asynchronous clients",
     "D11": "a result's memory is its owner's: the runner looks at each value twice",
     "E4": "caches change no result: the metamorphic relations",
     "E8": "no upload is left out: A3 and C1 here, values in the reference",
