@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from gpusim.errors import NoDevice
@@ -109,8 +110,15 @@ def names() -> Sequence[str]:
     return [BEST, *_BACKENDS.values(), SIMULATED]
 
 
+@cache
 def _enumerate() -> list[Any]:
-    """wgpu's adapters of the backends known here; none where wgpu cannot be loaded."""
+    """wgpu's adapters of the backends known here; none where wgpu cannot be loaded.
+
+    They are asked for once in a process.  Every enumeration gives new adapters of the one GL
+    context that wgpu has, each with a lock of its own, so that devices of two of them, used on two
+    threads, abort the process ("BadAccess" in wgpu-hal 29, ``gles::egl::AdapterContext::lock``).
+    wgpu-py polls each device on a thread, so two threads there always are.
+    """
     with _a_runtime_dir():
         try:
             import wgpu

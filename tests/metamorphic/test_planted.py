@@ -10,13 +10,13 @@ import pytest
 
 from gpusim.kernels import BUILTIN
 from properties.execute import execute
+from properties.fuzz.loading import load
+from properties.generate.cases import Setting, case_for
+from properties.generate.choices import SeededChoices
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
-from properties.programs.cases import Setting, case_for
-from properties.programs.choices import SeededChoices
-from properties.session.loading import load
-from properties.shrinking import shrink
+from properties.shrink.reducer import shrink
 from properties.targets.factory import RuntimeFactory
 
 PLANTED: Any = load(f"{Path(__file__).with_name('planted.py')}:PLANTED")
@@ -33,7 +33,7 @@ def judge_of(planted: Any) -> tuple[RuntimeFactory, Judge]:
     )
 
     def violates(case: Case) -> Failure | None:
-        return judge_relations(execute(case, factory), lambda image: execute(image, factory))
+        return judge_relations(execute(case, factory), lambda rewrite: execute(rewrite, factory))
 
     return factory, violates
 

@@ -7,16 +7,8 @@ from typing import ClassVar, Literal, Self
 from gpusim.kernels import AFFINE, Kernel
 from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Write
 from gpusim.program import Program
-from properties.model.case import Case, Image
-from properties.oracles.metamorphic.effects import (
-    fresh_names,
-    is_inside,
-    live_before,
-    may_alloc,
-    nth,
-    sizes_of,
-)
-from properties.oracles.metamorphic.image import Rewriting, inserted
+from properties.generate.choices import Choices
+from properties.model.case import Case, Rewrite
 from properties.oracles.metamorphic.registry import (
     Scope,
     draw_gap,
@@ -24,7 +16,16 @@ from properties.oracles.metamorphic.registry import (
     draw_which,
     transformation,
 )
-from properties.programs.choices import Choices
+from properties.oracles.metamorphic.rewrites import (
+    Rewriting,
+    fresh_names,
+    inserted,
+    is_inside,
+    live_before,
+    may_alloc,
+    nth,
+    sizes_of,
+)
 
 Part = Literal["whole", "head", "tail"]
 Refusal = Literal[
@@ -61,7 +62,7 @@ class InsertRead:
     def words(self) -> str:
         return f"a read before op {self.at}"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         buffer = nth(live_before(case.program, self.at), self.which)
         if buffer is None:
             return None
@@ -92,7 +93,7 @@ class InsertDeadWork:
     def words(self) -> str:
         return f"work on a buffer of its own before op {self.at}"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         source = nth(live_before(case.program, self.at), self.which)
         size = 0 if source is None else sizes_of(case.program)[source]
         if source is None or size < 4 or not may_alloc(case):
@@ -132,7 +133,7 @@ class Recycle:
     def words(self) -> str:
         return f"a buffer of the size of op {self.at} filled and freed just before it"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = case.program[self.at] if 0 <= self.at < len(case.program) else None
         if not isinstance(op, Alloc) or not 0 <= op.size_bytes <= 65_536 or not may_alloc(case):
             return None
@@ -162,7 +163,7 @@ class GarbageFirst:
     def words(self) -> str:
         return f"garbage written before op {self.at} writes"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = case.program[self.at] if 0 <= self.at < len(case.program) else None
         if not isinstance(op, Write) or not is_inside(op, sizes_of(case.program)):
             return None
@@ -188,7 +189,7 @@ class InsertRefused:
     def words(self) -> str:
         return f"an op that must be refused ({self.refusal}) before op {self.at}"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = _refused(case.program, self)
         if op is None or self.at > len(case.program):
             return None
@@ -199,7 +200,7 @@ class InsertRefused:
             rewriting.keep(kept)
         if self.at == len(case.program):
             rewriting.add_promised(op, None)
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
 def _refused(program: Program, wanted: InsertRefused) -> Op | None:

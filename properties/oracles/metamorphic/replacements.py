@@ -8,17 +8,18 @@ from gpusim.effects import written_by
 from gpusim.kernels import Kernel
 from gpusim.ops import VERBS, Alloc, Capture, Copy, Dispatch, Free, Op, Read, Replay, Write
 from gpusim.program import buffers_of, renamed
-from properties.model.case import Case, Image
-from properties.oracles.metamorphic.effects import (
+from properties.generate.choices import Choices
+from properties.model.case import Case, Rewrite
+from properties.oracles.metamorphic.registry import Scope, draw_op, draw_which, transformation
+from properties.oracles.metamorphic.rewrites import (
+    Rewriting,
     fresh_names,
     is_inside,
     live_before,
     may_alloc,
     sizes_of,
+    unchanged,
 )
-from properties.oracles.metamorphic.image import Rewriting, unchanged
-from properties.oracles.metamorphic.registry import Scope, draw_op, draw_which, transformation
-from properties.programs.choices import Choices
 
 _MOST_EMBEDDED_BYTES = 65_536
 
@@ -39,7 +40,7 @@ class CopyForWrite:
     def words(self) -> str:
         return f"op {self.at} as a copy from a new buffer with the same bytes"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         program = case.program
         write = program[self.at] if 0 <= self.at < len(program) else None
         if not isinstance(write, Write) or not may_alloc(case):
@@ -57,7 +58,7 @@ class CopyForWrite:
             )
             rewriting.keep(_copy(source, 0, write.buffer, write.offset, size))
             rewriting.add(Free(buffer=source))
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
 @transformation(1)
@@ -75,7 +76,7 @@ class Rename:
     def words(self) -> str:
         return "buffers under each other's names"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         names = list(sizes_of(case.program))
         if len(names) < 2:
             return None
@@ -83,7 +84,7 @@ class Rename:
         rewriting = Rewriting(case)
         for op in case.program:
             rewriting.keep(renamed(op, others))
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
 @transformation(3)
@@ -107,7 +108,7 @@ class Embed:
     def words(self) -> str:
         return f"buffer {self.which} at {self.pad_bytes} of a bigger one, between sentinels"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         sizes = sizes_of(case.program)
         names = list(sizes)
         if not names or not may_alloc(case):
@@ -124,7 +125,7 @@ class Embed:
             embedding.take(op, kernels)
         if buffer in live_before(case.program, len(case.program)):
             embedding.look()
-        return embedding.rewriting.image()
+        return embedding.rewriting.rewrite()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Same:
     def words(self) -> str:
         return "the same once more"
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return unchanged(case)
 
 
