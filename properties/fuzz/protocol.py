@@ -14,7 +14,7 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
-from properties.generate.words import writers_of_reads
+from properties.generate.measure import writers_of_reads
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.mutants.planted import PlantedMutant

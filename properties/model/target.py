@@ -6,12 +6,12 @@ method, ``perform``.  Who brings a runtime writes an adapter, with one method an
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Protocol
 
-from gpusim.errors import ProgramError
 from gpusim.limits import Limits
 from gpusim.ops import Command, Grid, Op, Scalars
+from properties.model.capabilities import Capabilities
 
 
 class Delivery(Protocol):
@@ -39,42 +39,6 @@ class Arrived:
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
         """Call at once."""
         callback(self)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Capabilities:
-    """What a target promises; the judge asks for nothing more."""
-
-    refuses: bool = True
-    """Invalid ops raise the contract's error class and change nothing."""
-    orders_deliveries: bool = True
-    """Done callbacks are called, in the order in which the reads were issued."""
-    replays: bool = False
-    """It captures and replays: it is a ``ReplayingAdapter``."""
-    byte_exact: bool = True
-    """Writes, reads and copies of any bytes, also within one buffer; otherwise it is asked for
-    whole words only, at least one, and for copies between two buffers."""
-
-    def __str__(self) -> str:
-        words = {True: "yes", False: "no"}
-        return " ".join(
-            f"{field.name}={words[getattr(self, field.name)]}" for field in fields(self)
-        )
-
-
-def parse_capabilities(text: str) -> Capabilities:
-    """Read what ``str(Capabilities)`` wrote; ProgramError where a word is unknown."""
-    known = {field.name for field in fields(Capabilities)}
-    values: dict[str, bool] = {}
-    for word in text.split():
-        name, _, value = word.partition("=")
-        if name not in known or value not in ("yes", "no"):
-            raise ProgramError(
-                f"cannot read promise {word!r} because it is none of "
-                f"{', '.join(sorted(known))} with yes or no (probably a misspelling)"
-            )
-        values[name] = value == "yes"
-    return Capabilities(**values)
 
 
 class Target(Protocol):

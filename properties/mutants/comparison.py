@@ -7,8 +7,8 @@ from typing import Any
 from gpusim.history import History, Outcome
 from gpusim.ops import Read, Sync
 from gpusim.program import Program
+from properties.model.capabilities import Capabilities
 from properties.model.failure import Failure
-from properties.model.target import Capabilities
 from properties.mutants.mutant import Mutant, mutant
 from properties.oracles.compare import compare
 

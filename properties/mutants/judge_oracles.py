@@ -16,9 +16,9 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.execute import CHANGED
 from properties.generate.choices import Choices, SeededChoices
+from properties.model.capabilities import CONTRACT
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
 from properties.mutants.mutant import Mutant
 from properties.mutants.oracle import Judgement, Oracle
 from properties.shrink.rewriting import without
@@ -34,7 +34,7 @@ def _open_corruption(mutant: Mutant, device: str, kernels: Kernels) -> Judgement
         corrupted = _CORRUPTIONS[name](choices, case.program, meant)
         if corrupted is None:
             return None
-        if mutant.compare(case.program, meant, corrupted, Capabilities()) is not None:
+        if mutant.compare(case.program, meant, corrupted, CONTRACT) is not None:
             return None
         return Failure(kind=FailureKind.BLIND, trait=name, reason=f"nobody saw {name}")
 

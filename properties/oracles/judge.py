@@ -15,10 +15,10 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
 from properties.execute import execute
+from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
 from properties.oracles.compare import compare
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults

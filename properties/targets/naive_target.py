@@ -8,13 +8,14 @@ from wgpu import BufferUsage
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.ops import Grid
-from properties.model.target import Arrived, Capabilities
+from properties.model.capabilities import capabilities_of
+from properties.model.target import Arrived
 
 
 class NaiveTarget:
     """For valid ops only: it refuses nothing by itself, and knows nothing of our runtime."""
 
-    capabilities = Capabilities(refuses=False, orders_deliveries=False)
+    capabilities = capabilities_of(refuses=False, orders_deliveries=False)
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel] = BUILTIN) -> None:
         self.limits, self._device, self._kernels = Limits(), device, kernels
