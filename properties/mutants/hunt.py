@@ -34,8 +34,8 @@ from properties.oracles.judge import SOUND as SOUND_JUDGE
 from properties.shrink.reducer import reduce
 
 _HARD_WEIGHT = 4
-_PROGRAMS = 2000
-_HARD_PROGRAMS = 8000
+_PLANTED_PROGRAMS = 2000
+_PLANTED_HARD_PROGRAMS = 8000
 _REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5
 """A hang was one already; while it shrinks, less patience finds it again."""
@@ -180,7 +180,7 @@ def hunt_planted(
     ``hard`` is for sessions so long that the programs this takes are few beside theirs.
     """
     mutant = plant(seed, hard=hard)
-    most = _HARD_PROGRAMS if mutant.hard else _PROGRAMS
+    most = _PLANTED_HARD_PROGRAMS if mutant.hard else _PLANTED_PROGRAMS
     factory = factory_of(mutant, SIMULATED, kernels)
     made = Programs(SIMULATED, kernels)
     oracles = SOUND_JUDGE if mutant.found_by == LAWS.name else MEANING_ONLY

@@ -180,7 +180,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
     return {
         "name": row.mutant.name,
         "killed": row.killed,
-        "oracle": row.mutant.found_by,
+        "found_by": row.mutant.found_by,
         "programs": row.programs,
         "seconds": round(row.seconds, 3),
         "shrunk_ops": row.shrunk_ops,

@@ -68,12 +68,15 @@ def mutant(
     rare: bool = False,
     hangs: bool = False,
 ) -> Callable[[Broken], Broken]:
-    """Register the decorated class as the mutant of ``part``, which is left as it is.
+    """Register a class as a mutant, whose ``part`` it is; the class itself stays as it is.
 
     ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"`` or
     ``"reference"``.  ``make`` turns the class into the maker of that part, where it
     is not made as the sound one is.  ``beside`` are other parts that the mistake
     needs, with their classes.  The rest is as in ``Mutant``.
+
+    Raises:
+        TypeError: where there is no such part.
     """
 
     def register(broken: Broken) -> Broken:

@@ -119,7 +119,7 @@ def _laws(rows: Sequence[Values]) -> Iterator[str]:
 
 
 def _has_other_finder(row: Values) -> bool:
-    finders = {row["oracle"], *(name for name, programs in row["others"].items() if programs)}
+    finders = {row["found_by"], *(name for name, programs in row["others"].items() if programs)}
     return finders != {"laws"}
 
 
@@ -133,7 +133,7 @@ def _line(row: Values, oracles: Sequence[str]) -> str:
 
 
 def _cell(row: Values, oracle: str) -> str:
-    if oracle == row["oracle"]:
+    if oracle == row["found_by"]:
         return f"**{row['programs_by_seed'][0] or '-'}**"
     return str(row["others"][oracle] or "-") if oracle in row["others"] else ""
 
@@ -165,7 +165,7 @@ def figures(matrix: Values) -> Mapping[str, str]:
 
 
 def _kind(row: Values) -> tuple[str, ...]:
-    finders = [row["oracle"], *(name for name, programs in row["others"].items() if programs)]
+    finders = [row["found_by"], *(name for name, programs in row["others"].items() if programs)]
     return row["place"], *sorted(finders)
 
 

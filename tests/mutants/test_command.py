@@ -25,7 +25,7 @@ def test_a_mutant_that_is_found_is_written_down(
         assert row["replays"]
         assert row["programs"] >= 1
         assert 1 <= row["shrunk_ops"] <= 10
-    assert [row["oracle"] for row in matrix["mutants"]] == ["reference", "laws"]
+    assert [row["found_by"] for row in matrix["mutants"]] == ["reference", "laws"]
     assert "| staging_reused_too_soon | A buffer is free again as soon" in page.read_text()
     printed = capsys.readouterr().out
     assert "found on 1 of 1 seeds: 2" in printed
