@@ -27,6 +27,8 @@ _BACKENDS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "d3d12", "OpenGL": "
 """Our names of wgpu's backends, those to prefer first."""
 _KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU", "Unknown")
 _RUNTIME_DIR = "XDG_RUNTIME_DIR"
+_UNUSABLE = (ImportError, OSError, RuntimeError)
+"""What wgpu raises where its native library is missing or does not fit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,10 +72,10 @@ def find_adapter(name: str = BEST) -> Adapter:
     for adapter in found:
         if adapter.name == name:
             return adapter
+    there = ", ".join(adapter.name for adapter in found)
+    probably = what_is_missing() if is_name(name) else "a misspelling of one of those"
     raise NoDevice(
-        f"cannot open device {name!r} because this machine has "
-        f"{', '.join(adapter.name for adapter in found)} "
-        f"(probably a missing driver: {INSTALL})"
+        f"cannot open device {name!r} because this machine has {there} (probably {probably})"
     )
 
 
@@ -83,7 +85,11 @@ def open_device(name: str = BEST) -> Any:
     Raises:
         NoDevice: there is no such adapter, or it gives no device.
     """
-    adapter = find_adapter(name)
+    return open_adapter(find_adapter(name))
+
+
+def open_adapter(adapter: Adapter) -> Any:
+    """A device of ``adapter``; NoDevice where it gives none."""
     if adapter.native is None:
         from gpusim import simulated
 
@@ -97,8 +103,19 @@ def open_device(name: str = BEST) -> Any:
         ) from error
 
 
-def is_name(name: str) -> bool:
+def what_is_missing() -> str:
+    """Why an adapter is probably not there, and what gives a machine one."""
+    try:
+        _ask_wgpu()
+    except _UNUSABLE as error:
+        return f"wgpu cannot be used: {error}; pip install --force-reinstall wgpu"
+    return f"a missing driver: {INSTALL}"
+
+
+def is_name(name: object) -> bool:
     """Whether ``name`` could be a device on some machine."""
+    if not isinstance(name, str):
+        return False
     backend, colon, number = name.partition(":")
     numbered = not colon or (number.isdecimal() and backend in _BACKENDS.values())
     return numbered and backend in names()
@@ -110,16 +127,20 @@ def names() -> Sequence[str]:
 
 
 def _enumerate() -> list[Any]:
-    """wgpu's adapters of the backends known here; none where wgpu cannot be loaded."""
-    with _a_runtime_dir():
-        try:
-            import wgpu
-
-            found = wgpu.gpu.enumerate_adapters_sync()
-        except (ImportError, OSError, RuntimeError):
-            # The native library is missing or does not fit: no adapter, but no failure either.
-            return []
+    """wgpu's adapters of the backends known here; none where wgpu cannot be used."""
+    try:
+        found = _ask_wgpu()
+    except _UNUSABLE:
+        # No adapter, but no failure either: the simulated device needs none.
+        return []
     return [native for native in found if native.info["backend_type"] in _BACKENDS]
+
+
+def _ask_wgpu() -> list[Any]:
+    with _a_runtime_dir():
+        import wgpu
+
+        return list(wgpu.gpu.enumerate_adapters_sync())
 
 
 @contextmanager

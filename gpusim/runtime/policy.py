@@ -174,6 +174,22 @@ PRESETS: Mapping[str, Policy] = {
 """The named policies: from a submit a command, over both phases of TVM 18871, to past them."""
 
 
+def policy_of(policy: object) -> Policy:
+    """``policy`` itself, or the preset that it names, with changes as ``str(policy)`` writes them.
+
+    Raises:
+        ProgramError: no preset is called so, or it is neither.
+    """
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str) and policy.partition(" ")[0] in PRESETS:
+        return parse_policy(policy)
+    raise ProgramError(
+        f"cannot make a runtime with policy={policy!r} because that is neither a Policy nor one "
+        f"of {', '.join(PRESETS)} (probably a misspelling)"
+    )
+
+
 def parse_policy(text: str) -> Policy:
     """Read what ``str(policy)`` wrote; ProgramError where a word is unknown."""
     name, *changes = text.split()

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "gpusim.__main__": ("properties.cli",),
     "gpusim.devices": ("wgpu", "gpusim.simulated", *VOCABULARY),
     "gpusim.runtime": ("numpy", "wgpu", "gpusim.runtime", *VOCABULARY),
+    "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
     "reference": ("numpy", "reference", *VOCABULARY),
     "properties": (

@@ -249,7 +249,7 @@ def on_real(backend: str, scenarios: list[str]) -> list[str]:
 
 def test_the_map_of_an_idle_buffer_outlives_the_device() -> None:
     """Where wgpu-native loses a device, only a map that waits for the queue is left hanging."""
-    mapped = f"ok mapped ok {bytes(64)}"
+    mapped = f"ok mapped ok {bytes(64)!r}"
     assert map_of_an_idle_buffer(open_device(profile="wgpu-native")) == mapped
     if "vulkan" in [adapter.name for adapter in gpusim.devices.adapters()]:
         assert on_real("vulkan", ["map_of_an_idle_buffer"]) == [mapped]
