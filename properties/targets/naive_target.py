@@ -25,7 +25,7 @@ class NaiveTarget:
         native = self._device.create_buffer(size=max(size_bytes + 3 & ~3, 4), usage=usage)
         self._buffers[buffer] = native, size_bytes
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         content = bytearray(self._content(buffer))
         content[offset : offset + len(data)] = data
         self._device.queue.write_buffer(self._buffers[buffer][0], 0, content)
@@ -53,7 +53,7 @@ class NaiveTarget:
         device.queue.submit([encoder.finish()])
 
     def copy(self, source: str, at: int, target: str, target_at: int, size_bytes: int) -> None:
-        self.write(target, target_at, self._content(source)[at : at + size_bytes])
+        self.write(target, self._content(source)[at : at + size_bytes], target_at)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
         return Arrived(self._content(buffer)[offset : offset + size_bytes])
