@@ -9,8 +9,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpusim.runtime import driver_for
+from properties.bench.arms import Chain
 from properties.bench.dispatch import arms_of
-from properties.bench.workloads import Chain
 
 _CHAIN = Chain(name="chain", dispatches=100)
 

@@ -4,8 +4,8 @@ from itertools import count
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from properties.programs.choices import SeededChoices
-from properties.programs.generator import generate
+from properties.generate.choices import SeededChoices
+from properties.generate.generator import generate
 
 _PROGRAMS = 200
 

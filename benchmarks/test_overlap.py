@@ -9,8 +9,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpusim.runtime import driver_for
+from properties.bench.arms import SPIN, Chain
 from properties.bench.dispatch import FIXED_LIMITS, overlap_arms
-from properties.bench.workloads import SPIN, Chain
 
 _ARMS = ["eager", *(f"fixed {limit or 'none'}" for limit in FIXED_LIMITS), "ring"]
 

@@ -6,8 +6,8 @@ from typing import Any
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpusim.runtime import Policy
+from properties.generate.cases import Setting, case_for
 from properties.oracles.judge import MEANING_ONLY, judge
-from properties.programs.cases import Setting, case_for
 from properties.targets.factory import RuntimeFactory
 
 _PROGRAMS = 20

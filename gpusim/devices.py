@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from gpusim.errors import NoDevice
@@ -27,8 +28,6 @@ _BACKENDS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "d3d12", "OpenGL": "
 """Our names of wgpu's backends, those to prefer first."""
 _KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU", "Unknown")
 _RUNTIME_DIR = "XDG_RUNTIME_DIR"
-_UNUSABLE = (ImportError, OSError, RuntimeError)
-"""What wgpu raises where its native library is missing or does not fit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,10 +104,9 @@ def open_adapter(adapter: Adapter) -> Any:
 
 def what_is_missing() -> str:
     """Why an adapter is probably not there, and what gives a machine one."""
-    try:
-        _ask_wgpu()
-    except _UNUSABLE as error:
-        return f"wgpu cannot be used: {error}; pip install --force-reinstall wgpu"
+    _, why = _ask_wgpu()
+    if why:
+        return f"wgpu cannot be used: {why}; pip install --force-reinstall wgpu"
     return f"a missing driver: {INSTALL}"
 
 
@@ -128,19 +126,27 @@ def names() -> Sequence[str]:
 
 def _enumerate() -> list[Any]:
     """wgpu's adapters of the backends known here; none where wgpu cannot be used."""
-    try:
-        found = _ask_wgpu()
-    except _UNUSABLE:
-        # No adapter, but no failure either: the simulated device needs none.
-        return []
+    found, _ = _ask_wgpu()
     return [native for native in found if native.info["backend_type"] in _BACKENDS]
 
 
-def _ask_wgpu() -> list[Any]:
-    with _a_runtime_dir():
-        import wgpu
+@cache
+def _ask_wgpu() -> tuple[list[Any], str]:
+    """wgpu's adapters; none where wgpu cannot be used, and why.
 
-        return list(wgpu.gpu.enumerate_adapters_sync())
+    They are asked for once in a process.  Every enumeration gives new adapters of the one GL
+    context that wgpu has, each with a lock of its own, so that devices of two of them, used on two
+    threads, abort the process ("BadAccess" in wgpu-hal 29, ``gles::egl::AdapterContext::lock``).
+    wgpu-py polls each device on a thread, so two threads there always are.
+    """
+    with _a_runtime_dir():
+        try:
+            import wgpu
+
+            return list(wgpu.gpu.enumerate_adapters_sync()), ""
+        except (ImportError, OSError, RuntimeError) as error:
+            # The native library is missing or does not fit: no adapter, but no failure either.
+            return [], str(error)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Outcome:
     ``late_error`` is the error class of a read that was accepted and whose
     value never came, or ``changed after delivery``.
 
-    ``slack`` is an oracle's doubt: a float32 for each byte of ``data``, 0 where
+    ``error_bound`` is an oracle's doubt: a float32 for each byte of ``data``, 0 where
     the byte is exact, a relative tolerance where it belongs to a float result,
     and infinity where nothing is promised.  None means every byte is exact.  It
     is no observation, so outcomes are equal without it.
@@ -30,7 +30,7 @@ class Outcome:
     error: str | None = None
     data: bytes | None = None
     late_error: str | None = None
-    slack: npt.NDArray[np.float32] | None = field(default=None, compare=False)
+    error_bound: npt.NDArray[np.float32] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

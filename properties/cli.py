@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     arguments = _parser(words).parse_args(words)
     from gpusim.errors import GpusimError, ProgramError
-    from properties.session.settings import UsageError
+    from properties.fuzz.settings import UsageError
 
     try:
         return _COMMANDS[arguments.command][0](arguments)
@@ -81,10 +81,9 @@ def _devices(arguments: argparse.Namespace) -> int:
 def _fuzz(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from properties.session.display import live, show
-    from properties.session.report import write_json
-    from properties.session.session import fuzz
-    from properties.session.settings import Settings, gather
+    from properties.fuzz.engine import fuzz
+    from properties.fuzz.report import live, show, write_json
+    from properties.fuzz.settings import Settings, gather
 
     settings = gather(Settings, vars(arguments), os.environ)
     if settings.json is not None:
@@ -103,8 +102,8 @@ def _fuzz(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from properties.session.replay import plan_replay, replay
-    from properties.session.settings import ReplaySettings, gather
+    from properties.fuzz.replay import plan_replay, replay
+    from properties.fuzz.settings import ReplaySettings, gather
 
     settings = gather(ReplaySettings, vars(arguments), os.environ)
     plan = plan_replay(Path(arguments.file), settings)
@@ -158,7 +157,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
-    from properties.session.settings import ReplaySettings, Settings, settings_of, variable_of
+    from properties.fuzz.settings import ReplaySettings, Settings, settings_of, variable_of
 
     if command == "mutants":
         from properties.mutants.command import add_options

@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 from gpusim.errors import GpusimError
 from gpusim.ops import Copy, Dispatch, Grid
 from gpusim.runtime import Policy
+from properties.generate.strategies import policies
 from properties.model.target import Adapter, Delivery, ReplayingAdapter
-from properties.programs.strategies import policies
 from reference import Reference
 from reference.executor import ReferenceDelivery
 

@@ -1,4 +1,4 @@
-"""What a dispatch does to the bytes it binds, and to their slack.
+"""What a dispatch does to the bytes it binds, and to their error_bound.
 
 The kernel's own NumPy meaning does the work; this file gives it its arrays and
 says how far the result can be trusted.  Whether the dispatch is allowed at all
@@ -13,7 +13,7 @@ import numpy as np
 from gpusim.kernels import Binding, Kernel
 from gpusim.kernels.kernel import NUMPY_DTYPES, Array
 from gpusim.limits import WORD_BYTES
-from reference.memory import Block, Slack, slack_of
+from reference.memory import Block, ErrorBounds, error_bound_of
 
 _SMALLEST, _LARGEST = 2.0**-60, 2.0**60
 """Magnitudes whose sums and products stay normal float32 numbers."""
@@ -33,11 +33,11 @@ def apply_kernel(
             for parameter, value in zip(kernel.scalars, scalars, strict=True)
         ]
     )
-    slack = _slack_before(kernel, blocks, arrays, values)
+    error_bound = _error_bound_before(kernel, blocks, arrays, values)
     with np.errstate(all="ignore"):
         kernel.meaning(arrays, values, groups)
-    if slack:
-        _mark_written(kernel, blocks, arrays, slack)
+    if error_bound:
+        _mark_written(kernel, blocks, arrays, error_bound)
 
 
 def _view(block: Block, binding: Binding) -> Array:
@@ -47,17 +47,18 @@ def _view(block: Block, binding: Binding) -> Array:
     return array
 
 
-def _slack_before(
+def _error_bound_before(
     kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], values: tuple[Any, ...]
 ) -> float:
-    """The slack of what the kernel writes, from what it binds: 0 means exact.
+    """The error bound of what the kernel writes, from what it binds: 0 means exact.
 
     A bit of doubt in the input of integer arithmetic is all doubt in its output,
     and so is a float that WGSL lets an implementation flush to zero or assume
     away (WGSL specification, "Floating Point Evaluation").
     """
     inherited = [
-        0.0 if block.slack is None else _slack_within_reach(block, block.slack) for block in blocks
+        0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)
+        for block in blocks
     ]
     if kernel.tolerance is None:
         return np.inf if any(inherited) else 0.0
@@ -70,8 +71,8 @@ def _slack_before(
     return max(inherited) + kernel.tolerance
 
 
-def _slack_within_reach(block: Block, slack: Slack) -> float:
-    return float(slack[: block.words * WORD_BYTES].max())
+def _error_bound_within_reach(block: Block, error_bound: ErrorBounds) -> float:
+    return float(error_bound[: block.words * WORD_BYTES].max())
 
 
 def _stays_normal(array: Array) -> bool:
@@ -80,9 +81,9 @@ def _stays_normal(array: Array) -> bool:
 
 
 def _mark_written(
-    kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], slack: float
+    kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], error_bound: float
 ) -> None:
-    """Give every word of the written buffers its slack.
+    """Give every word of the written buffers its error_bound.
 
     Every word and not only those that this grid reaches: which those are is the
     kernel's secret.
@@ -90,8 +91,8 @@ def _mark_written(
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":
             continue
-        words = slack_of(block)[: block.words * WORD_BYTES].reshape(-1, WORD_BYTES)
-        words[:] = slack if array.dtype.kind == "f" else np.inf
+        words = error_bound_of(block)[: block.words * WORD_BYTES].reshape(-1, WORD_BYTES)
+        words[:] = error_bound if array.dtype.kind == "f" else np.inf
         if array.dtype.kind == "f":
             size = np.abs(array)
             normal = (size == 0) | ((size >= _SMALLEST_NORMAL) & np.isfinite(size))

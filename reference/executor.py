@@ -47,7 +47,7 @@ class ReferenceDelivery:
     """A read's value, which is there from the start, and the oracle's doubt in it."""
 
     data: bytes
-    slack: memory.Slack | None
+    error_bound: memory.ErrorBounds | None
 
     def result(self) -> bytes:
         """The bytes."""
@@ -153,8 +153,8 @@ class Reference:
         """GPU to host.  InvalidHandle, OutOfRange."""
         block = check_handle(buffer, self._blocks)
         check_range(buffer, block, offset, size_bytes)
-        data, slack = memory.take(block, offset, size_bytes)
-        return ReferenceDelivery(data=data, slack=slack)
+        data, error_bound = memory.take(block, offset, size_bytes)
+        return ReferenceDelivery(data=data, error_bound=error_bound)
 
     def free(self, buffer: str) -> None:
         """The buffer is gone.  InvalidHandle."""
@@ -208,7 +208,7 @@ def run(
     *,
     make: Callable[[Mapping[str, Kernel], Limits | None], Reference] = Reference,
 ) -> History:
-    """What every execution of ``program`` must show, with the slack of each value.
+    """What every execution of ``program`` must show, with the error_bound of each value.
 
     Every accepted read is delivered, in the order in which the reads were issued.
     ``make`` makes the executor, to run another one in its place.
@@ -238,7 +238,7 @@ def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
         return Outcome(error=type(error).__name__)
     if isinstance(op, Read) and delivery is not None:
         deliveries.append(op.result)
-        return Outcome(data=delivery.data, slack=delivery.slack)
+        return Outcome(data=delivery.data, error_bound=delivery.error_bound)
     return Outcome(data=",".join(deliveries).encode()) if isinstance(op, Sync) else _ACCEPTED
 
 

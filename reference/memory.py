@@ -1,10 +1,10 @@
 """The bytes of one buffer, and how far each of them can be trusted.
 
-Only the moving of bytes and of their slack lives here.  Which op may do so is
-for ``reference.checks``, and what a kernel makes of slack for
+Only the moving of bytes and of their error_bound lives here.  Which op may do so is
+for ``reference.checks``, and what a kernel makes of error_bound for
 ``reference.dispatching``.
 
-Slack is a float32 a byte: 0 where the byte is exact, a relative tolerance where
+ErrorBounds is a float32 a byte: 0 where the byte is exact, a relative tolerance where
 it belongs to a float result, infinity where nothing is promised.  A finite
 tolerance always covers an aligned word whole: half a float means nothing, since
 two floats that nearly agree need not share a byte.
@@ -18,15 +18,15 @@ import numpy.typing as npt
 from gpusim.limits import WORD_BYTES
 
 Bytes = npt.NDArray[np.uint8]
-Slack = npt.NDArray[np.float32]
+ErrorBounds = npt.NDArray[np.float32]
 
 
 @dataclass(eq=False, slots=True)
 class Block:
-    """One live buffer: its bytes, and their slack, None while all are exact."""
+    """One live buffer: its bytes, and their error_bound, None while all are exact."""
 
     data: Bytes
-    slack: Slack | None = None
+    error_bound: ErrorBounds | None = None
     size_bytes: int = field(init=False)
     words: int = field(init=False)
     """Whole words, which are all that a kernel reaches."""
@@ -44,54 +44,54 @@ def zeros(size_bytes: int) -> Block:
 def put(block: Block, offset: int, data: bytes) -> None:
     """Exactly these bytes at ``offset``, and exact from now on."""
     block.data[offset : offset + len(data)] = np.frombuffer(data, dtype=np.uint8)
-    _put_slack(block, offset, len(data), None)
+    _put_error_bound(block, offset, len(data), None)
 
 
-def take(block: Block, offset: int, size_bytes: int) -> tuple[bytes, Slack | None]:
-    """A copy of the bytes at ``offset``, and of their slack."""
+def take(block: Block, offset: int, size_bytes: int) -> tuple[bytes, ErrorBounds | None]:
+    """A copy of the bytes at ``offset``, and of their error_bound."""
     data = block.data[offset : offset + size_bytes].tobytes()
-    return data, _take_slack(block, offset, size_bytes)
+    return data, _take_error_bound(block, offset, size_bytes)
 
 
 def move(source: Block, source_offset: int, target: Block, target_offset: int, size: int) -> None:
     """Copy ``size`` bytes as if through a copy of their own, so overlap is memmove."""
     data = source.data[source_offset : source_offset + size].copy()
-    slack = _take_slack(source, source_offset, size)
-    if slack is not None and (source_offset - target_offset) % WORD_BYTES:
-        spoil(slack)
+    error_bound = _take_error_bound(source, source_offset, size)
+    if error_bound is not None and (source_offset - target_offset) % WORD_BYTES:
+        spoil(error_bound)
     target.data[target_offset : target_offset + size] = data
-    _put_slack(target, target_offset, size, slack)
+    _put_error_bound(target, target_offset, size, error_bound)
 
 
-def spoil(slack: Slack) -> None:
+def spoil(error_bound: ErrorBounds) -> None:
     """Whatever was not exact is promised no longer, in place."""
-    slack[slack > 0] = np.inf
+    error_bound[error_bound > 0] = np.inf
 
 
-def slack_of(block: Block) -> Slack:
-    """The block's slack, made on first use."""
-    if block.slack is None:
-        block.slack = np.zeros(block.size_bytes, dtype=np.float32)
-    return block.slack
+def error_bound_of(block: Block) -> ErrorBounds:
+    """The block's error_bound, made on first use."""
+    if block.error_bound is None:
+        block.error_bound = np.zeros(block.size_bytes, dtype=np.float32)
+    return block.error_bound
 
 
-def _take_slack(block: Block, offset: int, size: int) -> Slack | None:
-    if block.slack is None:
+def _take_error_bound(block: Block, offset: int, size: int) -> ErrorBounds | None:
+    if block.error_bound is None:
         return None
-    slack = block.slack[offset : offset + size].copy()
-    if not slack.any():
+    error_bound = block.error_bound[offset : offset + size].copy()
+    if not error_bound.any():
         return None
     cut_at_start, cut_at_end = -offset % WORD_BYTES, (offset + size) % WORD_BYTES
-    spoil(slack[:cut_at_start])
-    spoil(slack[max(0, size - cut_at_end) :])
-    return slack
+    spoil(error_bound[:cut_at_start])
+    spoil(error_bound[max(0, size - cut_at_end) :])
+    return error_bound
 
 
-def _put_slack(block: Block, offset: int, size: int, slack: Slack | None) -> None:
-    if not size or (slack is None and block.slack is None):
+def _put_error_bound(block: Block, offset: int, size: int, error_bound: ErrorBounds | None) -> None:
+    if not size or (error_bound is None and block.error_bound is None):
         return
     end = offset + size
-    whole = slack_of(block)
-    whole[offset:end] = 0 if slack is None else slack
+    whole = error_bound_of(block)
+    whole[offset:end] = 0 if error_bound is None else error_bound
     spoil(whole[offset - offset % WORD_BYTES : offset])
     spoil(whole[end : end + -end % WORD_BYTES])

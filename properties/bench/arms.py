@@ -1,15 +1,82 @@
-"""Arms: each plays one round on buffers of its own, and those of a chain are here."""
+"""Arms: each plays one round of a workload on buffers of its own, with the runtime or without.
 
+A chain of dependent dispatches is data: what is dispatched, how often, and what the caller does
+in between.
+
+Two arms have no runtime: the floor, which stands in a file of its own, and plain wgpu-py, which
+is eager, as well as its methods allow: pipeline, layout, bind group and uniform buffer are made
+once, and each dispatch has its scalars written to the queue and a command buffer of its own.
+"""
+
+import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import perf_counter as now
 from typing import Any
 
+import numpy as np
+from wgpu import BufferUsage
+
 from gpusim.errors import InternalError
+from gpusim.kernels import AFFINE, Binding, Kernel, Scalar
+from gpusim.kernels.kernel import Array
 from gpusim.runtime import Driver, Policy, Runtime
 from properties.bench.bare import bare
-from properties.bench.plain import Plain
 from properties.bench.timing import Sample, Watch
-from properties.bench.workloads import Chain
+
+_GROUP = 64
+
+
+def _spin(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    (x,) = arrays
+    a, b, turns = scalars
+    head = x[: groups * _GROUP]
+    for turn in range(int(turns)):
+        head[:] = (head ^ np.uint32(turn)) * a + b
+
+
+SPIN = Kernel(
+    name="bench_spin",
+    buffers=(Binding(name="x", access="read_write"),),
+    scalars=(Scalar(name="a"), Scalar(name="b"), Scalar(name="turns")),
+    body=(
+        "    if (i < arrayLength(&x)) {\n"
+        "        var t = x[i];\n"
+        "        for (var turn = 0u; turn < args.turns; turn++) {\n"
+        "            t = (t ^ turn) * args.a + args.b;\n"
+        "        }\n"
+        "        x[i] = t;\n"
+        "    }"
+    ),
+    meaning=_spin,
+)
+"""x <- a*(x xor turn) + b, ``turns`` times: as much work for the GPU as is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chain:
+    """``dispatches`` dispatches in a row on one buffer, no two with the same scalars."""
+
+    name: str
+    dispatches: int
+    kernel: Kernel = AFFINE
+    words: int = 64
+    turns: int | None = None
+    """The last scalar of ``SPIN``; None for a kernel that has none."""
+    caller_us: float = 0.0
+    """What the caller computes before each dispatch, in microseconds."""
+
+    @property
+    def scalars(self) -> list[tuple[int, ...]]:
+        """The scalars of each dispatch."""
+        last = () if self.turns is None else (self.turns,)
+        return [(2 * n + 1, n, *last) for n in range(self.dispatches)]
+
+    @property
+    def groups(self) -> int:
+        """Workgroups of each dispatch, a word a lane."""
+        return -(-self.words // self.kernel.group_size)
+
 
 _Round = Callable[[], tuple[Sample, bytes]]
 
@@ -122,3 +189,55 @@ def _spend(seconds: float) -> None:
     end = now() + seconds
     while now() < end:
         pass
+
+
+class Plain:
+    """A chain of dispatches over one buffer."""
+
+    def __init__(
+        self, device: Any, wgsl: str, words: int, scalars: list[tuple[int, ...]], groups: int
+    ) -> None:
+        self._device, self._scalars, self._groups = device, scalars, groups
+        self._pack = struct.Struct(f"<{len(scalars[0])}I").pack
+        self._x = device.create_buffer(
+            size=4 * words, usage=BufferUsage.STORAGE | BufferUsage.COPY_SRC
+        )
+        self._uniform = device.create_buffer(
+            size=4 * len(scalars[0]), usage=BufferUsage.UNIFORM | BufferUsage.COPY_DST
+        )
+        self._out = device.create_buffer(
+            size=4 * words, usage=BufferUsage.MAP_READ | BufferUsage.COPY_DST
+        )
+        self._pipeline = device.create_compute_pipeline(
+            layout="auto",
+            compute={"module": device.create_shader_module(code=wgsl), "entry_point": "main"},
+        )
+        self._group = device.create_bind_group(
+            layout=self._pipeline.get_bind_group_layout(0),
+            entries=[
+                {"binding": number, "resource": {"buffer": buffer}}
+                for number, buffer in enumerate((self._x, self._uniform))
+            ],
+        )
+
+    def play(self) -> tuple[Sample, bytes]:
+        """One round, and the buffer it left."""
+        watch = Watch()
+        device, queue = self._device, self._device.queue
+        for values in self._scalars:
+            queue.write_buffer(self._uniform, 0, self._pack(*values))
+            encoder = device.create_command_encoder()
+            compute_pass = encoder.begin_compute_pass()
+            compute_pass.set_pipeline(self._pipeline)
+            compute_pass.set_bind_group(0, self._group)
+            compute_pass.dispatch_workgroups(self._groups)
+            compute_pass.end()
+            queue.submit([encoder.finish()])
+        watch.pause()
+        encoder = device.create_command_encoder()
+        encoder.copy_buffer_to_buffer(self._x, 0, self._out, 0, self._out.size)
+        queue.submit([encoder.finish()])
+        self._out.map_async("READ_NOSYNC").sync_wait()
+        value = bytes(self._out.read_mapped(copy=False))
+        self._out.unmap()
+        return watch.stop(), value

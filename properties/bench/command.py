@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from properties.bench.rows import Report, Row, write_report
+from properties.bench.timing import Report, Row, write_report
 
 _DONE, _WRONG_USAGE, _COULD_NOT_RUN = 0, 2, 3
 _ROUNDS = {"decode": 1, "dispatch": 3, "readback": 15, "fuzz": 3, "scale": 1}
@@ -138,7 +138,7 @@ def _drawing(file: Path | None) -> Callable[[Report, Path], None]:
     """The function that draws; it is looked for before anything is measured."""
     if file is None:
         return lambda report, file: None
-    from properties.bench.plot import load_drawing
+    from properties.bench.show import load_drawing
 
     return load_drawing()
 

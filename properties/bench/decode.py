@@ -16,10 +16,16 @@ from gpusim.errors import InternalError
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
 from gpusim.runtime.policy import Uniforms
 from properties.bench.decoder.model import Decoder, ReplayingDecoder
-from properties.bench.decoder.reference import Doubles, logits_after
-from properties.bench.decoder.shape import FULL, SMALL, Floats, Shape, random_weights
-from properties.bench.rows import Row, rows_of
-from properties.bench.timing import Sample, Watch, interleave
+from properties.bench.decoder.shape import (
+    FULL,
+    SMALL,
+    Doubles,
+    Floats,
+    Shape,
+    logits_after,
+    random_weights,
+)
+from properties.bench.timing import Row, Sample, Watch, interleave, rows_of
 
 _TURNS = 2
 MOST_ERROR = 1e-3

@@ -1,8 +1,8 @@
 """``bench dispatch``: what a small dispatch costs, arm beside arm.
 
-Three questions: what a chain of small dispatches costs; whether a policy
-matters where the GPU is the bottleneck (none may); and whether batches that
-grow while the GPU is busy are as good as the best fixed size.
+Three questions: what a chain of small dispatches costs; whether a policy matters where the GPU
+is the bottleneck (none may); and whether batches that grow while the GPU is busy are as good as
+the best fixed size.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,9 @@ from typing import Any
 
 from gpusim.runtime import PRESETS, Driver, driver_for
 from properties.bench.arms import (
+    SPIN,
     Arm,
+    Chain,
     bare_arm,
     check_same,
     plain_arm,
@@ -20,9 +22,7 @@ from properties.bench.arms import (
     replay_arm,
     runtime_arm,
 )
-from properties.bench.rows import BARE, Row, rows_of
-from properties.bench.timing import Sample, interleave
-from properties.bench.workloads import SPIN, Chain
+from properties.bench.timing import BARE, Row, Sample, interleave, rows_of
 
 RATIOS = (0.1, 1.0, 10.0)
 """GPU time by host time of a dispatch, in the workloads of the overlap question."""

@@ -13,15 +13,14 @@ from typing import Any
 
 from gpusim.errors import InternalError
 from gpusim.kernels import BUILTIN
-from properties.bench.rows import Row, rows_of
-from properties.bench.timing import Sample, Watch
+from properties.bench.timing import Row, Sample, Watch, rows_of
+from properties.fuzz.protocol import MEASURED_FIRST, Tally, is_measured
+from properties.fuzz.worker import spare_collector
+from properties.generate.cases import Setting, case_for
 from properties.oracles.compare import compare
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.judge import Oracles, judge
 from properties.oracles.laws import check
-from properties.programs.cases import Setting, case_for
-from properties.session.collector import spare_collector
-from properties.session.tally import MEASURED_FIRST, Tally, is_measured
 from properties.targets.factory import RuntimeFactory
 from reference import run as run_reference
 

@@ -13,8 +13,7 @@ from wgpu import BufferUsage
 
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
 from properties.bench.arms import Arm, check_same
-from properties.bench.rows import BARE, Row, rows_of
-from properties.bench.timing import Sample, Watch, interleave
+from properties.bench.timing import BARE, Row, Sample, Watch, interleave, rows_of
 
 READ_BUFFER = "read_buffer"
 _SMALL_READS, _SMALL_BYTES = 16, 256

@@ -12,8 +12,7 @@ from typing import Any
 
 from gpusim.kernels import AFFINE
 from gpusim.runtime import PRESETS, Buffer, Driver, Runtime, driver_for
-from properties.bench.rows import Row, rows_of
-from properties.bench.timing import Sample, Watch
+from properties.bench.timing import Row, Sample, Watch, rows_of
 
 _BYTES = 256
 _MOST_GRID = 100

@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping
 
 from gpusim.program import Program
 from properties.clients.arrays import MutatingClient, OwnArraysClient
-from properties.clients.client import BrokenPromise, Client
-from properties.clients.reentrant import ReentrantClient
-from properties.clients.waiting import (
+from properties.clients.client import (
     AskingClient,
     AwaitingClient,
+    BrokenPromise,
+    Client,
     ClosingClient,
     DroppingClient,
-    StrayingClient,
+    ReentrantClient,
+    WrongThreadClient,
 )
 from properties.model.case import PLAIN, Case
 from properties.model.target import Target
@@ -28,7 +29,7 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "dropping": lambda target, program: DroppingClient(target),
     "reentrant": lambda target, program: ReentrantClient(target),
     "closing": ClosingClient,
-    "straying": lambda target, program: StrayingClient(target),
+    "wrong_thread": lambda target, program: WrongThreadClient(target),
 }
 """Each makes the target through which it drives a program."""
 

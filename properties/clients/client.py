@@ -1,11 +1,24 @@
 """A client: how a program is put to our runtime.  Each is a target around a target, and shows
 what the plain one shows.
 
-The plain client hands every op on.  The others change how an op or two is put; what they change
-they say in a method of that verb, which takes the op.
+The plain client hands every op on.  The others change how an op or two is put: they wait for
+reads in other ways, close early, come from another thread, or use the runtime from done
+callbacks.  What they change they say in a method of that verb, which takes the op.
 """
 
-from gpusim.ops import Op
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from gpusim.errors import DeviceFault, InvalidHandle, RuntimeClosed, WrongThread
+from gpusim.kernels import SCRAMBLE
+from gpusim.ops import Dispatch, Flush, Op, Read, Sync
+from gpusim.program import Program
+from gpusim.runtime import Ticket
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -31,3 +44,259 @@ class Client:
     def close(self) -> None:
         """See ``Target``."""
         self.target.close()
+
+
+_TURNS = 4
+_TASKS = 2
+_SYNCS = 3
+
+
+class AskingClient(Client):
+    """Asks for values before any sync: some at once, some late and out of their order.
+
+    Waiting for one read gives its value and settles every read before it.
+    """
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._tickets: list[Ticket] = []
+
+    def read(self, op: Read) -> Ticket:
+        """A read that is asked for at once, or after the one before it and in reverse, or later."""
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        self._tickets.append(ticket)
+        turn = len(self._tickets) % _TURNS
+        if turn == 1:
+            self._ask(len(self._tickets) - 1)
+        elif turn == 0:
+            self._ask(len(self._tickets) - 2)
+            for position in reversed(range(len(self._tickets))):
+                self._ask(position)
+        return ticket
+
+    def dispatch(self, op: Dispatch) -> None:
+        """A dispatch, and then the value of the last read but one."""
+        self.target.perform(op)
+        if len(self._tickets) % _TURNS == _TURNS - 1:
+            self._ask(len(self._tickets) - 2)
+
+    def _ask(self, position: int) -> None:
+        self._tickets[position].result()
+        if not all(ticket.done() for ticket in self._tickets[: position + 1]):
+            raise BrokenPromise("a read has its value, and one that was issued before it has none")
+
+
+class AwaitingClient(Client):
+    """Has an event loop: awaits each read in two tasks, one of which may be cancelled, and syncs
+    three at a time."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._loop = asyncio.new_event_loop()
+        self._tasks: list[tuple[Ticket, asyncio.Task[Any]]] = []
+        self._tickets: list[Ticket] = []
+
+    def read(self, op: Read) -> Ticket:
+        """A read that two tasks wait for; every third first task gives up soon."""
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        self._tickets.append(ticket)
+        for _ in range(_TASKS):
+            self._tasks.append((ticket, self._loop.create_task(_wait_for(ticket))))
+        if len(self._tickets) % 3 == 0:
+            self._loop.run_until_complete(asyncio.sleep(0))
+            _, task = self._tasks.pop(-_TASKS)
+            task.cancel()
+            self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+        return ticket
+
+    def flush(self, op: Flush) -> None:
+        """The other tasks have their turn as well."""
+        self.target.perform(op)
+        self._loop.run_until_complete(asyncio.sleep(0))
+
+    def sync(self, op: Sync) -> None:
+        """Three syncs at once; each must cover every read issued before it."""
+        self._loop.run_until_complete(self._sync_side_by_side())
+
+    def close(self) -> None:
+        self.target.close()
+        self._loop.run_until_complete(self._finish_tasks())
+        self._loop.close()
+
+    async def _sync_side_by_side(self) -> None:
+        syncs = [self._sync_once() for _ in range(_SYNCS)]
+        ends = await asyncio.gather(*syncs, return_exceptions=True)
+        await self._finish_tasks()
+        for error in ends:
+            if error is not None:
+                raise error
+
+    async def _sync_once(self) -> None:
+        await self.target.runtime.sync_async()
+        if not all(ticket.done() for ticket in self._tickets):
+            raise BrokenPromise("a read is not delivered, though a sync after it has returned")
+        self._tickets.clear()
+
+    async def _finish_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        values = await asyncio.gather(*(task for _, task in tasks), return_exceptions=True)
+        for (ticket, _), value in zip(tasks, values, strict=True):
+            if isinstance(value, BaseException):
+                raise value
+            if value != ticket.result():
+                raise BrokenPromise("awaiting a read gives another value than its result")
+
+
+class ClosingClient(Client):
+    """Closes instead of the last sync, with reads in flight.
+
+    Closing settles every ticket, with its value; after it every op is refused.
+    """
+
+    def __init__(self, target: RuntimeTarget, program: Program) -> None:
+        super().__init__(target)
+        ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
+        self._syncs_left = sum(isinstance(op, Sync) for op in program) + (not ends_with_sync)
+        self._tickets: list[Ticket] = []
+
+    def read(self, op: Read) -> Ticket:
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        self._tickets.append(ticket)
+        return ticket
+
+    def sync(self, op: Sync) -> None:
+        self._syncs_left -= 1
+        if self._syncs_left:
+            self.target.perform(op)
+            return
+        self.target.close()
+        if not all(ticket.done() for ticket in self._tickets):
+            raise BrokenPromise("a read is not settled, though its runtime is closed")
+        try:
+            self.target.runtime.flush()
+        except RuntimeClosed:
+            return
+        raise BrokenPromise("a runtime that is closed still flushes")
+
+
+class DroppingClient(Client):
+    """Issues every read once more before and after it, and drops those tickets."""
+
+    def read(self, op: Read) -> Delivery:
+        self.target.perform(op)
+        delivery = self.target.read(op.buffer, op.offset, op.size_bytes)
+        self.target.read(op.buffer, 0, 0)
+        return delivery
+
+
+class WrongThreadClient(Client):
+    """Issues each op from a thread that does not own the runtime, then from the one that does.
+
+    There it is refused, and changes nothing.
+    """
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._thread = ThreadPoolExecutor(1)
+
+    def perform(self, op: Op) -> Delivery | None:
+        """Names of captures and replays reach the runtime in the owner's thread only."""
+        if op.verb in ("write", "dispatch", "copy", "read", "free", "sync"):
+            error = self._thread.submit(self.target.perform, op).exception()
+            # A name that stands for nothing is found out before the runtime is asked.
+            if not isinstance(error, WrongThread | InvalidHandle):
+                raise BrokenPromise(f"a call from another thread ended with {error!r}")
+        return self.target.perform(op)
+
+    def close(self) -> None:
+        self.target.close()
+        self._thread.shutdown()
+
+
+async def _wait_for(ticket: Ticket) -> Any:
+    return await ticket
+
+
+_WORDS = 8
+_MOST_CALLBACKS = 24
+
+
+class ReentrantClient(Client):
+    """Each delivery starts work on a buffer of its own, which the program does not know."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._numbers = count()
+        self._expected: list[tuple[Ticket, bytes]] = []
+        self._broken: list[str] = []
+
+    def read(self, op: Read) -> Delivery:
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        return _Answered(ticket, self._answer)
+
+    def close(self) -> None:
+        """Nothing that a callback asked for is lost."""
+        if not all(ticket.result() == data for ticket, data in self._expected):
+            self._broken.append("a read that a callback issued has another value")
+        self.target.close()
+        if self._broken:
+            raise BrokenPromise(self._broken[0])
+
+    def _answer(self, ticket: Ticket) -> None:
+        """One callback: a write, a dispatch over it, a read, and something that settles reads.
+
+        A buffer for each, since what one does may deliver a read and so call another.
+        """
+        number, runtime = next(self._numbers), self.target.runtime
+        has_room = runtime.policy.memory_budget_bytes is None
+        if not has_room or number >= _MOST_CALLBACKS or not runtime.is_open:
+            return
+        try:
+            self._work(number)
+            self._finish(number, ticket)
+        except DeviceFault:
+            # It belongs to the program's own reads, which tell of it.
+            return
+        except Exception as error:
+            # A runtime only logs what a callback raises.
+            self._broken.append(f"a call inside a callback ended with {error!r}")
+
+    def _work(self, number: int) -> None:
+        runtime = self.target.runtime
+        words = np.arange(_WORDS, dtype=np.uint32) * 2654435761 + number
+        own = runtime.alloc(words.nbytes)
+        runtime.write(own, words)
+        runtime.dispatch(SCRAMBLE, [own])
+        SCRAMBLE.meaning((words,), (), 1)
+        self._expected.append((runtime.read(own), words.tobytes()))
+        runtime.free(own)
+
+    def _finish(self, number: int, ticket: Ticket) -> None:
+        runtime = self.target.runtime
+        own, data = self._expected[-1]
+        match number % 4:
+            case 0:
+                runtime.flush()
+            case 1:
+                runtime.sync()
+                if not own.done():
+                    self._broken.append("a sync inside a callback returns before its reads")
+            case 2:
+                if own.result() != data:
+                    self._broken.append("a read waited for in a callback has another value")
+        ticket.result()
+
+
+class _Answered:
+    """A delivery whose callbacks are followed by one of this client."""
+
+    def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
+        self._ticket = ticket
+        self._answer = answer
+
+    def result(self) -> Any:
+        return self._ticket.result()
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        self._ticket.add_done_callback(lambda _: callback(self))
+        self._ticket.add_done_callback(self._answer)

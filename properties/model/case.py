@@ -10,7 +10,7 @@ small programs what else only large ones meet: buffers larger than a binding, co
 spread grids, rings that grow.
 
 The transformations of a case are what must change nothing; a case transformed, and where each
-of its ops shows in the result, is an Image.  Data only: what a transformation does, how a device
+of its ops shows in the result, is an Rewrite.  Data only: what a transformation does, how a device
 is opened and how a case is run is not known here.
 """
 
@@ -205,12 +205,12 @@ class Transformation(Protocol):
     name: ClassVar[str]
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it did, for a reader: ``flush before op 3``."""
         ...
 
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> "Image | None":
-        """The image of ``case``; None where there is nothing here to transform."""
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> "Rewrite | None":
+        """The rewrite of ``case``; None where there is nothing here to transform."""
         ...
 
 
@@ -223,7 +223,7 @@ class Promise:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Image:
+class Rewrite:
     """A transformed case, and what of it corresponds to the case as it was.
 
     ``places`` has an entry for each op of the original: the positions at which
@@ -239,9 +239,9 @@ class Image:
     steady: tuple[int, int] | None = None
     """Ops, from the first to before the second, that repeat what was done before them."""
 
-    def then(self, later: "Image") -> "Image":
+    def then(self, later: "Rewrite") -> "Rewrite":
         """This transformation and then another one, as one."""
-        return Image(
+        return Rewrite(
             case=later.case,
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
@@ -251,13 +251,13 @@ class Image:
         )
 
     def places_of(self, places: Places) -> Places:
-        """Where the pieces of an op are in this image: nowhere if one is gone."""
+        """Where the pieces of an op are in this rewrite: nowhere if one is gone."""
         if not all(self.places[position] for position in places):
             return ()
         return tuple(place for position in places for place in self.places[position])
 
     def carried(self, promises: tuple[Promise, ...]) -> list[Promise]:
-        """Promises about ops that this image still shows in one piece."""
+        """Promises about ops that this rewrite still shows in one piece."""
         return [
             replace(promise, position=self.places[promise.position][0])
             for promise in promises

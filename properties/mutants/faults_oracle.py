@@ -21,12 +21,12 @@ from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from properties.generate.choices import SeededChoices, Weights
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import Mutant
 from properties.mutants.oracle import Judgement, Oracle
 from properties.oracles.judge import MEANING_ONLY, judge
-from properties.programs.choices import SeededChoices, Weights
 from properties.targets.factory import RuntimeFactory
 
 _VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from gpusim.kernels import BUILTIN, Kernels
 from properties.finding_file import Finding, read, write
+from properties.generate.cases import Setting, case_for
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import PATIENCE_SECONDS, Judgement, Oracle, within
 from properties.mutants.oracles import factory_of
-from properties.programs.cases import Setting, case_for
-from properties.programs.reducer import reduce
+from properties.shrink.reducer import reduce
 
 _REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5

@@ -15,13 +15,13 @@ from gpusim.ops import Dispatch, Read, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.execute import CHANGED
+from properties.generate.choices import Choices, SeededChoices
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities
 from properties.mutants.mutant import Mutant
 from properties.mutants.oracle import Judgement, Oracle
-from properties.programs.choices import Choices, SeededChoices
-from properties.programs.rewriting import without
+from properties.shrink.rewriting import without
 from reference import run
 
 
@@ -61,7 +61,7 @@ def _with(meant: History, at: int, outcome: Outcome) -> History:
 
 def _exact_read(program: Program) -> Callable[[int, Outcome], bool]:
     def fits(at: int, outcome: Outcome) -> bool:
-        return isinstance(program[at], Read) and bool(outcome.data) and outcome.slack is None
+        return isinstance(program[at], Read) and bool(outcome.data) and outcome.error_bound is None
 
     return fits
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from gpusim.kernels import Kernels
 from gpusim.trace import Event
 from properties.execute import execute
+from properties.generate.choices import Choices, SeededChoices
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracle import Judgement, Oracle
 from properties.oracles.judge import Laws, setting_of
 from properties.oracles.laws import Setting, check
-from properties.programs.choices import Choices, SeededChoices
 from properties.targets.factory import RuntimeFactory
 
 _TRIES = 6

@@ -15,7 +15,7 @@ from properties.model.case import Case
 from properties.oracles.compare import compare
 from properties.oracles.judge import Comparison, Laws, Reference
 from properties.oracles.laws import check
-from properties.programs.reducer import reduce
+from properties.shrink.reducer import reduce
 from reference import run
 
 Reducer = Callable[..., Case]

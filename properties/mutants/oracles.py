@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from gpusim.kernels import Kernels
 from properties.execute import execute
+from properties.generate.choices import SeededChoices
 from properties.model.case import Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure
@@ -21,7 +22,6 @@ from properties.mutants.oracle import Judgement, Oracle
 from properties.oracles.judge import MEANING_ONLY, judge, setting_of
 from properties.oracles.laws import check
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
-from properties.programs.choices import SeededChoices
 from properties.targets.factory import RuntimeFactory
 
 _FAILING_CASES = 4

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from gpusim.devices import SIMULATED
 from gpusim.kernels import Kernels
+from properties.generate.choices import SeededChoices, Weights
 from properties.mutants.catalogue import MUTANTS
 from properties.mutants.hunt import Programs
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracles import LAWS, REFERENCE, factory_of
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.oracles.judge import SOUND as SOUND_JUDGE
-from properties.programs.choices import SeededChoices, Weights
 
 _HARD_WEIGHT = 4
 _PROGRAMS = 2000

@@ -7,7 +7,7 @@ from typing import Any
 from gpusim.program import Program
 from properties.model.case import Case
 from properties.mutants.mutant import Mutant, mutant
-from properties.programs.reducer import reduce
+from properties.shrink.reducer import reduce
 
 Fails = Callable[[Case], bool]
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from gpusim.ops import HOST_WRITES, VERBS, Read, Sync
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
+from properties.oracles.goals import Goals
+from properties.oracles.laws.catalogue import Setting
 from properties.oracles.laws.checker import WATCHERS, Checker
-from properties.oracles.laws.expected import ExpectedDispatch, ExpectedWrite, Item
-from properties.oracles.laws.law import Setting
-from properties.oracles.laws.scene import About, Handler, Scene, accepted
-from properties.oracles.probes import Probes
+from properties.oracles.laws.expected import ExpectedDispatch, ExpectedOp, ExpectedWrite
+from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 READERS = tuple([verb.name for verb in VERBS.values() if verb.may_read])
 WRITERS = tuple([verb.name for verb in VERBS.values() if verb.may_write])
@@ -88,7 +88,7 @@ class Coverage:
 
     programs: int = 0
     cells: Counter[Cell] = field(default_factory=Counter)
-    probes: Counter[str] = field(default_factory=Counter)
+    goals: Counter[str] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)
     """Batches by their shape."""
 
@@ -96,14 +96,14 @@ class Coverage:
         """Add what another trace reached."""
         self.programs += other.programs
         self.cells.update(other.cells)
-        self.probes.update(other.probes)
+        self.goals.update(other.goals)
         self.batches.update(other.batches)
 
 
 class _Act(NamedTuple):
     """An accepted op: ``batch`` submits came before it, and ``run`` is its pass there."""
 
-    item: Item
+    expected: ExpectedOp
     touches: Mapping[int, str]
     """The buffers it touches, and how: ``r``, ``w`` or ``rw``."""
     batch: int
@@ -118,24 +118,24 @@ def cover(events: Iterable[Event], setting: Setting) -> Coverage:
 
 def check_and_cover(events: Iterable[Event], setting: Setting) -> Checker:
     """Hold a run against the laws, and see in the same pass what it reached."""
-    checker = Checker(setting, (*WATCHERS, _Acts, Probes))
+    checker = Checker(setting, (*WATCHERS, _Acts, Goals))
     checker.feed(events)
     return checker
 
 
 def coverage_of(checker: Checker) -> Coverage | None:
     """What ``check_and_cover`` saw; None of a check that did not look."""
-    acts, probes = checker.watcher(_Acts), checker.watcher(Probes)
-    if acts is None or probes is None:
+    acts, goals = checker.watcher(_Acts), checker.watcher(Goals)
+    if acts is None or goals is None:
         return None
-    return Coverage(programs=1, cells=acts.cells(), probes=+probes.seen, batches=acts.batches)
+    return Coverage(programs=1, cells=acts.cells(), goals=+goals.seen, batches=acts.batches)
 
 
 class _Acts:
     """Notes when each op took effect; the pairs are counted at the end, in program order."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
         self._acts: list[_Act] = []
         self._reasons: list[str] = []
         self._syncs: list[int] = []
@@ -159,7 +159,7 @@ class _Acts:
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}
         before: _Act | None = None
-        for act in sorted(self._acts, key=lambda act: act.item.position):
+        for act in sorted(self._acts, key=lambda act: act.expected.position):
             for number, how in act.touches.items():
                 writer, reader = writers.get(number), readers.get(number)
                 if writer is not None and "r" in how:
@@ -182,32 +182,38 @@ class _Acts:
         self._reason = about["reason"]
 
     def _submit(self, about: About) -> None:
-        scene = self._scene
+        state = self._state
         runs, run = [], 0
-        for kind, _ in scene.batch:
-            run += kind == "copy" or not scene.policy.merge_passes
+        for kind, _ in state.batch:
+            run += kind == "copy" or not state.policy.merge_passes
             runs.append(_HOST if kind == "copy" else run)
-        for item, index in scene.carried:
-            self._carried = item.position
-            self._acts.append(_Act(item, _touches(item), len(self._reasons), runs[index]))
+        for expected, index in state.carried:
+            self._carried = expected.position
+            self._acts.append(_Act(expected, _touches(expected), len(self._reasons), runs[index]))
         self._reasons.append(self._reason)
-        kinds = [_short(kind, command) for kind, command in scene.batch]
+        kinds = [_short(kind, command) for kind, command in state.batch]
         shape = [word for at, word in enumerate(kinds) if at == 0 or kinds[at - 1] != word]
         self.batches[f"{self._reason}: {' '.join(shape)}"] += 1
 
     def _synced(self, about: About) -> None:
-        self._syncs.append(self._scene.position)
+        self._syncs.append(self._state.position)
 
     def _wrote(self, about: About) -> None:
-        item = self._scene.item
-        if type(item) is ExpectedWrite and item.left <= 0 and item.position != self._carried:
-            self._acts.append(_Act(item, _touches(item), len(self._reasons), _HOST))
+        expected = self._state.expected
+        if (
+            type(expected) is ExpectedWrite
+            and expected.left <= 0
+            and expected.position != self._carried
+        ):
+            self._acts.append(_Act(expected, _touches(expected), len(self._reasons), _HOST))
 
     def _cell(self, earlier: _Act, later: _Act, hazard: str) -> Cell:
-        return Cell(earlier.item.verb, later.item.verb, hazard, self._boundary(earlier, later))
+        return Cell(
+            earlier.expected.verb, later.expected.verb, hazard, self._boundary(earlier, later)
+        )
 
     def _boundary(self, earlier: _Act, later: _Act) -> str:
-        start, end = earlier.item.position, later.item.position
+        start, end = earlier.expected.position, later.expected.position
         if bisect_right(self._syncs, start) < bisect_left(self._syncs, end):
             return "sync"
         if earlier.batch >= later.batch:
@@ -216,13 +222,13 @@ class _Acts:
         return _BOUNDARY_OF.get(self._reasons[earlier.batch], "flush")
 
 
-def _touches(item: Item) -> dict[int, str]:
+def _touches(expected: ExpectedOp) -> dict[int, str]:
     """The buffers of an op; a dispatch reads what it may write."""
-    if type(item) is ExpectedWrite:
-        return {item.target.number: "w"}
+    if type(expected) is ExpectedWrite:
+        return {expected.target.number: "w"}
     touches: dict[int, str] = {}
-    written = "rw" if type(item) is ExpectedDispatch else "w"
-    for number, _, _, writes in item.touches:
+    written = "rw" if type(expected) is ExpectedDispatch else "w"
+    for number, _, _, writes in expected.touches:
         touches[number] = "rw" if number in touches else written if writes else "r"
     return touches
 

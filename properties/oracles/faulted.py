@@ -33,8 +33,8 @@ from gpusim.trace import Trace
 from properties.execute import Unwatched, run
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Arrived, Capabilities, Delivery
+from properties.oracles.compare import ErrorBounds
 from properties.oracles.laws.expected import least_piece_bytes
-from properties.oracles.values import Slack
 from reference import Reference
 
 LOST = errors.DeviceLost.__name__
@@ -47,10 +47,10 @@ _LOSING = (errors.SubmitFailed.__name__, LOST)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Followed:
-    """What the program means after all: its history, and the faults that its ops were told."""
+    """What the program means after all: its history, and the faults that its ops were reported."""
 
     expected: History
-    told: tuple[str, ...]
+    reported: tuple[str, ...]
     """By error class, in order; what the memory budget refuses is no fault."""
 
 
@@ -63,15 +63,18 @@ def follow(
     """
     follower = _Follower(program, kernels, limits, got, faults)
     shown = run(program, follower, follower)
-    outcomes = zip(shown.outcomes, follower.slack, strict=True)
+    outcomes = zip(shown.outcomes, follower.error_bound, strict=True)
     expected = replace(
-        shown, outcomes=tuple(replace(outcome, slack=slack) for outcome, slack in outcomes)
+        shown,
+        outcomes=tuple(
+            replace(outcome, error_bound=error_bound) for outcome, error_bound in outcomes
+        ),
     )
     last = got.closing or got.outcomes[-1]
     if last.error in faults:
         # The last sync did not take place, so reads may still be on their way.
         expected = replace(expected, deliveries=expected.deliveries[: len(got.deliveries)])
-    return Followed(expected=expected, told=tuple(follower.told))
+    return Followed(expected=expected, reported=tuple(follower.reported))
 
 
 def met_faults(trace: Trace) -> list[str]:
@@ -80,23 +83,28 @@ def met_faults(trace: Trace) -> list[str]:
     return [error for at, error in enumerate(failed) if error != LOST or LOST not in failed[:at]]
 
 
-def judge_told(
-    program: Program, got: History, told: Sequence[str], met: Sequence[str], *, reads_share: bool
+def judge_reported(
+    program: Program,
+    got: History,
+    reported: Sequence[str],
+    met: Sequence[str],
+    *,
+    reads_share: bool,
 ) -> Failure | None:
-    """Whether each of the faults that were ``met`` was told once, and to whom it belongs.
+    """Whether each of the faults that were ``met`` was reported once, and to whom it belongs.
 
     ``reads_share``: one failed map may fail several reads.
     """
     failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
-    apart_from_loss = [error for error in told if error != LOST]
+    apart_from_loss = [error for error in reported if error != LOST]
     reason = ""
-    if len(apart_from_loss) > len(met) or (met and not told):
+    if len(apart_from_loss) > len(met) or (met and not reported):
         reason = "an error that nobody has seen is raised once"
     elif failed_maps > len(met) and not reads_share:
         reason = "a failed map fails its own read"
     if not reason:
         return None
-    shown = f"{', '.join(told) or 'nothing'}, and {failed_maps} reads with {_MAP_FAILED}"
+    shown = f"{', '.join(reported) or 'nothing'}, and {failed_maps} reads with {_MAP_FAILED}"
     return Failure(
         kind=FailureKind.FAULTS,
         position=len(program),
@@ -133,8 +141,8 @@ class _Follower(Unwatched):
         faults: frozenset[str],
     ) -> None:
         self.limits = limits
-        self.told: list[str] = []
-        self.slack: list[Slack | None] = [None] * len(program)
+        self.reported: list[str] = []
+        self.error_bound: list[ErrorBounds | None] = [None] * len(program)
         """Of each op; only the value of a read has any."""
         self._program = program
         self._kernels = kernels
@@ -187,7 +195,7 @@ class _Follower(Unwatched):
         late = self._shown[self._position].late_error
         if late in self._faults and late != DATA_LOST:
             return _Failed(late)
-        self.slack[self._position] = read.slack
+        self.error_bound[self._position] = read.error_bound
         return Arrived(read.data)
 
     def free(self, buffer: str) -> None:
@@ -234,7 +242,7 @@ class _Follower(Unwatched):
         raise getattr(errors, shown)("as it was shown")
 
     def _fail(self, shown: str) -> None:
-        self.told.append(shown)
+        self.reported.append(shown)
         self._gone = shown == LOST
         for op in self._program.ops[self._position : self._position + 1]:
             if self._may_end_half_way(op):

@@ -1,7 +1,7 @@
 """Judging one case: run it, and hold what it showed against everything that must be true of it.
 
 The oracles are asked in turn and the first failure stands: what the program means, on a device
-that may fail; that its faults were told; that the target closes; the laws over its trace; and
+that may fail; that its faults were reported; that the target closes; the laws over its trace; and
 the same case changed in ways that change nothing.
 """
 
@@ -21,9 +21,9 @@ from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities
 from properties.oracles.compare import compare
 from properties.oracles.coverage import Coverage, coverage_of
-from properties.oracles.faulted import follow, judge_told, met_faults
+from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.laws import Checker, Setting, check
-from properties.oracles.laws.determinism import compare_traces
+from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.targets.factory import TargetFactory
 from reference import run as run_reference
@@ -104,17 +104,17 @@ def _judge_meaning(
 ) -> tuple[History, Failure | None]:
     """What the program means, and where the execution shows something else."""
     program, got = execution.case.program, execution.history
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
     if faults:
         followed = follow(program, got, execution.kernels, execution.limits, faults)
-        expected, told = followed.expected, followed.told
+        expected, reported = followed.expected, followed.reported
     else:
         expected = oracles.reference(program, execution.kernels, execution.limits)
     failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is None and execution.is_lawful:
-        # A device without planned faults may fail too, and that has to be told as well.
+        # A device without planned faults may fail too, and that has to be reported as well.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
-        failure = judge_told(program, got, told, met, reads_share=shared)
+        failure = judge_reported(program, got, reported, met, reads_share=shared)
     return expected, failure
 
 

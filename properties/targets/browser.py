@@ -55,24 +55,24 @@ class _Page:
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression, or of its promise; PageFailed where it throws."""
-        told = self._call(
+        message = self._call(
             "Runtime.evaluate",
             session=self._session,
             expression=expression,
             awaitPromise=True,
             returnByValue=True,
         )
-        if "exceptionDetails" in told:
-            thrown = told["exceptionDetails"]
+        if "exceptionDetails" in message:
+            thrown = message["exceptionDetails"]
             raise PageFailed(thrown.get("exception", {}).get("description") or thrown["text"])
-        return told["result"].get("value")
+        return message["result"].get("value")
 
     def _call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
         self._calls += 1
-        told: dict[str, Any] = {"id": self._calls, "method": method, "params": params}
+        message: dict[str, Any] = {"id": self._calls, "method": method, "params": params}
         if session:
-            told["sessionId"] = session
-        os.write(self._to, json.dumps(told).encode() + b"\0")
+            message["sessionId"] = session
+        os.write(self._to, json.dumps(message).encode() + b"\0")
         while (answer := self._receive()).get("id") != self._calls:
             if answer.get("method") in _CRASHES:
                 # Nothing that was asked of it is answered any more.

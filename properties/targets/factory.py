@@ -15,6 +15,7 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
+from gpusim.ops import Op, arguments_of
 from gpusim.runtime import Driver, Parts, driver_for
 from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
@@ -28,8 +29,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.model.target import Capabilities, Target
-from properties.targets.adapter import as_target
+from properties.model.target import Adapter, Capabilities, Delivery, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -54,6 +54,26 @@ class Opened:
     trace: Trace
     is_traced: bool = False
     """Whether the trace holds all that reached the driver, so that laws can be held against it."""
+
+
+class AdapterTarget:
+    """Carries out ops through the methods of ``adapter``: each becomes a call of its verb's."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.capabilities, self.limits = adapter.capabilities, adapter.limits
+        self.adapter = adapter
+        self.close = adapter.close
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        delivery: Delivery | None = getattr(self.adapter, op.verb)(*arguments_of(op))
+        return delivery
+
+
+def as_target(made: Any) -> Target:
+    """What a maker of targets gave, as a target: it is one, or an adapter."""
+    target: Target = made if hasattr(made, "perform") else AdapterTarget(made)
+    return target
 
 
 class TargetFactory(ABC):

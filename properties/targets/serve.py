@@ -14,7 +14,7 @@ from gpusim.errors import GpusimError
 from gpusim.ops import Op, Read
 from gpusim.text import parse_op
 from properties.model.target import Adapter, Delivery, Target
-from properties.targets.adapter import as_target
+from properties.targets.factory import as_target
 from properties.targets.wire import (
     AWAIT,
     CLOSE,

@@ -93,39 +93,39 @@ Answer = Ok | Raised | Value | Failed
 
 def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
     """The first line of the judge: the device it was asked for, and every kernel."""
-    told = {"version": VERSION, "device": device, "kernels": list(map(_describe, kernels))}
-    return f"{HELLO} {json.dumps(told)}"
+    message = {"version": VERSION, "device": device, "kernels": list(map(_describe, kernels))}
+    return f"{HELLO} {json.dumps(message)}"
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
     """What that line holds; ProgramError where it is none that is understood here."""
-    told = _after(HELLO, line)
-    if told.get("version") != VERSION:
+    message = _after(HELLO, line)
+    if message.get("version") != VERSION:
         raise ProgramError(
-            f"cannot serve a judge of version {told.get('version')} because this is {VERSION} "
+            f"cannot serve a judge of version {message.get('version')} because this is {VERSION} "
             "(probably one of the two is older)"
         )
-    return told
+    return message
 
 
 def write_ready(ready: Ready) -> str:
     """The first line of the target."""
-    told = {"description": ready.description, "limits": asdict(ready.limits)}
-    return f"{READY} {json.dumps(told | asdict(ready.capabilities))}"
+    message = {"description": ready.description, "limits": asdict(ready.limits)}
+    return f"{READY} {json.dumps(message | asdict(ready.capabilities))}"
 
 
 def parse_ready(line: str) -> Ready:
     """What that line holds; ProgramError where it is malformed."""
-    told = _after(READY, line)
-    limits = told.pop("limits", {})
+    message = _after(READY, line)
+    limits = message.pop("limits", {})
     if not isinstance(limits, dict):
         raise _mistyped("limits", limits, "an object")
     ready = Ready(
-        capabilities=_taken(Capabilities, told, _truth),
+        capabilities=_taken(Capabilities, message, _truth),
         limits=_taken(Limits, limits, _whole),
-        description=str(told.pop("description", "")),
+        description=str(message.pop("description", "")),
     )
-    _check_nothing_left({**limits, **told})
+    _check_nothing_left({**limits, **message})
     return ready
 
 
@@ -194,21 +194,21 @@ def _describe(kernel: Kernel) -> dict[str, Any]:
 def _after(verb: str, line: str) -> dict[str, Any]:
     word, _, rest = line.strip().partition(" ")
     try:
-        told = json.loads(rest or "{}") if word == verb else None
+        message = json.loads(rest or "{}") if word == verb else None
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        message = None
+    if not isinstance(message, dict):
         raise ProgramError(
             f"cannot read {line.strip()[:200]!r} because it should be {verb!r} and a JSON object "
             "(probably it was cut)"
         )
-    return told
+    return message
 
 
-def _taken(kind: type[Any], told: dict[str, Any], check: Callable[[str, Any], Any]) -> Any:
+def _taken(kind: type[Any], message: dict[str, Any], check: Callable[[str, Any], Any]) -> Any:
     """The values of ``kind``'s fields, which are taken out of ``told``."""
-    names = [one.name for one in fields(kind) if one.name in told]
-    return kind(**{name: check(name, told.pop(name)) for name in names})
+    names = [one.name for one in fields(kind) if one.name in message]
+    return kind(**{name: check(name, message.pop(name)) for name in names})
 
 
 def _truth(name: str, value: Any) -> bool:
@@ -232,10 +232,10 @@ def _mistyped(name: str, value: Any, wanted: str) -> ProgramError:
     )
 
 
-def _check_nothing_left(told: Mapping[str, Any]) -> None:
-    if told:
+def _check_nothing_left(message: Mapping[str, Any]) -> None:
+    if message:
         raise ProgramError(
-            f"cannot take {', '.join(told)} from a target because nothing of that name is known "
+            f"cannot take {', '.join(message)} from a target because nothing of that name is known "
             "(probably a misspelled capability or limit)"
         )
 

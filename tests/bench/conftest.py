@@ -6,8 +6,8 @@ import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.runtime import Driver, driver_for
+from properties.bench.arms import SPIN
 from properties.bench.decoder.kernels import KERNELS
-from properties.bench.workloads import SPIN
 from properties.model.case import parse_device
 from properties.targets.factory import open_case_device
 

@@ -28,8 +28,7 @@ from properties.bench.decoder.kernels import (
     PROJECT,
     ROTATE,
 )
-from properties.bench.decoder.reference import logits_after
-from properties.bench.decoder.shape import Shape, parameters, random_weights
+from properties.bench.decoder.shape import Shape, logits_after, parameters, random_weights
 
 TINY = Shape(
     layers=2,

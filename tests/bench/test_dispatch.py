@@ -11,7 +11,7 @@ import pytest
 from gpusim.errors import InternalError
 from gpusim.runtime import Driver
 from properties.bench import bare as bare_module
-from properties.bench.arms import Arm, check_same
+from properties.bench.arms import SPIN, Arm, Chain, check_same
 from properties.bench.dispatch import (
     RATIOS,
     Speeds,
@@ -20,9 +20,7 @@ from properties.bench.dispatch import (
     overlaps,
     to_best_fixed,
 )
-from properties.bench.rows import BARE
-from properties.bench.timing import Sample
-from properties.bench.workloads import SPIN, Chain
+from properties.bench.timing import BARE, Sample
 
 CHAIN = Chain(name="chain", dispatches=12)
 SPINNING = Chain(name="spin", dispatches=5, kernel=SPIN, turns=7, words=100)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from properties.bench.document import fill, loss, tables
-from properties.bench.rows import Report, Row, write_report
+from properties.bench.show import fill, loss, tables
+from properties.bench.timing import Report, Row, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"

@@ -6,8 +6,8 @@ import pytest
 
 from properties.bench import fuzz
 from properties.bench.fuzz import bench_fuzz
-from properties.bench.rows import by_workload
 from properties.bench.scale import bench_scale
+from properties.bench.timing import by_workload
 
 
 def silent(what: str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gpusim.errors import ProgramError
-from properties.bench.plot import load_drawing
-from properties.bench.rows import Report, Row
+from properties.bench.show import load_drawing
+from properties.bench.timing import Report, Row
 
 
 def report(**more: float) -> Report:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from properties.bench.rows import Report, Row, read_report, rows_of, write_report
-from properties.bench.timing import Sample
+from properties.bench.timing import Report, Row, Sample, read_report, rows_of, write_report
 
 
 def sample(total_seconds: float) -> Sample:

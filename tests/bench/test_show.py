@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from properties.bench.rows import Report, Row, read_report
 from properties.bench.show import columns, number, text_of
+from properties.bench.timing import Report, Row, read_report
 
 DATA = Path(__file__).resolve().parents[2] / "docs" / "data"
 BENCHMARKS = ("decode", "dispatch", "fuzz", "readback", "scale")

@@ -15,12 +15,12 @@ from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from properties.clients import CLIENTS, drive
 from properties.clients.arrays import MutatingClient
+from properties.fuzz.worker import draw_client
+from properties.generate.cases import Setting, case_for
+from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case, DeviceSpec
 from properties.model.failure import Failure
 from properties.oracles.judge import MEANING_ONLY, judge
-from properties.programs.cases import Setting, case_for
-from properties.programs.choices import SeededChoices
-from properties.session.variants import draw_client
 from properties.targets.factory import AdapterFactory, RuntimeFactory
 
 SIMULATED = DeviceSpec(name="simulated")

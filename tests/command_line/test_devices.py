@@ -2,6 +2,7 @@
 
 import builtins
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,14 @@ import pytest
 from gpusim import PRESETS, Runtime, devices, simulated
 from gpusim.devices import adapters, find_adapter, open_device
 from gpusim.errors import NoDevice
+
+
+@pytest.fixture(autouse=True)
+def asked_anew() -> Iterator[None]:
+    """Each test asks for the machine's adapters itself, and none finds those of another."""
+    devices._ask_wgpu.cache_clear()
+    yield
+    devices._ask_wgpu.cache_clear()
 
 
 def native(backend: str, kind: str, device: str = "thing") -> Any:
@@ -22,6 +31,7 @@ def on_a_machine(monkeypatch: pytest.MonkeyPatch, *natives: Any) -> None:
 
     gpu = SimpleNamespace(enumerate_adapters_sync=lambda: list(natives))
     monkeypatch.setattr(wgpu, "gpu", gpu)
+    devices._ask_wgpu.cache_clear()
 
 
 def test_the_best_come_first_and_others_of_a_backend_have_numbers(
@@ -48,6 +58,12 @@ def test_the_best_come_first_and_others_of_a_backend_have_numbers(
     assert find_adapter("vulkan:2").description == "thing, CPU"
     with pytest.raises(NoDevice, match="metal"):
         find_adapter("metal")
+
+
+def test_adapters_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine(monkeypatch, native("OpenGL", "CPU"))
+    (first, _), (second, _) = adapters(), adapters()
+    assert first.native is second.native
 
 
 def test_a_machine_without_adapters_still_simulates(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpusim.runtime import PRESETS
-from properties.session.settings import (
+from properties.fuzz.settings import (
     DEFAULT_SECONDS,
     ReplaySettings,
     Settings,

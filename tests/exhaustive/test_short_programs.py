@@ -19,9 +19,9 @@ from properties.exhaustive import (
     short_programs,
     small_policies,
 )
-from properties.exhaustive.programs import SIZE_BYTES, program_of
+from properties.exhaustive.short_programs import SIZE_BYTES, program_of
+from properties.fuzz.loading import load
 from properties.model.case import REPLAYED, parse_device
-from properties.session.loading import load
 
 PLANTED: Any = load(f"{Path(__file__).parents[1] / 'metamorphic' / 'planted.py'}:PLANTED")
 _DEEP_EXAMPLES = 1_000

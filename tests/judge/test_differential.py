@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 
 from gpusim.runtime import PRESETS
+from properties.generate.strategies import cases
 from properties.model.case import Case
 from properties.oracles.judge import MEANING_ONLY, judge
-from properties.programs.strategies import cases
 from properties.targets.factory import RuntimeFactory
 
 

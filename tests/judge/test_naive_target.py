@@ -12,14 +12,14 @@ from gpusim.ops import Grid
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.execute import run
+from properties.generate.choices import SeededChoices
+from properties.generate.generator import generate
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure
 from properties.model.target import Adapter, Arrived
 from properties.oracles.compare import compare
-from properties.programs.choices import SeededChoices
-from properties.programs.generator import generate
-from properties.programs.reducer import reduce
-from properties.targets.adapter import as_target
+from properties.shrink.reducer import reduce
+from properties.targets.factory import as_target
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
 

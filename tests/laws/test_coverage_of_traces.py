@@ -14,7 +14,7 @@ from properties.oracles.coverage import (
     rate_below,
     why_infeasible,
 )
-from properties.oracles.probes import PROBES
+from properties.oracles.goals import GOALS
 from tests.laws.traces import POLICIES, RICH, record
 
 A = "alloc a 64\nalloc b 64\n"
@@ -66,7 +66,7 @@ def test_what_cannot_be_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probe", "text", "policy"),
+    ("goal", "text", "policy"),
     [
         ("uniform pool exhausted", RUN + RUN, "pooled uniform_slots=1"),
         ("uniform ring exhausted", RUN + RUN, "ring uniform_ring_bytes=256"),
@@ -112,15 +112,15 @@ def test_what_cannot_be_says_why() -> None:
         ("sync without a submit", "sync", "cached"),
     ],
 )
-def test_a_rare_event_is_noticed(probe: str, text: str, policy: str) -> None:
-    assert probe in PROBES
-    assert covered(A + text, policy).probes[probe] == 1
-    quiet = covered(A + "sync", "cached").probes[probe]
-    assert quiet == (probe == "sync without a submit")
+def test_a_rare_event_is_noticed(goal: str, text: str, policy: str) -> None:
+    assert goal in GOALS
+    assert covered(A + text, policy).goals[goal] == 1
+    quiet = covered(A + "sync", "cached").goals[goal]
+    assert quiet == (goal == "sync without a submit")
 
 
 @pytest.mark.parametrize(
-    ("probe", "text", "policy"),
+    ("goal", "text", "policy"),
     [
         ("copy within a buffer", "copy a 0 a 8 0", "lazy"),
         ("copy within a buffer", "copy a 0 b 0 8", "lazy"),
@@ -128,9 +128,9 @@ def test_a_rare_event_is_noticed(probe: str, text: str, policy: str) -> None:
     ],
 )
 def test_what_only_looks_like_a_rare_event_is_not_noticed(
-    probe: str, text: str, policy: str
+    goal: str, text: str, policy: str
 ) -> None:
-    assert covered(A + text, policy).probes[probe] == 0
+    assert covered(A + text, policy).goals[goal] == 0
 
 
 def test_what_was_reached_adds_up() -> None:
@@ -138,7 +138,7 @@ def test_what_was_reached_adds_up() -> None:
     for policy in POLICIES:
         total.add(covered(RICH, policy))
     assert total.programs == len(POLICIES)
-    assert set(total.probes) <= set(PROBES)
+    assert set(total.goals) <= set(GOALS)
     assert total.batches.total() == sum(
         event.kind == "submit" for policy in POLICIES for event in record(RICH, policy).events
     )

@@ -18,14 +18,14 @@ from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities
 from properties.oracles.metamorphic import (
-    compare_image,
+    compare_rewrite,
     parse_transformation,
     signature,
     transform,
 )
-from properties.oracles.metamorphic.configuration import SetDevice
-from properties.oracles.metamorphic.following import follower, moved_along
-from properties.shrinking import shrink
+from properties.oracles.metamorphic.boundaries import SetDevice
+from properties.oracles.metamorphic.rewrites import follower, moved_along
+from properties.shrink.reducer import shrink
 
 PROGRAM = Program.parse(
     "alloc a 8\nwrite a 0 0102030405060708\nread a 0 8 -> r\nread a 4 4 -> s\nsync\n"
@@ -63,9 +63,9 @@ def execution(
 
 
 def held_against(text: str, transformed: Execution) -> Failure | None:
-    image = transform(CASE, [parse_transformation(text)])
-    assert image is not None
-    return compare_image(image, execution(), replace(transformed, case=image.case))
+    rewrite = transform(CASE, [parse_transformation(text)])
+    assert rewrite is not None
+    return compare_rewrite(rewrite, execution(), replace(transformed, case=rewrite.case))
 
 
 def with_outcome(position: int, outcome: Outcome) -> tuple[Outcome, ...]:
@@ -134,17 +134,17 @@ def test_what_must_be_refused_must_be() -> None:
 
 
 def test_a_repetition_that_makes_new_objects_is_seen() -> None:
-    image = transform(CASE, [parse_transformation("twice")])
-    assert image is not None
-    assert image.steady is not None
-    start, end = image.steady
-    ops = len(image.case.program)
+    rewrite = transform(CASE, [parse_transformation("twice")])
+    assert rewrite is not None
+    assert rewrite.steady is not None
+    start, end = rewrite.steady
+    ops = len(rewrite.case.program)
     listed = Outcome(data=b"u_r,u_s")
     last = Outcome(data=b"u_r,u_s,r,s")
     outcomes = (*SHOWN, listed, Outcome(), listed, *SHOWN[:4], last)
     assert len(outcomes) == ops
     assert 0 < start < end <= ops
-    image_case = image.case
+    image_case = rewrite.case
 
     def making(made: Sequence[Event], again: Sequence[Event], *more: Event) -> Execution:
         """One that makes some objects in its first op, and others as the repetition begins."""
@@ -157,14 +157,14 @@ def test_a_repetition_that_makes_new_objects_is_seen() -> None:
 
     pooled = [Event("create_buffer", {"role": role}) for role in ("uniform", "staging", "staging")]
     flat = making(pooled, ())
-    assert compare_image(image, execution(), flat) is None
+    assert compare_rewrite(rewrite, execution(), flat) is None
     rising = making(pooled, pooled[:1])
-    violation = compare_image(image, execution(), rising)
+    violation = compare_rewrite(rewrite, execution(), rising)
     assert violation is not None
     assert violation.trait == "objects"
     assert violation.sides[1] == ("transformed", "1")
     excused = making(pooled, pooled[:1], Event("staging.evicted", {}))
-    assert compare_image(image, execution(), excused) is None
+    assert compare_rewrite(rewrite, execution(), excused) is None
 
 
 def test_floats_may_differ_between_devices_and_nothing_else() -> None:
@@ -172,8 +172,8 @@ def test_floats_may_differ_between_devices_and_nothing_else() -> None:
         "alloc a 4\nalloc b 4\ndispatch blend a,b 0.5 1x1x1\nread b 0 4 -> r\nread a 0 4 -> s\n"
     )
     case = replace(CASE, program=program)
-    image = transform(case, [SetDevice(device="gl")])
-    assert image is not None
+    rewrite = transform(case, [SetDevice(device="gl")])
+    assert rewrite is not None
     plain = (Outcome(),) * 3
 
     def shown(first: bytes, second: bytes) -> Execution:
@@ -182,19 +182,19 @@ def test_floats_may_differ_between_devices_and_nothing_else() -> None:
 
     before = shown(bytes(4), bytes(4))
     other = b"\1\0\0\0"
-    assert compare_image(image, before, shown(other, bytes(4))) is None
-    violation = compare_image(image, before, shown(bytes(4), other))
+    assert compare_rewrite(rewrite, before, shown(other, bytes(4))) is None
+    violation = compare_rewrite(rewrite, before, shown(bytes(4), other))
     assert violation is not None
     assert violation.position == 4
 
 
 def test_a_target_that_does_not_order_its_deliveries_is_not_asked() -> None:
-    image = transform(CASE, [parse_transformation("same")])
-    assert image is not None
+    rewrite = transform(CASE, [parse_transformation("same")])
+    assert rewrite is not None
     anyhow = Capabilities(orders_deliveries=False)
     one = execution(capabilities=anyhow)
     other = execution(with_outcome(4, Outcome(data=b"")), (), capabilities=anyhow)
-    assert compare_image(image, one, other) is None
+    assert compare_rewrite(rewrite, one, other) is None
 
 
 @pytest.mark.parametrize("text", ["swop at=1", "swap", "swap at=one", "swap at=1 by=2", ""])
@@ -223,10 +223,10 @@ def test_transformations_are_dropped_and_the_program_shrinks() -> None:
     """A judge that dislikes a flush right before the read of r, whatever else there is."""
 
     def dislikes(case: Case) -> Failure | None:
-        image = transform(case.plain, case.transformations)
-        if image is None:
+        rewrite = transform(case.plain, case.transformations)
+        if rewrite is None:
             return None
-        ops = str(image.case.program).splitlines()
+        ops = str(rewrite.case.program).splitlines()
         pairs = pairwise(ops)
         hit = any(one == "flush" and other.startswith("read") for one, other in pairs)
         return DISLIKED if hit else None
@@ -246,7 +246,7 @@ def test_transformations_are_dropped_and_the_program_shrinks() -> None:
     assert [entry.name for entry in small.transformations] == ["insert_boundary"]
     assert [line.split()[0] for line in str(small.program).splitlines()] == ["alloc", "read"]
     assert signature(small.transformations, failure) == ("value", "read", "insert_boundary")
-    assert [entry.words for entry in small.transformations] == ["`flush` before op 1"]
+    assert [entry.description for entry in small.transformations] == ["`flush` before op 1"]
 
 
 def test_what_agrees_is_not_reduced() -> None:

@@ -12,11 +12,11 @@ from gpusim.kernels import BUILTIN
 from gpusim.runtime import WgpuDriver
 from gpusim.simulated import NO_FAULTS
 from properties.execute import execute
+from properties.generate.cases import Setting, case_for
 from properties.model.case import Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure
 from properties.oracles.metamorphic import judge_without_faults
-from properties.programs.cases import Setting, case_for
 from properties.targets.factory import RuntimeFactory
 
 
@@ -103,10 +103,10 @@ def test_nothing_is_left_out_beforehand() -> None:
             late = [outcome.late_error for outcome in shown.history.outcomes]
             stopped += sum(error in case.device.shown_faults for error in late)
             assert judge_without_faults(shown, again) is None
-            image = asked.pop()
-            assert image.device == unharmed.device
-            assert len(image.program) <= len(case.program) - stopped
-            assert stopped or image.program == case.program
+            rewrite = asked.pop()
+            assert rewrite.device == unharmed.device
+            assert len(rewrite.program) <= len(case.program) - stopped
+            assert stopped or rewrite.program == case.program
             whole += not stopped
             left_out += stopped > 0
     assert whole > 0

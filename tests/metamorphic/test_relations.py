@@ -16,6 +16,8 @@ from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy
 from gpusim.trace import Trace
 from properties.execute import execute
+from properties.generate.cases import Setting, case_for, draw_case
+from properties.generate.choices import SeededChoices
 from properties.model.case import SCHEDULERS, Case, DeviceSpec, Transformation, parse_device
 from properties.model.failure import Failure
 from properties.model.target import Capabilities
@@ -26,18 +28,13 @@ from properties.oracles.metamorphic import (
     transform,
     write_transformation,
 )
-from properties.oracles.metamorphic.boundaries import DeleteBoundary
-from properties.oracles.metamorphic.configuration import SetDevice, SetSchedule
-from properties.oracles.metamorphic.effects import independent, rounded_buffers
-from properties.oracles.metamorphic.folding import FoldPrefix
+from properties.oracles.metamorphic.boundaries import DeleteBoundary, SetDevice, SetSchedule
+from properties.oracles.metamorphic.folding import FoldPrefix, Unroll
 from properties.oracles.metamorphic.insertions import GarbageFirst, InsertRefused, Recycle
-from properties.oracles.metamorphic.order import Swap
-from properties.oracles.metamorphic.pieces import Merge, Split
+from properties.oracles.metamorphic.pieces import Merge, Split, Swap
 from properties.oracles.metamorphic.registry import KINDS
 from properties.oracles.metamorphic.replacements import CopyForWrite, Embed
-from properties.oracles.metamorphic.unrolling import Unroll
-from properties.programs.cases import Setting, case_for, draw_case
-from properties.programs.choices import SeededChoices
+from properties.oracles.metamorphic.rewrites import independent, rounded_buffers
 from properties.targets.factory import Opened, RuntimeFactory, TargetFactory
 from reference import Reference
 from reference import run as run_reference
@@ -68,7 +65,7 @@ def judge(
     case: Case, transformations: Sequence[Transformation], factory: TargetFactory
 ) -> Failure | None:
     original = execute(replace(case, transformations=tuple(transformations)), factory)
-    return judge_relations(original, lambda image: execute(image, factory))
+    return judge_relations(original, lambda rewrite: execute(rewrite, factory))
 
 
 def cases(count: int, seed: str) -> Sequence[Case]:
@@ -155,20 +152,20 @@ def test_a_transformation_is_read_back_as_it_was_written() -> None:
             SeededChoices(f"text {number}"), case, devices=["vulkan", "gl"], most=4
         ):
             assert parse_transformation(write_transformation(transformation)) == transformation
-            assert transformation.words
+            assert transformation.description
             met.add(transformation.name)
     assert len(met) >= 18
 
 
 def test_an_image_keeps_account_of_every_op() -> None:
     compared = 0
-    for number, case in enumerate(cases(120, "image")):
-        transformations = draw_transformations(SeededChoices(f"image {number}"), case, most=4)
-        image = transform(case, transformations)
-        assert image is not None
-        assert len(image.places) == len(case.program)
-        for op, places in zip(case.program, image.places, strict=True):
-            shown = [image.case.program[place] for place in places]
+    for number, case in enumerate(cases(120, "rewrite")):
+        transformations = draw_transformations(SeededChoices(f"rewrite {number}"), case, most=4)
+        rewrite = transform(case, transformations)
+        assert rewrite is not None
+        assert len(rewrite.places) == len(case.program)
+        for op, places in zip(case.program, rewrite.places, strict=True):
+            shown = [rewrite.case.program[place] for place in places]
             if {"copy_for_write", "unroll"}.isdisjoint(entry.name for entry in transformations):
                 assert {type(other) for other in shown} <= {type(op)}
                 compared += len(shown)
@@ -288,9 +285,9 @@ def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> No
         "alloc a 4\nwrite a 0 01020304\nalloc b 4\nfree a\ncopy a 0 b 0 4\nread b 0 4 -> r0\n"
     )
     case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
-    image = FoldPrefix(at=5).apply(case, BUILTIN)
-    assert image is not None
-    assert Write(buffer="b", offset=0, data=bytes(4)) in image.case.program.ops
+    rewrite = FoldPrefix(at=5).apply(case, BUILTIN)
+    assert rewrite is not None
+    assert Write(buffer="b", offset=0, data=bytes(4)) in rewrite.case.program.ops
 
 
 @pytest.mark.parametrize(
@@ -309,20 +306,20 @@ def test_what_must_be_refused_is_refused_for_what_is_wrong_with_it(
 ) -> None:
     program = Program.parse("alloc gone 16\nfree gone\nalloc a 16\nwrite a 0 01020304\nsync\n")
     case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
-    image = InsertRefused(at=4, which=0, refusal=refusal).apply(case, BUILTIN)
-    assert image is not None
-    added = [*image.case.program]
+    rewrite = InsertRefused(at=4, which=0, refusal=refusal).apply(case, BUILTIN)
+    assert rewrite is not None
+    added = [*rewrite.case.program]
     assert len(added) == len(program) + 1
-    assert run_reference(image.case.program).outcomes[4].error == error
+    assert run_reference(rewrite.case.program).outcomes[4].error == error
 
 
 def test_a_schedule_is_set_with_its_seed() -> None:
     late = parse_device("simulated scheduler=late")
     case = Case(program=Program(()), policy=PRESETS["cached"], device=late)
     for scheduler in SCHEDULERS:
-        image = SetSchedule(scheduler=scheduler, seed=3).apply(case, BUILTIN)
-        assert image is not None
-        device = image.case.device
+        rewrite = SetSchedule(scheduler=scheduler, seed=3).apply(case, BUILTIN)
+        assert rewrite is not None
+        device = rewrite.case.device
         assert (device.scheduler, device.seed) == (scheduler, 3)
 
 
@@ -336,6 +333,6 @@ def test_an_embedded_buffer_takes_every_op_on_it_along(which: int, pad_bytes: in
     )
     case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
     transformations = (Embed(which=which, pad_bytes=pad_bytes),)
-    image = transform(case, transformations)
-    assert image is not None
+    rewrite = transform(case, transformations)
+    assert rewrite is not None
     assert judge(case, transformations, ReferenceFactory()) is None

@@ -12,12 +12,11 @@ import pytest
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
 from properties.execute import run
+from properties.fuzz.loading import load
 from properties.model.case import Case, parse_device
 from properties.model.target import Adapter
 from properties.oracles.compare import compare
-from properties.session.loading import load
-from properties.targets.adapter import AdapterTarget, as_target
-from properties.targets.factory import AdapterFactory
+from properties.targets.factory import AdapterFactory, AdapterTarget, as_target
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
 

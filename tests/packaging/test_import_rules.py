@@ -1,8 +1,10 @@
 """Who may import whom, read from the sources: the house in docs/ARCHITECTURE.md."""
 
 import ast
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,20 @@ MAY_IMPORT = {
     ),
 }
 """The longest entry that a module's name starts with holds for it."""
+
+LAYERS = (
+    ("model",),
+    ("targets", "generate"),
+    ("clients",),
+    ("execute",),
+    ("oracles",),
+    ("finding_file", "shrink", "exhaustive", "machine"),
+    ("mutants",),
+    ("fuzz",),
+    ("bench",),
+    ("cli",),
+)
+"""The parts of ``properties``, from the bottom: each imports its own and what stands below."""
 
 
 def sources() -> list[Path]:
@@ -100,6 +116,75 @@ def test_every_module_imports_only_what_it_may() -> None:
     assert trees.keys() >= {"gpusim", "gpusim.runtime.batch", "properties", "reference"}
     found = {module: offences(module, tree) for module, tree in trees.items()}
     assert {module: names for module, names in found.items() if names} == {}
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def climbs(module: str, tree: ast.AST) -> list[str]:
+    """What ``module`` of ``properties`` imports from its own layer or above, but for its part."""
+    height = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+    return [
+        name
+        for name in imports(tree)
+        if name.startswith("properties.")
+        and part_of(name) != part_of(module)
+        and height[part_of(name)] >= height[part_of(module)]
+    ]
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """The modules that reach themselves, each with all that it reaches."""
+    reached = {
+        module: set(chain.from_iterable(map(functools.partial(reach, graph), graph[module])))
+        for module in graph
+    }
+    return sorted(
+        [module, *sorted(reached[module])] for module in graph if module in reached[module]
+    )
+
+
+def reach(graph: Mapping[str, Iterable[str]], start: str) -> set[str]:
+    found, waiting = set(), [start]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting.extend(graph.get(module, ()))
+    return found
+
+
+def test_the_parts_of_properties_stand_in_layers() -> None:
+    found = {
+        module_name(path): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sources()
+        if path.is_relative_to(ROOT / "properties") and path != ROOT / "properties" / "__init__.py"
+    }
+    assert {part_of(module) for module in found} == {part for parts in LAYERS for part in parts}
+    climbing = {module: climbs(module, tree) for module, tree in found.items()}
+    assert {module: names for module, names in climbing.items() if names} == {}
+
+
+def test_a_climb_is_seen() -> None:
+    tree = ast.parse("from properties.fuzz.engine import fuzz\nfrom properties.model import case")
+    assert climbs("properties.oracles.judge", tree) == ["properties.fuzz.engine"]
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {
+        module_name(path): [
+            name
+            for name in imports(ast.parse(path.read_text(encoding="utf-8")))
+            if name != module_name(path)
+        ]
+        for path in sources()
+    }
+    assert circles(graph) == []
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"]}) == [["b", "b", "c"], ["c", "b", "c"]]
 
 
 @pytest.mark.parametrize(

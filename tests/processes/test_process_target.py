@@ -11,15 +11,15 @@ from gpusim.errors import NoDevice
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
+from properties.fuzz.engine import fuzz
+from properties.fuzz.loading import load_target
+from properties.fuzz.settings import Settings
+from properties.generate.cases import Setting, case_for
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import FailureKind
 from properties.oracles.judge import judge
-from properties.programs.cases import Setting, case_for
-from properties.session.loading import load_target
-from properties.session.session import fuzz
-from properties.session.settings import Settings
-from properties.targets import process_factory
-from properties.targets.process_factory import ProcessFactory
+from properties.targets import process as process_factory
+from properties.targets.process import ProcessFactory
 from tests.processes.processes import has_ended
 
 ROOT = Path(__file__).resolve().parents[2]

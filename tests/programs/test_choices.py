@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from properties.programs.choices import Choices, DrawnChoices, SeededChoices, Weights
+from properties.generate.choices import Choices, DrawnChoices, SeededChoices, Weights
 
 
 def drawn(seed: str) -> DrawnChoices:
     return DrawnChoices(SeededChoices(seed).integer)
 
 
-@pytest.fixture(params=[SeededChoices, drawn], ids=["seeded", "drawn"])
+@pytest.fixture(params=[SeededChoices, drawn], ids=["seeded", "variants"])
 def choices(request: pytest.FixtureRequest) -> Choices:
     make: Callable[[str], Choices] = request.param
     return make("any")

@@ -22,9 +22,9 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Alloc, Capture, Copy, Dispatch, Free, Op, Read, Replay, Write
 from gpusim.program import Program, buffers_of
-from properties.programs.choices import DrawnChoices, SeededChoices
-from properties.programs.generator import generate
-from properties.programs.measure import writers_of_reads
+from properties.generate.choices import DrawnChoices, SeededChoices
+from properties.generate.generator import generate
+from properties.generate.words import writers_of_reads
 from reference import run
 
 PROGRAMS = 2000
@@ -304,8 +304,8 @@ def _buffers_with_floats(program: Program) -> set[str]:
 def test_seed_gives_one_program_in_every_process() -> None:
     script = (
         "import hashlib\n"
-        "from properties.programs.choices import SeededChoices\n"
-        "from properties.programs.generator import generate\n"
+        "from properties.generate.choices import SeededChoices\n"
+        "from properties.generate.generator import generate\n"
         "texts = [str(generate(SeededChoices(f'sample {at}'))) for at in range(50)]\n"
         "print(hashlib.sha256(''.join(texts).encode()).hexdigest())\n"
     )

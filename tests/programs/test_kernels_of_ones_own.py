@@ -3,9 +3,9 @@
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
 from gpusim.kernels.kernel import Array
 from gpusim.ops import Dispatch
-from properties.programs.choices import SeededChoices
-from properties.programs.generator import generate
-from properties.programs.signature import drawable
+from properties.generate.choices import SeededChoices
+from properties.generate.generator import generate
+from properties.generate.operands import drawable
 from reference import run
 
 

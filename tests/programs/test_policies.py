@@ -7,11 +7,10 @@ import pytest
 from gpusim.limits import Limits
 from gpusim.ops import Alloc
 from gpusim.runtime.policy import PRESETS, Policy
+from properties.generate.cases import draw_case, draw_policy
+from properties.generate.choices import DrawnChoices, SeededChoices
 from properties.model.case import DeviceSpec
 from properties.model.target import Capabilities
-from properties.programs.cases import draw_case
-from properties.programs.choices import DrawnChoices, SeededChoices
-from properties.programs.policies import draw_policy
 from reference import run
 
 SIZES = ("uniform_slots", "uniform_cache", "bind_group_cache", "shape_cache")

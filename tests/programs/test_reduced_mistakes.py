@@ -18,15 +18,15 @@ from gpusim.ops import Grid
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.execute import run
+from properties.generate.cases import draw_case
+from properties.generate.choices import SeededChoices
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure
 from properties.model.target import Capabilities
 from properties.oracles.compare import compare
-from properties.programs.cases import draw_case
-from properties.programs.choices import SeededChoices
-from properties.programs.reducer import reduce
-from properties.programs.rewriting import without
-from properties.targets.adapter import as_target
+from properties.shrink.reducer import reduce
+from properties.shrink.rewriting import without
+from properties.targets.factory import as_target
 from reference import Reference, ReferenceDelivery
 from reference import run as run_reference
 

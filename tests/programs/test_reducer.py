@@ -10,12 +10,12 @@ from gpusim.kernels import BUILTIN
 from gpusim.ops import Dispatch, Flush, Free, Read, Write
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
+from properties.generate.choices import SeededChoices
+from properties.generate.generator import generate
 from properties.model.case import Case, DeviceSpec
-from properties.programs.choices import SeededChoices
-from properties.programs.generator import generate
-from properties.programs.reducer import reduce
-from properties.programs.rewriting import canonical, without
-from properties.programs.simpler import simpler_numbers, simpler_ops
+from properties.shrink.reducer import reduce
+from properties.shrink.rewriting import canonical, without
+from properties.shrink.simpler import simpler_numbers, simpler_ops
 
 NOWHERE = DeviceSpec(name="none")
 

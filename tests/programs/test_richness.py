@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from gpusim.ops import Alloc, Copy, Dispatch, Flush, Free, Op, Read, Sync, Write
 from gpusim.program import Program
-from properties.programs.choices import SeededChoices
-from properties.programs.generator import generate
+from properties.generate.choices import SeededChoices
+from properties.generate.generator import generate
 
 PROGRAMS = 1000
 

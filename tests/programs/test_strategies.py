@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, find, given, settings
 from gpusim.ops import Dispatch, Read, Write
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
+from properties.generate.strategies import cases, policies, programs
 from properties.model.case import Case, DeviceSpec
-from properties.programs.strategies import cases, policies, programs
 from reference import run
 
 QUICK = settings(

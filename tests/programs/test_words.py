@@ -7,9 +7,9 @@ import pytest
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Alloc, Capture, Copy, Op, Read, Write
 from gpusim.program import Program, flattened
-from properties.programs.choices import SeededChoices
-from properties.programs.generator import generate
-from properties.programs.words import in_words
+from properties.generate.choices import SeededChoices
+from properties.generate.generator import generate
+from properties.generate.words import in_words
 from reference import run as run_reference
 
 PROGRAMS = 300

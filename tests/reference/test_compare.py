@@ -13,8 +13,7 @@ from gpusim.history import History
 from gpusim.program import Program
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities
-from properties.oracles.compare import compare
-from properties.oracles.values import Checked, count_checked
+from properties.oracles.compare import Checked, compare, count_checked
 
 PROGRAM = Program.parse(
     """

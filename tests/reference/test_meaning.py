@@ -71,7 +71,7 @@ def test_bytes_move_as_in_a_bytearray(ops: list[Op]) -> None:
     history = reference.run(Program(tuple(ops)))
     shown = [outcome.data for outcome in history.outcomes if outcome.data is not None]
     assert shown == by_hand(ops)
-    assert all(outcome.slack is None for outcome in history.outcomes)
+    assert all(outcome.error_bound is None for outcome in history.outcomes)
 
 
 def value(text: str) -> bytes:

@@ -5,9 +5,9 @@ from pathlib import Path
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
+from properties.fuzz.bugs import Bugs, signature_of
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
-from properties.session.bugs import Bugs, signature_of
 
 LATE = Failure(
     kind=FailureKind.VALUE, position=2, op="read a 0 4 -> r0", reason="4 bytes are wrong"

@@ -8,6 +8,8 @@ from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.simulated import FaultPlan
+from properties.fuzz.loading import load_kernels
+from properties.generate.cases import Setting, case_for
 from properties.model.case import (
     SCHEDULERS,
     AskedLimits,
@@ -16,8 +18,6 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.programs.cases import Setting, case_for
-from properties.session.loading import load_kernels
 from properties.targets.factory import RuntimeFactory, limits_of, open_case_device
 from reference import run
 

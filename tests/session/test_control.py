@@ -6,15 +6,15 @@ import pytest
 
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
+from properties.fuzz.bugs import Bugs
+from properties.fuzz.engine import Session
+from properties.fuzz.protocol import PolicyTally, Tally
+from properties.fuzz.settings import Settings
+from properties.fuzz.worker import with_mistake
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
+from properties.oracles.compare import Checked
 from properties.oracles.judge import MEANING_ONLY, judge
-from properties.oracles.values import Checked
-from properties.session.bugs import Bugs
-from properties.session.control import with_mistake
-from properties.session.session import Session
-from properties.session.settings import Settings
-from properties.session.tally import PolicyTally, Tally
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 
 OVERTAKEN = "alloc a 4\nwrite a 0 01020304\ndispatch affine a 3,5 1x1x1\nread a 0 4 -> r0\n"

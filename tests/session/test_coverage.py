@@ -10,18 +10,25 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, Uniforms
 from gpusim.trace import Trace
+from properties.fuzz.bugs import Bugs
+from properties.fuzz.coverage import coverage, missed
+from properties.fuzz.engine import Session
+from properties.fuzz.protocol import (
+    ENOUGH_TRACES,
+    FLUSH,
+    OP,
+    EventCounts,
+    PolicyTally,
+    Tally,
+    count_events,
+)
+from properties.fuzz.settings import Settings
 from properties.model.case import Case, DeviceSpec
+from properties.oracles.compare import Checked
 from properties.oracles.coverage import ENOUGH, FEASIBLE, Cell
+from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.oracles.laws import LAWS
-from properties.oracles.probes import PROBES, Scope, why_unreachable
-from properties.oracles.values import Checked
-from properties.session.bugs import Bugs
-from properties.session.coverage import coverage, missed
-from properties.session.event_counts import FLUSH, OP, EventCounts, count_events
-from properties.session.session import Session
-from properties.session.settings import Settings
-from properties.session.tally import ENOUGH_TRACES, PolicyTally, Tally
 from properties.targets.factory import RuntimeFactory
 
 EVERY_OP = """\
@@ -141,9 +148,9 @@ def session_of(traces: int, **reached: int) -> Session:
     session.tally.policies["eager"] = PolicyTally(programs=traces)
     session.tally.checked = Checked(exact_bytes=1)
     session.tally.reached.programs = traces
-    session.tally.reached.probes.update({name: 1 for name in PROBES} | reached)
+    session.tally.reached.goals.update({name: 1 for name in GOALS} | reached)
     scope = Scope(uniforms=session.uniforms, limits=(Limits(),), payload_bytes=48)
-    session.unreachable = {name: why_unreachable(name, scope) for name in PROBES}
+    session.unreachable = {name: why_unreachable(name, scope) for name in GOALS}
     session.unreachable = {name: why for name, why in session.unreachable.items() if why}
     return session
 
@@ -164,7 +171,7 @@ def test_what_is_out_of_reach_is_named_and_not_asked_for() -> None:
     assert session.unreachable["uniform pool exhausted"] == "no policy has pooled uniforms"
     small = Limits(max_binding_bytes=512, uniform_offset_alignment_bytes=32)
     scope = Scope(uniforms=frozenset(Uniforms), limits=(Limits(), small), payload_bytes=48)
-    assert not any(why_unreachable(name, scope) for name in PROBES)
+    assert not any(why_unreachable(name, scope) for name in GOALS)
 
 
 def test_a_session_warns_of_what_it_has_not_seen() -> None:

@@ -9,10 +9,10 @@ import pytest
 from gpusim.errors import InternalError, NoDevice
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
+from properties.fuzz.engine import Session, fuzz
+from properties.fuzz.replay import Replay, Untrusted, plan_replay, replay
+from properties.fuzz.settings import ReplaySettings, Settings
 from properties.model.case import RUNTIME
-from properties.session.replay import Replay, Untrusted, plan_replay, replay
-from properties.session.session import Session, fuzz
-from properties.session.settings import ReplaySettings, Settings
 
 PLANTED = Path(__file__).parent / "planted.py"
 

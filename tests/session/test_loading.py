@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpusim.errors import ProgramError
-from properties.session.loading import load
+from properties.fuzz.loading import load
 
 
 def test_a_file_that_was_changed_at_once_is_loaded_anew(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
+from properties.generate.words import is_within_capabilities
 from properties.model.target import Capabilities
-from properties.oracles.promised import is_promised
 
 ALL = Capabilities()
 VALID_ONLY = Capabilities(refuses=False)
@@ -27,11 +27,11 @@ WORDS_ONLY = Capabilities(refuses=False, byte_exact=False)
 def test_what_is_promised(text: str, promised_by: tuple[Capabilities, ...]) -> None:
     program = Program.parse(text)
     for capabilities in (ALL, VALID_ONLY, WORDS_ONLY):
-        promised = is_promised(program, capabilities, BUILTIN, Limits())
+        promised = is_within_capabilities(program, capabilities, BUILTIN, Limits())
         assert promised is (capabilities in promised_by)
 
 
 def test_the_limits_of_the_target_count() -> None:
     program = Program.parse("alloc a 1024")
-    assert is_promised(program, VALID_ONLY, BUILTIN, Limits())
-    assert not is_promised(program, VALID_ONLY, BUILTIN, Limits(max_buffer_bytes=512))
+    assert is_within_capabilities(program, VALID_ONLY, BUILTIN, Limits())
+    assert not is_within_capabilities(program, VALID_ONLY, BUILTIN, Limits(max_buffer_bytes=512))

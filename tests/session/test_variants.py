@@ -9,13 +9,13 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.runtime import WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer, RecordedCommand
+from properties.fuzz.worker import tries_without_faults, with_variants
+from properties.generate.cases import Setting, case_for
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.oracles.metamorphic import write_transformation
-from properties.programs.cases import Setting, case_for
-from properties.session.variants import tries_without_faults, with_variants
-from properties.shrinking import shrink
+from properties.shrink.reducer import shrink
 from properties.targets.factory import RuntimeFactory
 
 

@@ -12,9 +12,9 @@ from gpusim.runtime import PRESETS, Runtime, WgpuDriver
 from gpusim.simulated import FaultPlan, Recording, open_device, strategy
 from gpusim.trace import Trace
 from properties.execute import run
+from properties.generate.cases import draw_case
+from properties.generate.choices import SeededChoices
 from properties.model.case import DeviceSpec
-from properties.programs.cases import draw_case
-from properties.programs.choices import SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
 
 ROOT = Path(__file__).parents[2]

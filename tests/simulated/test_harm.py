@@ -27,7 +27,7 @@ from gpusim.simulated import (
 )
 from properties.execute import run
 from properties.model.target import Arrived
-from properties.targets.adapter import as_target
+from properties.targets.factory import as_target
 from properties.targets.naive_target import NaiveTarget
 
 STAGING = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
@@ -87,7 +87,7 @@ STRATEGIES: dict[str, tuple[Callable[[int], Any], Callable[[], Scheduler]]] = {
     "early": (lambda seed: AsEarly(), AsLate),
     "late": (lambda seed: AsLate(), AsEarly),
     "random": (AtRandom, AsEarly),
-    "drawn": (drawn, AsEarly),
+    "variants": (drawn, AsEarly),
     "replay": (replayed, AsEarly),
 }
 """Each strategy, and the extreme it is held against."""

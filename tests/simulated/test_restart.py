@@ -12,9 +12,9 @@ from gpusim.kernels import BUILTIN
 from gpusim.runtime import PRESETS, WgpuDriver
 from gpusim.simulated import Recording, open_device, strategy
 from properties.execute import run
+from properties.generate.cases import draw_case
+from properties.generate.choices import SeededChoices
 from properties.model.case import Case, DeviceSpec
-from properties.programs.cases import draw_case
-from properties.programs.choices import SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
 
 COPYABLE = wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST

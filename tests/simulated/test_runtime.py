@@ -22,11 +22,11 @@ from gpusim.runtime import PRESETS, Runtime, TracedDriver, WgpuDriver
 from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
 from gpusim.trace import Trace
 from properties.execute import run
+from properties.generate.cases import draw_case
+from properties.generate.choices import SeededChoices
 from properties.model.case import Case, DeviceSpec
 from properties.model.target import Capabilities
 from properties.oracles.compare import compare
-from properties.programs.cases import draw_case
-from properties.programs.choices import SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
 
 PROGRAMS = 40
@@ -124,7 +124,7 @@ def check_survived(done: Run, where: str) -> bool:
 
 def check_value(outcome: Outcome, meant: Outcome, where: str) -> None:
     """A value that came is the one that the accepted ops mean."""
-    if outcome.data is not None and meant.data is not None and meant.slack is None:
+    if outcome.data is not None and meant.data is not None and meant.error_bound is None:
         assert outcome.data == meant.data, where
 
 

@@ -28,8 +28,8 @@ def finds() -> str | None:
 
 def _cases(factory: Any) -> Iterator[Any]:
     from gpusim.kernels import BUILTIN
-    from properties.programs.cases import Setting, case_for
-    from properties.session.variants import with_variants
+    from properties.fuzz.worker import with_variants
+    from properties.generate.cases import Setting, case_for
 
     for count, faults in ((PROGRAMS, False), (FAULTED_PROGRAMS, True)):
         setting = Setting(device="simulated", limits=factory.limits, faults=faults)

@@ -26,7 +26,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 """What is mutated, by the name under which the results are shown."""
 _LEFT_OUT = (
     # It writes documentation, and judges nothing.
-    "properties/oracles/laws/page.py",
+    "properties/oracles/laws/catalogue.py",
     # It speaks to wgpu-native, and so never runs on the simulated device.
     "gpusim/runtime/drivers/native.py",
 )

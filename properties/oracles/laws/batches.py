@@ -1,4 +1,6 @@
-"""Laws of batches: how large they are, why they are submitted, and that none is empty."""
+"""Laws of batches: how large they are, why they are submitted, that none is empty, and what lies
+in a dispatch's uniform slot at the submit.
+"""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +8,9 @@ from collections.abc import Mapping
 from gpusim.ops import HOST_WRITES, Dispatch, Flush, Free, Replay, Sync
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.scene import STAGING, About, Handler, Scene, accepted
+from properties.oracles.laws.expected import STAGING, UNIFORM, ExpectedDispatch
+from properties.oracles.laws.matching import content_of
+from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _OPS_OF = {
     "asked": (Flush,),
@@ -20,8 +24,8 @@ _OPS_OF = {
 class Batches:
     """Holds each batch against the policy."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
         self._reason = ""
         self._commands = -1
         """How many commands the encoder that is not submitted says it has; -1 without one."""
@@ -40,30 +44,30 @@ class Batches:
         }
 
     def _encode(self, about: About) -> None:
-        scene = self._scene
-        scene.checked["C5"] += 1
+        state = self._state
+        state.checked["C5"] += 1
         if self._commands >= 0:
-            scene.report(laws.C5, "an encoder was begun while the one before was not submitted")
+            state.report(laws.C5, "an encoder was begun while the one before was not submitted")
         self._reason, self._commands = about["reason"], about["commands"]
 
     def _submit(self, about: About) -> None:
-        scene, count = self._scene, len(self._scene.batch)
+        state, count = self._state, len(self._state.batch)
         if self._commands < 0:
-            scene.report(laws.C5, "what was submitted had been submitted before")
+            state.report(laws.C5, "what was submitted had been submitted before")
         elif self._commands != count:
-            scene.report(laws.C5, f"{self._commands} commands were begun and {count} submitted")
+            state.report(laws.C5, f"{self._commands} commands were begun and {count} submitted")
         self._commands = -1
-        scene.checked["C2"] += 1
-        if not count and not scene.owes_submit:
-            scene.report(laws.C2, f"a batch of nothing was submitted ({self._reason})")
+        state.checked["C2"] += 1
+        if not count and not state.owes_submit:
+            state.report(laws.C2, f"a batch of nothing was submitted ({self._reason})")
         self._check_limits(count)
         self._check_reason(count)
         if self._reason == "early":
             self._early *= 2
 
     def _synced(self, about: About) -> None:
-        first = self._scene.policy.first_batch
-        hidden = self._scene.failures or self._scene.policy.debug_submit_each
+        first = self._state.policy.first_batch
+        hidden = self._state.failures or self._state.policy.debug_submit_each
         self._early = math.inf if hidden or first is None else first
 
     def _failed(self, about: About) -> None:
@@ -73,25 +77,25 @@ class Batches:
 
     def _closed(self, about: About) -> None:
         if self._commands >= 0:
-            self._scene.report(laws.C5, "an encoder was never submitted")
+            self._state.report(laws.C5, "an encoder was never submitted")
 
     def _check_limits(self, count: int) -> None:
-        scene, policy = self._scene, self._scene.policy
+        state, policy = self._state, self._state.policy
         limit = policy.batch_commands
         before = self._before_last_op(count)
         if limit is not None:
-            scene.checked["C4"] += 1
+            state.checked["C4"] += 1
             if before >= max(limit, 1):
-                scene.report(laws.C4, f"a batch of {count} commands, where {limit} is the limit")
+                state.report(laws.C4, f"a batch of {count} commands, where {limit} is the limit")
         if before >= self._early:
-            scene.report(
+            state.report(
                 laws.C4, f"a batch of {count} commands, of which {self._early} were to go early"
             )
         if policy.batch_bytes is not None and before > 0:
-            scene.checked["C4"] += 1
-            size_bytes = sum([self._bytes_of(*command) for command in scene.batch[:before]])
+            state.checked["C4"] += 1
+            size_bytes = sum([self._bytes_of(*command) for command in state.batch[:before]])
             if size_bytes >= policy.batch_bytes:
-                scene.report(
+                state.report(
                     laws.C4,
                     f"a batch reached {policy.batch_bytes} bytes before its last command",
                 )
@@ -101,25 +105,25 @@ class Batches:
 
         A write that is staged and the patch of its edges go together.
         """
-        if count < 2 or self._scene.batch[-2][0] != "copy":
+        if count < 2 or self._state.batch[-2][0] != "copy":
             return count - 1
-        source = self._scene.buffers.get(self._scene.batch[-2][1]["source"])
+        source = self._state.buffers.get(self._state.batch[-2][1]["source"])
         return count - (2 if source is not None and source.content is not None else 1)
 
     def _check_reason(self, count: int) -> None:
-        scene, reason = self._scene, self._reason
-        scene.checked["C7"] += 1
+        state, reason = self._state, self._reason
+        state.checked["C7"] += 1
         kinds = _OPS_OF.get(reason)
         if kinds is not None:
-            if not isinstance(scene.op, kinds):
-                scene.report(laws.C7, f"a batch was submitted for a {reason} without one")
+            if not isinstance(state.op, kinds):
+                state.report(laws.C7, f"a batch was submitted for a {reason} without one")
         elif not self._holds(reason, count):
-            scene.report(
+            state.report(
                 laws.C7, f"a batch of {count} commands was submitted for its {reason}, too early"
             )
 
     def _holds(self, reason: str, count: int) -> bool:
-        policy, batch = self._scene.policy, self._scene.batch
+        policy, batch = self._state.policy, self._state.batch
         match reason:
             case "commands":
                 return self._is_full(count)
@@ -138,15 +142,84 @@ class Batches:
             case "debug":
                 return policy.debug_submit_each
             case _:
-                return reason == "close" and self._scene.is_closing
+                return reason == "close" and self._state.is_closing
 
     def _is_full(self, count: int) -> bool:
-        limit = self._scene.policy.batch_commands
+        limit = self._state.policy.batch_commands
         return limit is not None and count >= max(limit, 1)
 
     def _bytes_of(self, kind: str, about: About) -> int:
         return about["size_bytes"] if kind == "copy" else self._uniform_bytes(kind, about)
 
     def _uniform_bytes(self, kind: str, about: About) -> int:
-        kernel = self._scene.setting.kernel(about["kernel"]) if kind == "dispatch" else None
+        kernel = self._state.setting.kernel(about["kernel"]) if kind == "dispatch" else None
         return 0 if kernel is None else kernel.uniform_bytes
+
+
+Slot = tuple[int, int, int]
+"""A uniform buffer's number, an offset and a size in bytes."""
+
+
+class UniformLaws:
+    """Looks into the uniform buffers each time a batch is submitted."""
+
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
+        self._alignment = state.setting.limits.uniform_offset_alignment_bytes
+        self._written_at: dict[int, int] = {}
+        """The op under way when a uniform buffer was last written, by number."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {"write_buffer": self._write, "submit": self._submit}
+
+    def _write(self, about: About) -> None:
+        if about["role"] == UNIFORM:
+            self._written_at[about["buffer"]] = self._state.position
+
+    def _submit(self, about: About) -> None:
+        slots: dict[Slot, bytes] = {}
+        for run, command in self._state.runs:
+            if run.kernel.uniform_bytes:
+                slot = command["ranges"][-1]
+                payload = run.payload()
+                self._check(run, slot, payload, slots)
+                slots.setdefault(slot, payload)
+        self._state.checked["B2"] += len(slots)
+        if len(slots) > 1:
+            self._check_overlaps(slots)
+
+    def _check(
+        self, run: ExpectedDispatch, slot: Slot, payload: bytes, slots: dict[Slot, bytes]
+    ) -> None:
+        report, checked = self._state.report, self._state.checked
+        number, offset, size_bytes = slot
+        checked["B1"] += 1
+        checked["B3"] += 1
+        checked["B6"] += 1
+        if size_bytes != len(payload):
+            report(laws.B6, f"{run} binds {size_bytes} bytes for a payload of {len(payload)}")
+        elif slots.get(slot, payload) != payload:
+            report(laws.B2, f"{run} shares its slot {slot} with a dispatch of other scalars")
+        elif content_of(slot, self._state) != payload:
+            written_at = self._written_at.get(number, -1)
+            if written_at > run.position:
+                report(
+                    laws.B3, f"the slot of {run} was written at op {written_at}, before its submit"
+                )
+            else:
+                report(laws.B1, f"slot {slot} of {run} does not hold the scalars of its call")
+        if offset:
+            checked["B7"] += 1
+            if offset % self._alignment:
+                report(laws.B7, f"{run} has its slot at {offset}, no multiple of {self._alignment}")
+
+    def _check_overlaps(self, slots: dict[Slot, bytes]) -> None:
+        """Two slots of a batch that are not the same one have no byte in common."""
+        end_of: tuple[int, int] = (0, 0)
+        for number, offset, size_bytes in sorted(slots):
+            if number == end_of[0] and offset < end_of[1]:
+                self._state.report(
+                    laws.B7, f"two slots of a batch overlap in uniform buffer {number} at {offset}"
+                )
+            end_of = number, offset + size_bytes

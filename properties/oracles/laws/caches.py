@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from gpusim.ops import Dispatch, Free, Sync
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.scene import About, Handler, Scene, accepted
+from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 Ranges = tuple[tuple[int, int, int], ...]
 """What a bind group binds: buffers by number, each with an offset and a size in bytes."""
@@ -13,9 +13,9 @@ Ranges = tuple[tuple[int, int, int], ...]
 class Caches:
     """Counts what caches hold, and follows the bind groups by the order of their making."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        policy = scene.policy
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
+        policy = state.policy
         self._held = {"bind_groups": 0, "shapes": 0}
         self._capacities = {"shapes": policy.shape_cache}
         if policy.cache_bind_groups:
@@ -43,7 +43,7 @@ class Caches:
             "shapes.created": self._shape_created,
             "shapes.evicted": self._shape_evicted,
         }
-        if self._scene.policy.cache_bind_groups:
+        if self._state.policy.cache_bind_groups:
             handlers[accepted(Free)] = self._freed
         return handlers
 
@@ -55,17 +55,17 @@ class Caches:
 
     def _dispatch(self, about: About) -> None:
         """The group was made for this kernel and for these buffers."""
-        scene = self._scene
-        scene.checked["E5"] += 1
+        state = self._state
+        state.checked["E5"] += 1
         kernel, ranges = self._made.get(about["group"], ("", ()))
         if kernel != about["kernel"]:
-            scene.report(
+            state.report(
                 laws.E5,
                 f"a dispatch of {about['kernel']} has bind group {about['group']}, made for "
                 f"{kernel or 'nothing'}",
             )
         elif ranges != about["ranges"] and _buffers(ranges) != _buffers(about["ranges"]):
-            scene.report(laws.E5, f"bind group {about['group']} was made for other buffers")
+            state.report(laws.E5, f"bind group {about['group']} was made for other buffers")
 
     def _created(self, about: About) -> None:
         self._held["bind_groups"] += 1
@@ -90,31 +90,31 @@ class Caches:
         self._unnoticed = 0
 
     def _check_held(self, about: About) -> None:
-        scene = self._scene
-        scene.checked["E7"] += 1
+        state = self._state
+        state.checked["E7"] += 1
         for part, capacity in self._capacities.items():
             if not 0 <= self._held[part] <= capacity:
-                scene.report(
+                state.report(
                     laws.E7, f"the {part} cache holds {self._held[part]}, and {capacity} at most"
                 )
         if self._unnoticed:
-            scene.report(laws.E7, f"{self._unnoticed} bind groups were made and not counted")
+            state.report(laws.E7, f"{self._unnoticed} bind groups were made and not counted")
             self._unnoticed = 0
 
     def _freed(self, about: About) -> None:
         """Every kept group of a freed buffer went with it."""
-        scene, op = self._scene, self._scene.op
+        state, op = self._state, self._state.op
         assert isinstance(op, Free)
-        known, dropped = scene.names.get(op.buffer), self._dropped
+        known, dropped = state.names.get(op.buffer), self._dropped
         self._dropped = 0
         if known is None:
             return
-        scene.checked["E3"] += 1
+        state.checked["E3"] += 1
         stale = [g for g, ranges in self._groups.items() if known.number in _buffers(ranges)]
         for group in stale:
             del self._groups[group]
         if len(stale) != dropped:
-            scene.report(
+            state.report(
                 laws.E3,
                 f"{len(stale)} kept bind groups bind {op.buffer}, which is freed, and "
                 f"{dropped} of them were dropped",

@@ -1,11 +1,62 @@
-"""The laws that a trace can show, each a value, and which family looks after the others.
+"""The laws that a trace can show, each a value; who looks after the others; and their page.
 
-The letters: A visibility, B uniforms, C batches, D readback and staging, E
-handles and caches, F lifetimes and conservation, G errors and faults, H
-determinism.
+A law is a sentence with a source.  What holds a trace against it stands in another file.  The
+law of determinism holds of two traces, so it is a function of both, and stands here.
 """
 
-from properties.oracles.laws.law import Law
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
+from gpusim.limits import Limits
+from gpusim.ops import Op
+from gpusim.runtime.policy import Policy
+from gpusim.text import write_op
+from gpusim.trace import Trace
+from properties.model.failure import Failure, FailureKind
+
+_OWN = {kernel.name: kernel for kernel in (COPY_BYTES, PATCH_WORDS)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Law:
+    """One thing that must hold of every trace."""
+
+    name: str
+    """Its letter, which says what it is about, and its number."""
+    sentence: str
+    source: str
+    """The section of the WebGPU specification, the pull request or the page that says so."""
+    needs_faults: bool | None = None
+    """Whether only a device that fails, or only one that does not, brings it up; None: both do."""
+
+
+def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
+    """A law broken at the op under way, or at the close where there is none."""
+    return Failure(
+        kind=FailureKind.LAW,
+        trait=law.name,
+        position=position,
+        op="close" if op is None else write_op(op),
+        what=f"law {law.name}",
+        reason=law.sentence,
+        notes=(argument, f"source: {law.source}"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """What a trace is held against beside itself."""
+
+    policy: Policy
+    kernels: Mapping[str, Kernel]
+    limits: Limits
+
+    def kernel(self, name: str) -> Kernel | None:
+        """The kernel of a dispatch: a program's, or one of the runtime's own."""
+        return self.kernels[name] if name in self.kernels else _OWN.get(name)
+
 
 _TVM = "apache/tvm pull request 18871"
 _QUEUE = 'WebGPU specification, "Queues": a queue\'s operations take effect in the order of calls'
@@ -136,3 +187,45 @@ ELSEWHERE = {
     "H4": "another thread is refused: the runtime's tests of the contract",
 }
 """Laws that no single trace of device calls can show, and what looks after each."""
+
+
+_HEAD = """# The laws over a trace
+
+What must hold of the calls on a device, whatever bytes they move: checked after every program, on
+simulated and real devices alike, and without the reference. A violation names its law, the op, and
+why, as an argument. `python -m properties.oracles.laws.catalogue` writes this page.
+
+| law | what must hold | source |
+|---|---|---|
+"""
+_MIDDLE = """
+What no single trace can show is looked after elsewhere:
+
+| law | where |
+|---|---|
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    laws = "".join(f"| {law.name} | {law.sentence} | {law.source} |\n" for law in LAWS)
+    others = "".join(f"| {name} | {where} |\n" for name, where in ELSEWHERE.items())
+    return _HEAD + laws + _MIDDLE + others
+
+
+if __name__ == "__main__":
+    print(page(), end="")
+
+
+def compare_traces(first: Trace, second: Trace) -> Failure | None:
+    """The first event in which two runs of one program differ."""
+    position, op = -1, None
+    for one, other in zip_longest(first, second):
+        if one is not None and one.kind == "op":
+            position, op = one["position"], one["op"]
+        if one != other:
+            said = " and ".join(
+                "nothing" if event is None else str(event) for event in (one, other)
+            )
+            return broken(H1, position, op, f"two runs gave {said}")
+    return None

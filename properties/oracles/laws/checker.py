@@ -7,17 +7,13 @@ from typing import Protocol, TypeVar
 from gpusim.ops import VERBS
 from gpusim.trace import Event
 from properties.model.failure import Failure
-from properties.oracles.laws.batches import Batches
+from properties.oracles.laws.batches import Batches, UniformLaws
 from properties.oracles.laws.caches import Caches
-from properties.oracles.laws.failures import Failures
-from properties.oracles.laws.law import Setting
-from properties.oracles.laws.lifetimes import Lifetimes
-from properties.oracles.laws.order import Order
-from properties.oracles.laws.scene import Handler, Scene, accepted
-from properties.oracles.laws.staging import Staging
-from properties.oracles.laws.uniforms import UniformLaws
-from properties.oracles.laws.validity import Validity
-from properties.oracles.laws.visibility import Visibility
+from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.lifetimes import Lifetimes, Validity
+from properties.oracles.laws.order import Order, Visibility
+from properties.oracles.laws.staging import Failures, Staging
+from properties.oracles.laws.state import Handler, TraceState, accepted
 
 
 class Watcher(Protocol):
@@ -35,7 +31,7 @@ OUTCOMES = (RAISED, *ACCEPTED.values())
 
 W = TypeVar("W", bound=Watcher)
 
-WATCHERS: tuple[Callable[[Scene], Watcher], ...] = (
+WATCHERS: tuple[Callable[[TraceState], Watcher], ...] = (
     Lifetimes,
     Failures,
     Visibility,
@@ -53,12 +49,12 @@ class Checker:
     """Takes the events of one run, some at a time; what they break is there at once."""
 
     def __init__(
-        self, setting: Setting, watchers: Iterable[Callable[[Scene], Watcher]] = WATCHERS
+        self, setting: Setting, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
     ) -> None:
-        self._scene = scene = Scene(setting)
-        self._watchers = [make(scene) for make in watchers]
+        self._state = state = TraceState(setting)
+        self._watchers = [make(state) for make in watchers]
         self._table: defaultdict[str, list[Handler]] = defaultdict(list)
-        for handlers in (scene.first(), *[one.handlers() for one in self._watchers], scene.last()):
+        for handlers in (state.first(), *[one.handlers() for one in self._watchers], state.last()):
             self._add(handlers)
 
     def watcher(self, kind: type[W]) -> W | None:
@@ -68,21 +64,21 @@ class Checker:
     @property
     def violations(self) -> list[Failure]:
         """What was broken so far."""
-        return self._scene.violations
+        return self._state.violations
 
     @property
     def checked(self) -> Counter[str]:
         """How often each law was held against something, by its name."""
-        return Counter({law: times for law, times in self._scene.checked.items() if times})
+        return Counter({law: times for law, times in self._state.checked.items() if times})
 
     def feed(self, events: Iterable[Event]) -> None:
         """Look at the next events; there are hundreds a program."""
-        scene, tell, table = self._scene, self._scene.told.append, self._table
+        state, tell, table = self._state, self._state.driver_events.append, self._table
         for event in events:
             tell(event)
             kind, about = event.kind, event.about
             if kind == OUTCOME:
-                kind = RAISED if about["error"] is not None else ACCEPTED[type(scene.op)]
+                kind = RAISED if about["error"] is not None else ACCEPTED[type(state.op)]
             for handler in table[kind]:
                 handler(about)
 

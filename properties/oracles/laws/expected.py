@@ -1,8 +1,10 @@
 """What the ops of a program must make of the queue, worked out from the ops alone.
 
-An op that acts on the queue becomes one item.  The runtime may carry it out in
-several commands, in words or in bytes; an item knows what of it is still to
+An op that acts on the queue becomes one expected.  The runtime may carry it out in
+several commands, in words or in bytes; an expected knows what of it is still to
 come.  Nothing here looks at events.
+
+A device buffer is kept as a trace has shown it: what programs ask of it is not known there.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +14,26 @@ from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Capture, Copy, Dispatch, Op, Read, Replay, Write
 from gpusim.program import replayed
-from properties.oracles.laws.buffers import Known
+from gpusim.runtime.commands import Role
+
+STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING.value
+
+
+class Known:
+    """A device buffer; ``user_bytes`` is -1 where no op allocated it."""
+
+    __slots__ = ("content", "is_alive", "made_by", "number", "role", "size_bytes", "user_bytes")
+
+    def __init__(self, number: int, role: str, size_bytes: int, made_by: int) -> None:
+        self.number = number
+        self.role = role
+        self.size_bytes = size_bytes
+        self.made_by = made_by
+        self.user_bytes = -1
+        self.is_alive = True
+        self.content = None if role in (STORAGE, STAGING) else bytearray(size_bytes)
+        """What a host write put there; kept where only host writes do."""
+
 
 Names = Mapping[str, Known]
 """The user's live buffers."""
@@ -22,7 +43,7 @@ Touch = tuple[int, int, int, bool]
 """A device buffer's number, the bytes from start to end, and whether they are written."""
 
 
-class Item:
+class ExpectedOp:
     """One op that acts on the queue; ``optional`` once it failed half way."""
 
     __slots__ = ("left", "optional", "position", "started")
@@ -49,7 +70,7 @@ class Item:
         return f"{self.verb} op {self.position}"
 
 
-class ExpectedDispatch(Item):
+class ExpectedDispatch(ExpectedOp):
     """A dispatch over ``groups`` workgroups in all."""
 
     __slots__ = ("grid", "groups", "kernel", "ranges", "scalars")
@@ -82,7 +103,7 @@ class ExpectedDispatch(Item):
         return self.kernel.pack(self.scalars, self.groups)
 
 
-class ExpectedCopy(Item):
+class ExpectedCopy(ExpectedOp):
     """A copy from the GPU to the GPU; ``scratch`` is where a copy within a buffer goes first."""
 
     __slots__ = ("op", "pieces", "scratch", "source", "target")
@@ -114,7 +135,7 @@ class ExpectedCopy(Item):
         return self.scratch is not None
 
 
-class ExpectedWrite(Item):
+class ExpectedWrite(ExpectedOp):
     """A write from the host, at once or in its place among the commands."""
 
     __slots__ = ("_waiting", "op", "target")
@@ -148,7 +169,7 @@ class ExpectedWrite(Item):
         self._waiting = tuple(waiting)
 
 
-class ExpectedRead(Item):
+class ExpectedRead(ExpectedOp):
     """A read: a copy to a staging buffer."""
 
     __slots__ = ("op", "source")
@@ -179,20 +200,20 @@ def least_piece_bytes(limits: Limits) -> int:
 
 def expect(
     position: int, op: Op, names: Names, graphs: Mapping[str, Capture], kernel_of: KernelOf
-) -> tuple[Item, ...]:
+) -> tuple[ExpectedOp, ...]:
     """What ``op`` must do to the queue, in order; nothing where it cannot be accepted.
 
     ``graphs`` is what was captured.
     """
     kind = type(op)
     if kind in _ITEM_OF:
-        item = _ITEM_OF[kind](position, op, names, kernel_of)
-        return () if item is None else (item,)
+        expected = _ITEM_OF[kind](position, op, names, kernel_of)
+        return () if expected is None else (expected,)
     if not isinstance(op, Replay) or op.graph not in graphs:
         return ()
     commands = replayed(graphs[op.graph], op)
-    items = [_ITEM_OF[type(one)](position, one, names, kernel_of) for one in commands]
-    return tuple([item for item in items if item is not None])
+    expected_ops = [_ITEM_OF[type(one)](position, one, names, kernel_of) for one in commands]
+    return tuple([expected for expected in expected_ops if expected is not None])
 
 
 def _dispatch_of(
@@ -223,10 +244,10 @@ def _read_of(position: int, op: Read, names: Names, kernel_of: KernelOf) -> Expe
     return ExpectedRead(position, op, names[op.buffer])
 
 
-_ITEM_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], Item | None]] = {
+_ITEM_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], ExpectedOp | None]] = {
     Dispatch: _dispatch_of,
     Write: _write_of,
     Copy: _copy_of,
     Read: _read_of,
 }
-"""What makes the item of an op; the other ops do nothing to the queue by themselves."""
+"""What makes the expected of an op; the other ops do nothing to the queue by themselves."""

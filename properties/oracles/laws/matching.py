@@ -1,23 +1,127 @@
-"""Whether a command is what an op waits for, and what of the op is left after it.
+"""What one command does to bytes, whether it is what an op waits for, and what is left of the op.
 
-Nothing is reported here.
+The kinds of command differ; the pieces that they come to do not.  Expected writes, reads, copies
+and dispatches are matched with pieces, so that an op may be carried out in several.
 """
 
+import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import WORD_BYTES
 from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.catalogue import Law
 from properties.oracles.laws.expected import (
+    STAGING,
     ExpectedCopy,
     ExpectedDispatch,
+    ExpectedOp,
     ExpectedRead,
     ExpectedWrite,
-    Item,
 )
-from properties.oracles.laws.law import Law
-from properties.oracles.laws.pieces import CopyPiece, Piece, ReadPiece, WritePiece, piece_of
-from properties.oracles.laws.scene import Scene
+from properties.oracles.laws.state import TraceState
+
+_PATCH = struct.Struct("<6I")
+_COPY = struct.Struct("<3I")
+_MASKS = {
+    ((1 << 8 * count) - 1) << 8 * first: (first, count)
+    for first in range(WORD_BYTES)
+    for count in range(1, WORD_BYTES + 1 - first)
+}
+"""The bytes of a word that a mask keeps: the first, and how many."""
+
+
+class CopyPiece(NamedTuple):
+    """Bytes from one buffer to another; ``exact`` where no padding may follow."""
+
+    source: int
+    source_offset: int
+    target: int
+    target_offset: int
+    size_bytes: int
+    exact: bool
+
+
+class WritePiece(NamedTuple):
+    """Bytes of the host's, each run with its offset in the target."""
+
+    target: int
+    runs: tuple[tuple[int, bytes], ...]
+
+
+class ReadPiece(NamedTuple):
+    """Bytes to a staging buffer."""
+
+    source: int
+    source_offset: int
+    staging: int
+    staging_offset: int
+    size_bytes: int
+
+
+Piece = CopyPiece | WritePiece | ReadPiece
+
+
+def piece_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Piece | None:
+    """What a copy, or a dispatch of one of the runtime's own kernels, does; None of no sense."""
+    if kind == "copy":
+        return _of_copy(about, state)
+    uniforms = content_of(about["ranges"][-1], state)
+    if uniforms is None:
+        return None
+    if about["kernel"] == COPY_BYTES.name and len(uniforms) == _COPY.size:
+        source_at, target_at, size_bytes = _COPY.unpack(uniforms)
+        source, target = about["ranges"][:2]
+        return CopyPiece(
+            source[0], source[1] + source_at, target[0], target[1] + target_at, size_bytes, True
+        )
+    if about["kernel"] == PATCH_WORDS.name and len(uniforms) == _PATCH.size:
+        return _of_patch(about["ranges"][0], _PATCH.unpack(uniforms))
+    return None
+
+
+def content_of(bound: tuple[int, int, int], state: TraceState) -> bytes | None:
+    """What host writes put into a range of a buffer that only they write."""
+    number, offset, size_bytes = bound
+    known = state.buffers.get(number)
+    if known is None or known.content is None:
+        return None
+    return bytes(known.content[offset : offset + size_bytes])
+
+
+def _of_copy(about: Mapping[str, Any], state: TraceState) -> Piece | None:
+    source, size_bytes = about["source"], about["size_bytes"]
+    if about["target_role"] == STAGING:
+        return ReadPiece(
+            source, about["source_offset"], about["target"], about["target_offset"], size_bytes
+        )
+    known = state.buffers.get(source)
+    if known is not None and known.content is not None:
+        start = about["source_offset"]
+        data = bytes(known.content[start : start + size_bytes])
+        return WritePiece(about["target"], ((about["target_offset"], data),))
+    return CopyPiece(
+        source,
+        about["source_offset"],
+        about["target"],
+        about["target_offset"],
+        size_bytes,
+        False,
+    )
+
+
+def _of_patch(bound: tuple[int, int, int], words: tuple[int, ...]) -> WritePiece | None:
+    runs = []
+    for at, mask, value in (words[:3], words[3:]):
+        if mask == 0:
+            continue
+        if mask not in _MASKS:
+            return None
+        first, count = _MASKS[mask]
+        data = value.to_bytes(WORD_BYTES, "little")[first : first + count]
+        runs.append((bound[1] + at * WORD_BYTES + first, data))
+    return WritePiece(bound[0], tuple(runs))
 
 
 class Command(NamedTuple):
@@ -32,160 +136,163 @@ class Command(NamedTuple):
         return f"{self.kind} {said}"
 
 
-def command_of(kind: str, about: Mapping[str, Any], scene: Scene) -> Command:
+def command_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Command:
     """A command of the batch that is being submitted."""
-    return Command(kind, about, piece_of(kind, about, scene))
+    return Command(kind, about, piece_of(kind, about, state))
 
 
-def meets(item: Item, command: Command, scene: Scene) -> bool:
-    """Whether ``command`` carries out ``item``, or the next part of it."""
+def meets(expected: ExpectedOp, command: Command, state: TraceState) -> bool:
+    """Whether ``command`` carries out ``expected``, or the next part of it."""
     piece = command.piece
-    if type(item) is ExpectedDispatch:
-        return command.kind == "dispatch" and is_dispatch(item, command.about)
-    if type(item) is ExpectedWrite:
-        return type(piece) is WritePiece and _is_write(item, piece)
-    if type(item) is ExpectedRead:
-        return type(piece) is ReadPiece and _is_read(item, piece)
-    if type(item) is ExpectedCopy:
+    if type(expected) is ExpectedDispatch:
+        return command.kind == "dispatch" and is_dispatch(expected, command.about)
+    if type(expected) is ExpectedWrite:
+        return type(piece) is WritePiece and _is_write(expected, piece)
+    if type(expected) is ExpectedRead:
+        return type(piece) is ReadPiece and _is_read(expected, piece)
+    if type(expected) is ExpectedCopy:
         return type(piece) is CopyPiece and (
-            _fills_scratch(item, piece, scene) or _goes_on(item, piece)
+            _fills_scratch(expected, piece, state) or _goes_on(expected, piece)
         )
     return False
 
 
-def meet(item: Item, command: Command, scene: Scene) -> None:
-    """Take off ``item`` what ``command``, which meets it, does."""
+def meet(expected: ExpectedOp, command: Command, state: TraceState) -> None:
+    """Take off ``expected`` what ``command``, which meets it, does."""
     piece = command.piece
-    if type(item) is ExpectedDispatch:
-        scene.runs.append((item, command.about))
-        item.left = 0
-    elif type(item) is ExpectedWrite and type(piece) is WritePiece:
+    if type(expected) is ExpectedDispatch:
+        state.runs.append((expected, command.about))
+        expected.left = 0
+    elif type(expected) is ExpectedWrite and type(piece) is WritePiece:
         for start, data in piece.runs:
-            item.left -= inside_bytes(item, start, data)
-            item.wrote(start, start + len(data))
-    elif type(item) is ExpectedRead and type(piece) is ReadPiece:
-        scene.fetches[item.op.result] = piece.staging
-        item.left = 0
-    elif type(item) is ExpectedCopy and type(piece) is CopyPiece:
-        if _fills_scratch(item, piece, scene):
-            item.scratch = piece.target, piece.source_offset - piece.target_offset
+            expected.left -= inside_bytes(expected, start, data)
+            expected.wrote(start, start + len(data))
+    elif type(expected) is ExpectedRead and type(piece) is ReadPiece:
+        state.fetches[expected.op.result] = piece.staging
+        expected.left = 0
+    elif type(expected) is ExpectedCopy and type(piece) is CopyPiece:
+        if _fills_scratch(expected, piece, state):
+            expected.scratch = piece.target, piece.source_offset - piece.target_offset
         else:
-            item.left -= piece.size_bytes
-            item.pieces += 1
+            expected.left -= piece.size_bytes
+            expected.pieces += 1
 
 
-def is_dispatch(item: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
-    """Whether a dispatch is that of ``item``: kernel, buffers and grid."""
-    if item.kernel.name != about["kernel"]:
+def is_dispatch(expected: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
+    """Whether a dispatch is that of ``expected``: kernel, buffers and grid."""
+    if expected.kernel.name != about["kernel"]:
         return False
-    bound: tuple[tuple[int, int, int], ...] = about["ranges"][: len(item.ranges)]
-    return bound == item.ranges and covers(item, about["groups"])
+    bound: tuple[tuple[int, int, int], ...] = about["ranges"][: len(expected.ranges)]
+    return bound == expected.ranges and covers(expected, about["groups"])
 
 
-def covers(item: ExpectedDispatch, groups: tuple[int, int, int]) -> bool:
+def covers(expected: ExpectedDispatch, groups: tuple[int, int, int]) -> bool:
     """Whether the dispatched grid is the op's, or one that holds a guarded kernel's groups."""
-    if groups == item.grid:
+    if groups == expected.grid:
         return True
-    return item.kernel.guarded and groups[0] * groups[1] * groups[2] >= item.groups
+    return expected.kernel.guarded and groups[0] * groups[1] * groups[2] >= expected.groups
 
 
-def write_fault(item: ExpectedWrite, start: int, data: bytes) -> Law | None:
+def write_fault(expected: ExpectedWrite, start: int, data: bytes) -> Law | None:
     """The law that ``data`` at ``start`` breaks as a part of a write, if any."""
-    op = item.op
+    op = expected.op
     end = op.offset + len(op.data)
     past = start + len(data) - end
-    if start < op.offset or past >= WORD_BYTES or (past > 0 and end != item.target.user_bytes):
+    if start < op.offset or past >= WORD_BYTES or (past > 0 and end != expected.target.user_bytes):
         return laws.A8
     inside = op.data[start - op.offset :][: len(data)]
     return None if data[: len(inside)] == inside else laws.A9
 
 
-def inside_bytes(item: ExpectedWrite, start: int, data: bytes) -> int:
+def inside_bytes(expected: ExpectedWrite, start: int, data: bytes) -> int:
     """How many bytes of ``data`` at ``start`` are the write's, and not padding."""
-    return min(start + len(data), item.op.offset + len(item.op.data)) - start
+    return min(start + len(data), expected.op.offset + len(expected.op.data)) - start
 
 
-def resembles(item: Item, command: Command) -> bool:
-    """Whether ``command`` looks like a part of ``item`` gone wrong."""
+def resembles(expected: ExpectedOp, command: Command) -> bool:
+    """Whether ``command`` looks like a part of ``expected`` gone wrong."""
     piece = command.piece
-    match item, piece:
+    match expected, piece:
         case ExpectedCopy(), CopyPiece():
-            return piece.target == item.target.number
+            return piece.target == expected.target.number
         case ExpectedWrite(), WritePiece():
-            return piece.target == item.target.number
+            return piece.target == expected.target.number
         case ExpectedRead(), ReadPiece():
-            return piece.source == item.source.number
+            return piece.source == expected.source.number
         case ExpectedDispatch(), _:
-            return command.kind == "dispatch" and command.about["kernel"] == item.kernel.name
+            return command.kind == "dispatch" and command.about["kernel"] == expected.kernel.name
     return False
 
 
-def blame(item: Item, command: Command) -> Law:
-    """The law that a command breaks which resembles ``item``."""
+def blame(expected: ExpectedOp, command: Command) -> Law:
+    """The law that a command breaks which resembles ``expected``."""
     piece = command.piece
-    match item, piece:
+    match expected, piece:
         case ExpectedCopy(), CopyPiece():
             start, past = piece.target_offset, piece.target_offset + piece.size_bytes
-            first = item.op.target_offset
-            outside = start < first or past > first + item.op.size_bytes + WORD_BYTES - 1
+            first = expected.op.target_offset
+            outside = start < first or past > first + expected.op.size_bytes + WORD_BYTES - 1
             return laws.A8 if outside else laws.A5
         case ExpectedWrite(), WritePiece():
-            faults = [write_fault(item, start, data) for start, data in piece.runs]
+            faults = [write_fault(expected, start, data) for start, data in piece.runs]
             return next((law for law in faults if law is not None), laws.A9)
         case ExpectedRead(), _:
             return laws.A11
         case ExpectedDispatch(), _:
-            same = command.about["ranges"][: len(item.ranges)] == item.ranges
+            same = command.about["ranges"][: len(expected.ranges)] == expected.ranges
             return laws.C1 if same else laws.E5
     return laws.C1
 
 
-def _is_write(item: ExpectedWrite, piece: WritePiece) -> bool:
+def _is_write(expected: ExpectedWrite, piece: WritePiece) -> bool:
     """Whether all its bytes are the write's, and still to come."""
-    if piece.target != item.target.number:
+    if piece.target != expected.target.number:
         return False
     for start, data in piece.runs:
-        if not item.awaits(start, start + len(data)) or write_fault(item, start, data) is not None:
+        if (
+            not expected.awaits(start, start + len(data))
+            or write_fault(expected, start, data) is not None
+        ):
             return False
     return True
 
 
-def _fills_scratch(item: ExpectedCopy, piece: CopyPiece, scene: Scene) -> bool:
+def _fills_scratch(expected: ExpectedCopy, piece: CopyPiece, state: TraceState) -> bool:
     """Whether it copies all of the source to a buffer that was made during the op."""
-    target, op = scene.buffers.get(piece.target), item.op
+    target, op = state.buffers.get(piece.target), expected.op
     return (
         target is not None
         and target.user_bytes < 0
-        and target.made_by == item.position
-        and item.scratch is None
-        and piece.source == item.source.number
+        and target.made_by == expected.position
+        and expected.scratch is None
+        and piece.source == expected.source.number
         and piece.source_offset <= op.source_offset
         and piece.source_offset + piece.size_bytes >= op.source_offset + op.size_bytes
     )
 
 
-def _goes_on(item: ExpectedCopy, piece: CopyPiece) -> bool:
-    """Whether it goes on where the item stands, from the source or from a copy of it."""
-    op, done = item.op, item.op.size_bytes - item.left
+def _goes_on(expected: ExpectedCopy, piece: CopyPiece) -> bool:
+    """Whether it goes on where the expected stands, from the source or from a copy of it."""
+    op, done = expected.op, expected.op.size_bytes - expected.left
     source_offset = piece.source_offset
-    if item.scratch is not None and piece.source == item.scratch[0]:
-        source_offset += item.scratch[1]
-    elif piece.source != item.source.number or piece.source == piece.target:
+    if expected.scratch is not None and piece.source == expected.scratch[0]:
+        source_offset += expected.scratch[1]
+    elif piece.source != expected.source.number or piece.source == piece.target:
         return False
-    past = piece.size_bytes - item.left
-    ends_buffer = op.target_offset + op.size_bytes == item.target.user_bytes
+    past = piece.size_bytes - expected.left
+    ends_buffer = op.target_offset + op.size_bytes == expected.target.user_bytes
     return (
-        piece.target == item.target.number
+        piece.target == expected.target.number
         and source_offset == op.source_offset + done
         and piece.target_offset == op.target_offset + done
         and (past <= 0 or (past < WORD_BYTES and ends_buffer and not piece.exact))
     )
 
 
-def _is_read(item: ExpectedRead, piece: ReadPiece) -> bool:
-    op = item.op
+def _is_read(expected: ExpectedRead, piece: ReadPiece) -> bool:
+    op = expected.op
     return (
-        piece.source == item.source.number
+        piece.source == expected.source.number
         and piece.source_offset <= op.offset
         and piece.source_offset + piece.size_bytes >= op.offset + op.size_bytes
     )

@@ -1,19 +1,24 @@
-"""Laws of order: what reaches the queue is what the ops asked for, once and in their order."""
+"""Laws of order: what reaches the queue is what the ops asked for, once and in their order.
+
+What acts on the queue at once never overtakes what is still recorded.
+"""
 
 from collections.abc import Mapping
 
-from gpusim.ops import HOST_WRITES, Flush, Replay, Sync
+from gpusim.ops import HOST_WRITES, Alloc, Flush, Replay, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import (
+    STORAGE,
     ExpectedCopy,
     ExpectedDispatch,
+    ExpectedOp,
     ExpectedRead,
     ExpectedWrite,
-    Item,
     least_piece_bytes,
 )
 from properties.oracles.laws.matching import (
     Command,
+    ReadPiece,
     blame,
     command_of,
     inside_bytes,
@@ -23,8 +28,7 @@ from properties.oracles.laws.matching import (
     resembles,
     write_fault,
 )
-from properties.oracles.laws.pieces import ReadPiece
-from properties.oracles.laws.scene import STORAGE, About, Handler, Scene, accepted
+from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _LAW_OF = {
     ExpectedDispatch: laws.E5,
@@ -32,14 +36,14 @@ _LAW_OF = {
     ExpectedWrite: laws.A3,
     ExpectedRead: laws.A1,
 }
-"""What is checked where a command carries out an item of a kind."""
+"""What is checked where a command carries out an expected of a kind."""
 
 
 class Order:
     """Holds each submitted command against the first op that waits for one."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
         self._index = 0
         """Which command of the batch is looked at."""
 
@@ -57,150 +61,206 @@ class Order:
         }
 
     def _dispatch(self, about: About) -> None:
-        self._scene.batch.append(("dispatch", about))
+        self._state.batch.append(("dispatch", about))
 
     def _copy(self, about: About) -> None:
-        self._scene.batch.append(("copy", about))
+        self._state.batch.append(("copy", about))
 
     def _submit(self, about: About) -> None:
-        scene = self._scene
-        scene.runs, scene.carried = [], []
-        scene.checked["C1"] += len(scene.batch)
-        for self._index, (kind, command) in enumerate(scene.batch):
+        state = self._state
+        state.runs, state.carried = [], []
+        state.checked["C1"] += len(state.batch)
+        for self._index, (kind, command) in enumerate(state.batch):
             if kind != "dispatch" or not self._meet_dispatch(command):
-                self._meet(command_of(kind, command, scene))
+                self._meet(command_of(kind, command, state))
 
     def _meet_dispatch(self, about: About) -> bool:
         """The common case: a dispatch that is just what the first op waits for."""
-        scene = self._scene
-        item = scene.open[0] if scene.open else None
-        if type(item) is not ExpectedDispatch or not is_dispatch(item, about):
+        state = self._state
+        expected = state.open[0] if state.open else None
+        if type(expected) is not ExpectedDispatch or not is_dispatch(expected, about):
             return False
-        item.started = True
-        scene.open.popleft()
-        scene.runs.append((item, about))
-        scene.carried.append((item, self._index))
-        scene.checked["E5"] += 1
+        expected.started = True
+        state.open.popleft()
+        state.runs.append((expected, about))
+        state.carried.append((expected, self._index))
+        state.checked["E5"] += 1
         return True
 
     def _meet(self, command: Command) -> None:
-        scene, waiting = self._scene, self._scene.open
-        while waiting and waiting[0].optional and not meets(waiting[0], command, scene):
+        state, waiting = self._state, self._state.open
+        while waiting and waiting[0].optional and not meets(waiting[0], command, state):
             waiting.popleft()
-        for item in waiting:
-            if not meets(item, command, scene):
+        for expected in waiting:
+            if not meets(expected, command, state):
                 continue
-            if item is not waiting[0]:
-                self._overtook(item, command)
-            elif item.optional:
+            if expected is not waiting[0]:
+                self._overtook(expected, command)
+            elif expected.optional:
                 self._excuse_alike(command)
-            self._carry_out(item, command)
+            self._carry_out(expected, command)
             return
         if not self._is_fence(command):
             self._unasked(command)
 
     def _excuse_alike(self, command: Command) -> None:
         """What an op that failed half way may have recorded cannot be told from its like's."""
-        for item in self._scene.open:
-            item.optional = item.optional or meets(item, command, self._scene)
+        for expected in self._state.open:
+            expected.optional = expected.optional or meets(expected, command, self._state)
 
-    def _carry_out(self, item: Item, command: Command) -> None:
-        scene = self._scene
-        item.started = True
-        scene.checked[_LAW_OF[type(item)].name] += 1
-        if type(item) is ExpectedRead:
-            scene.checked["A11"] += 1
-        meet(item, command, scene)
-        if item.left <= 0:
-            scene.open.remove(item)
-            scene.carried.append((item, self._index))
+    def _carry_out(self, expected: ExpectedOp, command: Command) -> None:
+        state = self._state
+        expected.started = True
+        state.checked[_LAW_OF[type(expected)].name] += 1
+        if type(expected) is ExpectedRead:
+            state.checked["A11"] += 1
+        meet(expected, command, state)
+        if expected.left <= 0:
+            state.open.remove(expected)
+            state.carried.append((expected, self._index))
 
-    def _overtook(self, item: Item, command: Command) -> None:
-        first = self._scene.open[0]
+    def _overtook(self, expected: ExpectedOp, command: Command) -> None:
+        first = self._state.open[0]
         law = (
             laws.A1
-            if type(item) is ExpectedRead
+            if type(expected) is ExpectedRead
             else laws.A3
             if type(first) is ExpectedWrite
             else laws.C1
         )
-        self._scene.report(
-            law, f"{item} was submitted before {first}, though {first} was issued before {item}"
+        self._state.report(
+            law,
+            f"{expected} was submitted before {first}, though {first} was issued before {expected}",
         )
 
     def _is_fence(self, command: Command) -> bool:
         """Whether it is the read by which a sync waits: of nothing that a program knows."""
-        scene = self._scene
+        state = self._state
         if not isinstance(command.piece, ReadPiece):
             return False
-        source = scene.buffers.get(command.piece.source)
+        source = state.buffers.get(command.piece.source)
         if source is None or source.role != STORAGE or source.user_bytes >= 0:
             return False
-        return type(scene.op) is Sync or scene.is_closing or scene.policy.debug_submit_each
+        return type(state.op) is Sync or state.is_closing or state.policy.debug_submit_each
 
     def _unasked(self, command: Command) -> None:
         """A command that no op waits for just so: say what is nearest, and take it for that."""
-        scene = self._scene
-        waiting = scene.open
-        item = next((item for item in waiting if resembles(item, command)), None)
-        if item is None:
-            scene.report(
+        state = self._state
+        waiting = state.open
+        expected = next((expected for expected in waiting if resembles(expected, command)), None)
+        if expected is None:
+            state.report(
                 laws.C1, f"{command} was submitted, which no op asked for, or asked for once more"
             )
             return
-        law = blame(item, command)
-        scene.report(law, f"{command} was submitted for {item}, which asked for something else")
-        waiting.remove(item)
+        law = blame(expected, command)
+        state.report(law, f"{command} was submitted for {expected}, which asked for something else")
+        waiting.remove(expected)
 
     def _write(self, about: About) -> None:
         """A host write to a program's buffer carries just the bytes of the op under way."""
-        scene, item = self._scene, self._scene.item
+        state, expected = self._state, self._state.expected
         if about["role"] != STORAGE:
             return
         start, data = about["offset"], about["data"]
-        if type(item) is not ExpectedWrite or item.target.number != about["buffer"]:
-            name = scene.name_of(about["buffer"])
-            scene.report(laws.A9, f"{len(data)} bytes were written to {name}, though no op did so")
+        if type(expected) is not ExpectedWrite or expected.target.number != about["buffer"]:
+            name = state.name_of(about["buffer"])
+            state.report(laws.A9, f"{len(data)} bytes were written to {name}, though no op did so")
             return
-        scene.checked["A8"] += 1
-        scene.checked["A9"] += 1
-        law = write_fault(item, start, data)
+        state.checked["A8"] += 1
+        state.checked["A9"] += 1
+        law = write_fault(expected, start, data)
         if law is not None:
-            scene.report(law, f"{len(data)} bytes at {start} are not those of {item}")
-        item.left -= inside_bytes(item, start, data)
-        item.wrote(start, start + len(data))
-        item.started = True
+            state.report(law, f"{len(data)} bytes at {start} are not those of {expected}")
+        expected.left -= inside_bytes(expected, start, data)
+        expected.wrote(start, start + len(data))
+        expected.started = True
 
     def _raised(self, about: About) -> None:
         """Nothing more is expected of an op that raised, or maybe something if it failed."""
-        scene = self._scene
-        for item in reversed(scene.items):
-            if not scene.open or scene.open[-1] is not item:
+        state = self._state
+        for expected in reversed(state.expected_ops):
+            if not state.open or state.open[-1] is not expected:
                 return
             # Of a replay, what was not submitted by then is taken back.
-            whole = type(scene.op) is Replay or not self._may_be_half_done(item)
-            if scene.failed_verb and not whole:
-                item.optional = True
+            whole = type(state.op) is Replay or not self._may_be_half_done(expected)
+            if state.failed_verb and not whole:
+                expected.optional = True
             else:
-                scene.open.pop()
+                state.open.pop()
 
     def _wrote(self, about: About) -> None:
         """A write that the queue has already is not waited for."""
-        scene, item = self._scene, self._scene.item
-        if item is not None and item.left <= 0 and scene.open and scene.open[-1] is item:
-            scene.open.pop()
+        state, expected = self._state, self._state.expected
+        if (
+            expected is not None
+            and expected.left <= 0
+            and state.open
+            and state.open[-1] is expected
+        ):
+            state.open.pop()
 
     def _flushed(self, about: About) -> None:
-        scene = self._scene
-        scene.checked["C9"] += 1
-        left = [item for item in scene.open if not item.optional]
-        if left and not scene.is_lost:
-            scene.report(laws.C9, f"{left[0]} was accepted and is still not submitted")
-        scene.open.clear()
+        state = self._state
+        state.checked["C9"] += 1
+        left = [expected for expected in state.open if not expected.optional]
+        if left and not state.is_lost:
+            state.report(laws.C9, f"{left[0]} was accepted and is still not submitted")
+        state.open.clear()
 
-    def _may_be_half_done(self, item: Item) -> bool:
+    def _may_be_half_done(self, expected: ExpectedOp) -> bool:
         """Whether an op that failed may have recorded some of its commands; most have but one."""
-        limits = self._scene.setting.limits
-        if type(item) is ExpectedCopy:
-            return item.source is item.target or item.op.size_bytes > least_piece_bytes(limits)
-        return type(item) is ExpectedWrite and item.target.size_bytes > limits.max_binding_bytes
+        limits = self._state.setting.limits
+        if type(expected) is ExpectedCopy:
+            return expected.source is expected.target or expected.op.size_bytes > least_piece_bytes(
+                limits
+            )
+        return (
+            type(expected) is ExpectedWrite
+            and expected.target.size_bytes > limits.max_binding_bytes
+        )
+
+
+class Visibility:
+    """Holds each host write against the expected ops that wait for a submit."""
+
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
+            "write_buffer": self._write,
+            accepted(Alloc): self._allocated,
+        }
+
+    def _write(self, about: About) -> None:
+        if about["role"] != STORAGE:
+            return
+        state, number = self._state, about["buffer"]
+        start, end = about["offset"], about["offset"] + len(about["data"])
+        state.checked["A2"] += 1
+        state.checked["A4"] += 1
+        for expected in state.open:
+            if expected is state.expected or expected.optional:
+                continue
+            for touched, low, high, writes in expected.touches:
+                if expected.has_read and not writes:
+                    continue
+                if touched == number and low < end and start < high:
+                    name, verb = state.name_of(number), "writes" if writes else "reads"
+                    state.report(
+                        laws.A4 if writes else laws.A2,
+                        f"write to {name} reached the queue before {expected}, which {verb} "
+                        f"{name}, was submitted",
+                    )
+
+    def _allocated(self, about: About) -> None:
+        """An alloc that was accepted made a buffer of the device, of its own."""
+        state = self._state
+        op = state.op
+        assert isinstance(op, Alloc)
+        state.checked["A12"] += 1
+        made = state.made
+        if made is None or made.size_bytes < op.size_bytes:
+            state.report(laws.A12, f"{op.buffer} was given no new buffer of {op.size_bytes} bytes")

@@ -1,12 +1,16 @@
-"""Laws of the way back: staging buffers as a state machine, and reads in their order."""
+"""Laws of the way back: staging buffers as a state machine, reads in their order, and errors.
+
+An op that raises did nothing, and a failure of the device is raised.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
-from gpusim.ops import Dispatch, Read, Sync
+from gpusim import errors
+from gpusim.ops import Capture, Dispatch, Free, Read, Replay, Sync
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import ExpectedRead
-from properties.oracles.laws.scene import STAGING, STORAGE, About, Handler, Scene, accepted
+from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
+from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 
 class State(StrEnum):
@@ -34,8 +38,8 @@ _MAY_GO = (State.FREE, State.FAILED)
 class Staging:
     """Follows every staging buffer, and every read from issue to delivery."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
         self._states: dict[int, State] = {}
         self._filled_bytes: dict[int, int] = {}
         self._copied: list[int] = []
@@ -100,10 +104,10 @@ class Staging:
 
     def _map(self, about: About) -> None:
         number, size_bytes = about["buffer"], about["size_bytes"]
-        self._scene.checked["D5"] += 1
+        self._state.checked["D5"] += 1
         filled = self._filled_bytes.get(number, 0)
         if size_bytes > filled:
-            self._scene.report(
+            self._state.report(
                 laws.D5,
                 f"{size_bytes} bytes of staging buffer {number} are mapped, of which "
                 f"{filled} were copied to it",
@@ -118,36 +122,36 @@ class Staging:
         number = about["buffer"]
         self._step(number, "take")
         self._done = max(self._done, self._map_acts.get(number, 0))
-        fetches = self._scene.fetches
+        fetches = self._state.fetches
         for result in [result for result, staging in fetches.items() if staging == number]:
             del fetches[result]
             self._taken.add(result)
 
     def _step(self, number: int, what: str) -> None:
         """Follow the table; a step that it lacks is a violation."""
-        scene = self._scene
-        state = self._states.get(number)
-        scene.checked["D4"] += 1
-        after = NEXT[what].get(state)
+        state = self._state
+        stage = self._states.get(number)
+        state.checked["D4"] += 1
+        after = NEXT[what].get(stage)
         if after is not None:
             self._states[number] = after
-        elif scene.is_lost:
+        elif state.is_lost:
             return
-        elif state is State.FAILED:
-            scene.report(laws.D7, f"{what} of staging buffer {number}, which is {state}")
+        elif stage is State.FAILED:
+            state.report(laws.D7, f"{what} of staging buffer {number}, which is {stage}")
         else:
-            said = "no staging buffer" if state is None else state.value
-            scene.report(laws.D4, f"{what} of staging buffer {number}, which is {said}")
+            said = "no staging buffer" if stage is None else stage.value
+            state.report(laws.D4, f"{what} of staging buffer {number}, which is {said}")
 
     def _failed(self, about: About) -> None:
         """What a failure leaves behind: nothing under way can be used again."""
-        scene, verb = self._scene, about["verb"]
-        scene.checked["D7"] += 1
+        state, verb = self._state, about["verb"]
+        state.checked["D7"] += 1
         if verb in ("submit", "write_buffer"):
             self._acts = self._acts_before
-        if scene.has_lost_batch:
-            under_way = [number for number, state in self._states.items() if state != State.FREE]
-            lost = under_way if scene.is_lost else self._copied_or_filled()
+        if state.has_lost_batch:
+            under_way = [number for number, stage in self._states.items() if stage != State.FREE]
+            lost = under_way if state.is_lost else self._copied_or_filled()
             self._states.update(dict.fromkeys(lost, State.FAILED))
             self._copied = []
         elif verb in ("map", "wait", "take"):
@@ -155,61 +159,116 @@ class Staging:
 
     def _copied_or_filled(self) -> list[int]:
         early = (State.COPIED, State.FILLED)
-        return [number for number, state in self._states.items() if state in early]
+        return [number for number, stage in self._states.items() if stage in early]
 
     def _last_buffer(self, verb: str) -> int:
-        told = (event for event in reversed(self._scene.told) if event.kind == verb)
-        return next((int(event["buffer"]) for event in told), 0)
+        driver_events = (
+            event for event in reversed(self._state.driver_events) if event.kind == verb
+        )
+        return next((int(event["buffer"]) for event in driver_events), 0)
 
     def _destroy(self, about: About) -> None:
         if about["role"] != STAGING:
             return
-        state = self._states.pop(about["buffer"], None)
-        self._scene.checked["D4"] += 1
-        if state is not None and state not in _MAY_GO and not self._scene.is_lost:
-            self._scene.report(
-                laws.D4, f"staging buffer {about['buffer']} is destroyed, though it is {state}"
+        stage = self._states.pop(about["buffer"], None)
+        self._state.checked["D4"] += 1
+        if stage is not None and stage not in _MAY_GO and not self._state.is_lost:
+            self._state.report(
+                laws.D4, f"staging buffer {about['buffer']} is destroyed, though it is {stage}"
             )
 
     def _deliver(self, about: About) -> None:
-        scene, result = self._scene, about["result"]
-        scene.checked["D2"] += 1
-        scene.checked["D1"] += 1
+        state, result = self._state, about["result"]
+        state.checked["D2"] += 1
+        state.checked["D1"] += 1
         if result in self._issued[: self._delivered]:
-            scene.report(laws.D1, f"{result} is delivered again")
+            state.report(laws.D1, f"{result} is delivered again")
             return
         next_one = self._issued[self._delivered : self._delivered + 1]
         if next_one != [result]:
-            scene.report(laws.D2, f"{result} is delivered before {' '.join(next_one) or 'any'}")
-        elif result in scene.fetches and not scene.failures:
-            scene.report(laws.D1, f"{result} is delivered before its bytes were taken")
+            state.report(laws.D2, f"{result} is delivered before {' '.join(next_one) or 'any'}")
+        elif result in state.fetches and not state.failures:
+            state.report(laws.D1, f"{result} is delivered before its bytes were taken")
         self._delivered += 1
 
     def _raised(self, about: About) -> None:
-        op = self._scene.op
+        op = self._state.op
         if type(op) is Read and self._issued[-1:] == [op.result]:
             self._issued.pop()
 
     def _check_kept(self, about: About) -> None:
         """Of the free buffers, one a read that waits for its submit may be taken already."""
-        scene, most = self._scene, self._scene.policy.staging_buffers
-        scene.checked["D6"] += 1
+        state, most = self._state, self._state.policy.staging_buffers
+        state.checked["D6"] += 1
         kept = list(self._states.values()).count(State.FREE)
         if kept > most:
-            kept -= sum(type(item) is ExpectedRead for item in scene.open)
+            kept -= sum(type(expected) is ExpectedRead for expected in state.open)
         if kept > most:
-            scene.report(laws.D6, f"{kept} free staging buffers, where {most} is the most")
+            state.report(laws.D6, f"{kept} free staging buffers, where {most} is the most")
 
     def _synced(self, about: About) -> None:
         self._check_kept(about)
-        scene = self._scene
-        scene.checked["D3"] += 1
+        state = self._state
+        state.checked["D3"] += 1
         waiting = self._issued[self._delivered :]
         if waiting:
-            scene.report(laws.D3, f"the sync returned and {waiting[0]} was not delivered")
+            state.report(laws.D3, f"the sync returned and {waiting[0]} was not delivered")
         elif self._done < self._acts:
-            scene.report(
+            state.report(
                 laws.D3,
                 f"the sync returned after {self._acts} writes and submits, of which "
                 f"{self._done} are known to be done",
             )
+
+
+_REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
+_MARKS = ("op", "outcome", "delivered", "failed")
+_LATER = ("map", "wait", "take", "lost")
+"""What is raised by a later op: the failure of a read's verb, and a loss that a free noticed."""
+
+
+class Failures:
+    """Holds each outcome against what happened on the device during the op."""
+
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {"outcome": self._outcome}
+
+    def _outcome(self, about: About) -> None:
+        error = about["error"]
+        if error is None:
+            if self._state.failures:
+                self._check_accepted()
+        elif not self._state.is_lost and type(self._state.op) is not Sync:
+            self._check_raised(error)
+
+    def _check_accepted(self) -> None:
+        state = self._state
+        state.checked["G5"] += 1
+        # A dispatch that waits for itself has happened by then: what fails is raised later.
+        waits = state.policy.debug_submit_each and type(state.op) in (Dispatch, Replay)
+        if state.failed_verb and state.failed_verb not in _LATER and not waits:
+            state.report(laws.G5, f"{state.failed_verb} failed and no error was raised")
+        elif state.was_lost and type(state.op) is not Free:
+            state.report(laws.G5, "the op was accepted on a device that is lost")
+
+    def _check_raised(self, error: str) -> None:
+        state = self._state
+        if state.failed_verb:
+            return
+        driver_events = [event.kind for event in state.driver_events if event.kind not in _MARKS]
+        state.checked["G1"] += 1
+        on_device = [kind for kind in driver_events if "." not in kind]
+        if on_device:
+            state.report(laws.G1, f"it raised {error} and did {' '.join(on_device)}")
+        if error in _REFUSALS:
+            state.checked["G2"] += 1
+            inside = [kind for kind in driver_events if "." in kind]
+            if type(state.op) in (Capture, Replay):
+                # The commands before the refused one were checked, which leaves their shapes.
+                inside = [kind for kind in inside if not kind.startswith("shapes.")]
+            if inside:
+                state.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")

@@ -7,22 +7,26 @@ and compares what corresponds.  Importing this names what a judge needs.
 # Importing them registers the transformations.
 from properties.oracles.metamorphic import (  # noqa: F401
     boundaries,
-    configuration,
     folding,
     insertions,
-    order,
     pieces,
     replacements,
-    unrolling,
 )
-from properties.oracles.metamorphic.compare import compare_image
-from properties.oracles.metamorphic.draw import draw_transformations
-from properties.oracles.metamorphic.faults import judge_without_faults
-from properties.oracles.metamorphic.judging import judge_relations, signature, transform
-from properties.oracles.metamorphic.text import parse_transformation, write_transformation
+from properties.oracles.metamorphic.registry import (
+    draw_transformations,
+    parse_transformation,
+    write_transformation,
+)
+from properties.oracles.metamorphic.relations import (
+    compare_rewrite,
+    judge_relations,
+    judge_without_faults,
+    signature,
+    transform,
+)
 
 __all__ = [
-    "compare_image",
+    "compare_rewrite",
     "draw_transformations",
     "judge_relations",
     "judge_without_faults",

@@ -1,44 +1,33 @@
-"""A prefix replaced by writes of what it leaves: a relation that needs the reference.
+"""Relations that need the reference: a prefix as writes of what it leaves, a replay as its calls.
 
-After Rigger and others, "Constant Optimization Driven Database System Testing"
-(2024): what was computed is given as a constant.
+After Rigger and others, "Constant Optimization Driven Database System Testing" (2024): what was
+computed is given as a constant.  A replay is refused whole and its calls one by one, so it has
+to be known that it is accepted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated
 
 import numpy as np
 
 from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Capture, Free, Op, Write
-from properties.model.case import Case, Image
-from properties.oracles.metamorphic.effects import live_before, may_alloc
-from properties.oracles.metamorphic.image import Rewriting
-from properties.oracles.metamorphic.registry import Scope, draw_gap, transformation
-from properties.programs.choices import Choices
-from reference import Reference
+from gpusim.ops import Alloc, Capture, Free, Op, Replay, Write
+from gpusim.program import Program, replayed
+from properties.model.case import Case, Rewrite
+from properties.oracles.metamorphic.registry import Gap, Kind, op_of, transformation
+from properties.oracles.metamorphic.rewrites import Rewriting, live_before, may_alloc
+from reference import Reference, run
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoldPrefix:
+@transformation(2, "the ops before op {at} replaced by writes of what they leave")
+class FoldPrefix(Kind):
     """The ops before ``at`` are left out, and the bytes they leave are written instead."""
 
-    name: ClassVar[str] = "fold_prefix"
-    at: int
+    at: Gap
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_gap(choices, scope))
-
-    @property
-    def words(self) -> str:
-        return f"the ops before op {self.at} replaced by writes of what they leave"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         if not 0 < self.at <= len(case.program) or not may_alloc(case):
             return None
         left = _left_by(case, self.at, kernels)
@@ -56,7 +45,7 @@ class FoldPrefix:
         rewriting.add(*(Free(buffer=buffer) for buffer, data in left.items() if data is None))
         for op in case.program.ops[self.at :]:
             rewriting.keep(op)
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
 def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
@@ -94,7 +83,33 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
             left[alloc.buffer] = None
             continue
         delivery = reference.read(alloc.buffer, 0, alloc.size_bytes)
-        if delivery.slack is not None and np.any(delivery.slack):
+        if delivery.error_bound is not None and np.any(delivery.error_bound):
             return None
         left[alloc.buffer] = delivery.data
     return left
+
+
+@transformation(3, "op {at} as the calls that it replays")
+class Unroll(Kind):
+    """The replay at ``at`` as the dispatches and copies of its graph."""
+
+    at: Annotated[int, op_of(Replay)]
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
+        program = case.program
+        replay = program[self.at] if 0 <= self.at < len(program) else None
+        if not isinstance(replay, Replay) or not _is_accepted(case, self.at, kernels):
+            return None
+        captures = {op.graph: op for op in program if isinstance(op, Capture)}
+        rewriting = Rewriting(case)
+        for position, op in enumerate(program):
+            if position == self.at:
+                rewriting.keep_as(*replayed(captures[replay.graph], replay))
+            else:
+                rewriting.keep(op)
+        return rewriting.rewrite()
+
+
+def _is_accepted(case: Case, at: int, kernels: Mapping[str, Kernel]) -> bool:
+    prefix = Program(case.program.ops[: at + 1])
+    return run(prefix, kernels, case.limits(Limits())).outcomes[at].error is None

@@ -1,67 +1,41 @@
 """Ops put in that nothing depends on: reads, dead work, refused ops, what is overwritten."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Literal, get_args
 
 from gpusim.kernels import AFFINE, Kernel
 from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Write
 from gpusim.program import Program
-from properties.model.case import Case, Image
-from properties.oracles.metamorphic.effects import (
+from properties.model.case import Case, Rewrite
+from properties.oracles.metamorphic.registry import Gap, Kind, OneOf, Which, op_of, transformation
+from properties.oracles.metamorphic.rewrites import (
+    Rewriting,
     fresh_names,
+    inserted,
     is_inside,
     live_before,
     may_alloc,
     nth,
     sizes_of,
 )
-from properties.oracles.metamorphic.image import Rewriting, inserted
-from properties.oracles.metamorphic.registry import (
-    Scope,
-    draw_gap,
-    draw_op,
-    draw_which,
-    transformation,
-)
-from properties.programs.choices import Choices
 
 Part = Literal["whole", "head", "tail"]
 Refusal = Literal[
     "past_the_end", "before_the_start", "twice_freed", "freed_source", "aliased", "bad_scalar"
 ]
 _GROUPS = (1, 1, 1)
-_PARTS: Sequence[Part] = ("whole", "head", "tail")
-_REFUSALS: Sequence[Refusal] = (
-    "past_the_end",
-    "before_the_start",
-    "twice_freed",
-    "freed_source",
-    "aliased",
-    "bad_scalar",
-)
 
 
-@transformation(4)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertRead:
+@transformation(4, "a read before op {at}")
+class InsertRead(Kind):
     """A read of a live buffer, or of part of it, before op ``at``."""
 
-    name: ClassVar[str] = "insert_read"
-    at: int
-    which: int
-    part: Part = "whole"
+    at: Gap
+    which: Which
+    part: Annotated[Part, OneOf("whole", "head", "tail")] = "whole"
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        at = draw_gap(choices, scope)
-        return cls(at=at, which=draw_which(choices), part=choices.pick(_PARTS))
-
-    @property
-    def words(self) -> str:
-        return f"a read before op {self.at}"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         buffer = nth(live_before(case.program, self.at), self.which)
         if buffer is None:
             return None
@@ -75,24 +49,14 @@ class InsertRead:
         return inserted(case, self.at, [read])
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertDeadWork:
+@transformation(2, "work on a buffer of its own before op {at}")
+class InsertDeadWork(Kind):
     """A buffer that is filled from a live one, worked on and freed, before op ``at``."""
 
-    name: ClassVar[str] = "insert_dead_work"
-    at: int
-    which: int
+    at: Gap
+    which: Which
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_gap(choices, scope), which=draw_which(choices))
-
-    @property
-    def words(self) -> str:
-        return f"work on a buffer of its own before op {self.at}"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         source = nth(live_before(case.program, self.at), self.which)
         size = 0 if source is None else sizes_of(case.program)[source]
         if source is None or size < 4 or not may_alloc(case):
@@ -116,23 +80,13 @@ class InsertDeadWork:
         )
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recycle:
+@transformation(3, "a buffer of the size of op {at} filled and freed just before it")
+class Recycle(Kind):
     """Before the alloc at ``at`` another buffer of that size is filled and freed."""
 
-    name: ClassVar[str] = "recycle"
-    at: int
+    at: Annotated[int, op_of(Alloc)]
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Alloc))
-
-    @property
-    def words(self) -> str:
-        return f"a buffer of the size of op {self.at} filled and freed just before it"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = case.program[self.at] if 0 <= self.at < len(case.program) else None
         if not isinstance(op, Alloc) or not 0 <= op.size_bytes <= 65_536 or not may_alloc(case):
             return None
@@ -146,49 +100,30 @@ class Recycle:
         return inserted(case, self.at, [*work, Free(buffer=scratch)])
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GarbageFirst:
+@transformation(2, "garbage written before op {at} writes")
+class GarbageFirst(Kind):
     """Before the write at ``at`` other bytes are written to the same place."""
 
-    name: ClassVar[str] = "garbage_first"
-    at: int
+    at: Annotated[int, op_of(Write)]
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Write))
-
-    @property
-    def words(self) -> str:
-        return f"garbage written before op {self.at} writes"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = case.program[self.at] if 0 <= self.at < len(case.program) else None
         if not isinstance(op, Write) or not is_inside(op, sizes_of(case.program)):
             return None
         return inserted(case, self.at, [replace(op, data=_garbage(len(op.data)))])
 
 
-@transformation(lambda scope: 2 * scope.refuses)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertRefused:
+@transformation(
+    lambda scope: 2 * scope.refuses, "an op that must be refused ({refusal}) before op {at}"
+)
+class InsertRefused(Kind):
     """An op that must be refused, before op ``at``."""
 
-    name: ClassVar[str] = "insert_refused"
-    at: int
-    which: int
-    refusal: Refusal
+    at: Gap
+    which: Which
+    refusal: Annotated[Refusal, OneOf(*get_args(Refusal))]
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        at = draw_gap(choices, scope)
-        return cls(at=at, which=draw_which(choices), refusal=choices.pick(_REFUSALS))
-
-    @property
-    def words(self) -> str:
-        return f"an op that must be refused ({self.refusal}) before op {self.at}"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = _refused(case.program, self)
         if op is None or self.at > len(case.program):
             return None
@@ -199,7 +134,7 @@ class InsertRefused:
             rewriting.keep(kept)
         if self.at == len(case.program):
             rewriting.add_promised(op, None)
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
 def _refused(program: Program, wanted: InsertRefused) -> Op | None:

@@ -1,37 +1,48 @@
-"""Writes, copies and reads cut in two, and neighbours joined."""
+"""Ops in another order, and bytes in other pieces.
+
+Ops are swapped, put among others or done all over again.  Writes, copies and reads are cut in
+two, and neighbours joined.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import replace
+from typing import Annotated
 
-from gpusim.kernels import Kernel
-from gpusim.ops import Copy, Op, Read, Write
-from properties.model.case import Case, Image
-from properties.oracles.metamorphic.effects import fresh_names, is_inside, sizes_of
-from properties.oracles.metamorphic.image import Rewriting
-from properties.oracles.metamorphic.registry import Scope, draw_op, transformation
-from properties.programs.choices import Choices
+from gpusim.kernels import Kernel, Kernels
+from gpusim.ops import Alloc, Capture, Copy, Free, Op, Read, Replay, Sync, Write
+from gpusim.program import Program, buffers_of, renamed
+from properties.generate.choices import Choices, SeededChoices
+from properties.generate.generator import generate
+from properties.generate.operands import drawable
+from properties.generate.shape import draw_shape
+from properties.model.case import Case, Rewrite
+from properties.oracles.metamorphic.registry import (
+    Gap,
+    Kind,
+    OneOf,
+    Scope,
+    Seed,
+    op_of,
+    transformation,
+)
+from properties.oracles.metamorphic.rewrites import (
+    Rewriting,
+    fresh_names,
+    independent,
+    is_inside,
+    may_alloc,
+    sizes_of,
+)
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Split:
+@transformation(3, "op {at} split after {sixteenths}/16 of its bytes")
+class Split(Kind):
     """The write, copy or read at ``at`` in two: so many sixteenths of it, then the rest."""
 
-    name: ClassVar[str] = "split"
-    at: int
-    sixteenths: int
+    at: Annotated[int, op_of(Write, Copy, Read)]
+    sixteenths: Annotated[int, OneOf(8, 0, 1, 4, 5, 11, 15)]
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        at = draw_op(choices, scope, Write, Copy, Read)
-        return cls(at=at, sixteenths=choices.pick((8, 0, 1, 4, 5, 11, 15)))
-
-    @property
-    def words(self) -> str:
-        return f"op {self.at} split after {self.sixteenths}/16 of its bytes"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         program = case.program
         if not 0 <= self.at < len(program) or not is_inside(program[self.at], sizes_of(program)):
             return None
@@ -45,35 +56,30 @@ class Split:
                 rewriting.keep_as(*pieces)
             else:
                 rewriting.keep(op)
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
-@transformation(1)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Merge:
+def _draw_twin(choices: Choices, scope: Scope) -> int:
+    """The first of two writes or copies in a row; the end of the program if it has none."""
+    program = scope.case.program
+    twins = [
+        position
+        for position, (op, other) in enumerate(zip(program, program.ops[1:], strict=False))
+        if isinstance(op, Write | Copy) and type(op) is type(other)
+    ]
+    return choices.pick(twins) if twins else len(program)
+
+
+@transformation(1, "op {at} and the next merged")
+class Merge(Kind):
     """The write or copy at ``at`` and the next op, which goes on where it ends, as one.
 
     A write may also start inside the one before it, whose bytes it then replaces.
     """
 
-    name: ClassVar[str] = "merge"
-    at: int
+    at: Annotated[int, _draw_twin]
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        program = scope.case.program
-        twins = [
-            position
-            for position, (op, other) in enumerate(zip(program, program.ops[1:], strict=False))
-            if isinstance(op, Write | Copy) and type(op) is type(other)
-        ]
-        return cls(at=choices.pick(twins) if twins else len(program))
-
-    @property
-    def words(self) -> str:
-        return f"ops {self.at} and {self.at + 1} merged"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         ops = case.program.ops
         if not 0 <= self.at < len(ops) - 1:
             return None
@@ -90,7 +96,7 @@ class Merge:
                 rewriting.places.append((self.at,))
             else:
                 rewriting.keep(op)
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
 def _pieces(op: Op, sixteenths: int, head: str, tail: str) -> tuple[Op, ...]:
@@ -138,3 +144,87 @@ def _continues(first: Copy, second: Copy) -> bool:
         and first.source_offset + first.size_bytes == second.source_offset
         and first.target_offset + first.size_bytes == second.target_offset
     )
+
+
+_OTHER_OPS = 24
+
+
+@transformation(3, "op {at} and the next, which are independent, swapped")
+class Swap(Kind):
+    """Op ``at`` and the one after it change places, where neither depends on the other."""
+
+    at: Gap
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
+        ops = case.program.ops
+        if not 0 <= self.at < len(ops) - 1:
+            return None
+        first, second = ops[self.at : self.at + 2]
+        counted = isinstance(first, Alloc | Free) and isinstance(second, Alloc | Free)
+        if counted and not may_alloc(case):
+            return None
+        if not independent(first, second, kernels):
+            return None
+        swapped = Program((*ops[: self.at], second, first, *ops[self.at + 2 :]))
+        places = [(position,) for position in range(len(ops))]
+        places[self.at], places[self.at + 1] = places[self.at + 1], places[self.at]
+        return Rewrite(case=replace(case, program=swapped), places=tuple(places))
+
+
+@transformation(2, "another program (seed {seed}) in between")
+class Interleave(Kind):
+    """The ops of another program over buffers of its own, in between."""
+
+    seed: Seed
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
+        if not may_alloc(case):
+            return None
+        choices = SeededChoices(f"interleave {self.seed}")
+        replays = any(isinstance(op, Capture) for op in case.program)
+        others = _other_program(choices, Kernels(*kernels.values()), replays)
+        rewriting = Rewriting(case)
+        for op in case.program:
+            for _ in range(choices.integer(0, 2)):
+                if others:
+                    rewriting.add(others.pop(0))
+            rewriting.keep(op)
+        rewriting.add(*others)
+        return rewriting.rewrite()
+
+
+@transformation(2, "the second time on one runtime, after everything was freed")
+class Twice(Kind):
+    """The program, everything freed, and the program again on the same runtime.
+
+    The second time shows what the first does, and makes no new pooled objects.
+    """
+
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
+        rewriting = Rewriting(case)
+        program = case.program
+        freed = {op.buffer for op in program if isinstance(op, Free)}
+        left = [op for op in program if isinstance(op, Alloc) and op.buffer not in freed]
+        rewriting.add(*(_apart(op, "u_") for op in program))
+        rewriting.add(Sync(), *(Free(buffer="u_" + op.buffer) for op in left), Sync())
+        start = len(rewriting.ops)
+        for op in program:
+            rewriting.keep(op)
+        return rewriting.rewrite(steady=(start, len(rewriting.ops)))
+
+
+def _other_program(choices: Choices, kernels: Kernels, replays: bool) -> list[Op]:
+    """Ops over names of their own; graphs only where the target is known to have them."""
+    shape = replace(draw_shape(choices, drawable(kernels)), min_ops=8, max_ops=_OTHER_OPS)
+    program = generate(choices, kernels=kernels, shape=shape, replays=replays)
+    return [_apart(op, "o_") for op in program]
+
+
+def _apart(op: Op, prefix: str) -> Op:
+    """The op over names that start with ``prefix``, which no generated name does."""
+    match op:
+        case Read():
+            op = replace(op, result=prefix + op.result)
+        case Capture() | Replay():
+            op = replace(op, graph=prefix + op.graph)
+    return renamed(op, {buffer: prefix + buffer for buffer in buffers_of(op)})

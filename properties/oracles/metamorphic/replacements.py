@@ -2,44 +2,34 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any
 
 from gpusim.effects import written_by
 from gpusim.kernels import Kernel
 from gpusim.ops import VERBS, Alloc, Capture, Copy, Dispatch, Free, Op, Read, Replay, Write
 from gpusim.program import buffers_of, renamed
-from properties.model.case import Case, Image
-from properties.oracles.metamorphic.effects import (
+from properties.model.case import Case, Rewrite
+from properties.oracles.metamorphic.registry import Kind, OneOf, Which, op_of, transformation
+from properties.oracles.metamorphic.rewrites import (
+    Rewriting,
     fresh_names,
     is_inside,
     live_before,
     may_alloc,
     sizes_of,
+    unchanged,
 )
-from properties.oracles.metamorphic.image import Rewriting, unchanged
-from properties.oracles.metamorphic.registry import Scope, draw_op, draw_which, transformation
-from properties.programs.choices import Choices
 
 _MOST_EMBEDDED_BYTES = 65_536
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CopyForWrite:
+@transformation(2, "op {at} as a copy from a new buffer with the same bytes")
+class CopyForWrite(Kind):
     """The write at ``at`` as a copy from a new buffer that holds the same bytes."""
 
-    name: ClassVar[str] = "copy_for_write"
-    at: int
+    at: Annotated[int, op_of(Write)]
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Write))
-
-    @property
-    def words(self) -> str:
-        return f"op {self.at} as a copy from a new buffer with the same bytes"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         program = case.program
         write = program[self.at] if 0 <= self.at < len(program) else None
         if not isinstance(write, Write) or not may_alloc(case):
@@ -57,25 +47,14 @@ class CopyForWrite:
             )
             rewriting.keep(_copy(source, 0, write.buffer, write.offset, size))
             rewriting.add(Free(buffer=source))
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
-@transformation(1)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rename:
+@transformation(1, "buffers under each other's names")
+class Rename(Kind):
     """The buffers change their names among each other."""
 
-    name: ClassVar[str] = "rename"
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls()
-
-    @property
-    def words(self) -> str:
-        return "buffers under each other's names"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         names = list(sizes_of(case.program))
         if len(names) < 2:
             return None
@@ -83,31 +62,21 @@ class Rename:
         rewriting = Rewriting(case)
         for op in case.program:
             rewriting.keep(renamed(op, others))
-        return rewriting.image()
+        return rewriting.rewrite()
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Embed:
+@transformation(3, "buffer {which} at {pad_bytes} of a bigger one, between sentinels")
+class Embed(Kind):
     """One buffer at an offset of a bigger one, between sentinels that must stay.
 
     A kernel is given all of a buffer, so that a dispatch over the embedded one
     works on a copy of it, which is copied back where the kernel writes.
     """
 
-    name: ClassVar[str] = "embed"
-    which: int
-    pad_bytes: int
+    which: Which
+    pad_bytes: Annotated[int, OneOf(4, 256, 1, 3, 64)]
 
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(which=draw_which(choices), pad_bytes=choices.pick((4, 256, 1, 3, 64)))
-
-    @property
-    def words(self) -> str:
-        return f"buffer {self.which} at {self.pad_bytes} of a bigger one, between sentinels"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         sizes = sizes_of(case.program)
         names = list(sizes)
         if not names or not may_alloc(case):
@@ -124,7 +93,7 @@ class Embed:
             embedding.take(op, kernels)
         if buffer in live_before(case.program, len(case.program)):
             embedding.look()
-        return embedding.rewriting.image()
+        return embedding.rewriting.rewrite()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,22 +167,11 @@ class _Embedding:
         return Write(buffer=self.home, offset=offset, data=data)
 
 
-@transformation(0)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Same:
+@transformation(0, "the same once more")
+class Same(Kind):
     """Nothing is changed: the same case shows the same twice."""
 
-    name: ClassVar[str] = "same"
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls()
-
-    @property
-    def words(self) -> str:
-        return "the same once more"
-
-    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Image | None:
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return unchanged(case)
 
 

@@ -1,0 +1,252 @@
+"""A fuzzing session: programs by number, until something says stop.
+
+The engine asks worker processes for programs and judges what comes back; a worker may die on
+the way.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from gpusim.errors import GpusimError
+from gpusim.kernels import Kernels
+from gpusim.runtime.policy import PRESETS, Uniforms
+from properties.fuzz.bugs import Bugs
+from properties.fuzz.coverage import warnings
+from properties.fuzz.loading import load_kernels, load_target
+from properties.fuzz.protocol import (
+    ENOUGH_TRACES,
+    FailedProgram,
+    Plant,
+    Planted,
+    Progress,
+    Setup,
+    Tally,
+)
+from properties.fuzz.settings import Settings
+from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
+from properties.model.case import Case
+from properties.model.failure import Failure
+from properties.mutants.planted import PlantedMutant
+from properties.oracles.goals import GOALS
+
+_LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
+"""From here on a session may plant a mutant that takes long to find."""
+_MOST_FAILURES = 10
+"""Failing programs after which a session ends: shrinking more of them shows nothing new."""
+
+
+@dataclass(kw_only=True)
+class Session:
+    """What a session is and has done so far."""
+
+    settings: Settings
+    device: str = ""
+    description: str = ""
+    is_ours: bool = True
+    """Whether our runtime is judged; another's has no policy of ours."""
+    tally: Tally = field(default_factory=Tally)
+    bugs: Bugs
+    seconds: float = 0.0
+    fuzz_seconds: float = 0.0
+    """Without what shrinking took."""
+    planted_seen: int | None = None
+    """Programs that it took to see a mistake planted on purpose; None where it was not seen."""
+    planted: PlantedMutant | None = None
+    """What became of the mutant that the seed planted."""
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    """Why no program reaches a rare event, by the event."""
+    deaths: int = 0
+    uncounted: int = 0
+    """Programs that ran and are not in the tally, which died with the worker."""
+    interrupted: bool = False
+
+    @property
+    def programs(self) -> int:
+        """Programs that ran."""
+        return self.tally.programs + self.uncounted
+
+    @property
+    def rate_bound(self) -> float | None:
+        """What share of such programs fails at most, at 95 percent; None where some did.
+
+        The "rule of three": no failure in N independent trials.
+        """
+        if len(self.bugs) or not self.programs:
+            return None
+        return min(1.0, 3 / self.programs)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether anything ran and was compared, so that finding nothing means something."""
+        return not self.invalid_because
+
+    @property
+    def invalid_because(self) -> str:
+        """Why the session shows nothing, empty where it does."""
+        if not self.programs:
+            return "no program ran"
+        if not self.tally.compared_bytes:
+            return "no byte was compared"
+        if not self.planted_seen:
+            return "a mistake planted on purpose was not seen"
+        if self.planted is not None and not self.planted.found:
+            planted = self.planted
+            return f"the planted mutant {planted.name} lived through {planted.programs} programs"
+        if self.missed_goals:
+            return f"no program reached: {', '.join(self.missed_goals)}"
+        return ""
+
+    @property
+    def uniforms(self) -> frozenset[Uniforms]:
+        """Where scalars live under the policies of the session."""
+        return frozenset(PRESETS[name].uniforms for name in self.settings.presets)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the session show less than it seems, in words."""
+        return warnings(self.tally, self.uniforms, faults=self.settings.faults)
+
+    @property
+    def missed_goals(self) -> list[str]:
+        """Rare events that none of so many programs reached, and that some should have."""
+        reached = self.tally.reached
+        if reached.programs < ENOUGH_TRACES:
+            return []
+        return [name for name in GOALS if not reached.goals[name] and name not in self.unreachable]
+
+
+Watch = Callable[[Session], None]
+
+
+def fuzz(settings: Settings, watch: Watch) -> Session:
+    """Run a session; ``watch`` is called with it about ten times a second.
+
+    Raises:
+        NoDevice: there is no device of that name, or nothing to judge on it.
+        ProgramError: the kernels, or what is judged, cannot be loaded.
+    """
+    kernels = load_kernels(settings.kernels)
+    load_target(settings.target)
+    setup = Setup(
+        device=settings.device,
+        presets=settings.presets,
+        schedulers=settings.schedulers,
+        faults=settings.faults,
+        seed=settings.seed,
+        kernels=settings.kernels,
+        target=settings.target,
+    )
+    session = Session(settings=settings, bugs=Bugs(settings.save, kernels=settings.kernels))
+    with ExitStack() as stack:
+        supervisors = [stack.enter_context(Supervisor(setup)) for _ in range(settings.workers)]
+        for supervisor in supervisors:
+            supervisor.launch()
+        ready, *_ = [supervisor.ready() for supervisor in supervisors]
+        session.device, session.description = ready.device, ready.description
+        session.is_ours = ready.is_ours
+        session.unreachable = ready.unreachable
+        try:
+            _plant(session, supervisors[0])
+            _Loop(session, supervisors, kernels, watch).run()
+        except KeyboardInterrupt:
+            session.interrupted = True
+    return session
+
+
+def _plant(session: Session, supervisor: Supervisor) -> None:
+    settings = session.settings
+    seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
+    supervisor.ask(Plant(hard=seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS))
+    answer = supervisor.wait(settings.stall)
+    # A target that dies even so will die again, and is named then.
+    if isinstance(answer, Planted):
+        session.planted_seen, session.planted = answer.programs, answer.mutant
+
+
+class _Loop:
+    """The course of one session."""
+
+    def __init__(
+        self, session: Session, supervisors: Sequence[Supervisor], kernels: Kernels, watch: Watch
+    ) -> None:
+        settings = session.settings
+        first, step = settings.first, len(supervisors)
+        stop = None if settings.programs is None else first + settings.programs
+        self._session = session
+        self._shards = [
+            Shard(supervisor, first=first + number, stop=stop, step=step)
+            for number, supervisor in enumerate(supervisors)
+        ]
+        self._kernels = kernels
+        self._watch = watch
+        self._start = time.monotonic()
+        self._shrink_seconds = 0.0
+
+    def run(self) -> None:
+        """Fuzz until the programs, the time or the findings are used up."""
+        while self._goes_on():
+            for shard in self._shards:
+                if shard.is_running:
+                    self._listen(shard)
+        self._tick()
+
+    def _goes_on(self) -> bool:
+        """Start the shards that stand still, or stop those that run; whether any runs."""
+        is_over = self._is_over()
+        for shard in self._shards:
+            if is_over:
+                shard.end()
+            elif shard.has_programs:
+                shard.begin()
+        return any(shard.is_running for shard in self._shards)
+
+    def _is_over(self) -> bool:
+        seconds = self._session.settings.most_seconds
+        is_late = seconds is not None and time.monotonic() - self._start >= seconds
+        return is_late or self._has_enough()
+
+    def _has_enough(self) -> bool:
+        bugs = self._session.bugs
+        return len(bugs) >= self._session.settings.findings or bugs.failures >= _MOST_FAILURES
+
+    def _listen(self, shard: Shard) -> None:
+        """Take what a shard says, if it says anything."""
+        session, stall = self._session, self._session.settings.stall
+        answer = shard.tick(stall, TICK_SECONDS / len(self._shards))
+        match answer:
+            case Progress():
+                session.tally.add(answer.tally)
+            case FailedProgram() if not self._has_enough():
+                self._found(shard, answer.case, answer.failure)
+            case Gone():
+                session.deaths += 1
+                session.uncounted += shard.pass_over(answer)
+                self._found(shard, shard.make(answer.number, stall), answer.failure)
+        self._tick()
+
+    def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
+        settings, bugs, start = self._session.settings, self._session.bugs, time.monotonic()
+        try:
+            small = shard.shrink(
+                case,
+                failure,
+                kernels=self._kernels,
+                seconds=settings.shrink,
+                stall_seconds=settings.stall,
+            )
+        except (KeyboardInterrupt, GpusimError):
+            bugs.add(case, failure, reproduced=False)
+            raise
+        if small is None:
+            bugs.add(case, failure, reproduced=False)
+        else:
+            bugs.add(*small, reproduced=True)
+        self._shrink_seconds += time.monotonic() - start
+
+    def _tick(self) -> None:
+        session = self._session
+        session.seconds = time.monotonic() - self._start
+        session.fuzz_seconds = session.seconds - self._shrink_seconds
+        self._watch(session)

@@ -1,0 +1,342 @@
+"""What a session and its worker processes say to each other, and the sums of it.  Data only.
+
+A worker answers with plain values: findings, and a Tally of what it did.  Tallies add up, so
+that a session's tally is the sum of its workers'.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gpusim.kernels import Kernel
+from gpusim.ops import VERBS
+from gpusim.runtime.commands import Role
+from gpusim.runtime.policy import Policy
+from gpusim.trace import Trace
+from properties.generate.words import writers_of_reads
+from properties.model.case import Case
+from properties.model.failure import Failure
+from properties.mutants.planted import PlantedMutant
+from properties.oracles.compare import Checked, count_checked
+from properties.oracles.coverage import Coverage
+from properties.oracles.judge import Verdict
+
+OP, FLUSH = "op", "flush"
+EventCounts = Counter[tuple[str, str]]
+"""How often: ``(OP, kind)``, ``(FLUSH, reason)``, or a part and what happened in it."""
+
+_DETAILS: Mapping[str, str] = {
+    "create_buffer": "role",
+    "destroy_buffer": "role",
+    "write_buffer": "role",
+    "copy": "target_role",
+    "encode": "reason",
+}
+"""What of an event tells, beside its kind, which kind of op it shows."""
+_OPS = {"dispatch": "dispatch", "take": "read"}
+_DETAILED_OPS = {
+    ("create_buffer", Role.STORAGE): "alloc",
+    ("destroy_buffer", Role.STORAGE): "free",
+    ("write_buffer", Role.STORAGE): "write",
+    ("copy", Role.STORAGE): "copy",
+    ("encode", "asked"): "flush",
+    ("encode", "sync"): "sync",
+}
+"""The kinds of op that events at the driver show; other events are no op's alone."""
+
+
+def count_events(trace: Trace, policy: Policy) -> EventCounts:
+    """Count the events of a run under ``policy``, which says what its parts are."""
+    parts = {
+        "uniforms": f"{policy.uniforms} uniforms",
+        "bind_groups": "cached bind groups" if policy.cache_bind_groups else "fresh bind groups",
+        "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
+    }
+    counts: EventCounts = Counter()
+    for kind, count in trace.kinds().items():
+        part, dot, what = kind.partition(".")
+        if dot:
+            counts[parts.get(part, part), what] += count
+        elif kind in _OPS:
+            counts[OP, _OPS[kind]] += count
+    details = Counter(
+        [
+            (event.kind, event.about[_DETAILS[event.kind]])
+            for event in trace.events
+            if event.kind in _DETAILS
+        ]
+    )
+    for (kind, detail), count in details.items():
+        if kind == "encode":
+            counts[FLUSH, detail] += count
+        if (kind, detail) in _DETAILED_OPS:
+            counts[OP, _DETAILED_OPS[kind, detail]] += count
+    return counts
+
+
+ENOUGH_TRACES = 1000
+"""After so many traces a session should have met every rare event that it can meet.
+
+Each is met by 18 programs of 1,200 or more, so that 1,000 miss one by chance in
+three sessions of ten million.
+"""
+MEASURED_FIRST = 1200
+"""Programs at the start of a seed that are measured one and all."""
+_KINDS = {kind: kind.__name__.lower() for kind in VERBS}
+_MEASURE_EVERY = 8
+"""Of later programs one in so many is measured, since that costs more than making one."""
+
+
+def is_measured(number: int) -> bool:
+    """Whether it is followed what program ``number`` of a seed reached."""
+    return number % (8 * MEASURED_FIRST) < MEASURED_FIRST or not number % _MEASURE_EVERY
+
+
+@dataclass(kw_only=True, slots=True)
+class PolicyTally:
+    """What was run with one preset, and policies drawn around it."""
+
+    programs: int = 0
+    ops: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """Counts of a session, or of a part of one."""
+
+    policies: dict[str, PolicyTally] = field(default_factory=dict)
+    events: EventCounts = field(default_factory=Counter)
+    """What happened on the driver."""
+    held: Counter[str] = field(default_factory=Counter)
+    """How often each law was held against something."""
+    reached: Coverage = field(default_factory=Coverage)
+    """What a sample of the traces reached."""
+    variants: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Programs by client and, those that have any, by kind of transformation."""
+    accepted: Counter[str] = field(default_factory=Counter)
+    """Accepted ops by kind."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Refused ops by kind and error class."""
+    accepted_lengths: Counter[int] = field(default_factory=Counter)
+    """Programs by their number of accepted ops."""
+    measured_reads: int = 0
+    deep_reads: int = 0
+    """Of the measured reads, those that depend on two earlier writers or more."""
+    checked: Checked = field(default_factory=Checked)
+
+    def note(
+        self,
+        case: Case,
+        verdict: Verdict,
+        seconds: float,
+        kernels: Mapping[str, Kernel],
+        *,
+        measured: bool,
+    ) -> None:
+        """Count one judged program, and what it reached where that is to be ``measured``."""
+        policy = self.policies.setdefault(case.policy.name, PolicyTally())
+        policy.programs += 1
+        policy.ops += len(case.program)
+        policy.seconds += seconds
+        execution, program = verdict.execution, case.program
+        self.events.update(count_events(execution.trace, case.policy))
+        self.held.update(verdict.held)
+        self.variants["clients", case.client] += 1
+        self.variants.update(("relations", each.name) for each in case.transformations)
+        self.checked += count_checked(program, verdict.expected)
+        taken = [outcome.error is None for outcome in execution.history.outcomes]
+        self.accepted_lengths[sum(taken)] += 1
+        for op, outcome in zip(program, execution.history.outcomes, strict=True):
+            if outcome.error is None:
+                self.accepted[_KINDS[type(op)]] += 1
+            else:
+                self.refused[_KINDS[type(op)], outcome.error] += 1
+        if measured and verdict.failure is None:
+            if verdict.reached is not None:
+                self.reached.add(verdict.reached)
+            writers = writers_of_reads(program, taken, kernels)
+            self.measured_reads += len(writers)
+            self.deep_reads += sum(count >= 2 for count in writers)
+
+    def add(self, other: "Tally") -> None:
+        """Add what another part of the session counted."""
+        for name, part in other.policies.items():
+            policy = self.policies.setdefault(name, PolicyTally())
+            policy.programs += part.programs
+            policy.ops += part.ops
+            policy.seconds += part.seconds
+        self.events.update(other.events)
+        self.held.update(other.held)
+        self.reached.add(other.reached)
+        self.variants.update(other.variants)
+        self.accepted.update(other.accepted)
+        self.refused.update(other.refused)
+        self.accepted_lengths.update(other.accepted_lengths)
+        self.measured_reads += other.measured_reads
+        self.deep_reads += other.deep_reads
+        self.checked += other.checked
+
+    @property
+    def programs(self) -> int:
+        return sum(policy.programs for policy in self.policies.values())
+
+    @property
+    def ops(self) -> int:
+        return sum(policy.ops for policy in self.policies.values())
+
+    @property
+    def compared_bytes(self) -> int:
+        """Bytes of reads that were held against what they should be."""
+        return self.checked.exact_bytes + self.checked.tolerant_bytes
+
+    @property
+    def median_accepted(self) -> int:
+        """The median number of accepted ops of a program."""
+        left = (self.accepted_lengths.total() + 1) // 2
+        for length in sorted(self.accepted_lengths):
+            left -= self.accepted_lengths[length]
+            if left <= 0:
+                return length
+        return 0
+
+    @property
+    def deep_share(self) -> float:
+        """The share of measured reads that depend on two earlier writers or more."""
+        return self.deep_reads / self.measured_reads if self.measured_reads else 0.0
+
+
+class Pipe(Protocol):
+    """The worker's end of a ``multiprocessing`` connection."""
+
+    def send(self, message: "Answer", /) -> None: ...
+    def recv(self) -> "Request": ...
+    def poll(self) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """Everything a worker needs to run any program of a session."""
+
+    device: str
+    kernels: str
+    target: str
+    presets: tuple[str, ...]
+    schedulers: tuple[str, ...] = ()
+    faults: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fuzz:
+    """Run every ``step``-th program from ``first`` up to but not ``stop``, until one fails."""
+
+    first: int
+    stop: int | None
+    step: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeCase:
+    """Judge one case and answer with ``Judged``."""
+
+    case: Case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MakeCase:
+    """Make program ``number`` without running it, and answer with ``Made``."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """Run programs with planted mistakes until they show, and answer with ``Planted``."""
+
+    hard: bool
+    """Whether the mutant may be one that takes long to find."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End a ``Fuzz`` before its last program."""
+
+
+Request = Fuzz | JudgeCase | MakeCase | Plant | Stop
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """The worker has its device: what it is called, and what it is."""
+
+    device: str
+    description: str
+    is_ours: bool
+    """Whether our runtime is judged, which follows the policy of a case."""
+    unreachable: Mapping[str, str]
+    """Why no program of the session reaches a rare event, by the event."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CannotRun:
+    """The worker has no device, or nothing to judge on it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Broken:
+    """The judge itself failed, about when it ran program ``number``."""
+
+    number: int
+    traceback: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """What was done since the last message of its kind; program ``number`` comes next."""
+
+    tally: Tally
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedProgram:
+    """Program ``number`` failed, and the worker waits."""
+
+    number: int
+    case: Case
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RanAll:
+    """The last program of a ``Fuzz`` has run, or it was stopped."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """The failure of a judged case, None where it passed."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """The case of a ``MakeCase``."""
+
+    case: Case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planted:
+    """The number of programs it took to see a planted mistake, None where none showed it."""
+
+    programs: int | None
+    mutant: PlantedMutant
+    """What became of the mutant that the seed planted."""
+
+
+Answer = Ready | CannotRun | Broken | Progress | FailedProgram | RanAll | Judged | Made | Planted

@@ -1,0 +1,140 @@
+"""Running the program of a finding once more, on the target it was found on and no other.
+
+A finding is data and may come from a stranger.  What it names is run only where the command line
+names it too, or trusts the file; what is built in needs neither.
+"""
+
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gpusim.errors import GpusimError, ProgramError
+from gpusim.runtime.policy import PRESETS
+from properties.finding_file import Finding, read
+from properties.fuzz.loading import TARGETS, load_target
+from properties.fuzz.protocol import Setup
+from properties.fuzz.settings import ReplaySettings, UsageError
+from properties.fuzz.supervisor import Supervisor
+from properties.model.case import RUNTIME, Case, parse_device
+from properties.model.failure import Failure
+
+
+class Untrusted(GpusimError):
+    """A file names something to run that its user did not name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplayPlan:
+    """What a replay would run."""
+
+    case: Case
+    kernels: str
+
+    def __str__(self) -> str:
+        kernels = f" with kernels of {self.kernels}" if self.kernels else ""
+        policy = "" if self.case.follows_no_policy else f", policy {self.case.policy}"
+        return f"target {self.case.target}{kernels} on device {self.case.device}{policy}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """A plan that was carried out, on which device, and the failure if there is one."""
+
+    case: Case
+    device: str
+    description: str
+    failure: Failure | None
+
+
+def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
+    """What the finding at ``path`` makes run, on its own device and policy unless told otherwise.
+
+    Raises:
+        ProgramError: the file is malformed.
+        UsageError: another target or other kernels are asked for than it names.
+        Untrusted: it names something to run that ``settings`` do not; the command is in the text.
+        OSError: it cannot be read.
+    """
+    finding = read(path)
+    case, kernels = finding.case, finding.kernels
+    if not (case.target + kernels).isprintable():
+        raise ProgramError(
+            f"cannot replay {path} because its target or kernels hold characters that cannot be "
+            "seen (probably the file is damaged, or hides something)"
+        )
+    if not finding.names_target and settings.target is None:
+        raise Untrusted(
+            f"cannot replay {path} because a file of version 1 does not name its target "
+            f"(probably {replay_command(path, RUNTIME, kernels)})"
+        )
+    target = case.target
+    if not finding.names_target or _is_named("target", target, settings.target):
+        target = settings.target or target
+    if kernels and not _is_named("kernels", kernels, settings.kernels) and not settings.trust:
+        raise _untrusted(path, finding, "kernels", kernels)
+    if settings.target is None and target not in TARGETS and not settings.trust:
+        raise _untrusted(path, finding, "target", target)
+    if target in TARGETS:
+        # What is built in promises what it says of itself, whatever a file says.
+        case = replace(case, promises=None)
+    if settings.device is not None:
+        case = replace(case, device=parse_device(settings.device))
+    if settings.policy is not None:
+        case = replace(case, policy=PRESETS[settings.policy])
+    return ReplayPlan(case=replace(case, target=target), kernels=settings.kernels or kernels)
+
+
+def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
+    """Carry out a plan, in a process of its own.
+
+    Raises:
+        ProgramError: its target or kernels cannot be loaded.
+        NoDevice: its device is not on this machine.
+    """
+    load_target(plan.case.target)
+    setup = Setup(
+        device=plan.case.device.name, kernels=plan.kernels, target=plan.case.target, presets=()
+    )
+    with Supervisor(setup) as supervisor:
+        ready = supervisor.start()
+        failure = supervisor.judge(plan.case, stall_seconds)
+    return Replay(
+        case=plan.case, device=ready.device, description=ready.description, failure=failure
+    )
+
+
+def replay_command(path: Path, target: str, kernels: str) -> str:
+    """The command that replays a file and names all that is to be run."""
+    words = ["gpusim", "replay", str(path)]
+    words += ["--target", target] if target else []
+    words += ["--kernels", kernels] if kernels else []
+    return shlex.join(words)
+
+
+def _is_named(what: str, recorded: str, given: str | None) -> bool:
+    """Whether the command line names what the file does; UsageError where it names another."""
+    if given is None:
+        return False
+    if _place(given) != _place(recorded):
+        raise UsageError(
+            f"cannot replay on {what} {given} because the finding was made on {recorded} "
+            f"(probably --{what} {shlex.quote(recorded)} is meant)"
+        )
+    return True
+
+
+def _place(spec: str) -> tuple[str, str]:
+    """The same for every way to write the path in ``FILE.py:NAME``."""
+    where, colon, name = spec.rpartition(":")
+    if not colon:
+        where, name = spec, ""
+    return (str(Path(where).resolve()) if where.endswith(".py") else where), name
+
+
+def _untrusted(path: Path, finding: Finding, what: str, place: str) -> Untrusted:
+    target = finding.case.target if finding.names_target else ""
+    command = replay_command(path, "" if target in TARGETS else target, finding.kernels)
+    return Untrusted(
+        f"cannot replay {path} because it makes {what} {place} run, which the command line does "
+        f"not name (probably, if you know it: {command}, or add --trust)"
+    )

@@ -1,0 +1,342 @@
+"""A worker process seen from the engine: started, asked, watched, and buried.
+
+Here a death and a standstill become answers like any other.  A shard is one worker and the
+programs that are its own, every so many-th of them.  What an answer means for the session is
+the engine's business.
+"""
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from pathlib import Path
+from threading import current_thread, main_thread
+from types import TracebackType
+from typing import Any, Self
+
+from gpusim.errors import InternalError, NoDevice
+from gpusim.kernels import Kernels
+from properties.fuzz.protocol import (
+    Answer,
+    Broken,
+    CannotRun,
+    FailedProgram,
+    Fuzz,
+    JudgeCase,
+    Judged,
+    Made,
+    MakeCase,
+    Progress,
+    RanAll,
+    Ready,
+    Request,
+    Setup,
+    Stop,
+)
+from properties.fuzz.worker import work
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.shrink.reducer import shrink
+
+_START_SECONDS = 120.0
+TICK_SECONDS = 0.1
+_LAST_WORDS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gone:
+    """The worker is no more: it was killed by itself (``abort``) or by us (``hang``).
+
+    ``number`` is the program it had published, ``trait`` how it ended, and
+    ``words`` the last it printed.
+    """
+
+    kind: FailureKind
+    trait: str
+    number: int
+    words: str
+
+    def __str__(self) -> str:
+        end = f"ended by {self.trait}" if self.trait else "stood still"
+        return f"{end}: {self.words}" if self.words else end
+
+    @property
+    def failure(self) -> Failure:
+        """The failure of the program that it ran."""
+        return Failure(kind=self.kind, trait=self.trait, reason=f"the process that ran it {self}")
+
+
+class Supervisor:
+    """One worker at a time; the next ``ask`` after a death starts another."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        # A forked child that uses a real device hangs.
+        self._context = multiprocessing.get_context("spawn")
+        self._published: Any = self._context.RawArray("Q", 2)
+        self._folder = tempfile.TemporaryDirectory(prefix="gpusim-session-")
+        self._stderr = Path(self._folder.name) / "stderr"
+        self._process: Any = None
+        self._connection: Any = None
+        self._begun = 0
+        self._moved = 0.0
+
+    def start(self) -> Ready:
+        """A fresh worker with its device; raises as ``ready`` does."""
+        self.launch()
+        return self.ready()
+
+    def launch(self) -> None:
+        """Begin a fresh worker, which gets its device while others get theirs."""
+        self.stop()
+        self._stderr.write_bytes(b"")
+        ours, theirs = self._context.Pipe()
+        process: Any = self._context.Process(
+            target=work,
+            args=(self._setup, theirs, self._published, str(self._stderr)),
+            daemon=True,
+        )
+        with _interrupts_held():
+            process.start()
+            self._process, self._connection = process, ours
+        theirs.close()
+
+    def ready(self) -> Ready:
+        """What a worker that was launched says once it has its device.
+
+        Raises:
+            NoDevice: there is none, or the worker dies before it has one.
+        """
+        answer = self.wait(_START_SECONDS)
+        if isinstance(answer, Ready):
+            return answer
+        self.stop()
+        if isinstance(answer, CannotRun):
+            raise NoDevice(answer.reason)
+        raise NoDevice(
+            f"cannot judge {self._setup.target!r} on device {self._setup.device!r} because the "
+            f"process for that {answer} (probably the driver is broken, or what is judged)"
+        )
+
+    def ask(self, request: Request) -> None:
+        """Send a request, to a fresh worker where there is none."""
+        if self._process is None:
+            self.start()
+        self._moved = time.monotonic()
+        # One that died meanwhile answers with its death.
+        with suppress(ConnectionError):
+            self._connection.send(request)
+
+    def wait(self, stall_seconds: float) -> Answer | Gone:
+        """The next answer, however long it takes while programs go by."""
+        self._moved = time.monotonic()
+        while (answer := self.tick(stall_seconds)) is None:
+            pass
+        return answer
+
+    def tick(
+        self, stall_seconds: float, wait_seconds: float = TICK_SECONDS
+    ) -> Answer | Gone | None:
+        """The next answer, or None where it does not come in ``wait_seconds``.
+
+        A worker that began no program for ``stall_seconds`` is killed.
+
+        Raises:
+            InternalError: the judge failed in the worker.
+        """
+        try:
+            if self._connection.poll(wait_seconds):
+                answer: Answer = self._connection.recv()
+                self._moved = time.monotonic()
+                return _checked(answer)
+        except (EOFError, ConnectionError):
+            return self._bury()
+        begun, now = self._published[1], time.monotonic()
+        if begun != self._begun:
+            self._begun, self._moved = begun, now
+        if now - self._moved < stall_seconds:
+            return None
+        number = self._published[0]
+        self.stop()
+        return Gone(
+            kind=FailureKind.HANG,
+            trait="",
+            number=number,
+            words=f"no progress in {stall_seconds:g} s",
+        )
+
+    def judge(self, case: Case, stall_seconds: float) -> Failure | None:
+        """The failure of one case, in the worker; a death is a failure as well."""
+        self.ask(JudgeCase(case=case))
+        answer = self.wait(stall_seconds)
+        if isinstance(answer, Gone):
+            return answer.failure
+        assert isinstance(answer, Judged)
+        return answer.failure
+
+    def stop(self) -> None:
+        """End the worker, if there is one, and what it started, whatever they are doing."""
+        if self._process is None:
+            return
+        if os.name != "nt":
+            # A worker that has hardly begun has no group yet; one that is dead may have left some.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+        self._process = self._connection = None
+
+    def close(self) -> None:
+        """End the worker, and remove what it left."""
+        self.stop()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _bury(self) -> Gone:
+        self._process.join()
+        code, number = self._process.exitcode, self._published[0]
+        self.stop()
+        return Gone(
+            kind=FailureKind.ABORT, trait=_cause(code), number=number, words=self._last_words()
+        )
+
+    def _last_words(self) -> str:
+        text = self._stderr.read_text(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return " / ".join(lines[-_LAST_WORDS:])
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Put off an interrupt until what begins in the block has begun, and can ignore its own.
+
+    What is begun half only complains, and inherits that Ctrl-C is blocked.
+    """
+    if os.name == "nt" or current_thread() is not main_thread():
+        yield
+        return
+    came: list[int] = []
+    ends = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in ends]
+    # As that begins it lets interrupts through again.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in zip(ends, handlers, strict=True):
+            signal.signal(number, handler)
+    for each in came:
+        signal.raise_signal(each)
+
+
+def _checked(answer: Answer) -> Answer:
+    if isinstance(answer, Broken):
+        raise InternalError(
+            f"cannot judge program {answer.number} because the judge itself failed (please report "
+            f"it):\n{answer.traceback}"
+        )
+    return answer
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+_SHRINK_STALL_SECONDS = 5.0
+"""How long a candidate may stand still; what a hang is was decided before."""
+
+
+class Shard:
+    """Programs ``next``, ``next + step`` and so on, up to but not ``stop``, in one worker."""
+
+    def __init__(self, supervisor: Supervisor, *, first: int, stop: int | None, step: int) -> None:
+        self.next = first
+        self.is_running = False
+        self._supervisor = supervisor
+        self._stop = stop
+        self._step = step
+        self._is_told_to_stop = False
+
+    @property
+    def has_programs(self) -> bool:
+        """Whether one is left that was not run."""
+        return self._stop is None or self.next < self._stop
+
+    def begin(self) -> None:
+        """Let the worker run on, where it does not already."""
+        if not self.is_running:
+            self._supervisor.ask(Fuzz(first=self.next, stop=self._stop, step=self._step))
+            self.is_running, self._is_told_to_stop = True, False
+
+    def end(self) -> None:
+        """Have it stop after the program that it runs."""
+        if self.is_running and not self._is_told_to_stop:
+            self._supervisor.ask(Stop())
+            self._is_told_to_stop = True
+
+    def tick(self, stall_seconds: float, wait_seconds: float) -> Answer | Gone | None:
+        """What the worker says next, or None for now."""
+        answer = self._supervisor.tick(stall_seconds, wait_seconds)
+        match answer:
+            case Progress():
+                self.next = answer.number
+            case FailedProgram() | RanAll() | Gone():
+                self.is_running = False
+        return answer
+
+    def pass_over(self, gone: Gone) -> int:
+        """Go on behind the program that the worker died of; how many were not told of before."""
+        passed = max(0, (gone.number - self.next) // self._step + 1)
+        self.next += passed * self._step
+        return passed
+
+    def make(self, number: int, stall_seconds: float) -> Case:
+        """The case of a program, without running it."""
+        self._supervisor.ask(MakeCase(number=number))
+        answer = self._supervisor.wait(stall_seconds)
+        assert isinstance(answer, Made)
+        return answer.case
+
+    def shrink(
+        self,
+        case: Case,
+        failure: Failure,
+        *,
+        kernels: Kernels,
+        seconds: float,
+        stall_seconds: float,
+    ) -> tuple[Case, Failure] | None:
+        """The smallest case that fails in the same way; None where ``case`` does not again.
+
+        The worker that met it is not asked: its device may have been harmed.
+        """
+        self._supervisor.stop()
+        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
+
+        def judgement(candidate: Case) -> Failure | None:
+            return self._supervisor.judge(candidate, patience_seconds)
+
+        return shrink(case, failure, judgement, kernels=kernels, seconds=seconds)

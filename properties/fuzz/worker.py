@@ -1,0 +1,348 @@
+"""The process in which programs run, because what is judged may abort or hang it.
+
+A worker publishes the number of each program before it runs it, in memory that outlives it.  It
+decides nothing: how long to go on, and what a failure means, is the engine's business.
+
+A session also has to show that it would have seen a mistake.  ``with_mistake`` plants one
+between the judge and the target, so that the same programs, device and comparison are tried
+that the session relies on.
+
+What stands beside a program is drawn here, apart from it, so as not to change it: the client
+that drives it, and the transformations that must change nothing.  A program has one or the
+other or, mostly, neither, because each costs an execution or makes one slower.
+"""
+
+import gc
+import os
+import signal
+import time
+import traceback
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing import parent_process
+from threading import Thread
+from typing import Any
+
+from gpusim.devices import find_adapter
+from gpusim.errors import GpusimError
+from gpusim.kernels import Kernels
+from gpusim.ops import Dispatch, Free, Op, Write
+from gpusim.runtime.policy import PRESETS
+from properties.clients import CLIENTS
+from properties.fuzz.loading import load_kernels, load_target
+from properties.fuzz.protocol import (
+    Answer,
+    Broken,
+    CannotRun,
+    FailedProgram,
+    Fuzz,
+    JudgeCase,
+    Judged,
+    Made,
+    MakeCase,
+    Pipe,
+    Plant,
+    Planted,
+    Progress,
+    RanAll,
+    Ready,
+    Request,
+    Setup,
+    Stop,
+    Tally,
+    is_measured,
+)
+from properties.generate.cases import Setting, case_for
+from properties.generate.choices import Choices, SeededChoices, Weights
+from properties.generate.words import is_within_capabilities
+from properties.model.case import NO_POLICY, PLAIN, Case
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Delivery, Target
+from properties.mutants.planted import PlantedMutant, hunt_planted
+from properties.oracles.coverage import check_and_cover
+from properties.oracles.goals import GOALS, Scope, why_unreachable
+from properties.oracles.judge import MEANING_ONLY, Oracles, judge, judge_determinism
+from properties.oracles.laws import check
+from properties.oracles.laws.catalogue import H1
+from properties.oracles.metamorphic import draw_transformations
+from properties.targets.factory import TargetFactory, Wrapping
+
+_IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2}
+_CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
+
+
+def draw_client(choices: Choices) -> str:
+    """The name of a client: the plain one in about half of the cases."""
+    return choices.weighted(_CLIENTS)
+
+
+def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
+    """``case`` with a client, where any of ``clients`` could drive it, or with transformations.
+
+    Planned faults come at a call by its number, which neither leaves as it was:
+    there the faults are what is left out.
+    """
+    choices = SeededChoices(f"drawn {case.seed}")
+    turn = choices.integer(0, 7)
+    if case.device.shown_faults:
+        return case
+    if turn < _IN_EIGHT["client"]:
+        return replace(case, client=draw_client(choices)) if clients else case
+    if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
+        drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
+        return replace(case, transformations=drawn)
+    return case
+
+
+def tries_without_faults(case: Case) -> bool:
+    """Whether a session holds ``case``, on a device that fails, against the same without faults."""
+    turn = SeededChoices(f"drawn {case.seed}").integer(0, 7)
+    return bool(case.device.shown_faults) and turn < _IN_EIGHT["without faults"]
+
+
+MOST_PROGRAMS = 100
+"""Programs in which the mistake must show; a few are enough where all is well."""
+
+
+def with_mistake(factory: TargetFactory) -> TargetFactory:
+    """A factory of targets in which a dispatch overtakes the write before it."""
+    return Wrapping(factory, _Overtaken)
+
+
+class _Overtaken:
+    """A host write is made again after a dispatch that follows it."""
+
+    def __init__(self, target: Target) -> None:
+        self.capabilities, self.limits = target.capabilities, target.limits
+        self.close = target.close
+        self._target = target
+        self._write: Write | None = None
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        delivery = self._target.perform(op)
+        if isinstance(op, Write):
+            self._write = op
+        elif isinstance(op, Dispatch) and self._write is not None:
+            write, self._write = self._write, None
+            self._target.perform(write)
+        elif isinstance(op, Free):
+            self._write = None
+        return delivery
+
+
+_DETERMINISM_EVERY = 64
+"""Of so many programs one is run twice more, to see that it leaves the same trace."""
+_REPORT_SECONDS = 0.1
+
+
+def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
+    """Serve requests until the session closes the connection.
+
+    ``published`` is shared: its first item is the number of the program that is
+    being run, its second counts what was begun.  What native code prints as it
+    dies goes to the file ``stderr``.
+    """
+    with open(stderr, "ab") as file:
+        os.dup2(file.fileno(), 2)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.name != "nt":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        # What a target starts ends with the worker, whose group it is killed by.
+        os.setpgrp()
+        Thread(target=_end_with_session, daemon=True).start()
+    # A program that leaves buffers alive is no finding, and neither is a library's warning.
+    warnings.simplefilter("ignore")
+    try:
+        bench = _Bench(setup, published)
+    except (GpusimError, OSError) as error:
+        connection.send(CannotRun(reason=str(error)))
+        return
+    spare_collector()
+    connection.send(
+        Ready(
+            device=bench.device,
+            description=bench.description,
+            is_ours=bench.is_ours,
+            unreachable=bench.unreachable(),
+        )
+    )
+    try:
+        _serve(bench, connection)
+    except Exception:
+        # What a target raises is in a history; this is the judge's own.
+        with suppress(ConnectionError):
+            connection.send(Broken(number=published[0], traceback=traceback.format_exc()))
+    _end_group()
+
+
+def _end_with_session() -> None:
+    """End the group where the session is killed, which could not end it any more."""
+    session = parent_process()
+    if session is not None:
+        session.join()
+        _end_group()
+
+
+def _end_group() -> None:
+    if os.name != "nt":
+        os.killpg(0, signal.SIGKILL)
+
+
+def _serve(bench: "_Bench", connection: Pipe) -> None:
+    while True:
+        try:
+            request: Request = connection.recv()
+        except EOFError:
+            return
+        match request:
+            case Fuzz():
+                bench.fuzz(request, connection)
+            case JudgeCase():
+                connection.send(Judged(failure=bench.judge(request.case)))
+            case MakeCase():
+                connection.send(Made(case=bench.case(request.number)))
+            case Plant():
+                mutant = bench.plant_mutant(request.hard)
+                connection.send(Planted(programs=bench.plant(), mutant=mutant))
+            case Stop():
+                # It crossed the answer that ended the fuzzing.
+                pass
+
+
+class _Bench:
+    """A device, and what is judged on it."""
+
+    def __init__(self, setup: Setup, published: Any) -> None:
+        adapter = find_adapter(setup.device)
+        self.device = adapter.name
+        self._setup = setup
+        self._published = published
+        self._kernels: Kernels = load_kernels(setup.kernels)
+        self._factory = load_target(setup.target)(adapter.name, self._kernels)
+        self.description = self._factory.description or adapter.description
+        self.is_ours = self._factory.is_ours
+        self._setting = Setting(
+            device=adapter.name,
+            limits=self._factory.limits,
+            kernels=self._kernels,
+            small=self._factory.small,
+            presets=setup.presets,
+            schedulers=setup.schedulers,
+            faults=setup.faults,
+            target=setup.target,
+            promises=self._factory.capabilities,
+        )
+
+    @property
+    def _checks_determinism(self) -> bool:
+        """Whether a second run must leave the same trace: when another's reads come is its own."""
+        return self.is_ours and not self._setup.faults
+
+    def unreachable(self) -> dict[str, str]:
+        """Why no program of the session reaches a rare event, where none does.
+
+        They are events of our own runtime: of another nobody asks for them.
+        """
+        if not self.is_ours:
+            return {}
+        limits = [
+            replace(self._factory.limits, **dict(asked)) for asked in self._factory.small or ((),)
+        ]
+        scope = Scope(
+            uniforms=frozenset(PRESETS[name].uniforms for name in self._setup.presets),
+            limits=tuple(limits),
+            payload_bytes=max(kernel.uniform_bytes for kernel in self._kernels.values()),
+            replays=self._factory.capabilities.replays,
+        )
+        reasons = {name: why_unreachable(name, scope) for name in GOALS}
+        return {name: reason for name, reason in reasons.items() if reason}
+
+    def judge(self, case: Case) -> Failure | None:
+        """The failure of one case, if any; none where it asks for more than is promised."""
+        self._published[1] += 1
+        promises, limits = case.promises or self._factory.capabilities, self._factory.limits
+        if not is_within_capabilities(case.program, promises, self._kernels, case.limits(limits)):
+            return None
+        return judge(case, self._factory).failure
+
+    def plant(self) -> int | None:
+        """How many programs it takes to see a planted mistake in a value."""
+        factory = with_mistake(self._factory)
+        for number in range(MOST_PROGRAMS):
+            self._published[1] += 1
+            failure = judge(self.case(number).plain, factory, MEANING_ONLY).failure
+            if failure is not None and failure.kind == FailureKind.VALUE:
+                return number + 1
+            if failure is not None and failure.trait.startswith("crash:"):
+                # It will crash without the mistake as well, and is named then.
+                return None
+        return None
+
+    def plant_mutant(self, hard: bool) -> PlantedMutant:
+        """What becomes of the mutant that the session's seed plants."""
+        return hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=self._tick)
+
+    def _tick(self) -> None:
+        self._published[1] += 1
+
+    def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
+        """Run programs until one fails, the last has run, or the session says stop."""
+        number, tally, reported = request.first, Tally(), time.monotonic()
+        end: Answer = RanAll()
+        while request.stop is None or number < request.stop:
+            failed = self._run(number, tally)
+            number += request.step
+            if failed is not None:
+                end = failed
+                break
+            if time.monotonic() - reported >= _REPORT_SECONDS:
+                connection.send(Progress(tally=tally, number=number))
+                tally, reported = Tally(), time.monotonic()
+                if connection.poll():
+                    break
+        connection.send(Progress(tally=tally, number=number))
+        connection.send(end)
+
+    def _run(self, number: int, tally: Tally) -> FailedProgram | None:
+        self._published[0] = number
+        self._published[1] += 1
+        start = time.perf_counter()
+        case = self.case(number)
+        measured = is_measured(number)
+        oracles = Oracles(
+            laws=check_and_cover if measured else check, without_faults=tries_without_faults(case)
+        )
+        verdict = judge(case, self._factory, oracles)
+        seconds = time.perf_counter() - start
+        tally.note(case, verdict, seconds, self._kernels, measured=measured)
+        failure = verdict.failure
+        if failure is None and number % _DETERMINISM_EVERY == 0 and self._checks_determinism:
+            failure = judge_determinism(case, self._factory)
+            tally.held[H1.name] += 1
+        if failure is None:
+            return None
+        return FailedProgram(number=number, case=case, failure=failure)
+
+    def case(self, number: int) -> Case:
+        """Program ``number`` of the session, and what is drawn beside it."""
+        case = case_for(self._setup.seed, number, self._setting)
+        if not self.is_ours:
+            case = replace(case, policy=NO_POLICY)
+        return with_variants(
+            case,
+            self._kernels,
+            refuses=self._factory.capabilities.refuses,
+            clients=self.is_ours,
+        )
+
+
+_MOST_NEW_OBJECTS = 50_000
+
+
+def spare_collector() -> None:
+    """Let the collector look at new objects only, and at many of them at a time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_MOST_NEW_OBJECTS)

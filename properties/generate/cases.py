@@ -1,0 +1,213 @@
+"""Drawing a whole case: a policy, a device's behaviour, and a program that knows their limits.
+
+``case_for`` gives program number i of a session.  Anyone who has the seed and i makes the same
+program again.  A policy is a preset as it is, with some of its numbers extreme, or with one
+thing scarce: a capacity of one and a limit of nought are where batching decisions collide, and
+what runs out in the middle of a batch does so only where nothing submits it before.
+``debug_dispatch_limit`` is never drawn, because it changes results.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from gpusim.devices import SIMULATED
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import Limits
+from gpusim.runtime.policy import PRESETS, Policy
+from gpusim.simulated import NO_FAULTS, FaultPlan
+from properties.generate.choices import Choices, SeededChoices, Weights
+from properties.generate.generator import generate
+from properties.generate.shape import Shape
+from properties.generate.words import in_words
+from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
+from properties.model.target import Capabilities
+
+_MOST_SEED = 2**32 - 1
+_ALL_PROMISED = Capabilities(replays=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """What the cases of a session are drawn for.
+
+    ``limits`` are the device's, and ``small`` what it may be asked for instead.
+    The presets take turns, and on a simulated device the schedulers do so from one
+    round of presets to the next; with ``faults`` it fails now and then.
+    """
+
+    device: str
+    limits: Limits
+    kernels: Kernels = field(default_factory=lambda: BUILTIN)
+    small: tuple[AskedLimits, ...] = ()
+    presets: tuple[str, ...] = tuple(PRESETS)
+    schedulers: tuple[str, ...] = SCHEDULERS
+    faults: bool = False
+    target: str = RUNTIME
+    promises: Capabilities = _ALL_PROMISED
+
+
+def case_for(seed: int, number: int, setting: Setting) -> Case:
+    """The case that follows from ``seed`` and ``number``."""
+    text = f"{seed}/{number}"
+    turn, preset = divmod(number, len(setting.presets))
+    asked = SeededChoices(f"limits {text}").pick(setting.small) if setting.small else ()
+    device = DeviceSpec(name=setting.device, limits=asked)
+    if device.is_simulated:
+        scheduler = setting.schedulers[turn % len(setting.schedulers)]
+        device = _behaving(text, scheduler, setting.faults, asked)
+    return draw_case(
+        SeededChoices(text),
+        preset=PRESETS[setting.presets[preset]],
+        device=device,
+        seed=text,
+        kernels=setting.kernels,
+        limits=device.held(setting.limits),
+        target=setting.target,
+        promises=setting.promises,
+    )
+
+
+def draw_case(
+    choices: Choices,
+    *,
+    preset: Policy,
+    device: DeviceSpec,
+    seed: str = "",
+    kernels: Kernels = BUILTIN,
+    limits: Limits | None = None,
+    shape: Shape | None = None,
+    target: str = RUNTIME,
+    promises: Capabilities = _ALL_PROMISED,
+) -> Case:
+    """One case around ``preset``; ``limits`` are the device's.
+
+    Its program asks for nothing beyond ``promises``.
+    """
+    policy = draw_policy(choices, preset)
+    limits = (limits or Limits()).within(policy.memory_budget_bytes)
+    program = generate(
+        choices,
+        kernels=kernels,
+        limits=limits,
+        shape=shape,
+        invalid=promises.refuses,
+        replays=promises.replays,
+    )
+    if not promises.byte_exact:
+        program = in_words(program)
+    return Case(
+        program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
+    )
+
+
+def _behaving(text: str, scheduler: str, faults: bool, asked: AskedLimits) -> DeviceSpec:
+    """A simulated device, drawn apart from the program so as not to change that."""
+    if scheduler != "random" and not faults:
+        return DeviceSpec(name=SIMULATED, scheduler=scheduler, limits=asked)
+    choices = SeededChoices(f"device {text}")
+    return DeviceSpec(
+        name=SIMULATED,
+        scheduler=scheduler,
+        seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
+        faults=_faults(choices) if faults else NO_FAULTS,
+        limits=asked,
+    )
+
+
+def _faults(choices: Choices) -> FaultPlan:
+    """Usually one or two faults, early enough that most programs meet them."""
+    return FaultPlan(
+        failed_maps=_counts(choices, 8),
+        out_of_memory=_counts(choices, 40),
+        failed_submits=_counts(choices, 16),
+        lost_at_call=choices.integer(0, 400) if choices.chance(1, 8) else None,
+        lost_at_submit=choices.integer(0, 16) if choices.chance(1, 8) else None,
+    )
+
+
+def _counts(choices: Choices, most: int) -> tuple[int, ...]:
+    drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
+    return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
+
+
+_CAPACITIES = (1, 2, 3, 5)
+_LIMITS = (None, 0, 1, 2, 3, 7)
+_BATCH_BYTES = (None, 0, 16, 256)
+_STAGING = (4, 2, 1, 0)
+_FIRST_BATCHES = (None, 1, 2, 3, 7)
+_STAGED_WRITES = (4096, 0, 8, 64)
+_UPLOADS = (1 << 16, 64, 8, 256)
+_PAGES = (4096, 64, 16, 512)
+_CLASSES = (1 << 20, 0, 64, 512)
+_RING_BYTES = (1, 40, 256, 40)
+_PLANS = (1, 0, 2, 5)
+_GRAPHS = (1, 0, 2, 3)
+_BUDGETS = (4096, 1024, 65_536, 256, 0)
+
+_FIELDS: Mapping[str, Callable[[Choices], object]] = {
+    "batch_commands": lambda choices: choices.pick(_LIMITS),
+    "batch_bytes": lambda choices: choices.pick(_BATCH_BYTES),
+    "first_batch": lambda choices: choices.pick(_FIRST_BATCHES),
+    "merge_passes": lambda choices: choices.chance(1, 2),
+    "flush_on_conflict": lambda choices: choices.chance(1, 2),
+    "staged_write_bytes": lambda choices: choices.pick(_STAGED_WRITES),
+    "upload_bytes": lambda choices: choices.pick(_UPLOADS),
+    "defer_frees": lambda choices: choices.chance(1, 2),
+    "join_reads": lambda choices: choices.chance(1, 2),
+    "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
+    "plan_cache": lambda choices: choices.pick(_PLANS),
+    "graph_cache": lambda choices: choices.pick(_GRAPHS),
+    "uniform_slots": lambda choices: choices.pick(_CAPACITIES),
+    "uniform_cache": lambda choices: choices.pick(_CAPACITIES),
+    "cache_bind_groups": lambda choices: choices.chance(1, 2),
+    "bind_group_cache": lambda choices: choices.pick(_CAPACITIES),
+    "shape_cache": lambda choices: choices.pick(_CAPACITIES),
+    "staging_buffers": lambda choices: choices.pick(_STAGING),
+    "staging_page_bytes": lambda choices: choices.pick(_PAGES),
+    "staging_class_bytes": lambda choices: choices.pick(_CLASSES),
+    "memory_budget_bytes": lambda choices: choices.pick(_BUDGETS),
+    "debug_submit_each": lambda choices: True,
+}
+_OFTEN: Mapping[str, Weights[bool]] = {
+    "memory_budget_bytes": Weights((False, 5), (True, 1)),
+    "uniform_ring_bytes": Weights((True, 3), (False, 1)),
+    "debug_submit_each": Weights((False, 19), (True, 1)),
+}
+_EVENLY = Weights((False, 1), (True, 1))
+_KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
+
+_ROOMY: Mapping[str, Any] = {
+    "batch_commands": None,
+    "batch_bytes": None,
+    "first_batch": None,
+    "merge_passes": True,
+    "flush_on_conflict": True,
+    "defer_frees": True,
+    "join_reads": True,
+    "staged_write_bytes": 4096,
+}
+"""Nothing submits a batch but what asks for it, or what runs out."""
+_SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
+    ({"uniform_slots": (1, 2, 3), "uniform_ring_bytes": (1, 40)}, 8),
+    ({"upload_bytes": (64, 16, 256)}, 3),
+    ({"memory_budget_bytes": (1024, 256, 4096)}, 3),
+    ({"cache_bind_groups": (True,), "bind_group_cache": (1, 2), "uniform_cache": (1, 2)}, 2),
+)
+
+
+def draw_policy(choices: Choices, preset: Policy) -> Policy:
+    """``preset`` itself, with about half of its numbers extreme, or short of one thing."""
+    kind = choices.weighted(_KINDS)
+    if kind == "preset":
+        return preset
+    values: dict[str, Any] = {field.name: getattr(preset, field.name) for field in fields(preset)}
+    if kind == "scarce":
+        values.update(_ROOMY)
+        scarce = choices.weighted(_SCARCE)
+        values.update({name: choices.pick(amounts) for name, amounts in scarce.items()})
+        return Policy(**values)
+    for name, draw in _FIELDS.items():
+        if choices.weighted(_OFTEN.get(name, _EVENLY)):
+            values[name] = draw(choices)
+    return Policy(**values)

@@ -1,0 +1,87 @@
+"""Whole programs, from a source of choices.
+
+A program is legal by construction, but for about one op in twenty that is
+refused on purpose.  What single ops look like is decided in ``moves``,
+``mistakes`` and ``operands``; what is alive is known to ``draft``.
+"""
+
+from collections.abc import Mapping
+
+from gpusim.errors import ProgramError
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import Limits
+from gpusim.program import Program
+from properties.generate.choices import Choices
+from properties.generate.draft import Draft
+from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
+from properties.generate.mistakes import mistake
+from properties.generate.moves import MOVES, Move, dispatch, make
+from properties.generate.operands import drawable
+from properties.generate.shape import MoveName, Shape, draw_shape
+
+_OPENING_BUFFERS = 3
+
+
+def generate(
+    choices: Choices,
+    *,
+    kernels: Kernels = BUILTIN,
+    limits: Limits | None = None,
+    shape: Shape | None = None,
+    invalid: bool = True,
+    replays: bool = True,
+) -> Program:
+    """One program, by the kernels it may name and the limits it is to respect.
+
+    Without a shape one is drawn.  ``invalid=False`` leaves out what is refused
+    on purpose, so that every op is accepted under ``limits``; ``replays=False``
+    leaves out captures and replays.
+
+    Raises:
+        ProgramError: where no kernel of ``kernels`` can be drawn.
+    """
+    signatures = drawable(kernels)
+    if not signatures:
+        raise ProgramError(
+            "cannot generate a program because no kernel keeps floats apart from integers "
+            "(probably the registry is empty, or each of its kernels writes integers from floats)"
+        )
+    shape = shape or draw_shape(choices, signatures)
+    draft = Draft(limits or Limits())
+    moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
+    length = choices.integer(shape.min_ops, shape.max_ops)
+    _open(choices, draft, shape)
+    closing = len(draft.live) + 1 if shape.dump else 0
+    while len(draft.ops) < length - closing:
+        _step(choices, draft, shape, invalid, moves)
+        closing = len(draft.live) + 1 if shape.dump else 0
+    if shape.dump:
+        _dump(draft)
+    return Program(tuple(draft.ops))
+
+
+def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
+    for _ in range(choices.integer(1, min(_OPENING_BUFFERS, shape.live_buffers))):
+        buffer = make(choices, draft, False)
+        # What is zero already hides the op that wrongly clears it.
+        if choices.chance(2, 3):
+            draft.write(buffer, 0, buffer.size_bytes)
+
+
+def _step(
+    choices: Choices, draft: Draft, shape: Shape, invalid: bool, moves: Mapping[MoveName, Move]
+) -> None:
+    before = len(draft.ops)
+    if invalid and choices.chance(1, shape.mistakes):
+        mistake(choices, draft, shape, replays="replay" in moves)
+    else:
+        moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
+    if len(draft.ops) == before:
+        # A move that found nothing to move must not hold the program up.
+        draft.flush()
+
+
+def _dump(draft: Draft) -> None:
+    for buffer in draft.live:
+        draft.read(buffer, 0, buffer.size_bytes)
+    draft.sync()

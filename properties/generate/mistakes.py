@@ -1,0 +1,358 @@
+"""The invalid ops: one function a refusal of the contract.
+
+Each appends one op that must be refused and changes nothing, or appends
+nothing where the draft has not got what the mistake needs.  Legal ops do not
+belong here.  A handle of another runtime cannot be named in a program.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Alloc, Capture, Copy, Dispatch, Free, Grid, Op, Read, Replay, Write
+from properties.generate.choices import Choices, Weights
+from properties.generate.draft import Draft, DraftedGraph, LiveBuffer
+from properties.generate.meetings import Entries, draw_entries, draw_steps, fits
+from properties.generate.moves import bind
+from properties.generate.operands import EDGES, Signature, draw_scalars, draw_span
+from properties.generate.shape import Shape
+
+_PAST = (1, 4, 3, 64, 2**31, 2**32)
+_BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
+    "u32": (-1, 2**32, 1.5, 2.0, float("nan")),
+    "i32": (2**31, -(2**31) - 1, 0.5, -1.0, float("inf")),
+    "f32": (float("nan"), float("inf"), -float("inf"), 3.5e38, 2**128),
+}
+
+
+def mistake(choices: Choices, draft: Draft, shape: Shape, *, replays: bool = True) -> None:
+    """One op that is refused; without ``replays`` it is no capture and no replay."""
+    scarce = draft.limits.memory_budget_bytes is not None and choices.chance(1, 3)
+    make = _bad_alloc if scarce else choices.weighted(_MISTAKES)
+    if make in _WITH_GRAPHS and not replays:
+        make = _bad_dispatch
+    op = make(choices, draft, shape)
+    if op is not None:
+        draft.ops.append(op)
+
+
+def _bad_alloc(choices: Choices, draft: Draft, shape: Shape) -> Op:
+    most = draft.limits.max_buffer_bytes
+    sizes = [-1, most + 1, -64, most + 4]
+    if draft.limits.memory_budget_bytes is not None and draft.room_bytes < most:
+        sizes += [draft.room_bytes + 1] * len(sizes)
+    return Alloc(buffer=draft.new_name(), size_bytes=choices.pick(sizes))
+
+
+def _double_free(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    return Free(buffer=choices.pick(draft.freed)) if draft.freed else None
+
+
+def _bad_write(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    found = _outside(choices, draft)
+    if found is None:
+        return None
+    name, offset, size = found
+    # A negative length cannot be written down, and a huge one is not worth its bytes.
+    data = draft.next_data(min(abs(size), 1024))
+    return Write(buffer=name, offset=offset if size == len(data) else -1, data=data)
+
+
+def _bad_read(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    found = _outside(choices, draft)
+    if found is None:
+        return None
+    name, offset, size = found
+    return Read(buffer=name, offset=offset, size_bytes=size, result=draft.new_result())
+
+
+def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """The source wrong, or the target, or both."""
+    found = _outside(choices, draft)
+    if found is None or not draft.live:
+        return None
+    name, offset, size = found
+    other = choices.pick(draft.live)
+    other_offset = choices.pick((0, other.size_bytes, -1))
+    if choices.chance(1, 2):
+        name, offset, other_name, other_offset = other.name, other_offset, name, offset
+    else:
+        other_name = other.name
+    return Copy(
+        source=name,
+        source_offset=offset,
+        target=other_name,
+        target_offset=other_offset,
+        size_bytes=size,
+    )
+
+
+def _outside(choices: Choices, draft: Draft) -> tuple[str, int, int] | None:
+    """A buffer, an offset and a length, of which something is wrong."""
+    if draft.freed and choices.chance(1, 3):
+        return choices.pick(draft.freed), choices.pick((0, 4, -1)), choices.pick(EDGES[:6])
+    if not draft.live:
+        return None
+    buffer = choices.pick(draft.live)
+    offset, size = draw_span(choices, buffer.size_bytes)
+    match choices.integer(0, 3):
+        case 0:
+            size = buffer.size_bytes - offset + choices.pick(_PAST)
+        case 1:
+            offset, size = buffer.size_bytes + choices.pick(_PAST), choices.pick((0, 1, 4))
+        case 2:
+            offset = -choices.pick((1, 4, 3))
+        case _:
+            size = -choices.pick((1, 4, 3))
+    return buffer.name, offset, size
+
+
+def _bad_capture(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """One bad command, behind good ones or alone: no graph comes of it."""
+    bad = choices.pick((_bad_dispatch, _bad_dispatch, _bad_copy))(choices, draft, shape)
+    if not isinstance(bad, Dispatch | Copy):
+        return None
+    good = draw_steps(choices, draft, shape) if choices.chance(1, 2) else ()
+    draft.refused_graphs.append(draft.new_graph())
+    commands = (*(step.command for step in good), bad)
+    return Capture(graph=draft.refused_graphs[-1], commands=commands)
+
+
+def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """A graph that is none, one over a freed buffer, or operands that do not suit it."""
+    if draft.refused_graphs and choices.chance(1, 6):
+        return Replay(graph=choices.pick(draft.refused_graphs))
+    if not draft.graphs:
+        return None
+    graph = choices.pick(draft.graphs)
+    entries = draw_entries(choices, draft, graph)
+    if choices.chance(1, 3):
+        scalars = _wrong_entries(choices, graph, entries)
+        return Replay(graph=graph.name, scalars=scalars) if scalars is not None else None
+    swaps = _wrong_swaps(choices, draft, graph)
+    if swaps is None:
+        return None
+    return Replay(graph=graph.name, scalars=entries, bindings=swaps)
+
+
+def _wrong_entries(
+    choices: Choices, graph: DraftedGraph, entries: Entries | None
+) -> Entries | None:
+    """An entry too many or too few, or one with a scalar outside its type."""
+    signatures = [step.signature for step in graph.steps if step.signature is not None]
+    entries = entries or (None,) * len(signatures)
+    if not signatures or choices.chance(1, 3):
+        return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
+    at = choices.integer(0, len(signatures) - 1)
+    dtypes = signatures[at].scalars
+    if not dtypes:
+        return (*entries[:at], (1,), *entries[at + 1 :])
+    bad = [1] * len(dtypes)
+    position = choices.integer(0, len(dtypes) - 1)
+    wrong = (*bad[:position], choices.pick(_BAD_SCALARS[dtypes[position]]), *bad[position + 1 :])
+    return (*entries[:at], wrong, *entries[at + 1 :])
+
+
+def _wrong_swaps(
+    choices: Choices, draft: Draft, graph: DraftedGraph
+) -> tuple[tuple[str, str], ...] | None:
+    """None where the graph has nothing that could be bound wrongly."""
+    if draft.live and choices.chance(1, 4):
+        strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
+        if strangers:
+            return ((choices.pick(strangers).name, choices.pick(draft.live).name),)
+    if not graph.buffers:
+        return None
+    if (short := _too_short(draft, graph)) and choices.chance(1, 2):
+        return (choices.pick(short),)
+    old = choices.pick(graph.buffers)
+    if draft.freed and choices.chance(1, 3):
+        return ((old.name, choices.pick(draft.freed)),)
+    swaps = {}
+    if draft.live and choices.chance(2, 3):
+        smallest = min(draft.live, key=lambda buffer: buffer.size_bytes)
+        swaps[old] = smallest if choices.chance(1, 2) else choices.pick(draft.live)
+    if fits(draft, graph, swaps):
+        return None
+    return tuple((taken.name, given.name) for taken, given in swaps.items())
+
+
+def _too_short(draft: Draft, graph: DraftedGraph) -> list[tuple[str, str]]:
+    """Buffers that a copy of the graph would run out of, and in whose place."""
+    ends = [
+        (buffer, offset + step.command.size_bytes)
+        for step in graph.steps
+        if isinstance(step.command, Copy)
+        for buffer, offset in zip(
+            step.buffers, (step.command.source_offset, step.command.target_offset), strict=True
+        )
+    ]
+    return [
+        (buffer.name, other.name)
+        for buffer, end in ends
+        for other in draft.live
+        if other.size_bytes < end
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Launch:
+    """The parts of a dispatch, while mistakes are put into them."""
+
+    signature: Signature
+    buffers: tuple[str, ...]
+    scalars: tuple[int | float, ...]
+    grid: Grid = (1, 1, 1)
+
+
+_Fault = Callable[[Choices, Draft, _Launch], _Launch | None]
+
+
+def _bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """One mistake in a dispatch, at times two, to see which is looked for first."""
+    signature = choices.weighted(shape.kernels)
+    bound = _bound(choices, draft, signature)
+    if bound is None:
+        return None
+    scalars = draw_scalars(choices, signature, draft.take_dispatch_number())
+    right = _Launch(
+        signature=signature, buffers=tuple([buffer.name for buffer in bound]), scalars=scalars
+    )
+    wrong = _first_that_applies(choices, draft, right)
+    if choices.chance(1, 6):
+        wrong = choices.weighted(_FAULTS)(choices, draft, wrong) or wrong
+    return Dispatch(
+        kernel=signature.name, buffers=wrong.buffers, scalars=wrong.scalars, grid=wrong.grid
+    )
+
+
+def _orphaned_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
+    """A dispatch just as it was accepted before one of its buffers was freed."""
+    return draft.orphan
+
+
+def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[LiveBuffer] | None:
+    if all(draft.bindable(real) for real in signature.floats):
+        return bind(choices, draft, signature)
+    return None
+
+
+def _first_that_applies(choices: Choices, draft: Draft, right: _Launch) -> _Launch:
+    return choices.weighted(_FAULTS)(choices, draft, right) or _wrong_count(choices, draft, right)
+
+
+def _freed_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
+    if not draft.freed or not launch.buffers:
+        return None
+    return _with_buffer(choices, launch, choices.pick(draft.freed))
+
+
+def _wordless_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
+    small = [buffer.name for buffer in draft.live if buffer.size_bytes < WORD_BYTES]
+    if not small or not launch.buffers:
+        return None
+    return _with_buffer(choices, launch, choices.pick(small))
+
+
+def _long_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
+    most = draft.limits.max_binding_bytes
+    long = [
+        buffer.name for buffer in draft.live if buffer.size_bytes // WORD_BYTES * WORD_BYTES > most
+    ]
+    if not long or not launch.buffers:
+        return None
+    return _with_buffer(choices, launch, choices.pick(long))
+
+
+def _aliased_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
+    signature = launch.signature
+    if len(launch.buffers) < 2 or len(launch.buffers) != len(signature.written):
+        return None
+    written = choices.pick([at for at, flag in enumerate(signature.written) if flag] or [0])
+    if not signature.written[written]:
+        return None
+    other = choices.pick([at for at in range(len(launch.buffers)) if at != written])
+    buffers = list(launch.buffers)
+    buffers[other] = buffers[written]
+    return replace(launch, buffers=tuple(buffers))
+
+
+def _with_buffer(choices: Choices, launch: _Launch, name: str) -> _Launch:
+    buffers = list(launch.buffers)
+    buffers[choices.integer(0, len(buffers) - 1)] = name
+    return replace(launch, buffers=tuple(buffers))
+
+
+def _wrong_count(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
+    """Too few buffers, or too many."""
+    if choices.chance(1, 3):
+        return replace(launch, buffers=(*launch.buffers, *launch.buffers[:1]))
+    return replace(launch, buffers=launch.buffers[:-1])
+
+
+def _wrong_scalar(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
+    dtypes = launch.signature.scalars
+    if not dtypes or len(launch.scalars) != len(dtypes):
+        return None
+    position = choices.integer(0, len(dtypes) - 1)
+    scalars = list(launch.scalars)
+    scalars[position] = choices.pick(_BAD_SCALARS[dtypes[position]])
+    return replace(launch, scalars=tuple(scalars))
+
+
+def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
+    if launch.scalars and choices.chance(1, 2):
+        return replace(launch, scalars=launch.scalars[:-1])
+    return replace(launch, scalars=(*launch.scalars, 1))
+
+
+def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
+    """Negative, or past the limit: at times as a guarded kernel was given it before."""
+    if draft.wide_grid and not launch.signature.guarded and choices.chance(2, 3):
+        return replace(launch, grid=draft.wide_grid)
+    grid = list(launch.grid)
+    position = choices.integer(0, 2)
+    most = draft.limits.max_groups_per_dimension
+    past = choices.chance(1, 2) and not launch.signature.guarded
+    grid[position] = most + choices.pick((1, 2)) if past else -choices.pick((1, 2))
+    if choices.chance(1, 4):
+        # A zero makes a dispatch a no-op, and excuses nothing.
+        grid[(position + 1) % 3] = 0
+    return replace(launch, grid=(grid[0], grid[1], grid[2]))
+
+
+def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
+    """Every dimension within the limit, and more groups in all than the kernel may have."""
+    signature = launch.signature
+    most = min(draft.limits.max_groups_per_dimension, 2**16 - 1)
+    x = signature.max_groups + 1 if signature.guarded else most
+    y = -(-(signature.max_groups + 1) // x)
+    if y > most:
+        return None
+    return replace(launch, grid=choices.pick(((x, y, 1), (1, x, y), (y, 1, x))))
+
+
+_FAULTS: Weights[_Fault] = Weights(
+    (_wrong_count, 2),
+    (_freed_buffer, 7),
+    (_wordless_buffer, 3),
+    (_long_buffer, 5),
+    (_aliased_buffer, 4),
+    (_wrong_scalar, 8),
+    (_wrong_scalar_count, 2),
+    (_wrong_grid, 4),
+    (_too_many_groups, 2),
+)
+_MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
+    (_bad_read, 4),
+    (_bad_write, 4),
+    (_bad_copy, 5),
+    (_bad_alloc, 3),
+    (_double_free, 2),
+    (_bad_dispatch, 12),
+    (_orphaned_dispatch, 2),
+    (_bad_capture, 6),
+    (_bad_replay, 14),
+)
+_WITH_GRAPHS = (_bad_capture, _bad_replay)
+"""Mistakes that only a target which replays is given."""

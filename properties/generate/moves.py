@@ -1,0 +1,334 @@
+"""The legal moves: each appends one op, or a few that belong together.
+
+The moves of several ops are those from which bugs of deferred execution need
+more than chance gives: many dispatches in one batch, a buffer reborn at once,
+reads in flight together.  Invalid ops do not belong here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gpusim.limits import WORD_BYTES
+from properties.generate.choices import Choices, Weights
+from properties.generate.draft import Draft, LiveBuffer
+from properties.generate.operands import (
+    EDGES,
+    Signature,
+    draw_grid,
+    draw_scalars,
+    draw_size,
+    draw_span,
+)
+from properties.generate.shape import MoveName, Shape
+
+Move = Callable[[Choices, Draft, Shape], None]
+
+_READS = Weights(("span", 4), ("whole", 5), ("written", 5))
+_SMALL = (8, 4, 64, 5, 12)
+_NUDGES = (0, 1, -1, 4, -4)
+_MOST_LIVE = 12
+_LEAST_ROOM_BYTES = 64
+
+
+def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A new buffer; past the shape's number an old one mostly goes first."""
+    if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
+        free(choices, draft, shape)
+    if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
+        free(choices, draft, shape)
+    real = bool(shape.real_buffers) and choices.chance(1, shape.real_buffers)
+    make(choices, draft, real)
+
+
+def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuffer:
+    """Allocate what fits; a float buffer has whole words only."""
+    size = max(draw_size(choices, draft.room_bytes), least)
+    return draft.alloc(size // WORD_BYTES * WORD_BYTES if real else size, real)
+
+
+def write(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """New bytes; at times those of the write before, since whoever skips them must know why."""
+    if draft.can_repeat and choices.chance(1, 12):
+        draft.repeat()
+        return
+    buffer = any_buffer(choices, draft)
+    draft.write(buffer, *span_of(choices, buffer))
+
+
+def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Within one class of contents; a quarter stays within one buffer, often overlapping."""
+    target = any_buffer(choices, draft)
+    source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
+    if not target.real and choices.chance(1, 10):
+        _copy_to_the_end(choices, draft, source, target)
+        return
+    source_offset, size = span_of(choices, source)
+    size = min(size, target.size_bytes)
+    last = target.size_bytes - size
+    if source is target and choices.chance(1, 2):
+        target_offset = min(max(source_offset + choices.pick(_NUDGES), 0), last)
+    elif choices.chance(1, 3):
+        target_offset = last
+    else:
+        target_offset = min(choices.pick(EDGES), last)
+    if target.real:
+        target_offset -= target_offset % WORD_BYTES
+    draft.copy(source, source_offset, target, target_offset, size)
+
+
+def _copy_to_the_end(
+    choices: Choices, draft: Draft, source: LiveBuffer, target: LiveBuffer
+) -> None:
+    """From word to word, up to an end or a few bytes before it, where padding begins."""
+    source_offset, target_offset = (
+        min(WORD_BYTES * choices.integer(0, 4), buffer.size_bytes // WORD_BYTES * WORD_BYTES)
+        for buffer in (source, target)
+    )
+    room = min(source.size_bytes - source_offset, target.size_bytes - target_offset)
+    size = max(room - choices.integer(0, WORD_BYTES - 1), 0)
+    draft.copy(source, source_offset, target, target_offset, size)
+
+
+def read(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Mostly of what was written last, since a read of anything else sees little."""
+    buffer = any_buffer(choices, draft)
+    if draft.recent and (buffer.writers < 2 or choices.chance(2, 5)):
+        buffer = draft.recent
+    kind = choices.weighted(_READS)
+    if kind == "whole":
+        draft.read(buffer, 0, buffer.size_bytes)
+    elif kind == "written":
+        offset = min(max(buffer.written_offset + choices.pick(_NUDGES), 0), buffer.size_bytes)
+        size = max(buffer.written_bytes + choices.pick(_NUDGES), 0)
+        draft.read(buffer, offset, min(size, buffer.size_bytes - offset))
+    else:
+        draft.read(buffer, *draw_span(choices, buffer.size_bytes))
+
+
+def free(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Half of the time of what was dispatched last, which a batch may still need."""
+    if draft.dispatched and choices.chance(1, 2):
+        draft.free(choices.pick(draft.dispatched[-1][1]))
+    elif draft.live:
+        draft.free(choices.pick(draft.live))
+
+
+def flush(choices: Choices, draft: Draft, shape: Shape) -> None:
+    draft.flush()
+
+
+def sync(choices: Choices, draft: Draft, shape: Shape) -> None:
+    draft.sync()
+
+
+def dispatch(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A kernel over live buffers, at times over those of a dispatch just before."""
+    like_before = bool(draft.dispatched) and choices.chance(1, 4)
+    if like_before:
+        signature, buffers = _like_before(choices, draft, shape)
+    else:
+        signature = choices.weighted(shape.kernels)
+        bound = bind(choices, draft, signature) if _allowed(draft, signature) else None
+        if bound is None:
+            return
+        buffers = bound
+    if _allowed(draft, signature):
+        launch(choices, draft, signature, buffers, like_before=like_before)
+
+
+def _allowed(draft: Draft, signature: Signature) -> bool:
+    return draft.floats_allowed or not signature.real
+
+
+def _like_before(
+    choices: Choices, draft: Draft, shape: Shape
+) -> tuple[Signature, tuple[LiveBuffer, ...]]:
+    """One of the last two dispatches: itself, or in another kernel, or with buffers swapped.
+
+    Whatever is cached by kernel and buffers is found again by the first, and
+    must not be by the others.
+    """
+    signature, buffers = draft.dispatched[-1 - choices.integer(0, 1) % len(draft.dispatched)]
+    if len(set(buffers)) < len(buffers):
+        return signature, buffers
+    if choices.chance(1, 3):
+        other = choices.weighted(shape.kernels)
+        return (other if other.floats == signature.floats else signature), buffers
+    if len(set(signature.floats)) == 1 and choices.chance(1, 4):
+        return signature, buffers[::-1]
+    return signature, buffers
+
+
+def launch(
+    choices: Choices,
+    draft: Draft,
+    signature: Signature,
+    buffers: tuple[LiveBuffer, ...],
+    *,
+    like_before: bool = False,
+) -> None:
+    """One dispatch of a kernel over buffers that fit it."""
+    scalars = draw_scalars(choices, signature, draft.take_dispatch_number())
+    last = draft.scalars.get(signature.parameters)
+    if last and choices.chance(1, 3 if like_before else 6):
+        scalars = near(choices, last, scalars)
+    words = max([buffer.size_bytes for buffer in buffers]) // WORD_BYTES
+    draft.dispatch(signature, buffers, scalars, draw_grid(choices, signature, words, draft.limits))
+
+
+def near(
+    choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
+) -> tuple[int | float, ...]:
+    """The scalars of a dispatch before, at times of another kernel's, and all or all but one.
+
+    What is cached by content is found again by the same, and must not be by
+    what differs in one place.
+    """
+    if choices.chance(2, 3):
+        return last
+    position = choices.integer(0, len(last) - 1)
+    return (*last[:position], new[position], *last[position + 1 :])
+
+
+def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
+    """Buffers that fit a kernel, new ones where too few live; None where none fits.
+
+    What the kernel writes is bound once; what it only reads may be bound twice.
+    """
+    chosen: dict[int, LiveBuffer] = {}
+    taken: list[LiveBuffer] = []
+    for wanted in (True, False):
+        for position, written in enumerate(signature.written):
+            if written is wanted:
+                buffer = _fitting(choices, draft, signature.floats[position], taken)
+                if buffer is None:
+                    return None
+                chosen[position] = buffer
+                if written:
+                    taken.append(buffer)
+    return tuple([chosen[position] for position in range(len(chosen))])
+
+
+def _fitting(
+    choices: Choices, draft: Draft, real: bool, taken: Sequence[LiveBuffer]
+) -> LiveBuffer | None:
+    pool = [buffer for buffer in draft.bindable(real) if buffer not in taken]
+    if pool:
+        return _hot(choices, pool)
+    if draft.room_bytes < WORD_BYTES or draft.limits.max_binding_bytes < WORD_BYTES:
+        return None
+    buffer = make(choices, draft, real, least=WORD_BYTES)
+    return buffer if buffer.size_bytes <= draft.limits.max_binding_bytes else None
+
+
+def burst(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Many dispatches with no read between them, some over one set of buffers."""
+    for _ in range(choices.integer(3, 16)):
+        dispatch(choices, draft, shape)
+
+
+def scatter(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Many small writes into a buffer that was dispatched, which fill what holds them back."""
+    dispatch(choices, draft, shape)
+    pool = draft.dispatched[-1][1] if draft.dispatched else [any_buffer(choices, draft)]
+    buffer = choices.pick(pool)
+    size = min(choices.pick(_SMALL), buffer.size_bytes)
+    if buffer.real:
+        size -= size % WORD_BYTES
+    for _ in range(choices.integer(6, 24)):
+        offset = choices.integer(0, buffer.size_bytes - size)
+        if buffer.real or choices.chance(1, 2):
+            offset -= offset % WORD_BYTES
+        draft.write(buffer, offset, size)
+
+
+def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Free a buffer and allocate its like at once, so that what is recycled collides."""
+    if not draft.live:
+        return
+    again = draft.dispatched[-1] if draft.dispatched and choices.chance(1, 2) else None
+    old = again[1][-1] if again else choices.pick(draft.live)
+    draft.free(old)
+    new = draft.alloc(old.size_bytes, old.real)
+    if again and _allowed(draft, again[0]):
+        buffers = tuple([new if buffer is old else buffer for buffer in again[1]])
+        launch(choices, draft, again[0], buffers)
+    if choices.chance(1, 3):
+        draft.read(new, 0, new.size_bytes)
+
+
+def reads(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Several reads in flight, some of equal length, then mostly a sync."""
+    for _ in range(choices.integer(2, 4)):
+        read(choices, draft, shape)
+    if choices.chance(2, 3):
+        draft.sync()
+
+
+def read_after_sync(choices: Choices, draft: Draft, shape: Shape) -> None:
+    draft.sync()
+    read(choices, draft, shape)
+
+
+def write_after_read(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """The read must not see the write that overtakes it."""
+    buffer = any_buffer(choices, draft)
+    offset, size = span_of(choices, buffer)
+    draft.read(buffer, offset, size)
+    draft.write(buffer, offset, size)
+
+
+def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A write, a dispatch over it, perhaps another write, and a read of both."""
+    signature = choices.weighted(shape.kernels)
+    if not _allowed(draft, signature):
+        return
+    buffers = bind(choices, draft, signature)
+    if buffers is None:
+        return
+    buffer = choices.pick(buffers)
+    draft.write(buffer, *span_of(choices, buffer))
+    launch(choices, draft, signature, buffers)
+    if choices.chance(1, 2):
+        draft.write(buffer, *span_of(choices, buffer))
+    read(choices, draft, shape)
+
+
+def any_buffer(choices: Choices, draft: Draft) -> LiveBuffer:
+    return _hot(choices, draft.live) if draft.live else make(choices, draft, False)
+
+
+def _hot(choices: Choices, pool: Sequence[LiveBuffer]) -> LiveBuffer:
+    """Older buffers more often, so that some are hot and others cold."""
+    last = len(pool) - 1
+    return pool[min(choices.integer(0, last), choices.integer(0, last))]
+
+
+def _alike(draft: Draft, other: LiveBuffer) -> Sequence[LiveBuffer]:
+    return [buffer for buffer in draft.live if buffer.real is other.real]
+
+
+def span_of(choices: Choices, buffer: LiveBuffer) -> tuple[int, int]:
+    offset, size = draw_span(choices, buffer.size_bytes)
+    if buffer.real:
+        return offset - offset % WORD_BYTES, size - size % WORD_BYTES
+    return offset, size
+
+
+MOVES: Mapping[MoveName, Move] = {
+    "write": write,
+    "dispatch": dispatch,
+    "read": read,
+    "alloc": alloc,
+    "copy": copy,
+    "free": free,
+    "flush": flush,
+    "sync": sync,
+    "burst": burst,
+    "scatter": scatter,
+    "recycle": recycle,
+    "reads": reads,
+    "read_after_sync": read_after_sync,
+    "write_after_read": write_after_read,
+    "chain": chain,
+}
+"""Every move by its name in a shape."""

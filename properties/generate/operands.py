@@ -1,0 +1,235 @@
+"""Single operands: sizes, spans of bytes, data, scalars and grids, and what a kernel asks for.
+
+Each is drawn at the edges where runtimes go wrong: around words, around the alignment of
+uniform offsets, at both ends of a buffer.  What the generator needs to know of a kernel is
+read off its signature once.  Nothing here names a kernel: one added by a user is drawn like a
+built-in one.  Whole ops, and what is alive, do not belong here.
+"""
+
+import random
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from gpusim.kernels import Kernel
+from gpusim.kernels.kernel import Dtype
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.ops import Grid
+from properties.generate.choices import Choices, Weights
+
+Parameters = tuple[bool, tuple[Dtype, ...]]
+"""Whether floats are computed, and the types of the scalars: who shares them can share scalars."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Signature:
+    """A kernel's parameters, as the generator binds them."""
+
+    name: str
+    floats: tuple[bool, ...]
+    """For each buffer, whether it holds floats."""
+    written: tuple[bool, ...]
+    scalars: tuple[Dtype, ...]
+    group_size: int
+    max_groups: int
+    guarded: bool
+    real: bool
+    """Whether any buffer holds floats."""
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        return self.real, self.scalars
+
+
+@lru_cache(maxsize=256)
+def signature_of(kernel: Kernel) -> Signature:
+    """The signature of ``kernel``."""
+    floats = tuple(binding.dtype == "f32" for binding in kernel.buffers)
+    return Signature(
+        name=kernel.name,
+        floats=floats,
+        written=kernel.writes,
+        scalars=tuple(scalar.dtype for scalar in kernel.scalars),
+        group_size=kernel.group_size,
+        max_groups=kernel.max_groups,
+        guarded=kernel.guarded,
+        real=any(floats),
+    )
+
+
+def drawable(kernels: Mapping[str, Kernel]) -> tuple[Signature, ...]:
+    """The signatures of all kernels that a generated program may name, in their order.
+
+    Left out is a kernel that writes integers computed from floats: a float
+    result is known up to a tolerance only, and nothing could be said of an
+    integer made of it.
+    """
+    return _signatures(tuple(kernels.values()))
+
+
+@lru_cache(maxsize=16)
+def _signatures(kernels: tuple[Kernel, ...]) -> tuple[Signature, ...]:
+    return tuple(signature_of(kernel) for kernel in kernels if _keeps_floats_apart(kernel))
+
+
+def _keeps_floats_apart(kernel: Kernel) -> bool:
+    computes_floats = kernel.tolerance is not None or any(
+        binding.dtype == "f32" for binding in kernel.buffers
+    )
+    return not computes_floats or all(
+        binding.dtype == "f32" for binding in kernel.buffers if binding.access == "read_write"
+    )
+
+
+EDGES = (0, 4, 1, 2, 3, 5, 7, 8, 15, 16, 63, 64, 65, 255, 256, 257)
+_TAILS = (4, 1, 0, 2, 3, 5, 8)
+_SIZES = Weights(("words", 60), ("edge", 30), ("any", 40), ("page", 6), ("huge", 1))
+_SPANS = Weights(("words", 18), ("whole", 12), ("edge", 26), ("tail", 14), ("any", 30))
+_GRIDS = Weights(
+    ("cover", 50), ("one", 14), ("zero", 6), ("flat", 8), ("deep", 8), ("under", 8), ("over", 6)
+)
+_MOST_WORD_GROUPS = 64
+_WIDE_GRIDS = 40
+"""One dispatch in so many of a guarded kernel exceeds the limit in a dimension."""
+_FULL_GRIDS = 200
+"""One dispatch in so many of any other kernel reaches it."""
+
+_STREAM_BYTES = 1 << 17
+_LONGEST_BYTES = 1 << 16
+_STREAM = random.Random("bytes").randbytes(_STREAM_BYTES).replace(b"\0", b"\xa5")
+_FLOATS_RANDOM = random.Random("floats")
+_FLOATS = struct.pack(
+    f"<{_STREAM_BYTES // 4}f",
+    *(
+        _FLOATS_RANDOM.choice((-1.0, 1.0)) * (1.0 + 1023.0 * _FLOATS_RANDOM.random())
+        for _ in range(_STREAM_BYTES // 4)
+    ),
+)
+
+_EXTREMES: dict[Dtype, tuple[int | float, ...]] = {
+    "u32": (1, 0, 2, 2**32 - 1, 2**31, 2**31 - 1),
+    "i32": (1, 0, -1, 2**31 - 1, -(2**31)),
+    "f32": (1, 0.5, 0.0, -1.0, 0.1, 16777217, 3.4028234663852886e38, 1.1754943508222875e-38),
+}
+_TAME_FLOATS = (1, 0.5, 0.25, 0.1, 1.0)
+
+
+def draw_size(choices: Choices, most: int) -> int:
+    """The size of a buffer in bytes, at most ``most``."""
+    match choices.weighted(_SIZES):
+        case "words":
+            size = WORD_BYTES * choices.integer(1, 100)
+        case "edge":
+            size = choices.pick(EDGES)
+        case "any":
+            size = choices.integer(0, 600)
+        case "page":
+            size = 4096 + choices.integer(-1, 4)
+        case _:
+            size = _LONGEST_BYTES
+    return min(size, most)
+
+
+def draw_span(choices: Choices, size: int) -> tuple[int, int]:
+    """An offset and a length in bytes that lie in a buffer of ``size`` bytes."""
+    match choices.weighted(_SPANS):
+        case "whole":
+            return 0, size
+        case "words":
+            words = size // WORD_BYTES
+            first = choices.integer(0, max(words - 1, 0))
+            return WORD_BYTES * first, WORD_BYTES * choices.integer(min(1, words), words - first)
+        case "edge":
+            offset = min(choices.pick(EDGES), size)
+            return offset, min(choices.pick(EDGES), size - offset)
+        case "tail":
+            length = min(choices.pick(_TAILS), size)
+            return size - length, choices.pick((length, min(length, WORD_BYTES)))
+        case _:
+            offset = choices.integer(0, max(size - 1, 0))
+            return offset, choices.integer(min(1, size), size - offset)
+
+
+def nonce_bytes(number: int, size: int) -> bytes:
+    """Data of the write of that number: no two numbers below 255 share their first byte.
+
+    No byte is zero, so that padding with zeros shows.
+    """
+    if not size:
+        return b""
+    at = number * 257 % _LONGEST_BYTES
+    return bytes((number % 255 + 1,)) + _STREAM[at + 1 : at + size]
+
+
+def nonce_floats(number: int, size: int) -> bytes:
+    """The same for whole words: finite normal f32 values between 1 and 1024, of either sign."""
+    at = number * 388 % _LONGEST_BYTES
+    return _FLOATS[at : at + size]
+
+
+def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[int | float, ...]:
+    """Scalars for the dispatch of that number: small, and distinct from any other's.
+
+    Odd integers, so that a multiplication by one loses nothing; at times one of
+    them is an extreme of its type instead.
+    """
+    dtypes = signature.scalars
+    first = number * len(dtypes)
+    values = [
+        _distinct(dtype, first + position, signature.real) for position, dtype in enumerate(dtypes)
+    ]
+    if values and choices.chance(1, 8):
+        position = choices.integer(0, len(values) - 1)
+        values[position] = choices.pick(_extremes(dtypes[position], signature.real))
+    return tuple(values)
+
+
+def _distinct(dtype: Dtype, number: int, tame: bool) -> int | float:
+    value = 2 * number + 3
+    if dtype == "f32":
+        # Around one where floats are computed, lest a chain of dispatches overflow.
+        return (value % 320 + 64) / 256 if tame else value / 4
+    return -value if dtype == "i32" and number % 2 else value
+
+
+def _extremes(dtype: Dtype, tame: bool) -> Sequence[int | float]:
+    return _TAME_FLOATS if dtype == "f32" and tame else _EXTREMES[dtype]
+
+
+def draw_grid(choices: Choices, signature: Signature, words: int, limits: Limits) -> Grid:
+    """A legal grid for a kernel whose longest buffer has ``words`` words."""
+    most = limits.max_groups_per_dimension
+    if signature.guarded and most > 1 and choices.chance(1, _WIDE_GRIDS):
+        return _wide(choices, most)
+    if not signature.guarded and choices.chance(1, _FULL_GRIDS):
+        full = min(most, signature.max_groups)
+        return choices.pick(((full, 1, 1), (1, full, 1), (1, 1, full)))
+    cover = min(-(-words // signature.group_size), _MOST_WORD_GROUPS)
+    x, y, z = _grid(choices, cover)
+    if signature.guarded:
+        return (x, y, z) if x * y * z <= most**3 else (most, 1, 1)
+    return min(x, most), min(y, most), min(z, most)
+
+
+def _grid(choices: Choices, cover: int) -> Grid:
+    match choices.weighted(_GRIDS):
+        case "cover":
+            return cover, 1, 1
+        case "one":
+            return 1, 1, 1
+        case "zero":
+            return choices.pick(((0, 1, 1), (cover, 0, 1), (1, 1, 0), (0, 0, 0)))
+        case "flat":
+            return choices.pick(((1, cover, 1), (2, -(-cover // 2), 1), (2, 2, 1)))
+        case "deep":
+            return choices.pick(((1, 1, cover), (1, 2, 2), (2, 1, 2), (3, 2, 2)))
+        case "under":
+            return max(1, choices.integer(1, cover) - 1), 1, 1
+        case _:
+            return cover + choices.integer(1, 3), 1, 1
+
+
+def _wide(choices: Choices, most: int) -> Grid:
+    groups = most + choices.integer(1, 3)
+    return choices.pick(((groups, 1, 1), (1, groups, 1), (1, 1, groups)))

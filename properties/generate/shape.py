@@ -1,0 +1,115 @@
+"""What the programs of a draw look like: their length, and the weights of their moves.
+
+Data, and the drawing of it.  Half of the shapes are uniform: every move and
+kernel, at weights that suit most bugs.  The other half are swarms: a random
+subset at random weights, since a bug often needs some ops to be absent (Groce
+and others, "Swarm Testing", 2012).  What a move does does not belong here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from properties.generate.choices import Choices, Weights
+from properties.generate.operands import Signature
+
+MoveName = Literal[
+    "write",
+    "dispatch",
+    "read",
+    "alloc",
+    "copy",
+    "free",
+    "flush",
+    "sync",
+    "burst",
+    "scatter",
+    "recycle",
+    "reads",
+    "read_after_sync",
+    "write_after_read",
+    "chain",
+    "capture",
+    "replay",
+    "odd_bytes",
+    "apart",
+    "brush",
+]
+_UNIFORM: tuple[tuple[MoveName, int], ...] = (
+    ("write", 20),
+    ("dispatch", 26),
+    ("read", 12),
+    ("alloc", 3),
+    ("copy", 14),
+    ("free", 2),
+    ("flush", 3),
+    ("sync", 3),
+    ("burst", 3),
+    ("scatter", 1),
+    ("recycle", 2),
+    ("reads", 2),
+    ("read_after_sync", 2),
+    ("write_after_read", 2),
+    ("chain", 4),
+    ("capture", 1),
+    ("replay", 5),
+    ("odd_bytes", 4),
+    ("apart", 6),
+    ("brush", 3),
+)
+_UNIFORM_MOVES = Weights(*_UNIFORM)
+_LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
+_SWARM_WEIGHTS = Weights((4, 3), (0, 4), (1, 2), (16, 2))
+_LIVE = Weights((3, 5), (1, 1), (2, 3), (4, 3), (5, 2), (6, 2), (12, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How long a program is, and what it is made of."""
+
+    min_ops: int = 12
+    max_ops: int = 130
+    """The length is drawn between the two; a last move of several ops may exceed it."""
+    moves: Weights[MoveName]
+    kernels: Weights[Signature]
+    live_buffers: int = 4
+    """Buffers alive at a time, about; allocs past it become rare."""
+    real_buffers: int = 8
+    """One buffer in so many holds floats; 0: none does."""
+    mistakes: int = 7
+    """One move in so many is invalid on purpose."""
+    dump: bool = True
+    """Read every live buffer in whole at the end, then sync."""
+
+
+def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
+    """A uniform shape or a swarm, as often the one as the other."""
+    low, high = choices.weighted(_LENGTHS)
+    swarm = choices.chance(1, 2)
+    return Shape(
+        min_ops=low,
+        max_ops=high,
+        moves=_swarm_moves(choices) if swarm else _UNIFORM_MOVES,
+        kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
+        live_buffers=choices.weighted(_LIVE),
+        real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
+        mistakes=choices.pick((7, 40, 4)) if swarm else 7,
+        dump=not choices.chance(1, 10),
+    )
+
+
+def _swarm_moves(choices: Choices) -> Weights[MoveName]:
+    drawn = [(name, weight * choices.weighted(_SWARM_WEIGHTS)) for name, weight in _UNIFORM]
+    # Bytes must enter a program, or nothing that happens in it shows.
+    return Weights(("write", 8), *drawn)
+
+
+def _swarm_kernels(choices: Choices, signatures: Sequence[Signature]) -> Weights[Signature]:
+    drawn = [(signature, choices.weighted(_SWARM_WEIGHTS)) for signature in signatures]
+    return Weights(*drawn, (choices.pick(signatures), 1))
+
+
+@lru_cache(maxsize=16)
+def _even(signatures: tuple[Signature, ...]) -> Weights[Signature]:
+    return Weights(*((signature, 1) for signature in signatures))

@@ -1,0 +1,103 @@
+"""Hypothesis strategies over the generator; Hypothesis is imported here and nowhere else."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+from hypothesis import strategies as st
+
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import Limits
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS, Policy
+from properties.generate.cases import draw_case, draw_policy
+from properties.generate.choices import Choices, DrawnChoices
+from properties.generate.generator import generate
+from properties.generate.operands import drawable
+from properties.generate.shape import Shape, draw_shape
+from properties.model.case import Case, parse_device
+from properties.model.target import Capabilities
+
+
+def programs(
+    *,
+    kernels: Kernels = BUILTIN,
+    limits: Limits | None = None,
+    min_ops: int = 0,
+    max_ops: int = 60,
+    invalid: bool = True,
+    replays: bool = True,
+) -> st.SearchStrategy[Program]:
+    """Programs of the generator, which shrink to few, small and aligned ops.
+
+    Shorter than those of a seed by default, so that shrinking can reach
+    ``min_ops`` and an example stays within what Hypothesis buffers.
+    """
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Program:
+        choices = _choices(draw)
+        shape = _short_shape(choices, kernels, min_ops, max_ops)
+        return generate(
+            choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid, replays=replays
+        )
+
+    return drawn()
+
+
+def policies(presets: Sequence[Policy] = tuple(PRESETS.values())) -> st.SearchStrategy[Policy]:
+    """Policies around the given presets; the first is the simplest."""
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Policy:
+        choices = _choices(draw)
+        return draw_policy(choices, choices.pick(presets))
+
+    return drawn()
+
+
+def cases(
+    device: str,
+    *,
+    presets: Sequence[Policy] = tuple(PRESETS.values()),
+    kernels: Kernels = BUILTIN,
+    limits: Limits | None = None,
+    min_ops: int = 0,
+    max_ops: int = 60,
+    invalid: bool = True,
+    replays: bool = True,
+) -> st.SearchStrategy[Case]:
+    """Cases on one device: a policy, then a program that knows its memory budget."""
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Case:
+        choices = _choices(draw)
+        shape = _short_shape(choices, kernels, min_ops, max_ops)
+        return draw_case(
+            choices,
+            preset=choices.pick(presets),
+            device=parse_device(device),
+            kernels=kernels,
+            limits=limits,
+            shape=shape,
+            promises=Capabilities(refuses=invalid, replays=replays),
+        )
+
+    return drawn()
+
+
+def _short_shape(choices: Choices, kernels: Kernels, min_ops: int, max_ops: int) -> Shape:
+    return replace(draw_shape(choices, drawable(kernels)), min_ops=min_ops, max_ops=max_ops)
+
+
+def _choices(draw: st.DrawFn) -> DrawnChoices:
+    def integer(low: int, high: int) -> int:
+        # Counted from 0, since that is what Hypothesis shrinks to where it may.
+        return low + draw(_up_to(high - low))
+
+    return DrawnChoices(integer)
+
+
+@cache
+def _up_to(most: int) -> st.SearchStrategy[int]:
+    return st.integers(0, most)

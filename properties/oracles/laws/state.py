@@ -1,0 +1,198 @@
+"""What a trace has shown so far: buffers, names, and what was asked for and not submitted.
+
+Every law reads it.  It looks at an event after the laws did, so that they see
+the state in which the event came; only the beginning of an op it sees first.
+It judges nothing.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpusim.errors import DeviceLost
+from gpusim.ops import Alloc, Capture, Free, Op
+from gpusim.runtime.commands import Role
+from gpusim.runtime.policy import Uniforms
+from gpusim.trace import Event
+from properties.model.failure import Failure
+from properties.oracles.laws.catalogue import LAWS, Law, Setting, broken
+from properties.oracles.laws.expected import (
+    STORAGE,
+    UNIFORM,
+    ExpectedDispatch,
+    ExpectedOp,
+    Known,
+    expect,
+)
+
+About = Mapping[str, Any]
+Handler = Callable[[About], None]
+_LAW_NAMES = tuple(law.name for law in LAWS)
+MOST_VIOLATIONS = 16
+"""After so many nothing more is looked for: the first says most."""
+
+
+def accepted(kind: type[Op]) -> str:
+    """The key under which a handler sees the outcome of an accepted op of a kind."""
+    return f"accepted {kind.__name__}"
+
+
+class TraceState:
+    """The state of one trace, and where violations are reported."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.policy = setting.policy
+        self.violations: list[Failure] = []
+        self.checked = dict.fromkeys(_LAW_NAMES, 0)
+        """How often each law was held against something, by its name."""
+        self.driver_events: list[Event] = []
+        """The events since the op under way began."""
+        self.position = -1
+        self.op: Op | None = None
+        self.expected_ops: tuple[ExpectedOp, ...] = ()
+        """What the op under way must do to the queue."""
+        self.expected: ExpectedOp | None = None
+        """The one thing that it must do; a replay may have many, and has none."""
+        self.is_closing = False
+        self.buffers: dict[int, Known] = {}
+        self.live: dict[int, Known] = {}
+        self.names: dict[str, Known] = {}
+        """The user's live buffers."""
+        self.graphs: dict[str, Capture] = {}
+        """What was captured."""
+        self.open: deque[ExpectedOp] = deque()
+        """Asked for, not submitted."""
+        self.batch: list[tuple[str, About]] = []
+        """Commands of the encoder that waits for its submit, as kind and what about."""
+        self.runs: list[tuple[ExpectedDispatch, About]] = []
+        """Dispatches of the batch that is being submitted, with the ops they belong to."""
+        self.carried: list[tuple[ExpectedOp, int]] = []
+        """What the batch that is being submitted completes, with the command that does."""
+        self.fetches: dict[str, int] = {}
+        """The staging buffer of each read that was submitted, by result."""
+        self.submits = 0
+        self.owes_submit = False
+        """Whether a queued host write waits for a submit to start it."""
+        self._owed_submit = False
+        self.failed_verb = ""
+        """The verb that failed during the op under way."""
+        self.has_lost_batch = False
+        """Whether the last failure took the open batch with it."""
+        self.failures = 0
+        self.is_lost = self.was_lost = False
+        """Whether the device is lost, and whether it was when the op under way began."""
+        self.made: Known | None = None
+        """The storage buffer that was made last during the op under way."""
+
+    def first(self) -> Mapping[str, Handler]:
+        """What looks at an event before the laws do."""
+        return {"op": self._op, "failed": self._failed, "close": self._close}
+
+    def last(self) -> Mapping[str, Handler]:
+        """What looks at an event after the laws did."""
+        return {
+            "create_buffer": self._create,
+            "destroy_buffer": self._destroy,
+            "write_buffer": self._write,
+            "submit": self._submit,
+            "outcome": self._outcome,
+        }
+
+    def report(self, law: Law, argument: str) -> None:
+        """A law is broken."""
+        if len(self.violations) < MOST_VIOLATIONS:
+            self.violations.append(broken(law, self.position, self.op, argument))
+
+    def name_of(self, number: int) -> str:
+        """A buffer as the program knows it, or as the device does."""
+        for name, known in self.names.items():
+            if known.number == number:
+                return name
+        known_here = self.buffers.get(number)
+        return f"{known_here.role} buffer {number}" if known_here else f"buffer {number}"
+
+    def _op(self, about: About) -> None:
+        self.driver_events.clear()
+        self.position, self.op = about["position"], about["op"]
+        self.failed_verb = ""
+        self.was_lost = self.is_lost
+        self.made = None
+        self.expected_ops = expected_ops = expect(
+            self.position, self.op, self.names, self.graphs, self.setting.kernel
+        )
+        self.expected = expected_ops[0] if len(expected_ops) == 1 else None
+        self.open += expected_ops
+
+    def _close(self, about: About) -> None:
+        self.position += 1
+        self.op, self.expected_ops, self.expected = None, (), None
+        self.failed_verb = ""
+        self.is_closing = True
+
+    def _failed(self, about: About) -> None:
+        self.failed_verb = about["verb"]
+        self.failures += 1
+        if self.failed_verb in ("submit", "write_buffer"):
+            self.owes_submit = self._owed_submit
+        if about["error"] == DeviceLost.__name__:
+            self.is_lost = True
+        self.has_lost_batch = self.is_lost or self._loses_batch()
+        if self.has_lost_batch:
+            self.batch = []
+            self.open.clear()
+
+    def _loses_batch(self) -> bool:
+        """Whether the failure took the open batch with it.
+
+        What is written for a whole batch is written right before its submit.
+        """
+        if self.failed_verb != "write_buffer":
+            return self.failed_verb in ("encode", "submit")
+        driver_events = (
+            event for event in reversed(self.driver_events) if event.kind == "write_buffer"
+        )
+        role = next((event["role"] for event in driver_events), STORAGE)
+        is_ring = self.policy.uniforms is Uniforms.RING
+        return role == Role.UPLOAD.value or (role == UNIFORM and is_ring)
+
+    def _create(self, about: About) -> None:
+        number = about["buffer"]
+        known = Known(number, about["role"], about["size_bytes"], self.position)
+        self.buffers[number] = self.live[number] = known
+        if known.role == STORAGE:
+            self.made = known
+
+    def _destroy(self, about: About) -> None:
+        known = self.live.pop(about["buffer"], None)
+        if known is not None:
+            known.is_alive = False
+
+    def _write(self, about: About) -> None:
+        self._owed_submit = self.owes_submit
+        known = self.buffers.get(about["buffer"])
+        if known is None:
+            return
+        if known.content is not None:
+            offset, data = about["offset"], about["data"]
+            known.content[offset : offset + len(data)] = data
+        elif known.role == STORAGE:
+            self.owes_submit = True
+
+    def _submit(self, about: About) -> None:
+        self.batch = []
+        self.submits += 1
+        self._owed_submit, self.owes_submit = self.owes_submit, False
+
+    def _outcome(self, about: About) -> None:
+        op, self.expected_ops, self.expected = self.op, (), None
+        if about["error"] is not None:
+            return
+        if type(op) is Alloc:
+            if self.made is not None:
+                self.made.user_bytes = op.size_bytes
+                self.names[op.buffer] = self.made
+        elif type(op) is Free:
+            self.names.pop(op.buffer, None)
+        elif type(op) is Capture:
+            self.graphs[op.graph] = op

@@ -1,0 +1,326 @@
+"""A case as it is and transformed, held against each other where they correspond.
+
+The third family of oracle: it needs no reference.  ``judge_relations`` runs a case transformed
+and compares it with the run as it is.  Where the device fails by plan, the faults decide what is
+left out: an op that raises a fault did not happen, so the program without those ops, on a
+device without faults, must show what the others showed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from gpusim.history import History, Outcome
+from gpusim.kernels import BUILTIN, Kernel
+from gpusim.ops import Alloc, Capture, Op, Read, Replay, Sync
+from gpusim.program import Program, buffers_of
+from gpusim.runtime.commands import Role
+from gpusim.runtime.policy import Uniforms
+from gpusim.simulated import NO_FAULTS
+from gpusim.text import write_op
+from properties.execute import name_of
+from properties.generate.words import is_within_capabilities
+from properties.model.case import Case, Promise, Rewrite, Transformation
+from properties.model.execution import Execution
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.metamorphic.rewrites import Rewriting, rounded_buffers, unchanged
+
+_SHOWN_BYTES = 32
+
+
+def compare_rewrite(
+    rewrite: Rewrite, original: Execution, transformed: Execution
+) -> Failure | None:
+    """The first op of the original that shows something else in its rewrite.
+
+    The trait of the failure is what differs: error, value, delivery order, promise,
+    objects or close.
+    """
+    comparison = _Comparison(rewrite, original, transformed)
+    return (
+        comparison.ops()
+        or comparison.promises()
+        or comparison.deliveries()
+        or comparison.objects()
+        or comparison.closing()
+    )
+
+
+def pooled_buffers_made(execution: Execution) -> list[int]:
+    """Pooled buffers made by the end of each op, as far as the policy promises reuse."""
+    policy = execution.case.policy
+    roles = [Role.UNIFORM.value] if policy.uniforms is not Uniforms.FRESH else []
+    roles += [Role.STAGING.value] if policy.staging_buffers else []
+    counts, made = [], 0
+    for event in execution.trace:
+        made += event.kind == "create_buffer" and event["role"] in roles
+        if event.kind == "outcome":
+            counts.append(made)
+    return counts
+
+
+class _Comparison:
+    def __init__(self, rewrite: Rewrite, original: Execution, transformed: Execution) -> None:
+        self._program = program = original.case.program
+        self._rewrite = rewrite
+        self._before, self._after = original.history, transformed.history
+        self._executions = original, transformed
+        self._capabilities = original.capabilities
+        self._names = _result_names(program, rewrite)
+        same = rewrite.same_adapter
+        self._rounded = frozenset() if same else rounded_buffers(program, original.kernels)
+
+    def ops(self) -> Failure | None:
+        """Errors and values, op by op."""
+        for position, op in enumerate(self._program):
+            places = self._rewrite.places[position]
+            if places:
+                shown = [self._after.outcomes[place] for place in places]
+                found = self._op(position, op, self._before.outcomes[position], shown)
+                if found is not None:
+                    return found
+        return None
+
+    def promises(self) -> Failure | None:
+        """What the transformation put in, which was known beforehand."""
+        for promise in self._rewrite.promises:
+            shown = self._after.outcomes[promise.position]
+            if promise.data is None and not self._capabilities.refuses:
+                continue
+            if not _is_kept(promise, shown):
+                meant = "a refusal" if promise.data is None else _bytes(promise.data)
+                op = write_op(self._rewrite.case.program[promise.position])
+                reason = f"{op} was put in, and what it shows is known"
+                return self._at_end("promise", reason, meant, _show(shown))
+        return None
+
+    def deliveries(self) -> Failure | None:
+        """The order of the deliveries as a whole."""
+        if not self._capabilities.orders_deliveries:
+            return None
+        meant, shown = self._ordered(self._before.deliveries, self._after.deliveries)
+        if meant == shown:
+            return None
+        reason = "reads are delivered in the order in which they were issued"
+        return self._at_end("delivery order", reason, ", ".join(meant), ", ".join(shown))
+
+    def objects(self) -> Failure | None:
+        """Where work is repeated, what was made for it the first time serves again."""
+        steady, transformed = self._rewrite.steady, self._executions[1]
+        if steady is None or any(event.kind.endswith(".evicted") for event in transformed.trace):
+            return None
+        start, end = steady
+        made = pooled_buffers_made(transformed)
+        if not made:
+            return None
+        new = made[end - 1] - made[start - 1] if end > start > 0 else 0
+        if not new:
+            return None
+        reason = "a pool that never gave an object up makes none for work it has done before"
+        return self._at_end("objects", reason, "0 new uniform and staging buffers", f"{new}")
+
+    def closing(self) -> Failure | None:
+        """The sync after the last op, and the closing of the target."""
+        meant, shown = self._before.closing, self._after.closing
+        if meant is not None and shown is not None and meant.error != shown.error:
+            reason = "the sync after the last op ends in another way"
+            return self._at_end("close", reason, _show(meant), _show(shown))
+        errors = [execution.close_error for execution in self._executions]
+        ends = ["no error" if error is None else name_of(error) for error in errors]
+        if ends[0] == ends[1]:
+            return None
+        return self._at_end("close", "closing ends in another way", ends[0], ends[1])
+
+    def _op(self, position: int, op: Op, meant: Outcome, shown: list[Outcome]) -> Failure | None:
+        for one in shown:
+            if (one.error, one.late_error) != (meant.error, meant.late_error):
+                reason = "it is refused or fails in one of the two"
+                return self._differs(position, "error", reason, _show(meant), _show(one))
+        if isinstance(op, Sync):
+            return self._sync(position, meant, shown)
+        if not isinstance(op, Read) or meant.data is None or op.buffer in self._rounded:
+            return None
+        data = b"".join(one.data or b"" for one in shown)
+        if data == meant.data:
+            return None
+        start = _first_difference(meant.data, data)
+        reason = f"the value differs from byte {op.offset + start} of {op.buffer} on"
+        sides = [_bytes(side[start // 4 * 4 :]) for side in (meant.data, data)]
+        return self._differs(position, "value", reason, sides[0], sides[1])
+
+    def _sync(self, position: int, meant: Outcome, shown: list[Outcome]) -> Failure | None:
+        """The deliveries by the time a sync returned."""
+        if not self._capabilities.orders_deliveries or meant.error is not None:
+            return None
+        names, others = self._ordered(_listed(meant), _listed(shown[0]))
+        if names == others:
+            return None
+        reason = "other reads were delivered by the time it returned"
+        return self._differs(
+            position, "delivery order", reason, ", ".join(names), ", ".join(others)
+        )
+
+    def _ordered(
+        self, before: tuple[str, ...], after: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Both lists by the names of the rewrite, without what only one of the two reads."""
+        known = {name for names in self._names.values() for name in names}
+        meant = tuple(name for result in before for name in self._names.get(result, ()))
+        return meant, tuple(name for name in after if name in known)
+
+    def _differs(self, position: int, kind: str, reason: str, meant: str, shown: str) -> Failure:
+        return _failure(position, write_op(self._program[position]), kind, reason, meant, shown)
+
+    def _at_end(self, kind: str, reason: str, meant: str, shown: str) -> Failure:
+        end = len(self._program)
+        return _failure(end, "the end of the program", kind, reason, meant, shown)
+
+
+def _failure(position: int, op: str, what: str, reason: str, meant: str, shown: str) -> Failure:
+    return Failure(
+        kind=FailureKind.RELATION,
+        trait=what,
+        position=position,
+        op=op,
+        what=what,
+        reason=reason,
+        sides=(("as it is", meant), ("transformed", shown)),
+    )
+
+
+def _result_names(program: Program, rewrite: Rewrite) -> dict[str, tuple[str, ...]]:
+    """The results in the rewrite that stand for each result of the original."""
+    names = {}
+    for op, places in zip(program, rewrite.places, strict=True):
+        if isinstance(op, Read):
+            others = [rewrite.case.program[place] for place in places]
+            names[op.result] = tuple(other.result for other in others if isinstance(other, Read))
+    return names
+
+
+def _is_kept(promise: Promise, shown: Outcome) -> bool:
+    if promise.data is None:
+        return shown.error is not None
+    return shown.error is None and shown.data == promise.data
+
+
+def _listed(outcome: Outcome) -> tuple[str, ...]:
+    return tuple(outcome.data.decode().split(",")) if outcome.data else ()
+
+
+def _first_difference(meant: bytes, shown: bytes) -> int:
+    pairs = zip(meant, shown, strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), 0)
+
+
+def _bytes(data: bytes) -> str:
+    more = "" if len(data) <= _SHOWN_BYTES else f" and {len(data) - _SHOWN_BYTES} bytes more"
+    return f"{data[:_SHOWN_BYTES].hex(' ', 4) or 'no bytes'}{more}"
+
+
+def _show(outcome: Outcome) -> str:
+    problem = outcome.error or outcome.late_error
+    if problem is not None:
+        return problem
+    return "accepted" if outcome.data is None else _bytes(outcome.data)
+
+
+def transform(
+    case: Case,
+    transformations: Sequence[Transformation],
+    kernels: Mapping[str, Kernel] = BUILTIN,
+) -> Rewrite | None:
+    """The rewrite under all of them, one after the other; None where one does not apply."""
+    rewrite = unchanged(case)
+    for transformation in transformations:
+        later = transformation.apply(rewrite.case, kernels)
+        if later is None:
+            return None
+        rewrite = rewrite.then(later)
+    return rewrite
+
+
+def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> Failure | None:
+    """Where the case of ``original`` and its rewrite under its transformations part.
+
+    ``again`` executes the rewrite.  None as well where a transformation does not
+    apply, and where the rewrite asks for more than the target promises.
+    """
+    case, kernels = original.case, original.kernels
+    rewrite = transform(case.plain, case.transformations, kernels)
+    if rewrite is None:
+        return None
+    limits = rewrite.case.limits(original.limits)
+    if not is_within_capabilities(rewrite.case.program, original.capabilities, kernels, limits):
+        return None
+    failure = compare_rewrite(rewrite, original, again(rewrite.case))
+    if failure is None:
+        return None
+    words = "; ".join(transformation.description for transformation in case.transformations)
+    return replace(failure, notes=(*failure.notes, f"with: {words}"))
+
+
+def signature(transformations: Sequence[Transformation], failure: Failure) -> tuple[str, ...]:
+    """What tells failures apart: the kinds of transformations, and where it first shows."""
+    kinds = sorted({transformation.name for transformation in transformations})
+    return failure.trait, failure.op.split()[0], *kinds
+
+
+def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -> Failure | None:
+    """Where a case on a device that fails shows what no fault explains.
+
+    ``again`` executes the case without its faults, and without what they stopped.
+    """
+    faults = shown.case.device.shown_faults
+    rewrite = _without_stopped(shown.case.plain, shown.history, faults)
+    if rewrite is None:
+        return None
+    sound = again(rewrite.case)
+    error = shown.close_error
+    excused = replace(
+        shown,
+        history=_excused(shown.history, faults),
+        close_error=None if error is not None and name_of(error) in faults else error,
+    )
+    failure = compare_rewrite(rewrite, excused, _until(shown.case.program, excused, sound))
+    if failure is None:
+        return None
+    note = "with: no fault, and without the ops that one stopped"
+    return replace(failure, notes=(*failure.notes, note))
+
+
+def _without_stopped(case: Case, history: History, faults: frozenset[str]) -> Rewrite | None:
+    """The case without the ops that met a fault, and without what hung on their buffers."""
+    rewriting = Rewriting(replace(case, device=replace(case.device, faults=NO_FAULTS)))
+    missing: set[str] = set()
+    no_graphs: set[str] = set()
+    for op, outcome in zip(case.program, history.outcomes, strict=True):
+        stopped = outcome.error in faults
+        if stopped and isinstance(op, Alloc):
+            missing.add(op.buffer)
+        hangs = not missing.isdisjoint(buffers_of(op))
+        if isinstance(op, Capture) and (stopped or hangs):
+            no_graphs.add(op.graph)
+        hangs |= isinstance(op, Replay) and op.graph in no_graphs
+        if stopped or outcome.late_error in faults or hangs:
+            rewriting.drop()
+        else:
+            rewriting.keep(op)
+    return rewriting.rewrite()
+
+
+def _excused(history: History, faults: frozenset[str]) -> History:
+    """The history without a closing sync that a fault stopped."""
+    closing = history.closing
+    if closing is not None and closing.error in faults:
+        return replace(history, closing=None)
+    return history
+
+
+def _until(program: Program, shown: Execution, sound: Execution) -> Execution:
+    """Where no last sync took place, reads may still be on their way: compare those that came."""
+    before, after = shown.history, sound.history
+    last = before.closing or (before.outcomes[-1] if before.outcomes else Outcome())
+    if (before.closing is not None or isinstance(program[-1], Sync)) and last.error is None:
+        return sound
+    arrived = tuple(name for name in after.deliveries if name in before.deliveries)
+    return replace(sound, history=replace(after, deliveries=arrived))

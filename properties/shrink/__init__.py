@@ -1,0 +1,1 @@
+"""Making failing cases small.  What a failure is, and how it is judged, is the caller's to say."""

@@ -1,0 +1,235 @@
+"""Smaller programs out of one program: pure rewrites of the whole of it.
+
+Each gives a well-formed program, or None where there is none.  Which rewrite is
+tried when, and whether its result still fails, is the reducer's business.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+from gpusim.errors import ProgramError
+from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import (
+    VERBS,
+    Alloc,
+    Capture,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Op,
+    Operand,
+    Read,
+    Replay,
+    each_command,
+    operands_of,
+    with_operands,
+)
+from gpusim.program import Program, buffers_of, renamed, replayed
+from properties.shrink.simpler import in_kernel, resized, simpler_kernels
+
+
+def without(program: Program, positions: Iterable[int]) -> Program:
+    """The program without these ops, and without those that name what they would have made."""
+    gone = frozenset(positions)
+    buffers: set[str] = set()
+    graphs: set[str] = set()
+    kept: list[Op] = []
+    for position, op in enumerate(program):
+        over_graph = isinstance(op, Replay) and op.graph in graphs
+        if position not in gone and not over_graph and buffers.isdisjoint(buffers_of(op)):
+            kept.append(op)
+        elif isinstance(op, Alloc):
+            buffers.add(op.buffer)
+        elif isinstance(op, Capture):
+            graphs.add(op.graph)
+    return Program(tuple(kept))
+
+
+def with_op(program: Program, position: int, op: Op) -> Program | None:
+    """The program with another op at ``position``."""
+    return _well_formed((*program.ops[:position], op, *program.ops[position + 1 :]))
+
+
+def merges(program: Program) -> Iterator[Program]:
+    """The program with two buffers made one: every pair, either of the two kept.
+
+    Two whose lives do not meet become one that lives on, with a flush in place
+    of each free, since a free may submit what was recorded.
+    """
+    names = [op.buffer for op in program if isinstance(op, Alloc)]
+    for kept in names:
+        for dropped in names:
+            if dropped != kept:
+                for lives_on in (False, True):
+                    merged = _merged(program, kept, dropped, lives_on)
+                    if merged is not None:
+                        yield merged
+
+
+def _merged(program: Program, kept: str, dropped: str, lives_on: bool) -> Program | None:
+    ops: list[Op] = []
+    for op in program:
+        if lives_on and isinstance(op, Free) and op.buffer in (kept, dropped):
+            ops.append(Flush())
+        elif not (isinstance(op, Alloc | Free) and op.buffer == dropped):
+            ops.append(renamed(op, {dropped: kept}))
+    return _well_formed(ops)
+
+
+def without_commands(program: Program) -> Iterator[Program]:
+    """The program with one command less in a capture, and its scalars in no replay of it."""
+    for position, op in enumerate(program):
+        if isinstance(op, Capture):
+            for at in reversed(range(len(op.commands))):
+                yield _without_command(program, position, op, at)
+
+
+def _without_command(program: Program, position: int, capture: Capture, at: int) -> Program:
+    commands = (*capture.commands[:at], *capture.commands[at + 1 :])
+    before = sum(isinstance(command, Dispatch) for command in capture.commands[:at])
+    ops: list[Op] = []
+    for here, op in enumerate(program):
+        if here == position:
+            op = replace(capture, commands=commands)
+        elif isinstance(op, Replay) and op.graph == capture.graph:
+            names = buffers_of(replace(capture, commands=commands))
+            bindings = tuple(pair for pair in op.bindings if pair[0] in names)
+            scalars = op.scalars
+            if scalars is not None and isinstance(capture.commands[at], Dispatch):
+                scalars = (*scalars[:before], *scalars[before + 1 :])
+            op = replace(op, scalars=scalars, bindings=bindings)
+        ops.append(op)
+    return Program(tuple(ops))
+
+
+def unrolled(program: Program) -> Iterator[Program]:
+    """The program with the commands of one replay in its place, where they are few."""
+    captures = {op.graph: op for op in program if isinstance(op, Capture)}
+    for position, op in enumerate(program):
+        if isinstance(op, Replay) and len(captures[op.graph].commands) <= 1:
+            commands = replayed(captures[op.graph], op)
+            rolled = _well_formed(
+                (*program.ops[:position], *commands, *program.ops[position + 1 :])
+            )
+            if rolled is not None:
+                yield rolled
+
+
+def numbers_of(program: Program) -> tuple[int, ...]:
+    """The distinct sizes, offsets and lengths of a program, the largest first."""
+    numbers: list[int] = []
+    for op in _flat(program):
+        for what, value in operands_of(op):
+            if what in (Operand.OFFSET, Operand.SIZE):
+                numbers.append(value)
+            elif what is Operand.DATA:
+                numbers.append(len(value))
+    return tuple(sorted(dict.fromkeys(numbers), reverse=True))
+
+
+def with_number(program: Program, old: int, new: int) -> Program:
+    """One size, offset or length replaced by another wherever it stands.
+
+    What belongs together stays together: a buffer, and the reads of all of it.
+    """
+    return _each(program, lambda op: _on_numbers(op, lambda n: new if n == old else n))
+
+
+def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
+    """Every dispatch of one kernel in a simpler kernel, all at once."""
+    for name in dict.fromkeys(op.kernel for op in _flat(program) if isinstance(op, Dispatch)):
+        for kernel in simpler_kernels(name, kernels):
+            yield _each(program, partial(_in_kernel, name, kernel))
+
+
+def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
+    if isinstance(op, Capture):
+        return _captured(op, partial(_in_kernel, name, kernel))
+    if isinstance(op, Dispatch) and op.kernel == name:
+        return next(in_kernel(op, kernel), op)
+    return op
+
+
+def shifts(program: Program) -> Iterator[Program]:
+    """The program with the bytes of one buffer moved down, the buffer cut by as much or not."""
+    for alloc in program:
+        if isinstance(alloc, Alloc):
+            low = min(_offsets(program, alloc.buffer), default=0)
+            for by in (low, low - low % WORD_BYTES):
+                if by > 0:
+                    for cut in (by, 0):
+                        yield _each(program, partial(_shifted, alloc.buffer, by, cut))
+
+
+def canonical(program: Program) -> Program:
+    """Buffers named a, b, c in the order of their allocs; results r0, r1; and graphs g0, g1."""
+    buffers: dict[str, str] = {}
+    results: dict[str, str] = {}
+    graphs: dict[str, str] = {}
+    for op in program:
+        if isinstance(op, Alloc):
+            turn, letter = divmod(len(buffers), 26)
+            buffers[op.buffer] = chr(ord("a") + letter) + (str(turn) if turn else "")
+        if isinstance(op, Read):
+            results[op.result] = f"r{len(results)}"
+        if isinstance(op, Capture):
+            graphs[op.graph] = f"g{len(graphs)}"
+    changes: dict[Operand, Callable[[str], str]] = {
+        Operand.RESULT: lambda name: results[name],
+        Operand.GRAPH: lambda name: graphs[name],
+    }
+    return _each(program, lambda op: with_operands(renamed(op, buffers), changes))
+
+
+def _on_numbers(op: Op, change: Callable[[int], int]) -> Op:
+    return with_operands(
+        op,
+        {
+            Operand.OFFSET: change,
+            Operand.SIZE: change,
+            Operand.DATA: lambda data: resized(data, max(change(len(data)), 0)),
+            Operand.COMMANDS: each_command(lambda command: _on_numbers(command, change)),
+        },
+    )
+
+
+def _offsets(program: Program, buffer: str) -> Iterator[int]:
+    for op in _flat(program):
+        for span in VERBS[type(op)].spans:
+            if getattr(op, span.buffer) == buffer:
+                yield getattr(op, span.offset)
+
+
+def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
+    if isinstance(op, Capture):
+        return _captured(op, partial(_shifted, buffer, by, cut))
+    if isinstance(op, Alloc):
+        return replace(op, size_bytes=op.size_bytes - cut) if op.buffer == buffer else op
+    spans = [span for span in VERBS[type(op)].spans if getattr(op, span.buffer) == buffer]
+    return replace(op, **{span.offset: getattr(op, span.offset) - by for span in spans})
+
+
+def _flat(program: Program) -> Iterator[Op]:
+    """The ops of a program, and the commands of a capture in its place."""
+    for op in program:
+        yield from op.commands if isinstance(op, Capture) else (op,)
+
+
+def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:
+    """A capture with ``change`` made to each of its commands, which it leaves commands."""
+    changed = map(change, capture.commands)
+    return replace(capture, commands=tuple(op for op in changed if isinstance(op, Dispatch | Copy)))
+
+
+def _each(program: Program, change: Callable[[Op], Op]) -> Program:
+    return Program(tuple(change(op) for op in program))
+
+
+def _well_formed(ops: Iterable[Op]) -> Program | None:
+    try:
+        return Program(tuple(ops))
+    except ProgramError:
+        return None
