@@ -103,7 +103,12 @@ class BufferTable:
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         """What a live handle of this table stands for; InvalidHandle for any other."""
-        if not isinstance(buffer, Buffer) or buffer._table is not self:
+        if not isinstance(buffer, Buffer):
+            raise InvalidHandle(
+                f"cannot use a {type(buffer).__name__} as a buffer because this runtime did not "
+                "make it (probably alloc should, and write should bring the bytes)"
+            )
+        if buffer._table is not self:
             raise InvalidHandle(
                 f"cannot use {buffer!r} because this runtime did not make it "
                 "(probably it belongs to another runtime)"

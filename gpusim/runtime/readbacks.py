@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault, DeviceLost, InternalError, InvalidData, MapFailed
+from gpusim.errors import DeviceFault, DeviceLost, InternalError, InvalidData, MapFailed, Refused
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
@@ -65,7 +65,15 @@ class Ticket:
 
         Callbacks run in the thread of the runtime, inside the call that settles
         the ticket, and may use the runtime.  What one raises is logged.
+
+        Raises:
+            Refused: it cannot be called.
         """
+        if not callable(callback):
+            raise Refused(
+                f"cannot add the done callback {callback!r} because it cannot be called "
+                "(probably the result of a call was passed, instead of what is to be called)"
+            )
         if self._settled:
             _call(callback, self)
         else:

@@ -61,6 +61,7 @@ class Runtime:
     ) -> None:
         self.policy = policy_of(policy)
         self._driver = open_driver(device, driver)
+        self.policy.check_fits(self._driver.limits.max_buffer_bytes)
         self.limits: Limits = self._driver.limits.within(self.policy.memory_budget_bytes)
         self._done = dict.fromkeys(COUNTED, 0)
         self._captures = Captures()
@@ -140,7 +141,7 @@ class Runtime:
             OutOfMemory: the policy's budget or the device is exhausted.
         """
         self._guard.check_op("alloc")
-        size_bytes = checks.whole("alloc", size_bytes)
+        size_bytes = checks.whole("alloc", size_bytes, "size_bytes")
         checks.check_alloc(size_bytes, self._buffers.live_bytes, self.limits)
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
         self._done["allocs"] += 1
@@ -255,7 +256,7 @@ class Runtime:
         origin = self._buffers.device_buffer(buffer)
         offset = checks.whole("read", offset)
         rest = buffer.size_bytes - offset
-        size_bytes = rest if size_bytes is None else checks.whole("read", size_bytes)
+        size_bytes = rest if size_bytes is None else checks.whole("read", size_bytes, "size_bytes")
         checks.check_range("read", offset, size_bytes, buffer.size_bytes)
         destination = Destination(size_bytes, dtype=dtype, shape=shape, out=out)
         checks.check_not_lost("read", buffer)
