@@ -23,6 +23,7 @@ from gpusim.runtime.runs import Run, RunUniforms, WordCopy
 from gpusim.runtime.transfers import Transfers
 
 Step = DispatchPlan | CopyCall
+_IN_ORDER = {tuple, list}
 
 
 class BoundGraph:
@@ -263,10 +264,10 @@ def _entries(graph: Graph, scalars: Any) -> Sequence[Scalars]:
             f"cannot replay {graph!r} because it has {len(captured)} dispatches and scalars for "
             f"{len(scalars)} were given (probably None was meant for one that keeps its own)"
         )
+    if {*map(type, scalars)} <= _IN_ORDER:
+        return scalars
     entries: list[Any] = [
-        given
-        if type(given) is tuple or type(given) is list
-        else (kept if given is None else kernel.in_order(given))
+        kept if given is None else given if type(given) in _IN_ORDER else kernel.in_order(given)
         for given, kept, kernel in zip(scalars, captured, graph.kernels, strict=True)
     ]
     return entries
