@@ -16,7 +16,7 @@ from properties.fuzz.loading import load
 from properties.model.case import Case, parse_device
 from properties.model.target import Adapter
 from properties.oracles.compare import compare
-from properties.targets.factory import AdapterFactory, AdapterTarget, as_target
+from properties.targets.factory import AdapterFactory, as_target
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
 
@@ -135,10 +135,9 @@ def test_the_judging_page_opens_what_it_shows(device_name: str) -> None:
         exec(compile(code, "JUDGING.md", "exec"), shown)
     factory = AdapterFactory(device_name, make_target=shown["judge"])
     opened = factory.open(Case(program=Program(()), device=parse_device(device_name)))
-    assert isinstance(opened.target, AdapterTarget)
-    assert type(opened.target.adapter) is shown["MyTarget"]
+    assert type(opened.target) is shown["MyTarget"]
     for verb in ("alloc", "write", "dispatch", "copy", "read", "free", "flush", "sync", "close"):
-        assert callable(getattr(opened.target.adapter, verb))
+        assert callable(getattr(opened.target, verb))
 
 
 def test_the_commands_of_the_readme_are_those_of_the_script_and_of_ci() -> None:
