@@ -89,6 +89,9 @@ class TargetFactory(ABC):
     def open(self, case: Case) -> Opened:
         """A new target, that shares at most the device with the one before."""
 
+    def close(self) -> None:  # noqa: B027 - most keep nothing but a device
+        """Give back what its targets shared."""
+
 
 class Wrapping(TargetFactory):
     """Delegates to another factory and wraps each target."""
@@ -167,7 +170,7 @@ class RuntimeFactory(TargetFactory):
         return driver
 
 
-MakeTarget = Callable[[Any, Mapping[str, Kernel]], Any]
+MakeTarget = Callable[[Any, Kernels], Any]
 """From an opened device and kernels to a target."""
 
 
