@@ -13,7 +13,9 @@ from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
 from gpusim.testing import Adapter, TargetFailed
 from properties.execute import run
+from properties.finding_file import HEADERS, format_finding, parse_finding
 from properties.fuzz.loading import load
+from properties.model.failure import FailureKind
 from properties.oracles.compare import compare
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
@@ -113,6 +115,24 @@ def test_without_the_mistake_there_is_no_bug(device: Any) -> None:
     target = NaiveTarget(device)
     shown = run(program, target)
     assert compare(program, run_reference(program), shown, target.capabilities) is None
+
+
+def test_the_finding_that_is_explained_is_that_of_the_example() -> None:
+    (shown,) = [
+        text for text in blocks("docs/FINDINGS.md", "") if text.startswith("gpusim finding")
+    ]
+    finding = parse_finding(shown)
+    program, verdict = the_found_bug()
+    assert format_finding(finding) == shown
+    assert str(finding.case.program) == program + "\n"
+    assert finding.case.target == "examples/overtaking_write.py:Overtaking"
+    assert " ".join(finding.summary.replace(";", "").split()) == verdict.replace(";", "")
+
+
+def test_every_kind_of_failure_and_every_header_is_explained() -> None:
+    text = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^\| `([a-z ]+)` \|", text, re.MULTILINE)
+    assert sorted(explained) == sorted([*FailureKind, *HEADERS])
 
 
 @pytest.fixture
