@@ -138,7 +138,7 @@ def _drawing(file: Path | None) -> Callable[[Report, Path], None]:
     """The function that draws; it is looked for before anything is measured."""
     if file is None:
         return lambda report, file: None
-    from properties.bench.show import load_drawing
+    from properties.bench.plot import load_drawing
 
     return load_drawing()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from properties.bench.show import fill, loss, tables
+from properties.bench.page import fill, loss, tables
 from properties.bench.timing import Report, Row, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
