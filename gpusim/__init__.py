@@ -1,7 +1,7 @@
 """gpusim: a batched WebGPU compute runtime, and the judge of such runtimes.
 
-Importing this names the vocabulary and loads neither wgpu nor the runtime;
-``Runtime``, ``Policy`` and ``open_device`` are found when first asked for.
+The import gives the vocabulary.  It loads neither wgpu nor the runtime: ``Runtime``,
+``Policy`` and ``open_device`` are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any

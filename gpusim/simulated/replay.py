@@ -1,4 +1,7 @@
-"""A schedule as data: recorded, written down, played again; and all those of a small program."""
+"""Schedules as data: record one, write it, replay it, or try all of a small program.
+
+Nothing here knows a device.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -9,7 +12,7 @@ from gpusim.simulated.scheduler import Scheduler
 T = TypeVar("T")
 
 Schedule = tuple[int, ...]
-"""The choices made, in order; one among a single option is left out."""
+"""The choices made, in order; where there is one option, nothing is recorded."""
 
 
 class Recording:
@@ -23,14 +26,14 @@ class Recording:
 
     @property
     def schedule(self) -> Schedule:
-        """The choices so far, without the zeros at their end."""
+        """The choices so far, without trailing zeros."""
         last = len(self._choices)
         while last and self._choices[last - 1] == 0:
             last -= 1
         return tuple(self._choices[:last])
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """What the strategy says, noted down."""
+        """Ask the strategy, and record its choice."""
         if len(options) == 1:
             return 0
         choice = self._scheduler.choose(options)
@@ -39,11 +42,11 @@ class Recording:
 
 
 class Replaying:
-    """Plays a schedule again.
+    """Replays a schedule.
 
     Past its end every choice is 0, and a number beyond the options wraps round,
-    so that a schedule keeps its meaning while its program shrinks.  ``runs`` is
-    that of the strategy which was recorded.
+    so that a schedule stays usable while its program shrinks.  ``runs`` is that of
+    the recorded strategy.
     """
 
     def __init__(self, schedule: Iterable[int], *, runs: bool) -> None:
@@ -58,12 +61,12 @@ class Replaying:
 
 
 def write_schedule(schedule: Schedule, *, runs: bool) -> str:
-    """One line: ``late`` or ``runs`` for the kind, then the choices; read back by parse."""
+    """One line for ``parse_schedule``: ``late`` or ``runs`` for the kind, then the choices."""
     return " ".join(["runs" if runs else "late", *map(str, schedule)])
 
 
 def parse_schedule(text: str) -> Replaying:
-    """The replay of what ``write_schedule`` wrote; ProgramError where it did not."""
+    """Read a line of ``write_schedule``; ProgramError where it is none."""
     kind, *numbers = text.split() or [""]
     if kind not in ("runs", "late") or not all(number.isdigit() for number in numbers):
         raise ProgramError(
@@ -74,7 +77,7 @@ def parse_schedule(text: str) -> Replaying:
 
 
 class _Path:
-    """Follows ``choices``, then takes 0, and notes how many options there were."""
+    """Follows ``choices``, then takes 0; records how many options there were."""
 
     runs = False
 
@@ -93,10 +96,10 @@ class _Path:
 
 
 def explore(run: Callable[[Scheduler], T], most: int = 100_000) -> Iterator[tuple[Schedule, T]]:
-    """Run a program under each of its schedules; its outcome beside each schedule.
+    """Run a program under each of its schedules; each schedule with its outcome.
 
     ``run`` must do the same whenever the same choices are made.  ProgramError
-    after ``most`` schedules: the program is not small.
+    where there are more than ``most`` schedules.
     """
     choices: list[int] = []
     for _ in range(most):

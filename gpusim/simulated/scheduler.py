@@ -1,7 +1,6 @@
-"""The seam through which everything passes that WebGPU leaves open, and the strategies for it.
+"""Schedulers: they choose wherever WebGPU leaves open what happens next.
 
-A Scheduler picks among the things that may happen next.  It does none of them,
-and it knows no device.
+A Scheduler only chooses; the timeline acts.  Nothing here knows a device.
 """
 
 from collections.abc import Callable
@@ -19,12 +18,12 @@ RUN = "run"
 class Scheduler(Protocol):
     """Decides how far the queue has got and which promises settle.
 
-    ``runs``: whether RUN is offered at all.  Nothing can observe how far the
-    queue has got but the promises that wait for it, and settling one executes
-    what it waits for; so a strategy that enumerates leaves RUN out.
+    ``runs``: whether RUN is offered at all.  Only promises show how far the queue
+    has got, and settling one executes what it waits for.  So a strategy that
+    enumerates schedules does without RUN.
 
-    A strategy that stops wherever it may can say so with an attribute ``defers``
-    that is true; it is asked only where somebody waits then.
+    ``defers``, an attribute that may be missing: a strategy that stops wherever it
+    may sets it, and is then asked only where somebody waits.
     """
 
     runs: bool
@@ -32,15 +31,15 @@ class Scheduler(Protocol):
     def choose(self, options: tuple[str, ...]) -> int:
         """The index of what happens next.
 
-        The options are STOP (first, where nothing need happen), the names of
-        promises that may settle, and RUN (last).  Where somebody waits there is
-        no STOP, and the first option is the shortest way to what is waited for.
+        The options are STOP, the names of the promises that may settle, and RUN, in
+        this order.  Where somebody waits, STOP is missing, and the first option is
+        the shortest way to what they wait for.
         """
         ...
 
 
 class AsLate:
-    """Nothing happens before somebody waits for it, and then just what they need."""
+    """Nothing happens until somebody waits for it; then only what they need."""
 
     runs = False
     defers = True
@@ -64,7 +63,7 @@ class AsEarly:
 
 
 class AtRandom:
-    """Every choice comes from one generator: the same ``seed`` makes the same choices."""
+    """Chooses at random; the same ``seed`` makes the same choices."""
 
     runs = True
 
@@ -72,12 +71,12 @@ class AtRandom:
         self._random = Random(seed).random
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """Each option alike."""
+        """Any option, each as likely as the others."""
         return int(self._random() * len(options))
 
 
 class Drawn:
-    """Choices drawn from elsewhere, such as from Hypothesis, so that they shrink.
+    """Draws choices from a source such as Hypothesis, so that they shrink.
 
     ``draw(n)`` gives a number from 0 to n - 1; 0 is always the simplest choice.
 
@@ -91,7 +90,7 @@ class Drawn:
         self._draw = draw
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """Ask only where there is a choice."""
+        """Draw where there is more than one option."""
         return self._draw(len(options)) if len(options) > 1 else 0
 
 
