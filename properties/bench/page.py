@@ -51,7 +51,7 @@ def main(document: Path, data: Path, plots: Path) -> None:
 
 
 def fill(text: str, folder: Path) -> str:
-    """``text`` with every block between its marks made anew from the files of ``folder``."""
+    """``text`` with every block between marks filled in from the files of ``folder``."""
 
     def block(match: re.Match[str]) -> str:
         start, kind, benchmark, machine, end = match.groups()
@@ -68,7 +68,7 @@ def fill(text: str, folder: Path) -> str:
 
 
 def headline(folder: Path, machine: str) -> str:
-    """A line for each of the figures that matter most."""
+    """A table of the three figures that matter most."""
     head = ["end to end", "without batching", "`ring`", "times less"]
     lines = []
     for what, place, slow, unit in _HEADLINES:
@@ -84,9 +84,9 @@ def headline(folder: Path, machine: str) -> str:
 
 
 def tables(report: Report | None, expected: Expected) -> str:
-    """A table a workload, and one for all that differ by their limit alone.
+    """A table a workload, and one table for all workloads by limit.
 
-    Before the run it holds what is expected.
+    Without a report, the tables of what is expected.
     """
     if report is None:
         return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
@@ -100,7 +100,7 @@ def tables(report: Report | None, expected: Expected) -> str:
 
 
 def loss(report: Report | None) -> str:
-    """What share of the tokens a second that each cache gives is lost without any."""
+    """For each arm with caches, the share of its tokens a second that ``lazy`` loses."""
     if report is None:
         return _NOT_RUN
     by_arm = {row.arm: row for row in report.rows}
@@ -136,7 +136,7 @@ def _are_limits(rows: Sequence[Row]) -> bool:
 
 
 def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
-    """Stretches of a curve, evenly, up to its last; arms as they are."""
+    """At most five stretches of a curve, evenly spaced and with its last; all arms otherwise."""
     if not all("reached" in row.more for row in rows):
         return rows
     step = max(1, len(rows) // _STRETCHES)

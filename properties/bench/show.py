@@ -20,14 +20,14 @@ _MORE = {
     "held": ("entries held", "entries\nheld"),
     "resident_mib": ("resident MiB", "resident\nMiB"),
 }
-"""What ``Row.more`` may hold, and the head of its column, in full and narrow."""
+"""The heads of a column of ``Row.more`` by its name: in full, and narrow."""
 
 Column = tuple[str, Callable[[Row], str]]
-"""The head of a column, and what it says of a row."""
+"""The head of a column, and its text for a row."""
 
 
 def text_of(report: Report) -> str:
-    """A table for each workload, as wide as what stands in it and no wider."""
+    """A table for each workload, as wide as its cells need."""
     lines = [f"{report.benchmark} on {report.device}", report.description]
     for workload, rows in by_workload(report.rows).items():
         lines += ["", workload, *_aligned(_narrow(rows), rows)]
@@ -35,7 +35,7 @@ def text_of(report: Report) -> str:
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:
-    """The columns of a full table of ``rows``; what none of them has is left out."""
+    """The columns of a full table of ``rows``; empty columns are left out."""
     spread: Column = "quartiles", lambda row: f"{number(row.low_us)} to {number(row.high_us)}"
     return [
         ("arm", lambda row: row.arm),
@@ -49,7 +49,7 @@ def columns(rows: Sequence[Row]) -> list[Column]:
 
 
 def number(value: float | None) -> str:
-    """Three digits, or a dash where there is no such number."""
+    """A number with three digits; a dash for None."""
     if value is None:
         return "-"
     if abs(value) >= 100:
@@ -58,7 +58,7 @@ def number(value: float | None) -> str:
 
 
 def _narrow(rows: Sequence[Row]) -> list[Column]:
-    """The columns of a terminal: half the quartiles' distance in percent stands for both."""
+    """The columns for a terminal; the quartiles are one column, half their distance in percent."""
     spread: Column = "± %", lambda row: f"{50 * (row.high_us - row.low_us) / row.median_us:.0f}"
     return [
         ("arm", lambda row: row.arm),
