@@ -4,17 +4,18 @@
 target; what must hold of an execution is for ``properties.oracles``.
 """
 
+import traceback
 from typing import Protocol
 
-from gpusim.errors import GpusimError
-from gpusim.history import History, Outcome
+from gpusim.errors import DeviceFault, Refused
+from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Event, Trace
 from properties.clients import drive, keeps_to_program
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
-from properties.model.target import Delivery, Target
+from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
 
 CHANGED = "changed after delivery"
@@ -119,8 +120,8 @@ def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
 
     ``watch`` is told of each op with its position, the closing sync included, whose
     position is one past the program's last.  Whatever the target raises ends up in
-    the history: the class of a GpusimError, and ``crash: <class>: <message>`` of any
-    other exception.
+    the history, with what it said: the name of a Refused or a DeviceFault, and that
+    of any other exception as a crash.
     """
     recorder = _Recorder(target, watch)
     outcomes = [recorder.perform(position, op) for position, op in enumerate(program)]
@@ -159,7 +160,7 @@ class _Recorder:
             self._issue(op)
         except Exception as error:
             self._unmake(op)
-            return Outcome(error=name_of(error))
+            return failed_with(error)
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
@@ -231,14 +232,32 @@ class _Value:
             data = self._delivery.result()
             outcome = Outcome(data=bytes(data))
         except Exception as error:
-            return Outcome(late_error=name_of(error))
+            return Outcome(late_error=name_of(error), raised=said_by(error))
         if self._kept is None:
             self._kept = data
         return outcome
 
 
 def name_of(error: Exception) -> str:
-    """An exception as a history holds it."""
-    if isinstance(error, GpusimError):
+    """The class of an exception as a history holds it: a crash where the contract has no such."""
+    if isinstance(error, Refused | DeviceFault):
         return type(error).__name__
-    return f"crash: {type(error).__name__}: {error}"
+    return CRASH + (error.name if isinstance(error, TargetRaised) else type(error).__name__)
+
+
+def failed_with(error: Exception) -> Outcome:
+    """The outcome of an op that raised ``error``."""
+    return Outcome(error=name_of(error), raised=said_by(error))
+
+
+def said_by(error: Exception) -> Raised:
+    """What an exception said; where a crash came from is part of it."""
+    if isinstance(error, Refused | DeviceFault):
+        return Raised(str(error))
+    if isinstance(error, TargetRaised):
+        return Raised(str(error), error.traceback)
+    raised_at = error.__traceback__
+    while raised_at is not None and raised_at.tb_frame.f_code.co_filename == __file__:
+        raised_at = raised_at.tb_next
+    lines = traceback.format_exception(type(error), error, raised_at)
+    return Raised(str(error), "".join(lines).rstrip())

@@ -108,5 +108,5 @@ def _variants(case: Case) -> Signature:
 
 def one_line(failure: Failure, reproduced: bool = True) -> str:
     """The failure as a header of a file holds it."""
-    text = "; ".join(" ".join(line.split()) for line in str(failure).splitlines())
+    text = "; ".join(" ".join(line.split()) for line in failure.argument.splitlines())
     return text if reproduced else f"{text} (it did not fail again by itself)"

@@ -275,7 +275,7 @@ class _Bench:
             failure = judge(self.case(number).plain, factory, MEANING_ONLY).failure
             if failure is not None and failure.kind == FailureKind.VALUE:
                 return number + 1
-            if failure is not None and failure.trait.startswith("crash:"):
+            if failure is not None and failure.kind == FailureKind.CRASH:
                 # It will crash without the mistake as well, and is named then.
                 return None
         return None
