@@ -13,7 +13,7 @@ import wgpu
 
 import gpusim
 from gpusim.program import Program
-from properties.finding_file import Finding, write
+from properties.finding_file import Finding, printable, write
 from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
@@ -82,6 +82,7 @@ class Bugs:
             versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
             summary=bug.summary,
             kernels=self._kernels,
+            details=printable(bug.failure.details),
         )
 
 
@@ -108,5 +109,6 @@ def _variants(case: Case) -> Signature:
 
 def one_line(failure: Failure, reproduced: bool = True) -> str:
     """The failure as a header of a file holds it."""
-    text = "; ".join(" ".join(line.split()) for line in failure.argument.splitlines())
+    lines = printable(failure.argument).splitlines()
+    text = "; ".join(" ".join(line.split()) for line in lines)
     return text if reproduced else f"{text} (it did not fail again by itself)"

@@ -90,7 +90,9 @@ def _bug(bug: Bug) -> dict[str, Any]:
     return {
         "file": str(bug.file),
         "program": str(bug.case.program),
+        "kind": str(bug.failure.kind),
         "summary": bug.summary,
+        "details": bug.failure.details,
         "policy": str(bug.case.policy),
         "seed": bug.case.seed,
         "count": bug.count,

@@ -116,7 +116,7 @@ def _judge_error(
     name = shown.error or shown.late_error or ""
     if name.startswith(CRASH):
         kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
-        reason = f"the target raised {trait}, and the contract has no such error"
+        reason = f"it ended with {trait}, which is no error of the contract"
     sound = "a value" if kind is FailureKind.LATE_ERROR else "accepted"
     return _Verdict(
         kind=kind,

@@ -334,7 +334,7 @@ def test_a_crash_is_called_one_and_shows_where_it_came_from() -> None:
     assert failure is not None
     assert failure.signature == ("crash", "KeyError")
     assert "refused" not in str(failure)
-    assert "the target raised KeyError, and the contract has no such error" in str(failure)
+    assert "crash: it ended with KeyError, which is no error of the contract" in str(failure)
     assert "got:      KeyError: 'a'" in str(failure)
     assert str(failure).endswith(
         "  Traceback (most recent call last):\n    File x.py\n  KeyError: 'a'"
