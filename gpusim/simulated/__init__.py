@@ -10,21 +10,19 @@ from gpusim.simulated.adapter import GPU, KNOWN_KERNELS, GPUAdapter, make_adapte
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan, parse_faults
 from gpusim.simulated.profile import PROFILES, SPEC, WGPU_NATIVE, Profile
-from gpusim.simulated.replay import (
-    Recording,
-    Replaying,
-    explore,
-    parse_schedule,
-    write_schedule,
-)
 from gpusim.simulated.scheduler import (
     STRATEGIES,
     AsEarly,
     AsLate,
     AtRandom,
     Drawn,
+    Recording,
+    Replaying,
     Scheduler,
+    explore,
+    parse_schedule,
     strategy,
+    write_schedule,
 )
 
 __all__ = [

@@ -1,12 +1,13 @@
 """The seam through which everything passes that WebGPU leaves open, and the strategies for it.
 
-A Scheduler picks among the things that may happen next.  It does none of them,
-and it knows no device.
+A Scheduler picks among the things that may happen next.  It does none of them, and it knows no
+device.  A schedule is data: it is recorded, written down and played again, and all those of a
+small program are enumerated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gpusim.errors import ProgramError
 
@@ -112,3 +113,117 @@ def strategy(name: str, seed: int = 0) -> Scheduler:
         f"cannot schedule by {name!r} because the strategies are {', '.join(STRATEGIES)} "
         "(probably a misspelling)"
     )
+
+
+T = TypeVar("T")
+
+Schedule = tuple[int, ...]
+"""The choices made, in order; one among a single option is left out."""
+
+
+class Recording:
+    """Makes the choices of ``scheduler`` and keeps them."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.runs = scheduler.runs
+        self.defers = bool(getattr(scheduler, "defers", False))
+        self._scheduler = scheduler
+        self._choices: list[int] = []
+
+    @property
+    def schedule(self) -> Schedule:
+        """The choices so far, without the zeros at their end."""
+        last = len(self._choices)
+        while last and self._choices[last - 1] == 0:
+            last -= 1
+        return tuple(self._choices[:last])
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        """What the strategy says, noted down."""
+        if len(options) == 1:
+            return 0
+        choice = self._scheduler.choose(options)
+        self._choices.append(choice)
+        return choice
+
+
+class Replaying:
+    """Plays a schedule again.
+
+    Past its end every choice is 0, and a number beyond the options wraps round,
+    so that a schedule keeps its meaning while its program shrinks.  ``runs`` is
+    that of the strategy which was recorded.
+    """
+
+    def __init__(self, schedule: Iterable[int], *, runs: bool) -> None:
+        self.runs = runs
+        self._choices = iter(tuple(schedule))
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        """The next recorded choice."""
+        if len(options) == 1:
+            return 0
+        return next(self._choices, 0) % len(options)
+
+
+def write_schedule(schedule: Schedule, *, runs: bool) -> str:
+    """One line: ``late`` or ``runs`` for the kind, then the choices; read back by parse."""
+    return " ".join(["runs" if runs else "late", *map(str, schedule)])
+
+
+def parse_schedule(text: str) -> Replaying:
+    """The replay of what ``write_schedule`` wrote; ProgramError where it did not."""
+    kind, *numbers = text.split() or [""]
+    if kind not in ("runs", "late") or not all(number.isdigit() for number in numbers):
+        raise ProgramError(
+            f"cannot read schedule {text!r} because it is not 'late' or 'runs' and then numbers "
+            "(probably a line of something else)"
+        )
+    return Replaying(map(int, numbers), runs=kind == "runs")
+
+
+class _Path:
+    """Follows ``choices``, then takes 0, and notes how many options there were."""
+
+    runs = False
+
+    def __init__(self, choices: list[int]) -> None:
+        self.choices = choices
+        self.counts: list[int] = []
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        if len(options) == 1:
+            return 0
+        depth = len(self.counts)
+        self.counts.append(len(options))
+        if depth == len(self.choices):
+            self.choices.append(0)
+        return self.choices[depth]
+
+
+def explore(run: Callable[[Scheduler], T], most: int = 100_000) -> Iterator[tuple[Schedule, T]]:
+    """Run a program under each of its schedules; its outcome beside each schedule.
+
+    ``run`` must do the same whenever the same choices are made.  ProgramError
+    after ``most`` schedules: the program is not small.
+    """
+    choices: list[int] = []
+    for _ in range(most):
+        path = _Path(choices)
+        outcome = run(path)
+        yield tuple(path.choices), outcome
+        choices = _next(path.choices, path.counts)
+        if not choices:
+            return
+    raise ProgramError(
+        f"cannot try every schedule because there are more than {most} "
+        "(probably the program is too long to enumerate)"
+    )
+
+
+def _next(choices: list[int], counts: list[int]) -> list[int]:
+    """The choices after these in lexicographic order; empty after the last."""
+    depth = len(choices)
+    while depth and choices[depth - 1] + 1 == counts[depth - 1]:
+        depth -= 1
+    return [*choices[: depth - 1], choices[depth - 1] + 1] if depth else []

@@ -152,7 +152,7 @@ def test_a_transformation_is_read_back_as_it_was_written() -> None:
             SeededChoices(f"text {number}"), case, devices=["vulkan", "gl"], most=4
         ):
             assert parse_transformation(write_transformation(transformation)) == transformation
-            assert transformation.words
+            assert transformation.description
             met.add(transformation.name)
     assert len(met) >= 18
 
