@@ -1,8 +1,8 @@
 """The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``bench`` and ``mutants``.
 
 Here words become settings, and what happened becomes an exit status: 0 nothing
-found, 1 found, 2 wrong usage, 3 could not run or shows nothing.  Whatever loads
-NumPy or wgpu is imported by the command that needs it.
+found, 1 found, 2 wrong usage, 3 could not run or shows nothing, 130 interrupted before anything
+was found.  Whatever loads NumPy or wgpu is imported by the command that needs it.
 """
 
 import argparse
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from gpusim.program import Program
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
+INTERRUPTED = 128 + signal.SIGINT
+"""What a shell gives for a command that Ctrl-C ended."""
 _MOST_SHOWN_OPS = 60
-_EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run or shows nothing"
+_EPILOG = (
+    "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run or shows nothing, "
+    f"{INTERRUPTED} interrupted before anything was found"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
-        print("gpusim: interrupted before anything ran", file=sys.stderr)
-        return COULD_NOT_RUN
+        print("gpusim: interrupted before there was anything to report", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _run(words: Sequence[str]) -> int:
@@ -98,6 +103,8 @@ def _fuzz(arguments: argparse.Namespace) -> int:
         write_json(session, settings.json)
     if len(session.bugs):
         return FOUND
+    if session.interrupted:
+        return INTERRUPTED
     return NOTHING_FOUND if session.is_valid else COULD_NOT_RUN
 
 

@@ -7,7 +7,7 @@ target; what must hold of an execution is for ``properties.oracles``.
 import traceback
 from typing import Protocol
 
-from gpusim.errors import DeviceFault, Refused
+from gpusim.errors import DeviceFault, InvalidKernel, Refused
 from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
@@ -30,7 +30,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     opened = factory.open(case)
     is_plain, trace = case.client == PLAIN, opened.trace
     target = opened.target if is_plain else drive(opened.target, case)
-    marks = Marks(trace) if opened.is_traced else Unwatched()
+    marks = Marks(trace)
     history = run(case.program, target, marks)
     marks.closing()
     close_error: Exception | None = None
@@ -122,6 +122,9 @@ def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
     position is one past the program's last.  Whatever the target raises ends up in
     the history, with what it said: the name of a Refused or a DeviceFault, and that
     of any other exception as a crash.
+
+    Raises:
+        InvalidKernel: where ``target`` is an oracle, and a kernel has no meaning there.
     """
     recorder = _Recorder(target, watch)
     outcomes = [recorder.perform(position, op) for position, op in enumerate(program)]
@@ -158,6 +161,9 @@ class _Recorder:
             return Outcome(error="InvalidHandle")
         try:
             self._issue(op)
+        except InvalidKernel:
+            # Only the oracle raises it, and no target is to blame.
+            raise
         except Exception as error:
             self._unmake(op)
             return failed_with(error)

@@ -28,8 +28,10 @@ class Bug:
     case: Case
     failure: Failure
     file: Path
-    reproduced: bool
-    """Whether the program failed again when it was run by itself."""
+    reproduced: bool | None
+    """Whether the program failed again when it was run by itself; None where it was not."""
+    is_cut_short: bool = False
+    """Whether it may be made smaller, since the time for that ran out."""
     count: int = 1
     unsaved: str = ""
     """Why there is no such file, where it could not be written."""
@@ -37,7 +39,7 @@ class Bug:
     @property
     def summary(self) -> str:
         """The failure in one line."""
-        return one_line(self.failure, self.reproduced)
+        return one_line(self.failure, self.reproduced, self.is_cut_short)
 
 
 class Bugs:
@@ -49,7 +51,9 @@ class Bugs:
         self._folder = folder
         self._kernels = kernels
 
-    def add(self, case: Case, failure: Failure, *, reproduced: bool) -> Bug:
+    def add(
+        self, case: Case, failure: Failure, *, reproduced: bool | None, is_cut_short: bool = False
+    ) -> Bug:
         """Note a failing case; the first of its kind is written to a file."""
         signature = signature_of(case.program, failure) + _variants(case)
         bug = self.met.get(signature)
@@ -58,7 +62,13 @@ class Bugs:
             return bug
         name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
         path = self._folder / f"{name}.txt"
-        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced)
+        bug = Bug(
+            case=case,
+            failure=failure,
+            file=path,
+            reproduced=reproduced,
+            is_cut_short=is_cut_short,
+        )
         self.met[signature] = bug
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -107,8 +117,9 @@ def _variants(case: Case) -> Signature:
     return (case.client, *sorted(each.name for each in case.transformations))
 
 
-def one_line(failure: Failure, reproduced: bool = True) -> str:
+def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:
     """The failure as a header of a file holds it."""
     lines = printable(failure.argument).splitlines()
     text = "; ".join(" ".join(line.split()) for line in lines)
-    return text if reproduced else f"{text} (it did not fail again by itself)"
+    text += " (it did not fail again by itself)" * (reproduced is False)
+    return text + " (shrinking it was cut short)" * is_cut_short

@@ -204,7 +204,8 @@ class _Loop:
 
     def _is_over(self) -> bool:
         seconds = self._session.settings.most_seconds
-        is_late = seconds is not None and time.monotonic() - self._start >= seconds
+        spent = time.monotonic() - self._start - self._shrink_seconds
+        is_late = seconds is not None and spent >= seconds
         return is_late or self._has_enough()
 
     def _has_enough(self) -> bool:
@@ -223,7 +224,8 @@ class _Loop:
             case Gone():
                 session.deaths += 1
                 session.uncounted += shard.pass_over(answer)
-                self._found(shard, shard.make(answer.number, stall), answer.failure)
+                case = shard.make(answer.number, stall)
+                self._found(shard, case, answer.failure(case))
         self._tick()
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
@@ -237,12 +239,12 @@ class _Loop:
                 stall_seconds=settings.stall,
             )
         except (KeyboardInterrupt, GpusimError):
-            bugs.add(case, failure, reproduced=False)
+            bugs.add(case, failure, reproduced=None, is_cut_short=True)
             raise
         if small is None:
             bugs.add(case, failure, reproduced=False)
         else:
-            bugs.add(*small, reproduced=True)
+            bugs.add(small.case, small.failure, reproduced=True, is_cut_short=small.is_cut_short)
         self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

@@ -287,6 +287,13 @@ class CannotRun:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CannotJudge:
+    """A case cannot be judged, since a kernel of the user's is at fault."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Broken:
     """The judge itself failed, about when it ran program ``number``."""
 
@@ -339,4 +346,15 @@ class Planted:
     """What became of the mutant that the seed planted."""
 
 
-Answer = Ready | CannotRun | Broken | Progress | FailedProgram | RanAll | Judged | Made | Planted
+Answer = (
+    Ready
+    | CannotRun
+    | CannotJudge
+    | Broken
+    | Progress
+    | FailedProgram
+    | RanAll
+    | Judged
+    | Made
+    | Planted
+)

@@ -97,6 +97,7 @@ def _bug(bug: Bug) -> dict[str, Any]:
         "seed": bug.case.seed,
         "count": bug.count,
         "reproduced": bug.reproduced,
+        "shrinking_cut_short": bug.is_cut_short,
     }
 
 
@@ -142,8 +143,11 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     console.print(f"{policy}program {bug.case.seed}{client}", highlight=False)
     # Whatever the width, a line of a program stays one line, to be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
-    if not bug.reproduced:
+    if bug.reproduced is False:
         console.print("It did not fail again when it was run by itself.")
+    if bug.is_cut_short:
+        words = f"--shrink {4 * session.settings.shrink:g}"
+        console.print(f"Shrinking was cut short: {words} may make it smaller.", highlight=False)
     if bug.unsaved:
         console.print(Text(f"It could not be saved: {bug.unsaved}"), soft_wrap=True)
         return
@@ -226,14 +230,17 @@ def _quality(session: Session) -> str:
 
 
 def _verdict(session: Session) -> str:
-    if len(session.bugs):
-        return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs"
-    if not session.is_valid:
-        return f"[bold red]nothing shown[/]: {session.invalid_because}"
     ended = " until it was interrupted" * session.interrupted
+    if len(session.bugs):
+        return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs{ended}"
+    if not session.is_valid:
+        return f"[bold red]nothing shown[/]{ended}: {session.invalid_because}"
+    result = "[bold green]nothing found[/]"
+    if session.interrupted:
+        result = "[bold yellow]interrupted[/], and nothing found until then,"
     return (
-        f"[bold green]nothing found[/] in {session.programs} programs, {session.seconds:.1f} s, "
-        f"seed {session.settings.seed}{ended}; a planted mistake was seen after "
+        f"{result} in {session.programs} programs, {session.seconds:.1f} s, "
+        f"seed {session.settings.seed}; a planted mistake was seen after "
         f"{session.planted_seen}; at most {session.rate_bound:.2%} of such programs fail "
         "(at 95 percent)"
     )

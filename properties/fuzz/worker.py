@@ -22,10 +22,9 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import parent_process
 from threading import Thread
-from typing import Any
 
 from gpusim.devices import find_adapter
-from gpusim.errors import GpusimError
+from gpusim.errors import GpusimError, InvalidKernel
 from gpusim.kernels import Kernels
 from gpusim.ops import Dispatch, Free, Op, Write
 from gpusim.runtime.policy import PRESETS
@@ -34,6 +33,7 @@ from properties.fuzz.loading import load_kernels, load_target
 from properties.fuzz.protocol import (
     Answer,
     Broken,
+    CannotJudge,
     CannotRun,
     FailedProgram,
     Fuzz,
@@ -53,6 +53,7 @@ from properties.fuzz.protocol import (
     Tally,
     is_measured,
 )
+from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.words import is_within_capabilities
@@ -137,12 +138,10 @@ _DETERMINISM_EVERY = 64
 _REPORT_SECONDS = 0.1
 
 
-def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
+def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) -> None:
     """Serve requests until the session closes the connection.
 
-    ``published`` is shared: its first item is the number of the program that is
-    being run, its second counts what was begun.  What native code prints as it
-    dies goes to the file ``stderr``.
+    What native code prints as it dies goes to the file ``stderr``.
     """
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
@@ -170,10 +169,13 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     )
     try:
         _serve(bench, connection)
+    except InvalidKernel as error:
+        with suppress(ConnectionError):
+            connection.send(CannotJudge(reason=str(error)))
     except Exception:
         # What a target raises is in a history; this is the judge's own.
         with suppress(ConnectionError):
-            connection.send(Broken(number=published[0], traceback=traceback.format_exc()))
+            connection.send(Broken(number=published.number, traceback=traceback.format_exc()))
     _end_group()
 
 
@@ -214,13 +216,14 @@ def _serve(bench: "_Bench", connection: Pipe) -> None:
 class _Bench:
     """A device, and what is judged on it."""
 
-    def __init__(self, setup: Setup, published: Any) -> None:
+    def __init__(self, setup: Setup, published: Published) -> None:
         adapter = find_adapter(setup.device)
         self.device = adapter.name
         self._setup = setup
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels)
         self._factory = load_target(setup.target)(adapter.name, self._kernels)
+        self._factory.make_trace = published.trace
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
         self._setting = Setting(
@@ -261,7 +264,7 @@ class _Bench:
 
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any; none where it asks for more than is promised."""
-        self._published[1] += 1
+        self._published.begin()
         promises, limits = case.promises or self._factory.capabilities, self._factory.limits
         if not is_within_capabilities(case.program, promises, self._kernels, case.limits(limits)):
             return None
@@ -271,7 +274,7 @@ class _Bench:
         """How many programs it takes to see a planted mistake in a value."""
         factory = with_mistake(self._factory)
         for number in range(MOST_PROGRAMS):
-            self._published[1] += 1
+            self._published.begin()
             failure = judge(self.case(number).plain, factory, MEANING_ONLY).failure
             if failure is not None and failure.kind == FailureKind.VALUE:
                 return number + 1
@@ -282,10 +285,7 @@ class _Bench:
 
     def plant_mutant(self, hard: bool) -> PlantedMutant:
         """What becomes of the mutant that the session's seed plants."""
-        return hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=self._tick)
-
-    def _tick(self) -> None:
-        self._published[1] += 1
+        return hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=self._published.begin)
 
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""
@@ -306,8 +306,7 @@ class _Bench:
         connection.send(end)
 
     def _run(self, number: int, tally: Tally) -> FailedProgram | None:
-        self._published[0] = number
-        self._published[1] += 1
+        self._published.begin(number)
         start = time.perf_counter()
         case = self.case(number)
         measured = is_measured(number)

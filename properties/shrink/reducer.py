@@ -9,7 +9,7 @@ Isolating Failure-Inducing Input" (2002).
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 
 from gpusim.kernels import BUILTIN, Kernels
@@ -54,6 +54,13 @@ def reduce(
     Raises:
         ValueError: where ``case`` does not fail.
     """
+    return _reduce(case, fails, kernels, seconds, clock)[0]
+
+
+def _reduce(
+    case: Case, fails: Fails, kernels: Kernels, seconds: float, clock: Callable[[], float]
+) -> tuple[Case, bool]:
+    """The same, and whether the seconds ran out."""
     if not fails(case):
         raise ValueError(
             "cannot reduce a case because it does not fail "
@@ -64,8 +71,8 @@ def reduce(
         while _round(search, kernels):
             pass
     except _OutOfTime:
-        pass
-    return search.case
+        return search.case, True
+    return search.case, False
 
 
 class _OutOfTime(Exception):
@@ -202,6 +209,16 @@ def _presets(policy: Policy) -> Iterator[Policy]:
 Judgement = Callable[[Case], Failure | None]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shrunk:
+    """The smallest case that was found, and how it fails."""
+
+    case: Case
+    failure: Failure
+    is_cut_short: bool
+    """Whether the time ran out before nothing smaller was left to try."""
+
+
 def shrink(
     case: Case,
     failure: Failure,
@@ -209,16 +226,16 @@ def shrink(
     *,
     kernels: Kernels = BUILTIN,
     seconds: float,
-) -> tuple[Case, Failure] | None:
+) -> Shrunk | None:
     """The smallest case that fails as ``failure`` says, and how; None where ``case`` does not."""
     search = _VariantSearch(case, failure, judgement, kernels)
     if not search.fails(case):
         return None
     search.leave_out_variants()
     # Its result has transformations that did not follow their ops; the search's case has.
-    reduce(search.case, search.fails, kernels=kernels, seconds=seconds)
+    _, is_cut_short = _reduce(search.case, search.fails, kernels, seconds, time.monotonic)
     search.leave_out_variants()
-    return search.case, search.failure
+    return Shrunk(case=search.case, failure=search.failure, is_cut_short=is_cut_short)
 
 
 class _VariantSearch:

@@ -13,7 +13,6 @@ from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.ops import Op, Read
 from gpusim.text import write_op
-from gpusim.trace import Trace
 from properties.model.case import Case
 from properties.model.target import Delivery
 from properties.targets.factory import Opened, TargetFactory
@@ -174,7 +173,8 @@ class ProcessFactory(TargetFactory):
         if not self._process.is_alive:
             self._process.end()
             self._process, self._ready = self._start()
-        return Opened(target=ProcessTarget(self._process, self._ready), trace=Trace())
+        target = ProcessTarget(self._process, self._ready)
+        return Opened(target=target, trace=self.make_trace())
 
     def close(self) -> None:
         """Let the process end; a session need not, since it ends with the session's own."""
