@@ -1,4 +1,4 @@
-"""A finding as a file: what failed, and everything that replays it.
+"""Findings as files: what failed, and all that is needed to replay it.
 
     gpusim finding 2
     target: runtime
@@ -19,11 +19,11 @@
     read a 0 4 -> r0
 
 The number on the first line is the version of this format.  Headers come in any order, each at
-most once; ``target`` and ``device`` must be there, and ``policy`` where our own runtime was
+most once.  ``target`` and ``device`` are required; ``policy`` is too, where our own runtime was
 judged, since other targets follow none.  The lines of ``details`` follow it, each behind a bar.
-After the blank line comes the program in its text form.  Version 1, which is read as well, named
-no target, and called the client ``caller``.  Nothing here runs a program, loads what a file
-names, or says what a failure means.
+After the blank line comes the program in its text form.  Version 1 can be read as well: it names
+no target, and calls the client ``caller``.  Nothing here runs a program, loads what a file names,
+or says what a failure means.
 """
 
 from collections.abc import Callable
@@ -45,17 +45,17 @@ _BETWEEN = "; "
 _BAR = "|"
 """What each line of the details begins with."""
 _NO_FAULTS_BY_V1 = "without_faults"
-"""A transformation of version 1 that every replay tries anyway."""
+"""A transformation of version 1; ignored, since every replay tries it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """A case that failed, and what a person wants to know about it.
+    """A case that failed, with details for a person.
 
-    ``versions`` says what it failed on, ``summary`` how, and ``kernels`` names
-    the module or the .py file that registers the program's own kernels; each is
-    one line, empty where there is nothing to say.  ``details`` is what an exception said,
-    over several lines.  ``names_target`` is false for a file of version 1, which may have
+    ``versions``: the versions with which it failed.  ``summary``: how it failed.
+    ``kernels``: the module or .py file with the program's own kernels.  Each is one
+    line, or empty.  ``details``: what an exception said, over several lines.
+    ``names_target`` is false for a file of version 1, which may have
     failed on any target.
     """
 
@@ -101,7 +101,7 @@ def read(path: Path) -> Finding:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise _malformed(1, "the file is no text", "another kind of file") from None
+        raise _malformed(1, "the file is not text", "another kind of file") from None
     return parse_finding(text)
 
 
@@ -117,7 +117,7 @@ def format_finding(finding: Finding) -> str:
 def printable(text: str) -> str:
     """``text`` as a file keeps it: what cannot be seen, but for newlines, is escaped."""
     lines = text.expandtabs().splitlines()
-    return "\n".join("".join(map(_escaped, line)).rstrip() for line in lines)
+    return "\n".join("".join(map(_escaped, line)).rstrip() for line in lines).rstrip("\n")
 
 
 def _escaped(character: str) -> str:
@@ -140,7 +140,7 @@ def parse_finding(text: str) -> Finding:
         else:
             _parse_header(number, line, _HEADERS[version], headers)
     _check_complete(blank + 1, version, headers)
-    # Blank lines stand for the headers, so that the program's lines keep their numbers.
+    # Blank lines replace the headers, so that the program's lines keep their numbers.
     program = Program.parse("\n" * blank + "\n".join(lines[blank:]))
     return _finding(program, headers)
 
@@ -199,8 +199,10 @@ _READ: dict[str, Callable[[str], Any]] = {
     "details": str,
 }
 """How the value of each header is read."""
+HEADERS = tuple(_READ)
+"""The headers of the newest version."""
 _V1 = ("device", "policy", "seed", "versions", "summary", "kernels", "caller", "transformations")
-_HEADERS = {1: _V1, FORMAT_VERSION: tuple(_READ)}
+_HEADERS = {1: _V1, FORMAT_VERSION: HEADERS}
 """The headers of each version."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import wgpu
 
 import gpusim
+from gpusim.errors import ProgramError
 from gpusim.program import Program
 from properties.finding_file import Finding, printable, write
 from properties.fuzz.settings import UsageError
@@ -73,7 +74,7 @@ class Bugs:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(path, self._finding(bug))
-        except OSError as error:
+        except (OSError, ProgramError) as error:
             # Hours may have gone into it: it is shown all the same.
             bug.unsaved = str(error)
         return bug

@@ -47,10 +47,13 @@ class Place:
 
 
 class Published:
-    """What one worker publishes; both sides have one over the same memory."""
+    """What one worker publishes; both sides have one over the same memory.
 
-    def __init__(self, context: BaseContext) -> None:
-        self._memory: Any = context.RawArray("Q", 5)
+    ``context`` is that of the worker's process; without one nobody else reads it.
+    """
+
+    def __init__(self, context: BaseContext | None = None) -> None:
+        self._memory: Any = [0] * 5 if context is None else context.RawArray("Q", 5)
 
     def begin(self, number: int | None = None) -> None:
         """A case is about to be judged: program ``number`` of the session, or any other."""

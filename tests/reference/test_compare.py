@@ -345,3 +345,13 @@ def test_a_fault_is_no_refusal() -> None:
     failure = compare(PROGRAM, EXPECTED, changed(1, error="SubmitFailed"), Capabilities())
     assert failure is not None
     assert failure.reason == "nothing in the contract refuses this op, yet it failed"
+
+
+def test_every_bit_of_a_long_read_is_compared() -> None:
+    program = Program.parse("alloc a 4096\ndispatch affine a 3,5 64x1x1\nread a 3 4090 -> r")
+    expected = reference.run(program)
+    for at in (0, 1, 63, 64, 100, 2047, 2048, 4089):
+        for bit in range(8):
+            data = bytearray(expected.outcomes[-1].data or b"")
+            data[at] ^= 1 << bit
+            assert compare(program, expected, with_last(expected, data), Capabilities()) is not None

@@ -225,6 +225,11 @@ def test_headers_without_an_end_are_refused() -> None:
         parse_finding("gpusim finding 1\ndevice: gl")
 
 
+@given(st.text(max_size=30))
+def test_what_is_printable_stays_as_it_is(text: str) -> None:
+    assert printable(printable(text)) == printable(text)
+
+
 def test_a_traceback_is_kept_line_by_line() -> None:
     details = "Traceback (most recent call last):\n  File 'x.py', line 3\n\nKeyError: 'a'"
     finding = dataclasses.replace(FINDING, details=details)
