@@ -17,6 +17,7 @@ from properties.finding_file import Finding, write
 from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.shrink.reducer import Shrunk
 
 Signature = tuple[str, ...]
 
@@ -30,6 +31,8 @@ class Bug:
     file: Path
     reproduced: bool
     """Whether the program failed again when it was run by itself."""
+    shrunk: Shrunk | None = None
+    """What making it small took, where it was made small."""
     count: int = 1
     unsaved: str = ""
     """Why there is no such file, where it could not be written."""
@@ -49,7 +52,9 @@ class Bugs:
         self._folder = folder
         self._kernels = kernels
 
-    def add(self, case: Case, failure: Failure, *, reproduced: bool) -> Bug:
+    def add(
+        self, case: Case, failure: Failure, *, reproduced: bool, shrunk: Shrunk | None = None
+    ) -> Bug:
         """Note a failing case; the first of its kind is written to a file."""
         signature = signature_of(case.program, failure) + _variants(case)
         bug = self.met.get(signature)
@@ -58,7 +63,7 @@ class Bugs:
             return bug
         name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
         path = self._folder / f"{name}.txt"
-        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced)
+        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
         self.met[signature] = bug
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -242,7 +242,7 @@ class _Loop:
         if small is None:
             bugs.add(case, failure, reproduced=False)
         else:
-            bugs.add(*small, reproduced=True)
+            bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
         self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

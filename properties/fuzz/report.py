@@ -21,6 +21,7 @@ from properties.model.case import PLAIN
 from properties.oracles.coverage import ALL_CELLS, FEASIBLE, chance_of_new, why_infeasible
 from properties.oracles.goals import GOALS
 from properties.oracles.laws import LAWS
+from properties.shrink.reducer import Shrunk
 
 
 def as_json(session: Session) -> dict[str, Any]:
@@ -95,6 +96,15 @@ def _bug(bug: Bug) -> dict[str, Any]:
         "seed": bug.case.seed,
         "count": bug.count,
         "reproduced": bug.reproduced,
+        "shrink": None if bug.shrunk is None else _shrink(bug.shrunk),
+    }
+
+
+def _shrink(shrunk: Shrunk) -> dict[str, Any]:
+    return {
+        "candidates": shrunk.candidates,
+        "cut_short": shrunk.is_cut_short,
+        "passes": {name: asdict(count) for name, count in shrunk.passes.items()},
     }
 
 
@@ -142,6 +152,8 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
     if not bug.reproduced:
         console.print("It did not fail again when it was run by itself.")
+    if bug.shrunk is not None:
+        console.print(f"made small in {bug.shrunk.candidates} candidates", highlight=False)
     if bug.unsaved:
         console.print(Text(f"It could not be saved: {bug.unsaved}"), soft_wrap=True)
         return

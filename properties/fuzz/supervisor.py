@@ -41,7 +41,7 @@ from properties.fuzz.protocol import (
 from properties.fuzz.worker import work
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.shrink.reducer import shrink
+from properties.shrink.reducer import Shrunk, shrink
 
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
@@ -328,7 +328,7 @@ class Shard:
         kernels: Kernels,
         seconds: float,
         stall_seconds: float,
-    ) -> tuple[Case, Failure] | None:
+    ) -> Shrunk | None:
         """The smallest case that fails in the same way; None where ``case`` does not again.
 
         The worker that met it is not asked: its device may have been harmed.

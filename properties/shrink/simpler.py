@@ -13,7 +13,7 @@ from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import VERBS, Capture, Copy, Dispatch, Grid, Op, Operand, Scalars
+from gpusim.ops import VERBS, Capture, Copy, Dispatch, Grid, Op, Operand, Read, Scalars
 
 ReplayScalars = tuple[Scalars | None, ...] | None
 _FILLS = (1, 2, 3)
@@ -37,6 +37,16 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
                 yield replace(op, commands=(*op.commands[:at], found, *op.commands[at + 1 :]))
     if isinstance(op, Copy):
         yield from _as_dispatch(op, kernels)
+    if isinstance(op, Read):
+        yield from _ends_of(op)
+
+
+def _ends_of(read: Read) -> Iterator[Read]:
+    """The last bytes of a read: what is wrong may stand there alone."""
+    end = read.offset + read.size_bytes
+    for size in simpler_numbers(read.size_bytes):
+        if size > 0:
+            yield replace(read, offset=end - size, size_bytes=size)
 
 
 def _fewer_bindings(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:
