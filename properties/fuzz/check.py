@@ -63,7 +63,9 @@ def check(
             if failed is not None:
                 case, failure = failed.case, failed.failure
                 small = shrink(case, failure, bench.judge, kernels=kernels, seconds=settings.shrink)
-                return bugs.add(*(small or (case, failure)), reproduced=small is not None)
+                if small is None:
+                    return bugs.add(case, failure, reproduced=False)
+                return bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
     return None
 
 

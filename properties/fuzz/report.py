@@ -42,8 +42,7 @@ def as_json(session: Session) -> dict[str, Any]:
         "first": session.settings.first,
         "valid": session.is_valid,
         "interrupted": session.interrupted,
-        "planted_mistake_seen_after": session.planted_seen,
-        "planted": None if session.planted is None else asdict(session.planted),
+        "planted": [asdict(mistake) for mistake in session.planted],
         "failure_rate_below": session.rate_bound,
         "findings": [_bug(bug) for bug in session.bugs.met.values()],
         "policies": {
@@ -133,6 +132,8 @@ def show(session: Session, console: Console) -> None:
     console.print(_policies(session))
     console.print(_coverage(session))
     console.print(_quality(session), highlight=False)
+    for mistake in session.planted:
+        console.print(Text(f"{mistake}"), soft_wrap=True)
     for name, reason in session.unreachable.items():
         console.print(f"out of reach: {name}, since {reason}", highlight=False)
     for warning in session.warnings:
@@ -243,8 +244,8 @@ def _verdict(session: Session) -> str:
     ended = " until it was interrupted" * session.interrupted
     return (
         f"[bold green]nothing found[/] in {session.programs} programs, {session.seconds:.1f} s, "
-        f"seed {session.settings.seed}{ended}; a planted mistake was seen after "
-        f"{session.planted_seen}; at most {session.rate_bound:.2%} of such programs fail "
+        f"seed {session.settings.seed}{ended}; all {len(session.planted)} planted mistakes "
+        f"were seen; at most {session.rate_bound:.2%} of such programs fail "
         "(at 95 percent)"
     )
 
