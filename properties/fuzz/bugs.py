@@ -18,6 +18,7 @@ from properties.finding_file import Finding, printable, write
 from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.shrink.reducer import Shrunk
 
 Signature = tuple[str, ...]
 
@@ -30,12 +31,17 @@ class Bug:
     failure: Failure
     file: Path
     reproduced: bool | None
-    """Whether the program failed again when it was run by itself; None where it was not."""
-    is_cut_short: bool = False
-    """Whether it may be made smaller, since the time for that ran out."""
+    """Whether the program failed again when it was run by itself; None where it was not run."""
+    shrunk: Shrunk | None = None
+    """What making it small took, where it was made small."""
     count: int = 1
     unsaved: str = ""
     """Why there is no such file, where it could not be written."""
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it may become smaller: the time ran out, or the session was ended."""
+        return self.reproduced is None or (self.shrunk is not None and self.shrunk.is_cut_short)
 
     @property
     def summary(self) -> str:
@@ -53,7 +59,12 @@ class Bugs:
         self._kernels = kernels
 
     def add(
-        self, case: Case, failure: Failure, *, reproduced: bool | None, is_cut_short: bool = False
+        self,
+        case: Case,
+        failure: Failure,
+        *,
+        reproduced: bool | None,
+        shrunk: Shrunk | None = None,
     ) -> Bug:
         """Note a failing case; the first of its kind is written to a file."""
         signature = signature_of(case.program, failure) + _variants(case)
@@ -63,13 +74,7 @@ class Bugs:
             return bug
         name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
         path = self._folder / f"{name}.txt"
-        bug = Bug(
-            case=case,
-            failure=failure,
-            file=path,
-            reproduced=reproduced,
-            is_cut_short=is_cut_short,
-        )
+        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
         self.met[signature] = bug
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -66,9 +66,7 @@ def check(
                 small = shrink(case, failure, bench.judge, kernels=kernels, seconds=settings.shrink)
                 if small is None:
                     return bugs.add(case, failure, reproduced=False)
-                return bugs.add(
-                    small.case, small.failure, reproduced=True, is_cut_short=small.is_cut_short
-                )
+                return bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
     return None
 
 
