@@ -50,7 +50,7 @@ class Parts:
     flush_rules: Callable[[Policy], FlushRules] = FlushRules
     buffers: Callable[[], BufferTable] = BufferTable
     clock: Callable[[], QueueClock] = QueueClock
-    readbacks: Callable[[Driver, StagingPool, QueueClock], Readbacks] = Readbacks
+    readbacks: Callable[..., Readbacks] = Readbacks
     recorder: Callable[..., Recorder] = Recorder
     transfers: Callable[[Driver, Recorder, BufferTable, Pipelines], Transfers] = Transfers
     reads: Callable[..., Reads] = Reads

@@ -50,6 +50,9 @@ class Policy:
     of them is never cut in half, so that a batch may hold one more."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
+    batch_groups: int | None = 1 << 20
+    """Workgroups launched after which a batch is submitted: a GPU's watchdog resets the device
+    where one submission works for too long, and the GPU cannot be shared in the middle of it."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync; each next holds twice as many, up to
     ``batch_commands``: the GPU starts early and the batches grow while it is busy."""
@@ -90,6 +93,9 @@ class Policy:
     share them; larger ones are made to measure."""
     memory_budget_bytes: int | None = None
     """What the sizes of all live buffers may add up to."""
+    wait_seconds: int | None = None
+    """Seconds after which a wait that was given no timeout raises WaitTimedOut; None waits as long
+    as the device takes, in one native call, where a timeout has to look again and again."""
     debug_dispatch_limit: int | None = None
     """Dispatches after this many are counted and dropped, to bisect a wrong result."""
     debug_submit_each: bool = False
@@ -105,11 +111,13 @@ class Policy:
             "bind_group_cache",
             "shape_cache",
             "staging_page_bytes",
+            "wait_seconds",
         ):
             self._at_least(name, 1)
         for name in (
             "batch_commands",
             "batch_bytes",
+            "batch_groups",
             "staged_write_bytes",
             "upload_bytes",
             "plan_cache",
@@ -144,6 +152,7 @@ def _tvm(name: str, **decisions: Any) -> Policy:
     """A policy with the rules of TVM 18871: a pass a dispatch, and a flush before each host act."""
     rules: dict[str, Any] = {
         "batch_commands": None,
+        "batch_groups": None,
         "first_batch": None,
         "merge_passes": False,
         "flush_on_conflict": False,

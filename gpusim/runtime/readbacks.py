@@ -5,12 +5,16 @@ once its bytes were taken, which shows how far the queue has got.  Tickets settl
 in the order in which their reads were issued, each exactly once, and only here.
 """
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain, repeat
+from threading import get_ident
+from time import monotonic
 from typing import Any
 
-from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
+from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed, WaitTimedOut
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
 from gpusim.runtime.host_data import Destination
@@ -18,6 +22,8 @@ from gpusim.runtime.staging import StagingPage, StagingPool
 
 _log = logging.getLogger("gpusim")
 _NOTHING = memoryview(b"")
+_LOOP_DELAYS_SECONDS = (0.0,) * 5 + tuple(n / 2000 for n in range(1, 21))
+"""Seconds between two polls of a loop, at last a hundred a second: those of wgpu-py's promises."""
 
 
 class Ticket:
@@ -44,33 +50,45 @@ class Ticket:
         """Whether it has a value or an error; never waits."""
         return self._settled
 
-    def result(self) -> Any:
+    def result(self, timeout: float | None = None) -> Any:
         """The value, waiting for it and for every read issued before it.
+
+        ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
         Raises:
             MapFailed, SubmitFailed, DeviceLost: its own error, each time it is asked.
+            WaitTimedOut: a TimeoutError; the read is still on its way, and may be asked again.
         """
         if not self._settled:
             self._begin(self)
-            self._readbacks.settle_through(self)
+            self._readbacks.settle_through(self, timeout)
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[["Ticket"], object]) -> None:
         """Call ``callback(self)`` once it is settled, at once where it is already.
 
         Callbacks run in the thread of the runtime, inside the call that settles
-        the ticket, and may use the runtime.  What one raises is logged.
+        the ticket, and may use the runtime.  What one raises is logged.  Under a
+        running asyncio loop the loop settles reads whose batch was submitted (see
+        ``Runtime.flush``); elsewhere whoever waits does, and ``Runtime.poll``.
         """
         if self._settled:
             _call(callback, self)
-        else:
-            self._callbacks.append(callback)
+            return
+        self._callbacks.append(callback)
+        if len(self._callbacks) == 1:
+            self._readbacks.listen()
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._settled:
             self._begin(self)
             yield from self._readbacks.settle_through_async(self).__await__()
         return self._outcome()
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether somebody is to be called once it is settled."""
+        return bool(self._callbacks)
 
     @property
     def is_recorded(self) -> bool:
@@ -99,6 +117,58 @@ def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
         callback(ticket)
     except Exception:
         _log.exception("a done callback of a read raised")
+
+
+class LoopPolls:
+    """Has a running asyncio loop poll for reads that somebody is to be called for.
+
+    wgpu-py lets a thread wait for its promises and call the loop.  Here the loop
+    asks by itself, ever less often, since no map settles but in a call that asks.
+    ``poll`` says whether to come again.  Other loops than asyncio's are not known
+    here, and a loop of another thread than the runtime's is none of its business.
+    """
+
+    def __init__(self, poll: Callable[[], bool]) -> None:
+        self._poll = poll
+        self._thread = get_ident()
+        self._delays: Iterator[float] = iter(())
+        self._turn: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Poll at the loop's next turn, and go on from there."""
+        self.stop()
+        if get_ident() != self._thread:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._delays = chain(_LOOP_DELAYS_SECONDS, repeat(_LOOP_DELAYS_SECONDS[-1]))
+        self._come_again(loop)
+
+    def stop(self) -> None:
+        """Leave nothing scheduled."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
+
+    def _come_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turn = loop.call_later(next(self._delays), self._take_turn, loop)
+
+    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._turn = None
+        wants_more = self._poll()
+        # A callback may have begun anew.
+        if wants_more and self._turn is None:
+            self._come_again(loop)
+
+
+def timed_out(what: str, seconds: float | None) -> WaitTimedOut:
+    """The error of a wait that its timeout ended."""
+    return WaitTimedOut(
+        f"cannot {what} because the device has not finished within {seconds} s (probably it "
+        "has long work to do, and the wait can be made again)"
+    )
 
 
 class QueueClock:
@@ -168,13 +238,23 @@ class Readback:
 class Readbacks:
     """Every read that has not been delivered, in the order of issue."""
 
-    def __init__(self, driver: Driver, staging: StagingPool, clock: QueueClock) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        staging: StagingPool,
+        clock: QueueClock,
+        wait_seconds: float | None = None,
+    ) -> None:
         self.unseen: DeviceFault | None = None
         """A fault that no call has raised yet."""
         self._driver = driver
         self._staging = staging
         self._clock = clock
+        self._wait_seconds = wait_seconds
         self._queue: deque[Readback] = deque()
+        self._listened = 0
+        """Undelivered reads that have callbacks."""
+        self._loop_polls = LoopPolls(self._poll_for_loop)
 
     def issue(self, readback: Readback) -> None:
         """Queue a read that was just accepted."""
@@ -189,6 +269,18 @@ class Readbacks:
             except DeviceFault as fault:
                 self.fail(page, fault)
                 self.unseen = self.unseen or fault
+        if self._listened:
+            self._loop_polls.start()
+
+    def listen(self) -> None:
+        """Somebody is to be called once a read is delivered: a running loop sees to that."""
+        self._listened += 1
+        if self._is_under_way:
+            self._loop_polls.start()
+
+    def stop(self) -> None:
+        """Leave nothing scheduled in any loop."""
+        self._loop_polls.stop()
 
     def fail(self, page: StagingPage, fault: DeviceFault) -> None:
         """Give every read of a page its error; its buffer is never used again."""
@@ -215,20 +307,43 @@ class Readbacks:
         pages = (readback.page for readback in reversed(self._queue))
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
-    def settle_through(self, ticket: Ticket) -> None:
-        """Wait for and deliver every read up to that of ``ticket``, all of them submitted."""
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        """Wait for and deliver every read up to that of ``ticket``, all of them submitted.
+
+        WaitTimedOut after ``seconds``, or those of the policy where that is None;
+        what was delivered by then stays so.
+        """
+        seconds = self._wait_seconds if seconds is None else seconds
+        end = None if seconds is None else monotonic() + seconds
         while not ticket.done() and self._queue:
             readback = self._queue[0]
-            page = readback.page
-            if page is not None and page.mapping is not None:
-                try:
-                    self._driver.wait(page.mapping)
-                except DeviceLost as fault:
-                    self.fail(page, fault)
+            if not self._has_arrived(readback, end and max(0.0, end - monotonic())):
+                raise timed_out("wait for a read", seconds)
             self._deliver(readback)
 
-    async def settle_through_async(self, ticket: Ticket) -> None:
-        """The same; while it waits, other tasks may deliver the very same reads."""
+    def poll(self) -> int:
+        """Deliver, in order, what has arrived, and wait for nothing; how many are on their way."""
+        while self._is_under_way:
+            readback = self._queue[0]
+            if not self._has_arrived(readback, 0):
+                break
+            self._deliver(readback)
+        return len(self._queue)
+
+    async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
+        """``settle_through`` that leaves the event loop free."""
+        seconds = self._wait_seconds if seconds is None else seconds
+        if seconds is None:
+            await self._settle_through_async(ticket)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._settle_through_async(ticket)
+        except TimeoutError:
+            raise timed_out("wait for a read", seconds) from None
+
+    async def _settle_through_async(self, ticket: Ticket) -> None:
+        """While it waits, other tasks may deliver the very same reads."""
         while not ticket.done() and self._queue:
             readback = self._queue[0]
             page = readback.page
@@ -240,6 +355,33 @@ class Readbacks:
             if self._queue and self._queue[0] is readback:
                 self._deliver(readback)
 
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether the next read to deliver was submitted, or needs no submit."""
+        page = self._queue[0].page if self._queue else None
+        return bool(self._queue) and (page is None or not page.is_recorded)
+
+    def _has_arrived(self, readback: Readback, seconds: float | None) -> bool:
+        """Whether a read can be delivered within ``seconds``: with its bytes, or with an error."""
+        page = readback.page
+        if page is None or page.mapping is None:
+            return True
+        try:
+            return self._driver.wait(page.mapping, seconds)
+        except DeviceLost as fault:
+            self.fail(page, fault)
+            return True
+
+    def _poll_for_loop(self) -> bool:
+        """Poll; whether a callback still waits for a read that is under way."""
+        before = len(self._queue)
+        has_come = self.poll() < before
+        is_wanted = self._listened > 0 and self._is_under_way
+        if has_come and is_wanted:
+            # The next one is likely to follow soon.
+            self._loop_polls.start()
+        return is_wanted
+
     def _deliver(self, readback: Readback) -> None:
         """Take the bytes and settle the ticket; the queue is whole before callbacks run."""
         page = readback.page
@@ -247,6 +389,7 @@ class Readbacks:
             readback.destination.deliver(_NOTHING) if page is None else self._value(readback, page)
         )
         self._queue.popleft()
+        self._listened -= readback.ticket.has_callbacks
         readback.ticket.settle(value, None if page is None else page.error)
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:

@@ -308,9 +308,10 @@ class Recorder:
 
     def _end_of_part(self, run: Run, start: int) -> int:
         """Just behind the step at which a limit is reached, or before one without uniforms."""
-        commands, moved_bytes = self._rules.room(self._batch)
+        commands, moved_bytes, groups = self._rules.room(self._batch)
         stop = int(min(len(run), start + max(1, commands)))
         stop = min(stop, bisect_left(run.moved, run.moved[start] + moved_bytes, start + 1))
+        stop = min(stop, bisect_left(run.groups, run.groups[start] + groups, start + 1))
         if run.starts[stop] > run.starts[start]:
             capacity_bytes = cast(DynamicUniforms, self._uniforms).capacity_bytes
             room_bytes = capacity_bytes - len(self._batch.uniform_data)

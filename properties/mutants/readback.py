@@ -18,19 +18,19 @@ from properties.mutants.mutant import Mutant, mutant
 class SyncForgetsRead(Readbacks):
     """A read is dropped from what a sync awaits once another read was issued."""
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         while len(self._queue) > 1 and self._queue[0].ticket is not ticket:
             self._queue.popleft()
-        super().settle_through(ticket)
+        super().settle_through(ticket, seconds)
 
 
 class ReadsDeliveredBackwards(Readbacks):
     """Of the reads that are ready, the last is delivered first."""
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         self._queue.reverse()
         while self._queue:
-            super().settle_through(self._queue[0].ticket)
+            super().settle_through(self._queue[0].ticket, seconds)
 
 
 class EmptyReadDeliveredEarly(Readbacks):
@@ -46,12 +46,12 @@ class EmptyReadDeliveredEarly(Readbacks):
 class MappingsCrossed(Readbacks):
     """Bytes are taken from the page of the next read where the two pages are alike."""
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         reads = [one for one in self._queue if one.page is not None and one.page.mapping]
         for left, right in zip(reads[::2], reads[1::2], strict=False):
             if left.page is not right.page and left.size_bytes == right.size_bytes:
                 left.page, right.page = right.page, left.page
-        super().settle_through(ticket)
+        super().settle_through(ticket, seconds)
 
 
 class StagingMapsWhole(Readbacks):
