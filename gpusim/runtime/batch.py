@@ -126,6 +126,7 @@ class FlushReason(StrEnum):
     UNIFORMS = "uniforms"
     WRITE = "write"
     READ = "read"
+    QUEUED = "queued"
     FREE = "free"
     SYNC = "sync"
     DEBUG = "debug"
@@ -140,6 +141,9 @@ class FlushRules:
         self._most_commands = math.inf if policy.batch_commands is None else policy.batch_commands
         self._most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
         self._most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
+        queued_bytes = policy.queued_write_bytes
+        self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
+        """Bytes of host writes that may wait for a submit; twice as many may be on their way."""
         self._early = math.inf
         self.after_sync()
 
@@ -188,6 +192,11 @@ class FlushRules:
         if self._policy.flush_on_conflict:
             return FlushReason.WRITE if batch.touches(buffer, start, end) else None
         return FlushReason.WRITE if batch.commands else None
+
+    def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
+        """Host writes stay in host memory until a submit starts them."""
+        is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
+        return FlushReason.QUEUED if is_full else None
 
     def after_read(self, batch: Batch) -> FlushReason | None:
         """A read whose staging copy was just recorded is under way once that is submitted."""

@@ -15,6 +15,7 @@ from gpusim.errors import (
     OutOfMemory,
     OutOfRange,
     RuntimeClosed,
+    WaitTimedOut,
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
@@ -150,6 +151,14 @@ def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
             "numbers of workgroups (probably a number of elements, or a float)"
         ) from None
     return x, y, z
+
+
+def timed_out(what: str, seconds: float | None) -> WaitTimedOut:
+    """The error of a wait that its timeout ended."""
+    return WaitTimedOut(
+        f"cannot {what} because the device has not finished within {seconds} s (probably it "
+        "has long work to do, and the wait can be made again)"
+    )
 
 
 def device_lost() -> DeviceLost:

@@ -11,9 +11,10 @@ from gpusim.runtime.batch import FlushRules, Uploads
 from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.caches import BindGroupStore, CacheState, make_bind_groups
 from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans, Shapes
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.readbacks import QueueClock, Readbacks
+from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from gpusim.errors import ProgramError
+from gpusim.limits import WORD_BYTES
 
 
 class Uniforms(StrEnum):
@@ -64,6 +65,10 @@ class Policy:
     """Host writes up to this size that do conflict are copied in their place in the batch."""
     upload_bytes: int = 1 << 16
     """Size of the buffer that such writes of a batch are copied from; past it they submit."""
+    queued_write_bytes: int | None = 1 << 24
+    """Bytes of host writes that wait for a submit, which wgpu keeps in host memory until the GPU
+    has them: a write that would make them more submits first, and waits where those on their way
+    would come to twice as many.  A longer write goes in pieces of this size."""
     defer_frees: bool = True
     """A freed buffer that the batch touches is destroyed after its submit, without forcing it."""
     join_reads: bool = True
@@ -114,6 +119,7 @@ class Policy:
             "wait_seconds",
         ):
             self._at_least(name, 1)
+        self._at_least("queued_write_bytes", WORD_BYTES)
         for name in (
             "batch_commands",
             "batch_bytes",

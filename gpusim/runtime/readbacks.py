@@ -8,22 +8,21 @@ in the order in which their reads were issued, each exactly once, and only here.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from itertools import chain, repeat
-from threading import get_ident
+from collections.abc import Callable, Generator
 from time import monotonic
 from typing import Any
 
-from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed, WaitTimedOut
+from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
+from gpusim.runtime import checks
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
 from gpusim.runtime.host_data import Destination
+from gpusim.runtime.host_writes import QueueClock
+from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.staging import StagingPage, StagingPool
 
 _log = logging.getLogger("gpusim")
 _NOTHING = memoryview(b"")
-_LOOP_DELAYS_SECONDS = (0.0,) * 5 + tuple(n / 2000 for n in range(1, 21))
-"""Seconds between two polls of a loop, at last a hundred a second: those of wgpu-py's promises."""
 
 
 class Ticket:
@@ -119,96 +118,6 @@ def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
         _log.exception("a done callback of a read raised")
 
 
-class LoopPolls:
-    """Has a running asyncio loop poll for reads that somebody is to be called for.
-
-    wgpu-py lets a thread wait for its promises and call the loop.  Here the loop
-    asks by itself, ever less often, since no map settles but in a call that asks.
-    ``poll`` says whether to come again.  Other loops than asyncio's are not known
-    here, and a loop of another thread than the runtime's is none of its business.
-    """
-
-    def __init__(self, poll: Callable[[], bool]) -> None:
-        self._poll = poll
-        self._thread = get_ident()
-        self._delays: Iterator[float] = iter(())
-        self._turn: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Poll at the loop's next turn, and go on from there."""
-        self.stop()
-        if get_ident() != self._thread:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        self._delays = chain(_LOOP_DELAYS_SECONDS, repeat(_LOOP_DELAYS_SECONDS[-1]))
-        self._come_again(loop)
-
-    def stop(self) -> None:
-        """Leave nothing scheduled."""
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.cancel()
-
-    def _come_again(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._turn = loop.call_later(next(self._delays), self._take_turn, loop)
-
-    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._turn = None
-        wants_more = self._poll()
-        # A callback may have begun anew.
-        if wants_more and self._turn is None:
-            self._come_again(loop)
-
-
-def timed_out(what: str, seconds: float | None) -> WaitTimedOut:
-    """The error of a wait that its timeout ended."""
-    return WaitTimedOut(
-        f"cannot {what} because the device has not finished within {seconds} s (probably it "
-        "has long work to do, and the wait can be made again)"
-    )
-
-
-class QueueClock:
-    """Counts the acts of one queue: its writes and its submits.
-
-    A queued write starts with the submit that follows it, so that after nothing
-    but a write a submit is still owed.
-    """
-
-    def __init__(self) -> None:
-        self.acts = 0
-        self.submits = 0
-        self.done = 0
-        self._submitted = 0
-
-    def wrote(self) -> None:
-        """The queue was given a write."""
-        self.acts += 1
-
-    def submitted(self) -> None:
-        """The queue was given a command buffer; every write before it starts too."""
-        self.acts += 1
-        self.submits += 1
-        self._submitted = self.acts
-
-    def finished(self, act: int) -> None:
-        """Everything up to ``act`` is done: the queue works in order."""
-        self.done = max(self.done, act)
-
-    @property
-    def owes_submit(self) -> bool:
-        """Whether a queued write still waits for a submit to start it."""
-        return self.acts > self._submitted
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether all the queue was given is done."""
-        return self.done == self.acts
-
-
 class Readback:
     """One read's way back: ``size_bytes`` bytes from ``page_offset`` of its page, if it has one."""
 
@@ -254,7 +163,7 @@ class Readbacks:
         self._queue: deque[Readback] = deque()
         self._listened = 0
         """Undelivered reads that have callbacks."""
-        self._loop_polls = LoopPolls(self._poll_for_loop)
+        self._loop_polls = LoopPolls()
 
     def issue(self, readback: Readback) -> None:
         """Queue a read that was just accepted."""
@@ -270,13 +179,13 @@ class Readbacks:
                 self.fail(page, fault)
                 self.unseen = self.unseen or fault
         if self._listened:
-            self._loop_polls.start()
+            self._loop_polls.start(self._poll_for_loop)
 
     def listen(self) -> None:
         """Somebody is to be called once a read is delivered: a running loop sees to that."""
         self._listened += 1
         if self._is_under_way:
-            self._loop_polls.start()
+            self._loop_polls.start(self._poll_for_loop)
 
     def stop(self) -> None:
         """Leave nothing scheduled in any loop."""
@@ -318,7 +227,7 @@ class Readbacks:
         while not ticket.done() and self._queue:
             readback = self._queue[0]
             if not self._has_arrived(readback, end and max(0.0, end - monotonic())):
-                raise timed_out("wait for a read", seconds)
+                raise checks.timed_out("wait for a read", seconds)
             self._deliver(readback)
 
     def poll(self) -> int:
@@ -340,7 +249,7 @@ class Readbacks:
             async with asyncio.timeout(seconds):
                 await self._settle_through_async(ticket)
         except TimeoutError:
-            raise timed_out("wait for a read", seconds) from None
+            raise checks.timed_out("wait for a read", seconds) from None
 
     async def _settle_through_async(self, ticket: Ticket) -> None:
         """While it waits, other tasks may deliver the very same reads."""
@@ -379,7 +288,7 @@ class Readbacks:
         is_wanted = self._listened > 0 and self._is_under_way
         if has_come and is_wanted:
             # The next one is likely to follow soon.
-            self._loop_polls.start()
+            self._loop_polls.start(self._poll_for_loop)
         return is_wanted
 
     def _deliver(self, readback: Readback) -> None:

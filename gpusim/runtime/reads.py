@@ -10,7 +10,8 @@ from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination
-from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket
+from gpusim.runtime.host_writes import QueueClock
+from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage, StagingPool
 

@@ -87,6 +87,7 @@ class Runtime:
             clock=self._clock,
             merge_passes=policy.merge_passes,
             keep_groups=policy.cache_bind_groups,
+            wait_seconds=policy.wait_seconds,
         )
 
     def _assemble_ops(self, parts: Parts) -> None:

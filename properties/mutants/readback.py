@@ -8,8 +8,9 @@ from gpusim.runtime.byte_plans import words_down
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.host_data import Destination
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket
+from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.staging import StagingPage, StagingPool
 from properties.mutants.mutant import Mutant, mutant
@@ -206,7 +207,7 @@ class RepeatedReadElided(Reads):
 class SyncTrustsStaleTail(QueueClock):
     """A host write after a readback does not cancel the shortcut "the readback is the last"."""
 
-    def wrote(self) -> None:
+    def wrote(self, size_bytes: int) -> None:
         """Only submits are acts."""
 
 
