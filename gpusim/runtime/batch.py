@@ -32,6 +32,9 @@ from gpusim.runtime.policy import Policy
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.stats import Counts
 
+MOST_QUEUED_WRITES = 4096
+"""Host writes that may wait for a submit, however short: wgpu needs some 2 KB for each."""
+
 
 class Batch:
     """Commands since the last submit.
@@ -144,6 +147,8 @@ class FlushRules:
         queued_bytes = policy.queued_write_bytes
         self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
         """Bytes of host writes that may wait for a submit; twice as many may be on their way."""
+        self.least_queued_bytes = 0 if queued_bytes is None else queued_bytes // MOST_QUEUED_WRITES
+        """What a host write counts as at least."""
         self._early = math.inf
         self.after_sync()
 

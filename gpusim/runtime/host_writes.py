@@ -108,21 +108,17 @@ class HostWrites:
         self._rules = rules
         self._wait_seconds = wait_seconds
         self._most_bytes = rules.most_queued_bytes
-
-    def streams(self, size_bytes: int) -> bool:
-        """Whether so many bytes go in pieces, between which the open batch is submitted."""
-        return size_bytes > self._most_bytes
+        self._least_bytes = rules.least_queued_bytes
 
     def before(self, size_bytes: int, submit: Submit) -> None:
         """Make room for a write of ``size_bytes``; WaitTimedOut."""
-        clock = self._clock
-        if clock.held_bytes + size_bytes > self._most_bytes:
+        if self._clock.held_bytes + size_bytes + self._least_bytes > self._most_bytes:
             self._make_room(int(min(size_bytes, self._most_bytes)), submit)
 
     def write(self, write: HostWrite, submit: Submit) -> None:
         """Queue a write, in pieces where it is long; what fails half way loses the buffer."""
         target, offset, words, written, _ = write
-        if not self.streams(len(words)):
+        if len(words) <= self._most_bytes:
             self._queue(target, offset, words)
             return
         first, *others = chunks(len(words), words_down(int(self._most_bytes)))
@@ -134,7 +130,7 @@ class HostWrites:
 
     def _queue(self, target: DeviceBuffer, offset: int, words: bytes | memoryview) -> None:
         self._driver.write_buffer(target, offset, words)
-        self._clock.wrote(len(words))
+        self._clock.wrote(max(len(words), self._least_bytes))
 
     def _make_room(self, size_bytes: int, submit: Submit) -> None:
         """Wait for writes on their way where there are too many, then start those that wait.
@@ -142,6 +138,7 @@ class HostWrites:
         The GPU is busy with the ones while the host fills the others.
         """
         clock, rules = self._clock, self._rules
+        size_bytes = max(size_bytes, self._least_bytes)
         if clock.held_bytes + size_bytes > 2 * self._most_bytes:
             if not self._driver.drain(self._wait_seconds):
                 raise checks.timed_out("write to a buffer", self._wait_seconds)

@@ -68,7 +68,8 @@ class Policy:
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that wait for a submit, which wgpu keeps in host memory until the GPU
     has them: a write that would make them more submits first, and waits where those on their way
-    would come to twice as many.  A longer write goes in pieces of this size."""
+    would come to twice as many.  A longer write goes in pieces of this size, and the shortest
+    counts as a 4096th of it."""
     defer_frees: bool = True
     """A freed buffer that the batch touches is destroyed after its submit, without forcing it."""
     join_reads: bool = True

@@ -52,6 +52,8 @@ class Recorder:
     ) -> None:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
+        self.most_queued_bytes = rules.most_queued_bytes
+        """A longer host write goes in pieces, between which the open batch is submitted."""
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
@@ -160,10 +162,6 @@ class Recorder:
         self._submit_for(reason)
         self._host_writes.before(end - start, self.submit)
         return False
-
-    def streams(self, size_bytes: int) -> bool:
-        """Whether so many bytes that are not staged are written in pieces."""
-        return self._host_writes.streams(size_bytes)
 
     def write(self, write: HostWrite) -> None:
         """Write whole words; neither way submits (see ``after_write``)."""

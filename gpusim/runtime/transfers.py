@@ -71,8 +71,8 @@ class Transfers:
         plan = plan_write(offset, len(data), buffer.size_bytes)
         staged = self._recorder.before_write(target, plan.start, plan.end)
         write = ByteWrite(buffer, target, plan, offset, data, staged)
-        streams = not staged and self._recorder.streams(plan.end - plan.start)
-        if self._fits_binding(target) and not streams:
+        in_pieces = plan.end - plan.start > self._recorder.most_queued_bytes and not staged
+        if self._fits_binding(target) and not in_pieces:
             self._write_at_once(write)
         else:
             self._write_in_parts(write)
