@@ -119,7 +119,11 @@ class Reads:
         if not self._driver.lost and self._readbacks.last_ticket is not None:
             try:
                 self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
-            except WaitTimedOut as fault:
+            except WaitTimedOut:
+                fault = WaitTimedOut(
+                    f"cannot finish what a closed runtime has begun because the device has not "
+                    f"answered within {seconds} s (probably it hangs)"
+                )
                 self._guard.keep(fault)
                 self._readbacks.fail_all(fault)
         self._guard.notice_loss()
