@@ -50,6 +50,16 @@ def whole(what: str, value: object, name: str = "offset") -> int:
         ) from None
 
 
+def seconds(what: str, value: float | None) -> float | None:
+    """A timeout in seconds, None for none; OutOfRange for what is no time from 0 on."""
+    if value is None or (isinstance(value, int | float) and value >= 0):
+        return value
+    raise OutOfRange(
+        f"cannot {what} with timeout={short(value)} because that is no number of seconds from 0 "
+        "on (probably None was meant, which waits as long as it takes)"
+    )
+
+
 def short(value: object) -> str:
     """``value`` in a message: whatever it is, a line and no more."""
     text = " ".join(repr(value).split())

@@ -28,8 +28,8 @@ class Uniforms(StrEnum):
 
 
 _LIMITS = (
-    *("batch_commands", "batch_bytes", "first_batch", "memory_budget_bytes"),
-    "debug_dispatch_limit",
+    *("batch_commands", "batch_bytes", "batch_groups", "first_batch", "queued_write_bytes"),
+    *("memory_budget_bytes", "wait_seconds", "debug_dispatch_limit"),
 )
 """The fields that may be None."""
 

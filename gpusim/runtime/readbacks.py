@@ -65,7 +65,7 @@ class Ticket:
         """
         if not self._settled:
             self._begin(self)
-            self._readbacks.settle_through(self, timeout)
+            self._readbacks.settle_through(self, checks.seconds("wait for a read", timeout))
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[["Ticket"], object]) -> None:

@@ -106,7 +106,7 @@ class Reads:
             await self._readbacks.settle_through_async(goal, seconds)
         self._recorder.after_sync()
 
-    def finish(self, seconds: float) -> DeviceFault | None:
+    def finish(self, seconds: float | None) -> DeviceFault | None:
         """Submit and settle all that is left; a fault that no call has raised yet.
 
         What has not come after ``seconds`` is given up.
@@ -120,12 +120,12 @@ class Reads:
             try:
                 self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
             except WaitTimedOut:
-                fault = WaitTimedOut(
-                    f"cannot finish what a closed runtime has begun because the device has not "
+                given_up = WaitTimedOut(
+                    f"cannot finish what was called before a close because the device has not "
                     f"answered within {seconds} s (probably it hangs)"
                 )
-                self._guard.keep(fault)
-                self._readbacks.fail_all(fault)
+                self._guard.keep(given_up)
+                self._readbacks.fail_all(given_up)
         self._guard.notice_loss()
         self._readbacks.stop()
         return None if self._driver.lost else self._readbacks.unseen

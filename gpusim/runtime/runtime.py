@@ -293,13 +293,13 @@ class Runtime:
             WaitTimedOut: a TimeoutError; what was called before is still under way.
         """
         self._guard.check_op("sync")
-        self._reads.wait_for_all(timeout)
+        self._reads.wait_for_all(checks.seconds("sync", timeout))
         self._guard.raise_fault()
 
     async def sync_async(self, timeout: float | None = None) -> None:
         """``sync`` that leaves the event loop free; covers the calls made before it."""
         self._guard.check_op("sync")
-        await self._reads.wait_for_all_async(timeout)
+        await self._reads.wait_for_all_async(checks.seconds("sync", timeout))
         self._guard.raise_fault()
 
     def poll(self) -> int:
@@ -338,7 +338,7 @@ class Runtime:
             staging=self._staging.counts.copy(),
         )
 
-    def close(self, timeout: float = 60.0) -> None:
+    def close(self, timeout: float | None = 60.0) -> None:
         """Finish what was issued, settle every ticket, and give everything back.
 
         Buffers still alive are freed with a ResourceWarning.  Closing again does
@@ -351,7 +351,7 @@ class Runtime:
         if not self._guard.is_open:
             return
         self._guard.check_thread()
-        fault = self._reads.finish(timeout)
+        fault = self._reads.finish(checks.seconds("close", timeout))
         self._guard.is_open = False
         left = self._buffers.describe_left()
         self._give_back()
