@@ -16,6 +16,7 @@ from gpusim.errors import DeviceFault, DeviceLost, InternalError, InvalidData, M
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
+from gpusim.runtime.handles import Handle
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.staging import StagingPage, StagingPool
 
@@ -23,11 +24,13 @@ _log = logging.getLogger("gpusim")
 _NOTHING = memoryview(b"")
 
 
-class Ticket:
+class Ticket(Handle):
     """A read on its way: its value, or its own error, whenever asked.
 
     ``begin`` gets its read under way, before ``readbacks`` settles it.
     """
+
+    instead = "its result() was meant"
 
     def __init__(
         self,
