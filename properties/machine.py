@@ -24,7 +24,7 @@ from gpusim.errors import GpusimError
 from gpusim.ops import Copy, Dispatch, Grid
 from gpusim.runtime import Policy
 from properties.generate.strategies import policies
-from properties.model.target import Adapter, Delivery, ReplayingAdapter
+from properties.model.target import Adapter, Delivery, ReplayingAdapter, as_delivery
 from reference import Reference
 from reference.executor import ReferenceDelivery
 
@@ -218,7 +218,7 @@ class ContractMachine(RuleBasedStateMachine):
             if isinstance(side, Reference):
                 expected.append(side.read(buffer, offset, size_bytes))
                 return
-            delivery = side.read(buffer, offset, size_bytes)
+            delivery = as_delivery(side.read(buffer, offset, size_bytes))
             self._reads.append((delivery, expected[0].data if expected else b"refused"))
             if side.capabilities.orders_deliveries:
                 delivery.add_done_callback(lambda _: self._delivered.append(position))

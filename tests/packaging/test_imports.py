@@ -29,6 +29,7 @@ def loaded_by(statement: str) -> set[str]:
     ("statement", "absent"),
     [
         ("import gpusim", {"wgpu", "gpusim.runtime", "gpusim.devices", "reference", "properties"}),
+        ("import gpusim.testing", {"wgpu", "gpusim.runtime", "hypothesis", "rich", "reference"}),
         ("import reference", {"wgpu", "gpusim.runtime", "gpusim.devices", "properties"}),
         ("import gpusim.runtime", {"reference", "properties", "hypothesis", "rich"}),
         ("import gpusim.devices", {"wgpu", "gpusim.runtime", "reference", "properties"}),

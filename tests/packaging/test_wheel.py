@@ -1,5 +1,6 @@
-"""What is built and handed on, and that it works where it is installed."""
+"""What is built and handed on, and that it works where nothing of the checkout is."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -117,3 +118,56 @@ def test_the_license_and_the_command_travel_along(wheel: zipfile.ZipFile) -> Non
     ends = {name.partition(".dist-info/")[2]: name for name in wheel.namelist()}
     assert "licenses/LICENSE" in ends
     assert "gpusim = properties.cli:main" in wheel.read(ends["entry_points.txt"]).decode()
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a new environment with the wheel; what it needs is found where it is now."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=False)
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    options = ["--quiet", "--no-deps", "--no-index", str(wheel.filename)]
+    python = ["--python", str(programs / "python")]
+    subprocess.run([sys.executable, "-m", "pip", *python, "install", *options], check=True)
+    (site,) = folder.rglob("site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    return programs
+
+
+def run_bare(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command in ``folder``, with nothing in its environment that leads to the checkout."""
+    shutil.copy(ROOT / "examples" / "overtaking_write.py", folder)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(words, cwd=folder, env=kept, capture_output=True, text=True)
+
+
+def test_the_installed_face_judges(bare: Path, tmp_path: Path) -> None:
+    program = tmp_path / "judges.py"
+    program.write_text(
+        "import sys\n"
+        "import gpusim, properties, reference\n"
+        "from gpusim.testing import TargetFailed, check\n"
+        "from overtaking_write import Overtaking\n"
+        "for package in (gpusim, properties, reference):\n"
+        "    assert package.__file__.startswith(sys.prefix), package.__file__\n"
+        "check('runtime', device='simulated', programs=5)\n"
+        "try:\n"
+        "    check(Overtaking, device='simulated', programs=20)\n"
+        "except TargetFailed as error:\n"
+        "    print(error)\n",
+        encoding="utf-8",
+    )
+    done = run_bare(str(bare / "python"), str(program), folder=tmp_path)
+    assert done.stderr == ""
+    assert "replay: gpusim replay findings" in done.stdout
+
+
+def test_the_installed_command_judges(bare: Path, tmp_path: Path) -> None:
+    options = ["--device", "simulated", "--programs", "20", "--findings", "1"]
+    target = ["--target", "overtaking_write.py:Overtaking"]
+    done = run_bare(str(bare / "gpusim"), "fuzz", *options, *target, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    (finding,) = (tmp_path / "findings").iterdir()
+    again = run_bare(str(bare / "gpusim"), "replay", str(finding), *target, folder=tmp_path)
+    assert (again.returncode, again.stderr) == (1, "")
+    assert "write a 0 01010101" in again.stdout

@@ -22,7 +22,7 @@ from properties.generate.cases import draw_case
 from properties.generate.choices import SeededChoices
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure
-from properties.model.target import Capabilities
+from properties.model.target import Adapter, Capabilities
 from properties.oracles.compare import compare
 from properties.shrink.reducer import reduce
 from properties.shrink.rewriting import without
@@ -40,7 +40,7 @@ MISTAKES = (
 )
 
 
-class Toy:
+class Toy(Adapter):
     """An adapter that defers dispatches and copies, and makes one mistake, or none."""
 
     capabilities = Capabilities()

@@ -14,7 +14,6 @@ from gpusim.runtime.batch import FlushReason, FlushRules
 from gpusim.runtime.commands import DispatchCommand, RecordedCommand
 from gpusim.runtime.drivers.driver import WgpuDriver
 from properties.model.case import Case
-from properties.model.target import Arrived
 from properties.targets.factory import Opened, RuntimeFactory
 from properties.targets.naive_target import NaiveTarget
 
@@ -72,7 +71,7 @@ class _GathersWrites(NaiveTarget):
     def write(self, buffer: str, data: bytes, offset: int) -> None:
         self._gathered.append((buffer, data, offset))
 
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
+    def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
         self._make_writes()
         return super().read(buffer, offset, size_bytes)
 
