@@ -17,7 +17,7 @@ class Buffer(Handle):
     """A handle to ``size_bytes`` bytes on the device; made by ``Runtime.alloc``."""
 
     __slots__ = ("__weakref__", "_device_buffer", "_table", "label", "lost", "size_bytes", "uid")
-    instead = "its bytes were meant: read them"
+    _instead = "its bytes were meant: read them"
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ class Graph(Handle):
     ``enter`` checks that the runtime may be called at all, and ``play`` replays.
     """
 
-    instead = "it was to be captured again"
+    _instead = "it was to be captured again"
 
     def __init__(
         self, enter: Callable[[], None], captures: "Captures", play: Callable[..., None]

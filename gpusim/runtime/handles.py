@@ -10,20 +10,20 @@ from gpusim.errors import InvalidHandle
 
 
 class Handle:
-    """What a runtime hands out; ``instead``: what was probably meant by taking it for data."""
+    """What a runtime hands out; ``_instead``: what was probably meant by taking it for data."""
 
     __slots__ = ()
-    instead: ClassVar[str]
+    _instead: ClassVar[str]
 
     def __getitem__(self, key: object) -> NoReturn:
         # Also what iterates over an object that has no __iter__.
         raise InvalidHandle(
             f"cannot take items of {self!r} because it only stands for them "
-            f"(probably {self.instead})"
+            f"(probably {self._instead})"
         )
 
     def __reduce__(self) -> NoReturn:
         raise InvalidHandle(
             f"cannot pickle or copy {self!r} because it belongs to this process's device "
-            f"(probably {self.instead})"
+            f"(probably {self._instead})"
         )

@@ -30,7 +30,7 @@ class Ticket(Handle):
     ``begin`` gets its read under way, before ``readbacks`` settles it.
     """
 
-    instead = "its result() was meant"
+    _instead = "its result() was meant"
 
     def __init__(
         self,

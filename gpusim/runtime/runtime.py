@@ -52,7 +52,7 @@ class Runtime(Handle):
     runtime can be made of the arguments.
     """
 
-    instead = "each process, and each thread, makes its own"
+    _instead = "each process, and each thread, makes its own"
 
     def __init__(
         self,
