@@ -25,7 +25,7 @@ class Overtaking(Adapter):
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self.buffers[buffer] = self.runtime.alloc(size_bytes)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:  # the mistake: no flush
+    def write(self, buffer: str, data: bytes, offset: int) -> None:  # the mistake: no flush
         self.runtime.write(self.buffers[buffer], data, offset)
 
     def dispatch(

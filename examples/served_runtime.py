@@ -29,7 +29,7 @@ class Served(ReplayingAdapter):
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self.buffers[buffer] = self.runtime.alloc(size_bytes)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         self.runtime.write(self.buffers[buffer], data, offset)
 
     def dispatch(

@@ -125,7 +125,7 @@ class Adapter(ABC):
         """Make a buffer of zeros; ``size_bytes`` may be 0."""
 
     @abstractmethod
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         """Put ``data`` into the buffer from byte ``offset`` on."""
 
     @abstractmethod

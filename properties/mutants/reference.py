@@ -41,11 +41,11 @@ class ZeroGridRunsOnce(Reference):
 class WritePadded(Reference):
     """A write is padded with zeros to whole words where the buffer has room."""
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         block = self._blocks.get(buffer)
         padded = data + bytes(-len(data) % 4)
         fits = block is not None and 0 <= offset <= block.size_bytes - len(padded)
-        super().write(buffer, offset, padded if fits else data)
+        super().write(buffer, padded if fits else data, offset)
 
 
 class ScalarsOfTheFirst(Reference):

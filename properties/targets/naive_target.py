@@ -22,7 +22,7 @@ class NaiveTarget(Adapter):
         native = self.device.create_buffer(size=max(size_bytes + 3 & ~3, 4), usage=usage)
         self._buffers[buffer] = native, size_bytes
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         content = bytearray(self._content(buffer))
         content[offset : offset + len(data)] = data
         self.device.queue.write_buffer(self._buffers[buffer][0], 0, content)
@@ -53,7 +53,7 @@ class NaiveTarget(Adapter):
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
     ) -> None:
         data = self._content(source)[source_offset : source_offset + size_bytes]
-        self.write(target, target_offset, data)
+        self.write(target, data, target_offset)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
         return self._content(buffer)[offset : offset + size_bytes]

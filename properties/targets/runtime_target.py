@@ -34,7 +34,7 @@ class RuntimeTarget(ReplayingAdapter):
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         self.runtime.write(self.find(buffer), data, offset)
 
     def dispatch(

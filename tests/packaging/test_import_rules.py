@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "gpusim.testing": ("hypothesis", "properties", *VOCABULARY),
     "gpusim.devices": ("wgpu", "gpusim.simulated", *VOCABULARY),
     "gpusim.runtime": ("numpy", "wgpu", "gpusim.runtime", *VOCABULARY),
+    "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
     "reference": ("numpy", "reference", *VOCABULARY),
     "properties": (

@@ -57,12 +57,12 @@ class Toy(Adapter):
         self._called.alloc(buffer, size_bytes)
         self._device.alloc(buffer, size_bytes)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self._called.write(buffer, offset, data)
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
+        self._called.write(buffer, data, offset)
         self._submit_unless("write_overtakes_batch")
         if self._mistake == "pad_clears_neighbours":
             data = self._padded(buffer, offset, data)
-        self._device.write(buffer, offset, data)
+        self._device.write(buffer, data, offset)
 
     def dispatch(
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid

@@ -66,10 +66,10 @@ class _IgnoresFailedSubmits(WgpuDriver):
 class _GathersWrites(NaiveTarget):
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         super().__init__(device, kernels)
-        self._gathered: list[tuple[str, int, bytes]] = []
+        self._gathered: list[tuple[str, bytes, int]] = []
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self._gathered.append((buffer, offset, data))
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
+        self._gathered.append((buffer, data, offset))
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
         self._make_writes()
