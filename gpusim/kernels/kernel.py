@@ -78,11 +78,11 @@ class Kernel:
     scalars of the declared types.
 
     ``guarded``: the grid may exceed the device's limit in a dimension.  The
-    runtime spreads it and passes the true number of groups, so that no group
-    runs twice and none too many.
+    runtime spreads it over the others and passes the true number of groups, and the
+    kernel skips the groups beyond it.
 
-    ``tolerance`` is the relative error of one application, for float kernels
-    whose results no two adapters share to the bit; None means exact.
+    ``tolerance`` is the relative error of one application.  Float kernels need it,
+    because adapters round differently; None means exact.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Kernel:
 
     @property
     def max_groups(self) -> int:
-        """The most groups of one dispatch: past it the u32 ``i`` would wrap round."""
+        """The most groups of one dispatch; with more the u32 ``i`` would wrap round."""
         return (2**32 - 1) // self.group_size
 
     @cached_property
@@ -177,8 +177,8 @@ class Kernel:
     def pack(self, scalars: Sequence[int | float], groups: int) -> bytes:
         """Check ``scalars`` and pack the uniform payload: little-endian, no padding.
 
-        Values of the plain types need no check of their own, since packing
-        refuses an integer out of range, and any number of them but the right one.
+        Plain ints and floats are checked by packing them: it refuses an integer out of
+        range and a wrong number of values.
         """
         if self._float_positions:
             if [*map(type, scalars)] != self._plain_types or not self._floats_fit(scalars):
@@ -196,7 +196,7 @@ class Kernel:
         return payload + groups.to_bytes(4, "little") if self.guarded else payload
 
     def _floats_fit(self, scalars: Sequence[int | float]) -> bool:
-        # Packing rounds what is just past the largest, instead of refusing it.
+        # Packing rounds a float just past the largest down instead of refusing it.
         return all(abs(scalars[at]) <= _F32_MAX for at in self._float_positions)
 
     def wgsl(self) -> str:

@@ -59,7 +59,7 @@ from properties.generate.words import is_within_capabilities
 from properties.model.case import NO_POLICY, PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Delivery, Target
-from properties.mutants.planted import PlantedMutant, hunt_planted
+from properties.mutants.hunt import PlantedMutant, hunt_planted
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import MEANING_ONLY, Oracles, judge, judge_determinism

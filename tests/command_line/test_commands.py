@@ -274,7 +274,7 @@ def test_a_file_that_is_no_text_is_no_finding(
 ) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe\x00")
     assert main(["replay", str(tmp_path / "file")]) == 2
-    assert "the file is no text" in capsys.readouterr().err
+    assert "the file is not text" in capsys.readouterr().err
 
 
 def test_a_target_that_raises_as_it_is_loaded_is_named(
