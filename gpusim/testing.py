@@ -132,6 +132,7 @@ def check(
         ProgramError: the target or the kernels cannot be loaded.
         ValueError: an argument has a value that it cannot have.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import check as first_bug
     from properties.fuzz.check import maker_of, replay_words
 
@@ -164,6 +165,7 @@ def check_program(
         TargetFailed: it fails.  The program is not made smaller.
         ProgramError: the text is no program.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import judge_program
 
     program = Program.parse(program) if isinstance(program, str) else program
@@ -260,6 +262,7 @@ def replay(
         ValueError: an argument has a value that it cannot have.
         OSError: the file cannot be read.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.finding_file import read
     from properties.fuzz.check import judge_again, maker_of, name_of
     from properties.fuzz.replay import plan_replay
