@@ -1,7 +1,7 @@
 """The distinct failures of a session, each kept as a file once.
 
-Two failing programs show one bug where they shrink to the same kinds of ops and
-fail in the same way.
+Two failing programs show one bug if they fail in the same way and, once shrunk, take the same: the
+classes of their invalid ops or, where all are valid, the kinds of their ops, and odd bytes.
 """
 
 import os
@@ -12,11 +12,17 @@ from pathlib import Path
 import wgpu
 
 import gpusim
-from gpusim.program import Program
-from properties.finding_file import Finding, write
+from gpusim.errors import ProgramError
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.ops import Copy, Op
+from gpusim.program import Program, flattened
+from properties.finding_file import Finding, printable, write
 from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.shrink.reducer import Shrunk
+from reference import run as run_reference
 
 Signature = tuple[str, ...]
 
@@ -28,42 +34,69 @@ class Bug:
     case: Case
     failure: Failure
     file: Path
-    reproduced: bool
-    """Whether the program failed again when it was run by itself."""
+    reproduced: bool | None
+    """Whether the program failed again when it was run by itself; None where it was not run."""
+    shrunk: Shrunk | None = None
+    """What making it small took, where it was made small."""
     count: int = 1
     unsaved: str = ""
     """Why there is no such file, where it could not be written."""
 
     @property
+    def is_cut_short(self) -> bool:
+        """Whether it may become smaller: the time ran out, or the session was ended."""
+        return self.reproduced is None or (self.shrunk is not None and self.shrunk.is_cut_short)
+
+    @property
     def summary(self) -> str:
         """The failure in one line."""
-        return one_line(self.failure, self.reproduced)
+        return one_line(self.failure, self.reproduced, self.is_cut_short)
 
 
 class Bugs:
     """Bugs in the order in which they were met."""
 
-    def __init__(self, folder: Path, *, kernels: str) -> None:
+    def __init__(self, folder: Path, *, place: str = "", kernels: Kernels = BUILTIN) -> None:
         _check_can_save(folder)
         self.met: dict[Signature, Bug] = {}
+        self.known: list[Known] = []
+        self.known_failures = 0
+        """Failing programs that show what was known before."""
         self._folder = folder
+        self._place = place
         self._kernels = kernels
 
-    def add(self, case: Case, failure: Failure, *, reproduced: bool) -> Bug:
-        """Note a failing case; the first of its kind is written to a file."""
-        signature = signature_of(case.program, failure) + _variants(case)
+    def know(self, file: Path, case: Case, failure: Failure | None, not_run_because: str) -> None:
+        """Report nothing of the kind of this finding from now on, where it still fails."""
+        signature = () if failure is None else signature_of(case, failure, self._kernels)
+        known = Known(file=file, signature=signature, not_run_because=not_run_because)
+        self.known.append(known)
+
+    def add(
+        self,
+        case: Case,
+        failure: Failure,
+        *,
+        reproduced: bool | None,
+        shrunk: Shrunk | None = None,
+    ) -> Bug | None:
+        """Note a failing case; the first of its kind is written to a file.  None if it is known."""
+        signature = signature_of(case, failure, self._kernels)
+        if any(signature == known.signature for known in self.known):
+            self.known_failures += 1
+            return None
         bug = self.met.get(signature)
         if bug is not None:
             bug.count += 1
             return bug
         name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
         path = self._folder / f"{name}.txt"
-        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced)
+        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
         self.met[signature] = bug
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(path, self._finding(bug))
-        except OSError as error:
+        except (OSError, ProgramError) as error:
             # Hours may have gone into it: it is shown all the same.
             bug.unsaved = str(error)
         return bug
@@ -81,14 +114,55 @@ class Bugs:
             case=bug.case,
             versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
             summary=bug.summary,
-            kernels=self._kernels,
+            kernels=self._place,
+            details=printable(bug.failure.details),
         )
 
 
-def signature_of(program: Program, failure: Failure) -> Signature:
-    """How it failed, and the kinds of the ops it took."""
-    kinds = {type(op).__name__ for op in program}
-    return *failure.signature, *sorted(kinds)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """A finding of before, and what became of it."""
+
+    file: Path
+    signature: Signature = ()
+    """Empty where it does not fail any more, or was not run."""
+    not_run_because: str = ""
+
+    def __str__(self) -> str:
+        if self.not_run_because:
+            return f"not run because {self.not_run_because}"
+        return "still fails" if self.signature else "does not fail any more"
+
+
+def signature_of(case: Case, failure: Failure, kernels: Kernels) -> Signature:
+    """What tells failures apart: how it failed, and what it takes.
+
+    An invalid op harms whatever is there, so that what else is there says nothing.
+    """
+    program, limits = case.program, case.limits(Limits())
+    meant = run_reference(program, kernels, limits)
+    refused = {outcome.error for outcome in meant.outcomes if outcome.error}
+    failing = program[failure.position].verb if failure.position < len(program) else "end"
+    kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
+    takes = {f"refuses {error}" for error in refused} or kinds | _forms(program)
+    return *failure.signature, failing, *sorted(takes), *_variants(case)
+
+
+_PLAIN_VERBS = ("alloc", "read", "flush", "sync")
+"""What nearly every program has."""
+
+
+def _forms(program: Program) -> set[str]:
+    """What forms its ops have that not every runtime takes."""
+    ops = list(flattened(program))
+    odd = any(number % WORD_BYTES for op in ops for number in _numbers(op))
+    within = any(isinstance(op, Copy) and op.source == op.target for op in ops)
+    return {*(["odd bytes"] if odd else []), *(["copy within"] if within else [])}
+
+
+def _numbers(op: Op) -> list[int]:
+    names = ("size_bytes", "offset", "source_offset", "target_offset")
+    return [*(getattr(op, name, 0) for name in names), len(getattr(op, "data", b""))]
 
 
 def _check_can_save(folder: Path) -> None:
@@ -106,7 +180,9 @@ def _variants(case: Case) -> Signature:
     return (case.client, *sorted(each.name for each in case.transformations))
 
 
-def one_line(failure: Failure, reproduced: bool = True) -> str:
+def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:
     """The failure as a header of a file holds it."""
-    text = "; ".join(" ".join(line.split()) for line in str(failure).splitlines())
-    return text if reproduced else f"{text} (it did not fail again by itself)"
+    lines = printable(failure.argument).splitlines()
+    text = "; ".join(" ".join(line.split()) for line in lines)
+    text += " (it did not fail again by itself)" * (reproduced is False)
+    return text + " (shrinking it was cut short)" * is_cut_short

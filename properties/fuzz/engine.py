@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS, Uniforms
+from properties.finding_file import read
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import warnings
 from properties.fuzz.loading import load_kernels, load_target
+from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.protocol import (
     ENOUGH_TRACES,
     FailedProgram,
@@ -28,13 +31,10 @@ from properties.fuzz.settings import Settings
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.mutants.hunt import PlantedMutant
 from properties.oracles.goals import GOALS
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
 """From here on a session may plant a mutant that takes long to find."""
-_MOST_FAILURES = 10
-"""Failing programs after which a session ends: shrinking more of them shows nothing new."""
 
 
 @dataclass(kw_only=True)
@@ -51,10 +51,8 @@ class Session:
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
     """Without what shrinking took."""
-    planted_seen: int | None = None
-    """Programs that it took to see a mistake planted on purpose; None where it was not seen."""
-    planted: PlantedMutant | None = None
-    """What became of the mutant that the seed planted."""
+    planted: tuple[PlantedMistake, ...] = ()
+    """What became of the mistakes that were planted; none where the target died first."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Why no program reaches a rare event, by the event."""
     deaths: int = 0
@@ -89,11 +87,11 @@ class Session:
             return "no program ran"
         if not self.tally.compared_bytes:
             return "no byte was compared"
-        if not self.planted_seen:
-            return "a mistake planted on purpose was not seen"
-        if self.planted is not None and not self.planted.found:
-            planted = self.planted
-            return f"the planted mutant {planted.name} lived through {planted.programs} programs"
+        if not self.planted:
+            return "no mistake could be planted, since the worker died"
+        unseen = [str(mistake) for mistake in self.planted if not mistake.seen]
+        if unseen:
+            return "; ".join(unseen)
         if self.missed_goals:
             return f"no program reached: {', '.join(self.missed_goals)}"
         return ""
@@ -138,7 +136,8 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         kernels=settings.kernels,
         target=settings.target,
     )
-    session = Session(settings=settings, bugs=Bugs(settings.save, kernels=settings.kernels))
+    bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
+    session = Session(settings=settings, bugs=bugs)
     with ExitStack() as stack:
         supervisors = [stack.enter_context(Supervisor(setup)) for _ in range(settings.workers)]
         for supervisor in supervisors:
@@ -148,11 +147,30 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         session.is_ours = ready.is_ours
         session.unreachable = ready.unreachable
         try:
+            if settings.known is not None:
+                run_known(session.bugs, settings, session.device, supervisors[0])
             _plant(session, supervisors[0])
             _Loop(session, supervisors, kernels, watch).run()
         except KeyboardInterrupt:
             session.interrupted = True
     return session
+
+
+def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
+    """Run the findings of the folder ``known``, so that their kinds are not reported again.
+
+    A file makes nothing run but the session's own target: what was found on another target or
+    device is named as not run.
+    """
+    for path in sorted((settings.known or Path()).glob("*.txt")):
+        case, names_target = read(path).case, read(path).names_target
+        reason = ""
+        if names_target and case.target != settings.target:
+            reason = f"it was found on target {case.target}"
+        elif case.device.name != device:
+            reason = f"it was found on device {case.device.name}"
+        failure = None if reason else supervisor.judge(case, settings.stall)
+        bugs.know(path, case, failure, reason)
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
@@ -162,7 +180,7 @@ def _plant(session: Session, supervisor: Supervisor) -> None:
     answer = supervisor.wait(settings.stall)
     # A target that dies even so will die again, and is named then.
     if isinstance(answer, Planted):
-        session.planted_seen, session.planted = answer.programs, answer.mutant
+        session.planted = answer.mistakes
 
 
 class _Loop:
@@ -204,12 +222,13 @@ class _Loop:
 
     def _is_over(self) -> bool:
         seconds = self._session.settings.most_seconds
-        is_late = seconds is not None and time.monotonic() - self._start >= seconds
+        spent = time.monotonic() - self._start - self._shrink_seconds
+        is_late = seconds is not None and spent >= seconds
         return is_late or self._has_enough()
 
     def _has_enough(self) -> bool:
-        bugs = self._session.bugs
-        return len(bugs) >= self._session.settings.findings or bugs.failures >= _MOST_FAILURES
+        bugs, settings = self._session.bugs, self._session.settings
+        return len(bugs) >= settings.findings or bugs.failures >= settings.failures
 
     def _listen(self, shard: Shard) -> None:
         """Take what a shard says, if it says anything."""
@@ -220,10 +239,13 @@ class _Loop:
                 session.tally.add(answer.tally)
             case FailedProgram() if not self._has_enough():
                 self._found(shard, answer.case, answer.failure)
+                if answer.beneath is not None and not self._has_enough():
+                    self._found(shard, *answer.beneath)
             case Gone():
                 session.deaths += 1
                 session.uncounted += shard.pass_over(answer)
-                self._found(shard, shard.make(answer.number, stall), answer.failure)
+                case = shard.make(answer.number, stall)
+                self._found(shard, case, answer.failure(case))
         self._tick()
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
@@ -237,12 +259,12 @@ class _Loop:
                 stall_seconds=settings.stall,
             )
         except (KeyboardInterrupt, GpusimError):
-            bugs.add(case, failure, reproduced=False)
+            bugs.add(case, failure, reproduced=None)
             raise
         if small is None:
             bugs.add(case, failure, reproduced=False)
         else:
-            bugs.add(*small, reproduced=True)
+            bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
         self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

@@ -107,12 +107,12 @@ class Capabilities:
 
         A class that is no refusal, such as a fault of the device, is exact.
         """
-        level: Refusal = getattr(self, _FIELD_OF.get(error, ""), Refusal.EXACT)
+        level: Refusal = getattr(self, REFUSALS.get(error, ""), Refusal.EXACT)
         return level
 
     def contained(self, error: str) -> "Capabilities":
         """The same promises, but ops that raise ``error`` are contained only."""
-        changed: Any = {_FIELD_OF[error]: Refusal.CONTAINED}
+        changed: Any = {REFUSALS[error]: Refusal.CONTAINED}
         return replace(self, **changed)
 
     @property
@@ -123,7 +123,7 @@ class Capabilities:
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """What is promised of each class of invalid op."""
-        return tuple(getattr(self, name) for name in _FIELD_OF.values())
+        return tuple(getattr(self, name) for name in REFUSALS.values())
 
     def __str__(self) -> str:
         """The nearer of the two bases, and what differs from it."""
@@ -135,7 +135,7 @@ class Capabilities:
         return " ".join([name, *words])
 
 
-_FIELD_OF = {
+REFUSALS = {
     "InvalidHandle": "invalid_handle",
     "OutOfRange": "out_of_range",
     "InvalidBinding": "invalid_binding",
@@ -143,14 +143,14 @@ _FIELD_OF = {
     "LimitExceeded": "limit_exceeded",
     "OutOfMemory": "out_of_memory",
 }
-"""The promise about each class of invalid op."""
+"""The classes of invalid ops, and the promise about each."""
 _ANY_BYTES: Mapping[str, Any] = {
     **{f.name: 1 for f in fields(Capabilities) if f.name.endswith("_bytes")},
     "empty_ops": True,
     "copies_within": True,
     "overlapping_copies": True,
 }
-_EXACT: Mapping[str, Any] = dict.fromkeys(_FIELD_OF.values(), Refusal.EXACT)
+_EXACT: Mapping[str, Any] = dict.fromkeys(REFUSALS.values(), Refusal.EXACT)
 CONTRACT = Capabilities(**_ANY_BYTES, **_EXACT, spreads_grids=True)
 """All that the contract says, but for captures and replays."""
 

@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gpusim.history import History
+from gpusim.history import CRASH, History
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
-from properties.execute import execute
+from properties.execute import execute, failed_with, name_of
 from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
-from properties.oracles.compare import compare
+from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.laws import Checker, Setting, check
@@ -87,6 +87,22 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     )
 
 
+def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
+    """What else is wrong where ops were accepted whose refusal was promised.
+
+    Such ops would hide whatever comes after them.  So they are taken as contained only, and the
+    execution is compared again.  The promises that the failure breaks, and the failure.
+    """
+    execution, failure = verdict.execution, verdict.failure
+    promises = execution.capabilities
+    while failure is not None and (error := unrefused_class(failure)) is not None:
+        promises = promises.contained(error)
+        failure = compare(execution.case.program, verdict.expected, execution.history, promises)
+    if failure is None or promises == execution.capabilities:
+        return None
+    return promises, failure
+
+
 def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
     """Where a second run of ``case`` does something else on its driver than the first."""
     case = replace(case, client=PLAIN)
@@ -106,7 +122,14 @@ def _judge_meaning(
     program, got = execution.case.program, execution.history
     reported: tuple[str, ...] = ()
     if faults:
-        followed = follow(program, got, execution.kernels, execution.limits, faults)
+        followed = follow(
+            program,
+            got,
+            execution.kernels,
+            execution.limits,
+            faults,
+            piece_bytes=execution.case.policy.queued_write_bytes,
+        )
         expected, reported = followed.expected, followed.reported
     else:
         expected = oracles.reference(program, execution.kernels, execution.limits)
@@ -123,13 +146,14 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
         return None
-    name = type(error).__name__
+    ended = failed_with(error)
     return Failure(
         kind=FailureKind.CRASH,
-        trait=name,
+        trait=name_of(error).removeprefix(CRASH),
         position=len(execution.case.program),
         op="close",
-        reason=f"{name}: {error}",
+        reason=shown_as(ended, ""),
+        details=details_of(ended),
     )
 
 
