@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
 
 class Operand(Enum):
@@ -33,6 +33,21 @@ class Operand(Enum):
     BINDINGS = "bindings"
 
 
+GRID_BYTES = 12
+"""Bytes of a grid that is read on the GPU: three u32.  Source: WebGPU specification,
+"dispatchWorkgroupsIndirect"."""
+
+
+class Part(NamedTuple):
+    """``size_bytes`` bytes of a buffer from byte ``offset``, as a dispatch binds them."""
+
+    buffer: str
+    offset: int
+    size_bytes: int
+
+
+Bound = str | Part
+"""What a dispatch binds: all of a buffer, by its name, or a part of it."""
 Grid = tuple[int, int, int]
 Scalars = tuple[int | float, ...]
 BufferName = Annotated[str, Operand.BUFFER]
@@ -62,13 +77,25 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dispatch:
-    """Run a kernel over buffers; ``grid`` counts workgroups, and a zero is a no-op."""
+    """Run a kernel over buffers, or parts; ``grid`` counts workgroups, and a zero is a no-op."""
 
     verb: ClassVar[str] = "dispatch"
     kernel: Annotated[str, Operand.KERNEL]
-    buffers: Annotated[tuple[str, ...], Operand.BUFFERS]
+    buffers: Annotated[tuple[Bound, ...], Operand.BUFFERS]
     scalars: Annotated[Scalars, Operand.SCALARS]
     grid: Annotated[Grid, Operand.GRID]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DispatchIndirect:
+    """A dispatch whose grid is read on the GPU: three u32 of ``counts``, from byte ``offset``."""
+
+    verb: ClassVar[str] = "dispatch_indirect"
+    kernel: Annotated[str, Operand.KERNEL]
+    buffers: Annotated[tuple[Bound, ...], Operand.BUFFERS]
+    scalars: Annotated[Scalars, Operand.SCALARS]
+    counts: BufferName
+    offset: Offset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +143,8 @@ class Sync:
     verb: ClassVar[str] = "sync"
 
 
-Command = Dispatch | Copy
+AnyDispatch = Dispatch | DispatchIndirect
+Command = AnyDispatch | Copy
 """An op that may be captured."""
 
 
@@ -133,7 +161,7 @@ class Capture:
 class Replay:
     """Run a graph's commands, as if each was called now.
 
-    ``scalars`` has an entry for each dispatch of the graph, None where those of
+    ``scalars`` has an entry for each dispatch of either kind, None where those of
     the capture are kept; None in all keeps them all.  ``bindings`` are pairs: a
     buffer of the capture, and the one that stands in its place, all at once.
     """
@@ -144,22 +172,22 @@ class Replay:
     bindings: Annotated[tuple[tuple[str, str], ...], Operand.BINDINGS] = ()
 
 
-Op = Alloc | Write | Dispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
+Op = Alloc | Write | AnyDispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
 AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
     """Bytes of a buffer by the fields that say which: the buffer, the offset, and the size or
-    the data."""
+    the data; or a size that each op of the kind has."""
 
     buffer: str
     offset: str
-    length: str
+    length: str | int
 
     def of(self, op: "Op") -> tuple[str, int, int]:
         """The buffer, the offset and the number of bytes of ``op``."""
-        length = getattr(op, self.length)
+        length = self.length if isinstance(self.length, int) else getattr(op, self.length)
         size_bytes = len(length) if isinstance(length, bytes) else length
         return getattr(op, self.buffer), getattr(op, self.offset), size_bytes
 
@@ -168,8 +196,8 @@ class Span:
 class Verb:
     """The row of one op in the table; the fields of an op are named by their names.
 
-    A dispatch reads and writes whole buffers, as its kernel says; a replay does
-    what the commands of its graph do.
+    A dispatch reads and writes what it binds, as its kernel says, beside what
+    stands here; a replay does what the commands of its graph do.
     """
 
     kind: type[Op]
@@ -222,6 +250,10 @@ VERBS: Mapping[type[Op], Verb] = {
         Verb(kind=Write, writes=(Span(buffer="buffer", offset="offset", length="data"),)),
         Verb(kind=Dispatch),
         Verb(
+            kind=DispatchIndirect,
+            reads=(Span(buffer="counts", offset="offset", length=GRID_BYTES),),
+        ),
+        Verb(
             kind=Copy,
             reads=(Span(buffer="source", offset="source_offset", length="size_bytes"),),
             writes=(Span(buffer="target", offset="target_offset", length="size_bytes"),),
@@ -241,6 +273,11 @@ VERBS: Mapping[type[Op], Verb] = {
 """The table: every op that there is."""
 HOST_WRITES = tuple(verb.kind for verb in VERBS.values() if verb.writes and not verb.reads)
 """The ops that bring bytes from the host."""
+
+
+def name_of(bound: Bound) -> str:
+    """The buffer that is bound, in whole or in part."""
+    return bound if isinstance(bound, str) else bound.buffer
 
 
 def arguments_of(op: Op) -> tuple[Any, ...]:

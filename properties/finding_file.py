@@ -2,7 +2,7 @@
 
     gpusim finding 2
     target: runtime
-    promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes
+    promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes indirect=yes parts=yes
     device: vulkan
     policy: pooled uniform_slots=2
     client: awaiting

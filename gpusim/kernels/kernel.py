@@ -71,6 +71,9 @@ class Kernel:
 
     ``tolerance`` is the relative error of one application, for float kernels
     whose results no two adapters share to the bit; None means exact.
+
+    ``below``: every word that it writes is a u32 less than that, so that a grid
+    may be made of them; None says nothing of them.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Kernel:
     guarded: bool = False
     declarations: str = ""
     tolerance: float | None = None
+    below: int | None = None
     _packer: struct.Struct = field(init=False, repr=False)
     _pack: Callable[..., bytes] = field(init=False, repr=False)
     _plain_types: list[type] = field(init=False, repr=False)

@@ -6,9 +6,10 @@ A handle's number is never given again and its device buffer is dropped at
 
 from collections.abc import Iterator
 from itertools import count
-from typing import NoReturn
+from operator import index
+from typing import NamedTuple, NoReturn
 
-from gpusim.errors import InvalidHandle
+from gpusim.errors import InvalidHandle, OutOfRange
 from gpusim.runtime.commands import DeviceBuffer, Range, new_tuple
 
 
@@ -39,6 +40,25 @@ class Buffer:
         """Whether it was not freed."""
         return self._device_buffer is not None
 
+    def part(self, offset: int, size_bytes: int | None = None) -> "BufferPart":
+        """``size_bytes`` bytes from byte ``offset``, for a dispatch to bind in the buffer's place.
+
+        ``size_bytes`` left out is the rest of the buffer.  Whether a kernel can be
+        given them is looked at by the dispatch.
+
+        Raises:
+            OutOfRange: one of the two is no whole number.
+        """
+        try:
+            start = index(offset)
+            size = self.size_bytes - start if size_bytes is None else index(size_bytes)
+        except TypeError:
+            raise OutOfRange(
+                f"cannot take a part of {self!r} at {offset!r} of {size_bytes!r} bytes because "
+                "these are no whole numbers (probably a division that gave a float)"
+            ) from None
+        return BufferPart(self, int(start), int(size))
+
     def __repr__(self) -> str:
         name = self.label or f"buffer {self.uid}"
         return f"<{name}, {self.size_bytes} bytes{'' if self.is_live else ', freed'}>"
@@ -48,6 +68,23 @@ class Buffer:
             f"cannot pickle or copy {self!r} because it stands for memory of this process's "
             "device (probably its bytes were meant: read them)"
         )
+
+
+class BufferPart(NamedTuple):
+    """``size_bytes`` bytes of a buffer from ``offset``; made by ``Buffer.part``."""
+
+    buffer: Buffer
+    offset: int
+    size_bytes: int
+
+
+Bound = Buffer | BufferPart
+"""What a dispatch binds."""
+
+
+def buffer_of(bound: Bound) -> Buffer:
+    """The buffer that is bound, in whole or in part."""
+    return bound.buffer if isinstance(bound, BufferPart) else bound
 
 
 class Losing:
@@ -106,6 +143,13 @@ class BufferTable:
     def whole_words(self, buffer: Buffer) -> Range:
         """The whole words of a live buffer, which is what a kernel is given of it."""
         return new_tuple(Range, (self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4))
+
+    def bound(self, bound: Bound) -> Range:
+        """The same of a part as well, whether or not it lies in its buffer."""
+        if not isinstance(bound, BufferPart):
+            return self.whole_words(bound)
+        buffer, offset, size_bytes = bound
+        return new_tuple(Range, (self.device_buffer(buffer), offset, size_bytes // 4 * 4))
 
     def remove(self, buffer: Buffer) -> DeviceBuffer:
         """End a handle's life; the device buffer it stood for."""

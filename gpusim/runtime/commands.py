@@ -90,6 +90,10 @@ PlainRange = tuple[DeviceBuffer, int, int]
 """A ``Range``, or a tuple of its fields where every dispatch makes one: a fifth of the cost."""
 
 
+UNKNOWN_GROUPS = 2**32 - 1
+"""The number of workgroups where the GPU reads their grid: a guarded kernel leaves none out."""
+
+
 class Launch(NamedTuple):
     """``groups`` workgroups in all, dispatched as ``spread`` (x, y, z)."""
 
@@ -97,8 +101,15 @@ class Launch(NamedTuple):
     spread: Grid
 
 
+class GridAt(NamedTuple):
+    """Where the GPU reads a grid: three u32 of a device buffer, from byte ``offset``."""
+
+    buffer: DeviceBuffer
+    offset: int
+
+
 class DispatchCommand(NamedTuple):
-    """Run a pipeline over ``groups`` workgroups (x, y, z).
+    """Run a pipeline over ``groups`` workgroups (x, y, z), or as many as the GPU reads there.
 
     ``uniform_offset`` is the dynamic offset of the uniform binding, None where
     the bind group has none.
@@ -106,7 +117,7 @@ class DispatchCommand(NamedTuple):
 
     pipeline: Pipeline
     bind_group: BindGroup
-    groups: Grid
+    groups: Grid | GridAt
     uniform_offset: int | None = None
 
     def shifted(self, by_bytes: int) -> "DispatchCommand":

@@ -13,12 +13,12 @@ from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
 from gpusim.runtime.batch import FlushReason
-from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.buffers import Bound, Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.commands import Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.drivers.native import driver_for
-from gpusim.runtime.graph import Captures, Graph
+from gpusim.runtime.graph import Captures, Graph, GridIn
 from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.parts import Parts
@@ -190,16 +190,18 @@ class Runtime:
     def dispatch(
         self,
         kernel: Kernel,
-        buffers: Sequence[Buffer],
+        buffers: Sequence[Bound],
         scalars: Sequence[int | float] = (),
-        grid: int | Sequence[int] = 1,
+        grid: int | Sequence[int] | GridIn = 1,
     ) -> None:
         """Run ``kernel`` over the whole words of ``buffers``; ``grid`` counts workgroups.
 
-        A grid with a zero in it does nothing.  The scalars are those of this call.
+        A buffer's ``part`` may be bound in its place.  A grid with a zero in it
+        does nothing; ``dispatch_indirect`` gives a ``GridIn``.  The scalars are
+        those of this call.
 
         Raises:
-            InvalidBinding, InvalidHandle, LimitExceeded, InvalidScalar, DataLost:
+            InvalidBinding, InvalidHandle, OutOfRange, LimitExceeded, InvalidScalar, DataLost:
                 in the order of docs/CONTRACT.md, and nothing is changed.
             ProgramError: the device refuses the kernel's WGSL.
         """
@@ -216,6 +218,27 @@ class Runtime:
         self._done["dispatches"] += 1
         if debug is not None:
             debug.after_dispatch()
+
+    def dispatch_indirect(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Bound],
+        scalars: Sequence[int | float] = (),
+        *,
+        counts: Buffer,
+        offset: int = 0,
+    ) -> None:
+        """``dispatch`` over a grid that the GPU reads when it gets there, at this point of the
+        program: three u32 of ``counts``, x, y and z, from byte ``offset``, a multiple of four.
+
+        A grid with a zero in it does nothing, and neither does one past the
+        device's limit in a dimension.  A guarded kernel leaves no group out.
+
+        Raises:
+            Refused, DataLost, ProgramError: as ``dispatch``, and as above for
+                the grid, whose buffer the kernel may not write.
+        """
+        self.dispatch(kernel, buffers, scalars, GridIn(counts, checks.whole("dispatch", offset)))
 
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.

@@ -27,7 +27,12 @@ from typing import Any
 from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
-from gpusim.ops import Dispatch, Free, Op, Write
+from gpusim.ops import (
+    AnyDispatch,
+    Free,
+    Op,
+    Write,
+)
 from gpusim.runtime.policy import PRESETS
 from properties.clients import CLIENTS
 from properties.fuzz.loading import load_kernels, load_target
@@ -124,7 +129,7 @@ class _Overtaken:
         delivery = self._target.perform(op)
         if isinstance(op, Write):
             self._write = op
-        elif isinstance(op, Dispatch) and self._write is not None:
+        elif isinstance(op, AnyDispatch) and self._write is not None:
             write, self._write = self._write, None
             self._target.perform(write)
         elif isinstance(op, Free):

@@ -24,7 +24,7 @@ from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, Device
 from properties.model.target import Capabilities
 
 _MOST_SEED = 2**32 - 1
-_ALL_PROMISED = Capabilities(replays=True)
+_ALL_PROMISED = Capabilities(replays=True, indirect=True, parts=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +93,8 @@ def draw_case(
         shape=shape,
         invalid=promises.refuses,
         replays=promises.replays,
+        indirect=promises.indirect,
+        parts=promises.parts,
     )
     if not promises.byte_exact:
         program = in_words(program)

@@ -80,7 +80,7 @@ def cases(
             kernels=kernels,
             limits=limits,
             shape=shape,
-            promises=Capabilities(refuses=invalid, replays=replays),
+            promises=Capabilities(refuses=invalid, replays=replays, indirect=True, parts=True),
         )
 
     return drawn()

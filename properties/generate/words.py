@@ -19,10 +19,28 @@ import numpy.typing as npt
 
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import VERBS, Alloc, Capture, Command, Copy, Dispatch, Op, Read, Replay, Write
+from gpusim.ops import (
+    VERBS,
+    Alloc,
+    AnyDispatch,
+    Bound,
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Grid,
+    Op,
+    Part,
+    Read,
+    Replay,
+    Write,
+)
 from gpusim.program import Program, buffers_of, replayed
 from properties.model.target import Capabilities
+from reference import Reference
 from reference import run as run_reference
+from reference.memory import Block
 
 
 def in_words(program: Program) -> Program:
@@ -59,6 +77,8 @@ class _Words:
                 yield self._copy(op)
             case Copy():
                 pass
+            case Dispatch() | DispatchIndirect():
+                yield _in_words(op)
             case Capture():
                 captured = replace(op, commands=tuple(self._commands(op)))
                 self._captures[op.graph] = captured
@@ -71,7 +91,7 @@ class _Words:
     def _commands(self, capture: Capture) -> Iterator[Command]:
         for command in capture.commands:
             if not isinstance(command, Copy):
-                yield command
+                yield _in_words(command)
             elif command.source != command.target and command.size_bytes >= WORD_BYTES:
                 # Less than a word cannot grow here: it may run over other buffers.
                 yield self._copy(command)
@@ -101,6 +121,18 @@ class _Words:
         return offset, words_bytes
 
 
+def _in_words(op: AnyDispatch) -> AnyDispatch:
+    """The same over parts of whole words, which is all that a kernel sees of them."""
+    if all(isinstance(bound, str) for bound in op.buffers):
+        return op
+    bound = [one if isinstance(one, str) else _words_of(one) for one in op.buffers]
+    return replace(op, buffers=tuple(bound))
+
+
+def _words_of(part: Part) -> Part:
+    return part._replace(size_bytes=_down(part.size_bytes))
+
+
 def _down(size_bytes: int) -> int:
     return size_bytes // WORD_BYTES * WORD_BYTES
 
@@ -112,18 +144,51 @@ def _is_within(command: Command) -> bool:
 def is_within_capabilities(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> bool:
-    """Whether ``program`` holds whole words only, and nothing that is refused, where it has to."""
+    """Whether ``program`` holds whole words only, and nothing that is refused, where it has to.
+
+    No target has to read a grid that is unknown or large: those are what programs
+    that were changed may come to, and would run for ever.
+    """
     if not capabilities.byte_exact and in_words(program) != program:
         return False
-    if capabilities.refuses:
+    has_grids = any(isinstance(op, DispatchIndirect) for op in _flat(program))
+    if capabilities.refuses and not has_grids:
         return True
-    meant = run_reference(program, kernels, limits)
-    return all(outcome.error is None for outcome in meant.outcomes)
+    grids = _Grids(kernels, limits)
+    meant = run_reference(program, kernels, limits, make=lambda *_: grids)
+    is_valid = all(outcome.error is None for outcome in meant.outcomes)
+    return grids.are_small and (capabilities.refuses or is_valid)
+
+
+class _Grids(Reference):
+    """A reference that looks at each grid that a dispatch reads."""
+
+    are_small = True
+
+    def grid_in(self, block: Block, offset: int) -> Grid | None:
+        """See ``Reference``."""
+        grid = super().grid_in(block, offset)
+        self.are_small = self.are_small and grid is not None and self._is_small(grid)
+        return grid
+
+    def _is_small(self, grid: Grid) -> bool:
+        most = self.limits.max_groups_per_dimension
+        if 0 in grid or max(grid) >= _NO_DEVICE_RUNS:
+            return True
+        return max(grid) <= most and math.prod(grid) <= _MOST_SMALL_GROUPS
+
+
+def _flat(program: Program) -> Iterator[Op]:
+    for op in program:
+        yield from op.commands if isinstance(op, Capture) else (op,)
 
 
 _Writers = npt.NDArray[np.uint64]
 """For each byte of a buffer, the positions of the ops it depends on, as bits of a row of words."""
 _WORD_BITS = 64
+_MOST_GROUPS = 2**32 - 1
+_NO_DEVICE_RUNS = 2**24
+_MOST_SMALL_GROUPS = 1 << 16
 
 
 def writers_of_reads(
@@ -168,17 +233,25 @@ def writers_of_reads(
 def _note(
     op: Op, bit: _Writers, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]
 ) -> None:
-    if isinstance(op, Dispatch):
-        bound = [buffers[name] for name in op.buffers]
-        _join(kernels[op.kernel], bound, math.prod(op.grid), bit)
-        return
     verb, taken = VERBS[type(op)], bit
     for span in verb.reads:
         source, start, size_bytes = span.of(op)
         taken = buffers[source][start : start + size_bytes] | bit
+    if isinstance(op, AnyDispatch):
+        # What a grid on the GPU comes from decides over every word.
+        groups = math.prod(op.grid) if isinstance(op, Dispatch) else _MOST_GROUPS
+        joined = np.bitwise_or.reduce(np.atleast_2d(taken), axis=0)
+        _join(kernels[op.kernel], [_of(bound, buffers) for bound in op.buffers], groups, joined)
+        return
     for span in verb.writes:
         target, start, size_bytes = span.of(op)
         buffers[target][start : start + size_bytes] = taken
+
+
+def _of(bound: Bound, buffers: dict[str, _Writers]) -> _Writers:
+    if isinstance(bound, str):
+        return buffers[bound]
+    return buffers[bound.buffer][bound.offset : bound.offset + bound.size_bytes]
 
 
 def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: _Writers) -> None:

@@ -11,7 +11,13 @@ from typing import Protocol
 
 from gpusim.errors import ProgramError
 from gpusim.limits import Limits
-from gpusim.ops import Command, Grid, Op, Scalars
+from gpusim.ops import (
+    Bound,
+    Command,
+    Grid,
+    Op,
+    Scalars,
+)
 
 
 class Delivery(Protocol):
@@ -54,6 +60,10 @@ class Capabilities:
     byte_exact: bool = True
     """Writes, reads and copies of any bytes, also within one buffer; otherwise it is asked for
     whole words only, at least one, and for copies between two buffers."""
+    indirect: bool = False
+    """It dispatches over grids that stand in a buffer: it is an ``IndirectAdapter``."""
+    parts: bool = False
+    """It binds parts of buffers: what a dispatch binds may be a ``Part`` in the place of a name."""
 
     def __str__(self) -> str:
         words = {True: "yes", False: "no"}
@@ -101,7 +111,7 @@ class Adapter(Protocol):
     def alloc(self, buffer: str, size_bytes: int) -> None: ...
     def write(self, buffer: str, offset: int, data: bytes) -> None: ...
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+        self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None: ...
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
@@ -111,6 +121,19 @@ class Adapter(Protocol):
     def flush(self) -> None: ...
     def sync(self) -> None: ...
     def close(self) -> None: ...
+
+
+class IndirectAdapter(Adapter, Protocol):
+    """An adapter that dispatches over a grid of three u32 at a byte of the buffer ``counts``."""
+
+    def dispatch_indirect(
+        self,
+        kernel: str,
+        buffers: Sequence[Bound],
+        scalars: Sequence[int | float],
+        counts: str,
+        offset: int,
+    ) -> None: ...
 
 
 class ReplayingAdapter(Adapter, Protocol):

@@ -31,6 +31,22 @@ def test_what_is_promised(text: str, promised_by: tuple[Capabilities, ...]) -> N
         assert promised is (capabilities in promised_by)
 
 
+@pytest.mark.parametrize(
+    ("counts", "small"),
+    [
+        ("010000000200000003000000", True),
+        ("ffffffff0200000003000000", True),
+        ("000000000002000003000000", True),
+        ("060000000200000003000000", False),
+        ("000100000001000000010000", False),
+    ],
+)
+def test_no_large_grid_is_read_from_a_buffer(counts: str, small: bool) -> None:
+    text = f"alloc a 64\nalloc c 12\nwrite c 0 {counts}\ndispatch_indirect affine a 1,1 c 0"
+    limits = Limits(max_groups_per_dimension=5 if counts[1] == "6" else 65_535)
+    assert is_within_capabilities(Program.parse(text), ALL, BUILTIN, limits) is small
+
+
 def test_the_limits_of_the_target_count() -> None:
     program = Program.parse("alloc a 1024")
     assert is_within_capabilities(program, VALID_ONLY, BUILTIN, Limits())

@@ -20,7 +20,7 @@ from properties.oracles.metamorphic import parse_transformation
 
 TEXT = """gpusim finding 2
 target: runtime
-promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes
+promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes indirect=no parts=no
 device: vulkan max_binding_bytes=512
 policy: pooled uniform_slots=2
 kernels: my_kernels.py

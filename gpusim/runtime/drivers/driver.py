@@ -28,6 +28,7 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    GridAt,
     Pipeline,
     Range,
     RecordedCommand,
@@ -36,7 +37,10 @@ from gpusim.runtime.commands import (
 )
 
 _USAGE = {
-    Role.STORAGE: wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
+    Role.STORAGE: wgpu.BufferUsage.STORAGE
+    | wgpu.BufferUsage.INDIRECT
+    | wgpu.BufferUsage.COPY_SRC
+    | wgpu.BufferUsage.COPY_DST,
     Role.UNIFORM: wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST,
     Role.UPLOAD: wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
@@ -235,7 +239,10 @@ class WgpuDriver:
             if group is not last_group or offset != last_offset:
                 last_group, last_offset = group, offset
                 compute_pass.set_bind_group(0, group.native, () if offset is None else (offset,))
-            compute_pass.dispatch_workgroups(*groups)
+            if type(groups) is GridAt:
+                compute_pass.dispatch_workgroups_indirect(groups.buffer.native, groups.offset)
+            else:
+                compute_pass.dispatch_workgroups(*groups)
         compute_pass.end()
 
     def _encode_copies(self, encoder: Any, copies: list[CopyCommand]) -> None:

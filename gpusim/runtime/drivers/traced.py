@@ -21,6 +21,7 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    GridAt,
     Launch,
     Pipeline,
     PlainRange,
@@ -54,7 +55,8 @@ class _Numbers(dict[int, int]):
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
-    A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects
+    A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups
+    of an indirect dispatch are two numbers: a buffer, and an offset in it.  Objects
     appear by the order in which this trace first saw them, so that two runs of
     one program leave equal traces on a driver they share.  ``limits`` stand for the
     driver's, to see what a runtime does on a device that holds less.
@@ -204,6 +206,10 @@ class TracedDriver:
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
         pipeline, group, groups, offset = command
+        if isinstance(groups, GridAt):
+            grid: tuple[int, ...] = self._numbers[groups.buffer.uid], groups.offset
+        else:
+            grid = groups
         self._tell(
             Event(
                 "dispatch",
@@ -211,7 +217,7 @@ class TracedDriver:
                     "kernel": pipeline.kernel.name,
                     "group": self._numbers[group.uid],
                     "ranges": self._bound_by(group, offset),
-                    "groups": groups,
+                    "groups": grid,
                 },
             )
         )

@@ -5,7 +5,15 @@ in a dispatch's uniform slot at the submit.
 import math
 from collections.abc import Mapping
 
-from gpusim.ops import HOST_WRITES, Dispatch, Flush, Free, Replay, Sync
+from gpusim.ops import (
+    HOST_WRITES,
+    Dispatch,
+    DispatchIndirect,
+    Flush,
+    Free,
+    Replay,
+    Sync,
+)
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, UNIFORM, ExpectedDispatch
@@ -16,7 +24,7 @@ _OPS_OF = {
     "asked": (Flush,),
     "write": HOST_WRITES,
     "free": (Free,),
-    "sync": (Sync, Dispatch, Replay),
+    "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
 """The ops that may submit for a reason; the other reasons say themselves when they hold."""
 
