@@ -1,8 +1,8 @@
 """Devices by name: the adapters of this machine, and the simulated device.
 
-A name is ``vulkan``, ``gl``, ``metal``, ``d3d12`` or ``simulated``, with a
-number after a colon for the second adapter of a backend and on.  wgpu is
-imported when first asked for an adapter.  Nothing here records or submits.
+A name is ``vulkan``, ``gl``, ``metal``, ``d3d12`` or ``simulated``.  A backend's second
+adapter is ``vulkan:1``, and so on.  wgpu is imported when the first adapter is asked for.
+Nothing here records or submits.
 """
 
 import os
@@ -22,10 +22,10 @@ INSTALL = (
     "on Debian and Ubuntu: apt-get install mesa-vulkan-drivers libegl1 libgl1-mesa-dri; "
     "elsewhere: the vendor's graphics driver"
 )
-"""What gives a machine an adapter, its CPU at least."""
+"""How to install a driver; a software one makes an adapter of the CPU."""
 
 _BACKENDS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "d3d12", "OpenGL": "gl"}
-"""Our names of wgpu's backends, those to prefer first."""
+"""Our names of wgpu's backends, the preferred ones first."""
 _KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU", "Unknown")
 _RUNTIME_DIR = "XDG_RUNTIME_DIR"
 
@@ -71,10 +71,10 @@ def find_adapter(name: str = BEST) -> Adapter:
     for adapter in found:
         if adapter.name == name:
             return adapter
+    there = ", ".join(adapter.name for adapter in found)
+    probably = what_is_missing() if is_name(name) else "a misspelling of one of those"
     raise NoDevice(
-        f"cannot open device {name!r} because this machine has "
-        f"{', '.join(adapter.name for adapter in found)} "
-        f"(probably a missing driver: {INSTALL})"
+        f"cannot open device {name!r} because this machine has {there} (probably {probably})"
     )
 
 
@@ -84,7 +84,11 @@ def open_device(name: str = BEST) -> Any:
     Raises:
         NoDevice: there is no such adapter, or it gives no device.
     """
-    adapter = find_adapter(name)
+    return open_adapter(find_adapter(name))
+
+
+def open_adapter(adapter: Adapter) -> Any:
+    """A device of ``adapter``; NoDevice where it gives none."""
     if adapter.native is None:
         from gpusim import simulated
 
@@ -98,8 +102,18 @@ def open_device(name: str = BEST) -> Any:
         ) from error
 
 
-def is_name(name: str) -> bool:
+def what_is_missing() -> str:
+    """Why an adapter is probably not there, and what gives a machine one."""
+    _, why = _ask_wgpu()
+    if why:
+        return f"wgpu cannot be used: {why}; pip install --force-reinstall wgpu"
+    return f"a missing driver: {INSTALL}"
+
+
+def is_name(name: object) -> bool:
     """Whether ``name`` could be a device on some machine."""
+    if not isinstance(name, str):
+        return False
     backend, colon, number = name.partition(":")
     numbered = not colon or (number.isdecimal() and backend in _BACKENDS.values())
     return numbered and backend in names()
@@ -110,29 +124,34 @@ def names() -> Sequence[str]:
     return [BEST, *_BACKENDS.values(), SIMULATED]
 
 
-@cache
 def _enumerate() -> list[Any]:
-    """wgpu's adapters of the backends known here; none where wgpu cannot be loaded.
+    """wgpu's adapters of the backends known here; empty where wgpu cannot be used."""
+    found, _ = _ask_wgpu()
+    return [native for native in found if native.info["backend_type"] in _BACKENDS]
 
-    They are asked for once in a process.  Every enumeration gives new adapters of the one GL
-    context that wgpu has, each with a lock of its own, so that devices of two of them, used on two
-    threads, abort the process ("BadAccess" in wgpu-hal 29, ``gles::egl::AdapterContext::lock``).
-    wgpu-py polls each device on a thread, so two threads there always are.
+
+@cache
+def _ask_wgpu() -> tuple[list[Any], str]:
+    """wgpu's adapters; empty where wgpu cannot be used, and why.
+
+    They are enumerated once in a process.  wgpu has one GL context, and each enumeration gives
+    new adapters of it, each with its own lock.  So two devices of different enumerations, used on
+    two threads, abort the process ("BadAccess" in wgpu-hal 29,
+    ``gles::egl::AdapterContext::lock``).  wgpu-py polls each device on a thread of its own.
     """
     with _a_runtime_dir():
         try:
             import wgpu
 
-            found = wgpu.gpu.enumerate_adapters_sync()
-        except (ImportError, OSError, RuntimeError):
+            return list(wgpu.gpu.enumerate_adapters_sync()), ""
+        except (ImportError, OSError, RuntimeError) as error:
             # The native library is missing or does not fit: no adapter, but no failure either.
-            return []
-    return [native for native in found if native.info["backend_type"] in _BACKENDS]
+            return [], str(error)
 
 
 @contextmanager
 def _a_runtime_dir() -> Iterator[None]:
-    """Mesa's EGL complains on stderr where XDG_RUNTIME_DIR is unset."""
+    """Set XDG_RUNTIME_DIR meanwhile: without it Mesa's EGL complains on stderr."""
     if _RUNTIME_DIR in os.environ:
         yield
         return

@@ -1,8 +1,8 @@
-"""What an op does to bytes, worked out from the table of ops: which it reads, which it writes.
+"""Which bytes an op reads and which it writes, by the table of ops.
 
 A dispatch reads what it binds, a buffer or a part of one, and writes what its kernel writes of
-that; an indirect one reads its grid as well.  A replay does what the commands of its capture do.
-Whether an op is accepted is not known here.
+that; an indirect dispatch reads its grid too.  A replay does what the commands of its capture do.
+Nothing here knows whether an op is accepted.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from gpusim.program import replayed
 
 Captures = Mapping[str, Capture]
 WHOLE = -1, 2**62
-"""From where to where an access is that may touch any byte of a buffer."""
+"""Start and end of an access that may touch any byte of a buffer."""
 _NO_CAPTURES: Captures = {}
 
 
@@ -31,7 +31,7 @@ class Access(NamedTuple):
 def accesses(
     op: Op, kernels: Mapping[str, Kernel], captures: Captures = _NO_CAPTURES
 ) -> list[Access]:
-    """Every byte that ``op`` reads or writes; a buffer that a kernel writes is read as well."""
+    """Every byte that ``op`` reads or writes; what a kernel writes, it also reads."""
     if isinstance(op, Replay):
         commands = replayed(captures[op.graph], op)
         return [access for command in commands for access in accesses(command, kernels)]
@@ -47,7 +47,7 @@ def accesses(
 def written_by(
     op: Op, kernels: Mapping[str, Kernel], captures: Captures = _NO_CAPTURES
 ) -> list[str]:
-    """The buffers that ``op`` writes, in order; none for a kernel that nobody knows."""
+    """The buffers that ``op`` writes, in order; none where its kernel is unknown."""
     if isinstance(op, AnyDispatch):
         known = op.kernel in kernels
         return list(map(name_of, compress(op.buffers, kernels[op.kernel].writes))) if known else []

@@ -1,6 +1,6 @@
-"""Whose fault it is: the program's, the device's, or ours.
+"""The errors that gpusim raises on purpose, by whose fault they are.
 
-Every error that gpusim raises on purpose lives here, typed by blame.  Nothing
+The program's, the device's, or ours.  Nothing
 here imports anything, and no other module defines an error of its own.
 """
 
@@ -38,7 +38,7 @@ class InvalidData(Refused):
 
 
 class InvalidCapture(Refused):
-    """A call that no graph can hold while a capture is open, or a second capture in it."""
+    """A call that a capture cannot hold, or a capture inside another."""
 
 
 class LimitExceeded(Refused):
@@ -74,7 +74,7 @@ class MapFailed(DeviceFault):
 
 
 class DataLost(DeviceFault):
-    """The buffer's bytes were lost with a failed batch and nobody can vouch for them."""
+    """The buffer's bytes were lost with a failed batch."""
 
 
 class InternalError(GpusimError):
@@ -86,4 +86,4 @@ class ProgramError(GpusimError):
 
 
 class NoDevice(GpusimError):
-    """No adapter of that name on this machine."""
+    """No adapter of that name on this machine, or something that is no device."""

@@ -1,7 +1,7 @@
 """What running a program showed: one outcome an op, and the order of deliveries.
 
-Vocabulary shared by every executor, so that two histories of one program can
-be held against each other.  Data only; the comparison is the judge's.
+Every executor gives a history, so that two of one program can be compared.
+Data only; the comparison is the judge's.
 """
 
 from dataclasses import dataclass, field
@@ -14,17 +14,16 @@ import numpy.typing as npt
 class Outcome:
     """What one op showed: the error class it raised, or the bytes it read.
 
-    ``error`` is the name of a class in ``gpusim.errors``, None where the op was
-    accepted, or ``crash:`` and what it was where the error is none of those.
-    ``data`` is the value of an accepted read; for a ``sync`` that returned, the
-    results delivered by then, in order, joined by commas; None for other ops.
-    ``late_error`` is the error class of a read that was accepted and whose
-    value never came, or ``changed after delivery``.
-
-    ``error_bound`` is an oracle's doubt: a float32 for each byte of ``data``, 0 where
-    the byte is exact, a relative tolerance where it belongs to a float result,
-    and infinity where nothing is promised.  None means every byte is exact.  It
-    is no observation, so outcomes are equal without it.
+    ``error``: None where the op was accepted; otherwise the name of a class in
+    ``gpusim.errors``, or ``crash:`` and the name of any other class.
+    ``data``: the value of an accepted read; for a ``sync`` that returned, the names
+    of the results delivered by then, in order, joined by commas; None for other ops.
+    ``late_error``: the error class of an accepted read whose value never came, or
+    ``changed after delivery``.
+    ``error_bound``: how far each byte of ``data`` may be off, as float32: 0 where it is
+    exact, a relative tolerance where it belongs to a float result, infinity where
+    nothing is promised.  None: every byte is exact.  Only an oracle sets it, and
+    equality ignores it.
     """
 
     error: str | None = None

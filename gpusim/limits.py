@@ -1,7 +1,7 @@
-"""What a device, and the policy on top of it, will hold.
+"""The limits of a device and of the policy on it.
 
-Data only, shared by the runtime and the oracle so that both refuse the same
-ops; the checks themselves are written on each side.
+Data only.  The runtime and the oracle share the numbers, so that both refuse the
+same ops; each has its own checks.
 """
 
 from dataclasses import dataclass, replace

@@ -1,10 +1,9 @@
 """The ops a program is made of: one frozen class a verb, and one table that describes them.
 
 The table says of each op what its operands are, which names it makes and frees, and which
-bytes it reads and writes.  Whatever treats ops alike reads the table: the text form and the
-wire, effects, the shrinker, the judge.  Only those who carry ops out know one verb from
-another: the runtime, the reference, and the adapter of a target.  Data only; nothing here
-runs an op.
+bytes it reads and writes.  The text form, the wire, effects, the shrinker and the judge read
+the table and treat all ops alike.  Only the runtime, the reference and the adapter of a target
+know what a verb does.  Data only; nothing here runs an op.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
 
 class Operand(Enum):
-    """What an operand is: how it is written, renamed and made simpler follows from it."""
+    """What an operand is; how to write, rename and simplify it follows."""
 
     BUFFER = "buffer"
     BUFFERS = "buffers"
@@ -123,7 +122,7 @@ class Read:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Free:
-    """The buffer is gone; its name never reaches another buffer's data."""
+    """The buffer is gone; its name never means another buffer."""
 
     verb: ClassVar[str] = "free"
     buffer: BufferName
@@ -138,7 +137,7 @@ class Flush:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sync:
-    """Everything before it has happened, on the GPU and in host memory."""
+    """Wait until all ops before it are done, on the GPU and in host memory."""
 
     verb: ClassVar[str] = "sync"
 
@@ -161,9 +160,10 @@ class Capture:
 class Replay:
     """Run a graph's commands, as if each was called now.
 
-    ``scalars`` has an entry for each dispatch of either kind, None where those of
-    the capture are kept; None in all keeps them all.  ``bindings`` are pairs: a
-    buffer of the capture, and the one that stands in its place, all at once.
+    ``scalars`` has an entry for each dispatch of either kind; an entry of None keeps the
+    scalars of the capture, and None instead of the entries keeps all of them.
+    ``bindings`` are pairs, applied all at once: a buffer of the capture, and the
+    buffer that replaces it.
     """
 
     verb: ClassVar[str] = "replay"
@@ -178,8 +178,10 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """Bytes of a buffer by the fields that say which: the buffer, the offset, and the size or
-    the data; or a size that each op of the kind has."""
+    """The fields of an op that name some bytes: buffer, offset, and size or data.
+
+    A number in the place of the last is a size that all ops of the kind have.
+    """
 
     buffer: str
     offset: str
@@ -194,7 +196,7 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """The row of one op in the table; the fields of an op are named by their names.
+    """The row of one op in the table; it refers to the fields of the op by name.
 
     A dispatch reads and writes what it binds, as its kernel says, beside what
     stands here; a replay does what the commands of its graph do.
@@ -202,25 +204,28 @@ class Verb:
 
     kind: type[Op]
     makes: str = ""
-    """The field with the name that it introduces."""
+    """The field that holds the name which the op introduces."""
     frees: str = ""
-    """The field with the name of the buffer that it ends."""
+    """The field that holds the name of the buffer which the op frees."""
     reads: tuple[Span, ...] = ()
     writes: tuple[Span, ...] = ()
+    called_with: tuple[str, ...] = ()
+    """The fields in the order of a method's arguments, where that is not the order of the text
+    form: the offset of a write comes last there, and may be left out of ``Runtime.write``."""
 
     @property
     def name(self) -> str:
-        """The first word of its text form, and the method of an adapter that carries it out."""
+        """The first word of its text form; the method of an adapter has the same name."""
         return self.kind.verb
 
     @property
     def may_read(self) -> bool:
-        """Whether it reads buffers by itself: bytes that it names, or in a kernel."""
+        """Whether it reads buffers, either bytes that it names or in a kernel."""
         return bool(self.reads) or Operand.KERNEL in self.operands.values()
 
     @property
     def may_write(self) -> bool:
-        """Whether it writes buffers by itself."""
+        """Whether it writes buffers, either bytes that it names or in a kernel."""
         return bool(self.writes) or Operand.KERNEL in self.operands.values()
 
     @cached_property
@@ -236,8 +241,11 @@ class Verb:
 
     @cached_property
     def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
-        """From an op to its operands in order, but for the name of a read's result."""
-        names = [name for name, what in self.operands.items() if what is not Operand.RESULT]
+        """Gives what a method is called with: an op's operands, but not the name of a result."""
+        operands = self.operands
+        names = [
+            name for name in self.called_with or operands if operands[name] is not Operand.RESULT
+        ]
         if len(names) > 1:
             return attrgetter(*names)
         return lambda op: tuple([getattr(op, name) for name in names])
@@ -247,7 +255,11 @@ VERBS: Mapping[type[Op], Verb] = {
     verb.kind: verb
     for verb in (
         Verb(kind=Alloc, makes="buffer"),
-        Verb(kind=Write, writes=(Span(buffer="buffer", offset="offset", length="data"),)),
+        Verb(
+            kind=Write,
+            writes=(Span(buffer="buffer", offset="offset", length="data"),),
+            called_with=("buffer", "data", "offset"),
+        ),
         Verb(kind=Dispatch),
         Verb(
             kind=DispatchIndirect,
@@ -281,7 +293,7 @@ def name_of(bound: Bound) -> str:
 
 
 def arguments_of(op: Op) -> tuple[Any, ...]:
-    """What the method of an adapter is called with: the operands, but for a result's name."""
+    """The arguments of an adapter's method: the operands without the name of a result."""
     return VERBS[type(op)].arguments_of(op)
 
 
@@ -292,7 +304,7 @@ def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
 
 
 def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) -> AnyOp:
-    """The op with each operand of a kind in ``changes`` changed; itself where there is none."""
+    """The op with its operands changed by their kind; the op itself where nothing changes."""
     plain: Op = op
     fields_of = VERBS[type(plain)].operands.items()
     changed = {
@@ -302,5 +314,5 @@ def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) ->
 
 
 def each_command(change: Callable[[Any], Any]) -> Callable[[tuple[Command, ...]], tuple[Any, ...]]:
-    """``change`` made to each command of a capture."""
+    """Apply ``change`` to each command of a capture."""
     return lambda commands: tuple(map(change, commands))

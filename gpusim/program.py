@@ -1,4 +1,4 @@
-"""A Program: a well-formed sequence of ops, and what can be said of ops by the names in them."""
+"""A Program: a well-formed sequence of ops; and the names in ops.  Nothing here runs an op."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
 
 
 def _namer(verb: Verb) -> Callable[[Any], tuple[str, ...]]:
-    """What finds the buffers in an op of one kind: worked out once, since it is asked often."""
+    """Makes the function that finds the buffers in ops of one kind; cached, for speed."""
     named = [(name, what) for name, what in verb.operands.items() if what in _NAMED]
     if not named:
         return lambda op: ()
@@ -60,7 +60,7 @@ def buffers_of(op: Op) -> tuple[str, ...]:
 
 
 def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
-    """The op over buffers of other names; those not in ``names`` stay."""
+    """The op with its buffers renamed; those not in ``names`` keep their names."""
     if not names:
         return op
 
@@ -86,8 +86,8 @@ def _bound_to(bound: Bound, new: Callable[[str], str]) -> Bound:
 def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
     """The commands that ``replay`` runs, as ops of their own.
 
-    Where it has another number of scalar entries than the capture has
-    dispatches, which is refused, those that are missing are as captured.
+    A replay with a wrong number of scalar entries is refused; here, dispatches without
+    an entry keep the scalars of the capture.
     """
     entries = iter(replay.scalars or ())
     commands = (_with_scalars(command, entries) for command in capture.commands)
@@ -96,7 +96,7 @@ def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
 
 
 def flattened(ops: Iterable[Op]) -> Iterator[Op]:
-    """The ops with commands in the place of each replay, and without what only captures."""
+    """The ops without captures, and with its commands in place of each replay."""
     captures: dict[str, Capture] = {}
     for op in ops:
         if isinstance(op, Capture):
@@ -118,10 +118,10 @@ def _with_scalars(command: Command, entries: Iterator[Scalars | None]) -> Comman
 class Program(Sequence[Op]):
     """A sequence of ops over named buffers.
 
-    Well formed means: every name is one lower-case word; the names of buffers,
-    of results and of graphs are each introduced once; and a buffer is named only
-    after its ``alloc``, a graph after its ``capture``.  Using a buffer after its
-    ``free`` is well formed, and refused when run.
+    Well formed means: every name is one lower-case word; each name of a buffer, a
+    result or a graph is introduced once; and a buffer is used only after its
+    ``alloc``, a graph after its ``capture``.  Using a buffer after its ``free`` is
+    well formed; it is refused when run.
 
     Raises:
         ProgramError: with the position of the first op that is not well formed.
@@ -184,7 +184,7 @@ class Program(Sequence[Op]):
 
 
 def _first_misfit(ops: list[Op]) -> int:
-    """The position of the op that makes the shortest prefix which is no program."""
+    """The position of the first op that is not well formed after those before it."""
     for position in range(len(ops)):
         try:
             Program(tuple(ops[: position + 1]))

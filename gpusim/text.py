@@ -14,13 +14,13 @@
     replay g * -
     replay g 7,9 a=c,b=a
 
-A dispatch binds buffers whole, or from one byte up to another.  Lists are joined
-by commas, an empty list or no data is ``-``, data is hexadecimal, a float is
-Python's shortest form, and ``#`` starts a comment.  A replay has the scalars of
-each dispatch, between semicolons and ``_`` for those of the capture, or ``*``
-for all of those; then what stands in whose place.
-Reading what was written gives the same op.  How an operand is written follows from what
-it is, so that an op needs no code of its own here.  Nothing here runs anything.
+Lists are joined by commas.  ``-`` is an empty list or no data; data is
+hexadecimal; a float has Python's shortest form; ``#`` starts a comment.  A dispatch
+binds a buffer whole, or from one byte up to another.  A replay gives the scalars of
+each dispatch, separated by semicolons, ``_`` where the capture's are kept, or ``*``
+to keep all of them; then pairs ``OLD=NEW`` of buffers.
+Reading what was written gives the same op.  The kind of an operand says how it is
+written, so no op has code of its own here.  Nothing here runs anything.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class _Form:
     write: Callable[[Any], str]
     read: Callable[..., Any]
     shown: str = ""
-    """What stands for it where a form is shown; the name of the field where left out."""
+    """What it is called where a form is shown; the name of the field by default."""
     words: int = 1
 
 
@@ -61,7 +61,7 @@ def write_op(op: Op) -> str:
 
 
 def parse_op(line: str) -> Op:
-    """The op of one line, whatever came before it; ProgramError where it is none."""
+    """The op of one line, without regard to earlier lines; ProgramError where it is none."""
     op = parse_line(1, line)
     if op is None:
         raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")
@@ -69,7 +69,7 @@ def parse_op(line: str) -> Op:
 
 
 def parse_line(number: int, line: str) -> Op | None:
-    """The op on line ``number``, None where nothing stands there; ProgramError names the line."""
+    """The op on line ``number``, None where the line is empty; ProgramError names the line."""
     words = line.partition("#")[0].split()
     return _parse(number, words) if words else None
 
@@ -140,7 +140,7 @@ def _entry(word: str) -> Scalars | None:
 def _binding(word: str) -> tuple[str, str]:
     old, equals, new = word.partition("=")
     if not equals:
-        raise ValueError(f"{word!r} does not say what stands in its place")
+        raise ValueError(f"{word!r} does not say which buffer replaces it")
     return old, new
 
 

@@ -1,8 +1,8 @@
 """The events a run leaves behind: data only.
 
-A device event is one call that a runtime made on its driver; an internal event
-is something that happened inside one of its collaborators; a mark says where
-an op of a program began and ended.  Nothing here knows who emits or who reads.
+A device event is one call that a runtime made on its driver.  An internal event is
+something that happened inside one of its collaborators.  A mark says where an op
+of a program began or ended.  Nothing here knows who emits or who reads.
 """
 
 from collections import Counter
@@ -12,10 +12,10 @@ from typing import Any
 
 
 class Event:
-    """One event: its kind, and what it was about, as plain comparable values.
+    """One event: its kind and its details, as plain comparable values.
 
-    Device objects appear as the numbers the driver gave them, never as objects,
-    so that two runs of one program compare equal.  Nobody changes an event.
+    Device objects appear as the numbers that the driver gave them, never as objects,
+    so that two runs of one program compare equal.  An event is never changed.
     """
 
     __slots__ = ("about", "kind")

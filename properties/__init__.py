@@ -1,1 +1,1 @@
-"""The judge: programs, oracles, and the sessions that hold a runtime against them."""
+"""The judge: it makes programs, runs them on a runtime, and holds the results to oracles."""

@@ -1,8 +1,8 @@
 """The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``bench`` and ``mutants``.
 
-Here words become settings, and what happened becomes an exit status: 0 nothing
-found, 1 found, 2 wrong usage, 3 could not run or shows nothing.  Whatever loads
-NumPy or wgpu is imported by the command that needs it.
+Arguments become settings here, and results become an exit status: 0 nothing found,
+1 found, 2 wrong usage, 3 could not run, or the result is invalid.  Each command
+imports what it needs, so that ``--help`` loads neither NumPy nor wgpu.
 """
 
 import argparse
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
 _MOST_SHOWN_OPS = 60
-_EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run or shows nothing"
+_EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run, or invalid"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status.  argparse itself exits with 2 or 0."""
-    # Whoever ends a session early gets what it has found by then, however it is ended.  Python
-    # leaves SIGINT ignored where it was at the start, as under nohup, and so it stays here.
+    # A session that is ended early, by either signal, still reports what it found.  SIGINT stays
+    # ignored where it was ignored at the start, as under nohup.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
@@ -51,7 +51,7 @@ def _run(words: Sequence[str]) -> int:
         print(f"gpusim: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     except Exception:
-        # Python's own status of an error is that of a finding.
+        # Python would exit with 1, which means a finding.
         traceback.print_exc()
         print(
             "gpusim: cannot go on because gpusim itself failed (please report it)", file=sys.stderr
@@ -87,7 +87,7 @@ def _fuzz(arguments: argparse.Namespace) -> int:
 
     settings = gather(Settings, vars(arguments), os.environ)
     if settings.json is not None:
-        # A path that cannot be written is wrong usage, and known before anything runs.
+        # A path that cannot be written is wrong usage; find out before anything runs.
         settings.json.touch()
     console = Console()
     console.print(settings.describe(), highlight=False, markup=False)
@@ -122,7 +122,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _shown(program: "Program") -> str:
-    """The text of a program; of a long one the beginning."""
+    """The text of a program; of a long one only the beginning."""
     from gpusim.text import write_op
 
     lines = [write_op(op) for op in program.ops[:_MOST_SHOWN_OPS]]
@@ -131,7 +131,7 @@ def _shown(program: "Program") -> str:
 
 
 def _mutants(arguments: argparse.Namespace) -> int:
-    from properties.mutants.command import run
+    from properties.mutants.report import run
 
     return run(arguments)
 
@@ -160,7 +160,7 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
     from properties.fuzz.settings import ReplaySettings, Settings, settings_of, variable_of
 
     if command == "mutants":
-        from properties.mutants.command import add_options
+        from properties.mutants.report import add_options
 
         add_options(parser)
         return
@@ -182,8 +182,8 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
-    "fuzz": (_fuzz, "run random programs and compare each with what it means"),
+    "fuzz": (_fuzz, "run random programs and compare each run with the reference"),
     "replay": (_replay, "run the program of a finding again"),
-    "bench": (_bench, "measure what the runtime costs, beside what it could cost"),
-    "mutants": (_mutants, "break one part after the other, and see that each is found"),
+    "bench": (_bench, "measure what the runtime costs"),
+    "mutants": (_mutants, "plant one mistake at a time, and check that the judge finds it"),
 }

@@ -1,7 +1,7 @@
-"""Running a case: open a target, drive it through the program, close it, write down all it shows.
+"""Runs a case: opens a target, drives it through the program, closes it, and records all it shows.
 
-``execute`` is the one place where a program is run.  It judges nothing, and knows no particular
-target; what must hold of an execution is for ``properties.oracles``.
+Programs are run only here.  Nothing here judges (``properties.oracles`` does), and nothing knows
+a particular target.
 """
 
 from typing import Protocol
@@ -18,13 +18,13 @@ from properties.model.target import Delivery, Target
 from properties.targets.factory import TargetFactory
 
 CHANGED = "changed after delivery"
-"""The late error of a read whose bytes were others at the end than at delivery."""
+"""The late error of a read whose bytes changed between delivery and end."""
 
 
 def execute(case: Case, factory: TargetFactory) -> Execution:
-    """Run ``case`` on a new target of ``factory`` and close that, whatever it raises.
+    """Run ``case`` on a new target of ``factory``, and close the target whatever it raises.
 
-    ``case.transformations`` are not applied: they are for an oracle to try.
+    ``case.transformations`` are not applied; an oracle does that.
     """
     opened = factory.open(case)
     is_plain, trace = case.client == PLAIN, opened.trace
@@ -51,7 +51,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
 
 
 class Watch(Protocol):
-    """Who is told of every op as it begins and ends, of every delivery, and of the close."""
+    """Is called when each op begins and ends, at every delivery, and at the close."""
 
     def began(self, position: int, op: Op) -> None: ...
     def ended(self, position: int, outcome: Outcome) -> None: ...
@@ -61,7 +61,7 @@ class Watch(Protocol):
 
 
 class Unwatched:
-    """A watch that looks away."""
+    """A watch that does nothing."""
 
     def began(self, position: int, op: Op) -> None:
         """See ``Watch``."""
@@ -80,10 +80,10 @@ class Unwatched:
 
 
 class Marks:
-    """Writes into a trace where each op begins and ends, and when a read was delivered.
+    """Marks in a trace where each op begins and ends, and when a read is delivered.
 
-    Device events say what reached the driver and these say what was asked for,
-    so that one can be held against the other.
+    Device events say what reached the driver; the marks say what was asked for.  Laws
+    compare the two.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -94,7 +94,7 @@ class Marks:
         self._tell(Event("op", {"position": position, "op": op}))
 
     def ended(self, position: int, outcome: Outcome) -> None:
-        """The op at ``position`` returned or raised."""
+        """The op at ``position`` has returned or raised."""
         self._tell(Event("outcome", {"position": position, "error": outcome.error}))
 
     def delivered(self, result: str) -> None:
@@ -132,26 +132,26 @@ def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
 
 
 class _Recorder:
-    """What is known while a program runs: deliveries, in order, and their values."""
+    """The state of one run: deliveries, in order, and their values."""
 
     def __init__(self, target: Target, watch: Watch) -> None:
         self._target = target
         self._watch = watch
         self._unmade: set[str] = set()
-        """Names of buffers and graphs that failed ops were to make."""
+        """Names of buffers and graphs whose alloc or capture failed."""
         self._reads: dict[str, _Value] = {}
         self._waiting: list[_Value] = []
         self.deliveries: list[str] = []
 
     def perform(self, position: int, op: Op) -> Outcome:
-        """Issue one op, and say so."""
+        """Issue one op, and tell the watch."""
         self._watch.began(position, op)
         outcome = self._perform(op)
         self._watch.ended(position, outcome)
         return outcome
 
     def _perform(self, op: Op) -> Outcome:
-        """Issue one op.  An op on a name that stands for nothing never reaches the target."""
+        """Issue one op, unless it names what was never made: then refuse it here."""
         if self._unmade and self._names_nothing(op):
             self._unmake(op)
             return Outcome(error="InvalidHandle")
@@ -163,20 +163,20 @@ class _Recorder:
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
-        """Whether it names what a failed alloc or capture was to make."""
+        """Whether the op names something whose alloc or capture failed."""
         if isinstance(op, Replay) and f"graph {op.graph}" in self._unmade:
             return True
         return any(name in self._unmade for name in buffers_of(op))
 
     def _unmake(self, op: Op) -> None:
-        """What an op that failed was to make stands for nothing."""
+        """Note the name that a failed alloc or capture did not make."""
         field = VERBS[type(op)].makes
         if field and not isinstance(op, Read):
             kind = "graph " if field == "graph" else ""
             self._unmade.add(kind + getattr(op, field))
 
     def value(self, op: Op, outcome: Outcome) -> Outcome:
-        """The outcome of ``op`` at the end of the program: a read has its value by now."""
+        """The outcome of ``op`` at the end of the program, when every read has its value."""
         if not isinstance(op, Read) or outcome.error is not None:
             return outcome
         return self._reads[op.result].outcome()
@@ -196,7 +196,7 @@ class _Recorder:
         value.take()
 
     def _after_sync(self) -> Outcome:
-        """What was delivered when the sync returned; only then are the values asked for."""
+        """What was delivered when the sync returned; asks for the values after that."""
         delivered = ",".join(self.deliveries).encode()
         for value in self._waiting:
             value.take()
@@ -205,7 +205,7 @@ class _Recorder:
 
 
 class _Value:
-    """A read's value as first seen, kept to be seen again."""
+    """A read's value when first seen, to be compared with the value at the end."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
@@ -219,7 +219,7 @@ class _Value:
         return self._first
 
     def outcome(self) -> Outcome:
-        """The value, unless it, or the object that was handed out, has changed since."""
+        """The value; CHANGED where it, or the object that held it, has changed since."""
         first = self.take()
         kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
         if kept_as_it_was and self._ask() == first:

@@ -1,4 +1,4 @@
-"""A finding as a file: what failed, and everything that replays it.
+"""Findings as files: what failed, and all that is needed to replay it.
 
     gpusim finding 2
     target: runtime
@@ -16,9 +16,9 @@
     read a 0 4 -> r0
 
 The number on the first line is the version of this format.  Headers come in any order, each at
-most once; ``target`` and ``device`` must be there, and ``policy`` where our own runtime was
+most once.  ``target`` and ``device`` are required; ``policy`` is too, where our own runtime was
 judged, since other targets follow none.  After the blank line comes the program in its text
-form.  Version 1, which is read as well, named no target, and called the client ``caller``.
+form.  Version 1 can be read as well: it names no target, and calls the client ``caller``.
 Nothing here runs a program, loads what a file names, or says what a failure means.
 """
 
@@ -39,17 +39,17 @@ FORMAT_VERSION = 2
 _MAGIC = "gpusim finding"
 _BETWEEN = "; "
 _NO_FAULTS_BY_V1 = "without_faults"
-"""A transformation of version 1 that every replay tries anyway."""
+"""A transformation of version 1; ignored, since every replay tries it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """A case that failed, and what a person wants to know about it.
+    """A case that failed, with details for a person.
 
-    ``versions`` says what it failed on, ``summary`` how, and ``kernels`` names
-    the module or the .py file that registers the program's own kernels; each is
-    one line, empty where there is nothing to say.  ``names_target`` is false for a
-    file of version 1, which may have failed on any target.
+    ``versions``: the versions with which it failed.  ``summary``: how it failed.
+    ``kernels``: the module or .py file with the program's own kernels.  Each is one
+    line, or empty.  ``names_target`` is false for a file of version 1, which may have
+    failed on any target.
     """
 
     case: Case
@@ -88,7 +88,7 @@ def read(path: Path) -> Finding:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise _malformed(1, "the file is no text", "another kind of file") from None
+        raise _malformed(1, "the file is not text", "another kind of file") from None
     return parse_finding(text)
 
 
@@ -110,7 +110,7 @@ def parse_finding(text: str) -> Finding:
     for number, line in enumerate(lines[1:blank], start=2):
         _parse_header(number, line, _HEADERS[version], headers)
     _check_complete(blank + 1, version, headers)
-    # Blank lines stand for the headers, so that the program's lines keep their numbers.
+    # Blank lines replace the headers, so that the program's lines keep their numbers.
     program = Program.parse("\n" * blank + "\n".join(lines[blank:]))
     return _finding(program, headers)
 
@@ -168,8 +168,10 @@ _READ: dict[str, Callable[[str], Any]] = {
     "summary": str,
 }
 """How the value of each header is read."""
+HEADERS = tuple(_READ)
+"""The headers of the newest version."""
 _V1 = ("device", "policy", "seed", "versions", "summary", "kernels", "caller", "transformations")
-_HEADERS = {1: _V1, FORMAT_VERSION: tuple(_READ)}
+_HEADERS = {1: _V1, FORMAT_VERSION: HEADERS}
 """The headers of each version."""
 
 

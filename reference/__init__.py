@@ -1,7 +1,7 @@
 """The oracle: what a program means, op after op, in NumPy.
 
-Nothing here batches, pools, caches or defers, and nothing here knows a runtime
-or a device.  Importing it loads neither.
+Nothing here batches, pools, caches or defers.  Nothing here knows a runtime or a
+device, and the import loads neither.
 """
 
 from reference.executor import Reference, ReferenceDelivery, run

@@ -1,7 +1,7 @@
 """When an op is refused, and with which error: the second half of the contract.
 
-Each function looks for refusals in the order in which ``docs/CONTRACT.md``
-lists them and changes nothing.  What an accepted op does is not known here.
+Each function looks for refusals in the order of ``docs/CONTRACT.md`` and changes
+nothing.  Nothing here knows what an accepted op does.
 """
 
 import math
@@ -24,7 +24,7 @@ from reference.memory import Block, part_of
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
-    """Refuse a negative size, one past the device's limit, one past the budget."""
+    """Refuse a negative size, and one past the device's limit or past the budget."""
     if size_bytes < 0:
         raise OutOfRange(
             f"cannot allocate {size_bytes} bytes because a size is at least 0 "
@@ -54,7 +54,7 @@ def check_handle(buffer: str, blocks: Mapping[str, Block]) -> Block:
 
 
 def check_range(buffer: str, block: Block, offset: int, size_bytes: int) -> None:
-    """Refuse bytes outside the buffer; none at its very end are inside."""
+    """Refuse bytes outside the buffer; no bytes at its very end are inside."""
     if offset < 0 or size_bytes < 0 or offset + size_bytes > block.size_bytes:
         raise OutOfRange(
             f"cannot reach {size_bytes} bytes at {offset} of {buffer} because it holds "
@@ -78,7 +78,7 @@ def check_copy(
 
 
 def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
-    """The capture that is replayed; its commands are not looked at."""
+    """The capture that is replayed; its commands are not checked here."""
     if replay.graph not in graphs:
         raise InvalidHandle(
             f"cannot replay {replay.graph} because no graph has that name "

@@ -1,8 +1,8 @@
-"""What a dispatch does to the bytes it binds, and to their error_bound.
+"""What a dispatch does to the bytes it binds, and to their error bounds.
 
-The kernel's own NumPy meaning does the work; this file gives it its arrays and
-says how far the result can be trusted.  Whether the dispatch is allowed at all
-is for ``reference.checks``.
+The kernel's NumPy meaning does the work; this file gives it its arrays and works out
+the error bound of the result.  ``reference.checks`` says whether the dispatch is
+allowed; nothing here refuses one.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from gpusim.ops import GRID_BYTES, Grid
 from reference.memory import Block, ErrorBounds, error_bound_of
 
 _SMALLEST, _LARGEST = 2.0**-60, 2.0**60
-"""Magnitudes whose sums and products stay normal float32 numbers."""
+"""Sums and products of magnitudes between these stay normal float32 numbers."""
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
@@ -69,9 +69,9 @@ def _error_bound_before(
 ) -> float:
     """The error bound of what the kernel writes, from what it binds: 0 means exact.
 
-    A bit of doubt in the input of integer arithmetic is all doubt in its output,
-    and so is a float that WGSL lets an implementation flush to zero or assume
-    away (WGSL specification, "Floating Point Evaluation").
+    The bound is infinite where integer arithmetic gets an input that is not exact, and
+    where WGSL lets an implementation flush a float to zero or assume that it does not
+    occur (WGSL specification, "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)
@@ -100,10 +100,9 @@ def _stays_normal(array: Array) -> bool:
 def _mark_written(
     kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], error_bound: float
 ) -> None:
-    """Give every word of the written buffers its error_bound.
+    """Give every word of the written buffers the error bound.
 
-    Every word and not only those that this grid reaches: which those are is the
-    kernel's secret.
+    Every word, because only the kernel knows which of them this grid reaches.
     """
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":

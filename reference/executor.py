@@ -1,8 +1,8 @@
 """The reference executor: one method an op, each done at once and for good.
 
-It decides what a program means and which of its ops are refused.  Time does not
-exist here: there is no queue, no batch and nothing pending, so ``flush`` and
-``sync`` are empty and a read has its value at the call.
+It decides what a program means and which of its ops are refused.  There is no
+queue, no batch and nothing pending here: ``flush`` and ``sync`` do nothing, and a
+read has its value at the call.
 """
 
 import math
@@ -44,12 +44,12 @@ from reference.checks import (
 from reference.dispatching import apply_kernel, grid_at, spoil_written
 
 _ACCEPTED = Outcome()
-"""The outcome of an op that has nothing to show."""
+"""The outcome of an accepted op without a value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReferenceDelivery:
-    """A read's value, which is there from the start, and the oracle's doubt in it."""
+    """A read's value, which is there from the start, and its error bound."""
 
     data: bytes
     error_bound: memory.ErrorBounds | None
@@ -67,8 +67,8 @@ class Reference:
     """Runs ops one by one, by the names a program gives its buffers.
 
     Each method does its op whole, or raises a class of ``gpusim.errors`` and
-    changes nothing.  A name whose ``alloc`` was refused stands for nothing: every
-    op on it is refused with InvalidHandle before anything else is looked at.
+    changes nothing.  Where an ``alloc`` was refused, every op on its name is
+    refused with InvalidHandle, before any other check.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Reference:
             raise
         self._blocks[buffer] = memory.zeros(size_bytes)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         """Host to GPU.  InvalidHandle, OutOfRange."""
         block = check_handle(buffer, self._blocks)
         check_range(buffer, block, offset, len(data))
@@ -136,7 +136,7 @@ class Reference:
         memory.move(blocks[0], source_offset, blocks[1], target_offset, size_bytes)
 
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        """Keep commands for later.  What refuses one of them now refuses all."""
+        """Keep commands for later.  Raises what refuses any of them now."""
         capture = Capture(graph=graph, commands=tuple(commands))
         self._check_unbound(buffers_of(capture))
         for command in capture.commands:
@@ -151,7 +151,7 @@ class Reference:
     ) -> None:
         """Run the commands of a graph.  InvalidHandle, InvalidBinding, InvalidScalar.
 
-        What refuses one of them now refuses all.
+        Raises what refuses any of them now, and then runs none.
         """
         entries = None if scalars is None else tuple(scalars)
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
@@ -182,7 +182,7 @@ class Reference:
         """Everything has happened already."""
 
     def close(self) -> None:
-        """Nothing is held that would need giving back."""
+        """There is nothing to release."""
 
     def grid_in(self, block: memory.Block, offset: int) -> Grid | None:
         """The grid that stands in a buffer; None where its bytes are not known."""
@@ -252,10 +252,10 @@ def run(
     *,
     make: Callable[[Mapping[str, Kernel], Limits | None], Reference] = Reference,
 ) -> History:
-    """What every execution of ``program`` must show, with the error_bound of each value.
+    """What every execution of ``program`` must show, with the error bound of each value.
 
     Every accepted read is delivered, in the order in which the reads were issued.
-    ``make`` makes the executor, to run another one in its place.
+    ``make`` makes the executor; another one may take the place of ``Reference``.
 
     Raises:
         ProgramError: before anything runs, where a kernel is not registered.

@@ -1,13 +1,12 @@
-"""The bytes of one buffer, and how far each of them can be trusted.
+"""The bytes of one buffer, and how far each of them may be off.
 
-Only the moving of bytes and of their error_bound lives here.  Which op may do so is
-for ``reference.checks``, and what a kernel makes of error_bound for
-``reference.dispatching``.
+Bytes and their error bounds are moved here, and nothing else is done with them: no op is
+refused (``reference.checks``) and no kernel runs (``reference.dispatching``).
 
 ErrorBounds is a float32 a byte: 0 where the byte is exact, a relative tolerance where
-it belongs to a float result, infinity where nothing is promised.  A finite
-tolerance always covers an aligned word whole: half a float means nothing, since
-two floats that nearly agree need not share a byte.
+it belongs to a float result, infinity where nothing is promised.  A finite tolerance
+always covers a whole aligned word, because two floats that nearly agree need not
+share a byte.
 """
 
 from dataclasses import dataclass, field
@@ -23,13 +22,13 @@ ErrorBounds = npt.NDArray[np.float32]
 
 @dataclass(eq=False, slots=True)
 class Block:
-    """One live buffer: its bytes, and their error_bound, None while all are exact."""
+    """One live buffer: its bytes, and their error bounds, None while all are exact."""
 
     data: Bytes
     error_bound: ErrorBounds | None = None
     size_bytes: int = field(init=False)
     words: int = field(init=False)
-    """Whole words, which are all that a kernel reaches."""
+    """The number of whole words; a kernel reaches no others."""
 
     def __post_init__(self) -> None:
         self.size_bytes = len(self.data)
@@ -48,19 +47,19 @@ def part_of(block: Block, offset: int, size_bytes: int) -> Block:
 
 
 def put(block: Block, offset: int, data: bytes) -> None:
-    """Exactly these bytes at ``offset``, and exact from now on."""
+    """Store these bytes at ``offset``; they are exact from now on."""
     block.data[offset : offset + len(data)] = np.frombuffer(data, dtype=np.uint8)
     _put_error_bound(block, offset, len(data), None)
 
 
 def take(block: Block, offset: int, size_bytes: int) -> tuple[bytes, ErrorBounds | None]:
-    """A copy of the bytes at ``offset``, and of their error_bound."""
+    """A copy of the bytes at ``offset``, and of their error bounds."""
     data = block.data[offset : offset + size_bytes].tobytes()
     return data, _take_error_bound(block, offset, size_bytes)
 
 
 def move(source: Block, source_offset: int, target: Block, target_offset: int, size: int) -> None:
-    """Copy ``size`` bytes as if through a copy of their own, so overlap is memmove."""
+    """Copy ``size`` bytes; where the ranges overlap, as memmove does."""
     data = source.data[source_offset : source_offset + size].copy()
     error_bound = _take_error_bound(source, source_offset, size)
     if error_bound is not None and (source_offset - target_offset) % WORD_BYTES:
@@ -70,12 +69,12 @@ def move(source: Block, source_offset: int, target: Block, target_offset: int, s
 
 
 def spoil(error_bound: ErrorBounds) -> None:
-    """Whatever was not exact is promised no longer, in place."""
+    """Make every bound that is not 0 infinite, in place."""
     error_bound[error_bound > 0] = np.inf
 
 
 def error_bound_of(block: Block) -> ErrorBounds:
-    """The block's error_bound, made on first use."""
+    """The block's error bounds, made on first use."""
     if block.error_bound is None:
         block.error_bound = np.zeros(block.size_bytes, dtype=np.float32)
     return block.error_bound

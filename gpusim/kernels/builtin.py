@@ -1,10 +1,10 @@
 """The kernels that come with gpusim, for programs to name, and registries of kernels.
 
-The integer ones are exact and none commutes with another: each is a bijection
-or a mix in its written buffer, so that a reordered, lost, doubled or wrongly
-parametrised dispatch changes the answer.  A float kernel states the relative
-error of one application.  A registry is a value: adding a kernel makes a new one,
-so that no test leaves anything behind for the next.
+The integer kernels are exact, and no two of them commute.  Each is a bijection or
+a mix of its written buffer, so a dispatch that is reordered, lost, doubled or given
+wrong scalars changes the answer.  A float kernel states the relative error of one
+application.  A registry is a value: adding a kernel makes a new registry, so no test
+leaves anything behind for the next.
 """
 
 from collections.abc import Iterator, Mapping
@@ -128,7 +128,7 @@ MANY = Kernel(
     ),
     meaning=_many,
 )
-"""x <- a hash of x over twelve scalars of three types, each taken by its bits."""
+"""x <- a hash of x and of the bits of twelve scalars of three types."""
 
 
 def _widen(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -172,7 +172,7 @@ EXCHANGE = Kernel(
     ),
     meaning=_exchange,
 )
-"""x, y <- y, a*y + x modulo 2^32: two written buffers, and otherwise the bindings of fold."""
+"""x, y <- y, a*y + x modulo 2^32: the bindings of fold, but both are written."""
 
 
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -196,7 +196,7 @@ TALLY = Kernel(
     group_size=1,
     guarded=True,
 )
-"""x[group mod n] <- that + a*group + 1, once a group: a group doubled or missing shows."""
+"""x[group mod n] += a*group + 1, once a group: a doubled or missing group shows."""
 
 
 def _count(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -244,13 +244,19 @@ BLEND = Kernel(
     meaning=_blend,
     tolerance=2.0**-21,
 )
-"""y <- |a|*|x| + |y|/2: terms of one sign, so errors add up and nothing cancels."""
+"""y <- |a|*|x| + |y|/2: both terms have one sign, so nothing cancels and errors add up."""
 
 
 class Kernels(Mapping[str, Kernel]):
     """Kernels by name, in the order in which they were added."""
 
     def __init__(self, *kernels: Kernel) -> None:
+        for kernel in kernels:
+            if not isinstance(kernel, Kernel):
+                raise ProgramError(
+                    f"cannot register {kernel!r} because it is no Kernel "
+                    "(probably a star is missing: Kernels(*kernels))"
+                )
         self._by_name = {kernel.name: kernel for kernel in kernels}
         if len(self._by_name) != len(kernels):
             raise ProgramError(

@@ -1,8 +1,8 @@
-"""The runtime's own kernels, for bytes that WebGPU's four-byte rule leaves out.
+"""The runtime's own kernels, for bytes that are not whole words.
 
-WebGPU writes and copies whole words at word offsets only (specification,
-"GPUQueue.writeBuffer" and "copyBufferToBuffer", validation).  These two do the
-rest.  No program names them.
+WebGPU writes and copies only whole words at word offsets (specification,
+"GPUQueue.writeBuffer" and "copyBufferToBuffer", validation).  These two kernels
+move the rest.  Programs cannot name them.
 """
 
 from typing import Any

@@ -5,7 +5,7 @@ is defined here, nothing touches a device, and nothing knows who runs it.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.errors import InvalidScalar, ProgramError
+from gpusim.errors import InvalidScalar
+from gpusim.kernels import signature
 
 Dtype = Literal["u32", "i32", "f32"]
 Access = Literal["read", "read_write"]
@@ -31,6 +32,7 @@ _INTEGER_RANGES: dict[Dtype, tuple[int, int]] = {
 }
 _PACK_CODES: dict[Dtype, str] = {"u32": "I", "i32": "i", "f32": "f"}
 _F32_MAX = float(np.finfo(np.float32).max)
+_UNORDERED = (str, bytes, bytearray, memoryview, Set)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,12 @@ class Binding:
     access: Access = "read"
     atomic: bool = False
 
+    def __post_init__(self) -> None:
+        what = f"binding {self.name!r}"
+        signature.check_name("a binding", self.name)
+        signature.check_dtype(what, self.dtype)
+        signature.check_access(what, self.access, self.dtype, self.atomic)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scalar:
@@ -49,6 +57,10 @@ class Scalar:
 
     name: str
     dtype: Dtype = "u32"
+
+    def __post_init__(self) -> None:
+        signature.check_name("a scalar", self.name)
+        signature.check_dtype(f"scalar {self.name!r}", self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,14 +78,14 @@ class Kernel:
     scalars of the declared types.
 
     ``guarded``: the grid may exceed the device's limit in a dimension.  The
-    runtime spreads it and passes the true number of groups, so that no group
-    runs twice and none too many.
+    runtime spreads it over the others and passes the true number of groups, and the
+    kernel skips the groups beyond it.
 
-    ``tolerance`` is the relative error of one application, for float kernels
-    whose results no two adapters share to the bit; None means exact.
+    ``tolerance`` is the relative error of one application.  Float kernels need it,
+    because adapters round differently; None means exact.
 
-    ``below``: every word that it writes is a u32 less than that, so that a grid
-    may be made of them; None says nothing of them.
+    ``below`` is a limit of the u32 words that it writes, which then may be a grid;
+    None means that they may be any.
     """
 
     name: str
@@ -92,16 +104,12 @@ class Kernel:
     _float_positions: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise ProgramError(
-                f"cannot make kernel {self.name!r} because a kernel's name is one word in the "
-                "text form (probably a blank or a dash in it)"
-            )
-        if not self.buffers:
-            raise ProgramError(
-                f"cannot make kernel {self.name!r} because it binds no buffer "
-                "(probably its Binding entries were forgotten)"
-            )
+        signature.check_kernel(self)
+        buffers = signature.entries_of(self.name, "buffers", self.buffers, Binding)
+        scalars = signature.entries_of(self.name, "scalars", self.scalars, Scalar)
+        signature.check_bindings(self.name, buffers, guarded=self.guarded, scalars=scalars)
+        object.__setattr__(self, "buffers", buffers)
+        object.__setattr__(self, "scalars", scalars)
         codes = "".join(_PACK_CODES[scalar.dtype] for scalar in self.scalars)
         floats = tuple(at for at, scalar in enumerate(self.scalars) if scalar.dtype == "f32")
         plain = [float if scalar.dtype == "f32" else int for scalar in self.scalars]
@@ -113,7 +121,7 @@ class Kernel:
 
     @property
     def max_groups(self) -> int:
-        """The most groups of one dispatch: past it the u32 ``i`` would wrap round."""
+        """The most groups of one dispatch; with more the u32 ``i`` would wrap round."""
         return (2**32 - 1) // self.group_size
 
     @cached_property
@@ -130,6 +138,31 @@ class Kernel:
     def uniform_format(self) -> str:
         """The scalars in the codes of ``struct``, without a byte order."""
         return self._packer.format.lstrip("<")
+
+    def in_order(self, scalars: Any) -> tuple[Any, ...]:
+        """Scalars that are no tuple or list in the order of the signature, or by its names.
+
+        Raises:
+            InvalidScalar: they have no order, or are not named as in the signature.
+        """
+        if isinstance(scalars, Mapping):
+            names = [parameter.name for parameter in self.scalars]
+            if scalars.keys() == {*names}:
+                return tuple([scalars[name] for name in names])
+            raise InvalidScalar(
+                f"cannot dispatch {self.name} because scalars={scalars!r} does not name just "
+                f"{', '.join(names) or 'nothing'} (probably a misspelling, or one too few)"
+            )
+        if isinstance(scalars, _UNORDERED) or not isinstance(scalars, Iterable):
+            raise InvalidScalar(
+                f"cannot dispatch {self.name} because scalars={scalars!r} is no sequence of "
+                "numbers (probably a comma is missing, or a grid is in its place)"
+            )
+        try:
+            return tuple(scalars)
+        except TypeError:
+            # An array of no dimension.
+            return self.in_order(None)
 
     def check_scalars(self, scalars: Sequence[int | float]) -> None:
         """Raise InvalidScalar unless ``scalars`` fit the signature, one by one."""
@@ -148,8 +181,8 @@ class Kernel:
     def pack(self, scalars: Sequence[int | float], groups: int) -> bytes:
         """Check ``scalars`` and pack the uniform payload: little-endian, no padding.
 
-        Values of the plain types need no check of their own, since packing
-        refuses an integer out of range, and any number of them but the right one.
+        Plain ints and floats are checked by packing them: it refuses an integer out of
+        range and a wrong number of values.
         """
         if self._float_positions:
             if [*map(type, scalars)] != self._plain_types or not self._floats_fit(scalars):
@@ -167,7 +200,7 @@ class Kernel:
         return payload + groups.to_bytes(4, "little") if self.guarded else payload
 
     def _floats_fit(self, scalars: Sequence[int | float]) -> bool:
-        # Packing rounds what is just past the largest, instead of refusing it.
+        # Packing rounds a float just past the largest down instead of refusing it.
         return all(abs(scalars[at]) <= _F32_MAX for at in self._float_positions)
 
     def wgsl(self) -> str:

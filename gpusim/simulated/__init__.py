@@ -1,30 +1,27 @@
 """A WebGPU device in pure Python: strict, adversarial, deterministic.
 
-It has the face of wgpu-py's device and needs no driver: kernels run by their
-NumPy meaning.  It refuses what the specification refuses, and does what the
-specification leaves open as a Scheduler decides.  Importing it loads no native
-library.
+It has the interface of wgpu-py's device and needs no driver: kernels run by their
+NumPy meaning.  It refuses what the specification refuses.  A Scheduler decides what
+the specification leaves open.  The import loads no native library.
 """
 
 from gpusim.simulated.adapter import GPU, KNOWN_KERNELS, GPUAdapter, make_adapter, open_device
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan, parse_faults
 from gpusim.simulated.profile import PROFILES, SPEC, WGPU_NATIVE, Profile
-from gpusim.simulated.replay import (
-    Recording,
-    Replaying,
-    explore,
-    parse_schedule,
-    write_schedule,
-)
 from gpusim.simulated.scheduler import (
     STRATEGIES,
     AsEarly,
     AsLate,
     AtRandom,
     Drawn,
+    Recording,
+    Replaying,
     Scheduler,
+    explore,
+    parse_schedule,
     strategy,
+    write_schedule,
 )
 
 __all__ = [

@@ -17,7 +17,7 @@ from gpusim.simulated.state import DeviceState
 from gpusim.simulated.timeline import Emit, Timeline
 
 KNOWN_KERNELS: tuple[Kernel, ...] = (*BUILTIN.values(), PATCH_WORDS, COPY_BYTES)
-"""The kernels a device knows when it is not told otherwise."""
+"""The kernels that a device knows by default."""
 INFO = {
     "vendor": "gpusim",
     "architecture": "",
@@ -68,7 +68,7 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "max-multiview-view-count": 0,
     "max-non-sampler-bindings": 1_000_000,
 }
-"""Under the names that wgpu-py gives them; the last four are wgpu-native's."""
+"""By wgpu-py's names; the last four are wgpu-native's."""
 
 
 class GPUAdapter:
@@ -98,11 +98,11 @@ class GPUAdapter:
         required_limits: Mapping[str, int | None] | None = None,
         default_queue: Any = None,
     ) -> GPUDevice:
-        """A device that does everything as late as it may.
+        """A device that does everything as late as the specification allows.
 
         Raises:
-            KeyError: a limit of no such name.
-            RuntimeError: a feature, or a limit, that the adapter does not have.
+            KeyError: no limit has that name.
+            RuntimeError: a feature or limit that the adapter does not support.
         """
         missing = list(required_features)
         if missing:
@@ -140,7 +140,7 @@ class GPU:
         self._adapter = adapter
 
     def request_adapter_sync(self, **wanted: Any) -> GPUAdapter:
-        """The simulated adapter, whatever is wanted."""
+        """The simulated adapter; the arguments are ignored."""
         return make_adapter(**self._adapter)
 
     def enumerate_adapters_sync(self) -> list[GPUAdapter]:
@@ -187,16 +187,15 @@ def open_device(
     emit: Emit | None = None,
     poison_staging: bool = False,
 ) -> GPUDevice:
-    """A simulated device with the face of a wgpu-py device.
+    """A simulated device with the interface of a wgpu-py device.
 
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
-    specification leaves open; as late as possible where none is given.
+    specification leaves open; the default does everything as late as possible.
     ``kernels``: those whose WGSL it knows; ``shaders``: other WGSL text that
     means a kernel, with the kernel's bindings.  ``limits`` replace defaults.
-    ``emit(kind, **about)`` is told of every event, as ``gpusim.trace.Trace.emit``.
-    ``poison_staging``: what was read through a mapping is overwritten when that
-    ends, against the specification, so that a stale read of a pooled staging
-    buffer shows.
+    ``emit(kind, **about)`` is called for every event, as ``gpusim.trace.Trace.emit``.
+    ``poison_staging`` overwrites mapped bytes that were read when the mapping ends.
+    That is against the specification, and shows a stale read of a pooled staging buffer.
     """
     adapter = make_adapter(
         profile=profile, kernels=kernels, shaders=shaders, limits=limits, emit=emit
@@ -207,11 +206,11 @@ def open_device(
 
 
 def limits_with(supported: Mapping[str, int], wanted: Mapping[str, int | None]) -> dict[str, int]:
-    """``supported`` limits with those ``wanted`` put in.
+    """The ``supported`` limits, with the ``wanted`` ones in their place.
 
     Raises:
-        KeyError: a name that is no limit.
-        RuntimeError: a value better than what is supported (wgpu-py's class).
+        KeyError: no limit has that name.
+        RuntimeError: a value better than the supported one (wgpu-py's class).
     """
     limits = dict(supported)
     for name, value in wanted.items():

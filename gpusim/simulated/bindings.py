@@ -1,7 +1,7 @@
 """Bind group layouts, bind groups and pipeline layouts: what a dispatch may reach.
 
 Source: WebGPU specification, section 8 "Resource Binding".  Only buffers can be
-bound: textures and samplers have no part in a compute runtime.
+bound; there are no textures and no samplers here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ _SLOT_LIMITS = (
     "max-dynamic-storage-buffers-per-pipeline-layout",
 )
 _new_tuple = tuple.__new__
-"""Half of what calling the class of a named tuple costs."""
+"""Makes a named tuple at half the cost of calling its class."""
 _UNIFORM, _STORAGE = wgpu.BufferUsage.UNIFORM, wgpu.BufferUsage.STORAGE
 
 
@@ -41,7 +41,7 @@ class LayoutEntry(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a range must be to fill an entry, on a device with its limits."""
+    """What a range must be to fill an entry, under the device's limits."""
 
     entry: LayoutEntry
     usage: int
@@ -86,7 +86,7 @@ class GPUBindGroupLayout:
         self.rules = [_rule(device, entry) for entry in self.entries.values()]
 
     def equivalent(self, other: "GPUBindGroupLayout") -> bool:
-        """Whether bind groups of one fit the other."""
+        """Whether bind groups of one layout fit the other."""
         return self is other or (self.owner == other.owner and self.entries == other.entries)
 
 
@@ -106,7 +106,7 @@ class GPUBindGroup:
         self.buffers = dict.fromkeys([bound.buffer for bound in ranges])
         self.planned_for = 0
         self.plan: Any = None
-        """What a dispatch of this group alone by pipeline ``planned_for`` comes to."""
+        """The plan of a dispatch with this group alone, by the pipeline ``planned_for``."""
 
 
 class GPUPipelineLayout:
@@ -128,7 +128,7 @@ def make_layout(device: DeviceState, label: str, entries: Iterable[Any]) -> GPUB
 
     Raises:
         ValueError, KeyError, TypeError, OverflowError: a malformed entry.
-        GPUValidationError: entries that no device, or not this one, can have.
+        GPUValidationError: entries that are not valid, or exceed this device's limits.
     """
     read = [_layout_entry(device, entry) for entry in entries]
     doing = "create this bind group layout"
@@ -168,7 +168,7 @@ def make_bind_group(
 
     Raises:
         ValueError, KeyError, TypeError, OverflowError: a malformed entry.
-        GPUValidationError: what does not fit the layout, the buffer or a limit.
+        GPUValidationError: an entry that does not fit the layout, its buffer or a limit.
     """
     doing = "create this bind group"
     given = [_bind_entry(device, entry) for entry in entries]
@@ -266,7 +266,7 @@ def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str
 
 
 def _bind_entry(device: DeviceState, given: Any) -> Given:
-    """One entry as it was given."""
+    """One entry of the caller's, before it is checked."""
     if len(given) != 2 or "binding" not in given or "resource" not in given:
         check_keys("BindGroupEntry", given, ("binding", "resource"))
     resource = given["resource"]

@@ -1,7 +1,7 @@
 """A buffer: its memory, and the three states of its mapping.
 
 Source: WebGPU specification, section 5 "Buffers" and 5.2 "Buffer Mapping".
-Memory nobody may read any more is overwritten with POISON, so that reading it shows.
+Memory that may no longer be read is overwritten with POISON, so that a late read shows.
 """
 
 from functools import lru_cache, partial
@@ -34,12 +34,12 @@ class Mapping:
         self.views: list[memoryview] = []
 
     def close(self) -> None:
-        """Take the memory away from everybody who still looks at it."""
+        """End every view on the memory."""
         for view in self.views:
             try:
                 view.release()
             except BufferError:
-                # An array on the view holds it; it shall see poison.
+                # An array still holds the view, so it reads poison.
                 continue
         self.data[:] = bytes([POISON]) * len(self.data)
 
@@ -82,7 +82,7 @@ class GPUBuffer:
         return self._map_state
 
     def map_at_creation(self) -> None:
-        """Start life mapped for writing."""
+        """Map the new buffer for writing."""
         self.state = UNAVAILABLE
         self._begin_mapping(Mapping(_WRITE, 0, bytearray(self.size)))
 
@@ -95,7 +95,7 @@ class GPUBuffer:
 
         Raises:
             ValueError: a range that is not inside the buffer, or not aligned.
-            GPUValidationError: another mode or usage, or a destroyed buffer.
+            GPUValidationError: a wrong mode or usage, or a destroyed buffer.
         """
         number = self._device.count("map")
         bits = _mode_bits(mode)
@@ -173,7 +173,7 @@ class GPUBuffer:
         self._end_mapping("the device is lost", keep_written=False)
 
     def _poison(self) -> Operation:
-        # Of the memory alone: the queue of a device that nobody uses keeps no buffer.
+        # It holds the memory alone, so the queue keeps no buffer alive.
         return partial(self.memory.fill, POISON)
 
     def _check_map(self, bits: int, *, asks_submit: bool) -> None:
@@ -208,9 +208,9 @@ class GPUBuffer:
         device.timeline.expect(promise)
 
     def _settle_map(self, start: int, length: int, number: int) -> bytearray:
-        """The device's last step: the bytes as they are once the work is done."""
+        """The device's last step: copy the bytes once the work on them is done."""
         because = None
-        if self._device.timeline.lost:
+        if self._device.timeline.lost and self._device.profile.loss_settles_maps:
             because = "the device is lost"
         elif number in self._device.timeline.faults.failed_maps:
             because = "a fault was planned"
@@ -225,7 +225,7 @@ class GPUBuffer:
         raise _map_error(because)
 
     def _take_map(self, mode: int, start: int, data: bytearray) -> None:
-        """The caller's side learns of the map; one that was cancelled never gets here."""
+        """Begin the mapping on the caller's side; a cancelled map never gets here."""
         self._pending = None
         self._begin_mapping(Mapping(mode, start, data))
 
@@ -257,7 +257,7 @@ class GPUBuffer:
     def _mapped_range(
         self, verb: str, mode: int, offset: int | None, size: int | None
     ) -> tuple[Mapping, int, int]:
-        """The mapping, and where the asked range lies in its memory."""
+        """The mapping, and the place of the range in its memory."""
         mapping = self._mapping
         side = "from" if verb == "read" else "to"
         if mapping is None:
@@ -296,7 +296,7 @@ class GPUBuffer:
 @lru_cache(maxsize=16)
 def _mode_bits(mode: int | str) -> int:
     if isinstance(mode, str):
-        # wgpu-py's word for a map without the empty submit it puts before one.
+        # wgpu-py's name for a map without the empty submit that it makes before each.
         return flag_bits(wgpu.MapMode, "READ" if mode == "READ_NOSYNC" else mode)
     return int(mode)
 
@@ -313,7 +313,7 @@ def flag_bits(flags: Any, text: str) -> int:
 
 
 def _lost_map(reaches_device: int) -> Exception:
-    """A destroyed device has no poller any more, which wgpu-py misses before it asks for a map."""
+    """The error of a map on a destroyed device; its poller is gone, and wgpu-py trips on that."""
     no_poller: Exception = AttributeError("'NoneType' object has no attribute 'get_token'")
     error: Exception = device_lost("map this buffer") if reaches_device else no_poller
     return error

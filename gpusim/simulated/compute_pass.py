@@ -1,6 +1,6 @@
-"""Compute passes: state set, then dispatches checked against it; and what owns a pass.
+"""Compute passes: they set state and check dispatches against it; and the owner of a pass.
 
-Every dispatch is a usage scope of its own, and they run one after the other.
+Every dispatch is a usage scope of its own; dispatches run one after the other.
 Source: WebGPU specification, section 15 "Compute Passes" and 13 "Programmable Passes".
 """
 
@@ -25,9 +25,9 @@ EncodedCommand = Callable[[], None]
 
 
 class DebugGroups:
-    """Labels that a tool may show, checked for balance only.
+    """Debug labels; checked only for balance.
 
-    Mixed into the encoders, as in the specification ("GPUDebugCommandsMixin").
+    The encoders inherit it, as in the specification ("GPUDebugCommandsMixin").
     """
 
     __slots__ = ("_debug_depth",)
@@ -59,7 +59,7 @@ class DebugGroups:
 
 
 class PassOwner(DebugGroups):
-    """A command encoder as its pass sees it: locked while that is open, and given its commands."""
+    """A command encoder as its pass sees it: locked by the pass, and given its commands."""
 
     __slots__ = ("_commands", "_error", "_state", "_used")
 
@@ -71,7 +71,7 @@ class PassOwner(DebugGroups):
         self._used: dict[GPUBuffer, None] = {}
 
     def end_nested_pass(self) -> None:
-        """End a pass that was begun inside another: it unlocks, and is not valid."""
+        """End a pass that was begun inside another: unlock the encoder and invalidate it."""
         self._state = "open"
 
     def end_pass(
@@ -80,7 +80,7 @@ class PassOwner(DebugGroups):
         commands: list[EncodedCommand],
         used: dict[GPUBuffer, None],
     ) -> None:
-        """Take over what a pass recorded; called by the pass."""
+        """Take the commands of a pass; called by the pass."""
         self._state = "open"
         if self._error is not None:
             return
@@ -101,7 +101,7 @@ class Opened(Enum):
     NESTED = "nested"
     """Inside another pass; it is not valid."""
     IN_VAIN = "in vain"
-    """On an encoder that was misused before; nobody looks at it."""
+    """On an encoder that was invalid already; its commands are dropped."""
 
 
 class GPUComputePassEncoder(DebugGroups):
@@ -158,7 +158,7 @@ class GPUComputePassEncoder(DebugGroups):
         dynamic_offsets_data_start: int | None = None,
         dynamic_offsets_data_length: int | None = None,
     ) -> None:
-        """Use ``bind_group`` for the dispatches that follow; None takes it away."""
+        """Use ``bind_group`` for the dispatches that follow; None unsets it."""
         offsets: tuple[int, ...] = ()
         if dynamic_offsets_data != () or dynamic_offsets_data_start is not None:
             offsets = _offsets(
@@ -213,7 +213,7 @@ class GPUComputePassEncoder(DebugGroups):
         elif not indirect_buffer.usage & _INDIRECT:
             because = f"usage {indirect_buffer.usage} lacks INDIRECT"
         elif offset % 4 or offset + _INDIRECT_BYTES > indirect_buffer.size:
-            because = f"{offset} is no place for three words in {indirect_buffer.size} bytes"
+            because = f"three words at {offset} do not fit in {indirect_buffer.size} bytes"
         elif ready.writes(indirect_buffer):
             because = "the dispatch writes the buffer it reads its grid from"
         if because:
@@ -225,7 +225,7 @@ class GPUComputePassEncoder(DebugGroups):
         )
 
     def end(self) -> None:
-        """End the pass; GPUValidationError where it has ended, or its encoder has."""
+        """End the pass; GPUValidationError where the pass or its encoder has ended before."""
         doing = "end this compute pass"
         if self._device.timeline.lost and self._device.profile.loss_is_silent:
             self._open = False
@@ -243,7 +243,7 @@ class GPUComputePassEncoder(DebugGroups):
             return
         if self._debug_depth:
             self._invalidate(doing, "a debug group is open", "pop_debug_group() is missing")
-        # wgpu-native resolves a pass's buffers when it dispatches, and not before.
+        # wgpu-native looks a pass's buffers up at a dispatch, not when they are set.
         used = self._used if self._commands or self._error is None else {}
         self._encoder.end_pass(self._error, self._commands, used)
 
@@ -258,7 +258,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._error = self._error or invalid(doing, because, probably)
 
     def _ready(self, doing: str) -> Plan | None:
-        """The plan of a dispatch now; None, with the pass invalid, where there is none."""
+        """The plan of a dispatch now; None where it is not valid, and the pass is not either."""
         if not self._open and not self._check_open(doing):
             return None
         planned = self._plan
@@ -315,7 +315,8 @@ def _offsets(data: Sequence[int], start: int | None, length: int | None) -> tupl
 
 
 def _run_indirect(planned: Plan, memory: Any, offset: int, limit: int) -> None:
-    """A grid past the limit does nothing (specification, "dispatchWorkgroupsIndirect")."""
+    """Run a grid from a buffer; one past the limit does nothing (specification,
+    "dispatchWorkgroupsIndirect")."""
     x, y, z = (int(count) for count in np.ndarray(3, "<u4", memory, offset))
     if max(x, y, z) <= limit:
         planned.run(x * y * z)

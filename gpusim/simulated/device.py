@@ -1,4 +1,4 @@
-"""The device: where everything else is made.
+"""The device, which makes all other objects.  What they check is in their own files.
 
 Source: WebGPU specification, section 4.4 "GPUDevice".
 """
@@ -54,8 +54,7 @@ _SOUND_USAGES = frozenset(
 class GPUDevice:
     """A WebGPU device with the methods that a compute program needs.
 
-    ``lost_async`` is the specification's ``lost``, under the name wgpu-py
-    reserves for it.
+    ``lost_async`` is the specification's ``lost``, by wgpu-py's name.
     """
 
     __slots__ = ("_shaders", "_state", "adapter", "features", "label", "queue", "uid")
@@ -79,7 +78,7 @@ class GPUDevice:
 
     @property
     def adapter_info(self) -> Any:
-        """What the adapter says of itself."""
+        """The adapter's info."""
         return self.adapter.info
 
     @property
@@ -89,15 +88,15 @@ class GPUDevice:
         return self._state.lost_promise
 
     def learn(self, *kernels: Kernel) -> None:
-        """Know the WGSL of ``kernels`` from now on; a real device has no such method."""
+        """Know the WGSL of ``kernels`` from now on; real devices lack this method."""
         self._shaders = {**self._shaders, **shaders_of(kernels)}
 
     def restart(self, scheduler: Scheduler) -> None:
-        """Begin anew under ``scheduler``: nothing queued, pending, mapped, counted or planned.
+        """Reset the device: nothing is queued, pending, mapped, counted or planned any more.
 
-        Layouts, modules and pipelines stay; everything else that was made
-        before is refused from now on like another device's.  No real device has
-        such a method.  ProgramError on a device that is lost.
+        Layouts, modules and pipelines stay.  Every other object made before is
+        refused from now on, as if another device had made it.  ``scheduler`` decides
+        from now on.  Real devices lack this method.  ProgramError on a lost device.
         """
         if self._state.timeline.lost:
             raise ProgramError(
@@ -181,17 +180,17 @@ class GPUDevice:
     def create_compute_pipeline_async(
         self, *, label: str = "", layout: Any, compute: Any
     ) -> Promise:
-        """The same as a promise; what is refused is refused at the call, as in wgpu-py."""
+        """The same as a promise; errors are raised at the call, as in wgpu-py."""
         pipeline = self.create_compute_pipeline(label=label, layout=layout, compute=compute)
         return Promise(self._state.timeline, "pipeline").fulfil(pipeline)
 
     def create_command_encoder(self, *, label: str = "") -> GPUCommandEncoder:
-        """A new encoder, open; also on a lost device, whose ``finish`` tells."""
+        """A new open encoder; on a lost device its ``finish`` raises."""
         self._state.made("command encoder")
         return GPUCommandEncoder(self._state, label)
 
     def destroy(self) -> None:
-        """Lose the device, and unmap its buffers; once more does nothing."""
+        """Lose the device, and unmap its buffers; a second call does nothing."""
         state = self._state
         state.count("device destroy")
         if state.profile.destroy_unmaps:
@@ -201,7 +200,7 @@ class GPUDevice:
         state.lose("destroyed")
 
     def _poll(self, block: bool = False) -> None:
-        # The name wgpu-py gives it; a caller that spins on it must see progress.
+        # wgpu-py's name; a caller may loop on it, so each call makes progress.
         self._state.timeline.look()
 
     def _made(self, kind: str) -> int:
@@ -229,9 +228,9 @@ def _check_buffer(state: DeviceState, size: int, usage: int, mapped_at_creation:
 def _check_usage(state: DeviceState, usage: int) -> None:
     doing = "create a buffer"
     if usage & ~_USAGES:
-        error = invalid(doing, f"usage {usage} has unknown bits", "a flag of something else")
+        error = invalid(doing, f"usage {usage} has unknown bits", "a flag of another enum")
         raise aborting(error, state.profile.usage_raises)
     if usage == 0:
         raise invalid(doing, "its usage is 0", "the flags were forgotten")
-    because = f"usage {usage} joins MAP with more than the opposite COPY"
+    because = f"usage {usage} has MAP and more than the one COPY flag that may go with it"
     raise invalid(doing, because, "staging needs a buffer of its own")

@@ -1,7 +1,7 @@
-"""EncodedCommand encoders and command buffers: commands gathered for the queue.
+"""Command encoders and command buffers: commands gathered for the queue.
 
-An encoder is open, locked by a pass, or ended; a mistake invalidates it, and
-``finish`` tells.
+An encoder is open, locked by a pass, or ended.  A mistake invalidates it, and
+``finish`` raises.  Nothing is executed here.
 Source: WebGPU specification, section 12 "Command Encoding" and 11 "Command Buffers".
 """
 
@@ -19,7 +19,7 @@ _COPY_SRC, _COPY_DST = wgpu.BufferUsage.COPY_SRC, wgpu.BufferUsage.COPY_DST
 
 
 class GPUCommandBuffer:
-    """Commands that may be submitted once; made by ``GPUCommandEncoder.finish``."""
+    """Commands to be submitted once; made by ``GPUCommandEncoder.finish``."""
 
     __slots__ = ("_device", "commands", "label", "spent", "uid", "used")
 
@@ -53,7 +53,7 @@ class GPUCommandEncoder(PassOwner):
     def begin_compute_pass(
         self, *, label: str = "", timestamp_writes: Any = None
     ) -> GPUComputePassEncoder:
-        """Begin a pass, which locks this encoder until its ``end``."""
+        """Begin a pass; it locks this encoder until it ends."""
         opened = self._open_pass()
         if timestamp_writes is not None:
             self._invalidate("begin a compute pass", "it asks for timestamps", "no feature")
@@ -88,7 +88,7 @@ class GPUCommandEncoder(PassOwner):
         destination_offset: int,
         size: int | None = None,
     ) -> None:
-        """Copy between two buffers; ValueError where something is not aligned."""
+        """Copy between two buffers; ValueError where an offset or the size is not aligned."""
         _check_alignment(source_offset, destination_offset, size)
         if not isinstance(source, GPUBuffer):
             raise TypeError("copy_buffer_to_buffer() source must be a GPUBuffer.")
@@ -156,7 +156,7 @@ class GPUCommandEncoder(PassOwner):
         return Opened.ALONE
 
     def _invalidate(self, doing: str, because: str, probably: str, *buffers: GPUBuffer) -> None:
-        """Keep the first mistake for ``finish``, and the buffers it was made with."""
+        """Keep the first mistake, and its buffers, for ``finish``."""
         if self._error is None:
             self._error = invalid(doing, because, probably)
             self._used.update(dict.fromkeys(buffers))
@@ -188,7 +188,7 @@ class GPUCommandEncoder(PassOwner):
         return f"{size} bytes are no multiple of 4" if size % 4 else None
 
     def _blamed(self, source: GPUBuffer, target: GPUBuffer) -> tuple[GPUBuffer, ...]:
-        """The buffers that wgpu-native looked up until it refused a copy."""
+        """The buffers that wgpu-native looks up before it refuses a copy."""
         if source is target or source._device is not self._device:
             return ()
         if self._misuse(source, _COPY_SRC) or target._device is not self._device:

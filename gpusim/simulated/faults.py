@@ -1,7 +1,7 @@
-"""Faults: what the environment does to a device, as a plan in data.
+"""Faults: a plan of what goes wrong on a device, and when, as data.
 
-A plan says when what goes wrong, by counting; it decides nothing and does
-nothing.  The default plan is empty.
+A plan counts calls and says which of them fail.  It does nothing by itself; the default
+plan is empty.
 """
 
 from dataclasses import dataclass, fields
@@ -9,18 +9,17 @@ from dataclasses import dataclass, fields
 from gpusim.errors import ProgramError
 
 MOST_FAULTS = 16
-"""A plan with more single faults than this is a broken machine, not a fault."""
+"""A plan with more faults than this would be a broken machine."""
 MOST_IN_A_ROW = 4
-"""So many failures of one kind in a row leave no retry that could succeed."""
+"""After more failures of one kind in a row than this, no retry could succeed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultPlan:
-    """When what fails; every number counts from 0.
+    """Which calls fail; every number counts from 0.
 
-    ``ProgramError`` where a plan is not well formed, and where no runtime could
-    survive it: more than MOST_FAULTS faults, or more than MOST_IN_A_ROW of one
-    kind in a row.
+    ``ProgramError`` where a plan is not well formed, or no runtime could survive
+    it: more than MOST_FAULTS faults, or more than MOST_IN_A_ROW of one kind in a row.
     """
 
     failed_maps: tuple[int, ...] = ()
@@ -71,7 +70,7 @@ def parse_faults(text: str) -> FaultPlan:
             continue
         name, _, numbers = word.partition("=")
         if name not in (*_MANY, *_ONE) or not numbers.replace(",", "").isdigit():
-            raise _malformed(f"{word!r} is no fault")
+            raise _malformed(f"{word!r} names no fault")
         indices = tuple(int(number) for number in numbers.split(","))
         values[name] = indices if name in _MANY else indices[0]
     return FaultPlan(**values)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Shader modules and compute pipelines, and what one dispatch of a pipeline comes to.
+"""Shader modules and compute pipelines, and the plan of one dispatch of a pipeline.
 
-WGSL is recognised, not compiled: a module's meaning is that of the Kernel whose
-WGSL it is.  A Plan is made once for a pipeline and the bind groups set, its
-bindings checked, its arrays and scalars found; it says how to run, or why not.
+WGSL is recognised and never compiled: a module runs as the Kernel that has this WGSL.  A
+Plan is made once for a pipeline and its bind groups: the bindings are checked, and the
+arrays and scalars found.  It says how to run; a Refusal says why not.
 Source: WebGPU specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline",
 "Validate encoder bind groups", "usage scope validation" and "Encoder bind groups
 alias a writable resource".
@@ -36,17 +36,17 @@ _array = np.ndarray
 _STAGE_KEYS = ("module", "entry_point", "constants")
 _ENTRY_POINT = re.compile(r"@compute[^{]*?\bfn\s+(\w+)", re.DOTALL)
 BoundGroup = tuple[GPUBindGroup, tuple[int, ...]]
-"""A bind group and its dynamic offsets."""
+"""A bind group with its dynamic offsets."""
 
 
 @lru_cache(maxsize=64)
 def shaders_of(kernels: tuple[Kernel, ...]) -> Mapping[str, Kernel]:
-    """The kernels by the WGSL they are known by."""
+    """The kernels by their WGSL."""
     return {kernel.wgsl().strip(): kernel for kernel in kernels}
 
 
 class GPUShaderModule:
-    """WGSL that is a kernel's; made by ``GPUDevice.create_shader_module``."""
+    """The WGSL of a kernel; made by ``GPUDevice.create_shader_module``."""
 
     __slots__ = ("_device", "entry_point", "kernel", "label", "uid")
 
@@ -92,7 +92,7 @@ class GPUComputePipeline:
             layouts = (GPUBindGroupLayout(device, "", wanted, owner=self.uid),)
         self.layouts = layouts
         self.least_sizes = tuple(entry.min_size for entry in wanted)
-        """The least bytes each binding of the shader needs, checked at a dispatch."""
+        """The bytes that each binding of the shader needs at least, checked at a dispatch."""
         self.meaning = kernel.meaning
         self.dtypes = tuple(NUMPY_DTYPES[binding.dtype] for binding in kernel.buffers)
         self.takes_uniform = kernel.uniform_bytes > 0
@@ -101,7 +101,7 @@ class GPUComputePipeline:
         self._scalar_runs = _runs_of([scalar.dtype for scalar in kernel.scalars])
 
     def scalars(self, words: Any) -> tuple[Any, ...]:
-        """The kernel's scalars, of their types, from the words of its uniforms, None for none."""
+        """The kernel's scalars, typed, from the words of its uniforms; ``words`` may be None."""
         if not self.scalar_count:
             return ()
         values: list[Any] = []
@@ -121,7 +121,7 @@ class GPUComputePipeline:
 
 
 def _runs_of(dtypes: list[Dtype]) -> list[tuple[int, int, Any]]:
-    """Scalars of one type in a row, as the first, one past the last, and the type."""
+    """Runs of scalars of one type: the first, one past the last, and the type."""
     runs, start = [], 0
     for dtype, group in groupby(dtypes):
         stop = start + len(list(group))
@@ -158,7 +158,7 @@ def make_module(
     if kernel is None:
         raise invalid(
             "create this shader module",
-            f"its WGSL is that of none of the {len(shaders)} kernels that this device knows",
+            f"none of the {len(shaders)} kernels that this device knows has this WGSL",
             "it has to be registered: open_device(kernels=...), or device.learn(kernel)",
         )
     return GPUShaderModule(device, label, kernel, _entry_point_of(code))
@@ -199,7 +199,7 @@ def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) ->
 def _mismatch(
     layouts: tuple[GPUBindGroupLayout | None, ...], wanted: Iterable[LayoutEntry]
 ) -> str | None:
-    """Why a layout does not serve a shader; None where it does."""
+    """Why a layout does not fit a shader; None where it does."""
     first = layouts[0].entries if layouts and layouts[0] else {}
     for entry in wanted:
         given = first.get(entry.binding)
@@ -213,7 +213,7 @@ def _mismatch(
 
 
 class Plan:
-    """A kernel on its arrays; ``run`` reads the scalars when the queue gets there."""
+    """A kernel with its arrays; ``run`` reads the scalars when the queue executes it."""
 
     __slots__ = ("_arrays", "_pipeline", "_ranges", "_words")
 
@@ -250,7 +250,7 @@ class Plan:
 
 
 class Refusal:
-    """A dispatch that the bindings do not allow, and why."""
+    """Why the bindings do not allow a dispatch."""
 
     __slots__ = ("refusal",)
 
@@ -261,9 +261,9 @@ class Refusal:
 def plan(
     pipeline: GPUComputePipeline, groups: Mapping[int, BoundGroup], refuses_aliases: bool
 ) -> Plan | Refusal:
-    """What a dispatch of ``pipeline`` with ``groups`` set comes to."""
+    """The plan of a dispatch of ``pipeline`` with ``groups`` set, or its refusal."""
     if len(pipeline.layouts) == 1 and 0 in groups and not groups[0][1]:
-        # The plan is the group's own then, and is kept with it.
+        # The plan depends on this one group, and is kept with it.
         group = groups[0][0]
         if group.planned_for != pipeline.uid:
             group.planned_for = pipeline.uid
@@ -310,10 +310,10 @@ def _too_small(pipeline: GPUComputePipeline, ranges: list[BoundRange]) -> str | 
 
 
 def _conflict(ranges: list[BoundRange], refuses_aliases: bool) -> str | None:
-    """Why the ranges may not be used together.
+    """Why the ranges may not be used together; None where they may.
 
-    A usage scope is the whole buffer: one writable use of it excludes every
-    use that only reads.  Writable uses go together where they do not overlap.
+    A usage scope takes buffers as wholes: a writable use of one excludes every use
+    that only reads.  Writable uses may go together where they do not overlap.
     """
     if len({bound.buffer for bound in ranges}) == len(ranges):
         return None

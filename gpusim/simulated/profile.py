@@ -1,10 +1,9 @@
-"""Where the specification and wgpu-native part, one field a difference; and how a refusal reads.
+"""The differences of wgpu-native from the specification, a field each; and the errors.
 
 ``SPEC`` is what the WebGPU specification says, ``WGPU_NATIVE`` what wgpu-py 0.32
-over wgpu-native really does.  ``docs/simulated.md`` gives the sentence of the
-specification that decides each field, and a test for each.  The classes of a
-refusal are wgpu-py's, because the callers catch those; the words are ours.
-Nothing here decides whether anything is refused.
+over wgpu-native does.  ``docs/simulated.md`` gives, for each field, the sentence of the
+specification that decides it and a test.  The error classes are wgpu-py's, because
+callers catch those; the texts are ours.  Nothing here decides whether a call is refused.
 """
 
 import operator
@@ -16,7 +15,7 @@ import wgpu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """One value a difference; True is always the specification's side."""
+    """One field for each difference; True is always what the specification says."""
 
     name: str
     refuses_aliased_writes: bool
@@ -40,7 +39,8 @@ class Profile:
     loss_is_silent: bool
     """A lost device raises nothing; only its maps fail."""
     loss_settles_maps: bool
-    """A device that becomes lost settles its pending maps."""
+    """A device that becomes lost rejects its pending maps; otherwise that of an idle buffer goes
+    well, and that of one in use never settles."""
     tells_work_done: bool
     """``on_submitted_work_done`` works."""
     finish_tells_all: bool
@@ -79,19 +79,19 @@ def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:
 
 
 def aborting(error: wgpu.GPUValidationError, raises: bool) -> wgpu.GPUValidationError:
-    """``error``, or where it does not ``raise`` an error that says wgpu-native would abort."""
+    """``error``; unless ``raises``, one that says that wgpu-native aborts the process."""
     if raises:
         return error
     return wgpu.GPUValidationError(f"wgpu-native aborts the process here: {error}")
 
 
 def device_lost(what: str) -> wgpu.GPUValidationError:
-    """What wgpu-native raises on a device that is gone."""
+    """The error of wgpu-native on a lost device."""
     return invalid(what, "the device is lost", "it was destroyed, or its driver was reset")
 
 
 def submit_lost(profile: Profile) -> wgpu.GPUValidationError:
-    """A submit to a device that is gone, which takes the process with it."""
+    """The error of a submit to a lost device, where wgpu-native aborts the process."""
     return aborting(device_lost("submit"), profile.submit_raises)
 
 
@@ -106,7 +106,7 @@ def unsigned(value: Any, bits: int = 64) -> int:
 
 
 def check_keys(struct: str, given: Any, known: tuple[str, ...]) -> None:
-    """ValueError where a dict has keys that the struct does not (wgpu-py's class)."""
+    """ValueError (wgpu-py's class) where a dict has keys that the struct lacks."""
     unknown = [key for key in given if key not in known]
     if unknown:
         raise ValueError(f"Invalid keys in {struct}: {unknown}")

@@ -1,9 +1,9 @@
-"""Promises, with the face that wgpu-py's have.
+"""Promises, with the interface of wgpu-py's.
 
-A promise settles in two steps, as there: the device timeline gives it a value
-or an error ("pending-fulfilled"), and the content timeline takes it, when
-somebody waits or the event loop comes round ("fulfilled").  What may settle
-when is the timeline's business.
+A promise settles in two steps, as in wgpu-py.  First the device timeline gives it a
+value or an error ("pending-fulfilled").  Then the content timeline takes it, when
+somebody waits or the event loop comes round ("fulfilled").  The timeline decides
+when a promise settles; nothing here does.
 """
 
 import sys
@@ -25,11 +25,11 @@ class Settled:
         self._promise = promise
 
     def is_set(self) -> bool:
-        """Whether the promise has settled; looks, and does not wait."""
+        """Whether the promise has settled, without waiting."""
         return self._promise._state != "pending"
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, or with a timeout until something has happened."""
+        """Wait until the promise has settled; with a timeout, let one thing happen."""
         promise = self._promise
         if timeout is None:
             promise.timeline.wait(promise)
@@ -88,7 +88,7 @@ class Promise:
 
     @property
     def _state(self) -> str:
-        # The name wgpu-py gives it: callers that poll have no public one there.
+        # wgpu-py's name: callers poll it, because wgpu-py has no public one.
         if self.state == "pending" and self.timeline.pending:
             self.timeline.glance(self)
         return self.state
@@ -98,7 +98,7 @@ class Promise:
         return Settled(self)
 
     def settle(self) -> None:
-        """The device timeline's last step; the timeline calls it, once."""
+        """Take the device timeline's last step; the timeline calls it once."""
         try:
             self._value = self._outcome() if self._outcome else None
             self.state = "pending-fulfilled"
@@ -115,7 +115,7 @@ class Promise:
         return self
 
     def reject(self, error: Exception) -> "Promise":
-        """Settle with an error, now: the map was cancelled, or refused at the call."""
+        """Settle with an error now: the map was cancelled, or refused at the call."""
         if self.state == "pending" or self.state == "pending-fulfilled":
             self.timeline.forget(self)
             self._value = error
@@ -139,7 +139,7 @@ class Promise:
         error_callback: Callable[[Exception], Any] | None = None,
         title: str | None = None,
     ) -> "Promise":
-        """Call ``callback`` with the result, in the event loop; a promise of what it returns."""
+        """Call ``callback`` with the result, in the event loop; promises what that returns."""
         if not callable(callback):
             raise TypeError(f"GPUPromise.then() got a callback that is not callable: {callback!r}")
         chained = self._chain(callback, title or f"{self.name} -> then", self._callbacks)
@@ -176,7 +176,7 @@ class Promise:
         return chained
 
     def _pump(self) -> None:
-        """Come round with the event loop until settled: nobody else may wait."""
+        """Let one thing happen in each round of the event loop until the promise settles."""
         if self._pumping:
             self.timeline.glance(self)
         self._pumping = self.state == "pending"
@@ -188,7 +188,7 @@ class Promise:
             self._loop_call(self._resolve_quietly)
 
     def _resolve_quietly(self) -> None:
-        # The error stays with the promise; whoever waits gets it.
+        # The promise keeps the error; whoever waits gets it.
         if self.state in ("pending-fulfilled", "pending-rejected"):
             self._take_value()
 
@@ -200,7 +200,7 @@ class Promise:
         return self._value
 
     def _take_value(self) -> None:
-        """The content timeline's steps: the handler, then the callbacks."""
+        """Take the content timeline's steps: the handler, then the callbacks."""
         state = self.state.removeprefix("pending-")
         if state == "fulfilled" and self._handler is not None:
             try:
@@ -220,7 +220,7 @@ class Promise:
 
 
 def _running_loop_call() -> Callable[..., Any] | None:
-    """How to call something soon in the running event loop; None where there is none."""
+    """Schedules a call in the running event loop; None where no loop runs."""
     hook = sys.get_asyncgen_hooks()[0]
     loop = getattr(hook, "__self__", None)
     return getattr(loop, "call_soon_threadsafe", None)

@@ -1,4 +1,4 @@
-"""The queue: what is handed to it is checked at once and executed later, in order.
+"""The queue: calls are checked at once, and executed later in their order.
 
 Source: WebGPU specification, section 18 "Queues".
 """
@@ -30,15 +30,15 @@ class GPUQueue:
         self.uid = next_uid()
 
     def serve(self, device: DeviceState) -> None:
-        """Belong to another life of the device; called by the device."""
+        """Serve the next life of the device; called when the device is reset."""
         self._device = device
 
     def submit(self, command_buffers: Sequence[GPUCommandBuffer]) -> None:
-        """Put the commands on the queue, whole or not at all.
+        """Put all the commands on the queue, or none.
 
         Raises:
-            GPUValidationError: a command buffer that was used or refers to a
-                buffer that is mapped or destroyed; all of them are spent then.
+            GPUValidationError: a command buffer was submitted before, or refers to a
+                mapped or destroyed buffer.  None can be submitted again then.
             GPUInternalError: a planned fault.
         """
         device = self._device
@@ -69,12 +69,12 @@ class GPUQueue:
         data_offset: int = 0,
         size: int | None = None,
     ) -> None:
-        """Write ``data``, as it is at this call, in the order of the queue.
+        """Write ``data`` in the order of the queue; it is copied now.
 
         Raises:
             ValueError: a range outside the data or the buffer.
-            GPUValidationError: an offset or size that is not whole words, or a
-                buffer that is mapped, destroyed, or lacks COPY_DST.
+            GPUValidationError: the offset or size is not whole words, or the
+                buffer is mapped, destroyed, or lacks COPY_DST.
         """
         source = _bytes_of(data)
         skip = int(data_offset)
@@ -101,7 +101,7 @@ class GPUQueue:
     def read_buffer(
         self, buffer: GPUBuffer, buffer_offset: int = 0, size: int | None = None
     ) -> memoryview:
-        """Copy a range out and wait for it; wgpu-py's own, so a size of 0 means all."""
+        """Read a range and wait for it; as in wgpu-py, a size of 0 means all."""
         length = int(size) if size else buffer.size - buffer_offset
         if not 0 <= buffer_offset < buffer.size:
             raise ValueError("Invalid buffer_offset")
@@ -118,7 +118,7 @@ class GPUQueue:
         return data
 
     def on_submitted_work_done_async(self) -> Promise:
-        """A promise of the end of everything submitted so far."""
+        """A promise that settles when everything submitted so far is done."""
         device = self._device
         number = device.count("done")
         if not device.profile.tells_work_done:
@@ -129,7 +129,7 @@ class GPUQueue:
         return promise
 
     def on_submitted_work_done_sync(self) -> None:
-        """Wait for the end of everything submitted so far."""
+        """Wait until everything submitted so far is done."""
         self.on_submitted_work_done_async().sync_wait()
 
     def _enqueue(self, command_buffers: list[GPUCommandBuffer]) -> None:
@@ -142,7 +142,7 @@ class GPUQueue:
     def _write_range(
         self, buffer: GPUBuffer, start: int, source: memoryview, skip: int, size: int | None
     ) -> tuple[int, int]:
-        """Where to write and how much, as wgpu-py checks it."""
+        """Where to write and how much, with wgpu-py's checks."""
         total = source.nbytes
         nothing = self._device.profile.writes_nothing
         length = total - skip if size is None or (size == 0 and not nothing) else int(size)

@@ -1,12 +1,12 @@
-"""The seam through which everything passes that WebGPU leaves open, and the strategies for it.
+"""Schedulers: they choose wherever WebGPU leaves open what happens next.
 
-A Scheduler picks among the things that may happen next.  It does none of them,
-and it knows no device.
+A Scheduler only chooses; the timeline acts.  A schedule is data: recorded, written, replayed,
+or one of all those of a small program.  Nothing here knows a device.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gpusim.errors import ProgramError
 
@@ -19,12 +19,12 @@ RUN = "run"
 class Scheduler(Protocol):
     """Decides how far the queue has got and which promises settle.
 
-    ``runs``: whether RUN is offered at all.  Nothing can observe how far the
-    queue has got but the promises that wait for it, and settling one executes
-    what it waits for; so a strategy that enumerates leaves RUN out.
+    ``runs``: whether RUN is offered at all.  Only promises show how far the queue
+    has got, and settling one executes what it waits for.  So a strategy that
+    enumerates schedules does without RUN.
 
-    A strategy that stops wherever it may can say so with an attribute ``defers``
-    that is true; it is asked only where somebody waits then.
+    ``defers``, an attribute that may be missing: a strategy that stops wherever it
+    may sets it, and is then asked only where somebody waits.
     """
 
     runs: bool
@@ -32,15 +32,15 @@ class Scheduler(Protocol):
     def choose(self, options: tuple[str, ...]) -> int:
         """The index of what happens next.
 
-        The options are STOP (first, where nothing need happen), the names of
-        promises that may settle, and RUN (last).  Where somebody waits there is
-        no STOP, and the first option is the shortest way to what is waited for.
+        The options are STOP, the names of the promises that may settle, and RUN, in
+        this order.  Where somebody waits, STOP is missing, and the first option is
+        the shortest way to what they wait for.
         """
         ...
 
 
 class AsLate:
-    """Nothing happens before somebody waits for it, and then just what they need."""
+    """Nothing happens until somebody waits for it; then only what they need."""
 
     runs = False
     defers = True
@@ -64,7 +64,7 @@ class AsEarly:
 
 
 class AtRandom:
-    """Every choice comes from one generator: the same ``seed`` makes the same choices."""
+    """Chooses at random; the same ``seed`` makes the same choices."""
 
     runs = True
 
@@ -72,12 +72,12 @@ class AtRandom:
         self._random = Random(seed).random
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """Each option alike."""
+        """Any option, each as likely as the others."""
         return int(self._random() * len(options))
 
 
 class Drawn:
-    """Choices drawn from elsewhere, such as from Hypothesis, so that they shrink.
+    """Draws choices from a source such as Hypothesis, so that they shrink.
 
     ``draw(n)`` gives a number from 0 to n - 1; 0 is always the simplest choice.
 
@@ -91,7 +91,7 @@ class Drawn:
         self._draw = draw
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """Ask only where there is a choice."""
+        """Draw where there is more than one option."""
         return self._draw(len(options)) if len(options) > 1 else 0
 
 
@@ -112,3 +112,117 @@ def strategy(name: str, seed: int = 0) -> Scheduler:
         f"cannot schedule by {name!r} because the strategies are {', '.join(STRATEGIES)} "
         "(probably a misspelling)"
     )
+
+
+T = TypeVar("T")
+
+Schedule = tuple[int, ...]
+"""The choices made, in order; where there is one option, nothing is recorded."""
+
+
+class Recording:
+    """Makes the choices of ``scheduler`` and keeps them."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.runs = scheduler.runs
+        self.defers = bool(getattr(scheduler, "defers", False))
+        self._scheduler = scheduler
+        self._choices: list[int] = []
+
+    @property
+    def schedule(self) -> Schedule:
+        """The choices so far, without trailing zeros."""
+        last = len(self._choices)
+        while last and self._choices[last - 1] == 0:
+            last -= 1
+        return tuple(self._choices[:last])
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        """Ask the strategy, and record its choice."""
+        if len(options) == 1:
+            return 0
+        choice = self._scheduler.choose(options)
+        self._choices.append(choice)
+        return choice
+
+
+class Replaying:
+    """Replays a schedule.
+
+    Past its end every choice is 0, and a number beyond the options wraps round,
+    so that a schedule stays usable while its program shrinks.  ``runs`` is that of
+    the recorded strategy.
+    """
+
+    def __init__(self, schedule: Iterable[int], *, runs: bool) -> None:
+        self.runs = runs
+        self._choices = iter(tuple(schedule))
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        """The next recorded choice."""
+        if len(options) == 1:
+            return 0
+        return next(self._choices, 0) % len(options)
+
+
+def write_schedule(schedule: Schedule, *, runs: bool) -> str:
+    """One line for ``parse_schedule``: ``late`` or ``runs`` for the kind, then the choices."""
+    return " ".join(["runs" if runs else "late", *map(str, schedule)])
+
+
+def parse_schedule(text: str) -> Replaying:
+    """Read a line of ``write_schedule``; ProgramError where it is none."""
+    kind, *numbers = text.split() or [""]
+    if kind not in ("runs", "late") or not all(number.isdigit() for number in numbers):
+        raise ProgramError(
+            f"cannot read schedule {text!r} because it is not 'late' or 'runs' and then numbers "
+            "(probably a line of something else)"
+        )
+    return Replaying(map(int, numbers), runs=kind == "runs")
+
+
+class _Path:
+    """Follows ``choices``, then takes 0; records how many options there were."""
+
+    runs = False
+
+    def __init__(self, choices: list[int]) -> None:
+        self.choices = choices
+        self.counts: list[int] = []
+
+    def choose(self, options: tuple[str, ...]) -> int:
+        if len(options) == 1:
+            return 0
+        depth = len(self.counts)
+        self.counts.append(len(options))
+        if depth == len(self.choices):
+            self.choices.append(0)
+        return self.choices[depth]
+
+
+def explore(run: Callable[[Scheduler], T], most: int = 100_000) -> Iterator[tuple[Schedule, T]]:
+    """Run a program under each of its schedules; each schedule with its outcome.
+
+    ``run`` must do the same whenever the same choices are made.  ProgramError
+    where there are more than ``most`` schedules.
+    """
+    choices: list[int] = []
+    for _ in range(most):
+        path = _Path(choices)
+        outcome = run(path)
+        yield tuple(path.choices), outcome
+        choices = _next(path.choices, path.counts)
+        if not choices:
+            return
+    raise ProgramError(
+        f"cannot try every schedule because there are more than {most} "
+        "(probably the program is too long to enumerate)"
+    )
+
+
+def _next(choices: list[int], counts: list[int]) -> list[int]:
+    """The choices after these in lexicographic order; empty after the last."""
+    depth = len(choices)
+    while depth and choices[depth - 1] + 1 == counts[depth - 1]:
+        depth -= 1
+    return [*choices[: depth - 1], choices[depth - 1] + 1] if depth else []

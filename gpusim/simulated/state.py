@@ -1,6 +1,6 @@
-"""What the objects of one device share: its profile, limits, timelines and counts.
+"""The state that the objects of one device share: profile, limits, timelines and counts.
 
-Nothing here validates; nothing here is public.
+Nothing here validates, and nothing here is public.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,11 +17,10 @@ next_uid = count(1).__next__
 
 
 class DeviceState:
-    """The state of one life of a device; the device itself is a face on it.
+    """The state of one life of a device, from its opening or reset to the next reset.
 
-    A device that begins anew has another state.  What is made in one life is
-    another device's in the next, except what is compiled: that belongs to
-    ``home``, which all lives share.
+    A reset device has a new state, which treats objects of an earlier life as another
+    device's.  Only what is compiled stays: it belongs to ``home``, which all lives share.
     """
 
     __slots__ = (
@@ -54,11 +53,11 @@ class DeviceState:
         self.destroyed = False
         self.lost_promise: Promise | None = None
         self.mapped: dict[object, Callable[[], None]] = {}
-        """The buffers that are mapped or about to be, in the order in which that began, and
-        what ends the mapping of each where the device is destroyed."""
+        """The buffers that are mapped or about to be, in the order of their maps, and what
+        ends each mapping when the device is destroyed."""
 
     def next_life(self, scheduler: Scheduler) -> "DeviceState":
-        """The state of the device once it begins anew; nothing will go wrong in it."""
+        """The state of the device after a reset; its plan of faults is empty."""
         timeline = Timeline(scheduler, NO_FAULTS, self.timeline.emit)
         poisons = self.poisons_staging
         state = DeviceState(self.profile, self.limits, timeline, poisons_staging=poisons)
@@ -66,10 +65,10 @@ class DeviceState:
         return state
 
     def made(self, kind: str) -> int:
-        """Count a call that makes something; its number among its kind, from 0.
+        """Count a call that makes an object; its number among its kind, from 0.
 
-        Such a call neither looks at a promise nor touches what one waits for,
-        so that it is no point of choice: every settlement commutes with it.
+        The scheduler is not asked here: such a call touches no promise and nothing
+        that one waits for, so every settlement commutes with it.
         """
         timeline = self.timeline
         number = self.calls[kind] = self.calls.get(kind, -1) + 1
@@ -81,7 +80,7 @@ class DeviceState:
         return number
 
     def count(self, kind: str) -> int:
-        """Count a call of the queue or a mapping; before it, anything may happen."""
+        """Count a call of the queue or a mapping; the scheduler is asked before it."""
         if not self.timeline.defers:
             self.timeline.look()
         return self.made(kind)
@@ -92,8 +91,8 @@ class DeviceState:
             return
         if self.timeline.emit is not None:
             self.timeline.emit("lose", reason=reason)
+        if not self.profile.loss_settles_maps:
+            self.timeline.abandon_in_flight()
         self.timeline.lose()
         if self.lost_promise is not None:
             self.lost_promise.fulfil(None)
-        if not self.profile.loss_settles_maps:
-            self.timeline.abandon()

@@ -1,12 +1,12 @@
-"""The three timelines of the specification, and what is left open between them.
+"""The three timelines of the specification, and the choices between them.
 
 Content: the caller's calls.  Device: the steps that a call issues at once, in
 the order of the calls; ``call`` counts them.  Queue: operations in their order,
-executed as late as somebody can see.  Here a Scheduler is asked what happens
-next, and here alone.
+executed no later than their effects can be seen.  Only this file asks a Scheduler
+what happens next.
 Source: WebGPU specification, section 3.4.1 "Timelines" and "GPUQueue".
 
-No validation lives here, and nothing that knows what an operation does.
+Nothing here validates, and nothing here knows what an operation does.
 """
 
 from collections import deque
@@ -17,11 +17,11 @@ from gpusim.simulated.faults import FaultPlan
 from gpusim.simulated.scheduler import RUN, STOP, Scheduler
 
 BACKLOG = 4096
-"""Operations that may wait in the queue; the oldest runs when there are more."""
+"""Operations that may wait in the queue; beyond it the oldest runs."""
 BACKLOG_BYTES = 1 << 26
-"""Bytes of host data that waiting operations may hold; the oldest runs when there are more."""
+"""Bytes of host data that waiting operations may hold; beyond it the oldest runs."""
 PATIENCE = 8
-"""Looks at a promise, without waiting for it, until something must happen."""
+"""How often a caller may look at a promise before something must happen."""
 
 Operation = Callable[[], None]
 Emit = Callable[..., None]
@@ -32,9 +32,9 @@ class Awaited(Protocol):
 
     name: str
     after: int
-    """The queue operation that must have been executed before it settles."""
+    """The number of the queue operation that must be executed before it settles."""
     ordered: bool
-    """Whether it settles after every promise that was asked for before it."""
+    """Whether it settles after every promise that was made before it."""
 
     def settle(self) -> None: ...
 
@@ -42,9 +42,9 @@ class Awaited(Protocol):
 class Timeline:
     """The device and queue timelines of one device.
 
-    A map may settle in any order among maps, once the operations that use its
-    buffer were executed; the end of the submitted work settles after every map
-    and every end that was asked for before it.
+    Maps may settle in any order, each once the operations that use its buffer are
+    executed.  A promise of the end of the submitted work settles after every promise
+    that was made before it.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class Timeline:
         self._glances = 0
 
     def enqueue(self, operation: Operation, held_bytes: int = 0) -> int:
-        """Put an operation on the queue timeline; its number, from 1."""
+        """Put an operation on the queue timeline; gives its number, from 1."""
         if not self.lost:
             self.enqueued += 1
             self._operations.append((operation, held_bytes))
@@ -94,12 +94,12 @@ class Timeline:
         self.pending.append(promise)
 
     def forget(self, promise: Awaited) -> None:
-        """A promise that settled in another way: its map was cancelled."""
+        """Forget a promise that settled otherwise, such as a cancelled map."""
         if promise in self.pending:
             self.pending.remove(promise)
 
     def look(self) -> None:
-        """A point at which anything that may happen, may happen."""
+        """Let the scheduler choose what happens now, until it stops."""
         scheduler = self._scheduler
         if self.defers:
             return
@@ -115,9 +115,9 @@ class Timeline:
             self._take(options[choice - 1])
 
     def glance(self, promise: Awaited) -> None:
-        """Somebody looks at ``promise`` and may never wait for it.
+        """A caller looks at ``promise`` without waiting for it.
 
-        One that does not wait for the queue, like that of a loss, shows nothing of it.
+        A promise that does not wait for the queue, such as that of a loss, is ignored.
         """
         if promise not in self.pending:
             return
@@ -127,7 +127,7 @@ class Timeline:
             self.progress(promise)
 
     def progress(self, wanted: Awaited) -> None:
-        """Somebody waits for ``wanted``: one thing happens, of those that may."""
+        """Let one thing happen, because somebody waits for ``wanted``."""
         if wanted not in self.pending:
             return
         self._glances = 0
@@ -138,23 +138,23 @@ class Timeline:
         self._take(options[choice])
 
     def wait(self, wanted: Awaited) -> None:
-        """Somebody waits for ``wanted`` until it has settled."""
+        """Let things happen until ``wanted`` has settled."""
         while wanted in self.pending:
             self.progress(wanted)
 
     def lose(self) -> None:
-        """Nothing that has not been executed ever will be; promises stop waiting for it."""
+        """Drop all operations that have not been executed; promises no longer wait for them."""
         self.lost = True
         self._drop_operations()
 
-    def abandon(self) -> None:
-        """Forget every pending promise: none of them ever settles."""
-        self.pending.clear()
+    def abandon_in_flight(self) -> None:
+        """Forget every promise that waits for an operation: none of them ever settles."""
+        self.pending = [promise for promise in self.pending if promise.after <= self.executed]
 
     def end(self) -> None:
-        """Nothing that waits ever happens, and nothing is kept for it."""
+        """Drop every waiting operation and every pending promise."""
         self._drop_operations()
-        self.abandon()
+        self.pending.clear()
 
     def _drop_operations(self) -> None:
         self._operations.clear()

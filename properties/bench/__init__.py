@@ -1,4 +1,4 @@
 """Benchmarks: what the runtime costs, beside what it could cost at best.
 
-Measuring lives here, and nothing that is measured depends on it.
+All measuring lives here; nothing that is measured imports it.
 """

@@ -1,11 +1,11 @@
 """Arms: each plays one round of a workload on buffers of its own, with the runtime or without.
 
-A chain of dependent dispatches is data: what is dispatched, how often, and what the caller does
-in between.
+A chain of dependent dispatches is data: the kernel, how often it runs, and how long the caller
+computes in between.
 
-Two arms have no runtime: the floor, which stands in a file of its own, and plain wgpu-py, which
-is eager, as well as its methods allow: pipeline, layout, bind group and uniform buffer are made
-once, and each dispatch has its scalars written to the queue and a command buffer of its own.
+Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py is eager,
+and is written as an expert would: pipeline, layout, bind group and uniform buffer are made once;
+each dispatch takes a queue write of its scalars and a command buffer.
 """
 
 import struct
@@ -55,14 +55,14 @@ SPIN = Kernel(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chain:
-    """``dispatches`` dispatches in a row on one buffer, no two with the same scalars."""
+    """``dispatches`` dispatches in a row on one buffer, each with scalars of its own."""
 
     name: str
     dispatches: int
     kernel: Kernel = AFFINE
     words: int = 64
     turns: int | None = None
-    """The last scalar of ``SPIN``; None for a kernel that has none."""
+    """The last scalar of ``SPIN``; None for another kernel."""
     caller_us: float = 0.0
     """What the caller computes before each dispatch, in microseconds."""
 
@@ -147,7 +147,7 @@ def replay_arm(driver: Driver, chain: Chain) -> Arm:
     """The chain captured once, and replayed with other scalars and another buffer in each round."""
     runtime = Runtime(driver=driver)
     here, there = runtime.alloc(4 * chain.words), runtime.alloc(4 * chain.words)
-    # Zeros, so that a scalar that is not replaced shows.
+    # Zeros: a replay that does not replace a scalar gives other words.
     nothing = (0,) * len(chain.kernel.scalars)
     with runtime.capture() as graph:
         for _ in range(chain.dispatches):
@@ -174,7 +174,7 @@ def replay_arm(driver: Driver, chain: Chain) -> Arm:
 
 
 def check_same(workload: str, arms: Mapping[str, Arm]) -> None:
-    """InternalError unless every arm, having played as often, left the same words."""
+    """InternalError unless all arms, after equally many rounds, left the same words."""
     first, *others = arms
     for other in others:
         if arms[other].words != arms[first].words:
@@ -185,7 +185,7 @@ def check_same(workload: str, arms: Mapping[str, Arm]) -> None:
 
 
 def _spend(seconds: float) -> None:
-    """What a caller's own computation does to a core."""
+    """Keep the core busy, as a caller's computation does."""
     end = now() + seconds
     while now() < end:
         pass

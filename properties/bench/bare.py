@@ -1,6 +1,6 @@
 """The floor: one pass, one ring of uniforms, and cffi calls into wgpu-native for each dispatch.
 
-Nothing of ours is in it, so no check, no cache and no batch; at most forty lines of code.
+It uses nothing of this project: no check, no cache and no batch; at most forty lines of code.
 """
 
 import struct

@@ -1,6 +1,6 @@
-"""The words of ``gpusim bench``, and what they run.
+"""The arguments of ``gpusim bench``, and the benchmark that they choose.
 
-Each benchmark is imported when it is asked for.
+A benchmark is imported when it is run.  Nothing is measured here.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from properties.bench.timing import Report, Row, write_report
 
 _DONE, _WRONG_USAGE, _COULD_NOT_RUN = 0, 2, 3
 _ROUNDS = {"decode": 1, "dispatch": 3, "readback": 15, "fuzz": 3, "scale": 1}
-"""Rounds that are counted where nobody says otherwise."""
+"""Rounds that are counted, without ``--rounds``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=sorted(_BENCHMARKS),
         nargs="?",
         default="dispatch",
-        help="what to measure; dispatch where left out",
+        help="what to measure (default: dispatch)",
     )
     parser.add_argument("--device", default="best", metavar="NAME", help="the device to run on")
     parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds that are counted")
@@ -135,10 +135,10 @@ _BENCHMARKS: dict[str, Callable[[str, Any, int, bool, Tell], list[Row]]] = {
 
 
 def _drawing(file: Path | None) -> Callable[[Report, Path], None]:
-    """The function that draws; it is looked for before anything is measured."""
+    """The function that draws; raises before anything is measured."""
     if file is None:
         return lambda report, file: None
-    from properties.bench.show import load_drawing
+    from properties.bench.plot import load_drawing
 
     return load_drawing()
 

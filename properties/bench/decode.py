@@ -1,9 +1,8 @@
 """``bench decode``: tokens a second of a small decoder, policy by policy and part by part.
 
-A prompt goes through the decoder token by token; what is timed is the tokens
-after it, each of which is read back before the next one starts.  The arms take
-long turns: a GPU that has to wait for the tokens of a slow arm lowers its
-clocks, and would make every other arm's tokens as slow.
+A prompt goes through the decoder token by token.  The tokens after it are timed;
+each is read back before the next one starts.  The arms take long turns: a GPU that
+waits for the tokens of a slow arm lowers its clocks, which slows the next arm down.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +43,7 @@ class Variant:
 
 
 def ablation() -> dict[str, Variant]:
-    """Every arm of the table: the presets, the steps between them, ring less a part, and replay."""
+    """The arms: the presets, the steps between them, ring without each part, and replay."""
     lazy, ring = PRESETS["lazy"], PRESETS["ring"]
     pool = replace(lazy, name="lazy, uniform pool", uniforms=Uniforms.POOLED)
     groups = replace(lazy, name="lazy, bind-group cache", cache_bind_groups=True)
@@ -88,7 +87,7 @@ class Decoding:
         self._runtime.sync()
 
     def start(self) -> Floats:
-        """Put the prompt through the decoder; the logits that follow it."""
+        """Put the prompt through the decoder; gives the logits that follow it."""
         *first, last = self._shape.prompt
         for position, token in enumerate(first):
             self._decoder.advance(token, position, logits=False)

@@ -1,8 +1,8 @@
 """``bench dispatch``: what a small dispatch costs, arm beside arm.
 
-Three questions: what a chain of small dispatches costs; whether a policy matters where the GPU
-is the bottleneck (none may); and whether batches that grow while the GPU is busy are as good as
-the best fixed size.
+Three questions.  What does a chain of small dispatches cost?  Does a policy matter where the GPU is
+the bottleneck (none should)?  Are batches that grow while the GPU is busy as good as the best
+fixed size?
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,18 +25,18 @@ from properties.bench.arms import (
 from properties.bench.timing import BARE, Row, Sample, interleave, rows_of
 
 RATIOS = (0.1, 1.0, 10.0)
-"""GPU time by host time of a dispatch, in the workloads of the overlap question."""
+"""GPU time divided by host time of a dispatch, in the overlap workloads."""
 FIXED_LIMITS = (8, 32, 64, 128, 256, 512, 1024, None)
 _CHAIN = Chain(name="chain", dispatches=1000)
 _BOUND_DISPATCHES = 20
 _BOUND_FACTOR = 4.0
-"""How much longer than the slowest arm's whole dispatch the GPU works in the control."""
+"""GPU time in the control, divided by the time of a dispatch of the slowest arm."""
 _OVERLAP_DISPATCHES = 1000
 _WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0
 """Host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
-"""A probe makes the GPU work that long for a dispatch, and is repeated until it says the same."""
+"""A probe's GPU time a dispatch; how often it is repeated at most; when two probes agree."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]
@@ -44,14 +44,14 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speeds:
-    """What a dispatch takes on this machine, in microseconds."""
+    """Times of a dispatch on this machine, in microseconds."""
 
     record_us: float
-    """The host's time for recording one, of its CPU."""
+    """CPU time of the host for recording one."""
     least_gpu_us: float
-    """The GPU's time for one that does next to nothing."""
+    """GPU time of one with next to no work."""
     turn_us: float
-    """The GPU's time for each further turn of ``SPIN``."""
+    """GPU time of each further turn of ``SPIN``."""
 
     def turns(self, gpu_us: float) -> int:
         """Turns that make the GPU work for ``gpu_us``, at least 1."""
@@ -59,7 +59,7 @@ class Speeds:
 
 
 def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
-    """The rows of every workload; ``tell`` hears what is about to run."""
+    """The rows of every workload; ``tell`` is called with what runs next."""
     driver = driver_for(device)
     tell("probing the adapter's speed")
     speeds = probe(driver)
@@ -84,12 +84,12 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
 
 
 class Timing:
-    """Times the arms of one chain after the other.
+    """Times the arms of a chain, one after the other.
 
-    The GPU works before every turn, on something else, so that each arm finds
-    it awake: after one that leaves it idle its clocks are low, and a chain of
-    small dispatches is too short to raise them.  The first play of a turn does
-    not count, since the host's caches and clocks are another arm's then.
+    The GPU works on something else before every turn.  Otherwise an arm that leaves it
+    idle would lower its clocks for the next one, and a chain of small dispatches is too
+    short to raise them.  The first play of a turn does not count: the host's caches
+    still hold another arm's data.
     """
 
     def __init__(self, driver: Driver, speeds: Speeds, rounds: int) -> None:
@@ -107,7 +107,7 @@ class Timing:
         return [replace(row, more=to_best_fixed(row.arm, samples)) for row in rows]
 
     def close(self) -> None:
-        """Give back what wakes the GPU."""
+        """Free what the GPU works on before each turn."""
         self._spin.close()
 
     def _wake(self) -> None:
@@ -117,8 +117,8 @@ class Timing:
 def probe(driver: Driver) -> Speeds:
     """Measure the GPU's time by turns of ``SPIN``.
 
-    A GPU that has slept works several times slower than one that has worked for
-    a while: its clocks rise meanwhile, and nothing is believed before they have.
+    An idle GPU is several times slower until its clocks have risen.  So a probe is
+    repeated until two results agree.
     """
     turns, longer = 64, 0.0
     while longer < _PROBE_US and turns < 1 << 22:
@@ -134,7 +134,7 @@ def probe(driver: Driver) -> Speeds:
 
 
 def overlaps(speeds: Speeds) -> Iterator[Chain]:
-    """A chain for each of ``RATIOS``, its host time filled up by the caller's own work."""
+    """A chain for each of ``RATIOS``; the caller's own work fills up its host time."""
     for ratio in RATIOS:
         host_us = max(_LEAST_HOST_US, speeds.record_us, speeds.least_gpu_us / ratio)
         yield Chain(
@@ -167,7 +167,7 @@ def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
 
 
 def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
-    """Microseconds a dispatch of the host's CPU, and of the GPU alone: the best of three."""
+    """Microseconds a dispatch, of the host's CPU and of the GPU alone; the best of three."""
     arm = runtime_arm(driver, replace(PRESETS["ring"], first_batch=None), chain)
     samples = [arm() for _ in range(4)][1:]
     arm.close()
@@ -177,9 +177,9 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 
 
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
-    """An arm's time by that of the best fixed limit in the same round: the median of the rounds.
+    """An arm's time divided by that of the best fixed limit in the same round, as a median.
 
-    Nothing where no arm has a fixed limit.
+    Empty where no arm has a fixed limit.
     """
     totals = {name: [one.total_seconds for one in taken] for name, taken in samples.items()}
     fixed = [name for name in totals if name.startswith("fixed")]

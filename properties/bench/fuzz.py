@@ -1,7 +1,7 @@
 """``bench fuzz``: programs judged a second, and where the time goes.
 
-The loop is that of a session's worker, every law held, with a clock around
-each stage; what is no stage of its own is the runtime and its device.
+The loop is that of a session's worker, with every law on and a clock around each
+stage.  Time outside the stages counts as the runtime's and its device's.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _STAGES = ("generate", _RUNTIME, "reference", "compare", "laws", "tally")
 
 
 class _Clock:
-    """Seconds and CPU seconds by stage; what is no stage of its own is the runtime's."""
+    """Seconds and CPU seconds by stage; the rest is the runtime's."""
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(_STAGES, 0.0)
@@ -38,7 +38,7 @@ class _Clock:
         self._whole = Watch()
 
     def time(self, stage: str, work: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        """What ``work`` returns; its time is the stage's."""
+        """Call ``work``, and add its time to the stage's."""
         start, cpu_start = perf_counter(), thread_time()
         try:
             return work(*args, **named)
@@ -59,9 +59,9 @@ class _Clock:
 
 
 class _Judging:
-    """Judges programs by number, a round after the other.
+    """Judges programs by number, one round after another.
 
-    It starts behind the first ones of a seed, which are all measured.
+    It starts after a seed's first programs, since a session measures all of those.
     """
 
     def __init__(self, device: str) -> None:
@@ -101,7 +101,7 @@ def _sample(seconds: float, cpu_seconds: float) -> Sample:
 
 
 def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Row]:
-    """A row a stage; times are those of a program."""
+    """A row a stage; times are per program."""
     tell(f"{rounds} rounds of {_PROGRAMS} programs")
     judging = _Judging(device)
     spare_collector()

@@ -1,7 +1,7 @@
 """``bench readback``: what a read costs, small ones by the batch and large ones by the byte.
 
-Held against ``queue.read_buffer``, which is how wgpu-py reads a buffer, and
-against a staging buffer that is kept, copied to and mapped by hand.
+The other arms are ``queue.read_buffer``, wgpu-py's way to read a buffer, and one
+staging buffer that is kept, copied to and mapped without a runtime.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ _STORAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 def bench_readback(
     device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]
 ) -> list[Row]:
-    """Rows for small reads, a unit being one of sixteen, and for one large read."""
+    """Rows for sixteen small reads, per read, and for one large read."""
     large_bytes = _LESS_BYTES if small else _LARGE_BYTES
     driver = driver_for(device)
     tell(f"{_SMALL_READS} reads of {_SMALL_BYTES} bytes before a sync")
@@ -97,7 +97,7 @@ def _read_buffer(device: Any, reads: int, data: Any) -> Arm:
 
 
 def _by_hand(device: Any, reads: int, data: Any) -> Arm:
-    """One staging buffer kept for all, one submit, one map."""
+    """One staging buffer that is kept, one submit and one map for all reads."""
     buffers = _filled(device, reads, data)
     outs = [np.zeros_like(data) for _ in range(reads)]
     staging = device.create_buffer(

@@ -1,7 +1,7 @@
 """``bench scale``: whether an op still costs the same after a million of them.
 
-Each row is one stretch of a curve: how many there were by then, what one more
-cost, and what the runtime held meanwhile.
+Each row is one stretch of a curve: how many ops, buffers or keys there were at its end,
+what one more cost, and what the runtime held.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ _PAGE_KIB = 4
 _STATM = Path("/proc/self/statm")
 
 Stretch = tuple[int, int, Sample]
-"""How many there were at its end, how many ops it took, and how long."""
+"""How many there were at its end, its number of ops, and its time."""
 
 
 def bench_scale(
@@ -71,7 +71,7 @@ def live_buffers(runtime: Runtime, length: int) -> Iterator[Stretch]:
 
 
 def cache_keys(runtime: Runtime, length: int) -> Iterator[Stretch]:
-    """Dispatches that go round 10 different keys of the caches, then 100, up to ``length``."""
+    """Dispatches that go round 10 different cache keys, then 100, and so on up to ``length``."""
     buffers = [runtime.alloc(_BYTES) for _ in range(max(1, length // _MOST_GRID))]
     keys = [(buffer, grid + 1) for grid in range(_MOST_GRID) for buffer in buffers]
 
@@ -119,7 +119,7 @@ def _timed(runtime: Runtime, stretch: Callable[[], None]) -> Sample:
 
 
 def _holdings(runtime: Runtime, reached: int) -> dict[str, float]:
-    """What is held by then: entries of pools and caches, and memory where the system tells."""
+    """What is held now: entries of pools and caches, and resident memory where it is known."""
     stats = runtime.stats()
     parts = (stats.uniforms, stats.bind_groups, stats.shapes, stats.staging)
     holdings: dict[str, float] = {"held": sum(counts.held for counts in parts)}

@@ -1,7 +1,7 @@
-"""Rounds of several arms, interleaved, so that what disturbs one disturbs all; and their rows.
+"""Rounds of several arms, interleaved so that a disturbance hits all of them; and their rows.
 
-Clocks are read here and by the arms, and nowhere else.  What a benchmark reports is rows of one
-shape, and their JSON.
+Only this file and the arms read clocks.  Every benchmark reports rows of one shape, and their
+JSON.
 """
 
 import gc
@@ -22,9 +22,9 @@ class Sample:
     record_seconds: float
     """Host time until the last submit returned."""
     cpu_seconds: float
-    """Of it, what this thread computed: unlike the rest, nearly the same on a busy machine."""
+    """The part of it that this thread computed; steady even on a busy machine."""
     total_seconds: float
-    """Until the last result was there."""
+    """Until the last result is in host memory."""
 
 
 Play = Callable[[], Sample]
@@ -39,16 +39,16 @@ class Watch:
         self.resume()
 
     def resume(self) -> None:
-        """The host works from here on."""
+        """Count time as the host's work from now on."""
         self._start, self._cpu_start = perf_counter(), thread_time()
 
     def pause(self) -> None:
-        """All is submitted, and the host only waits from here on."""
+        """Count no more host time: all is submitted, and the host waits."""
         self._record_seconds += perf_counter() - self._start
         self._cpu_seconds += thread_time() - self._cpu_start
 
     def stop(self) -> Sample:
-        """Everything is there."""
+        """The sample, when the last result is in host memory."""
         return Sample(
             record_seconds=self._record_seconds,
             cpu_seconds=self._cpu_seconds,
@@ -76,12 +76,11 @@ def interleave(
 ) -> dict[str, list[Sample]]:
     """``rounds`` turns of each arm, of ``turn`` samples; the first rounds are thrown away.
 
-    A turn begins with ``before``, which makes what all arms find the same, and
-    with ``settle`` plays that do not count.
-    Each round has an order of its own, so that none always follows the same one:
-    what an arm has left to the device is cleared away in the turn of the next.
-    What it leaves for the garbage collector is collected before the next
-    one's turn; what was there before all of them is not looked at again.
+    A turn begins with ``before``, which gives all arms the same start, and with
+    ``settle`` plays that do not count.
+    Each round has another order, so that no arm always follows the same one: the device
+    cleans up after an arm in the next one's turn.  Python's garbage is collected
+    before each turn; objects older than the first turn are frozen.
     """
     names = list(plays)
     samples: dict[str, list[Sample]] = {name: [] for name in names}
@@ -100,7 +99,7 @@ def interleave(
 
 
 def spread(numbers: Sequence[float]) -> Spread:
-    """Median and quartiles; of a single number, that number."""
+    """Median and quartiles; all equal for a single number."""
     if len(numbers) == 1:
         return Spread(median=numbers[0], low=numbers[0], high=numbers[0])
     low, median, high = statistics.quantiles(numbers, n=4, method="inclusive")
@@ -126,10 +125,10 @@ _OWN = (
 class Row:
     """One arm of one workload; times are microseconds of one unit (a dispatch, a token, a read).
 
-    ``median_us`` runs until the results are there, ``low_us`` and ``high_us``
-    are its quartiles.  ``record_us`` ends when the last submit has returned, and
-    ``cpu_us`` is what the calling thread computed until then.
-    Ratios are those of the medians, None where the workload has no such arm.
+    ``median_us`` ends when the results are in host memory; ``low_us`` and ``high_us`` are
+    the quartiles.  ``record_us`` ends when the last submit has returned; ``cpu_us`` is
+    the CPU time of the calling thread until then.
+    Ratios are of medians, None where the workload lacks the other arm.
     """
 
     workload: str
@@ -189,7 +188,7 @@ def rows_of(
 
 
 def by_workload(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of each workload, both in their order."""
+    """The rows by workload, in their order."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.workload, []).append(row)
@@ -230,5 +229,5 @@ def _from_json(entry: dict[str, Any]) -> Row:
 
 
 def _short(value: Any) -> Any:
-    """Six digits are more than any clock here gives."""
+    """A float with six digits, which is more than any clock here gives."""
     return float(f"{value:.6g}") if isinstance(value, float) else value

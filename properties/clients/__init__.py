@@ -1,4 +1,4 @@
-"""The clients by name, how one is drawn with a program, and the target that it drives."""
+"""The clients by name, and the target through which each drives a program."""
 
 from collections.abc import Callable, Mapping
 
@@ -37,9 +37,9 @@ _KEEP_TO_PROGRAM = (PLAIN, "asking")
 
 
 def drive(target: Target, case: Case) -> Target:
-    """The target in the hands of the client of ``case``.
+    """``target``, driven by the client of ``case``.
 
-    Only our own runtime has what the clients use; any other is driven plainly.
+    The clients need our own runtime; any other target is driven plainly.
     """
     if not isinstance(target, RuntimeTarget):
         return target
@@ -47,5 +47,5 @@ def drive(target: Target, case: Case) -> Target:
 
 
 def keeps_to_program(client: str) -> bool:
-    """Whether it issues the ops of the program and no others, so that laws know what was asked."""
+    """Whether the client issues only the ops of the program; the laws need that."""
     return client in _KEEP_TO_PROGRAM

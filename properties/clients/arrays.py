@@ -1,4 +1,7 @@
-"""Clients that keep arrays of their own: they write on what they passed, and read into arrays."""
+"""Clients with arrays of their own: they overwrite what they passed, and read into arrays.
+
+Clients that pass plain bytes are in ``client.py``.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,24 +29,23 @@ _EDGE = bytes(range(0xC0, 0xD0))
 
 
 class MutatingClient(Client):
-    """Goes on using what it passed: arrays of several kinds and lists of scalars change as soon as
-    the call returns."""
+    """Overwrites its arrays and lists of scalars as soon as the call that took them returns."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
         self._turns = count()
 
     def write(self, op: Write) -> None:
-        """The same bytes in an array of the client's, which changes right after."""
+        """Pass the bytes in an array that changes right after."""
         make = _ARRAYS[next(self._turns) % len(_ARRAYS)]
         array, spoil = make(op.data)
         try:
-            self.target.write(op.buffer, op.offset, array)
+            self.target.write(op.buffer, array, op.offset)
         finally:
             spoil()
 
     def dispatch(self, op: Dispatch) -> None:
-        """Scalars in a list that changes right after."""
+        """Pass the scalars in a list that changes right after."""
         with _lent([op.scalars]) as (passed,):
             self.target.dispatch(op.kernel, op.buffers, passed, op.grid)
 
@@ -53,7 +55,7 @@ class MutatingClient(Client):
             self.target.dispatch_indirect(op.kernel, op.buffers, passed, op.counts, op.offset)
 
     def capture(self, op: Capture) -> None:
-        """The same for every dispatch of a capture, whose scalars a replay may ask for."""
+        """Do the same for every dispatch of a capture; a replay may keep its scalars."""
         dispatches = [command for command in op.commands if isinstance(command, AnyDispatch)]
         with _lent([command.scalars for command in dispatches]) as passed:
             lists = iter(passed)
@@ -66,13 +68,13 @@ class MutatingClient(Client):
             self.target.capture(op.graph, lent)
 
     def replay(self, op: Replay) -> None:
-        """The same for the scalars of a replay."""
+        """Do the same for the scalars of a replay."""
         with _lent([] if op.scalars is None else op.scalars) as passed:
             self.target.replay(op.graph, None if op.scalars is None else passed, op.bindings)
 
 
 class OwnArraysClient(Client):
-    """Reads in turn into the middle of an array, as words that it then spoils, and as bytes."""
+    """Reads by turns into the middle of an array, as words that it overwrites, and as bytes."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -106,7 +108,7 @@ class _Given:
 
 
 class _IntoMiddle(_Given):
-    """A read into the middle of an array, whose edges are nobody's business."""
+    """A read into the middle of an array; the runtime must leave its edges alone."""
 
     def __init__(self, ticket: Ticket, array: bytearray, middle: memoryview) -> None:
         super().__init__(ticket)
@@ -114,23 +116,23 @@ class _IntoMiddle(_Given):
         self._middle = middle
 
     def result(self) -> Any:
-        """The client's own array, which nobody writes to after the delivery."""
+        """The bytes in the client's array, which must not change after the delivery."""
         if self._ticket.result() is not self._middle:
-            raise BrokenPromise("a read with out gives another object than out")
+            raise BrokenPromise("a read with out gives another object")
         if self._array[: len(_EDGE)] != _EDGE or self._array[-len(_EDGE) :] != _EDGE:
             raise BrokenPromise("a read into an array changes bytes beside its place")
         return self._middle
 
 
 class _Spoilt(_Given):
-    """A read as an array that the client then writes on: it is the client's alone."""
+    """A read as an array, which the client then overwrites: the array is the client's alone."""
 
     def __init__(self, ticket: Ticket) -> None:
         super().__init__(ticket)
         self._data: bytes | None = None
 
     def result(self) -> bytes:
-        """The bytes as they were before they were spoilt."""
+        """The bytes before they were overwritten."""
         if self._data is None:
             array = self._ticket.result()
             self._data = array.tobytes()
@@ -140,7 +142,7 @@ class _Spoilt(_Given):
 
 @contextmanager
 def _lent(scalars: Sequence[Sequence[int | float] | None]) -> Iterator[list[Any]]:
-    """The same scalars in lists, which change right after the block; so does what holds them."""
+    """The scalars in lists; the lists, and the list of them, change right after the block."""
     lists = [None if each is None else list(each) for each in scalars]
     passed: list[Any] = list(lists)
     try:
@@ -165,7 +167,7 @@ def _plain(data: bytes) -> Spoilt:
 
 
 def _strided(data: bytes) -> Spoilt:
-    """Every other byte of an array: nothing contiguous."""
+    """Every other byte of an array, so that it is not contiguous."""
     array = np.zeros(2 * len(data), dtype=np.uint8)
     array[::2] = np.frombuffer(data, dtype=np.uint8)
     return array[::2], lambda: array.fill(0xEE)

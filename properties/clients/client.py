@@ -1,9 +1,8 @@
-"""A client: how a program is put to our runtime.  Each is a target around a target, and shows
-what the plain one shows.
+"""Clients: the ways to drive our runtime through a program.
 
-The plain client hands every op on.  The others change how an op or two is put: they wait for
-reads in other ways, close early, come from another thread, or use the runtime from done
-callbacks.  What they change they say in a method of that verb, which takes the op.
+A client wraps a target, and its history must be that of the plain client, which only forwards
+ops.  The others wait for reads in other ways, close early, call from another thread, or use the
+runtime in done callbacks.  A client has a method for each verb that it treats otherwise.
 """
 
 import asyncio
@@ -24,11 +23,11 @@ from properties.targets.runtime_target import RuntimeTarget
 
 
 class BrokenPromise(Exception):
-    """A runtime did not do what it promises to a client of this kind."""
+    """A runtime broke a promise that only this kind of client can see."""
 
 
 class Client:
-    """Hands every op to ``target``, but for those whose verb it has a method for."""
+    """Calls its own method for an op's verb where it has one; otherwise forwards to ``target``."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         self.capabilities = target.capabilities
@@ -52,9 +51,9 @@ _SYNCS = 3
 
 
 class AskingClient(Client):
-    """Asks for values before any sync: some at once, some late and out of their order.
+    """Asks for values before any sync: some at once, some later and in another order.
 
-    Waiting for one read gives its value and settles every read before it.
+    Waiting for a read gives its value, and settles every read before it.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -62,7 +61,7 @@ class AskingClient(Client):
         self._tickets: list[Ticket] = []
 
     def read(self, op: Read) -> Ticket:
-        """A read that is asked for at once, or after the one before it and in reverse, or later."""
+        """Read; ask for the value at once, or in reverse after the next read, or later."""
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         self._tickets.append(ticket)
         turn = len(self._tickets) % _TURNS
@@ -75,7 +74,7 @@ class AskingClient(Client):
         return ticket
 
     def dispatch(self, op: Dispatch) -> None:
-        """A dispatch, and then the value of the last read but one."""
+        """Dispatch, then ask for the value of the last read but one."""
         self.target.perform(op)
         if len(self._tickets) % _TURNS == _TURNS - 1:
             self._ask(len(self._tickets) - 2)
@@ -83,12 +82,11 @@ class AskingClient(Client):
     def _ask(self, position: int) -> None:
         self._tickets[position].result()
         if not all(ticket.done() for ticket in self._tickets[: position + 1]):
-            raise BrokenPromise("a read has its value, and one that was issued before it has none")
+            raise BrokenPromise("a read has its value, and a read issued before it has none")
 
 
 class AwaitingClient(Client):
-    """Has an event loop: awaits each read in two tasks, one of which may be cancelled, and syncs
-    three at a time."""
+    """Uses an event loop: two tasks await each read, one may be cancelled; syncs come by threes."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -97,7 +95,7 @@ class AwaitingClient(Client):
         self._tickets: list[Ticket] = []
 
     def read(self, op: Read) -> Ticket:
-        """A read that two tasks wait for; every third first task gives up soon."""
+        """Read, and await it in two tasks; every third read has its first task cancelled."""
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         self._tickets.append(ticket)
         for _ in range(_TASKS):
@@ -110,12 +108,12 @@ class AwaitingClient(Client):
         return ticket
 
     def flush(self, op: Flush) -> None:
-        """The other tasks have their turn as well."""
+        """Flush, and let the other tasks run."""
         self.target.perform(op)
         self._loop.run_until_complete(asyncio.sleep(0))
 
     def sync(self, op: Sync) -> None:
-        """Three syncs at once; each must cover every read issued before it."""
+        """Start three syncs at once; each must deliver every read issued before it."""
         self._loop.run_until_complete(self._sync_side_by_side())
 
     def close(self) -> None:
@@ -150,7 +148,7 @@ class AwaitingClient(Client):
 class ClosingClient(Client):
     """Closes instead of the last sync, with reads in flight.
 
-    Closing settles every ticket, with its value; after it every op is refused.
+    The close settles every ticket with its value; after it every op is refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
@@ -180,7 +178,7 @@ class ClosingClient(Client):
 
 
 class DroppingClient(Client):
-    """Issues every read once more before and after it, and drops those tickets."""
+    """Issues a further read before and after each, and drops those tickets."""
 
     def read(self, op: Read) -> Delivery:
         self.target.perform(op)
@@ -190,9 +188,9 @@ class DroppingClient(Client):
 
 
 class WrongThreadClient(Client):
-    """Issues each op from a thread that does not own the runtime, then from the one that does.
+    """Issues most ops first from a thread that does not own the runtime, then from the owner.
 
-    There it is refused, and changes nothing.
+    The first is refused, and changes nothing.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -200,10 +198,10 @@ class WrongThreadClient(Client):
         self._thread = ThreadPoolExecutor(1)
 
     def perform(self, op: Op) -> Delivery | None:
-        """Names of captures and replays reach the runtime in the owner's thread only."""
+        """See ``Target``; captures and replays are issued in the owner's thread only."""
         if op.verb in ("write", "dispatch", "copy", "read", "free", "sync"):
             error = self._thread.submit(self.target.perform, op).exception()
-            # A name that stands for nothing is found out before the runtime is asked.
+            # A name whose alloc or capture failed never reaches the runtime.
             if not isinstance(error, WrongThread | InvalidHandle):
                 raise BrokenPromise(f"a call from another thread ended with {error!r}")
         return self.target.perform(op)
@@ -222,7 +220,7 @@ _MOST_CALLBACKS = 24
 
 
 class ReentrantClient(Client):
-    """Each delivery starts work on a buffer of its own, which the program does not know."""
+    """Each delivery starts work on a new buffer that is not in the program."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -235,7 +233,7 @@ class ReentrantClient(Client):
         return _Answered(ticket, self._answer)
 
     def close(self) -> None:
-        """Nothing that a callback asked for is lost."""
+        """Close, and raise BrokenPromise where a callback's work was lost."""
         if not all(ticket.result() == data for ticket, data in self._expected):
             self._broken.append("a read that a callback issued has another value")
         self.target.close()
@@ -243,9 +241,9 @@ class ReentrantClient(Client):
             raise BrokenPromise(self._broken[0])
 
     def _answer(self, ticket: Ticket) -> None:
-        """One callback: a write, a dispatch over it, a read, and something that settles reads.
+        """One callback: write, dispatch, read, and something that settles reads.
 
-        A buffer for each, since what one does may deliver a read and so call another.
+        Each has its own buffer, since it may deliver a read, which calls the next callback.
         """
         number, runtime = next(self._numbers), self.target.runtime
         has_room = runtime.policy.memory_budget_bytes is None
@@ -255,7 +253,7 @@ class ReentrantClient(Client):
             self._work(number)
             self._finish(number, ticket)
         except DeviceFault:
-            # It belongs to the program's own reads, which tell of it.
+            # The program's own reads show this error.
             return
         except Exception as error:
             # A runtime only logs what a callback raises.
@@ -288,7 +286,7 @@ class ReentrantClient(Client):
 
 
 class _Answered:
-    """A delivery whose callbacks are followed by one of this client."""
+    """A delivery that runs a callback of this client after each of its own."""
 
     def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
         self._ticket = ticket

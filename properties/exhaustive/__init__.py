@@ -1,4 +1,4 @@
-"""Small scope, whole: every short program, every schedule, every cell of a table."""
+"""Exhaustive checks of small scopes: every short program, every schedule, every table cell."""
 
 from properties.exhaustive.memory_sync import ROWS, Row, row_named
 from properties.exhaustive.short_programs import (

@@ -1,9 +1,9 @@
 """Two ops on the same bytes, in every kind, context and boundary, as a table of programs.
 
-The layout is that of the WebGPU conformance suite's api/operation/memory_sync:
+The layout follows the WebGPU conformance suite's api/operation/memory_sync:
 ``single_buffer`` and ``multiple_buffers`` with ``rw``, ``wr`` and ``ww``, and
-dispatches in one compute pass.  Ours writes by a host write, a copy and a
-dispatch, and reads by a read, as a copy's source and as a dispatch's input.
+dispatches in one compute pass.  Bytes are written by a host write, a copy and a
+dispatch; they are read by a read, a copy and a dispatch.  Nothing is run here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ BOUNDARIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
 }
-"""What stands between the two ops, and what the policy is changed to."""
+"""The text between the two ops, and the changes of the policy, by name."""
 _SIZE_BYTES = 16
 _SPANS: Mapping[Part, tuple[int, int]] = {"whole": (0, _SIZE_BYTES), "unaligned": (3, 7)}
 
@@ -46,8 +46,8 @@ _SPANS: Mapping[Part, tuple[int, int]] = {"whole": (0, _SIZE_BYTES), "unaligned"
 class Row:
     """One cell of the table.
 
-    ``swapped`` is the program with the two ops the other way round, which must
-    show something else, or the cell would show nothing.
+    ``swapped`` is the program with the two ops in the other order.  Its result must
+    differ, or the cell could not show a wrong order.
     """
 
     name: str
@@ -103,10 +103,10 @@ def _row(name: str, boundary: str, buffers: tuple[str, ...], first: str, second:
 
 
 def _program(buffers: tuple[str, ...], first: str, between: str, second: str) -> Program:
-    """Buffers with data in them, both ops on each, and everything read.
+    """Buffers with data, both ops on each, and a read of everything.
 
-    The sync makes the batch start empty, and the dispatch after it fills what
-    holds one, so that a limit of two and a pool of one are reached by the ops.
+    The sync empties the batch, and the dispatch after it takes one place of a limit or
+    a pool, so that the two ops reach a limit of two and exhaust a pool of one.
     """
     names = ["s", "f", *buffers, *(f"d_{buffer}" for buffer in buffers)]
     lines = [f"alloc {name} {_SIZE_BYTES}\n" for name in names]
@@ -125,7 +125,7 @@ def _write(op: WriteOp, part: Part, number: int) -> str:
         case "write":
             return f"write {{b}} {offset} {_data(number)[: 2 * size]}\n"
         case "copy":
-            # Each from another place of the source, so that two of them differ.
+            # Each copies from another offset, so that two of them differ.
             return f"copy s {2 - number} {{b}} {offset} {size - 1}\n"
         case "dispatch":
             return f"dispatch fold s,{{b}} {2 * number + 1} 1x1x1\n"

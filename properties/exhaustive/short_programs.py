@@ -1,8 +1,8 @@
-"""Every program of a few steps, held against the oracle on every schedule and small policy.
+"""Every program of a few steps, compared with the oracle on every schedule and small policy.
 
-A step is one op, or a free and the alloc that follows it.  Each write carries data and each
-dispatch scalars of its own, so that no two steps commute unseen.  Programs that differ only in
-which buffer is called a are listed once.
+A step is one op, or a free and the alloc that follows it.  Each write has data of its own and each
+dispatch scalars of its own, so that any change of order shows.  Programs that differ only by
+swapped names of their buffers are listed once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -49,9 +49,9 @@ STEPS = (
     "flush",
     "sync",
 )
-"""What can be done; ``edge`` writes three bytes that are no word, ``renew`` frees and allocates.
+"""The steps; ``edge`` writes three bytes, less than a word; ``renew`` frees and allocates.
 
-``replay a b`` plays a graph over them that was captured first: affine on a, then a copied to b.
+``replay a b`` replays a graph captured at the start, over a and b: affine on a, then copy a to b.
 """
 
 
@@ -68,13 +68,13 @@ def program_of(name: str) -> Program:
 
 
 def _starts_with_a(steps: tuple[str, ...]) -> bool:
-    """Whether the first buffer that is named is a; the others are the same with names swapped."""
+    """Whether the first name is a; each other program is one of these with its names swapped."""
     named = next((step for step in steps if " " in step), "x a")
     return named.split()[1] == "a"
 
 
 class _Build:
-    """One program as it grows; a buffer that was renewed has another name."""
+    """Builds one program; a renewed buffer gets another name."""
 
     def __init__(self) -> None:
         self._ops: list[Op] = []
@@ -83,7 +83,7 @@ class _Build:
         self._reads = 0
 
     def program(self, steps: tuple[str, ...]) -> Program:
-        """Two buffers with data in them, the steps, and each buffer read."""
+        """Two buffers with data, the steps, and a read of each buffer."""
         for buffer in ("a", "b"):
             self._ops.append(Alloc(buffer=buffer, size_bytes=SIZE_BYTES))
             self._step("write", [buffer])
@@ -93,7 +93,7 @@ class _Build:
             kind, *buffers = step.split()
             self._step(kind, buffers)
         for buffer in ("a", "b"):
-            # Each read is alone on its way, so that there are not too many schedules.
+            # A sync after each read keeps the number of schedules small.
             self._step("read", [buffer])
             self._step("sync", [])
         return Program(tuple(self._ops))
@@ -175,7 +175,7 @@ def check_on(
     parts: Parts = _ALL,
     kernels: Kernels = BUILTIN,
 ) -> Failure | None:
-    """What a runtime over ``driver`` shows otherwise than the oracle, once."""
+    """Run once over ``driver``; the first difference from the oracle, or None."""
     factory = _OverDriver(driver, kernels, parts)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
@@ -190,10 +190,10 @@ def check_under_every_schedule(
     parts: Parts = _ALL,
     make_driver: MakeDriver = WgpuDriver,
 ) -> tuple[int, Failure | None]:
-    """The number of schedules that were tried, and the first failure, which notes its schedule.
+    """The number of schedules tried, and the first failure with its schedule.
 
-    From op ``until`` on there is one schedule only, the latest: what a program
-    does to look at its buffers need not be multiplied with what it is about.
+    From op ``until`` on only the latest schedule is tried: the reads at the end of a
+    program would multiply the schedules of its steps.
 
     Raises:
         ProgramError: there are more than MOST_SCHEDULES.
@@ -218,7 +218,7 @@ def check_under_every_schedule(
 
 
 class _OverDriver(TargetFactory):
-    """Runtimes over one driver, untraced since there are many."""
+    """Runtimes over one driver, without traces, since there are many."""
 
     capabilities = RuntimeTarget.capabilities
     is_ours = True
@@ -241,7 +241,7 @@ class _OverDriver(TargetFactory):
 
 
 class _Bounded:
-    """Another scheduler, until it is over; then the first option, which is the latest."""
+    """Asks a scheduler until ``is_over``; then takes the first option, the latest schedule."""
 
     runs = False
 
@@ -254,7 +254,7 @@ class _Bounded:
 
 
 class _Bounding:
-    """A target that ends the choices of its scheduler after op ``until``, and as it is closed."""
+    """A target that sets its scheduler's ``is_over`` after op ``until``, and at its close."""
 
     def __init__(self, target: Target, scheduler: _Bounded, until: int | None) -> None:
         self.capabilities, self.limits = target.capabilities, target.limits
@@ -280,7 +280,7 @@ CAPACITIES = (1, 2)
 def small_policies(
     capacities: Sequence[int] = CAPACITIES, limits: Limits | None = None
 ) -> list[Policy]:
-    """Each preset with each capacity: a pool or cache of one collides at its second use."""
+    """Each preset with each capacity; a pool or cache of one is full at its second use."""
     slot_bytes = (limits or Limits()).uniform_offset_alignment_bytes
     return [
         _with_capacity(preset, capacity, slot_bytes)

@@ -27,6 +27,8 @@ def programs(
     max_ops: int = 60,
     invalid: bool = True,
     replays: bool = True,
+    indirect: bool = True,
+    parts: bool = True,
 ) -> st.SearchStrategy[Program]:
     """Programs of the generator, which shrink to few, small and aligned ops.
 
@@ -39,7 +41,14 @@ def programs(
         choices = _choices(draw)
         shape = _short_shape(choices, kernels, min_ops, max_ops)
         return generate(
-            choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid, replays=replays
+            choices,
+            kernels=kernels,
+            limits=limits,
+            shape=shape,
+            invalid=invalid,
+            replays=replays,
+            indirect=indirect,
+            parts=parts,
         )
 
     return drawn()

@@ -205,7 +205,7 @@ class Transformation(Protocol):
     name: ClassVar[str]
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it did, for a reader: ``flush before op 3``."""
         ...
 

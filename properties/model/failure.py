@@ -28,8 +28,6 @@ class FailureKind(StrEnum):
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
-    BLIND = "blind"
-    """A part of the judge lets something pass that is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -244,11 +244,3 @@ def chance_of_new(seen: Mapping[str, int]) -> float:
     """
     total = sum(seen.values())
     return sum(count == 1 for count in seen.values()) / total if total else 1.0
-
-
-def rate_below(programs: int) -> float:
-    """A failure rate that is not exceeded, at 95 percent, after ``programs`` without a failure.
-
-    The rule of three: 3/N, and never above 1.
-    """
-    return min(1.0, 3 / programs) if programs else 1.0

@@ -15,7 +15,6 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Op, arguments_of
 from gpusim.runtime import Driver, Parts, driver_for
 from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
@@ -29,7 +28,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.model.target import Adapter, Capabilities, Delivery, Target
+from properties.model.target import Capabilities, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -56,23 +55,18 @@ class Opened:
     """Whether the trace holds all that reached the driver, so that laws can be held against it."""
 
 
-class AdapterTarget:
-    """Carries out ops through the methods of ``adapter``: each becomes a call of its verb's."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self.capabilities, self.limits = adapter.capabilities, adapter.limits
-        self.adapter = adapter
-        self.close = adapter.close
-
-    def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``."""
-        delivery: Delivery | None = getattr(self.adapter, op.verb)(*arguments_of(op))
-        return delivery
-
-
 def as_target(made: Any) -> Target:
-    """What a maker of targets gave, as a target: it is one, or an adapter."""
-    target: Target = made if hasattr(made, "perform") else AdapterTarget(made)
+    """What a maker of targets gave, once it is seen to be a target.
+
+    Raises:
+        TypeError: it carries out no ops.
+    """
+    if not hasattr(made, "perform"):
+        raise TypeError(
+            f"cannot judge {made!r} because it has no method perform "
+            "(probably its class does not inherit gpusim.testing.Adapter)"
+        )
+    target: Target = made
     return target
 
 
@@ -94,6 +88,9 @@ class TargetFactory(ABC):
     @abstractmethod
     def open(self, case: Case) -> Opened:
         """A new target, that shares at most the device with the one before."""
+
+    def close(self) -> None:  # noqa: B027 - most keep nothing but a device
+        """Give back what its targets shared."""
 
 
 class Wrapping(TargetFactory):
@@ -173,8 +170,8 @@ class RuntimeFactory(TargetFactory):
         return driver
 
 
-MakeTarget = Callable[[Any, Mapping[str, Kernel]], Any]
-"""From an opened device and kernels to a target or an adapter."""
+MakeTarget = Callable[[Any, Kernels], Any]
+"""From an opened device and kernels to a target."""
 
 
 class AdapterFactory(TargetFactory):

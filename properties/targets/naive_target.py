@@ -6,41 +6,36 @@ from typing import Any
 from wgpu import BufferUsage
 
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.limits import Limits
-from gpusim.ops import (
-    Bound,
-    Grid,
-    Part,
-)
-from properties.model.target import Arrived, Capabilities
+from gpusim.ops import Bound, Grid, Part
+from properties.model.target import Capabilities, IndirectAdapter
 
 
-class NaiveTarget:
+class NaiveTarget(IndirectAdapter):
     """For valid ops only: it refuses nothing by itself, and knows nothing of our runtime."""
 
     capabilities = Capabilities(refuses=False, orders_deliveries=False, indirect=True, parts=True)
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel] = BUILTIN) -> None:
-        self.limits, self._device, self._kernels = Limits(), device, kernels
+        super().__init__(device, kernels)
         self._buffers: dict[str, tuple[Any, int]] = {}
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
         usage |= BufferUsage.INDIRECT
-        native = self._device.create_buffer(size=max(size_bytes + 3 & ~3, 4), usage=usage)
+        native = self.device.create_buffer(size=max(size_bytes + 3 & ~3, 4), usage=usage)
         self._buffers[buffer] = native, size_bytes
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         content = bytearray(self._content(buffer))
         content[offset : offset + len(data)] = data
-        self._device.queue.write_buffer(self._buffers[buffer][0], 0, content)
+        self.device.queue.write_buffer(self._buffers[buffer][0], 0, content)
 
     def dispatch(
         self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
         groups = grid[0] * grid[1] * grid[2]
         spread = grid if max(grid) <= 65_535 else (65_535, groups // 65_535 + 1, 1)
-        payload = self._kernels[kernel].pack(scalars, groups)
+        payload = self.kernels[kernel].pack(scalars, groups)
         self._run(kernel, buffers, payload, lambda run: run.dispatch_workgroups(*spread))
 
     def dispatch_indirect(
@@ -51,7 +46,7 @@ class NaiveTarget:
         counts: str,
         offset: int,
     ) -> None:
-        native, payload = self._buffers[counts][0], self._kernels[kernel].pack(scalars, 2**32 - 1)
+        native, payload = self._buffers[counts][0], self.kernels[kernel].pack(scalars, 2**32 - 1)
         self._run(
             kernel, buffers, payload, lambda run: run.dispatch_workgroups_indirect(native, offset)
         )
@@ -59,7 +54,7 @@ class NaiveTarget:
     def _run(
         self, kernel: str, buffers: Sequence[Bound], payload: bytes, go: Callable[[Any], None]
     ) -> None:
-        device, code = self._device, self._kernels[kernel]
+        device, code = self.device, self.kernels[kernel]
         module = device.create_shader_module(code=code.wgsl())
         pipeline = device.create_compute_pipeline(layout="auto", compute={"module": module})
         parts = [
@@ -80,18 +75,17 @@ class NaiveTarget:
         compute_pass.end()
         device.queue.submit([encoder.finish()])
 
-    def copy(self, source: str, at: int, target: str, target_at: int, size_bytes: int) -> None:
-        self.write(target, target_at, self._content(source)[at : at + size_bytes])
+    def copy(
+        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
+    ) -> None:
+        data = self._content(source)[source_offset : source_offset + size_bytes]
+        self.write(target, data, target_offset)
 
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
-        return Arrived(self._content(buffer)[offset : offset + size_bytes])
+    def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
+        return self._content(buffer)[offset : offset + size_bytes]
 
     def free(self, buffer: str) -> None:
         self._buffers.pop(buffer)[0].destroy()
 
     def _content(self, buffer: str) -> bytes:
-        return bytes(self._device.queue.read_buffer(self._buffers[buffer][0]))
-
-    def flush(self) -> None: ...
-    def sync(self) -> None: ...
-    def close(self) -> None: ...
+        return bytes(self.device.queue.read_buffer(self._buffers[buffer][0]))

@@ -1,11 +1,12 @@
 """The tables of the performance page are those of the runs that are kept beside it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from properties.bench.show import fill, loss, tables
+from properties.bench.page import fill, headline, loss, tables
 from properties.bench.timing import Report, Row, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,3 +73,34 @@ def test_what_was_expected_is_positive(machine: str) -> None:
     benchmarks = json.loads(file.read_text(encoding="utf-8"))
     arms = [arms for workloads in benchmarks.values() for arms in workloads.values()]
     assert min(us for each in arms for us in each.values()) > 0
+
+
+def test_the_headline_compares_with_the_way_without_batching(tmp_path: Path) -> None:
+    decode = [
+        replace(row(arm, us), workload="decode") for arm, us in (("eager", 9e3), ("ring", 3e3))
+    ]
+    reads = [replace(row(arm, 8.0), workload="16 small reads") for arm in ("read_buffer", "ring")]
+    chain = [row("eager", 20.0), row("ring", 5.0)]
+    for name, rows in (("dispatch", chain), ("readback", reads), ("decode", decode)):
+        assert "Not run yet" in headline(tmp_path, "desk")
+        write_report(report(*rows), tmp_path / f"{name}-desk.json")
+    text = headline(tmp_path, "desk")
+    assert "| 20.0 µs (`eager`) | 5.00 µs | 4.00 |" in text
+    assert "| 9.00 ms (`eager`) | 3.00 ms | 3.00 |" in text
+
+
+def test_limits_share_one_table() -> None:
+    rows = [
+        replace(row(arm, 10.0), workload=workload, more={"ratio_to_best_fixed": 1.25})
+        for workload in ("chain by limit", "overlap 1")
+        for arm in ("eager", "ring")
+    ]
+    text = tables(report(*rows), {})
+    assert "| arm | chain by limit | overlap 1 |" in text
+    assert "| ring | 10.0 (1.25) | 10.0 (1.25) |" in text
+
+
+def test_a_curve_is_thinned_up_to_its_last_stretch() -> None:
+    rows = [replace(row(str(at), 1.0), more={"reached": float(at)}) for at in range(1, 21)]
+    shown = [line.split()[1] for line in tables(report(*rows), {}).splitlines()[6:] if line]
+    assert shown == ["4", "8", "12", "16", "20"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpusim.errors import ProgramError
-from properties.bench.show import load_drawing
+from properties.bench.plot import load_drawing
 from properties.bench.timing import Report, Row
 
 

@@ -139,7 +139,7 @@ def test_a_finding_replays_elsewhere_when_told_so(
     assert "ran on simulated: a WebGPU device in pure Python" in printed
 
 
-OVERTAKING = f"{ROOT / 'examples' / 'overtaking_write.py'}:judge"
+OVERTAKING = f"{ROOT / 'examples' / 'overtaking_write.py'}:Overtaking"
 OVERTAKEN = "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\n"
 
 
@@ -274,7 +274,7 @@ def test_a_file_that_is_no_text_is_no_finding(
 ) -> None:
     (tmp_path / "file").write_bytes(b"\xff\xfe\x00")
     assert main(["replay", str(tmp_path / "file")]) == 2
-    assert "the file is no text" in capsys.readouterr().err
+    assert "the file is not text" in capsys.readouterr().err
 
 
 def test_a_target_that_raises_as_it_is_loaded_is_named(

@@ -11,7 +11,6 @@ from properties.oracles.coverage import (
     Coverage,
     chance_of_new,
     cover,
-    rate_below,
     why_infeasible,
 )
 from properties.oracles.goals import GOALS
@@ -149,5 +148,3 @@ def test_what_is_left_to_find_is_estimated() -> None:
     assert chance_of_new(Counter()) == 1.0
     assert chance_of_new(Counter("aab")) == pytest.approx(1 / 3)
     assert chance_of_new(Counter("aabb")) == 0.0
-    assert rate_below(0) == rate_below(1) == 1.0
-    assert rate_below(300) == pytest.approx(0.01)

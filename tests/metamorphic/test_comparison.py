@@ -246,7 +246,7 @@ def test_transformations_are_dropped_and_the_program_shrinks() -> None:
     assert [entry.name for entry in small.transformations] == ["insert_boundary"]
     assert [line.split()[0] for line in str(small.program).splitlines()] == ["alloc", "read"]
     assert signature(small.transformations, failure) == ("value", "read", "insert_boundary")
-    assert [entry.words for entry in small.transformations] == ["`flush` before op 1"]
+    assert [entry.description for entry in small.transformations] == ["`flush` before op 1"]
 
 
 def test_what_agrees_is_not_reduced() -> None:

@@ -24,7 +24,8 @@ COMMON = [planted for planted in PLANTED if not planted.rare]
 
 Judge = Callable[[Case], Failure | None]
 
-_MOST_PROGRAMS = 150
+_MOST_PROGRAMS = 500
+"""The rarest of the common ones fails in about one program of a hundred."""
 
 
 def judge_of(planted: Any) -> tuple[RuntimeFactory, Judge]:
@@ -81,4 +82,4 @@ def test_a_violation_is_made_small_and_each_part_of_it_is_needed(planted: Any) -
     assert [name for name, _ in violation.sides] == ["as it is", "transformed"]
     assert violation.sides[0][1] != violation.sides[1][1]
     assert signature(small.transformations, violation)[2:] == (small.transformations[0].name,)
-    assert small.transformations[0].words in str(failure)
+    assert small.transformations[0].description in str(failure)

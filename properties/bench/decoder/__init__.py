@@ -1,1 +1,1 @@
-"""A small Llama-shaped decoder on the runtime: the work that small dispatches are for."""
+"""A small Llama-shaped decoder on the runtime, as real work made of small dispatches."""

@@ -1,8 +1,7 @@
 """The decoder's kernels: WGSL beside NumPy meanings.
 
-Each takes its sizes as scalars, as the kernels of compilers do, so that every
-dispatch has a uniform.  One workgroup of 64 lanes makes one output, or one
-element a lane.
+Each takes its sizes as scalars, as the kernels of compilers do, so every dispatch has
+a uniform.  One workgroup of 64 lanes makes one output, or one element a lane.
 """
 
 from typing import Any
@@ -29,7 +28,7 @@ fn total(lane: u32, mine: f32) -> f32 {
     return sum;
 }
 """
-"""The sum of a number of each lane, known to every lane."""
+"""Sums one number of each lane, and gives the sum to every lane."""
 
 
 def _f32(name: str, *, written: bool = False) -> Binding:
@@ -284,6 +283,6 @@ LARGEST = Kernel(
     }""",
     meaning=_largest,
 )
-"""token[0] <- where the largest logit is, the first of equal ones."""
+"""token[0] <- the place of the largest logit, the first of equal ones."""
 
 KERNELS = (EMBED, NORM, PROJECT, ADD, ROTATE, ATTEND, GATE, LARGEST)

@@ -22,13 +22,13 @@ from properties.bench.decoder.shape import Floats, Shape, rotary_table
 _WORD = 4
 
 Changing = Literal["token", "position", "positions"] | None
-"""What of a token a dispatch is told: its number, its position, or how many there are by then."""
+"""What changes with each token: its number, its position, or the number of tokens so far."""
 
 
 class Step(NamedTuple):
     """One dispatch of a token: what ``Runtime.dispatch`` takes, in its order.
 
-    Its first scalar is the token's ``changing`` one, where it has such.
+    Where ``changing`` is not None, its first scalar is that one of the token.
     """
 
     kernel: Kernel
@@ -41,8 +41,8 @@ class Step(NamedTuple):
 class Decoder:
     """The weights and the cache of one decoder, on one runtime.
 
-    ``steps`` put one token through every layer, and ``last_steps`` lead from
-    there to the next token.
+    ``steps`` put one token through every layer; ``last_steps`` make the next token of
+    the result.
     """
 
     def __init__(self, runtime: Runtime, shape: Shape, weights: Mapping[str, Floats]) -> None:
@@ -60,7 +60,7 @@ class Decoder:
         self.last_steps = self._make_last_steps()
 
     def advance(self, token: int, position: int, *, logits: bool = True) -> None:
-        """Dispatch one token at ``position``; with ``logits``, what comes next is known too."""
+        """Dispatch one token at ``position``; with ``logits``, compute the next token too."""
         dispatch = self.runtime.dispatch
         first = first_scalars(token, position)
         for kernel, buffers, changing, fixed, grid in self.steps:
@@ -70,7 +70,7 @@ class Decoder:
                 dispatch(kernel, buffers, fixed, grid)
 
     def read_token(self) -> int:
-        """Wait for the token that has the largest logit."""
+        """Read back the token that has the largest logit."""
         return int(self.runtime.read(self.token, dtype=np.uint32).result()[0])
 
     def free(self) -> None:

@@ -1,8 +1,7 @@
 """How large the decoder is, its random weights, and what it computes.
 
-What it computes is worked out in float64 NumPy, all positions of a text at once.  That is
-written from the model's definition and not from the kernels, so that a slip in those is not
-repeated here.
+The logits are computed in float64 NumPy, all positions of a text at once.  That code follows the
+model's definition and not the kernels, so it does not repeat their mistakes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,17 +43,17 @@ class Shape:
 
     @property
     def prompt(self) -> list[int]:
-        """Tokens to start from, any that differ."""
+        """The tokens of the prompt; any that differ would do."""
         return [(7 * n + 1) % self.vocabulary for n in range(self.context // 3)]
 
     @property
     def new_tokens(self) -> int:
-        """Tokens that the cache has room for after the prompt."""
+        """The number of tokens for which the cache has room after the prompt."""
         return self.context - len(self.prompt)
 
     @property
     def dispatches(self) -> int:
-        """Dispatches of one token whose logits are asked for."""
+        """Dispatches of one token, logits included."""
         return 8 * self.layers + 4
 
 
@@ -79,7 +78,7 @@ SMALL = Shape(
     vocabulary=1024,
     context=48,
 )
-"""The same structure for adapters that are made of software."""
+"""The same structure for software adapters."""
 
 
 def random_weights(shape: Shape, seed: int = 0) -> dict[str, Floats]:
@@ -113,7 +112,7 @@ def random_weights(shape: Shape, seed: int = 0) -> dict[str, Floats]:
 def rotary_table(shape: Shape) -> Floats:
     """Cosines, then sines, of each position and each pair of a head.
 
-    Made on the host, since WGSL leaves open how exact the sine of a large angle is.
+    Computed on the host, since WGSL does not say how exact the sine of a large angle is.
     """
     half = shape.head_width // 2
     speeds = _ROTARY_BASE ** (-np.arange(half) / half)

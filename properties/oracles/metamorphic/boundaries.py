@@ -4,8 +4,8 @@ Flush and sync put in and left out; the same program under another policy, sched
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from dataclasses import replace
+from typing import Annotated, Literal, Self
 
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
@@ -14,53 +14,40 @@ from gpusim.runtime.policy import PRESETS, Policy, parse_policy
 from properties.generate.choices import Choices
 from properties.model.case import SCHEDULERS, Case, Rewrite, parse_device
 from properties.oracles.metamorphic.registry import (
-    MOST_SEED,
+    Gap,
+    Kind,
+    OneOf,
     Scope,
-    draw_gap,
-    draw_op,
+    Seed,
+    op_of,
     transformation,
 )
 from properties.oracles.metamorphic.rewrites import Rewriting, inserted, unchanged
 
-Boundary = Literal["flush", "sync"]
+
+def _draw_boundary(choices: Choices, scope: Scope) -> str:
+    return "sync" if choices.chance(1, 3) else "flush"
 
 
-@transformation(6)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertBoundary:
+Boundary = Annotated[Literal["flush", "sync"], _draw_boundary]
+
+
+@transformation(6, "`{boundary}` before op {at}")
+class InsertBoundary(Kind):
     """A flush or a sync in the gap before op ``at``."""
 
-    name: ClassVar[str] = "insert_boundary"
     boundary: Boundary
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(boundary=_draw_boundary(choices), at=draw_gap(choices, scope))
-
-    @property
-    def words(self) -> str:
-        return f"`{self.boundary}` before op {self.at}"
+    at: Gap
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return inserted(case, self.at, [Flush() if self.boundary == "flush" else Sync()])
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertEverywhere:
+@transformation(2, "`{boundary}` before every op")
+class InsertEverywhere(Kind):
     """A flush or a sync before every op."""
 
-    name: ClassVar[str] = "insert_everywhere"
     boundary: Boundary
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(boundary=_draw_boundary(choices))
-
-    @property
-    def words(self) -> str:
-        return f"`{self.boundary}` before every op"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         rewriting = Rewriting(case)
@@ -70,40 +57,19 @@ class InsertEverywhere:
         return rewriting.rewrite()
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeleteBoundary:
+@transformation(2, "op {at}, a flush or sync, left out")
+class DeleteBoundary(Kind):
     """The flush or sync at ``at`` is left out."""
 
-    name: ClassVar[str] = "delete_boundary"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Flush, Sync))
-
-    @property
-    def words(self) -> str:
-        return f"op {self.at}, a flush or sync, left out"
+    at: Annotated[int, op_of(Flush, Sync)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return _without(case, [self.at])
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeleteEverywhere:
+@transformation(2, "every flush and sync left out")
+class DeleteEverywhere(Kind):
     """Every flush and sync is left out."""
-
-    name: ClassVar[str] = "delete_everywhere"
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls()
-
-    @property
-    def words(self) -> str:
-        return "every flush and sync left out"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return _without(case, range(len(case.program)))
@@ -117,10 +83,6 @@ def _without(case: Case, positions: range | list[int]) -> Rewrite | None:
         else:
             rewriting.keep(op)
     return rewriting.rewrite() if len(rewriting.ops) < len(case.program) else None
-
-
-def _draw_boundary(choices: Choices) -> Boundary:
-    return "sync" if choices.chance(1, 3) else "flush"
 
 
 _VALUES: Mapping[str, Sequence[object]] = {
@@ -150,12 +112,10 @@ _VALUES: Mapping[str, Sequence[object]] = {
 """What a field of a policy is set to."""
 
 
-@transformation(6)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SetField:
+@transformation(6, "policy {field}={value}")
+class SetField(Kind):
     """One batching decision of the policy is another: a limit, a pool, a cache."""
 
-    name: ClassVar[str] = "set_field"
     field: str
     value: str
 
@@ -164,53 +124,29 @@ class SetField:
         field = choices.pick(list(_VALUES))
         return cls(field=field, value=str(choices.pick(_VALUES[field])))
 
-    @property
-    def words(self) -> str:
-        return f"policy {self.field}={self.value}"
-
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         if self.field in ("memory_budget_bytes", "debug_dispatch_limit"):
             return None
         return _under(case, f"{case.policy} {self.field}={self.value}")
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SetPreset:
+@transformation(3, "policy {preset}")
+class SetPreset(Kind):
     """The policy is a preset, eager among them."""
 
-    name: ClassVar[str] = "set_preset"
-    preset: str
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(preset=choices.pick(list(PRESETS)))
-
-    @property
-    def words(self) -> str:
-        return f"policy {self.preset}"
+    preset: Annotated[str, OneOf(*PRESETS)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         budget = case.policy.memory_budget_bytes
         return _under(case, f"{self.preset} memory_budget_bytes={budget}")
 
 
-@transformation(lambda scope: 3 * scope.case.device.is_simulated)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SetSchedule:
+@transformation(lambda scope: 3 * scope.case.device.is_simulated, "schedule {scheduler} {seed}")
+class SetSchedule(Kind):
     """A simulated device does what is left open by another schedule."""
 
-    name: ClassVar[str] = "set_schedule"
-    scheduler: str
-    seed: int = 0
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(scheduler=choices.pick(SCHEDULERS), seed=choices.integer(0, MOST_SEED))
-
-    @property
-    def words(self) -> str:
-        return f"schedule {self.scheduler} {self.seed}"
+    scheduler: Annotated[str, OneOf(*SCHEDULERS)]
+    seed: Seed = 0
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         if not case.device.is_simulated:
@@ -219,21 +155,11 @@ class SetSchedule:
         return None if device == case.device else unchanged(replace(case, device=device))
 
 
-@transformation(lambda scope: bool(scope.others))
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SetDevice:
+@transformation(lambda scope: bool(scope.others), "device {device}")
+class SetDevice(Kind):
     """Another device: what no kernel with a tolerance computed is the same."""
 
-    name: ClassVar[str] = "set_device"
-    device: str
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(device=choices.pick(scope.others))
-
-    @property
-    def words(self) -> str:
-        return f"device {self.device}"
+    device: Annotated[str, lambda choices, scope: choices.pick(scope.others)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         device = parse_device(self.device)

@@ -6,38 +6,35 @@ to be known that it is accepted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated
 
 import numpy as np
 
 from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Capture, Free, Op, Replay, Write
+from gpusim.ops import (
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Free,
+    Op,
+    Part,
+    Replay,
+    Write,
+)
 from gpusim.program import Program, replayed
-from properties.generate.choices import Choices
 from properties.model.case import Case, Rewrite
-from properties.oracles.metamorphic.registry import Scope, draw_gap, draw_op, transformation
+from properties.oracles.metamorphic.registry import Gap, Kind, op_of, transformation
 from properties.oracles.metamorphic.rewrites import Rewriting, live_before, may_alloc
 from reference import Reference, run
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoldPrefix:
+@transformation(2, "the ops before op {at} replaced by writes of what they leave")
+class FoldPrefix(Kind):
     """The ops before ``at`` are left out, and the bytes they leave are written instead."""
 
-    name: ClassVar[str] = "fold_prefix"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_gap(choices, scope))
-
-    @property
-    def words(self) -> str:
-        return f"the ops before op {self.at} replaced by writes of what they leave"
+    at: Gap
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         if not 0 < self.at <= len(case.program) or not may_alloc(case):
@@ -58,6 +55,13 @@ class FoldPrefix:
         for op in case.program.ops[self.at :]:
             rewriting.keep(op)
         return rewriting.rewrite()
+
+
+def _is_finer(op: Op, limits: Limits) -> bool:
+    """Whether it binds a part where another device may well allow it."""
+    step = limits.storage_offset_alignment_bytes
+    bound = op.buffers if isinstance(op, AnyDispatch) else ()
+    return any(isinstance(one, Part) and one.offset % step for one in bound)
 
 
 def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
@@ -82,7 +86,7 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
             # Another device may well have room for it.
             return None
         except (Refused, DeviceFault):
-            if isinstance(op, Capture):
+            if isinstance(op, Capture) or _is_finer(op, reference.limits):
                 return None
             if isinstance(op, Alloc):
                 refused.add(op.buffer)
@@ -101,21 +105,11 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
     return left
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unroll:
+@transformation(3, "op {at} as the calls that it replays")
+class Unroll(Kind):
     """The replay at ``at`` as the dispatches and copies of its graph."""
 
-    name: ClassVar[str] = "unroll"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Replay))
-
-    @property
-    def words(self) -> str:
-        return f"op {self.at} as the calls that it replays"
+    at: Annotated[int, op_of(Replay)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         program = case.program

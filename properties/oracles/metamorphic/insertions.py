@@ -1,21 +1,14 @@
 """Ops put in that nothing depends on: reads, dead work, refused ops, what is overwritten."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Literal, get_args
 
 from gpusim.kernels import AFFINE, Kernel
 from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Write
 from gpusim.program import Program
-from properties.generate.choices import Choices
 from properties.model.case import Case, Rewrite
-from properties.oracles.metamorphic.registry import (
-    Scope,
-    draw_gap,
-    draw_op,
-    draw_which,
-    transformation,
-)
+from properties.oracles.metamorphic.registry import Gap, Kind, OneOf, Which, op_of, transformation
 from properties.oracles.metamorphic.rewrites import (
     Rewriting,
     fresh_names,
@@ -32,35 +25,15 @@ Refusal = Literal[
     "past_the_end", "before_the_start", "twice_freed", "freed_source", "aliased", "bad_scalar"
 ]
 _GROUPS = (1, 1, 1)
-_PARTS: Sequence[Part] = ("whole", "head", "tail")
-_REFUSALS: Sequence[Refusal] = (
-    "past_the_end",
-    "before_the_start",
-    "twice_freed",
-    "freed_source",
-    "aliased",
-    "bad_scalar",
-)
 
 
-@transformation(4)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertRead:
+@transformation(4, "a read before op {at}")
+class InsertRead(Kind):
     """A read of a live buffer, or of part of it, before op ``at``."""
 
-    name: ClassVar[str] = "insert_read"
-    at: int
-    which: int
-    part: Part = "whole"
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        at = draw_gap(choices, scope)
-        return cls(at=at, which=draw_which(choices), part=choices.pick(_PARTS))
-
-    @property
-    def words(self) -> str:
-        return f"a read before op {self.at}"
+    at: Gap
+    which: Which
+    part: Annotated[Part, OneOf("whole", "head", "tail")] = "whole"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         buffer = nth(live_before(case.program, self.at), self.which)
@@ -76,22 +49,12 @@ class InsertRead:
         return inserted(case, self.at, [read])
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertDeadWork:
+@transformation(2, "work on a buffer of its own before op {at}")
+class InsertDeadWork(Kind):
     """A buffer that is filled from a live one, worked on and freed, before op ``at``."""
 
-    name: ClassVar[str] = "insert_dead_work"
-    at: int
-    which: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_gap(choices, scope), which=draw_which(choices))
-
-    @property
-    def words(self) -> str:
-        return f"work on a buffer of its own before op {self.at}"
+    at: Gap
+    which: Which
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         source = nth(live_before(case.program, self.at), self.which)
@@ -117,21 +80,11 @@ class InsertDeadWork:
         )
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recycle:
+@transformation(3, "a buffer of the size of op {at} filled and freed just before it")
+class Recycle(Kind):
     """Before the alloc at ``at`` another buffer of that size is filled and freed."""
 
-    name: ClassVar[str] = "recycle"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Alloc))
-
-    @property
-    def words(self) -> str:
-        return f"a buffer of the size of op {self.at} filled and freed just before it"
+    at: Annotated[int, op_of(Alloc)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = case.program[self.at] if 0 <= self.at < len(case.program) else None
@@ -147,21 +100,11 @@ class Recycle:
         return inserted(case, self.at, [*work, Free(buffer=scratch)])
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GarbageFirst:
+@transformation(2, "garbage written before op {at} writes")
+class GarbageFirst(Kind):
     """Before the write at ``at`` other bytes are written to the same place."""
 
-    name: ClassVar[str] = "garbage_first"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Write))
-
-    @property
-    def words(self) -> str:
-        return f"garbage written before op {self.at} writes"
+    at: Annotated[int, op_of(Write)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = case.program[self.at] if 0 <= self.at < len(case.program) else None
@@ -170,24 +113,15 @@ class GarbageFirst:
         return inserted(case, self.at, [replace(op, data=_garbage(len(op.data)))])
 
 
-@transformation(lambda scope: 2 * scope.refuses)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InsertRefused:
+@transformation(
+    lambda scope: 2 * scope.refuses, "an op that must be refused ({refusal}) before op {at}"
+)
+class InsertRefused(Kind):
     """An op that must be refused, before op ``at``."""
 
-    name: ClassVar[str] = "insert_refused"
-    at: int
-    which: int
-    refusal: Refusal
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        at = draw_gap(choices, scope)
-        return cls(at=at, which=draw_which(choices), refusal=choices.pick(_REFUSALS))
-
-    @property
-    def words(self) -> str:
-        return f"an op that must be refused ({self.refusal}) before op {self.at}"
+    at: Gap
+    which: Which
+    refusal: Annotated[Refusal, OneOf(*get_args(Refusal))]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         op = _refused(case.program, self)

@@ -5,8 +5,8 @@ two, and neighbours joined.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import replace
+from typing import Annotated
 
 from gpusim.kernels import Kernel, Kernels
 from gpusim.ops import Alloc, Capture, Copy, Free, Op, Read, Replay, Sync, Write
@@ -17,10 +17,12 @@ from properties.generate.operands import drawable
 from properties.generate.shape import draw_shape
 from properties.model.case import Case, Rewrite
 from properties.oracles.metamorphic.registry import (
-    MOST_SEED,
+    Gap,
+    Kind,
+    OneOf,
     Scope,
-    draw_gap,
-    draw_op,
+    Seed,
+    op_of,
     transformation,
 )
 from properties.oracles.metamorphic.rewrites import (
@@ -33,23 +35,12 @@ from properties.oracles.metamorphic.rewrites import (
 )
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Split:
+@transformation(3, "op {at} split after {sixteenths}/16 of its bytes")
+class Split(Kind):
     """The write, copy or read at ``at`` in two: so many sixteenths of it, then the rest."""
 
-    name: ClassVar[str] = "split"
-    at: int
-    sixteenths: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        at = draw_op(choices, scope, Write, Copy, Read)
-        return cls(at=at, sixteenths=choices.pick((8, 0, 1, 4, 5, 11, 15)))
-
-    @property
-    def words(self) -> str:
-        return f"op {self.at} split after {self.sixteenths}/16 of its bytes"
+    at: Annotated[int, op_of(Write, Copy, Read)]
+    sixteenths: Annotated[int, OneOf(8, 0, 1, 4, 5, 11, 15)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         program = case.program
@@ -68,30 +59,25 @@ class Split:
         return rewriting.rewrite()
 
 
-@transformation(1)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Merge:
+def _draw_twin(choices: Choices, scope: Scope) -> int:
+    """The first of two writes or copies in a row; the end of the program if it has none."""
+    program = scope.case.program
+    twins = [
+        position
+        for position, (op, other) in enumerate(zip(program, program.ops[1:], strict=False))
+        if isinstance(op, Write | Copy) and type(op) is type(other)
+    ]
+    return choices.pick(twins) if twins else len(program)
+
+
+@transformation(1, "op {at} and the next merged")
+class Merge(Kind):
     """The write or copy at ``at`` and the next op, which goes on where it ends, as one.
 
     A write may also start inside the one before it, whose bytes it then replaces.
     """
 
-    name: ClassVar[str] = "merge"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        program = scope.case.program
-        twins = [
-            position
-            for position, (op, other) in enumerate(zip(program, program.ops[1:], strict=False))
-            if isinstance(op, Write | Copy) and type(op) is type(other)
-        ]
-        return cls(at=choices.pick(twins) if twins else len(program))
-
-    @property
-    def words(self) -> str:
-        return f"ops {self.at} and {self.at + 1} merged"
+    at: Annotated[int, _draw_twin]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         ops = case.program.ops
@@ -163,21 +149,11 @@ def _continues(first: Copy, second: Copy) -> bool:
 _OTHER_OPS = 24
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Swap:
+@transformation(3, "op {at} and the next, which are independent, swapped")
+class Swap(Kind):
     """Op ``at`` and the one after it change places, where neither depends on the other."""
 
-    name: ClassVar[str] = "swap"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_gap(choices, scope))
-
-    @property
-    def words(self) -> str:
-        return f"ops {self.at} and {self.at + 1}, which are independent, swapped"
+    at: Gap
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         ops = case.program.ops
@@ -195,21 +171,11 @@ class Swap:
         return Rewrite(case=replace(case, program=swapped), places=tuple(places))
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interleave:
+@transformation(2, "another program (seed {seed}) in between")
+class Interleave(Kind):
     """The ops of another program over buffers of its own, in between."""
 
-    name: ClassVar[str] = "interleave"
-    seed: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(seed=choices.integer(0, MOST_SEED))
-
-    @property
-    def words(self) -> str:
-        return f"another program (seed {self.seed}) in between"
+    seed: Seed
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         if not may_alloc(case):
@@ -227,23 +193,12 @@ class Interleave:
         return rewriting.rewrite()
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Twice:
+@transformation(2, "the second time on one runtime, after everything was freed")
+class Twice(Kind):
     """The program, everything freed, and the program again on the same runtime.
 
     The second time shows what the first does, and makes no new pooled objects.
     """
-
-    name: ClassVar[str] = "twice"
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls()
-
-    @property
-    def words(self) -> str:
-        return "the second time on one runtime, after everything was freed"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         rewriting = Rewriting(case)

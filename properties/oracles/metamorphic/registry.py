@@ -9,18 +9,30 @@ stands in it, and nowhere else is a list of kinds.  What a class's ``draw`` may 
 a few are drawn for a case from the source of choices that drew the program.
 """
 
+import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Self,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.ops import Op
 from properties.generate.choices import Choices, Weights
-from properties.model.case import Case, Transformation
+from properties.model.case import Case, Rewrite, Transformation
 
-MOST_WHICH = 63
-MOST_SEED = 2**31 - 1
+_MOST_WHICH = 63
+_MOST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,31 +46,10 @@ class Scope:
     """Whether the target refuses what is invalid."""
 
 
-class Kind(Protocol):
-    """A class of transformations."""
-
-    name: str
-
-    def __call__(self, **fields: Any) -> Transformation: ...
-    def draw(self, choices: Choices, scope: Scope) -> Transformation: ...
-
-
 Weight = Callable[[Scope], int]
-KINDS: dict[str, Kind] = {}
-"""In the order in which they were defined."""
-WEIGHTS: dict[str, Weight] = {}
-"""How often each kind is drawn; 0 where it cannot apply."""
-
-
-def transformation(weight: int | Weight) -> Callable[[type], Any]:
-    """Register a kind, to be drawn as often as ``weight`` says."""
-
-    def register(kind: Any) -> Any:
-        KINDS[kind.name] = kind
-        WEIGHTS[kind.name] = weight if callable(weight) else lambda scope: weight
-        return kind
-
-    return register
+Draw = Callable[[Choices, Scope], Any]
+"""Draws one field of a transformation."""
+AnyKind = TypeVar("AnyKind", bound="Kind")
 
 
 def draw_gap(choices: Choices, scope: Scope) -> int:
@@ -66,16 +57,84 @@ def draw_gap(choices: Choices, scope: Scope) -> int:
     return choices.integer(0, len(scope.case.program))
 
 
-def draw_op(choices: Choices, scope: Scope, *kinds: type[Op]) -> int:
-    """The position of an op of these kinds; one that is none of them where there is none."""
-    program = scope.case.program
-    positions = [position for position, op in enumerate(program) if isinstance(op, kinds)]
-    return choices.pick(positions) if positions else len(program)
+def op_of(*kinds: type[Op]) -> Draw:
+    """Draws the position of an op of these kinds; the end of the program if it has none."""
+
+    def draw(choices: Choices, scope: Scope) -> int:
+        program = scope.case.program
+        positions = [position for position, op in enumerate(program) if isinstance(op, kinds)]
+        return choices.pick(positions) if positions else len(program)
+
+    return draw
 
 
-def draw_which(choices: Choices) -> int:
-    """Which of some things whose number is known only later."""
-    return choices.integer(0, MOST_WHICH)
+class OneOf:
+    """Draws one of ``values``."""
+
+    def __init__(self, *values: Any) -> None:
+        self.values = values
+
+    def __call__(self, choices: Choices, scope: Scope) -> Any:
+        return choices.pick(self.values)
+
+
+Gap = Annotated[int, draw_gap]
+Which = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_WHICH)]
+"""Which of some things whose number is known only later."""
+Seed = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_SEED)]
+
+
+class Kind(ABC):
+    """A class of transformations: frozen data, with a text form.
+
+    Fields are whole numbers and words, each annotated with how it is drawn.  One called ``at`` is
+    a position in the program: of an op, or of the gap before one.
+    """
+
+    __slots__ = ()
+    name: ClassVar[str]
+    weight: ClassVar[Weight]
+    """How often the kind is drawn; 0 where it cannot apply."""
+    _description: ClassVar[str]
+    _draws: ClassVar[Mapping[str, Draw]]
+
+    @classmethod
+    def draw(cls, choices: Choices, scope: Scope) -> Self:
+        """One of this kind for the case of ``scope``, field by field."""
+        return cls(**{name: draw(choices, scope) for name, draw in cls._draws.items()})
+
+    @property
+    def description(self) -> str:
+        """What it did, for a reader: ``flush before op 3``."""
+        return self._description.format(**_values(self))
+
+    @abstractmethod
+    def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
+        """The rewrite of ``case``; None where there is nothing here to transform."""
+
+
+KINDS: dict[str, type[Kind]] = {}
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def transformation(
+    weight: int | Weight, description: str
+) -> Callable[[type[AnyKind]], type[AnyKind]]:
+    """Register a kind, drawn as often as ``weight`` says; ``description`` may name its fields."""
+
+    def register(kind: type[AnyKind]) -> type[AnyKind]:
+        hints = get_type_hints(kind, include_extras=True)
+        kind.name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+        kind.weight = staticmethod(weight if callable(weight) else lambda scope: weight)
+        kind._description = description
+        kind._draws = {
+            name: hint.__metadata__[0] for name, hint in hints.items() if _is_drawn(hint)
+        }
+        made = dataclass(frozen=True, kw_only=True, slots=True)(kind)
+        KINDS[made.name] = made
+        return made
+
+    return register
 
 
 _TRIES = 6
@@ -100,10 +159,10 @@ def draw_transformations(
     """
     others = tuple(device for device in devices if device != case.device.name)
     scope = Scope(case=case, others=others, refuses=refuses)
-    weights: Weights[Kind] = Weights(
+    weights: Weights[type[Kind]] = Weights(
         *(
-            (kind, WEIGHTS[name](scope))
-            for name, kind in KINDS.items()
+            (KINDS[name], KINDS[name].weight(scope))
+            for name in sorted(KINDS)
             if not kinds or name in kinds
         )
     )
@@ -122,22 +181,18 @@ def draw_transformations(
 
 def write_transformation(transformation: Transformation) -> str:
     """One line without its newline."""
-    entries: Any = transformation
-    values = [f"{field.name}={getattr(entries, field.name)}" for field in fields(entries)]
+    values = [f"{name}={value}" for name, value in _values(transformation).items()]
     return " ".join([transformation.name, *values])
 
 
 def parse_transformation(text: str) -> Transformation:
     """Read what ``write_transformation`` wrote; ProgramError where it did not."""
     name, *words = text.split(" ") if "=" in text else [text]
-    values: dict[str, object] = {}
-    for word in words:
-        key, _, value = word.partition("=")
-        values[key] = value
     try:
-        kind: Any = KINDS[name]
-        types = {field.name: field.type for field in fields(kind)}
-        return kind(**{key: _typed(types[key], value) for key, value in values.items()})  # type: ignore[no-any-return]
+        kind = KINDS[name]
+        hints = get_type_hints(kind, include_extras=True)
+        values = dict(word.split("=", 1) for word in words)
+        return kind(**{key: _parsed(hints[key], value) for key, value in values.items()})
     except (KeyError, TypeError, ValueError) as error:
         raise ProgramError(
             f"cannot read transformation {text!r} because {error!r} is no name, field or value "
@@ -145,5 +200,22 @@ def parse_transformation(text: str) -> Transformation:
         ) from error
 
 
-def _typed(kind: object, value: object) -> object:
-    return int(str(value)) if kind in (int, "int") else value
+def _parsed(hint: Any, text: str) -> int | str:
+    """The value of a field: ValueError where it can have no such value."""
+    kind, draws = (hint.__origin__, hint.__metadata__[0]) if _is_drawn(hint) else (hint, None)
+    if kind is int:
+        if not text.isdecimal():
+            raise ValueError(text)
+        return int(text)
+    allowed = draws.values if isinstance(draws, OneOf) else get_args(kind)
+    if allowed and text not in allowed:
+        raise ValueError(text)
+    return text
+
+
+def _is_drawn(hint: object) -> bool:
+    return get_origin(hint) is Annotated
+
+
+def _values(transformation: Any) -> dict[str, Any]:
+    return {field.name: getattr(transformation, field.name) for field in fields(transformation)}

@@ -255,7 +255,7 @@ def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> 
     failure = compare_rewrite(rewrite, original, again(rewrite.case))
     if failure is None:
         return None
-    words = "; ".join(transformation.words for transformation in case.transformations)
+    words = "; ".join(transformation.description for transformation in case.transformations)
     return replace(failure, notes=(*failure.notes, f"with: {words}"))
 
 

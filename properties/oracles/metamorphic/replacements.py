@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any
 
 from gpusim.effects import written_by
 from gpusim.kernels import Kernel
@@ -21,9 +21,8 @@ from gpusim.ops import (
     Write,
 )
 from gpusim.program import buffers_of, renamed
-from properties.generate.choices import Choices
 from properties.model.case import Case, Rewrite
-from properties.oracles.metamorphic.registry import Scope, draw_op, draw_which, transformation
+from properties.oracles.metamorphic.registry import Kind, OneOf, Which, op_of, transformation
 from properties.oracles.metamorphic.rewrites import (
     Rewriting,
     fresh_names,
@@ -37,21 +36,11 @@ from properties.oracles.metamorphic.rewrites import (
 _MOST_EMBEDDED_BYTES = 65_536
 
 
-@transformation(2)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CopyForWrite:
+@transformation(2, "op {at} as a copy from a new buffer with the same bytes")
+class CopyForWrite(Kind):
     """The write at ``at`` as a copy from a new buffer that holds the same bytes."""
 
-    name: ClassVar[str] = "copy_for_write"
-    at: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(at=draw_op(choices, scope, Write))
-
-    @property
-    def words(self) -> str:
-        return f"op {self.at} as a copy from a new buffer with the same bytes"
+    at: Annotated[int, op_of(Write)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         program = case.program
@@ -74,20 +63,9 @@ class CopyForWrite:
         return rewriting.rewrite()
 
 
-@transformation(1)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rename:
+@transformation(1, "buffers under each other's names")
+class Rename(Kind):
     """The buffers change their names among each other."""
-
-    name: ClassVar[str] = "rename"
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls()
-
-    @property
-    def words(self) -> str:
-        return "buffers under each other's names"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         names = list(sizes_of(case.program))
@@ -100,26 +78,16 @@ class Rename:
         return rewriting.rewrite()
 
 
-@transformation(3)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Embed:
+@transformation(3, "buffer {which} at {pad_bytes} of a bigger one, between sentinels")
+class Embed(Kind):
     """One buffer at an offset of a bigger one, between sentinels that must stay.
 
     A kernel is given all of a buffer, so that a dispatch over the embedded one
     works on a copy of it, which is copied back where the kernel writes.
     """
 
-    name: ClassVar[str] = "embed"
-    which: int
-    pad_bytes: int
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls(which=draw_which(choices), pad_bytes=choices.pick((4, 256, 1, 3, 64)))
-
-    @property
-    def words(self) -> str:
-        return f"buffer {self.which} at {self.pad_bytes} of a bigger one, between sentinels"
+    which: Which
+    pad_bytes: Annotated[int, OneOf(4, 256, 1, 3, 64)]
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         sizes = sizes_of(case.program)
@@ -212,20 +180,9 @@ class _Embedding:
         return Write(buffer=self.home, offset=offset, data=data)
 
 
-@transformation(0)
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Same:
+@transformation(0, "the same once more")
+class Same(Kind):
     """Nothing is changed: the same case shows the same twice."""
-
-    name: ClassVar[str] = "same"
-
-    @classmethod
-    def draw(cls, choices: Choices, scope: Scope) -> Self:
-        return cls()
-
-    @property
-    def words(self) -> str:
-        return "the same once more"
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return unchanged(case)

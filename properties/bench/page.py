@@ -1,0 +1,187 @@
+"""The page of measurements: its tables and pictures, made from the runs that are kept.
+
+    python -m properties.bench.page docs/performance.md docs/data docs/plots
+
+fills in the tables and draws every picture again.  A table stands between
+``<!-- table BENCHMARK MACHINE -->`` and ``<!-- end -->``; its figures are in
+``BENCHMARK-MACHINE.json``.  What was expected, written before anything was measured, is in
+``expected-MACHINE.json``: microseconds by benchmark, workload and arm.  Nothing is measured here.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from properties.bench.plot import load_drawing
+from properties.bench.show import columns, number
+from properties.bench.timing import Report, Row, by_workload, read_report
+
+_BLOCK = re.compile(
+    r"(<!-- (table|loss|headline)(?: (\w+))? (\w+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
+_NOT_RUN = "Not run yet.\n"
+_WITH_CACHES = ("lazy, uniform pool", "lazy, bind-group cache", "lazy, both", "cached")
+_HEADLINES = (
+    ("a dispatch, of 1,000 in a row", "dispatch/chain", "eager", "µs"),
+    ("a read of 256 bytes, of 16 before a sync", "readback/16 small reads", "read_buffer", "µs"),
+    ("a token of a decoder, 244 dispatches", "decode/decode", "eager", "ms"),
+)
+"""What is measured, its benchmark and workload, the arm without batching, and the unit."""
+_HEADLINE_WORKLOAD = "chain"
+_STRETCHES = 5
+"""How many stretches of a curve a table shows; the picture shows all."""
+
+Expected = Mapping[str, Mapping[str, float]]
+"""Microseconds by workload and arm."""
+
+
+def main(document: Path, data: Path, plots: Path) -> None:
+    """Fill in the document and draw the pictures, in place."""
+    document.write_text(fill(document.read_text(encoding="utf-8"), data), encoding="utf-8")
+    draw = load_drawing()
+    for file in sorted(plots.glob("*.png")):
+        if file.stem != "headline":
+            draw(read_report(data / f"{file.stem}.json"), file)
+    report = read_report(data / "dispatch-h100.json")
+    chain = [row for row in report.rows if row.workload == _HEADLINE_WORKLOAD]
+    draw(replace(report, rows=chain), plots / "headline.png")
+
+
+def fill(text: str, folder: Path) -> str:
+    """``text`` with every block between marks filled in from the files of ``folder``."""
+
+    def block(match: re.Match[str]) -> str:
+        start, kind, benchmark, machine, end = match.groups()
+        if kind == "headline":
+            return f"{start}{headline(folder, machine)}{end}"
+        report = _report(folder, benchmark, machine)
+        if kind == "loss":
+            body = loss(report)
+        else:
+            body = tables(report, _expected(folder / f"expected-{machine}.json", benchmark))
+        return f"{start}{body}{end}"
+
+    return _BLOCK.sub(block, text)
+
+
+def headline(folder: Path, machine: str) -> str:
+    """A table of the three figures that matter most."""
+    head = ["end to end", "without batching", "`ring`", "times less"]
+    lines = []
+    for what, place, slow, unit in _HEADLINES:
+        benchmark, workload = place.split("/")
+        report = _report(folder, benchmark, machine)
+        if report is None:
+            return _NOT_RUN
+        us = {row.arm: row.median_us for row in by_workload(report.rows)[workload]}
+        factor = 1e-3 if unit == "ms" else 1.0
+        without, ours = (f"{number(factor * us[arm])} {unit}" for arm in (slow, "ring"))
+        lines.append([what, f"{without} (`{slow}`)", ours, number(us[slow] / us["ring"])])
+    return "\n".join(_grid(head, lines)) + "\n"
+
+
+def tables(report: Report | None, expected: Expected) -> str:
+    """A table a workload, and one table for all workloads by limit.
+
+    Without a report, the tables of what is expected.
+    """
+    if report is None:
+        return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
+    groups = by_workload(report.rows)
+    limits = {name: rows for name, rows in groups.items() if _are_limits(rows)}
+    text = f"{report.description}; `{report.command}`\n"
+    for name, rows in groups.items():
+        if name not in limits:
+            text += _table(name, _thinned(rows), expected.get(name, {}))
+    return text + (_table_of_limits(limits) if limits else "")
+
+
+def loss(report: Report | None) -> str:
+    """For each arm with caches, the share of its tokens a second that ``lazy`` loses."""
+    if report is None:
+        return _NOT_RUN
+    by_arm = {row.arm: row for row in report.rows}
+    lazy = by_arm["lazy"]
+    lines = [
+        f"- against `{arm}` {_lost(lazy.median_us, cached.median_us)} of the tokens a second "
+        f"({number(lazy.median_us / 1000)} instead of {number(cached.median_us / 1000)} ms a "
+        f"token), and {_lost(lazy.cpu_us, cached.cpu_us)} of its CPU time"
+        for arm, cached in ((arm, by_arm[arm]) for arm in _WITH_CACHES)
+    ]
+    return "\n".join(["`lazy`, which caches nothing,", "", *lines]) + "\n"
+
+
+def _lost(without_us: float, with_caches_us: float) -> str:
+    share = 1 - with_caches_us / without_us
+    return f"{'gains' if share < 0 else 'loses'} {abs(share):.0%}"
+
+
+def _report(folder: Path, benchmark: str, machine: str) -> Report | None:
+    file = folder / f"{benchmark}-{machine}.json"
+    return read_report(file) if file.exists() else None
+
+
+def _expected(file: Path, benchmark: str) -> Expected:
+    if not file.exists():
+        return {}
+    expected: dict[str, Expected] = json.loads(file.read_text(encoding="utf-8"))
+    return expected.get(benchmark, {})
+
+
+def _are_limits(rows: Sequence[Row]) -> bool:
+    return all("ratio_to_best_fixed" in row.more for row in rows)
+
+
+def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
+    """At most five stretches of a curve, evenly spaced and with its last; all arms otherwise."""
+    if not all("reached" in row.more for row in rows):
+        return rows
+    step = max(1, len(rows) // _STRETCHES)
+    return rows[step - 1 :: step]
+
+
+def _table(workload: str, rows: Sequence[Row], expected: Mapping[str, float]) -> str:
+    shown = columns(rows)
+    if expected:
+
+        def foreseen(row: Row) -> float | None:
+            return expected.get(row.arm)
+
+        def differs(row: Row) -> float | None:
+            return row.median_us / expected[row.arm] if row.arm in expected else None
+
+        shown.insert(1, ("expected µs", lambda row: number(foreseen(row))))
+        shown.append(("measured ÷ expected", lambda row: number(differs(row))))
+    lines = [[say(row) for _, say in shown] for row in rows]
+    return _markdown(workload, [head for head, _ in shown], lines)
+
+
+def _table_of_limits(groups: Mapping[str, Sequence[Row]]) -> str:
+    """A line an arm and a column a workload: the median, and its ratio to the best fixed limit."""
+    lines = [
+        [rows[0].arm]
+        + [f"{number(row.median_us)} ({row.more['ratio_to_best_fixed']:.2f})" for row in rows]
+        for rows in zip(*groups.values(), strict=True)
+    ]
+    return _markdown("median µs by limit (÷ best fixed)", ["arm", *groups], lines)
+
+
+def _table_of_expected(workload: str, expected: Mapping[str, float]) -> str:
+    lines = [[arm, number(figure)] for arm, figure in expected.items()]
+    return _markdown(workload, ["arm", "expected µs"], lines)
+
+
+def _markdown(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(["", f"**{title}**", "", *_grid(head, lines)]) + "\n\n"
+
+
+def _grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *("--:" for _ in head[1:])]
+    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)]
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]))
