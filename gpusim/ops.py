@@ -241,7 +241,7 @@ class Verb:
 
     @cached_property
     def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
-        """Gives what a method is called with: an op's operands, but not the name of a result."""
+        """What a method is called with: an op's operands, without the name of a read's result."""
         operands = self.operands
         names = [
             name for name in self.called_with or operands if operands[name] is not Operand.RESULT

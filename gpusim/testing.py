@@ -316,10 +316,7 @@ def programs(
         limits=limits,
         min_ops=min_ops,
         max_ops=max_ops,
-        invalid=capabilities.refuses,
-        replays=capabilities.replays,
-        indirect=capabilities.indirect,
-        parts=capabilities.parts,
+        promises=capabilities,
     )
     return drawn if capabilities.byte_exact else drawn.map(in_words)
 

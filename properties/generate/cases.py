@@ -24,7 +24,7 @@ from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, Device
 from properties.model.target import Capabilities
 
 _MOST_SEED = 2**32 - 1
-_ALL_PROMISED = Capabilities(replays=True, indirect=True, parts=True)
+ALL_PROMISED = Capabilities(replays=True, indirect=True, parts=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class Setting:
     schedulers: tuple[str, ...] = SCHEDULERS
     faults: bool = False
     target: str = RUNTIME
-    promises: Capabilities = _ALL_PROMISED
+    promises: Capabilities = ALL_PROMISED
 
 
 def case_for(seed: int, number: int, setting: Setting) -> Case:
@@ -78,7 +78,7 @@ def draw_case(
     limits: Limits | None = None,
     shape: Shape | None = None,
     target: str = RUNTIME,
-    promises: Capabilities = _ALL_PROMISED,
+    promises: Capabilities = ALL_PROMISED,
 ) -> Case:
     """One case around ``preset``; ``limits`` are the device's.
 

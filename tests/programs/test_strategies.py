@@ -8,6 +8,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.generate.strategies import cases, policies, programs
 from properties.model.case import Case, DeviceSpec
+from properties.model.target import Capabilities
 from reference import run
 
 QUICK = settings(
@@ -21,7 +22,7 @@ SEARCH = settings(QUICK, max_examples=2000)
 
 
 @QUICK
-@given(programs(invalid=False))
+@given(programs(promises=Capabilities(refuses=False)))
 def test_drawn_programs_are_legal(program: Program) -> None:
     assert all(outcome.error is None for outcome in run(program).outcomes)
 

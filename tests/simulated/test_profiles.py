@@ -135,7 +135,13 @@ def map_of_an_idle_buffer(device: Any) -> str:
     """What comes of the map of a buffer that nothing ever used, where the device is destroyed."""
     idle = buffer(device, 64, STAGING)
     promise = idle.map_async("READ_NOSYNC")
+    native = getattr(device, "_internal", None)
     device.destroy()
+    if native is not None:
+        from wgpu.backends.wgpu_native._api import ffi, libf
+
+        # wgpu-py's thread, which polls the device, ends with it: whether it still did is a race.
+        libf.wgpuDevicePoll(native, False, ffi.NULL)
     return f"{shown(promise.sync_wait)} {idle.map_state} {shown(idle.read_mapped().tobytes)}"
 
 
