@@ -5,9 +5,8 @@
     def test_my_runtime() -> None:
         check(MyRuntime, programs=200)
 
-The door from gpusim to its judge.  Only the types that an adapter needs are loaded with this
-module; a function loads the judge, and with it wgpu, when it is called.  Nothing is decided here:
-the judge is ``properties``.
+The door from gpusim to its judge, ``properties``, which decides everything.  Only the types that
+an adapter needs are loaded with this module; a function loads the judge, and wgpu, when called.
 """
 
 import os
