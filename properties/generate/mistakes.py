@@ -206,7 +206,7 @@ _MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
     (_double_free, 2),
     (bad_dispatch, 18),
     (orphaned_dispatch, 2),
-    (_bad_capture, 8),
+    (_bad_capture, 9),
     (_bad_replay, 14),
 )
 _WITH_GRAPHS = (_bad_capture, _bad_replay)

@@ -245,6 +245,6 @@ _FAULTS: Weights[_Fault] = Weights(
     (_bad_place, 4),
     (_wrong_scalar, 12),
     (_wrong_scalar_count, 2),
-    (_wrong_grid, 4),
+    (_wrong_grid, 6),
     (_too_many_groups, 2),
 )
