@@ -16,7 +16,16 @@ from gpusim.runtime.commands import DeviceBuffer, Range, new_tuple
 class Buffer:
     """A handle to ``size_bytes`` bytes on the device; made by ``Runtime.alloc``."""
 
-    __slots__ = ("__weakref__", "_device_buffer", "_table", "label", "lost", "size_bytes", "uid")
+    __slots__ = (
+        "__weakref__",
+        "_device_buffer",
+        "_lent",
+        "_table",
+        "label",
+        "lost",
+        "size_bytes",
+        "uid",
+    )
 
     def __init__(
         self,
@@ -29,6 +38,8 @@ class Buffer:
     ) -> None:
         self._table = table
         self._device_buffer: DeviceBuffer | None = device_buffer
+        self._lent: DeviceBuffer | None = None
+        """What it stands for while that is lent."""
         self.uid = uid
         self.size_bytes = size_bytes
         self.label = label
@@ -43,7 +54,7 @@ class Buffer:
     @property
     def is_live(self) -> bool:
         """Whether it was not freed."""
-        return self._device_buffer is not None
+        return (self._lent or self._device_buffer) is not None
 
     def part(self, offset: int, size_bytes: int | None = None) -> "BufferPart":
         """``size_bytes`` bytes from byte ``offset``, for a dispatch to bind in the buffer's place.
@@ -138,6 +149,16 @@ class BufferTable:
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         return buffer
 
+    def check_new(self, native: object) -> None:
+        """InvalidHandle where a live buffer stands for ``native`` already."""
+        for buffer in self:
+            device_buffer = buffer._lent or buffer._device_buffer
+            if device_buffer is not None and device_buffer.native is native:
+                raise InvalidHandle(
+                    f"cannot adopt {native!r} because {buffer!r} stands for it already (probably "
+                    "it was adopted twice)"
+                )
+
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         """What a live handle of this table stands for; InvalidHandle for any other."""
         if not isinstance(buffer, Buffer):
@@ -149,6 +170,11 @@ class BufferTable:
             raise InvalidHandle(
                 f"cannot use {buffer!r} because this runtime did not make it "
                 "(probably it belongs to another runtime)"
+            )
+        if buffer._lent is not None:
+            raise InvalidHandle(
+                f"cannot use {buffer!r} because it is lent (probably this belongs behind the with "
+                "block of lend)"
             )
         if buffer._device_buffer is None:
             raise InvalidHandle(
@@ -169,11 +195,21 @@ class BufferTable:
 
     def remove(self, buffer: Buffer) -> DeviceBuffer:
         """End a handle's life; the device buffer it stood for."""
-        device_buffer = self.device_buffer(buffer)
-        buffer._device_buffer = None
+        device_buffer = buffer._lent or self.device_buffer(buffer)
+        buffer._device_buffer = buffer._lent = None
         del self._live[buffer.uid]
         self.live_bytes -= buffer.size_bytes
         return device_buffer
+
+    def lend(self, buffer: Buffer) -> DeviceBuffer:
+        """What a live handle stands for; every use of it is refused until it is taken back."""
+        buffer._lent, buffer._device_buffer = self.device_buffer(buffer), None
+        return buffer._lent
+
+    def take_back(self, buffer: Buffer) -> None:
+        """End of a loan; nothing where the buffer has gone meanwhile."""
+        if buffer._lent is not None:
+            buffer._device_buffer, buffer._lent = buffer._lent, None
 
     def describe_left(self) -> str:
         """What a runtime that closes now should warn of; empty where nothing is left."""

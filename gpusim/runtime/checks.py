@@ -21,7 +21,10 @@ from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import GRID_BYTES, Grid, Scalars
 from gpusim.runtime.buffers import Bound, Buffer, BufferPart, buffer_of
-from gpusim.runtime.commands import Range
+from gpusim.runtime.commands import (
+    DeviceBuffer,
+    Range,
+)
 
 _THREE_INTS = [int, int, int]
 _MOST_CHARACTERS = 80
@@ -228,6 +231,15 @@ def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offs
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} over a grid in {counts!r} because the kernel writes "
             "that buffer (probably the grid wants a buffer of its own)"
+        )
+
+
+def check_holds_grids(kernel: Kernel, counts: Buffer, device_buffer: DeviceBuffer) -> None:
+    """InvalidBinding where the GPU may not read a grid from a buffer, which was adopted."""
+    if not device_buffer.holds_grids:
+        raise InvalidBinding(
+            f"cannot dispatch {kernel.name} over a grid in {counts!r} because that was adopted "
+            "without INDIRECT usage (probably it should be made with it)"
         )
 
 

@@ -24,11 +24,26 @@ class Role(StrEnum):
 
 
 class DeviceBuffer:
-    """One buffer of the device; ``uid`` is never given to another buffer of its driver."""
+    """One buffer of the device; ``uid`` is never given to another buffer of its driver.
 
-    __slots__ = ("native", "role", "size_bytes", "uid")
+    ``is_adopted``: it is the caller's, and never destroyed by us.  ``holds_grids``:
+    its usages let the GPU read a grid from it.
+    """
 
-    def __init__(self, *, uid: int, native: Any, size_bytes: int, role: Role) -> None:
+    __slots__ = ("holds_grids", "is_adopted", "native", "role", "size_bytes", "uid")
+
+    def __init__(
+        self,
+        *,
+        uid: int,
+        native: Any,
+        size_bytes: int,
+        role: Role,
+        is_adopted: bool = False,
+        holds_grids: bool = True,
+    ) -> None:
+        self.is_adopted = is_adopted
+        self.holds_grids = holds_grids
         self.uid = uid
         self.native = native
         self.size_bytes = size_bytes

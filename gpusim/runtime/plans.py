@@ -282,6 +282,7 @@ class Planner:
             return self._shapes.get(kernel, checks.grid_of(kernel, grid))
         device_buffer = self._buffers.device_buffer(grid.counts)
         checks.check_grid_in(kernel, buffers, grid.counts, grid.offset)
+        checks.check_holds_grids(kernel, grid.counts, device_buffer)
         return GridAt(device_buffer, grid.offset)
 
 

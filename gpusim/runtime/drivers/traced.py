@@ -65,6 +65,7 @@ class TracedDriver:
     def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:
         self.trace = trace
         self.limits = limits or driver.limits
+        self.device = driver.device
         self._driver = driver
         self._numbers = _Numbers()
         self._bound: dict[int, tuple[_Bound, ...]] = {}
@@ -92,6 +93,13 @@ class TracedDriver:
         self._tell(
             Event("create_buffer", {"buffer": number, "role": role, "size_bytes": size_bytes})
         )
+        return buffer
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """See ``Driver``."""
+        buffer = self._driver.adopt_buffer(native)
+        number = self._numbers[buffer.uid]
+        self._tell(Event("adopt_buffer", {"buffer": number, "size_bytes": buffer.size_bytes}))
         return buffer
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
