@@ -109,6 +109,10 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
             warnings.simplefilter("ignore", ResourceWarning)
             self.runtime.close()
 
+    def name(self, name: str, buffer: Buffer) -> None:
+        """Let a program's name stand for a buffer that somebody else made a handle of."""
+        self._buffers[name] = buffer
+
     def _find_bound(self, bound: Bound) -> Buffer | BufferPart:
         if isinstance(bound, str):
             return self.find(bound)
