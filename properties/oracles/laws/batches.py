@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import HOST_WRITES, Dispatch, Flush, Free, Replay, Sync
+from gpusim.ops import (
+    HOST_WRITES,
+    Dispatch,
+    DispatchIndirect,
+    Flush,
+    Free,
+    Replay,
+    Sync,
+)
 from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
@@ -24,7 +32,7 @@ _OPS_OF = {
     "asked": (Flush,),
     "write": HOST_WRITES,
     "free": (Free,),
-    "sync": (Sync, Dispatch, Replay),
+    "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
 """The ops that may submit for a reason; the other reasons say themselves when they hold."""
 
@@ -204,7 +212,9 @@ class Batches:
 
 
 def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
-    return sum(math.prod(about["groups"]) for kind, about in batch if kind == "dispatch")
+    """Workgroups of a batch, apart from grids that only the GPU knows: those are two numbers."""
+    grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
+    return sum(math.prod(grid) for grid in grids if len(grid) == 3)
 
 
 Slot = tuple[int, int, int]
