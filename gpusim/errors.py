@@ -89,5 +89,9 @@ class ProgramError(GpusimError):
     """A program, or its text form, that is not well formed."""
 
 
+class InvalidKernel(ProgramError):
+    """A kernel that is not registered, or whose NumPy meaning raises."""
+
+
 class NoDevice(GpusimError):
     """No adapter of that name on this machine, or something that is no device."""

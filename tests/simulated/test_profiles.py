@@ -135,6 +135,10 @@ def map_of_an_idle_buffer(device: Any) -> str:
     """What comes of the map of a buffer that nothing ever used, where the device is destroyed."""
     idle = buffer(device, 64, STAGING)
     promise = idle.map_async("READ_NOSYNC")
+    if hasattr(device, "_poll"):
+        # wgpu-py's thread polls a real device until it is destroyed; whether it did by now is a
+        # race, and without a poll nothing settles.
+        device._poll()
     device.destroy()
     return f"{shown(promise.sync_wait)} {idle.map_state} {shown(idle.read_mapped().tobytes)}"
 
