@@ -26,6 +26,7 @@ from gpusim.errors import (
     Refused,
     RuntimeClosed,
     SubmitFailed,
+    WaitTimedOut,
     WrongThread,
 )
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
@@ -86,6 +87,7 @@ __all__ = [
     "SubmitFailed",
     "Ticket",
     "Uniforms",
+    "WaitTimedOut",
     "WrongThread",
     "adapters",
     "open_device",

@@ -43,8 +43,8 @@ class Batches:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._reason = ""
-        self._queued_bytes = 0
-        """Bytes of host writes that wait for a submit."""
+        self._queued_bytes = self._queued_before = 0
+        """Bytes of host writes that wait for a submit, and that did before the last event."""
         self._commands = -1
         """How many commands the encoder that is not submitted says it has; -1 without one."""
         self._early = math.inf
@@ -83,7 +83,7 @@ class Batches:
         self._check_reason(count)
         if self._reason == "early":
             self._early *= 2
-        self._queued_bytes = 0
+        self._queued_before, self._queued_bytes = self._queued_bytes, 0
 
     def _synced(self, about: About) -> None:
         first = self._state.policy.first_batch
@@ -94,6 +94,8 @@ class Batches:
         self._early = math.inf
         if about["verb"] in ("encode", "submit"):
             self._commands = -1
+        if about["verb"] in ("submit", "write_buffer"):
+            self._queued_bytes = self._queued_before
 
     def _closed(self, about: About) -> None:
         if self._commands >= 0:
@@ -179,6 +181,7 @@ class Batches:
     def _write(self, about: About) -> None:
         """Host writes wait for a submit: no more of them than the policy says."""
         most = self._state.policy.queued_write_bytes
+        self._queued_before = self._queued_bytes
         if about["role"] != STORAGE or most is None:
             return
         size_bytes = max(len(about["data"]), most // MOST_QUEUED_WRITES)
