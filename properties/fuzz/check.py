@@ -19,6 +19,7 @@ from gpusim.trace import Trace
 from properties.fuzz.bugs import Bug, Bugs
 from properties.fuzz.loading import TARGETS, MakeFactory, load_kernels
 from properties.fuzz.protocol import Setup, Tally
+from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, replay_command
 from properties.fuzz.settings import Settings
 from properties.fuzz.worker import Bench
@@ -63,7 +64,9 @@ def check(
             if failed is not None:
                 case, failure = failed.case, failed.failure
                 small = shrink(case, failure, bench.judge, kernels=kernels, seconds=settings.shrink)
-                return bugs.add(*(small or (case, failure)), reproduced=small is not None)
+                if small is None:
+                    return bugs.add(case, failure, reproduced=False)
+                return bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
     return None
 
 
@@ -108,6 +111,31 @@ def place_of(made: MakeTarget | str) -> str:
     return f"{shown}:{name}"
 
 
+def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
+    """What makes the targets, where that is no name.
+
+    Raises:
+        TypeError: it makes none.
+    """
+    if made is None or isinstance(made, str):
+        return None
+    if not callable(made):
+        raise TypeError(
+            f"cannot judge {made!r} because make_target is called with a device and the kernels "
+            "for each program (probably the adapter's class is meant, not an object of it)"
+        )
+    return made
+
+
+def see_that_workers_find(made: MakeTarget | str) -> None:
+    """Raise ValueError where no other process finds ``made``."""
+    if not place_of(made):
+        raise ValueError(
+            f"cannot fuzz {name_of(made)} because no worker process finds it by that name "
+            "(probably it stands inside a function: define it in a module, or use check)"
+        )
+
+
 def name_of(made: MakeTarget | str) -> str:
     """Its place, or what else it is called."""
     name = getattr(made, "__qualname__", type(made).__qualname__)
@@ -148,7 +176,7 @@ def _opened(
     if make_target is not None:
         make_factory = partial(AdapterFactory, make_target=make_target)
     with _leftovers_ignored():
-        bench = Bench(setup, [0, 0], make_factory=make_factory, kernels=kernels)
+        bench = Bench(setup, Published(), make_factory=make_factory, kernels=kernels)
         try:
             yield bench
         finally:

@@ -22,7 +22,7 @@ class Execution:
     """What the case may use."""
     kernels: Kernels
     trace: Trace
-    """The calls on the driver with marks for ops between them; empty where nobody traced."""
+    """The calls on the driver with marks for ops between them; marks only where nobody traced."""
     is_lawful: bool = False
     """Whether the laws can be held against the trace: it has all that was asked and done."""
     close_error: Exception | None = None

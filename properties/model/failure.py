@@ -12,7 +12,7 @@ class FailureKind(StrEnum):
     """What an execution shows that it must not."""
 
     ERROR = "error"
-    """An op is refused, accepted, or refused for another reason."""
+    """An op is refused or fails, is accepted, or is refused for another reason."""
     VALUE = "value"
     LATE_ERROR = "late error"
     """A read that was accepted has no value at the end, or another than at first."""
@@ -24,7 +24,7 @@ class FailureKind(StrEnum):
     RELATION = "relation"
     """A case and the same case transformed show different things."""
     CRASH = "crash"
-    """The target raised where no op was under way."""
+    """The target raised what the contract has no class for, or as it was closed."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
@@ -51,15 +51,23 @@ class Failure:
     """What was held against what, each with its name."""
     notes: tuple[str, ...] = ()
     """What else belongs to the argument, a line each."""
+    details: str = ""
+    """What an exception said, whole: a message of several lines, or a traceback."""
 
     @property
     def signature(self) -> tuple[str, str]:
         """Failures with equal ones fail in the same way."""
         return str(self.kind), self.trait
 
-    def __str__(self) -> str:
+    @property
+    def argument(self) -> str:
+        """All of it but the details."""
         width = max((len(name) for name, _ in self.sides), default=0) + 1
         first = f"op {self.position}: {self.op}\n  " if self.position >= 0 else ""
         sides = [f"  {name + ':':{width}} {shown}" for name, shown in self.sides]
         notes = [f"  {note}" for note in self.notes]
         return "\n".join([f"{first}{self.what or self.kind}: {self.reason}", *sides, *notes])
+
+    def __str__(self) -> str:
+        details = [f"  {line}".rstrip() for line in self.details.splitlines()]
+        return "\n".join([self.argument, *details])
