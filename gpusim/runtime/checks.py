@@ -227,7 +227,7 @@ def _check_aliases(kernel: Kernel, bound: Sequence[Bound], ranges: Sequence[Rang
                 raise InvalidBinding(
                     f"cannot bind {_told(kernel, bound, at)} because {_bytes(bound[before])} of "
                     f"that buffer are bound as {kernel.buffers[before].name}, and the kernel "
-                    f"{both} (probably a copy is needed)"
+                    f"{both} (probably a copy of it is needed)"
                 )
 
 

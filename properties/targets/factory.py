@@ -16,7 +16,8 @@ from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime import Driver, Parts, driver_for
-from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
+from gpusim.runtime.drivers.traced import TracedDriver
+from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace

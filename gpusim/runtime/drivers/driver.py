@@ -17,8 +17,6 @@ import wgpu
 from gpusim.errors import (
     DeviceFault,
     DeviceLost,
-    InvalidBinding,
-    InvalidHandle,
     MapFailed,
     OutOfMemory,
     ProgramError,
@@ -39,6 +37,7 @@ from gpusim.runtime.commands import (
     Role,
     StagingMap,
 )
+from gpusim.runtime.drivers.adoption import check_adoptable
 
 _USAGE = {
     Role.STORAGE: wgpu.BufferUsage.STORAGE
@@ -49,7 +48,6 @@ _USAGE = {
     Role.UPLOAD: wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
 }
-_ADOPTED = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
 _LOSS_CHECK_SECONDS = 0.05
 _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
@@ -127,36 +125,15 @@ class WgpuDriver:
         return DeviceBuffer(uid=next(self._uids), native=native, size_bytes=size_bytes, role=role)
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
-        """A buffer of the caller's, whole words of it, with the usages that ops need.
-
-        Raises:
-            InvalidHandle: it is no buffer of this device, or mapped.
-            InvalidBinding: it has no whole words, or lacks a usage.
-        """
-        owner = getattr(native, "_device", None)
-        if owner is None or owner not in (self._device, getattr(self._device, "_state", None)):
-            raise InvalidHandle(
-                f"cannot adopt {native!r} because it is no buffer of this runtime's device "
-                "(probably it was made on another one: runtime.device is the right one)"
-            )
-        if native.map_state != "unmapped":
-            raise InvalidHandle(
-                f"cannot adopt {native!r} because it is mapped (probably unmap() is missing)"
-            )
-        size_bytes, usage = native.size, native.usage
-        if not size_bytes or size_bytes % WORD_BYTES or usage & _ADOPTED != _ADOPTED:
-            raise InvalidBinding(
-                f"cannot adopt {native!r} because it has {size_bytes} bytes and usage {usage}, and "
-                "whole words with STORAGE, COPY_SRC and COPY_DST are wanted (probably one of these "
-                "was left out)"
-            )
+        """A buffer of the caller's; InvalidHandle or InvalidBinding where it is not fit for ops."""
+        check_adoptable(native, self._device)
         return DeviceBuffer(
             uid=next(self._uids),
             native=native,
-            size_bytes=size_bytes,
+            size_bytes=native.size,
             role=Role.STORAGE,
             is_adopted=True,
-            holds_grids=bool(usage & wgpu.BufferUsage.INDIRECT),
+            holds_grids=bool(native.usage & wgpu.BufferUsage.INDIRECT),
         )
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
