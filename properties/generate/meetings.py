@@ -37,7 +37,7 @@ from properties.generate.moves import (
     span_of,
     sync,
 )
-from properties.generate.operands import Signature, draw_counts, draw_scalars
+from properties.generate.operands import draw_counts, draw_scalars
 from properties.generate.places import indirect, launch_indirect, parts
 from properties.generate.shape import MoveName, Shape
 
@@ -102,11 +102,22 @@ def apart(choices: Choices, draft: Draft, shape: Shape) -> None:
         return
     start, half = choices.integer(0, len(pool) - 1), (len(pool) + 1) // 2
     turned = pool[start:] + pool[:start]
-    _op_over(choices, draft, shape, turned[:half])
-    boundary = choices.pick((None, flush, sync, None))
-    if boundary is not None:
-        boundary(choices, draft, shape)
-    _op_over(choices, draft, shape, turned[half:])
+    halves = [turned[:half], turned[half:]]
+    grids = [buffer for buffer in draft.counting() if buffer in pool]
+    if draft.indirect and grids and len(pool) > 2 and choices.chance(2, 3):
+        counts = choices.pick(grids)
+        others = [buffer for buffer in turned if buffer is not counts]
+        halves = [[counts, others[0]], others[1:]]
+        if choices.chance(1, 2):
+            halves = halves[::-1]
+    for turn, some in enumerate(halves):
+        boundary = choices.pick((None, flush, sync, None)) if turn else None
+        if boundary is not None:
+            boundary(choices, draft, shape)
+        if len(some) == 2 and some[0] in grids and choices.chance(4, 5):
+            _dispatch_over(choices, draft, shape, some)
+        else:
+            _op_over(choices, draft, shape, some)
 
 
 def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBuffer]) -> None:
@@ -114,7 +125,7 @@ def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBu
     kind = choices.pick(("copy", "write", "dispatch", "read", "copy"))
     first, last = pool[0], pool[-1]
     if kind == "dispatch":
-        _dispatch_over(choices, draft, choices.weighted(shape.kernels), pool)
+        _dispatch_over(choices, draft, shape, pool)
     elif kind == "copy":
         most = min(first.size_bytes, last.size_bytes - 1)
         draft.copy(first, 0, last, choices.pick((1, 0)), choices.integer(1, max(most, 1)))
@@ -125,17 +136,22 @@ def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBu
 
 
 def _dispatch_over(
-    choices: Choices, draft: Draft, signature: Signature, pool: Sequence[LiveBuffer]
+    choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBuffer]
 ) -> None:
-    count = len(signature.written)
-    bound = tuple([buffer for buffer in draft.bindable(False) if buffer in pool][:count])
-    if len(bound) < count or signature.real:
+    """A dispatch over buffers of ``pool``, and mostly over a grid in another of them."""
+    grids = [buffer for buffer in draft.counting() if buffer in pool] if draft.indirect else []
+    counts = choices.pick(grids) if grids and choices.chance(4, 5) else None
+    bindable = [one for one in draft.bindable(False) if one in pool and one is not counts]
+    most = len(bindable)
+    fitting = [one for one in shape.kernels.items if len(one.written) <= most and not one.real]
+    if not fitting:
         return
-    grids = [buffer for buffer in draft.counting() if buffer in pool and buffer not in bound]
-    if draft.indirect and grids and choices.chance(2, 3):
-        launch_indirect(choices, draft, signature, bound, choices.pick(grids), 0)
-    else:
+    signature = choices.pick(fitting)
+    bound = tuple(bindable[: len(signature.written)])
+    if counts is None:
         launch(choices, draft, signature, bound)
+    else:
+        launch_indirect(choices, draft, signature, bound, counts, 0)
 
 
 NEIGHBOUR_MOVES: Mapping[MoveName, Move] = {

@@ -22,7 +22,13 @@ FEW = 6
 """A word below it may be in a grid on the GPU, whose groups nobody counts before they run."""
 NO_DEVICE_RUNS = 2**32 - 1
 """Past the limit of any device in a dimension."""
-_UNUSUAL = (0, NO_DEVICE_RUNS)
+_COUNTS_RANDOM = random.Random("counts")
+_COUNTS = [
+    _COUNTS_RANDOM.randint(1, FEW - 2)
+    if _COUNTS_RANDOM.random() < 0.9
+    else _COUNTS_RANDOM.choice((0, NO_DEVICE_RUNS))
+    for _ in range(1 << 15)
+]
 
 Parameters = tuple[bool, tuple[Dtype, ...]]
 """Whether floats are computed, and the types of the scalars: who shares them can share scalars."""
@@ -246,6 +252,5 @@ def _wide(choices: Choices, most: int) -> Grid:
 
 def draw_counts(choices: Choices, words: int) -> bytes:
     """Words that may be in a grid on the GPU: few groups, at times none, at times too many."""
-    usual = [choices.chance(9, 10) for _ in range(words)]
-    counts = [choices.integer(1, FEW - 2) if one else choices.pick(_UNUSUAL) for one in usual]
-    return struct.pack(f"<{words}I", *counts)
+    at = choices.integer(0, len(_COUNTS) - words)
+    return struct.pack(f"<{words}I", *_COUNTS[at : at + words])

@@ -18,7 +18,7 @@ from properties.generate.shape import MoveName, Shape
 
 _COUNT_WORDS = (4, 8, 3, 66)
 _BEFORE = Weights(("write", 4), ("kernel", 4), ("copy", 3), ("nothing", 3))
-_AFTER = Weights(("write", 5), ("read", 2), ("dispatch", 2), ("free", 2), ("nothing", 4))
+_AFTER = Weights(("write", 5), ("read", 2), ("dispatch", 4), ("free", 2), ("nothing", 4))
 
 
 def parts(choices: Choices, draft: Draft, shape: Shape) -> None:
@@ -101,7 +101,8 @@ def indirect(choices: Choices, draft: Draft, shape: Shape) -> None:
         case "free" if not draft.is_capturing:
             draft.free(counts)
         case "dispatch":
-            launch_indirect(choices, draft, signature, buffers, counts, offset)
+            for _ in range(choices.integer(1, 5)):
+                launch_indirect(choices, draft, signature, buffers, counts, offset)
     if choices.chance(1, 3) and not draft.is_capturing:
         read(choices, draft, shape)
 
