@@ -151,6 +151,8 @@ class _Fitting:
         self._limits = limits
         self._sizes: dict[str, tuple[int, int]] = {}
         self._captures: dict[str, Capture] = {}
+        self._left_out: dict[str, set[str]] = {}
+        """Buffers that a capture named as it was drawn, and names no more."""
 
     def of(self, op: Op) -> Iterator[Op]:
         """The op as far as it is promised, or nothing."""
@@ -168,6 +170,8 @@ class _Fitting:
                 # Its replays have scalars for each dispatch.
                 if self._promised.replays and _dispatches(captured) == _dispatches(op):
                     self._captures[op.graph] = captured
+                    left = buffers_of(captured)
+                    self._left_out[op.graph] = {*buffers_of(op)}.difference(left)
                     yield captured
             case Replay():
                 yield from self._replay(op)
@@ -237,10 +241,11 @@ class _Fitting:
         return bound._replace(size_bytes=bound.size_bytes // unit * unit)
 
     def _commands(self, capture: Capture) -> Iterator[Command]:
-        least = self._promised.copy_size_bytes
+        # A small copy cannot grow here, because it may run over other buffers.
+        smallest = 1 if self._promised.empty_ops else 0
+        too_small = range(smallest, self._promised.copy_size_bytes)
         for command in capture.commands:
-            # What is smaller cannot grow here, because it may run over other buffers.
-            if isinstance(command, AnyDispatch) or command.size_bytes >= least:
+            if isinstance(command, AnyDispatch) or command.size_bytes not in too_small:
                 yield from self._command(command)
 
     def _replay(self, op: Replay) -> Iterator[Op]:
@@ -251,8 +256,8 @@ class _Fitting:
         if any(isinstance(each, Copy) and not self._may_copy(each) for each in commands):
             return
         # A binding in the place of what is captured no more would be refused.
-        names = buffers_of(capture)
-        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] in names))
+        left_out = self._left_out[op.graph]
+        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] not in left_out))
 
     def _may_copy(self, copy: Copy) -> bool:
         if copy.source != copy.target:

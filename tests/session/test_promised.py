@@ -7,6 +7,7 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
+from properties.generate.cases import ALL_PROMISED, Setting, case_for
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import CONTRACT, Capabilities, capabilities_of
 
@@ -53,3 +54,13 @@ def test_the_limits_of_the_target_count() -> None:
     program = Program.parse("alloc a 1024")
     assert is_within_capabilities(program, VALID_ONLY, BUILTIN, Limits())
     assert not is_within_capabilities(program, VALID_ONLY, BUILTIN, Limits(max_buffer_bytes=512))
+
+
+def test_what_is_drawn_for_the_whole_contract_fits_it() -> None:
+    """Or a case that failed would not be run again when it is made small."""
+    limits = Limits(max_binding_bytes=288, max_groups_per_dimension=7)
+    setting = Setting(device="simulated", limits=limits)
+    for number in range(300):
+        case = case_for(29, number, setting)
+        held = case.limits(limits)
+        assert is_within_capabilities(case.program, ALL_PROMISED, BUILTIN, held), str(case.program)
