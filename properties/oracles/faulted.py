@@ -17,7 +17,7 @@ from gpusim import errors
 from gpusim.effects import written_by
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
-from gpusim.limits import Limits
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
     HOST_WRITES,
     VERBS,
@@ -269,7 +269,7 @@ class _Follower(Unwatched):
         """Whether it takes several commands, some of which may be submitted when one fails."""
         if isinstance(op, HOST_WRITES):
             (buffer, _, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
-            return size_bytes > self._piece_bytes or (
+            return size_bytes + WORD_BYTES > self._piece_bytes or (
                 self._sizes[buffer] > self.limits.max_binding_bytes
             )
         if isinstance(op, Copy):

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpusim.errors import DeviceFault, InvalidCapture, OutOfRange, WaitTimedOut
+from gpusim.errors import DeviceFault, DeviceLost, InvalidCapture, OutOfRange, WaitTimedOut
 from gpusim.kernels import AFFINE
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, Ticket, WgpuDriver
 from gpusim.runtime.commands import CopyCommand, Role
+from gpusim.runtime.drivers.faulty import Fault
 from gpusim.trace import Trace
 from tests.runtime.conftest import free_all
 
@@ -307,3 +308,21 @@ def test_a_driver_waits_and_drains_with_and_without_an_end(
         assert seconds == 0
     any_driver.destroy_buffer(source)
     any_driver.destroy_buffer(staging)
+
+
+def test_a_loop_tells_callbacks_of_a_device_that_is_lost(faulty: Callable[..., Runtime]) -> None:
+    runtime = faulty(Fault(verb="wait", call=1, error=DeviceLost))
+
+    async def main() -> None:
+        called: list[Ticket] = []
+        ticket = affine_read(runtime)
+        ticket.add_done_callback(called.append)
+        runtime.flush()
+        while not called:
+            await asyncio.sleep(0.001)
+        assert scheduled() == []
+        with pytest.raises(DeviceLost):
+            ticket.result()
+
+    runtime.read(runtime.alloc(4)).result()
+    asyncio.run(main())

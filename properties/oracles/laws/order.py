@@ -5,6 +5,7 @@ What acts on the queue at once never overtakes what is still recorded.
 
 from collections.abc import Mapping
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import HOST_WRITES, Alloc, Flush, Replay, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import (
@@ -220,7 +221,7 @@ class Order:
         if type(expected) is not ExpectedWrite:
             return False
         most = self._state.policy.queued_write_bytes
-        in_pieces = most is not None and len(expected.op.data) > most
+        in_pieces = most is not None and len(expected.op.data) + WORD_BYTES > most
         return in_pieces or expected.target.size_bytes > limits.max_binding_bytes
 
 
