@@ -14,8 +14,8 @@ import wgpu
 import gpusim
 from gpusim.errors import ProgramError
 from gpusim.program import Program
+from properties.arguments import UsageError
 from properties.finding_file import Finding, printable, write
-from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.shrink.reducer import Shrunk

@@ -17,7 +17,7 @@ from gpusim.kernels import Kernels
 from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.fuzz.bugs import Bug, Bugs
-from properties.fuzz.loading import TARGETS, MakeFactory, load_kernels
+from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
 from properties.fuzz.protocol import Setup, Tally
 from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, replay_command
@@ -44,9 +44,11 @@ def check(
     Raises:
         NoDevice: there is no such device.
         ProgramError: the target or the kernels that ``settings`` name cannot be loaded.
-        UsageError: nothing can be saved in the folder of ``settings``.
+        UsageError: the target would ignore a setting, or nothing can be saved in the folder.
     """
     kernels = load_kernels(settings.kernels) if kernels is None else kernels
+    if make_target is not None or not is_ours(load_target(settings.target)):
+        settings.refuse_ignored()
     bugs = Bugs(settings.save, kernels=settings.kernels)
     setup = Setup(
         device=settings.device,

@@ -2,6 +2,7 @@
 
 import importlib
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -73,8 +74,11 @@ def load_target(name: str) -> MakeFactory:
     if name in TARGETS:
         return TARGETS[name]
     if name.startswith(COMMAND):
-        return partial(ProcessFactory, command=name.removeprefix(COMMAND))
+        command = name.removeprefix(COMMAND)
+        _see_that_starts(command)
+        return partial(ProcessFactory, command=command)
     if name.startswith(PAGE):
+        _see_that_is_there(name.removeprefix(PAGE))
         words = [sys.executable, "-m", "properties.targets.browser", name.removeprefix(PAGE)]
         return partial(ProcessFactory, command=shlex.join(words))
     made = load(name)
@@ -83,6 +87,39 @@ def load_target(name: str) -> MakeFactory:
         factory: MakeFactory = made
         return factory
     return partial(AdapterFactory, make_target=made)
+
+
+def _see_that_starts(command: str) -> None:
+    """Raise ProgramError where a command has no program that could be started."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ProgramError(
+            f"cannot start target {COMMAND}{command} because of this: {error} "
+            "(probably a quotation mark is missing)"
+        ) from None
+    if not words or shutil.which(words[0]) is None:
+        raise ProgramError(
+            f"cannot start target {COMMAND}{command} because there is no program "
+            f"{words[0] if words else ''!r} (probably a misspelled command, or one that is not "
+            "installed)"
+        )
+
+
+def _see_that_is_there(page: str) -> None:
+    """Raise ProgramError where a page is a file that is not there."""
+    path = page.partition("?")[0]
+    if "://" not in page and not Path(path).is_file():
+        raise ProgramError(
+            f"cannot open target {PAGE}{page} because there is no file {path} (probably a "
+            "misspelled path, or an address without its http://)"
+        )
+
+
+def is_ours(make: MakeFactory) -> bool:
+    """Whether what it makes is our runtime, which follows policies, schedulers and faults."""
+    kind = make.func if isinstance(make, partial) else make
+    return isinstance(kind, type) and issubclass(kind, TargetFactory) and kind.is_ours
 
 
 def _module(where: str) -> ModuleType:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from gpusim.errors import GpusimError, ProgramError
 from gpusim.runtime.policy import PRESETS
+from properties.arguments import UsageError
 from properties.finding_file import Finding, read
 from properties.fuzz.loading import TARGETS, load_target
 from properties.fuzz.protocol import Setup
-from properties.fuzz.settings import ReplaySettings, UsageError
+from properties.fuzz.settings import ReplaySettings
 from properties.fuzz.supervisor import Supervisor
 from properties.model.case import RUNTIME, Case, parse_device
 from properties.model.failure import Failure
@@ -51,7 +52,8 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
 
     Raises:
         ProgramError: the file is malformed.
-        UsageError: another target or other kernels are asked for than it names.
+        UsageError: another target or other kernels are asked for than it names, or what it
+            would ignore.
         Untrusted: it names something to run that ``settings`` do not; the command is in the text.
         OSError: it cannot be read.
     """
@@ -77,11 +79,13 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
     if target in TARGETS:
         # What is built in promises what it says of itself, whatever a file says.
         case = replace(case, promises=None)
-    if settings.device is not None:
-        case = replace(case, device=parse_device(settings.device))
-    if settings.policy is not None:
-        case = replace(case, policy=PRESETS[settings.policy])
-    return ReplayPlan(case=replace(case, target=target), kernels=settings.kernels or kernels)
+    if settings.kernels and not kernels:
+        raise UsageError(
+            f"cannot take --kernels={settings.kernels} because the finding needs none but "
+            "the built-in ones (probably it is to be left out)"
+        )
+    case = _elsewhere(replace(case, target=target), settings)
+    return ReplayPlan(case=case, kernels=settings.kernels or kernels)
 
 
 def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
@@ -109,6 +113,27 @@ def replay_command(path: Path, target: str, kernels: str) -> str:
     words += ["--target", target] if target else []
     words += ["--kernels", kernels] if kernels else []
     return shlex.join(words)
+
+
+def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
+    """``case`` on the device and with the policy that were asked for, if any were."""
+    name, policy = settings.device, settings.policy
+    if name is not None and name != case.device.name:
+        if len(case.device.faults):
+            raise UsageError(
+                f"cannot take --device={name} because the finding's device fails as planned "
+                f"({case.device.faults}), and only {case.device.name} does so on demand (probably "
+                "it is to be left out)"
+            )
+        case = replace(case, device=parse_device(name))
+    if policy is not None:
+        if case.follows_no_policy:
+            raise UsageError(
+                f"cannot take --policy={policy} because target {case.target} follows no policy of "
+                "gpusim (probably it is to be left out)"
+            )
+        case = replace(case, policy=PRESETS[policy])
+    return case
 
 
 def _is_named(what: str, recorded: str, given: str | None) -> bool:

@@ -53,7 +53,7 @@ from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.words import is_within_capabilities
-from properties.model.case import NO_POLICY, PLAIN, Case
+from properties.model.case import NO_POLICY, PLAIN, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
@@ -202,7 +202,7 @@ class Bench:
             kernels=self._kernels,
             small=self._factory.small,
             presets=setup.presets,
-            schedulers=setup.schedulers,
+            schedulers=setup.schedulers if self.is_ours else SCHEDULERS[:1],
             faults=setup.faults,
             target=setup.target,
             promises=self._factory.capabilities,

@@ -241,7 +241,7 @@ def test_a_device_that_cannot_be_read_is_named_by_its_line(
         (["fuzz", "--seconds", "soon"], r"soon.*no number of seconds"),
         (["fuzz", "--programs", "0"], r"at least 1"),
         (["fuzz", "--scheduler", "lazy"], r"late, early, random or all"),
-        (["fuzz", "--device", "gl", "--faults"], r"only the simulated one fails on demand"),
+        (["fuzz", "--device", "gl", "--faults"], r"only the simulated device fails on demand"),
         (["fuzz", "--kernels", "no_such_module"], r"cannot load KERNELS from 'no_such_module'"),
         (["fuzz", "--target", "fast"], r"runtime, naive"),
         (["fuzz", "--target", "no_such_module:x"], r"cannot load x from 'no_such_module'"),
@@ -295,9 +295,7 @@ def test_a_mistake_of_our_own_is_no_finding(
 
 @pytest.mark.parametrize("words", [[], ["fuse"], ["fuzz", "--polcy", "all"], ["replay"]])
 def test_words_that_are_no_command_are_wrong_usage(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(words)
-    assert stopped.value.code == 2
+    assert main(words) == 2
 
 
 def test_a_malformed_finding_is_wrong_usage(
