@@ -72,6 +72,14 @@ def read_path(text: str) -> Path:
     return Path(read_text(text))
 
 
+def read_folder(text: str) -> Path:
+    """The path of a folder that is there."""
+    folder = read_path(text)
+    if not folder.is_dir():
+        raise UsageError("there is no folder of that name (probably a misspelled path)")
+    return folder
+
+
 def read_file_to_write(text: str) -> Path:
     """The path of a file that can be written; it is not touched."""
     file = read_path(text)

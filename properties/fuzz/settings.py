@@ -15,6 +15,7 @@ from properties.arguments import (
     UsageError,
     read_device,
     read_file_to_write,
+    read_folder,
     read_path,
     read_seconds,
     read_text,
@@ -110,6 +111,10 @@ class Settings:
     seed: Annotated[int, Setting(read_whole(0), "programs follow from it and their number")] = 0
     first: Annotated[int, Setting(read_whole(0), "number of the first program")] = 0
     findings: Annotated[int, Setting(read_whole(1), "stop after so many different ones")] = 3
+    failures: Annotated[int, Setting(read_whole(1), "stop after so many failing programs")] = 10
+    known: Annotated[
+        Path | None, Setting(read_folder, "findings to run first and not to report again", "DIR")
+    ] = None
     stall: Annotated[float, _STALL] = 30.0
     shrink: Annotated[
         float, Setting(read_seconds, "what making one failure small may take", "S")

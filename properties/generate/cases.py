@@ -8,7 +8,7 @@ what runs out in the middle of a batch does so only where nothing submits it bef
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from gpusim.devices import SIMULATED
@@ -17,14 +17,14 @@ from gpusim.limits import Limits
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
+from properties.generate.fitting import fitted
 from properties.generate.generator import generate
 from properties.generate.shape import Shape
-from properties.generate.words import in_words
+from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
-from properties.model.target import Capabilities
 
 _MOST_SEED = 2**32 - 1
-_ALL_PROMISED = Capabilities(replays=True)
+ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class Setting:
     schedulers: tuple[str, ...] = SCHEDULERS
     faults: bool = False
     target: str = RUNTIME
-    promises: Capabilities = _ALL_PROMISED
+    promises: Capabilities = ALL_PROMISED
 
 
 def case_for(seed: int, number: int, setting: Setting) -> Case:
@@ -78,12 +78,14 @@ def draw_case(
     limits: Limits | None = None,
     shape: Shape | None = None,
     target: str = RUNTIME,
-    promises: Capabilities = _ALL_PROMISED,
+    promises: Capabilities = ALL_PROMISED,
 ) -> Case:
     """One case around ``preset``; ``limits`` are the device's.
 
     Its program asks for nothing beyond ``promises``.
     """
+    if promises.kernels:
+        kernels = kernels.only(promises.kernels)
     policy = draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
     program = generate(
@@ -93,9 +95,11 @@ def draw_case(
         shape=shape,
         invalid=promises.refuses,
         replays=promises.replays,
+        indirect=promises.indirect,
+        parts=promises.parts,
     )
-    if not promises.byte_exact:
-        program = in_words(program)
+    if promises != ALL_PROMISED:
+        program = fitted(program, promises, kernels, limits)
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
     )
@@ -134,6 +138,8 @@ def _counts(choices: Choices, most: int) -> tuple[int, ...]:
 _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
+_BATCH_GROUPS = (None, 2, 5, 16, 0)
+_QUEUED_WRITES = (1 << 24, 256, 64, 1 << 24)
 _STAGING = (4, 2, 1, 0)
 _FIRST_BATCHES = (None, 1, 2, 3, 7)
 _STAGED_WRITES = (4096, 0, 8, 64)
@@ -144,15 +150,19 @@ _RING_BYTES = (1, 40, 256, 40)
 _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
+_WAIT_SECONDS = 600
+"""Longer than any program takes: it is how a wait looks for its end that changes."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),
     "batch_bytes": lambda choices: choices.pick(_BATCH_BYTES),
+    "batch_groups": lambda choices: choices.pick(_BATCH_GROUPS),
     "first_batch": lambda choices: choices.pick(_FIRST_BATCHES),
     "merge_passes": lambda choices: choices.chance(1, 2),
     "flush_on_conflict": lambda choices: choices.chance(1, 2),
     "staged_write_bytes": lambda choices: choices.pick(_STAGED_WRITES),
     "upload_bytes": lambda choices: choices.pick(_UPLOADS),
+    "queued_write_bytes": lambda choices: choices.pick(_QUEUED_WRITES),
     "defer_frees": lambda choices: choices.chance(1, 2),
     "join_reads": lambda choices: choices.chance(1, 2),
     "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
@@ -167,6 +177,7 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "staging_page_bytes": lambda choices: choices.pick(_PAGES),
     "staging_class_bytes": lambda choices: choices.pick(_CLASSES),
     "memory_budget_bytes": lambda choices: choices.pick(_BUDGETS),
+    "wait_seconds": lambda choices: _WAIT_SECONDS,
     "debug_submit_each": lambda choices: True,
 }
 _OFTEN: Mapping[str, Weights[bool]] = {
@@ -180,6 +191,7 @@ _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 _ROOMY: Mapping[str, Any] = {
     "batch_commands": None,
     "batch_bytes": None,
+    "batch_groups": None,
     "first_batch": None,
     "merge_passes": True,
     "flush_on_conflict": True,

@@ -10,6 +10,7 @@ it is overwritten whole.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 from typing import NoReturn
 
 from gpusim import errors
@@ -20,19 +21,21 @@ from gpusim.limits import Limits
 from gpusim.ops import (
     HOST_WRITES,
     VERBS,
+    AnyDispatch,
     Capture,
     Copy,
-    Dispatch,
     Op,
     Replay,
     Scalars,
     arguments_of,
+    name_of,
 )
-from gpusim.program import Program, buffers_of, replayed
+from gpusim.program import Program, replayed
 from gpusim.trace import Trace
 from properties.execute import Unwatched, run
+from properties.model.capabilities import CONTRACT
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Arrived, Capabilities, Delivery
+from properties.model.target import Arrived, Delivery
 from properties.oracles.compare import ErrorBounds
 from properties.oracles.laws.expected import least_piece_bytes
 from reference import Reference
@@ -55,13 +58,20 @@ class Followed:
 
 
 def follow(
-    program: Program, got: History, kernels: Kernels, limits: Limits, faults: frozenset[str]
+    program: Program,
+    got: History,
+    kernels: Kernels,
+    limits: Limits,
+    faults: frozenset[str],
+    *,
+    piece_bytes: int | None = None,
 ) -> Followed:
     """What ``program`` means, given which ops of ``got`` met one of ``faults``.
 
-    ``faults`` are names of error classes.  Once a device is lost it stays so.
+    ``faults`` are names of error classes.  Once a device is lost it stays so.  A
+    longer host write than ``piece_bytes`` takes several commands; None is no limit.
     """
-    follower = _Follower(program, kernels, limits, got, faults)
+    follower = _Follower(program, kernels, limits, got, faults, piece_bytes)
     shown = run(program, follower, follower)
     outcomes = zip(shown.outcomes, follower.error_bound, strict=True)
     expected = replace(
@@ -130,7 +140,7 @@ class _Failed:
 class _Follower(Unwatched):
     """The reference as a target, but for the ops that met a fault."""
 
-    capabilities = Capabilities()
+    capabilities = CONTRACT
 
     def __init__(
         self,
@@ -139,6 +149,7 @@ class _Follower(Unwatched):
         limits: Limits,
         got: History,
         faults: frozenset[str],
+        piece_bytes: int | None,
     ) -> None:
         self.limits = limits
         self.reported: list[str] = []
@@ -148,6 +159,7 @@ class _Follower(Unwatched):
         self._kernels = kernels
         self._reference = Reference(kernels, limits)
         self._faults = faults
+        self._piece_bytes = inf if piece_bytes is None else piece_bytes
         self._shown = [*got.outcomes, got.closing or Outcome()]
         self._position = 0
         self._gone = False
@@ -256,7 +268,10 @@ class _Follower(Unwatched):
     def _may_end_half_way(self, op: Op) -> bool:
         """Whether it takes several commands, some of which may be submitted when one fails."""
         if isinstance(op, HOST_WRITES):
-            return self._sizes[buffers_of(op)[0]] > self.limits.max_binding_bytes
+            (buffer, _, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
+            return size_bytes > self._piece_bytes or (
+                self._sizes[buffer] > self.limits.max_binding_bytes
+            )
         if isinstance(op, Copy):
             return op.size_bytes > least_piece_bytes(self.limits)
         return isinstance(op, Replay)
@@ -279,7 +294,7 @@ def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
     needed: list[str] = []
     for op in ops:
         read = [getattr(op, span.buffer) for span in VERBS[type(op)].reads]
-        bound = op.buffers if isinstance(op, Dispatch) else read
+        bound = [*map(name_of, op.buffers), *read] if isinstance(op, AnyDispatch) else read
         needed += [name for name in bound if name not in filled]
         filled.update(_filled_by(op, sizes))
     return needed

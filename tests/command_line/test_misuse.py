@@ -51,6 +51,8 @@ MISUSES = [
     ("fuzz --save ok.txt", "cannot save findings in ok.txt because ok.txt is no folder"),
     ("fuzz --json folder", "--json=folder because it is a folder"),
     ("fuzz --json none/x.json", "--json=none/x.json because there is no folder none"),
+    ("fuzz --known none", "--known=none because there is no folder of that name"),
+    ("fuzz --known ok.txt", "--known=ok.txt because there is no folder of that name"),
     ("mutants --seeds 0", "--seeds=0 because it is no whole number of at least 1"),
     (f"{ONLY} --jobs 0", "--jobs=0 because it is no whole number of at least 1"),
     (f"{ONLY} --seconds nan", "--seconds=nan because it is no number of seconds above 0"),

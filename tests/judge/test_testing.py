@@ -152,6 +152,12 @@ def test_a_value_that_changes_after_it_was_read_is_seen(device: Any) -> None:
         check_program(ReusesItsBytes(device), program)
 
 
+def test_an_adapter_in_the_place_of_its_class_is_told_apart(device: Any, tmp_path: Path) -> None:
+    made: Any = NaiveTarget(device)
+    with pytest.raises(TypeError, match=r"cannot judge .* because make_target is called"):
+        check(made, programs=1, save=tmp_path)
+
+
 def test_an_adapter_without_a_method_is_named() -> None:
     class Half(Adapter):
         def alloc(self, buffer: str, size_bytes: int) -> None:
@@ -212,7 +218,7 @@ def test_where_another_process_finds_a_target() -> None:
 @settings(max_examples=30)
 @given(st.data())
 def test_programs_are_drawn_within_what_is_promised(data: st.DataObject) -> None:
-    words_only = Capabilities(refuses=False, byte_exact=False)
+    words_only = Capabilities()
     program = data.draw(
         programs(capabilities=words_only, limits=Limits(max_buffer_bytes=1024), max_ops=20)
     )

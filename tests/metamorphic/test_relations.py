@@ -18,9 +18,9 @@ from gpusim.trace import Trace
 from properties.execute import execute
 from properties.generate.cases import Setting, case_for, draw_case
 from properties.generate.choices import SeededChoices
+from properties.model.capabilities import CONTRACT, capabilities_of
 from properties.model.case import SCHEDULERS, Case, DeviceSpec, Transformation, parse_device
 from properties.model.failure import Failure
-from properties.model.target import Capabilities
 from properties.oracles.metamorphic import (
     draw_transformations,
     judge_relations,
@@ -44,14 +44,14 @@ RARE = {"merge": 2, "unroll": 20}
 
 
 class ReferenceTarget(Reference):
-    capabilities = Capabilities()
+    capabilities = CONTRACT
 
 
 NOWHERE = DeviceSpec(name="reference")
 
 
 class ReferenceFactory(TargetFactory):
-    capabilities = Capabilities(replays=True)
+    capabilities = capabilities_of(replays=True)
     limits = Limits()
     kernels = BUILTIN
     is_ours = True
@@ -134,7 +134,7 @@ def test_another_device_shows_the_same(device_name: str) -> None:
     setting = Setting(
         device=device_name,
         limits=factory.limits,
-        promises=Capabilities(refuses=False, replays=True),
+        promises=capabilities_of(refuses=False, replays=True),
     )
     for number in range(40):
         case = case_for(12, number, setting)
@@ -288,6 +288,15 @@ def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> No
     rewrite = FoldPrefix(at=5).apply(case, BUILTIN)
     assert rewrite is not None
     assert Write(buffer="b", offset=0, data=bytes(4)) in rewrite.case.program.ops
+
+
+@pytest.mark.parametrize(("offset", "folds"), [(256, True), (32, False)])
+def test_a_prefix_is_folded_where_no_device_binds_its_parts_otherwise(
+    offset: int, folds: bool
+) -> None:
+    program = Program.parse(f"alloc a 512\ndispatch affine a[{offset}:512] 1,1 1x1x1\nflush\n")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
+    assert (FoldPrefix(at=2).apply(case, BUILTIN) is not None) is folds
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ issued, and nothing above it touches a device object.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import count, groupby
+from itertools import chain, count, groupby, repeat
+from math import inf
+from time import monotonic
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import wgpu
@@ -15,19 +17,22 @@ import wgpu
 from gpusim.errors import (
     DeviceFault,
     DeviceLost,
+    InvalidBinding,
+    InvalidHandle,
     MapFailed,
     OutOfMemory,
     ProgramError,
     SubmitFailed,
 )
 from gpusim.kernels import Kernel
-from gpusim.limits import Limits
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime.byte_plans import words_down
 from gpusim.runtime.commands import (
     BindGroup,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    GridAt,
     Pipeline,
     Range,
     RecordedCommand,
@@ -36,11 +41,15 @@ from gpusim.runtime.commands import (
 )
 
 _USAGE = {
-    Role.STORAGE: wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
+    Role.STORAGE: wgpu.BufferUsage.STORAGE
+    | wgpu.BufferUsage.INDIRECT
+    | wgpu.BufferUsage.COPY_SRC
+    | wgpu.BufferUsage.COPY_DST,
     Role.UNIFORM: wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST,
     Role.UPLOAD: wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
 }
+_ADOPTED = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
 _LOSS_CHECK_SECONDS = 0.05
 _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
@@ -52,15 +61,20 @@ Receive: TypeAlias = Callable[[memoryview], Value]
 class Driver(Protocol):
     """A device as the runtime sees it; every verb raises only ``DeviceFault`` classes.
 
+    ``device`` is what it speaks to.  ``adopt_buffer`` raises ``Refused`` classes.
     ``lost`` is true once any verb has found the device gone.  ``compile`` may
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` does, and may then be called again.
+    ``wait`` and ``drain`` say whether what they wait for came within ``seconds``; None
+    is as long as it takes, and 0 only looks.
     """
 
     limits: Limits
+    device: Any
 
     @property
     def lost(self) -> bool: ...
+    def adopt_buffer(self, native: Any) -> DeviceBuffer: ...
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer: ...
     def destroy_buffer(self, buffer: DeviceBuffer) -> None: ...
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None: ...
@@ -71,7 +85,8 @@ class Driver(Protocol):
     ) -> Any: ...
     def submit(self, command_buffer: Any) -> None: ...
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap: ...
-    def wait(self, mapping: StagingMap) -> None: ...
+    def drain(self, seconds: float | None = None) -> bool: ...
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool: ...
     async def wait_async(self, mapping: StagingMap) -> None: ...
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value: ...
 
@@ -87,7 +102,7 @@ class WgpuDriver:
         self.limits = limits_of(device)
         self._found_lost = False
         self._loss = _promise_of_loss(device)
-        self._device = device
+        self.device = self._device = device
         self._queue = device.queue
         self._uids = count(1)
         self._pipelines: dict[tuple[Kernel, bool], Pipeline] = {}
@@ -111,9 +126,43 @@ class WgpuDriver:
             ) from error
         return DeviceBuffer(uid=next(self._uids), native=native, size_bytes=size_bytes, role=role)
 
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """A buffer of the caller's, whole words of it, with the usages that ops need.
+
+        Raises:
+            InvalidHandle: it is no buffer of this device, or mapped.
+            InvalidBinding: it has no whole words, or lacks a usage.
+        """
+        owner = getattr(native, "_device", None)
+        if owner is None or owner not in (self._device, getattr(self._device, "_state", None)):
+            raise InvalidHandle(
+                f"cannot adopt {native!r} because it is no buffer of this runtime's device "
+                "(probably it was made on another one: runtime.device is the right one)"
+            )
+        if native.map_state != "unmapped":
+            raise InvalidHandle(
+                f"cannot adopt {native!r} because it is mapped (probably unmap() is missing)"
+            )
+        size_bytes, usage = native.size, native.usage
+        if not size_bytes or size_bytes % WORD_BYTES or usage & _ADOPTED != _ADOPTED:
+            raise InvalidBinding(
+                f"cannot adopt {native!r} because it has {size_bytes} bytes and usage {usage}, and "
+                "whole words with STORAGE, COPY_SRC and COPY_DST are wanted (probably one of these "
+                "was left out)"
+            )
+        return DeviceBuffer(
+            uid=next(self._uids),
+            native=native,
+            size_bytes=size_bytes,
+            role=Role.STORAGE,
+            is_adopted=True,
+            holds_grids=bool(usage & wgpu.BufferUsage.INDIRECT),
+        )
+
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
-        """Give the memory back; work already submitted still finishes."""
-        buffer.native.destroy()
+        """Give the memory back that is ours; work already submitted still finishes."""
+        if not buffer.is_adopted:
+            buffer.native.destroy()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         """Whole words, in queue order: after what was submitted, before what was not."""
@@ -186,15 +235,41 @@ class WgpuDriver:
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
-    def wait(self, mapping: StagingMap) -> None:
-        """Return once the map has settled, either way; DeviceLost where it never will."""
+    def drain(self, seconds: float | None = None) -> bool:
+        """Whether all that was submitted before is done, and wgpu-native's memory for it free.
+
+        wgpu-py 0.32 has no promise of submitted work that works, so that a read
+        of four bytes tells.
+        """
+        source = self.create_buffer(WORD_BYTES, Role.STORAGE)
+        target = self.create_buffer(WORD_BYTES, Role.STAGING)
+        try:
+            copy = CopyCommand(source, 0, target, 0, WORD_BYTES)
+            self.submit(self.encode([copy], "drain", merge_passes=False))
+            mapping = self.map(target, WORD_BYTES)
+            is_done = self.wait(mapping, seconds)
+            if is_done:
+                self.take(mapping, bytes)
+        finally:
+            self.destroy_buffer(source)
+            self.destroy_buffer(target)
+        return is_done
+
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
+        """Whether the map has settled, either way; DeviceLost where it never will."""
+        end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
-            if not mapping.native._thread_event.wait(_LOSS_CHECK_SECONDS):
+            left = end - monotonic()
+            settled = left > 0 and mapping.native._thread_event.wait(min(left, _LOSS_CHECK_SECONDS))
+            if not settled:
                 self._check_alive()
+            if left <= 0:
+                return False
+        return True
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """The same, leaving the event loop free."""
-        delays = _delays()
+        delays = poll_delays()
         while self._is_pending(mapping):
             delay = next(delays)
             await asyncio.sleep(delay)
@@ -235,7 +310,10 @@ class WgpuDriver:
             if group is not last_group or offset != last_offset:
                 last_group, last_offset = group, offset
                 compute_pass.set_bind_group(0, group.native, () if offset is None else (offset,))
-            compute_pass.dispatch_workgroups(*groups)
+            if type(groups) is GridAt:
+                compute_pass.dispatch_workgroups_indirect(groups.buffer.native, groups.offset)
+            else:
+                compute_pass.dispatch_workgroups(*groups)
         compute_pass.end()
 
     def _encode_copies(self, encoder: Any, copies: list[CopyCommand]) -> None:
@@ -331,10 +409,9 @@ def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[
     return ((kind is DispatchCommand, list(group)) for kind, group in groupby(commands, type))
 
 
-def _delays() -> Iterator[float]:
-    yield from _POLL_DELAYS_SECONDS
-    while True:
-        yield _POLL_DELAYS_SECONDS[-1]
+def poll_delays() -> Iterator[float]:
+    """Seconds between the looks at a map: it is awaited now, so never many."""
+    return chain(_POLL_DELAYS_SECONDS, repeat(_POLL_DELAYS_SECONDS[-1]))
 
 
 def _says_lost(error: Exception) -> bool:

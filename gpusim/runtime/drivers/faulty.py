@@ -37,11 +37,16 @@ class FaultyDriver:
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:
         self.limits = driver.limits
+        self.device = driver.device
         self.lost = driver.lost
         self.raised: list[Fault] = []
         self._driver = driver
         self._plan = {(fault.verb, fault.call): fault for fault in faults}
         self._calls: Counter[str] = Counter()
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """See ``Driver``; the plan knows nothing of it."""
+        return self._driver.adopt_buffer(native)
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """See ``Driver``."""
@@ -82,10 +87,15 @@ class FaultyDriver:
         self._meet("map")
         return self._driver.map(buffer, size_bytes)
 
-    def wait(self, mapping: StagingMap) -> None:
+    def drain(self, seconds: float | None = None) -> bool:
+        """See ``Driver``."""
+        self._meet("drain")
+        return self._driver.drain(seconds)
+
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
         """See ``Driver``."""
         self._meet("wait")
-        self._driver.wait(mapping)
+        return self._driver.wait(mapping, seconds)
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""

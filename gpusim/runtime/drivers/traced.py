@@ -21,6 +21,7 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    GridAt,
     Launch,
     Pipeline,
     PlainRange,
@@ -38,7 +39,7 @@ from gpusim.runtime.stats import RISING, Counts, rising
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.trace import Event, Trace
 
-_SUBMIT = Event("submit", {})
+_SUBMIT, _DRAIN = Event("submit", {}), Event("drain", {})
 _Bound = tuple[int, int, int]
 """A range as a trace tells it: the number of its buffer, its offset and its size."""
 
@@ -54,7 +55,8 @@ class _Numbers(dict[int, int]):
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
-    A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects
+    A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups
+    of an indirect dispatch are two numbers: a buffer, and an offset in it.  Objects
     appear by the order in which this trace first saw them, so that two runs of
     one program leave equal traces on a driver they share.  ``limits`` stand for the
     driver's, to see what a runtime does on a device that holds less.
@@ -63,6 +65,7 @@ class TracedDriver:
     def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:
         self.trace = trace
         self.limits = limits or driver.limits
+        self.device = driver.device
         self._driver = driver
         self._numbers = _Numbers()
         self._bound: dict[int, tuple[_Bound, ...]] = {}
@@ -90,6 +93,13 @@ class TracedDriver:
         self._tell(
             Event("create_buffer", {"buffer": number, "role": role, "size_bytes": size_bytes})
         )
+        return buffer
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """See ``Driver``."""
+        buffer = self._driver.adopt_buffer(native)
+        number = self._numbers[buffer.uid]
+        self._tell(Event("adopt_buffer", {"buffer": number, "size_bytes": buffer.size_bytes}))
         return buffer
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
@@ -172,14 +182,29 @@ class TracedDriver:
             self._tell_failed("map", fault)
             raise
 
-    def wait(self, mapping: StagingMap) -> None:
-        """See ``Driver``."""
-        self._tell(Event("wait", {"buffer": self._numbers[mapping.buffer.uid]}))
+    def drain(self, seconds: float | None = None) -> bool:
+        """See ``Driver``; emitted where it is done, since else nothing has happened."""
         try:
-            self._driver.wait(mapping)
+            is_done = self._driver.drain(seconds)
         except DeviceFault as fault:
+            self._tell_failed("drain", fault)
+            raise
+        if is_done:
+            self._tell(_DRAIN)
+        return is_done
+
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
+        """See ``Driver``; emitted where the map has settled, since else nothing has happened."""
+        waited = Event("wait", {"buffer": self._numbers[mapping.buffer.uid]})
+        try:
+            has_settled = self._driver.wait(mapping, seconds)
+        except DeviceFault as fault:
+            self._tell(waited)
             self._tell_failed("wait", fault)
             raise
+        if has_settled:
+            self._tell(waited)
+        return has_settled
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
@@ -204,6 +229,10 @@ class TracedDriver:
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
         pipeline, group, groups, offset = command
+        if isinstance(groups, GridAt):
+            grid: tuple[int, ...] = self._numbers[groups.buffer.uid], groups.offset
+        else:
+            grid = groups
         self._tell(
             Event(
                 "dispatch",
@@ -211,7 +240,7 @@ class TracedDriver:
                     "kernel": pipeline.kernel.name,
                     "group": self._numbers[group.uid],
                     "ranges": self._bound_by(group, offset),
-                    "groups": groups,
+                    "groups": grid,
                 },
             )
         )

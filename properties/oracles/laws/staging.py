@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from gpusim import errors
-from gpusim.ops import Capture, Dispatch, Free, Read, Replay, Sync
+from gpusim.ops import (
+    AnyDispatch,
+    Capture,
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Read,
+    Replay,
+    Sync,
+)
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
@@ -49,6 +58,8 @@ class Staging:
         """Host writes and submits that the queue was given."""
         self._done = 0
         """How many of those are known to be done."""
+        self._submitted = self._submitted_before = 0
+        """How many there were at the last submit, that included."""
         self._issued: list[str] = []
         self._delivered = 0
         self._taken: set[str] = set()
@@ -64,12 +75,14 @@ class Staging:
             "map": self._map,
             "wait": self._wait,
             "take": self._take,
+            "drain": self._drain,
             "failed": self._failed,
             "destroy_buffer": self._destroy,
             "delivered": self._deliver,
             "raised": self._raised,
             accepted(Read): self._check_kept,
             accepted(Dispatch): self._check_kept,
+            accepted(DispatchIndirect): self._check_kept,
             accepted(Sync): self._synced,
         }
 
@@ -94,6 +107,7 @@ class Staging:
 
     def _submit(self, about: About) -> None:
         self._acts_before, self._acts = self._acts, self._acts + 1
+        self._submitted_before, self._submitted = self._submitted, self._acts
         if self._copied:
             for number in dict.fromkeys(self._copied):
                 self._step(number, "submit")
@@ -127,6 +141,9 @@ class Staging:
             del fetches[result]
             self._taken.add(result)
 
+    def _drain(self, about: About) -> None:
+        self._done = self._submitted
+
     def _step(self, number: int, what: str) -> None:
         """Follow the table; a step that it lacks is a violation."""
         state = self._state
@@ -149,6 +166,8 @@ class Staging:
         state.checked["D7"] += 1
         if verb in ("submit", "write_buffer"):
             self._acts = self._acts_before
+            if verb == "submit":
+                self._submitted = self._submitted_before
         if state.has_lost_batch:
             under_way = [number for number, stage in self._states.items() if stage != State.FREE]
             lost = under_way if state.is_lost else self._copied_or_filled()
@@ -249,7 +268,7 @@ class Failures:
         state = self._state
         state.checked["G5"] += 1
         # A dispatch that waits for itself has happened by then: what fails is raised later.
-        waits = state.policy.debug_submit_each and type(state.op) in (Dispatch, Replay)
+        waits = state.policy.debug_submit_each and isinstance(state.op, AnyDispatch | Replay)
         if state.failed_verb and state.failed_verb not in _LATER and not waits:
             state.report(laws.G5, f"{state.failed_verb} failed and no error was raised")
         elif state.was_lost and type(state.op) is not Free:
