@@ -143,14 +143,14 @@ def _made(op: Op) -> tuple[str, ...]:
 
 
 class _Fitting:
-    """The sizes of the buffers so far, as drawn and as fitted, and what was captured."""
+    """The sizes of the buffers and the captures so far, each as drawn and as fitted."""
 
     def __init__(self, capabilities: Capabilities, kernels: Kernels, limits: Limits) -> None:
         self._promised = capabilities
         self._kernels = kernels
         self._limits = limits
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._captures: dict[str, Capture] = {}
+        self._captures: dict[str, tuple[Capture, Capture]] = {}
 
     def of(self, op: Op) -> Iterator[Op]:
         """The op as far as it is promised, or nothing."""
@@ -167,7 +167,7 @@ class _Fitting:
                 captured = replace(op, commands=tuple(self._commands(op)))
                 # Its replays have scalars for each dispatch.
                 if self._promised.replays and _dispatches(captured) == _dispatches(op):
-                    self._captures[op.graph] = captured
+                    self._captures[op.graph] = op, captured
                     yield captured
             case Replay():
                 yield from self._replay(op)
@@ -237,22 +237,26 @@ class _Fitting:
         return bound._replace(size_bytes=bound.size_bytes // unit * unit)
 
     def _commands(self, capture: Capture) -> Iterator[Command]:
-        least = self._promised.copy_size_bytes
+        least = 0 if self._promised.empty_ops else 1
         for command in capture.commands:
             # What is smaller cannot grow here, because it may run over other buffers.
-            if isinstance(command, AnyDispatch) or command.size_bytes >= least:
-                yield from self._command(command)
+            if isinstance(command, Copy) and (
+                0 < command.size_bytes < self._promised.copy_size_bytes
+                or 0 <= command.size_bytes < least
+            ):
+                continue
+            yield from self._command(command)
 
     def _replay(self, op: Replay) -> Iterator[Op]:
-        capture = self._captures.get(op.graph)
-        if capture is None:
+        drawn, capture = self._captures.get(op.graph, (None, None))
+        if drawn is None or capture is None:
             return
         commands = replayed(capture, op)
         if any(isinstance(each, Copy) and not self._may_copy(each) for each in commands):
             return
         # A binding in the place of what is captured no more would be refused.
-        names = buffers_of(capture)
-        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] in names))
+        gone = {*buffers_of(drawn)} - {*buffers_of(capture)}
+        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] not in gone))
 
     def _may_copy(self, copy: Copy) -> bool:
         if copy.source != copy.target:
