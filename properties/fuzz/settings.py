@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from gpusim.devices import BEST, SIMULATED, is_name, names
 from gpusim.runtime.policy import PRESETS
+from gpusim.spelling import meant
 from properties.fuzz.loading import COMMAND, PAGE, TARGETS
 from properties.model.case import RUNTIME, SCHEDULERS
 
@@ -38,33 +39,42 @@ class Setting:
     """Whether it is given on the command line without a value."""
 
 
+def _none_of(known: str, probably: str) -> UsageError:
+    return UsageError(f"it is none of {known} (probably {probably})")
+
+
 def _device(text: str) -> str:
     if not is_name(text):
-        raise UsageError(f"it is none of {_DEVICES}, or one of them with a number")
+        words = f"{_DEVICES}, or one of them with a number"
+        raise _none_of(words, meant(text, names(), "see gpusim devices"))
     return text
 
 
 def _preset(text: str) -> str:
     if text not in PRESETS:
-        raise UsageError(f"it is none of {_POLICIES}")
+        raise _none_of(_POLICIES, meant(text, PRESETS, "a misspelling"))
     return text
 
 
 def _presets(text: str) -> str:
     if text != ALL and text not in PRESETS:
-        raise UsageError(f"it is none of {_POLICIES} or {ALL}")
+        raise _none_of(f"{_POLICIES} or {ALL}", meant(text, (*PRESETS, ALL), "a misspelling"))
     return text
 
 
 def _scheduler(text: str) -> str:
     if text not in (*SCHEDULERS, ALL):
-        raise UsageError(f"it is none of {_SCHEDULERS} or {ALL}")
+        known = (*SCHEDULERS, ALL)
+        raise _none_of(f"{_SCHEDULERS} or {ALL}", meant(text, known, "a misspelling"))
     return text
 
 
 def _target(text: str) -> str:
     if text not in TARGETS and not text.partition(":")[2].strip():
-        raise UsageError(f"it is none of {', '.join(TARGETS)}, {_PLACES}")
+        probably = f"{text.rstrip(':')}:NAME, with the name of an adapter's class, is meant"
+        if not text.endswith((".py", ":")):
+            probably = meant(text, TARGETS, "its place is to be given")
+        raise _none_of(f"{', '.join(TARGETS)}, {_PLACES}", probably)
     return text
 
 
