@@ -11,7 +11,7 @@ from pathlib import Path
 from gpusim.errors import GpusimError, ProgramError
 from gpusim.runtime.policy import PRESETS
 from properties.finding_file import Finding, read
-from properties.fuzz.loading import TARGETS, load_target
+from properties.fuzz.loading import TARGETS, load_kernels, load_target
 from properties.fuzz.protocol import Setup
 from properties.fuzz.settings import ReplaySettings, UsageError
 from properties.fuzz.supervisor import Supervisor
@@ -92,6 +92,7 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
         NoDevice: its device is not on this machine.
     """
     load_target(plan.case.target)
+    load_kernels(plan.kernels)
     setup = Setup(
         device=plan.case.device.name, kernels=plan.kernels, target=plan.case.target, presets=()
     )

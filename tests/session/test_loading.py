@@ -39,7 +39,7 @@ def test_a_file_that_was_not_changed_is_loaded_once(tmp_path: Path) -> None:
         ("import nothing_of_that_name\n", "it imports 'nothing_of_that_name', which is not there"),
         ("VALEU = 1\n", r"it has no 'VALUE' \(probably 'VALEU' is meant\)"),
         ("OTHER = 1\n", r"it has no 'VALUE' \(probably it is to be defined there"),
-        ("x = 1\n{}['a']\n", r"(?s)it raised KeyError: 'a'.*own\.py\", line 2"),
+        ("x = 1\n{}['a']\n", r"it raised KeyError: 'a'[\s\S]*own\.py\", line 2"),
     ],
 )
 def test_a_file_that_cannot_be_loaded_says_why(tmp_path: Path, source: str, words: str) -> None:
