@@ -19,6 +19,7 @@ from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities
+from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
@@ -111,6 +112,10 @@ def _judge_meaning(
     else:
         expected = oracles.reference(program, execution.kernels, execution.limits)
     failure = oracles.compare(program, expected, got, execution.capabilities)
+    if failure is not None and failure.byte is not None:
+        at, byte = failure.position, failure.byte
+        writer = last_writer(program, at, byte, expected, execution.kernels, execution.limits)
+        failure = replace(failure, reason=f"{failure.reason}; {writer}")
     if failure is None and execution.is_lawful:
         # A device without planned faults may fail too, and that has to be reported as well.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
