@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from gpusim.errors import NoDevice
-from gpusim.spelling import meant
+from gpusim.errors import NoDevice, meant
 
 SIMULATED = "simulated"
 BEST = "best"

@@ -16,6 +16,7 @@ from gpusim.errors import (
     OutOfMemory,
     OutOfRange,
     RuntimeClosed,
+    WaitTimedOut,
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
@@ -42,11 +43,31 @@ def whole(what: str, value: object, name: str = "offset") -> int:
             raise TypeError
         return index(value)  # type: ignore[arg-type]
     except TypeError:
-        probably = "a flag" if isinstance(value, bool) else "a division that gave a float"
         raise OutOfRange(
             f"cannot {what} with {name}={short(value)} because that is no whole number of bytes "
-            f"(probably {probably})"
+            f"(probably {_instead_of(value)})"
         ) from None
+
+
+def seconds(what: str, value: float | None) -> float | None:
+    """A timeout in seconds, None for none; OutOfRange for what is no time from 0 on."""
+    if value is None or (isinstance(value, int | float) and value >= 0):
+        return value
+    raise OutOfRange(
+        f"cannot {what} with timeout={short(value)} because that is no number of seconds from 0 "
+        "on (probably None was meant, which waits as long as it takes)"
+    )
+
+
+def _instead_of(value: object) -> str:
+    """What was probably meant by something that is no number of bytes."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "the data belongs before the offset"
+    if isinstance(value, type):
+        return "dtype= was meant"
+    if isinstance(value, tuple | list):
+        return "a shape, whose bytes are its product times those of an element"
+    return "a division that gave a float" if isinstance(value, float) else "another argument"
 
 
 def short(value: object) -> str:
@@ -190,6 +211,14 @@ def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
             "whole numbers of workgroups (probably a number of elements, or a float)"
         ) from None
     return x, y, z
+
+
+def timed_out(what: str, seconds: float | None) -> WaitTimedOut:
+    """The error of a wait that its timeout ended."""
+    return WaitTimedOut(
+        f"cannot {what} because the device has not finished within {seconds} s (probably it "
+        "has long work to do, and the wait can be made again)"
+    )
 
 
 def device_lost() -> DeviceLost:

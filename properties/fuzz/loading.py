@@ -11,9 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.spelling import meant
 from properties.model.case import RUNTIME
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 from properties.targets.process import ProcessFactory

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from gpusim.devices import BEST, SIMULATED, is_name, names
+from gpusim.errors import meant
 from gpusim.runtime.policy import PRESETS
-from gpusim.spelling import meant
 from properties.fuzz.loading import COMMAND, PAGE, TARGETS
 from properties.model.case import RUNTIME, SCHEDULERS
 

@@ -19,13 +19,12 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Protocol
 
 from gpusim.devices import SIMULATED, is_name, names
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, FaultPlan, parse_faults
-from gpusim.spelling import meant
 from properties.model.target import Capabilities
 
 SCHEDULERS = ("late", "early", "random")

@@ -107,7 +107,14 @@ def _judge_meaning(
     program, got = execution.case.program, execution.history
     reported: tuple[str, ...] = ()
     if faults:
-        followed = follow(program, got, execution.kernels, execution.limits, faults)
+        followed = follow(
+            program,
+            got,
+            execution.kernels,
+            execution.limits,
+            faults,
+            piece_bytes=execution.case.policy.queued_write_bytes,
+        )
         expected, reported = followed.expected, followed.reported
     else:
         expected = oracles.reference(program, execution.kernels, execution.limits)

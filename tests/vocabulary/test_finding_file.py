@@ -65,6 +65,7 @@ POLICIES = st.builds(
     name=st.sampled_from(["custom", *PRESETS]),
     batch_commands=MAYBE,
     batch_bytes=MAYBE,
+    batch_groups=MAYBE,
     uniforms=st.sampled_from(Uniforms),
     uniform_slots=SMALL,
     uniform_cache=SMALL,

@@ -7,8 +7,7 @@ registers the mutants.
 from importlib import import_module
 from pkgutil import iter_modules
 
-from gpusim.errors import ProgramError
-from gpusim.spelling import meant
+from gpusim.errors import ProgramError, meant
 from properties.mutants.mutant import REGISTERED, Mutant
 
 for _name in sorted(module.name for module in iter_modules(__path__)):
