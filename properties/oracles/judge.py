@@ -15,12 +15,12 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
 from properties.execute import execute, failed_with, name_of
+from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
 from properties.oracles.blame import last_writer
-from properties.oracles.compare import compare, details_of, shown_as
+from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.laws import Checker, Setting, check
@@ -88,6 +88,32 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     )
 
 
+def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
+    """What else is wrong where ops were accepted whose refusal was promised.
+
+    Such ops would hide whatever comes after them.  So they are taken as contained only, and the
+    execution is compared again.  The promises that the failure breaks, and the failure.
+    """
+    execution, failure = verdict.execution, verdict.failure
+    promises = execution.capabilities
+    while failure is not None and (error := unrefused_class(failure)) is not None:
+        promises = promises.contained(error)
+        failure = compare(execution.case.program, verdict.expected, execution.history, promises)
+    if failure is None or promises == execution.capabilities:
+        return None
+    return promises, _with_writer(failure, execution, verdict.expected)
+
+
+def _with_writer(failure: Failure, execution: Execution, expected: History) -> Failure:
+    """A wrong value with the op that should have written the first wrong byte."""
+    if failure.byte is None:
+        return failure
+    program, at = execution.case.program, failure.position
+    kernels, limits = execution.kernels, execution.limits
+    writer = last_writer(program, at, failure.byte, expected, kernels, limits)
+    return replace(failure, reason=f"{failure.reason}; {writer}")
+
+
 def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
     """Where a second run of ``case`` does something else on its driver than the first."""
     case = replace(case, client=PLAIN)
@@ -119,11 +145,9 @@ def _judge_meaning(
     else:
         expected = oracles.reference(program, execution.kernels, execution.limits)
     failure = oracles.compare(program, expected, got, execution.capabilities)
-    if failure is not None and failure.byte is not None:
-        at, byte = failure.position, failure.byte
-        writer = last_writer(program, at, byte, expected, execution.kernels, execution.limits)
-        failure = replace(failure, reason=f"{failure.reason}; {writer}")
-    if failure is None and execution.is_lawful:
+    if failure is not None:
+        failure = _with_writer(failure, execution, expected)
+    elif execution.is_lawful:
         # A device without planned faults may fail too, and that has to be reported as well.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
         failure = judge_reported(program, got, reported, met, reads_share=shared)

@@ -21,6 +21,7 @@ from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
+from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
     AskedLimits,
@@ -29,7 +30,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.model.target import Capabilities, Delivery, Target
+from properties.model.target import Delivery, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
