@@ -223,6 +223,10 @@ def _parse_header(number: int, line: str, known: tuple[str, ...], headers: dict[
     try:
         headers[header] = _READ[header](text.strip())
     except (ProgramError, ValueError) as error:
+        if "(probably" in str(error):
+            raise ProgramError(
+                f"cannot read line {number} of the finding because it holds no {header}: {error}"
+            ) from None
         raise _malformed(number, f"it holds no {header}: {error}", "a misspelling") from None
 
 
