@@ -51,11 +51,12 @@ def read_device(text: str) -> str:
     """A name that a device has on some machine."""
     # Whatever is of gpusim loads NumPy, which takes long, and help needs none of it.
     from gpusim.devices import is_name, names
+    from gpusim.errors import meant
 
     if not is_name(text):
         raise UsageError(
             f"it is none of {', '.join(names())}, or one of them with a number "
-            "(probably one that `gpusim devices` lists is meant)"
+            f"(probably {meant(text, names(), 'see gpusim devices')})"
         )
     return text
 

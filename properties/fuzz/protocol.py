@@ -288,8 +288,10 @@ class CannotRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CannotJudge:
-    """A case cannot be judged, since a kernel of the user's is at fault."""
+    """A case cannot be judged: a kernel of the user's is at fault, say, or a device has no room."""
 
+    error: str
+    """The class in ``gpusim.errors``."""
     reason: str
 
 

@@ -12,7 +12,7 @@ from gpusim.errors import GpusimError, ProgramError
 from gpusim.runtime.policy import PRESETS
 from properties.arguments import UsageError
 from properties.finding_file import Finding, read
-from properties.fuzz.loading import TARGETS, load_target
+from properties.fuzz.loading import TARGETS, load_kernels, load_target
 from properties.fuzz.protocol import Setup
 from properties.fuzz.settings import ReplaySettings
 from properties.fuzz.supervisor import Supervisor
@@ -96,6 +96,7 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
         NoDevice: its device is not on this machine.
     """
     load_target(plan.case.target)
+    load_kernels(plan.kernels)
     setup = Setup(
         device=plan.case.device.name, kernels=plan.kernels, target=plan.case.target, presets=()
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from gpusim.devices import BEST, SIMULATED, names
+from gpusim.errors import meant
 from gpusim.runtime.policy import PRESETS
 from properties.arguments import (
     UsageError,
@@ -47,30 +48,35 @@ class Setting:
     """Whether it is given on the command line without a value."""
 
 
+def _none_of(known: str, probably: str) -> UsageError:
+    return UsageError(f"it is none of {known} (probably {probably})")
+
+
 def _preset(text: str) -> str:
     if text not in PRESETS:
-        raise UsageError(f"it is none of {_POLICIES} (probably a misspelling)")
+        raise _none_of(_POLICIES, meant(text, PRESETS, "a misspelling"))
     return text
 
 
 def _presets(text: str) -> str:
     if text != ALL and text not in PRESETS:
-        raise UsageError(f"it is none of {_POLICIES} or {ALL} (probably a misspelling)")
+        raise _none_of(f"{_POLICIES} or {ALL}", meant(text, (*PRESETS, ALL), "a misspelling"))
     return text
 
 
 def _scheduler(text: str) -> str:
     if text not in (*SCHEDULERS, ALL):
-        raise UsageError(f"it is none of {_SCHEDULERS} or {ALL} (probably a misspelling)")
+        known = (*SCHEDULERS, ALL)
+        raise _none_of(f"{_SCHEDULERS} or {ALL}", meant(text, known, "a misspelling"))
     return text
 
 
 def _target(text: str) -> str:
     if text not in TARGETS and not text.partition(":")[2].strip():
-        raise UsageError(
-            f"it is none of {', '.join(TARGETS)}, {_PLACES} "
-            "(probably the name behind the colon is missing)"
-        )
+        probably = f"{text.rstrip(':')}:NAME, with the name of an adapter's class, is meant"
+        if not text.endswith((".py", ":")):
+            probably = meant(text, TARGETS, "its place is to be given")
+        raise _none_of(f"{', '.join(TARGETS)}, {_PLACES}", probably)
     return text
 
 

@@ -20,7 +20,7 @@ from multiprocessing import parent_process
 from threading import Thread
 
 from gpusim.devices import SIMULATED, find_adapter
-from gpusim.errors import GpusimError, InvalidKernel
+from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from properties.clients import CLIENTS
@@ -121,6 +121,9 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     except (GpusimError, OSError) as error:
         connection.send(CannotRun(reason=str(error)))
         return
+    except Exception as error:
+        connection.send(CannotRun(reason=_unmade(setup.target, error)))
+        return
     spare_collector()
     connection.send(
         Ready(
@@ -132,14 +135,22 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     )
     try:
         _serve(bench, connection)
-    except InvalidKernel as error:
+    except (ProgramError, NoDevice) as error:
+        # What a target raises is in a history; this is the user's.
         with suppress(ConnectionError):
-            connection.send(CannotJudge(reason=str(error)))
+            connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
-        # What a target raises is in a history; this is the judge's own.
+        # And this is the judge's own.
         with suppress(ConnectionError):
             connection.send(Broken(number=published.number, traceback=traceback.format_exc()))
     _end_group()
+
+
+def _unmade(target: str, error: Exception) -> str:
+    return (
+        f"cannot judge {target!r} because making it raised {type(error).__name__}: {error} "
+        f"(probably a mistake in it):\n{''.join(traceback.format_exception(error)).rstrip()}"
+    )
 
 
 def _end_with_session() -> None:

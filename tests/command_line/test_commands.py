@@ -175,7 +175,10 @@ def test_kernels_that_a_file_names_are_not_loaded_unasked(
 ) -> None:
     ran = tmp_path / "ran"
     module = tmp_path / "stranger.py"
-    module.write_text(f"open({str(ran)!r}, 'w').close()\nKERNELS = []\n", encoding="utf-8")
+    module.write_text(
+        f"open({str(ran)!r}, 'w').close()\nfrom gpusim.kernels import BUILTIN\nKERNELS = BUILTIN\n",
+        encoding="utf-8",
+    )
     text = finding.read_text(encoding="utf-8")
     finding.write_text(text.replace("seed:", f"kernels: {module}\nseed:"), encoding="utf-8")
     assert main(["replay", str(finding)]) == 3
@@ -282,7 +285,7 @@ def test_a_target_that_raises_as_it_is_loaded_is_named(
 ) -> None:
     (tmp_path / "broken.py").write_text("1/0\n", encoding="utf-8")
     assert main(["fuzz", "--target", f"{tmp_path / 'broken.py'}:judge"]) == 2
-    assert "because of ZeroDivisionError: division by zero" in capsys.readouterr().err
+    assert "because it raised ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
 def test_a_mistake_of_our_own_is_no_finding(
