@@ -27,6 +27,7 @@ from gpusim.errors import (
     Refused,
     RuntimeClosed,
     SubmitFailed,
+    WaitTimedOut,
     WrongThread,
 )
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
@@ -88,6 +89,7 @@ __all__ = [
     "SubmitFailed",
     "Ticket",
     "Uniforms",
+    "WaitTimedOut",
     "WrongThread",
     "adapters",
     "open_device",

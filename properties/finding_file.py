@@ -2,7 +2,7 @@
 
     gpusim finding 2
     target: runtime
-    promises: contract replays=yes
+    promises: contract replays=yes indirect=yes parts=yes
     device: vulkan
     policy: pooled uniform_slots=2
     client: awaiting

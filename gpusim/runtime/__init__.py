@@ -1,6 +1,6 @@
 """The batched runtime on wgpu-py."""
 
-from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.buffers import Buffer, BufferPart
 from gpusim.runtime.drivers.driver import Driver, WgpuDriver
 from gpusim.runtime.drivers.native import NativeDriver, driver_for
 from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
@@ -14,6 +14,7 @@ from gpusim.runtime.stats import Counts, Stats
 __all__ = [
     "PRESETS",
     "Buffer",
+    "BufferPart",
     "Counts",
     "Driver",
     "Graph",

@@ -61,7 +61,8 @@ class Policy:
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
     """Workgroups launched after which a batch is submitted: a GPU's watchdog resets the device
-    where one submission works for too long, and the GPU cannot be shared in the middle of it."""
+    where one submission works for too long, and the GPU cannot be shared in the middle of it.
+    A grid that the GPU reads counts as none."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync; each next holds twice as many, up to
     ``batch_commands``: the GPU starts early and the batches grow while it is busy."""

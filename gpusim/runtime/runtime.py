@@ -6,28 +6,28 @@ touched (see ``recorder``).
 
 import warnings
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
 from gpusim.runtime.batch import FlushReason
-from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.buffers import Bound, Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.commands import Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.drivers.opening import open_driver
-from gpusim.runtime.graph import Captures, Graph
+from gpusim.runtime.graph import Captures, Graph, GridIn
 from gpusim.runtime.guard import Guard
 from gpusim.runtime.handles import Handle
 from gpusim.runtime.host_data import Destination, plain_bytes
+from gpusim.runtime.loans import Loan
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import Pipelines, Planner
 from gpusim.runtime.policy import PRESETS, Policy, policy_of
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.replays import DebugModes
-from gpusim.runtime.stats import COUNTED, Stats
+from gpusim.runtime.stats import COUNTED, Stats, stats_of
 
 
 class Runtime(Handle):
@@ -46,10 +46,9 @@ class Runtime(Handle):
             runtimes that share one compile each kernel once.
         parts: the collaborators, to replace some.
 
-    Every op raises ``Refused`` classes for what the caller did wrong, in the
-    order of docs/CONTRACT.md and with nothing changed, and ``DeviceFault``
-    classes for what no check could foresee.  NoDevice and ProgramError where no
-    runtime can be made of the arguments.
+    Every op raises ``Refused`` classes for what the caller did wrong, in the order
+    of docs/CONTRACT.md and with nothing changed, and ``DeviceFault`` classes for what no
+    check could foresee.  NoDevice and ProgramError: no runtime can be made.
     """
 
     _instead = "each process, and each thread, makes its own"
@@ -65,6 +64,7 @@ class Runtime(Handle):
         self.policy = policy_of(policy)
         self._driver = open_driver(device, driver)
         self.policy.check_fits(self._driver.limits.max_buffer_bytes)
+        self.device: Any = self._driver.device
         self.limits: Limits = self._driver.limits.within(self.policy.memory_budget_bytes)
         self._done = dict.fromkeys(COUNTED, 0)
         self._captures = Captures()
@@ -108,10 +108,7 @@ class Runtime(Handle):
             pipelines=pipelines,
         )
         self._guard = Guard(
-            driver,
-            recorder=self._recorder,
-            readbacks=self._readbacks,
-            captures=self._captures,
+            driver, recorder=self._recorder, readbacks=self._readbacks, captures=self._captures
         )
         self._transfers = parts.transfers(driver, self._recorder, self._buffers, pipelines)
         self._reads = parts.reads(
@@ -150,6 +147,31 @@ class Runtime(Handle):
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
         self._done["allocs"] += 1
         return self._buffers.add(device_buffer, size_bytes, label)
+
+    def adopt(self, buffer: Any, *, label: str = "") -> Buffer:
+        """A handle to a wgpu buffer of the caller's, which is never destroyed here.
+
+        From now on until its ``free``, the caller uses it in a ``lend`` only.
+
+        Raises:
+            InvalidHandle: it is no buffer of ``device``, is mapped, or has a handle already.
+            InvalidBinding: no whole words, or no STORAGE, COPY_SRC or COPY_DST usage.
+        """
+        self._guard.check_op("adopt a buffer")
+        self._buffers.check_new(buffer)
+        device_buffer = self._driver.adopt_buffer(buffer)
+        return self._buffers.add(device_buffer, device_buffer.size_bytes, label)
+
+    def lend(self, buffer: Buffer) -> Loan:
+        """Lend the wgpu buffer of ``buffer``: ``with runtime.lend(x) as native: ...``
+
+        Queue work of the caller's in the block comes after all that was called before
+        it, and before all that is called after.  In it no op may use ``buffer``.
+
+        Raises:
+            InvalidHandle, DataLost: on entry, and nothing is lent.
+        """
+        return Loan(buffer, self._guard, self._buffers, self._recorder, self._forget)
 
     def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
         """Host to GPU: exactly the bytes of ``data``, taken now, at byte ``offset``.
@@ -197,16 +219,17 @@ class Runtime(Handle):
     def dispatch(
         self,
         kernel: Kernel,
-        buffers: Sequence[Buffer],
+        buffers: Sequence[Bound],
         scalars: Sequence[int | float] = (),
-        grid: int | Sequence[int] = 1,
+        grid: int | Sequence[int] | GridIn = 1,
     ) -> None:
         """Run ``kernel`` over the whole words of ``buffers``; ``grid`` counts workgroups.
 
-        A grid with a zero in it does nothing.  The scalars are those of this call.
+        A buffer's ``part`` may be bound in its place.  A grid with a zero in it does
+        nothing.  The scalars are those of this call.
 
         Raises:
-            InvalidBinding, InvalidHandle, LimitExceeded, InvalidScalar, DataLost:
+            InvalidBinding, InvalidHandle, OutOfRange, LimitExceeded, InvalidScalar, DataLost:
                 in the order of docs/CONTRACT.md, and nothing is changed.
             ProgramError: the device refuses the kernel's WGSL.
         """
@@ -223,6 +246,25 @@ class Runtime(Handle):
         self._done["dispatches"] += 1
         if debug is not None:
             debug.after_dispatch()
+
+    def dispatch_indirect(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Bound],
+        scalars: Sequence[int | float] = (),
+        *,
+        counts: Buffer,
+        offset: int = 0,
+    ) -> None:
+        """``dispatch`` over a grid that the GPU reads when it gets there, x, y and z.
+
+        It stands in three u32 of ``counts`` from byte ``offset``, a multiple of four.
+        Past the device's limit in a dimension it does nothing.
+
+        Raises:
+            Refused, DataLost, ProgramError: as ``dispatch``, and for where the grid is.
+        """
+        self.dispatch(kernel, buffers, scalars, GridIn(counts, checks.whole("dispatch", offset)))
 
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
@@ -275,8 +317,7 @@ class Runtime(Handle):
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
             self._recorder.before_free(device_buffer)
-        self._planner.forget(buffer)
-        self._replays.forget(buffer)
+        self._forget(buffer)
         self._bind_groups.forget(device_buffer)
         self._recorder.destroy(self._buffers.remove(buffer))
         self._done["frees"] += 1
@@ -326,19 +367,15 @@ class Runtime(Handle):
 
     def stats(self) -> Stats:
         """What has happened so far."""
-        return Stats(
-            **self._done,
-            commands=self._recorder.commands,
-            submits=self._clock.submits,
-            flushes=dict(self._recorder.flushes),
-            live_buffers=len(self._buffers),
-            live_bytes=self._buffers.live_bytes,
-            peak_bytes=self._buffers.peak_bytes,
-            total_bytes=self._buffers.total_bytes,
-            uniforms=self._uniforms.counts.copy(),
-            bind_groups=self._bind_groups.counts.copy(),
-            shapes=self._shapes.counts.copy(),
-            staging=self._staging.counts.copy(),
+        return stats_of(
+            self._done,
+            self._recorder,
+            self._clock,
+            self._buffers,
+            uniforms=self._uniforms,
+            bind_groups=self._bind_groups,
+            shapes=self._shapes,
+            staging=self._staging,
         )
 
     def close(self, timeout: float | None = 60.0) -> None:
@@ -368,13 +405,12 @@ class Runtime(Handle):
             raise checks.runtime_closed()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _forget(self, buffer: Buffer) -> None:
+        self._planner.forget(buffer)
+        self._replays.forget(buffer)
 
     def _give_back(self) -> None:
         self._bind_groups.clear()

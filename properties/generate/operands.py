@@ -18,6 +18,12 @@ from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Grid
 from properties.generate.choices import Choices, Weights
 
+FEW = 6
+"""A word below it may be in a grid on the GPU, whose groups nobody counts before they run."""
+NO_DEVICE_RUNS = 2**32 - 1
+"""Past the limit of any device in a dimension."""
+_UNUSUAL = (0, NO_DEVICE_RUNS)
+
 Parameters = tuple[bool, tuple[Dtype, ...]]
 """Whether floats are computed, and the types of the scalars: who shares them can share scalars."""
 
@@ -36,6 +42,8 @@ class Signature:
     guarded: bool
     real: bool
     """Whether any buffer holds floats."""
+    counts: bool
+    """Whether each word that it writes may be in a grid of few groups."""
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -55,6 +63,7 @@ def signature_of(kernel: Kernel) -> Signature:
         max_groups=kernel.max_groups,
         guarded=kernel.guarded,
         real=any(floats),
+        counts=kernel.below is not None and kernel.below <= FEW,
     )
 
 
@@ -233,3 +242,10 @@ def _grid(choices: Choices, cover: int) -> Grid:
 def _wide(choices: Choices, most: int) -> Grid:
     groups = most + choices.integer(1, 3)
     return choices.pick(((groups, 1, 1), (1, groups, 1), (1, 1, groups)))
+
+
+def draw_counts(choices: Choices, words: int) -> bytes:
+    """Words that may be in a grid on the GPU: few groups, at times none, at times too many."""
+    usual = [choices.chance(9, 10) for _ in range(words)]
+    counts = [choices.integer(1, FEW - 2) if one else choices.pick(_UNUSUAL) for one in usual]
+    return struct.pack(f"<{words}I", *counts)

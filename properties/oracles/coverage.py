@@ -227,7 +227,7 @@ def _touches(expected: ExpectedOp) -> dict[int, str]:
     if type(expected) is ExpectedWrite:
         return {expected.target.number: "w"}
     touches: dict[int, str] = {}
-    written = "rw" if type(expected) is ExpectedDispatch else "w"
+    written = "rw" if isinstance(expected, ExpectedDispatch) else "w"
     for number, _, _, writes in expected.touches:
         touches[number] = "rw" if number in touches else written if writes else "r"
     return touches

@@ -21,13 +21,14 @@ from gpusim.limits import Limits
 from gpusim.ops import (
     HOST_WRITES,
     VERBS,
+    AnyDispatch,
     Capture,
     Copy,
-    Dispatch,
     Op,
     Replay,
     Scalars,
     arguments_of,
+    name_of,
 )
 from gpusim.program import Program, replayed
 from gpusim.trace import Trace
@@ -293,7 +294,7 @@ def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
     needed: list[str] = []
     for op in ops:
         read = [getattr(op, span.buffer) for span in VERBS[type(op)].reads]
-        bound = op.buffers if isinstance(op, Dispatch) else read
+        bound = [*map(name_of, op.buffers), *read] if isinstance(op, AnyDispatch) else read
         needed += [name for name in bound if name not in filled]
         filled.update(_filled_by(op, sizes))
     return needed

@@ -15,7 +15,7 @@ from properties.model.capabilities import capabilities_of
 from reference import run as run_reference
 
 PROGRAMS = 300
-WORDS = capabilities_of(byte_exact=False, replays=True)
+WORDS = capabilities_of(byte_exact=False, replays=True, indirect=True, parts=True)
 
 
 def in_words(program: Program) -> Program:

@@ -86,6 +86,9 @@ NUMBERS: list[Row] = [
         OutOfRange,
         "source_offset=nan",
     ),
+    ("a timeout of NaN", lambda at: at.ticket.result(float("nan")), OutOfRange, "timeout=nan"),
+    ("a timeout below 0", lambda at: at.runtime.sync(timeout=-1), OutOfRange, "timeout=-1"),
+    ("a timeout of a text", lambda at: at.runtime.sync("1 s"), OutOfRange, "timeout='1 s'"),
 ]
 DATA: list[Row] = [
     ("floats of NumPy", lambda at: at.runtime.write(at.x, np.zeros(2)), InvalidData, "np.float32"),

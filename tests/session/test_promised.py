@@ -1,5 +1,7 @@
 """A target is asked for nothing that it does not promise, however a program was changed."""
 
+from dataclasses import replace
+
 import pytest
 
 from gpusim.kernels import BUILTIN
@@ -8,7 +10,7 @@ from gpusim.program import Program
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import CONTRACT, Capabilities, capabilities_of
 
-ALL = CONTRACT
+ALL = replace(CONTRACT, indirect=True)
 VALID_ONLY = capabilities_of(refuses=False)
 WORDS_ONLY = capabilities_of(refuses=False, byte_exact=False)
 
@@ -29,6 +31,22 @@ def test_what_is_promised(text: str, promised_by: tuple[Capabilities, ...]) -> N
     for capabilities in (ALL, VALID_ONLY, WORDS_ONLY):
         promised = is_within_capabilities(program, capabilities, BUILTIN, Limits())
         assert promised is (capabilities in promised_by)
+
+
+@pytest.mark.parametrize(
+    ("counts", "small"),
+    [
+        ("010000000200000003000000", True),
+        ("ffffffff0200000003000000", True),
+        ("000000000002000003000000", True),
+        ("060000000200000003000000", False),
+        ("000100000001000000010000", False),
+    ],
+)
+def test_no_large_grid_is_read_from_a_buffer(counts: str, small: bool) -> None:
+    text = f"alloc a 64\nalloc c 12\nwrite c 0 {counts}\ndispatch_indirect affine a 1,1 c 0"
+    limits = Limits(max_groups_per_dimension=5 if counts[1] == "6" else 65_535)
+    assert is_within_capabilities(Program.parse(text), ALL, BUILTIN, limits) is small
 
 
 def test_the_limits_of_the_target_count() -> None:

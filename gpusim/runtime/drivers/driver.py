@@ -17,6 +17,8 @@ import wgpu
 from gpusim.errors import (
     DeviceFault,
     DeviceLost,
+    InvalidBinding,
+    InvalidHandle,
     MapFailed,
     OutOfMemory,
     ProgramError,
@@ -30,6 +32,7 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    GridAt,
     Pipeline,
     Range,
     RecordedCommand,
@@ -38,11 +41,15 @@ from gpusim.runtime.commands import (
 )
 
 _USAGE = {
-    Role.STORAGE: wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
+    Role.STORAGE: wgpu.BufferUsage.STORAGE
+    | wgpu.BufferUsage.INDIRECT
+    | wgpu.BufferUsage.COPY_SRC
+    | wgpu.BufferUsage.COPY_DST,
     Role.UNIFORM: wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST,
     Role.UPLOAD: wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
 }
+_ADOPTED = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
 _LOSS_CHECK_SECONDS = 0.05
 _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
@@ -54,6 +61,7 @@ Receive: TypeAlias = Callable[[memoryview], Value]
 class Driver(Protocol):
     """A device as the runtime sees it; every verb raises only ``DeviceFault`` classes.
 
+    ``device`` is what it speaks to.  ``adopt_buffer`` raises ``Refused`` classes.
     ``lost`` is true once any verb has found the device gone.  ``compile`` may
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` does, and may then be called again.
@@ -62,9 +70,11 @@ class Driver(Protocol):
     """
 
     limits: Limits
+    device: Any
 
     @property
     def lost(self) -> bool: ...
+    def adopt_buffer(self, native: Any) -> DeviceBuffer: ...
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer: ...
     def destroy_buffer(self, buffer: DeviceBuffer) -> None: ...
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None: ...
@@ -92,7 +102,7 @@ class WgpuDriver:
         self.limits = limits_of(device)
         self._found_lost = False
         self._loss = _promise_of_loss(device)
-        self._device = device
+        self.device = self._device = device
         self._queue = device.queue
         self._uids = count(1)
         self._pipelines: dict[tuple[Kernel, bool], Pipeline] = {}
@@ -116,9 +126,43 @@ class WgpuDriver:
             ) from error
         return DeviceBuffer(uid=next(self._uids), native=native, size_bytes=size_bytes, role=role)
 
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """A buffer of the caller's, whole words of it, with the usages that ops need.
+
+        Raises:
+            InvalidHandle: it is no buffer of this device, or mapped.
+            InvalidBinding: it has no whole words, or lacks a usage.
+        """
+        owner = getattr(native, "_device", None)
+        if owner is None or owner not in (self._device, getattr(self._device, "_state", None)):
+            raise InvalidHandle(
+                f"cannot adopt {native!r} because it is no buffer of this runtime's device "
+                "(probably it was made on another one: runtime.device is the right one)"
+            )
+        if native.map_state != "unmapped":
+            raise InvalidHandle(
+                f"cannot adopt {native!r} because it is mapped (probably unmap() is missing)"
+            )
+        size_bytes, usage = native.size, native.usage
+        if not size_bytes or size_bytes % WORD_BYTES or usage & _ADOPTED != _ADOPTED:
+            raise InvalidBinding(
+                f"cannot adopt {native!r} because it has {size_bytes} bytes and usage {usage}, and "
+                "whole words with STORAGE, COPY_SRC and COPY_DST are wanted (probably one of these "
+                "was left out)"
+            )
+        return DeviceBuffer(
+            uid=next(self._uids),
+            native=native,
+            size_bytes=size_bytes,
+            role=Role.STORAGE,
+            is_adopted=True,
+            holds_grids=bool(usage & wgpu.BufferUsage.INDIRECT),
+        )
+
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
-        """Give the memory back; work already submitted still finishes."""
-        buffer.native.destroy()
+        """Give the memory back that is ours; work already submitted still finishes."""
+        if not buffer.is_adopted:
+            buffer.native.destroy()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         """Whole words, in queue order: after what was submitted, before what was not."""
@@ -266,7 +310,10 @@ class WgpuDriver:
             if group is not last_group or offset != last_offset:
                 last_group, last_offset = group, offset
                 compute_pass.set_bind_group(0, group.native, () if offset is None else (offset,))
-            compute_pass.dispatch_workgroups(*groups)
+            if type(groups) is GridAt:
+                compute_pass.dispatch_workgroups_indirect(groups.buffer.native, groups.offset)
+            else:
+                compute_pass.dispatch_workgroups(*groups)
         compute_pass.end()
 
     def _encode_copies(self, encoder: Any, copies: list[CopyCommand]) -> None:

@@ -21,6 +21,7 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    GridAt,
     Launch,
     Pipeline,
     PlainRange,
@@ -54,7 +55,8 @@ class _Numbers(dict[int, int]):
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
-    A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects
+    A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups
+    of an indirect dispatch are two numbers: a buffer, and an offset in it.  Objects
     appear by the order in which this trace first saw them, so that two runs of
     one program leave equal traces on a driver they share.  ``limits`` stand for the
     driver's, to see what a runtime does on a device that holds less.
@@ -63,6 +65,7 @@ class TracedDriver:
     def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:
         self.trace = trace
         self.limits = limits or driver.limits
+        self.device = driver.device
         self._driver = driver
         self._numbers = _Numbers()
         self._bound: dict[int, tuple[_Bound, ...]] = {}
@@ -90,6 +93,13 @@ class TracedDriver:
         self._tell(
             Event("create_buffer", {"buffer": number, "role": role, "size_bytes": size_bytes})
         )
+        return buffer
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """See ``Driver``."""
+        buffer = self._driver.adopt_buffer(native)
+        number = self._numbers[buffer.uid]
+        self._tell(Event("adopt_buffer", {"buffer": number, "size_bytes": buffer.size_bytes}))
         return buffer
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
@@ -219,6 +229,10 @@ class TracedDriver:
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
         pipeline, group, groups, offset = command
+        if isinstance(groups, GridAt):
+            grid: tuple[int, ...] = self._numbers[groups.buffer.uid], groups.offset
+        else:
+            grid = groups
         self._tell(
             Event(
                 "dispatch",
@@ -226,7 +240,7 @@ class TracedDriver:
                     "kernel": pipeline.kernel.name,
                     "group": self._numbers[group.uid],
                     "ranges": self._bound_by(group, offset),
-                    "groups": groups,
+                    "groups": grid,
                 },
             )
         )

@@ -11,6 +11,7 @@ from properties.oracles.laws.expected import (
     STORAGE,
     ExpectedCopy,
     ExpectedDispatch,
+    ExpectedIndirect,
     ExpectedOp,
     ExpectedRead,
     ExpectedWrite,
@@ -32,6 +33,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _LAW_OF = {
     ExpectedDispatch: laws.E5,
+    ExpectedIndirect: laws.E5,
     ExpectedCopy: laws.A5,
     ExpectedWrite: laws.A3,
     ExpectedRead: laws.A1,
@@ -78,7 +80,7 @@ class Order:
         """The common case: a dispatch that is just what the first op waits for."""
         state = self._state
         expected = state.open[0] if state.open else None
-        if type(expected) is not ExpectedDispatch or not is_dispatch(expected, about):
+        if not isinstance(expected, ExpectedDispatch) or not is_dispatch(expected, about):
             return False
         expected.started = True
         state.open.popleft()

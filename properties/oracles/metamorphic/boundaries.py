@@ -109,6 +109,7 @@ _VALUES: Mapping[str, Sequence[object]] = {
     "staging_buffers": (4, 0, 1, 2),
     "staging_page_bytes": (4096, 16, 256),
     "staging_class_bytes": (1 << 20, 0, 256),
+    "wait_seconds": (None, 600),
     "debug_submit_each": (False, True),
 }
 """What a field of a policy is set to."""
