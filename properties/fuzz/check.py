@@ -20,7 +20,7 @@ from properties.fuzz.bugs import Bug, Bugs
 from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
 from properties.fuzz.protocol import Setup, Tally
 from properties.fuzz.published import Published
-from properties.fuzz.replay import ReplayPlan, replay_command
+from properties.fuzz.replay import ReplayPlan, check_asked, replay_command
 from properties.fuzz.settings import Settings
 from properties.fuzz.worker import Bench
 from properties.model.case import NO_POLICY, Case, DeviceSpec
@@ -84,6 +84,7 @@ def judge_again(
     case = plan.case
     setup = Setup(device=case.device.name, kernels=plan.kernels, target=case.target, presets=())
     with _opened(setup, make_target, kernels) as bench:
+        check_asked(bench.beyond_promises(case))
         return bench.judge(case)
 
 

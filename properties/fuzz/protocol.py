@@ -242,6 +242,8 @@ class JudgeCase:
     """Judge one case and answer with ``Judged``."""
 
     case: Case
+    is_replay: bool = False
+    """Whether to say so where it asks for more than the target promises; it passes otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -329,9 +331,11 @@ class RanAll:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """The failure of a judged case, None where it passed."""
+    """The failure of a judged case, None where it passed or was not run."""
 
     failure: Failure | None
+    beyond_promises: str = ""
+    """What of the case is more than the target promises, so that it was not run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,6 +24,10 @@ class Untrusted(GpusimError):
     """A file names something to run that its user did not name."""
 
 
+class NothingToShow(GpusimError):
+    """A finding of which a replay would show nothing."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayPlan:
     """What a replay would run."""
@@ -55,10 +59,15 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
         UsageError: another target or other kernels are asked for than it names, or what it
             would ignore.
         Untrusted: it names something to run that ``settings`` do not; the command is in the text.
+        NothingToShow: its program has no op.
         OSError: it cannot be read.
     """
     finding = read(path)
     case, kernels = finding.case, finding.kernels
+    if not len(case.program):
+        raise NothingToShow(
+            f"cannot replay {path} because the program has no op (probably its lines were lost)"
+        )
     if not (case.target + kernels).isprintable():
         raise ProgramError(
             f"cannot replay {path} because its target or kernels hold characters that cannot be "
@@ -66,8 +75,8 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
         )
     if not finding.names_target and settings.target is None:
         raise Untrusted(
-            f"cannot replay {path} because a file of version 1 does not name its target "
-            f"(probably {replay_command(path, RUNTIME, kernels)})"
+            f"cannot replay {path} because a file of version 1 names no target that could be "
+            f"trusted (probably {replay_command(path, RUNTIME, kernels)})"
         )
     target = case.target
     if not finding.names_target or _is_named("target", target, settings.target):
@@ -94,6 +103,7 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
     Raises:
         ProgramError: its target or kernels cannot be loaded.
         NoDevice: its device is not on this machine.
+        NothingToShow: its program asks for more than the target promises, and was not run.
     """
     load_target(plan.case.target)
     load_kernels(plan.kernels)
@@ -102,10 +112,20 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
     )
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()
-        failure = supervisor.judge(plan.case, stall_seconds)
+        judged = supervisor.judge_again(plan.case, stall_seconds)
+    check_asked(judged.beyond_promises)
     return Replay(
-        case=plan.case, device=ready.device, description=ready.description, failure=failure
+        case=plan.case, device=ready.device, description=ready.description, failure=judged.failure
     )
+
+
+def check_asked(beyond_promises: str) -> None:
+    """Raise NothingToShow where a case was not run since it is ``beyond_promises``."""
+    if beyond_promises:
+        raise NothingToShow(
+            f"cannot replay it because {beyond_promises} (probably the target promised more when "
+            "the finding was made, or its line of promises was changed)"
+        )
 
 
 def replay_command(path: Path, target: str, kernels: str) -> str:

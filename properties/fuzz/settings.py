@@ -231,7 +231,13 @@ class ReplaySettings:
         ),
     ] = None
     trust: Annotated[
-        bool, Setting(_truth, "run whatever the file names", from_environment=False, flag=True)
+        bool,
+        Setting(
+            _truth,
+            "run whatever target and kernels the file names; one of version 1 names no target",
+            from_environment=False,
+            flag=True,
+        ),
     ] = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 

@@ -195,12 +195,19 @@ class Supervisor:
 
     def judge(self, case: Case, stall_seconds: float) -> Failure | None:
         """The failure of one case, in the worker; a death is a failure as well."""
-        self.ask(JudgeCase(case=case))
+        return self._judged(JudgeCase(case=case), stall_seconds).failure
+
+    def judge_again(self, case: Case, stall_seconds: float) -> Judged:
+        """The same, or why the case was not run."""
+        return self._judged(JudgeCase(case=case, is_replay=True), stall_seconds)
+
+    def _judged(self, request: JudgeCase, stall_seconds: float) -> Judged:
+        self.ask(request)
         answer = self.wait(stall_seconds)
         if isinstance(answer, Gone):
-            return answer.failure(case)
+            return Judged(failure=answer.failure(request.case))
         assert isinstance(answer, Judged)
-        return answer.failure
+        return answer
 
     def stop(self) -> None:
         """End the worker, if there is one, and what it started, whatever they are doing."""

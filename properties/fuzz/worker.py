@@ -23,6 +23,7 @@ from gpusim.devices import SIMULATED, find_adapter
 from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
+from gpusim.text import write_op
 from properties.clients import CLIENTS
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
@@ -52,7 +53,7 @@ from properties.fuzz.protocol import (
 from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import Choices, SeededChoices, Weights
-from properties.generate.fitting import is_within_capabilities
+from properties.generate.fitting import first_beyond
 from properties.model.case import NO_POLICY, PLAIN, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
@@ -176,7 +177,9 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
             case Fuzz():
                 bench.fuzz(request, connection)
             case JudgeCase():
-                connection.send(Judged(failure=bench.judge(request.case)))
+                beyond = bench.beyond_promises(request.case) if request.is_replay else ""
+                failure = None if beyond else bench.judge(request.case)
+                connection.send(Judged(failure=failure, beyond_promises=beyond))
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number)))
             case Plant():
@@ -250,10 +253,22 @@ class Bench:
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any; none where it asks for more than is promised."""
         self._published.begin()
-        promises, limits = case.promises or self._factory.capabilities, self._factory.limits
-        if not is_within_capabilities(case.program, promises, self._kernels, case.limits(limits)):
+        if self._first_beyond(case) is not None:
             return None
         return judge(case, self._factory).failure
+
+    def beyond_promises(self, case: Case) -> str:
+        """What of ``case`` is more than is promised, in words; empty where nothing is."""
+        position = self._first_beyond(case)
+        if position is None:
+            return ""
+        promises = case.promises or self._factory.capabilities
+        op = write_op(case.program[position])
+        return f"op {position}, {op}, asks for more than the target promises ({promises})"
+
+    def _first_beyond(self, case: Case) -> int | None:
+        promises, limits = case.promises or self._factory.capabilities, self._factory.limits
+        return first_beyond(case.program, promises, self._kernels, case.limits(limits))
 
     def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
         """What became of the mistakes that the session plants, and of a mutant of our runtime.

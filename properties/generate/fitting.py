@@ -48,9 +48,22 @@ def is_within_capabilities(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> bool:
     """Whether ``program`` asks for nothing that is not promised."""
+    return first_beyond(program, capabilities, kernels, limits) is None
+
+
+def first_beyond(
+    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+) -> int | None:
+    """The position of the first op that asks for what is not promised; None where none does."""
     fitting = _Fitting(capabilities, kernels, limits)
-    fits = all(list(fitting.of(op)) == [op] for op in program)
-    return fits and _without_unasked(program, capabilities, kernels, limits) == program
+    for position, op in enumerate(program):
+        if list(fitting.of(op)) != [op]:
+            return position
+    asked = _without_unasked(program, capabilities, kernels, limits)
+    if asked == program:
+        return None
+    both = zip(program, asked, strict=False)
+    return next((at for at, (op, other) in enumerate(both) if op != other), len(asked))
 
 
 def _without_unasked(

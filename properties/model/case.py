@@ -183,7 +183,7 @@ PLAIN = "plain"
 """The client that just calls."""
 RUNTIME = "runtime"
 """The target that is our own runtime."""
-NO_POLICY = PRESETS["eager"]
+NO_POLICY = replace(PRESETS["eager"], name="none")
 """What stands in the case of a target that follows no policy of ours."""
 Places = tuple[int, ...]
 
@@ -209,7 +209,7 @@ class Case:
     @property
     def follows_no_policy(self) -> bool:
         """Whether its target is another than our runtime, with no policy of ours."""
-        return self.target != RUNTIME and self.policy == NO_POLICY
+        return self.policy == NO_POLICY
 
     def limits(self, limits: Limits) -> Limits:
         """What it may use of a device that holds ``limits`` unless it is asked for less."""

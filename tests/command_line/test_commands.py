@@ -202,6 +202,9 @@ def test_a_file_of_version_1_is_judged_on_the_target_of_the_command_line(
         f"gpusim finding 1\ndevice: simulated\npolicy: eager\n\n{OVERTAKEN}", encoding="utf-8"
     )
     assert main(["replay", str(old)]) == 3
+    assert main(["replay", str(old), "--trust"]) == 3
+    assert "names no target that could be trusted" in capsys.readouterr().err
+    assert main(["replay", str(old)]) == 3
     assert f"gpusim replay {old} --target runtime" in capsys.readouterr().err
     assert main(["replay", str(old), "--target", "runtime"]) == 0
     assert main(["replay", str(old), "--target", OVERTAKING]) == 1
@@ -214,7 +217,24 @@ def test_a_program_of_no_op_does_not_pass(
     case = Case(program=Program(()), device=DeviceSpec(name="simulated"))
     write(path, Finding(case=case))
     assert main(["replay", str(path)]) == 3
-    assert "the program has no op" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "the program has no op" in printed.err
+    assert printed.out == "", "it was run"
+
+
+def test_a_program_beyond_the_promises_does_not_pass(
+    capsys: pytest.CaptureFixture[str], foreign: Path
+) -> None:
+    text = foreign.read_text(encoding="utf-8")
+    words = ["replay", str(foreign), "--target", OVERTAKING]
+    foreign.write_text(f"{text}capture g -\nreplay g * -\n", encoding="utf-8")
+    assert main(words) == 3
+    printed = capsys.readouterr()
+    assert "op 4, capture g -, asks for more than the target promises (" in printed.err
+    assert "passes" not in printed.out
+    foreign.write_text(f"{text}write a 4 00\n", encoding="utf-8")
+    assert main(words) == 3
+    assert "op 4, write a 4 00, asks for more than" in capsys.readouterr().err
 
 
 def test_a_long_program_is_not_printed_whole(

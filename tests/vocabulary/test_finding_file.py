@@ -16,7 +16,7 @@ from gpusim.simulated import FaultPlan
 from properties import finding_file
 from properties.finding_file import Finding, format_finding, parse_finding, printable
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal
-from properties.model.case import SCHEDULERS, Case, DeviceSpec, parse_device
+from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec, parse_device
 from properties.oracles.metamorphic import parse_transformation
 
 TEXT = """gpusim finding 2
@@ -176,9 +176,16 @@ def test_only_target_device_and_policy_must_be_there() -> None:
 
 
 def test_a_target_that_is_not_ours_has_no_policy() -> None:
-    case = dataclasses.replace(FINDING.case, target="exec:node it.mjs", policy=PRESETS["eager"])
+    case = dataclasses.replace(FINDING.case, target="exec:node it.mjs", policy=NO_POLICY)
     text = format_finding(dataclasses.replace(FINDING, case=case))
     assert "policy" not in text
+    assert parse_finding(text).case == case
+
+
+def test_a_factory_of_ours_has_its_policy_whichever_it_is() -> None:
+    case = dataclasses.replace(FINDING.case, target="own.py:factory", policy=PRESETS["eager"])
+    text = format_finding(dataclasses.replace(FINDING, case=case))
+    assert "policy: eager\n" in text
     assert parse_finding(text).case == case
 
 
