@@ -243,7 +243,7 @@ _FORMS: dict[Operand, _Form] = {
     ),
     Operand.GRID: _Form(write=lambda grid: "x".join(map(str, grid)), read=_grid, shown="XxYxZ"),
     Operand.COMMANDS: _Form(
-        write=_commands, read=_read_commands, shown="dispatch ...; copy ...", words=-1
+        write=_commands, read=_read_commands, shown="dispatch ...; copy ... (none: -)", words=-1
     ),
     Operand.REPLAY_SCALARS: _Form(
         write=_entries, read=_read_entries, shown="SCALAR,...;... (kept: _ or *)"

@@ -259,8 +259,10 @@ class Kernels(Mapping[str, Kernel]):
                 )
         self._by_name = {kernel.name: kernel for kernel in kernels}
         if len(self._by_name) != len(kernels):
+            names = [kernel.name for kernel in kernels]
+            twice = next(name for name in names if names.count(name) > 1)
             raise ProgramError(
-                "cannot register kernels because two share a name "
+                f"cannot register kernels because two share a name, {twice!r} "
                 "(probably one shadows a built-in kernel)"
             )
 

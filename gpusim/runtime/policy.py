@@ -10,7 +10,7 @@ from enum import StrEnum
 from operator import index
 from typing import Any
 
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from gpusim.limits import WORD_BYTES
 
 
@@ -253,14 +253,20 @@ def policy_of(policy: object) -> Policy:
 
 def parse_policy(text: str) -> Policy:
     """Read what ``str(policy)`` wrote; ProgramError where a word is unknown."""
+    if not text.split():
+        raise ProgramError(
+            f"cannot read a policy because it has no name (probably one of {', '.join(PRESETS)})"
+        )
     name, *changes = text.split()
     values: dict[str, Any] = {}
+    known = [field.name for field in fields(Policy) if field.name != "name"]
     for change in changes:
         key, _, word = change.partition("=")
-        if key not in Policy.__slots__:
+        if key not in known:
+            probably = meant(key, known, "a misspelling")
             raise ProgramError(
                 f"cannot read policy {text!r} because {key!r} is no field of a policy "
-                "(probably a misspelling)"
+                f"(probably {probably})"
             )
         values[key] = _value(key, word)
     base = PRESETS.get(name, Policy(name=name))

@@ -48,9 +48,22 @@ def is_within_capabilities(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> bool:
     """Whether ``program`` asks for nothing that is not promised."""
+    return first_beyond(program, capabilities, kernels, limits) is None
+
+
+def first_beyond(
+    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+) -> int | None:
+    """The position of the first op that asks for what is not promised; None where none does."""
     fitting = _Fitting(capabilities, kernels, limits)
-    fits = all(list(fitting.of(op)) == [op] for op in program)
-    return fits and _without_unasked(program, capabilities, kernels, limits) == program
+    for position, op in enumerate(program):
+        if list(fitting.of(op)) != [op]:
+            return position
+    asked = _without_unasked(program, capabilities, kernels, limits)
+    if asked == program:
+        return None
+    both = zip(program, asked, strict=False)
+    return next((at for at, (op, other) in enumerate(both) if op != other), len(asked))
 
 
 def _without_unasked(
@@ -143,16 +156,14 @@ def _made(op: Op) -> tuple[str, ...]:
 
 
 class _Fitting:
-    """The sizes of the buffers so far, as drawn and as fitted, and what was captured."""
+    """The sizes of the buffers and the captures so far, each as drawn and as fitted."""
 
     def __init__(self, capabilities: Capabilities, kernels: Kernels, limits: Limits) -> None:
         self._promised = capabilities
         self._kernels = kernels
         self._limits = limits
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._captures: dict[str, Capture] = {}
-        self._left_out: dict[str, set[str]] = {}
-        """Buffers that a capture named as it was drawn, and names no more."""
+        self._captures: dict[str, tuple[Capture, Capture]] = {}
 
     def of(self, op: Op) -> Iterator[Op]:
         """The op as far as it is promised, or nothing."""
@@ -169,9 +180,7 @@ class _Fitting:
                 captured = replace(op, commands=tuple(self._commands(op)))
                 # Its replays have scalars for each dispatch.
                 if self._promised.replays and _dispatches(captured) == _dispatches(op):
-                    self._captures[op.graph] = captured
-                    left = buffers_of(captured)
-                    self._left_out[op.graph] = {*buffers_of(op)}.difference(left)
+                    self._captures[op.graph] = op, captured
                     yield captured
             case Replay():
                 yield from self._replay(op)
@@ -249,15 +258,15 @@ class _Fitting:
                 yield from self._command(command)
 
     def _replay(self, op: Replay) -> Iterator[Op]:
-        capture = self._captures.get(op.graph)
-        if capture is None:
+        drawn, capture = self._captures.get(op.graph, (None, None))
+        if drawn is None or capture is None:
             return
         commands = replayed(capture, op)
         if any(isinstance(each, Copy) and not self._may_copy(each) for each in commands):
             return
         # A binding in the place of what is captured no more would be refused.
-        left_out = self._left_out[op.graph]
-        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] not in left_out))
+        gone = {*buffers_of(drawn)} - {*buffers_of(capture)}
+        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] not in gone))
 
     def _may_copy(self, copy: Copy) -> bool:
         if copy.source != copy.target:

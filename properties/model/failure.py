@@ -51,6 +51,8 @@ class Failure:
     """What was held against what, each with its name."""
     notes: tuple[str, ...] = ()
     """What else belongs to the argument, a line each."""
+    byte: int | None = None
+    """The first wrong byte of the buffer, where that is what differs."""
     details: str = ""
     """What an exception said, whole: a message of several lines, or a traceback."""
 

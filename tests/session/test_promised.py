@@ -10,6 +10,7 @@ from gpusim.program import Program
 from properties.generate.cases import ALL_PROMISED, Setting, case_for
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import CONTRACT, Capabilities, capabilities_of
+from properties.targets.factory import RuntimeFactory
 
 ALL = replace(CONTRACT, indirect=True)
 VALID_ONLY = capabilities_of(refuses=False)
@@ -48,6 +49,33 @@ def test_no_large_grid_is_read_from_a_buffer(counts: str, small: bool) -> None:
     text = f"alloc a 64\nalloc c 12\nwrite c 0 {counts}\ndispatch_indirect affine a 1,1 c 0"
     limits = Limits(max_groups_per_dimension=5 if counts[1] == "6" else 65_535)
     assert is_within_capabilities(Program.parse(text), ALL, BUILTIN, limits) is small
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alloc a 8\nalloc b 8\ncapture g copy a 0 b 9 0\nreplay g * -",
+        "alloc a 8\nalloc b 8\ncapture g copy a 0 b 0 -1\nreplay g * b=a",
+        "alloc a 8\nalloc b 8\ncapture g copy a 0 a 4 4\nreplay g * b=a",
+    ],
+)
+def test_what_is_captured_on_purpose_may_be_asked_for(text: str) -> None:
+    replaying = replace(ALL, replays=True)
+    assert is_within_capabilities(Program.parse(text), replaying, BUILTIN, Limits())
+
+
+def test_a_program_as_it_is_drawn_asks_for_what_is_promised_and_no_more() -> None:
+    factory = RuntimeFactory("simulated")
+    setting = Setting(
+        device="simulated",
+        limits=factory.limits,
+        small=factory.small,
+        promises=factory.capabilities,
+    )
+    for number in range(60):
+        case = case_for(0, number, setting)
+        limits = case.limits(factory.limits)
+        assert is_within_capabilities(case.program, factory.capabilities, BUILTIN, limits)
 
 
 def test_the_limits_of_the_target_count() -> None:

@@ -122,6 +122,10 @@ class SetField(Kind):
     field: str
     value: str
 
+    def __post_init__(self) -> None:
+        # ProgramError where a policy has no such field, or it no such value.
+        parse_policy(f"{PRESETS['eager'].name} {self.field}={self.value}")
+
     @classmethod
     def draw(cls, choices: Choices, scope: Scope) -> Self:
         field = choices.pick(list(_VALUES))
@@ -163,6 +167,10 @@ class SetDevice(Kind):
     """Another device: what no kernel with a tolerance computed is the same."""
 
     device: Annotated[str, lambda choices, scope: choices.pick(scope.others)]
+
+    def __post_init__(self) -> None:
+        # ProgramError where no device has that name.
+        parse_device(self.device)
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         device = parse_device(self.device)
