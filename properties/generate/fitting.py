@@ -164,6 +164,8 @@ class _Fitting:
         self._limits = limits
         self._sizes: dict[str, tuple[int, int]] = {}
         self._captures: dict[str, Capture] = {}
+        self._gone: dict[str, set[str]] = {}
+        """Buffers that a graph uses no more as it was fitted, by the graph."""
 
     def of(self, op: Op) -> Iterator[Op]:
         """The op as far as it is promised, or nothing."""
@@ -181,6 +183,8 @@ class _Fitting:
                 # Its replays have scalars for each dispatch.
                 if self._promised.replays and _dispatches(captured) == _dispatches(op):
                     self._captures[op.graph] = captured
+                    gone = set(buffers_of(op)).difference(buffers_of(captured))
+                    self._gone[op.graph] = gone
                     yield captured
             case Replay():
                 yield from self._replay(op)
@@ -253,8 +257,12 @@ class _Fitting:
         least = self._promised.copy_size_bytes
         for command in capture.commands:
             # What is smaller cannot grow here, because it may run over other buffers.
-            if isinstance(command, AnyDispatch) or command.size_bytes >= least:
+            if isinstance(command, AnyDispatch) or self._is_whole(command.size_bytes, least):
                 yield from self._command(command)
+
+    def _is_whole(self, size_bytes: int, unit: int) -> bool:
+        """Whether it need not grow; one below zero is refused, and stays so."""
+        return size_bytes >= unit or size_bytes < (1 if self._promised.empty_ops else 0)
 
     def _replay(self, op: Replay) -> Iterator[Op]:
         capture = self._captures.get(op.graph)
@@ -264,8 +272,8 @@ class _Fitting:
         if any(isinstance(each, Copy) and not self._may_copy(each) for each in commands):
             return
         # A binding in the place of what is captured no more would be refused.
-        names = buffers_of(capture)
-        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] in names))
+        gone = self._gone[op.graph]
+        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] not in gone))
 
     def _may_copy(self, copy: Copy) -> bool:
         if copy.source != copy.target:
