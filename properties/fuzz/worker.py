@@ -253,6 +253,7 @@ class Bench:
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case, if any; none where it asks for more than is promised."""
         self._published.begin()
+        self._factory.make_trace = self._published.trace_of_calls
         if self._first_beyond(case) is not None:
             return None
         return judge(case, self._factory).failure
@@ -303,6 +304,7 @@ class Bench:
     def run(self, number: int, tally: Tally) -> FailedProgram | None:
         """Judge program ``number`` of the session, and count it in ``tally``."""
         self._published.begin(number)
+        self._factory.make_trace = self._published.trace
         start = time.perf_counter()
         case = self.case(number)
         measured = is_measured(number)
