@@ -115,7 +115,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         print(done.failure)
         return FOUND
     if not len(program):
-        print("shows nothing: the program has no op", file=sys.stderr)
+        print("invalid: the program has no op", file=sys.stderr)
         return COULD_NOT_RUN
     print(f"passes: all {len(program)} ops show what they mean")
     return NOTHING_FOUND

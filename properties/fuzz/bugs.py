@@ -1,7 +1,7 @@
-"""The distinct failures of a session, each kept as a file once.
+"""The distinct failures of a session; each is written to one file.
 
-Two failing programs show one bug where they shrink to the same kinds of ops and
-fail in the same way.
+Two failing programs count as one bug where they shrink to the same kinds of ops and
+fail in the same way.  Nothing is shrunk or judged here.
 """
 
 import os
@@ -23,7 +23,7 @@ Signature = tuple[str, ...]
 
 @dataclass(kw_only=True, slots=True)
 class Bug:
-    """One failure: the smallest program that shows it, its file, and how often it was met."""
+    """One failure: its smallest program, its file, and how often it was met."""
 
     case: Case
     failure: Failure
@@ -32,7 +32,7 @@ class Bug:
     """Whether the program failed again when it was run by itself."""
     count: int = 1
     unsaved: str = ""
-    """Why there is no such file, where it could not be written."""
+    """Why the file could not be written; empty where it was."""
 
     @property
     def summary(self) -> str:
@@ -64,7 +64,7 @@ class Bugs:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(path, self._finding(bug))
         except OSError as error:
-            # Hours may have gone into it: it is shown all the same.
+            # It may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
         return bug
 
@@ -86,13 +86,13 @@ class Bugs:
 
 
 def signature_of(program: Program, failure: Failure) -> Signature:
-    """How it failed, and the kinds of the ops it took."""
+    """How a program failed, and the kinds of its ops."""
     kinds = {type(op).__name__ for op in program}
     return *failure.signature, *sorted(kinds)
 
 
 def _check_can_save(folder: Path) -> None:
-    """Raise UsageError where nothing could be written to ``folder``, which need not be there."""
+    """Raise UsageError where ``folder``, which may be missing still, cannot be written to."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
@@ -102,11 +102,11 @@ def _check_can_save(folder: Path) -> None:
 
 
 def _variants(case: Case) -> Signature:
-    """Which kinds of transformations it took, and which client."""
+    """The kinds of a case's transformations, and its client."""
     return (case.client, *sorted(each.name for each in case.transformations))
 
 
 def one_line(failure: Failure, reproduced: bool = True) -> str:
-    """The failure as a header of a file holds it."""
+    """The failure in one line, for a header of a file."""
     text = "; ".join(" ".join(line.split()) for line in str(failure).splitlines())
     return text if reproduced else f"{text} (it did not fail again by itself)"

@@ -1,4 +1,7 @@
-"""A session for people and for programs: live on a terminal, as tables at the end, and as JSON."""
+"""Reports of a session: a live line on a terminal, tables at the end, and JSON.
+
+Nothing is judged or counted here.
+"""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ from properties.oracles.laws import LAWS
 
 
 def as_json(session: Session) -> dict[str, Any]:
-    """Everything a session has to say, in plain values."""
+    """All results of a session, as plain values."""
     tally = session.tally
     tables = coverage(tally)
     return {
@@ -133,12 +136,12 @@ def show(session: Session, console: Console) -> None:
 
 
 def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
-    """One finding: the program, the first difference, and how to see it again."""
+    """One finding: the program, the first difference, and the command that replays it."""
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
     client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
     policy = f"policy {bug.case.policy}, " if session.is_ours else ""
     console.print(f"{policy}program {bug.case.seed}{client}", highlight=False)
-    # Whatever the width, a line of a program stays one line, to be copied.
+    # Lines of a program are never wrapped, so that they can be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
     if not bug.reproduced:
         console.print("It did not fail again when it was run by itself.")
@@ -227,7 +230,7 @@ def _verdict(session: Session) -> str:
     if len(session.bugs):
         return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs"
     if not session.is_valid:
-        return f"[bold red]nothing shown[/]: {session.invalid_because}"
+        return f"[bold red]invalid[/]: {session.invalid_because}"
     ended = " until it was interrupted" * session.interrupted
     return (
         f"[bold green]nothing found[/] in {session.programs} programs, {session.seconds:.1f} s, "

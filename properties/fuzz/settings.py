@@ -1,7 +1,7 @@
-"""What a session is asked to do, and where each answer came from.
+"""The settings of a session and of a replay, and where each value came from.
 
-The one place that decides: an argument of the call, then the command line, then
-the environment, then the default.  Nothing else reads the environment.
+An argument of the call goes before the command line, the command line before the
+environment, the environment before the default.  Nothing else reads the environment.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a person gives a setting: as text that ``read`` understands."""
+    """How a setting is given: ``read`` parses its text."""
 
     read: Callable[[str], Any]
     help: str
@@ -93,13 +93,13 @@ def _seconds(text: str) -> float:
     return value
 
 
-_STALL = Setting(_seconds, "seconds without progress that are a hang", "S")
+_STALL = Setting(_seconds, "a program without progress for so long hangs", "S")
 _TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting of a session; ``origins`` says where those not left to default came from."""
+    """Every setting of a session; ``origins`` says where each one not at its default came from."""
 
     device: Annotated[str, Setting(_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
     policy: Annotated[str, Setting(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
@@ -113,19 +113,19 @@ class Settings:
         float | None,
         Setting(_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
     ] = None
-    programs: Annotated[int | None, Setting(_whole(1), "stop after so many")] = None
+    programs: Annotated[int | None, Setting(_whole(1), "stop after so many programs")] = None
     workers: Annotated[
-        int, Setting(_whole(1), "processes that run programs side by side, each with a device")
+        int, Setting(_whole(1), "number of processes that run programs, each with a device")
     ] = 1
-    seed: Annotated[int, Setting(_whole(0), "programs follow from it and their number")] = 0
+    seed: Annotated[int, Setting(_whole(0), "a program follows from it and its number")] = 0
     first: Annotated[int, Setting(_whole(0), "number of the first program")] = 0
-    findings: Annotated[int, Setting(_whole(1), "stop after so many different ones")] = 3
+    findings: Annotated[int, Setting(_whole(1), "stop after so many different findings")] = 3
     stall: Annotated[float, _STALL] = 30.0
-    shrink: Annotated[float, Setting(_seconds, "what making one failure small may take", "S")] = (
+    shrink: Annotated[float, Setting(_seconds, "how long shrinking one failure may take", "S")] = (
         15.0
     )
-    save: Annotated[Path, Setting(Path, "folder for what is found", "DIR")] = Path("findings")
-    json: Annotated[Path | None, Setting(Path, "write what happened to a file", "FILE")] = None
+    save: Annotated[Path, Setting(Path, "folder for the findings", "DIR")] = Path("findings")
+    json: Annotated[Path | None, Setting(Path, "write the results to a file", "FILE")] = None
     kernels: Annotated[
         str, Setting(str, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
     ] = ""
@@ -151,7 +151,7 @@ class Settings:
 
     @property
     def most_seconds(self) -> float | None:
-        """When to stop; None where only a number of programs was asked for."""
+        """When to stop, in seconds; None where only a number of programs is given."""
         if self.seconds is None and self.programs is None:
             return DEFAULT_SECONDS
         return self.seconds
@@ -168,10 +168,10 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplaySettings:
-    """Settings of a replay; what is left out is as the finding has it.
+    """Settings of a replay; the finding gives those that are left out.
 
-    The environment's device and policy are those of sessions, and a finding has
-    its own, so the environment does not replace them.
+    The environment does not replace a finding's device or policy: its own variables are
+    meant for sessions.
     """
 
     device: Annotated[
@@ -206,10 +206,10 @@ def gather(
     environment: Mapping[str, str],
     **arguments: Any,
 ) -> S:
-    """Settings from every source; those of ``arguments`` are values already.
+    """Settings from every source; ``arguments`` holds values, the others hold text.
 
     Raises:
-        UsageError: naming the setting, its source and what it may be.
+        UsageError: names the setting, its source and the allowed values.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -225,7 +225,7 @@ def gather(
 
 
 def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Setting]:
-    """What a person may set, by name."""
+    """The settings by name."""
     hints = get_type_hints(kind, include_extras=True)
     return {
         name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")

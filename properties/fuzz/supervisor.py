@@ -1,8 +1,8 @@
-"""A worker process seen from the engine: started, asked, watched, and buried.
+"""A worker process seen from the engine: it is started, asked, watched and ended here.
 
-Here a death and a standstill become answers like any other.  A shard is one worker and the
-programs that are its own, every so many-th of them.  What an answer means for the session is
-the engine's business.
+The death or hang of a worker becomes an answer like any other.  A shard is one worker with its
+programs, every so many-th of the session.  The engine decides what an answer means; nothing here
+does.
 """
 
 import multiprocessing
@@ -50,10 +50,10 @@ _LAST_WORDS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gone:
-    """The worker is no more: it was killed by itself (``abort``) or by us (``hang``).
+    """The worker has ended: it died (``abort``), or was killed because it hung (``hang``).
 
-    ``number`` is the program it had published, ``trait`` how it ended, and
-    ``words`` the last it printed.
+    ``number``: the program that it had published.  ``trait``: how it ended.
+    ``words``: the last lines that it printed.
     """
 
     kind: FailureKind
@@ -72,7 +72,7 @@ class Gone:
 
 
 class Supervisor:
-    """One worker at a time; the next ``ask`` after a death starts another."""
+    """Owns one worker; the next ``ask`` after its death starts another."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -92,7 +92,7 @@ class Supervisor:
         return self.ready()
 
     def launch(self) -> None:
-        """Begin a fresh worker, which gets its device while others get theirs."""
+        """Begin a fresh worker, without waiting until it has its device."""
         self.stop()
         self._stderr.write_bytes(b"")
         ours, theirs = self._context.Pipe()
@@ -107,7 +107,7 @@ class Supervisor:
         theirs.close()
 
     def ready(self) -> Ready:
-        """What a worker that was launched says once it has its device.
+        """Wait until a launched worker has its device; its answer.
 
         Raises:
             NoDevice: there is none, or the worker dies before it has one.
@@ -124,16 +124,16 @@ class Supervisor:
         )
 
     def ask(self, request: Request) -> None:
-        """Send a request, to a fresh worker where there is none."""
+        """Send a request; start a worker where none runs."""
         if self._process is None:
             self.start()
         self._moved = time.monotonic()
-        # One that died meanwhile answers with its death.
+        # A worker that has died answers with its death.
         with suppress(ConnectionError):
             self._connection.send(request)
 
     def wait(self, stall_seconds: float) -> Answer | Gone:
-        """The next answer, however long it takes while programs go by."""
+        """The next answer; it may take any time as long as programs make progress."""
         self._moved = time.monotonic()
         while (answer := self.tick(stall_seconds)) is None:
             pass
@@ -144,7 +144,7 @@ class Supervisor:
     ) -> Answer | Gone | None:
         """The next answer, or None where it does not come in ``wait_seconds``.
 
-        A worker that began no program for ``stall_seconds`` is killed.
+        A worker that has begun no program for ``stall_seconds`` is killed.
 
         Raises:
             InternalError: the judge failed in the worker.
@@ -171,7 +171,7 @@ class Supervisor:
         )
 
     def judge(self, case: Case, stall_seconds: float) -> Failure | None:
-        """The failure of one case, in the worker; a death is a failure as well."""
+        """The failure of one case in the worker; the worker's death is a failure too."""
         self.ask(JudgeCase(case=case))
         answer = self.wait(stall_seconds)
         if isinstance(answer, Gone):
@@ -180,11 +180,11 @@ class Supervisor:
         return answer.failure
 
     def stop(self) -> None:
-        """End the worker, if there is one, and what it started, whatever they are doing."""
+        """Kill the worker, if there is one, and all processes that it started."""
         if self._process is None:
             return
         if os.name != "nt":
-            # A worker that has hardly begun has no group yet; one that is dead may have left some.
+            # A new worker has no group yet; a dead one may have left processes in its group.
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
@@ -193,7 +193,7 @@ class Supervisor:
         self._process = self._connection = None
 
     def close(self) -> None:
-        """End the worker, and remove what it left."""
+        """Kill the worker, and remove its files."""
         self.stop()
         self._folder.cleanup()
 
@@ -224,9 +224,10 @@ class Supervisor:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Put off an interrupt until what begins in the block has begun, and can ignore its own.
+    """Delay an interrupt until the process that starts in the block can ignore its own.
 
-    What is begun half only complains, and inherits that Ctrl-C is blocked.
+    A process that is interrupted while it starts prints a traceback.  It inherits that
+    interrupts are blocked.
     """
     if os.name == "nt" or current_thread() is not main_thread():
         yield
@@ -234,7 +235,7 @@ def _interrupts_held() -> Iterator[None]:
     came: list[int] = []
     ends = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in ends]
-    # As that begins it lets interrupts through again.
+    # Its start unblocks interrupts, so it comes before they are blocked.
     resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -266,11 +267,11 @@ def _cause(code: int) -> str:
 
 
 _SHRINK_STALL_SECONDS = 5.0
-"""How long a candidate may stand still; what a hang is was decided before."""
+"""Seconds without progress that make a candidate hang, while a failure is shrunk."""
 
 
 class Shard:
-    """Programs ``next``, ``next + step`` and so on, up to but not ``stop``, in one worker."""
+    """Programs ``next``, ``next + step`` and so on, to before ``stop``, in one worker."""
 
     def __init__(self, supervisor: Supervisor, *, first: int, stop: int | None, step: int) -> None:
         self.next = first
@@ -282,23 +283,23 @@ class Shard:
 
     @property
     def has_programs(self) -> bool:
-        """Whether one is left that was not run."""
+        """Whether any program is left."""
         return self._stop is None or self.next < self._stop
 
     def begin(self) -> None:
-        """Let the worker run on, where it does not already."""
+        """Start the worker, unless it runs already."""
         if not self.is_running:
             self._supervisor.ask(Fuzz(first=self.next, stop=self._stop, step=self._step))
             self.is_running, self._is_told_to_stop = True, False
 
     def end(self) -> None:
-        """Have it stop after the program that it runs."""
+        """Stop the worker after its current program."""
         if self.is_running and not self._is_told_to_stop:
             self._supervisor.ask(Stop())
             self._is_told_to_stop = True
 
     def tick(self, stall_seconds: float, wait_seconds: float) -> Answer | Gone | None:
-        """What the worker says next, or None for now."""
+        """The worker's next answer; None where there is none yet."""
         answer = self._supervisor.tick(stall_seconds, wait_seconds)
         match answer:
             case Progress():
@@ -308,7 +309,7 @@ class Shard:
         return answer
 
     def pass_over(self, gone: Gone) -> int:
-        """Go on behind the program that the worker died of; how many were not told of before."""
+        """Continue after the program at which the worker died; gives how many are uncounted."""
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
         return passed
@@ -329,9 +330,9 @@ class Shard:
         seconds: float,
         stall_seconds: float,
     ) -> tuple[Case, Failure] | None:
-        """The smallest case that fails in the same way; None where ``case`` does not again.
+        """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
-        The worker that met it is not asked: its device may have been harmed.
+        A fresh worker runs it, since the device of the one that met it may be harmed.
         """
         self._supervisor.stop()
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)

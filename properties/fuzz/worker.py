@@ -1,15 +1,15 @@
 """The process in which programs run, because what is judged may abort or hang it.
 
-A worker publishes the number of each program before it runs it, in memory that outlives it.  It
-decides nothing: how long to go on, and what a failure means, is the engine's business.
+A worker publishes the number of each program before it runs it, in memory that outlives it.  The
+engine decides how long to go on and what a failure means; nothing here does.
 
-A session also has to show that it would have seen a mistake.  ``with_mistake`` plants one
-between the judge and the target, so that the same programs, device and comparison are tried
-that the session relies on.
+A session must also show that it would have found a mistake.  ``with_mistake`` plants one between
+the judge and the target, so that it is tried with the programs, device and comparison of the
+session.
 
-What stands beside a program is drawn here, apart from it, so as not to change it: the client
-that drives it, and the transformations that must change nothing.  A program has one or the
-other or, mostly, neither, because each costs an execution or makes one slower.
+A program's client and transformations are drawn here, apart from the program, so that they do
+not change it.  Most programs have neither, and none has both, because a transformation costs an
+execution, and a client makes one slower.
 """
 
 import gc
@@ -73,15 +73,15 @@ _CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if nam
 
 
 def draw_client(choices: Choices) -> str:
-    """The name of a client: the plain one in about half of the cases."""
+    """The name of a client; the plain one in about half of the cases."""
     return choices.weighted(_CLIENTS)
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
-    """``case`` with a client, where any of ``clients`` could drive it, or with transformations.
+    """``case`` with a drawn client, if ``clients``, or with drawn transformations.
 
-    Planned faults come at a call by its number, which neither leaves as it was:
-    there the faults are what is left out.
+    A case with planned faults gets neither: both would move the faults to other ops,
+    because a fault is planned for a call by its number.  It is tried without faults instead.
     """
     choices = SeededChoices(f"drawn {case.seed}")
     turn = choices.integer(0, 7)
@@ -96,13 +96,13 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
 
 
 def tries_without_faults(case: Case) -> bool:
-    """Whether a session holds ``case``, on a device that fails, against the same without faults."""
+    """Whether a session compares ``case``, on a failing device, with the same without faults."""
     turn = SeededChoices(f"drawn {case.seed}").integer(0, 7)
     return bool(case.device.shown_faults) and turn < _IN_EIGHT["without faults"]
 
 
 MOST_PROGRAMS = 100
-"""Programs in which the mistake must show; a few are enough where all is well."""
+"""The mistake must show within this many programs; a few are usually enough."""
 
 
 def with_mistake(factory: TargetFactory) -> TargetFactory:
@@ -111,7 +111,7 @@ def with_mistake(factory: TargetFactory) -> TargetFactory:
 
 
 class _Overtaken:
-    """A host write is made again after a dispatch that follows it."""
+    """Makes a host write once more after the dispatch that follows it."""
 
     def __init__(self, target: Target) -> None:
         self.capabilities, self.limits = target.capabilities, target.limits
@@ -133,26 +133,25 @@ class _Overtaken:
 
 
 _DETERMINISM_EVERY = 64
-"""Of so many programs one is run twice more, to see that it leaves the same trace."""
+"""One in so many programs is run twice more, to check that its trace is the same."""
 _REPORT_SECONDS = 0.1
 
 
 def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     """Serve requests until the session closes the connection.
 
-    ``published`` is shared: its first item is the number of the program that is
-    being run, its second counts what was begun.  What native code prints as it
-    dies goes to the file ``stderr``.
+    ``published`` is shared memory: the number of the current program, then how many runs
+    were begun.  The file ``stderr`` receives what native code prints as it dies.
     """
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name != "nt":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        # What a target starts ends with the worker, whose group it is killed by.
+        # The processes that a target starts are killed with the worker's group.
         os.setpgrp()
         Thread(target=_end_with_session, daemon=True).start()
-    # A program that leaves buffers alive is no finding, and neither is a library's warning.
+    # Buffers left alive and warnings of libraries are not findings.
     warnings.simplefilter("ignore")
     try:
         bench = _Bench(setup, published)
@@ -171,14 +170,14 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     try:
         _serve(bench, connection)
     except Exception:
-        # What a target raises is in a history; this is the judge's own.
+        # An error of the target would be in a history; this is one of the judge.
         with suppress(ConnectionError):
             connection.send(Broken(number=published[0], traceback=traceback.format_exc()))
     _end_group()
 
 
 def _end_with_session() -> None:
-    """End the group where the session is killed, which could not end it any more."""
+    """End the worker's group when the session dies, which cannot do it any more."""
     session = parent_process()
     if session is not None:
         session.join()
@@ -207,7 +206,7 @@ def _serve(bench: "_Bench", connection: Pipe) -> None:
                 mutant = bench.plant_mutant(request.hard)
                 connection.send(Planted(programs=bench.plant(), mutant=mutant))
             case Stop():
-                # It crossed the answer that ended the fuzzing.
+                # The fuzzing had ended already when the session sent it.
                 pass
 
 
@@ -237,13 +236,13 @@ class _Bench:
 
     @property
     def _checks_determinism(self) -> bool:
-        """Whether a second run must leave the same trace: when another's reads come is its own."""
+        """Whether a second run must leave the same trace; a foreign target need not."""
         return self.is_ours and not self._setup.faults
 
     def unreachable(self) -> dict[str, str]:
-        """Why no program of the session reaches a rare event, where none does.
+        """The rare events that no program of the session can reach, each with the reason.
 
-        They are events of our own runtime: of another nobody asks for them.
+        Empty for other targets: the events are those of our runtime.
         """
         if not self.is_ours:
             return {}
@@ -260,7 +259,7 @@ class _Bench:
         return {name: reason for name, reason in reasons.items() if reason}
 
     def judge(self, case: Case) -> Failure | None:
-        """The failure of one case, if any; none where it asks for more than is promised."""
+        """The failure of one case; None where it passes, or asks for more than is promised."""
         self._published[1] += 1
         promises, limits = case.promises or self._factory.capabilities, self._factory.limits
         if not is_within_capabilities(case.program, promises, self._kernels, case.limits(limits)):
@@ -268,7 +267,7 @@ class _Bench:
         return judge(case, self._factory).failure
 
     def plant(self) -> int | None:
-        """How many programs it takes to see a planted mistake in a value."""
+        """The number of programs until the planted mistake shows in a value; None if never."""
         factory = with_mistake(self._factory)
         for number in range(MOST_PROGRAMS):
             self._published[1] += 1
@@ -276,12 +275,12 @@ class _Bench:
             if failure is not None and failure.kind == FailureKind.VALUE:
                 return number + 1
             if failure is not None and failure.trait.startswith("crash:"):
-                # It will crash without the mistake as well, and is named then.
+                # It will crash without the mistake as well, and is reported then.
                 return None
         return None
 
     def plant_mutant(self, hard: bool) -> PlantedMutant:
-        """What becomes of the mutant that the session's seed plants."""
+        """Plant the mutant that the session's seed chooses, and hunt it."""
         return hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=self._tick)
 
     def _tick(self) -> None:
@@ -326,7 +325,7 @@ class _Bench:
         return FailedProgram(number=number, case=case, failure=failure)
 
     def case(self, number: int) -> Case:
-        """Program ``number`` of the session, and what is drawn beside it."""
+        """Program ``number`` of the session, with its client and transformations."""
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)
@@ -342,7 +341,7 @@ _MOST_NEW_OBJECTS = 50_000
 
 
 def spare_collector() -> None:
-    """Let the collector look at new objects only, and at many of them at a time."""
+    """Make Python's garbage collector scan only new objects, and less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_MOST_NEW_OBJECTS)

@@ -1,7 +1,7 @@
-"""The unfinished program: its ops so far, and which buffers they leave alive.
+"""The unfinished program: its ops so far, and the buffers that they leave alive.
 
-Bookkeeping only: every method appends one op and notes what it changes.  What
-to append is decided in ``moves`` and ``mistakes``.
+Bookkeeping only: every method appends one op and notes what it changes.  ``moves``
+and ``mistakes`` decide what to append.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from properties.generate.operands import Parameters, Signature, nonce_bytes, non
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_REAL_DISPATCHES = 24
-"""Past it, tolerances add up to nothing worth comparing, and exponents may run out."""
+"""With more, the sum of tolerances is too large to compare, and exponents may overflow."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +37,7 @@ class LiveBuffer:
     name: str
     size_bytes: int
     real: bool
-    """Whether it holds floats: whole aligned ones only, all finite and normal."""
+    """Whether it holds floats: whole, aligned, finite and normal ones."""
     writers: int = 0
     written_offset: int = 0
     written_bytes: int = 0
@@ -61,7 +61,7 @@ class DraftedGraph:
 
     @property
     def buffers(self) -> list[LiveBuffer]:
-        """What its commands name, each once."""
+        """The buffers that its commands name, each once."""
         return list(dict.fromkeys(buffer for step in self.steps for buffer in step.buffers))
 
 
@@ -77,17 +77,17 @@ class Draft:
         """The buffer that was written last, while it lives."""
         self.dispatched: list[tuple[Signature, tuple[LiveBuffer, ...]]] = []
         self.scalars: dict[Parameters, tuple[int | float, ...]] = {}
-        """What was passed last, by the types it was passed as."""
+        """The scalars that were passed last, by their types."""
         self.dispatches = 0
         self.orphan: Dispatch | None = None
-        """The last dispatch over a buffer that was freed since."""
+        """The last dispatch over a buffer that has been freed since."""
         self.wide_grid: Grid | None = None
-        """A grid past the limit in a dimension, which a guarded kernel was given."""
+        """A grid past the limit in a dimension that was given to a guarded kernel."""
         self.graphs: list[DraftedGraph] = []
         self.refused_graphs: list[str] = []
         """Names of graphs whose capture was refused on purpose."""
         self._captured: list[Step] | None = None
-        """The steps of the capture that is being drafted."""
+        """The steps of the open capture; None outside one."""
         self._last_write: tuple[LiveBuffer, Write] | None = None
         self._allocated_bytes = 0
         self._buffers = 0
@@ -186,7 +186,7 @@ class Draft:
         self._captured = []
 
     def end_capture(self) -> tuple[Step, ...]:
-        """What came since the beginning of the capture, appended nowhere yet."""
+        """The steps since ``begin_capture``; no op was appended for them."""
         steps, self._captured = tuple(self._captured or ()), None
         return steps
 

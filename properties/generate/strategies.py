@@ -1,4 +1,4 @@
-"""Hypothesis strategies over the generator; Hypothesis is imported here and nowhere else."""
+"""Hypothesis strategies over the generator; no other file here imports Hypothesis."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,10 +28,10 @@ def programs(
     invalid: bool = True,
     replays: bool = True,
 ) -> st.SearchStrategy[Program]:
-    """Programs of the generator, which shrink to few, small and aligned ops.
+    """Programs of the generator; they shrink to few, small and aligned ops.
 
-    Shorter than those of a seed by default, so that shrinking can reach
-    ``min_ops`` and an example stays within what Hypothesis buffers.
+    By default shorter than those of a seed, so that shrinking can reach ``min_ops``
+    and an example fits Hypothesis's buffer.
     """
 
     @st.composite
@@ -92,7 +92,7 @@ def _short_shape(choices: Choices, kernels: Kernels, min_ops: int, max_ops: int)
 
 def _choices(draw: st.DrawFn) -> DrawnChoices:
     def integer(low: int, high: int) -> int:
-        # Counted from 0, since that is what Hypothesis shrinks to where it may.
+        # Counted from 0, because Hypothesis shrinks towards it.
         return low + draw(_up_to(high - low))
 
     return DrawnChoices(integer)

@@ -1,13 +1,13 @@
-"""What can be said of a whole program: whether it asks for whole words only, and what it shows.
+"""Whole programs: reduced to whole words, and measured by what their reads depend on.
 
-Programs of whole words between two buffers ask for no more than WebGPU itself takes: they are
-for targets that are not byte-exact.  What a program would ask for beyond that is rounded to
-it, or left out.  Programs are drawn within what a target promises; what is made of them, smaller
-or changed, may ask for more, so that it is asked again.
+WebGPU itself takes only whole words, and copies only between two buffers.  For targets that are
+not byte-exact, a program is rounded to that, and what cannot be rounded is left out.  Programs are
+drawn within a target's promises.  A smaller or changed program may ask for more, so it is checked
+again.
 
-How much a program can show is counted by the earlier writers that each of its reads depends
-on.  A read of bytes that one op wrote sees only whether that op happened; it takes two to see
-an order.  Nothing here is drawn, and nothing here decides what is generated.
+What a program can show is measured by the number of earlier writers that each read depends on.
+A read that depends on one writer only shows whether that op happened; two are needed to show an
+order.  Nothing here draws or decides what is generated.
 """
 
 import math
@@ -26,17 +26,17 @@ from reference import run as run_reference
 
 
 def in_words(program: Program) -> Program:
-    """``program`` in whole words; one that has nothing else is left as it is.
+    """``program`` rounded to whole words; unchanged where it has nothing else.
 
-    What was within its buffers stays so.  A copy within one buffer goes, and so
-    does a replay that would have one.
+    Ops stay inside their buffers.  A copy within one buffer is left out, and so is a
+    replay that would have one.
     """
     words = _Words()
     return Program(tuple(op for each in program for op in words.of(each)))
 
 
 class _Words:
-    """The sizes of the buffers so far, and what was captured."""
+    """Rounds op after op; knows the buffers' sizes and the captures so far."""
 
     def __init__(self) -> None:
         self._sizes: dict[str, int] = {}
@@ -73,14 +73,14 @@ class _Words:
             if not isinstance(command, Copy):
                 yield command
             elif command.source != command.target and command.size_bytes >= WORD_BYTES:
-                # Less than a word cannot grow here: it may run over other buffers.
+                # Less than a word cannot be rounded up here: a replay may use smaller buffers.
                 yield self._copy(command)
 
     def _replay(self, op: Replay) -> Iterator[Op]:
         capture = self._captures[op.graph]
         if any(map(_is_within, replayed(capture, op))):
             return
-        # A binding in the place of what is captured no more would be refused.
+        # Replacing a buffer that the capture no longer names would be refused.
         names = buffers_of(capture)
         yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] in names))
 
@@ -92,11 +92,11 @@ class _Words:
         )
 
     def _span(self, buffer: str, offset: int, size_bytes: int) -> tuple[int, int]:
-        """Where so many bytes at ``offset`` begin in whole words, and how many those are."""
+        """Offset and size of the whole words around these bytes."""
         words_bytes = max(_down(size_bytes), WORD_BYTES)
         offset = _down(offset)
         if size_bytes < WORD_BYTES:
-            # It has grown, and must not reach past the end for that.
+            # Rounding up must not reach past the buffer's end.
             offset = min(offset, self._sizes.get(buffer, offset + words_bytes) - words_bytes)
         return offset, words_bytes
 
@@ -112,7 +112,7 @@ def _is_within(command: Command) -> bool:
 def is_within_capabilities(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> bool:
-    """Whether ``program`` holds whole words only, and nothing that is refused, where it has to."""
+    """Whether ``program`` asks for no more than a target with these capabilities promises."""
     if not capabilities.byte_exact and in_words(program) != program:
         return False
     if capabilities.refuses:
@@ -122,7 +122,7 @@ def is_within_capabilities(
 
 
 _Writers = npt.NDArray[np.uint64]
-"""For each byte of a buffer, the positions of the ops it depends on, as bits of a row of words."""
+"""A row of words a byte; its bits are the positions of the ops that the byte depends on."""
 _WORD_BITS = 64
 
 
@@ -133,10 +133,10 @@ def writers_of_reads(
 ) -> tuple[int, ...]:
     """The number of earlier writers of each accepted read, in the order of the reads.
 
-    A write, copy or dispatch counts for the bytes it wrote until they are
-    overwritten, and through every copy and dispatch that takes them further.  A
-    dispatch is taken to join, word by word, whatever it binds, as far as its
-    grid reaches.
+    A write, copy or dispatch counts as a writer of its bytes until they are
+    overwritten, and of all bytes that copies and dispatches make of them.  A
+    dispatch is assumed to combine, word by word, all its buffers as far as its grid
+    reaches.
 
     ``accepted`` says of each op whether it was accepted.
     """

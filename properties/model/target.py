@@ -1,8 +1,8 @@
 """The interface between the judge and whatever executes programs.
 
-A target carries out ops by the names a program gives its buffers.  Inside the judge it has one
-method, ``perform``.  Who brings a runtime writes an adapter, with one method an op, which
-``properties.targets`` makes a target of.  Nothing here knows a particular target.
+A target carries out ops by the names that a program gives its buffers.  For the judge it has one
+method, ``perform``.  Users write an adapter, with one method an op, and ``properties.targets``
+makes a target of it.  Nothing here knows a particular target.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ from gpusim.ops import Command, Grid, Op, Scalars
 
 
 class Delivery(Protocol):
-    """A read on its way: its value, and a call when it has arrived."""
+    """A pending read: gives its value, and calls back when it has arrived."""
 
     def result(self) -> bytes:
-        """The bytes, waiting for them where they have not come; or the read's error."""
+        """Wait for the bytes; raises the read's error."""
         ...
 
     def add_done_callback(self, callback: Callable[["Delivery"], None]) -> None:
@@ -28,7 +28,7 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A delivery that is there already, for targets that read at once."""
+    """A delivery that has arrived already, for targets that read at once."""
 
     data: bytes
 
@@ -43,7 +43,7 @@ class Arrived:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
-    """What a target promises; the judge asks for nothing more."""
+    """What a target promises; the judge demands no more."""
 
     refuses: bool = True
     """Invalid ops raise the contract's error class and change nothing."""
@@ -52,8 +52,8 @@ class Capabilities:
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     byte_exact: bool = True
-    """Writes, reads and copies of any bytes, also within one buffer; otherwise it is asked for
-    whole words only, at least one, and for copies between two buffers."""
+    """It writes, reads and copies any bytes, also within one buffer.  Otherwise it is given only
+    whole words, at least one, and copies between two buffers."""
 
     def __str__(self) -> str:
         words = {True: "yes", False: "no"}
@@ -88,12 +88,12 @@ class Target(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish what was asked for, and give everything back."""
+        """Finish all ops, and release everything."""
         ...
 
 
 class Adapter(Protocol):
-    """A runtime as a person makes it a target: one method an op, with a program's names."""
+    """What users write to judge their runtime: one method an op, with a program's names."""
 
     capabilities: Capabilities
     limits: Limits
