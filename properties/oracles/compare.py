@@ -1,7 +1,7 @@
-"""Two histories of one program held against each other, down to the bytes of each read.
+"""Compares two histories of one program, down to the bytes of each read.
 
-Exact bytes must be equal and whole float words agree within their error bound.  Where the bound
-is infinite nothing is compared; ``count_checked`` says how much that was, because a judge that
+Exact bytes must be equal, and whole float words must agree within their error bound.  Bytes with
+an infinite bound are not compared; ``count_checked`` counts what is, because a judge that
 compares nothing finds nothing.
 """
 
@@ -31,8 +31,8 @@ def compare(
 ) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
-    A target that does not refuse is not asked about the ops that are refused;
-    one that does not order its deliveries, not about their order.
+    Refused ops are not compared where the target does not promise to refuse, and the
+    order of deliveries is not where it does not promise one.
 
     Raises:
         ProgramError: where a history does not belong to the program.
@@ -68,7 +68,7 @@ def _failure(position: int, op: str, verdict: _Verdict) -> Failure:
     kind, expected, got, reason = verdict
     trait = f"{expected}/{got}" if kind is FailureKind.ERROR else ""
     if got.startswith("crash:"):
-        # A crash shows its message after its class, and the message may well change.
+        # The message of a crash, after its class, may change from run to run.
         trait = " ".join(got.split()[:2])
     return Failure(
         kind=kind,
@@ -157,7 +157,7 @@ def _last_use(program: Program, position: int, buffer: str) -> str:
 
 
 _AROUND_BYTES = 8
-"""How much is shown on either side of the first wrong byte."""
+"""How many bytes are shown on either side of the first wrong one."""
 
 ErrorBounds = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -165,7 +165,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """Where two values part: both sides around it, and the argument in words."""
+    """Where two values differ: both sides around the place, and the argument."""
 
     expected: str
     got: str
@@ -174,7 +174,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """Bytes of reads that a comparison looks at: to the bit, by tolerance, not at all."""
+    """How many bytes of reads are compared exactly, within a tolerance, or not at all."""
 
     exact_bytes: int = 0
     tolerant_bytes: int = 0
@@ -182,7 +182,7 @@ class Checked:
     reads: int = 0
     """Reads of two bytes or more."""
     constant_reads: int = 0
-    """Of these, those that should give one byte over and over, and so show little."""
+    """Those of them that should give one repeated byte, and so show little."""
 
     def __add__(self, other: "Checked") -> "Checked":
         return Checked(
@@ -195,7 +195,7 @@ class Checked:
 
 
 def count_checked(program: Program, expected: History) -> Checked:
-    """How much of what ``program`` reads an oracle's history can hold others to."""
+    """How many bytes of the reads of ``program`` are compared, given the oracle's history."""
     exact = tolerant = skipped = reads = constant = 0
     for op, outcome in zip(program, expected.outcomes, strict=True):
         if type(op) is not Read or outcome.data is None:
@@ -264,7 +264,7 @@ def _wrong_bytes(
         return wrong
     tolerance = error_bound[phase:end:WORD_BYTES].astype(np.float64)
     tolerant = (tolerance > 0) & np.isfinite(tolerance)
-    # What is no float at all may look like one that signals.
+    # Bytes that are no float may look like a signalling NaN.
     with np.errstate(invalid="ignore", over="ignore"):
         floats_meant, floats_shown = (
             side[phase:end].copy().view("<f4").astype(np.float64) for side in (meant, shown)

@@ -1,5 +1,5 @@
-"""Laws of batches: how large they are, why they are submitted, that none is empty, and what lies
-in a dispatch's uniform slot at the submit.
+"""Laws of batches: their size, the reason of each submit, that none is empty, and the contents of
+each dispatch's uniform slot at the submit.
 """
 
 import math
@@ -18,19 +18,19 @@ _OPS_OF = {
     "free": (Free,),
     "sync": (Sync, Dispatch, Replay),
 }
-"""The ops that may submit for a reason; the other reasons say themselves when they hold."""
+"""The ops that may submit for a reason; any other reason is checked where it arises."""
 
 
 class Batches:
-    """Holds each batch against the policy."""
+    """Checks each batch against the policy."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._reason = ""
         self._commands = -1
-        """How many commands the encoder that is not submitted says it has; -1 without one."""
+        """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
-        """Commands after which a batch goes early; a failure, or the debug mode, hides it."""
+        """Commands after which a batch is submitted early; infinite where that is unknown."""
         self._synced({})
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -101,9 +101,9 @@ class Batches:
                 )
 
     def _before_last_op(self, count: int) -> int:
-        """How many commands the batch held before the last that no submit may part.
+        """The number of commands before the last ones, which no submit may split.
 
-        A write that is staged and the patch of its edges go together.
+        A staged write and the patch of its edges go together.
         """
         if count < 2 or self._state.batch[-2][0] != "copy":
             return count - 1
@@ -161,13 +161,13 @@ Slot = tuple[int, int, int]
 
 
 class UniformLaws:
-    """Looks into the uniform buffers each time a batch is submitted."""
+    """Checks the uniform buffers at each submit."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._alignment = state.setting.limits.uniform_offset_alignment_bytes
         self._written_at: dict[int, int] = {}
-        """The op under way when a uniform buffer was last written, by number."""
+        """The position of the op that last wrote each uniform buffer, by its number."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -215,7 +215,7 @@ class UniformLaws:
                 report(laws.B7, f"{run} has its slot at {offset}, no multiple of {self._alignment}")
 
     def _check_overlaps(self, slots: dict[Slot, bytes]) -> None:
-        """Two slots of a batch that are not the same one have no byte in common."""
+        """Different slots of a batch share no byte."""
         end_of: tuple[int, int] = (0, 0)
         for number, offset, size_bytes in sorted(slots):
             if number == end_of[0] and offset < end_of[1]:

@@ -1,6 +1,6 @@
-"""Laws of the way back: staging buffers as a state machine, reads in their order, and errors.
+"""Laws of readback: staging buffers as a state machine, the order of reads, and errors.
 
-An op that raises did nothing, and a failure of the device is raised.
+An op that raises has done nothing, and every failure of the device is raised.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 
 class State(StrEnum):
-    """Where a staging buffer is on its way."""
+    """The states of a staging buffer."""
 
     FREE = "free"
     COPIED = "copied to by a batch that is not submitted"
@@ -31,7 +31,7 @@ NEXT: Mapping[str, Mapping[State | None, State]] = {
     "wait": {State.PENDING: State.MAPPED, State.MAPPED: State.MAPPED},
     "take": {State.MAPPED: State.FREE},
 }
-"""What may happen, in which state, and the state after it; nothing else may."""
+"""The allowed steps, the states in which each may happen, and the state after it."""
 _MAY_GO = (State.FREE, State.FAILED)
 
 
@@ -43,10 +43,10 @@ class Staging:
         self._states: dict[int, State] = {}
         self._filled_bytes: dict[int, int] = {}
         self._copied: list[int] = []
-        """Staging buffers of the batch that is not submitted."""
+        """Staging buffers to which the open batch copies."""
         self._map_acts: dict[int, int] = {}
         self._acts = self._acts_before = 0
-        """Host writes and submits that the queue was given."""
+        """The number of host writes and submits."""
         self._done = 0
         """How many of those are known to be done."""
         self._issued: list[str] = []
@@ -128,7 +128,7 @@ class Staging:
             self._taken.add(result)
 
     def _step(self, number: int, what: str) -> None:
-        """Follow the table; a step that it lacks is a violation."""
+        """Take a step of the table; any other is a violation."""
         state = self._state
         stage = self._states.get(number)
         state.checked["D4"] += 1
@@ -144,7 +144,7 @@ class Staging:
             state.report(laws.D4, f"{what} of staging buffer {number}, which is {said}")
 
     def _failed(self, about: About) -> None:
-        """What a failure leaves behind: nothing under way can be used again."""
+        """Retire the staging buffers that a failure makes useless."""
         state, verb = self._state, about["verb"]
         state.checked["D7"] += 1
         if verb in ("submit", "write_buffer"):
@@ -197,7 +197,7 @@ class Staging:
             self._issued.pop()
 
     def _check_kept(self, about: About) -> None:
-        """Of the free buffers, one a read that waits for its submit may be taken already."""
+        """Check the free buffers; reads that wait for their submit may have taken one each."""
         state, most = self._state, self._state.policy.staging_buffers
         state.checked["D6"] += 1
         kept = list(self._states.values()).count(State.FREE)
@@ -224,11 +224,11 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""What is raised by a later op: the failure of a read's verb, and a loss that a free noticed."""
+"""Verbs whose failure a later op raises: those of reads, and a loss that a free meets."""
 
 
 class Failures:
-    """Holds each outcome against what happened on the device during the op."""
+    """Compares each outcome with what happened on the device during the op."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -248,7 +248,7 @@ class Failures:
     def _check_accepted(self) -> None:
         state = self._state
         state.checked["G5"] += 1
-        # A dispatch that waits for itself has happened by then: what fails is raised later.
+        # In debug mode a dispatch waits after it has happened; a later op raises that failure.
         waits = state.policy.debug_submit_each and type(state.op) in (Dispatch, Replay)
         if state.failed_verb and state.failed_verb not in _LATER and not waits:
             state.report(laws.G5, f"{state.failed_verb} failed and no error was raised")
@@ -268,7 +268,7 @@ class Failures:
             state.checked["G2"] += 1
             inside = [kind for kind in driver_events if "." in kind]
             if type(state.op) in (Capture, Replay):
-                # The commands before the refused one were checked, which leaves their shapes.
+                # The commands before the refused one were checked, which caches their shapes.
                 inside = [kind for kind in inside if not kind.startswith("shapes.")]
             if inside:
                 state.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")
