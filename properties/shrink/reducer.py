@@ -1,10 +1,10 @@
 """Delta debugging: the smallest case that still fails in the same way.
 
-Ops go first, then operands become simpler, then the policy; round and round until nothing
-changes.  ``shrink`` does the same for client and transformations.  How a candidate is judged is
-the caller's: in this process or, where a candidate may kill its process, in a worker.  The time
-is bounded rather than the number of candidates.  After Zeller and Hildebrandt, "Simplifying and
-Isolating Failure-Inducing Input" (2002).
+Ops are deleted first, then operands become simpler, then the policy, over and over until nothing
+changes.  ``shrink`` does the same for client and transformations.  The caller judges a candidate:
+in this process, or in a worker where a candidate may kill its process.  The time is bounded, and
+the number of candidates is not.  After Zeller and Hildebrandt, "Simplifying and Isolating
+Failure-Inducing Input" (2002).
 """
 
 import time
@@ -47,12 +47,12 @@ def reduce(
 ) -> Case:
     """A case that still fails, and that passes without any one of its ops.
 
-    ``fails`` is asked once about each candidate and must say whether it shows
-    the failure that ``case`` shows.  The result is the same every time, unless
-    ``seconds`` of the ``clock`` run out first: then it is the smallest case found by then.
+    ``fails`` is asked once about each candidate: does it show the failure of ``case``?
+    The result is the same every time, unless ``seconds`` of the ``clock`` run out
+    first; then it is the smallest failing case so far.
 
     Raises:
-        ValueError: where ``case`` does not fail.
+        ValueError: ``case`` does not fail.
     """
     if not fails(case):
         raise ValueError(
@@ -69,11 +69,11 @@ def reduce(
 
 
 class _OutOfTime(Exception):
-    """The seconds are over."""
+    """The time for shrinking is used up."""
 
 
 class _Search:
-    """The smallest failing case so far, and the candidates that were asked about."""
+    """The smallest failing case so far, and the candidates that were tried."""
 
     def __init__(
         self, case: Case, fails: Fails, seconds: float, clock: Callable[[], float]
@@ -89,7 +89,7 @@ class _Search:
         return self.case.program
 
     def take(self, candidate: Case) -> bool:
-        """Whether ``candidate`` fails; if it does, the search goes on from there."""
+        """Whether ``candidate`` fails; if it does, the search continues from it."""
         if candidate in self._asked:
             return False
         if self._clock() > self._deadline:
@@ -104,7 +104,7 @@ class _Search:
         return program is not None and self.take(replace(self.case, program=program))
 
     def take_first(self, programs: Iterable[Program]) -> bool:
-        """Whether one of ``programs`` fails; the first that does is taken."""
+        """Whether one of ``programs`` fails; the search continues from the first that does."""
         return any(self.take_program(program) for program in programs)
 
 
@@ -117,7 +117,7 @@ def _round(search: _Search, kernels: Kernels) -> bool:
 
 
 def _delete_ops(search: _Search) -> None:
-    """Chunks from the end, half as long each time; then one op, then two, until none can go."""
+    """Delete chunks from the end, each round half as long; then single ops, then pairs."""
     chunk = len(search.program) // 2
     while chunk > 1:
         _delete_chunks(search, chunk)
@@ -131,14 +131,14 @@ def _delete_chunks(search: _Search, chunk: int) -> bool:
     end = len(search.program)
     while end > 0:
         start = max(0, end - chunk)
-        # What goes with an alloc stands after it, so nothing before ``start`` moves.
+        # Ops that are deleted with an alloc come after it, so nothing before ``start`` moves.
         deleted |= search.take_program(without(search.program, range(start, end)))
         end = start
     return deleted
 
 
 def _delete_pair(search: _Search) -> bool:
-    """Two at once: a free and a flush, say, each of which alone still matters."""
+    """Delete two ops at once, such as a free and a flush where either alone is needed."""
     if len(search.program) > _MOST_OPS_FOR_PAIRS:
         return False
     pairs = combinations(range(len(search.program)), 2)
@@ -174,7 +174,7 @@ def _op_rewrites(program: Program, position: int, kernels: Kernels) -> Iterator[
 
 
 def _simplify_policy(search: _Search) -> None:
-    """Each number back to the preset's, then the preset to the first that still fails."""
+    """Reset each number to the preset's, then take the first preset that still fails."""
     for field in fields(Policy):
         policy = search.case.policy
         usual = getattr(PRESETS.get(policy.name, Policy()), field.name)
@@ -184,7 +184,7 @@ def _simplify_policy(search: _Search) -> None:
 
 
 def _presets(policy: Policy) -> Iterator[Policy]:
-    """Simpler presets, each as it is and then with what makes ``policy`` special."""
+    """Simpler presets, each as it is and then with the changed fields of ``policy``."""
     own = PRESETS.get(policy.name, Policy())
     special = {
         field.name: getattr(policy, field.name)
@@ -210,12 +210,12 @@ def shrink(
     kernels: Kernels = BUILTIN,
     seconds: float,
 ) -> tuple[Case, Failure] | None:
-    """The smallest case that fails as ``failure`` says, and how; None where ``case`` does not."""
+    """The smallest case that fails like ``failure``, and its failure; None if ``case`` does not."""
     search = _VariantSearch(case, failure, judgement, kernels)
     if not search.fails(case):
         return None
     search.leave_out_variants()
-    # Its result has transformations that did not follow their ops; the search's case has.
+    # The search's case, not this result: its transformations have followed their ops.
     reduce(search.case, search.fails, kernels=kernels, seconds=seconds)
     search.leave_out_variants()
     return search.case, search.failure
@@ -234,11 +234,11 @@ class _VariantSearch:
         self._reproduced = False
 
     def fails(self, candidate: Case) -> bool:
-        """Whether it fails in the same way, its transformations moved along with their ops."""
+        """Whether it fails in the same way; its transformations follow their ops first."""
         return self._take(self._following(candidate))
 
     def leave_out_variants(self) -> None:
-        """The plain client, and no transformation that is not needed."""
+        """Take the plain client if that still fails, and drop each transformation that can go."""
         if self.case.client != PLAIN:
             self._take(replace(self.case, client=PLAIN))
         for number in reversed(range(len(self.case.transformations))):
@@ -252,7 +252,7 @@ class _VariantSearch:
         found = self._judgement(candidate)
         if found is None or found.signature != self.failure.signature:
             return False
-        # Every case that fails is the smallest so far, so the last one is the result.
+        # A case is kept only if it fails, so the last one kept is the result.
         self.case, self.failure, self._reproduced = candidate, found, True
         return True
 

@@ -1,9 +1,9 @@
 """Simpler operands for one op, the simplest first: pure, and always strictly simpler.
 
-Simple means: nought, then aligned, then small, for sizes, offsets and lengths;
-1 for a grid; 1, 2, 3 for scalars; one repeated byte for data; few
-buffers, then an early place in the registry, for a kernel; and a dispatch over
-one buffer for a copy, which needs something in another.
+For sizes, offsets and lengths, 0 is simplest, then aligned numbers, then small ones.  For
+a grid it is 1; for scalars 1, 2, 3; for data one repeated byte.  A kernel is simpler with
+fewer buffers, then by an earlier place in the registry.  A copy, which needs bytes in
+another buffer, becomes a dispatch over one.  Nothing here runs an op.
 """
 
 import math
@@ -20,7 +20,7 @@ _FILLS = (1, 2, 3)
 
 
 def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """The same op with one operand simpler, or as a simpler op."""
+    """The op with one operand simpler, or a simpler op in its place."""
     if isinstance(op, Dispatch):
         for kernel in simpler_kernels(op.kernel, kernels):
             yield from in_kernel(op, kernel)
@@ -40,7 +40,7 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
 
 
 def _fewer_bindings(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Nothing in another's place, one after the other."""
+    """The pairs without one of them, each in turn."""
     for at in range(len(pairs)):
         yield (*pairs[:at], *pairs[at + 1 :])
 
@@ -57,7 +57,7 @@ def _simpler_entries(entries: ReplayScalars) -> Iterator[ReplayScalars]:
 
 
 def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """The first kernel that changes just the target of a copy."""
+    """A copy as a dispatch of the first kernel that writes only the target."""
     for kernel in kernels.values():
         if [(one.access, one.dtype) for one in kernel.buffers] == [("read_write", "u32")]:
             scalars = (1,) * len(kernel.scalars)
@@ -77,7 +77,7 @@ def simpler_numbers(number: int) -> tuple[int, ...]:
 
 
 def _halfway(number: int) -> list[int]:
-    """Half of it off, a quarter, an eighth: few steps to any threshold, as by bisection."""
+    """The number less a half, a quarter, an eighth of it: few steps to any threshold."""
     return [number - (number >> shift) for shift in range(1, number.bit_length())]
 
 
@@ -86,7 +86,7 @@ def _size_key(number: int) -> tuple[bool, bool, int]:
 
 
 def resized(data: bytes, size: int) -> bytes:
-    """The first ``size`` bytes; where there are fewer, the last one goes on."""
+    """The first ``size`` bytes; where there are fewer, the last one is repeated."""
     return data[:size] + (data[-1:] or b"\x01") * (size - len(data))
 
 
@@ -135,15 +135,14 @@ def _simpler_scalars(scalars: Scalars) -> Iterator[Scalars]:
 def _scalar_key(value: int | float) -> tuple[bool, bool, bool, float]:
     strange = not math.isfinite(value)
     awkward = isinstance(value, float) or value < 0
-    # Nought comes late, because multiplying by it hides what came before.
+    # 0 comes late, because multiplying by it hides earlier ops.
     return strange, awkward, value == 0, 0.0 if strange else abs(value)
 
 
 def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel]:
-    """Kernels with fewer buffers than the one of that name, or as many and registered before it.
+    """Kernels with fewer buffers than the one of that name, or as many and registered earlier.
 
-    None takes floats: a simpler kernel must not make floats of bytes that were
-    never meant as such.
+    None takes floats, because the bytes in the buffers may be no valid floats.
     """
     order = sorted(kernels.values(), key=lambda kernel: len(kernel.buffers))
     for kernel in order:
@@ -154,7 +153,7 @@ def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel
 
 
 def in_kernel(op: Dispatch, kernel: Kernel) -> Iterator[Op]:
-    """The dispatch in another kernel, over the last of its buffers or the first."""
+    """The dispatch of another kernel, over the last or the first of its buffers."""
     count = len(kernel.buffers)
     if count > len(op.buffers):
         return
@@ -178,4 +177,4 @@ _SIMPLER: Mapping[Operand, Callable[[Any], Iterable[Any]]] = {
     Operand.BINDINGS: _fewer_bindings,
     Operand.REPLAY_SCALARS: _simpler_entries,
 }
-"""Simpler values of an operand by what it is, in the order in which they are tried."""
+"""Makes simpler values of an operand, by its kind, in the order in which they are tried."""

@@ -1,4 +1,7 @@
-"""A deliberately naive target on plain wgpu-py: every op at once, odd bytes on the host."""
+"""A deliberately naive target on plain wgpu-py.
+
+Every op is submitted at once, and bytes that are not whole words are patched on the host.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +15,7 @@ from properties.model.target import Arrived, Capabilities
 
 
 class NaiveTarget:
-    """For valid ops only: it refuses nothing by itself, and knows nothing of our runtime."""
+    """Carries out valid ops; it refuses nothing by itself, and uses nothing of our runtime."""
 
     capabilities = Capabilities(refuses=False, orders_deliveries=False)
 

@@ -1,7 +1,7 @@
-"""Targets of a runtime in another process or language.
+"""Targets in another process, for runtimes in any language.
 
-A target process is started, spoken to line by line, and ended.  Each op is a line to it.
-Nothing here knows what an op means.
+A target process is started, asked line by line, and ended.  Each op is a line.  Nothing here knows
+what an op means.
 """
 
 import shlex
@@ -41,16 +41,15 @@ from properties.targets.wire import (
 
 _LAST_WORDS = 3
 _END_SECONDS = 2.0
-"""How long it may take to end by itself, once nobody speaks to it or it does not listen."""
+"""How long a process may take to end by itself, once its input is closed or it failed."""
 _LOOK_SECONDS = 1.0
-"""How often it is seen to that it lives while it is waited for."""
+"""How often a process that is waited for is checked to be alive."""
 
 
 class TargetProcess:
     """The process of a command, line by line.
 
-    A thread of its own reads the lines, since not every system can wait for a
-    pipe for a limited time.
+    A thread reads its lines, since not every system can wait for a pipe with a timeout.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -68,11 +67,11 @@ class TargetProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def tell(self, line: str) -> None:
-        """Send one line; TargetFailed where nobody is there to read it."""
+        """Send one line; TargetFailed where the process no longer reads."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line.encode() + b"\n")
@@ -81,10 +80,10 @@ class TargetProcess:
             raise self._gone() from None
 
     def hear(self, patience_seconds: float | None = None) -> str:
-        """The next line, without its newline, however long it takes or for so long.
+        """The next line, without its newline; waits for ``patience_seconds``, or for ever.
 
         Raises:
-            TargetFailed: there is none, or none comes in time, and then it is killed.
+            TargetFailed: no line comes, or none in time; a process that is late is killed.
         """
         line = self._next_line(patience_seconds)
         if line is None:
@@ -93,15 +92,15 @@ class TargetProcess:
         return self._last_line
 
     def end(self) -> None:
-        """Let it end by itself, now that nobody speaks to it, and see that it does; once."""
+        """Close the input, let the process end by itself, or kill it; later calls do nothing."""
         if self._stderr.closed:
             return
         assert self._process.stdin is not None
         with suppress(OSError):
-            # What it was told last may never have been read.
+            # The process may never have read the last lines.
             self._process.stdin.close()
         self._wait_for_end()
-        # What it has started may hold its output open, and the reader waits for that.
+        # Its child processes may hold its output open, for which the reader waits.
         self._reader.join(_END_SECONDS)
         self._stderr.close()
 
@@ -113,11 +112,11 @@ class TargetProcess:
         self._lines.put(None)
 
     def _next_line(self, patience_seconds: float | None) -> bytes | None:
-        """The next line, or None where none will come."""
+        """The next line; None where none will come."""
         until = None if patience_seconds is None else time.monotonic() + patience_seconds
         while True:
             left = _LOOK_SECONDS if until is None else until - time.monotonic()
-            # What it has started may hold its output open, so that it has no end.
+            # Its child processes may hold its output open, so that it never ends.
             has_ended = not self.is_alive
             try:
                 return self._lines.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
@@ -132,7 +131,7 @@ class TargetProcess:
         )
 
     def _wait_for_end(self) -> bool:
-        """Whether it ends by itself; it has ended after that, one way or the other."""
+        """Whether the process ends by itself; otherwise it is killed."""
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -149,7 +148,7 @@ class TargetProcess:
         return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
 
     def _last_words(self) -> str:
-        """What it said last: on its output, then on its errors."""
+        """The last that it printed, to its output and then to its errors."""
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").splitlines()
         said = [line.strip() for line in lines if line.strip()][-_LAST_WORDS:]
@@ -158,11 +157,11 @@ class TargetProcess:
 
 
 class ProcessTarget:
-    """The target that ``process`` serves, from the opening of a program to its close.
+    """The target that ``process`` serves, for one program.
 
-    Raises what the process answers, and ``TargetFailed`` where that is no
-    answer, or there is none.  It waits for an answer as long as it takes: what is
-    too long is the session's to say.
+    Raises the errors that the process answers, and ``TargetFailed`` where there is no
+    answer, or none that can be read.  It waits without a limit; the session ends a
+    target that hangs.
     """
 
     def __init__(self, process: TargetProcess, ready: Ready) -> None:
@@ -171,10 +170,10 @@ class ProcessTarget:
         self._reads: dict[str, _Read] = {}
         self._is_open = False
         self._broken: TargetFailed | None = None
-        """Why nothing that the process says is of use any more."""
+        """Why the process can no longer be used; None while it can."""
 
     def perform(self, op: Op) -> Delivery | None:
-        """Send the op, and take what it is answered."""
+        """Send the op, and take its answer."""
         if not isinstance(op, Read):
             self._ask(write_op(op))
             return None
@@ -186,10 +185,10 @@ class ProcessTarget:
         self._ask(CLOSE)
 
     def _ask(self, line: str) -> None:
-        """Send a line and take what it is answered, up to its own outcome.
+        """Send a line, and take its answers up to its own outcome.
 
-        A program is opened by its first line, so that what goes wrong in that
-        shows as what became of an op.
+        The first line of a program opens it, so that an error in that becomes the
+        outcome of an op.
         """
         if not self._is_open:
             self._is_open = True
@@ -199,9 +198,9 @@ class ProcessTarget:
             raise exception_of(raised.error, raised.message)
 
     def _exchange(self, line: str) -> Raised | None:
-        """The same; the error that the line was answered with.
+        """Send a line, and take its answers; gives the error that it was answered with.
 
-        A process that gives no answer is ended, since nobody knows where it is then.
+        A process that fails to answer is ended, since its state is unknown.
         """
         if self._broken is not None:
             raise self._broken
@@ -225,12 +224,12 @@ class ProcessTarget:
     def _read_of(self, result: str) -> "_Read":
         read = self._reads.get(result)
         if read is None:
-            raise TargetFailed(f"the target delivered {result}, which nobody has read")
+            raise TargetFailed(f"the target delivered {result}, but no read of that name was sent")
         return read
 
 
 class _Read:
-    """A read on its way from the other process."""
+    """A pending read of the other process."""
 
     def __init__(self, ask: Callable[[], None]) -> None:
         self._ask = ask
@@ -238,7 +237,7 @@ class _Read:
         self._callbacks: list[Callable[[Delivery], None]] = []
 
     def settle(self, outcome: bytes | Exception) -> None:
-        """It has arrived; once more where the target says so twice, for the judge to see."""
+        """Take the value; a second value is delivered again, so that the judge sees it."""
         self._outcome = outcome
         for callback in self._callbacks:
             callback(self)
@@ -261,17 +260,16 @@ class _Read:
 
 
 START_SECONDS = 60.0
-"""How long a process may take until it is ready."""
+"""How long a process may take to get ready."""
 
 
 class ProcessFactory(TargetFactory):
-    """The targets that the process of ``command`` serves, one a program.
+    """The targets that the process of ``command`` serves, one for each program.
 
-    A process that died, or went silent, is followed by another: what became of
-    it belongs to the program that it was given.
+    A process that died or went silent is replaced by a new one for the next program.
 
     Raises:
-        NoDevice: the command does not start, or does not say that it is ready.
+        NoDevice: the command does not start, or does not get ready.
     """
 
     def __init__(self, device: str, kernels: Kernels = BUILTIN, *, command: str) -> None:
@@ -283,14 +281,14 @@ class ProcessFactory(TargetFactory):
         self.description = self._ready.description or command
 
     def open(self, case: Case) -> Opened:
-        """The target of a new program; nothing of it can be traced."""
+        """The target of a new program, without a trace."""
         if not self._process.is_alive:
             self._process.end()
             self._process, self._ready = self._start()
         return Opened(target=ProcessTarget(self._process, self._ready), trace=Trace())
 
     def close(self) -> None:
-        """Let the process end; a session need not, since it ends with the session's own."""
+        """End the process; without it, it ends with the session's process."""
         self._process.end()
 
     def _start(self) -> tuple[TargetProcess, Ready]:
@@ -313,9 +311,9 @@ class ProcessFactory(TargetFactory):
 
 
 def _ready_line(process: TargetProcess) -> str:
-    """Its first line that says so; whatever it prints before that does not make it later."""
+    """The line that says that the process is ready; other output does not extend the time."""
     until = time.monotonic() + START_SECONDS
     while (line := process.hear(max(0.0, until - time.monotonic()))).split()[:1] != [READY]:
         if time.monotonic() > until:
-            raise TargetFailed(f"it said much, and in {START_SECONDS:g} s not {READY!r}")
+            raise TargetFailed(f"it printed other lines, but in {START_SECONDS:g} s no {READY!r}")
     return line

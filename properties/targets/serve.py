@@ -1,7 +1,7 @@
-"""The other end of the line protocol in Python: serves targets to a judge in another process.
+"""The target's end of the line protocol in Python: serves targets to a judge in another process.
 
-For a runtime that lives in another environment than the judge.  It carries out
-what it is told, and judges nothing.
+It is for a runtime that needs another environment than the judge.  Nothing is judged
+here.
 """
 
 import os
@@ -78,7 +78,7 @@ class _Server:
             delivery.add_done_callback(lambda done: self._deliver(op.result, done))
 
     def _await(self, result: str) -> None:
-        # Its value or its error is told as it is delivered, not here.
+        # The value, or the error, is sent when it is delivered.
         with suppress(GpusimError):
             self._reads[result].result()
 
@@ -92,11 +92,11 @@ class _Server:
 def serve(start: Callable[[str], MakeTarget]) -> None:
     """Serve the judge at the other end of this process's input and output, until it hangs up.
 
-    ``start`` is called once, with the name of the device that the judge was
-    asked for; what it returns makes a new target for each program.
+    ``start`` is called once, with the name of the device; it returns a function that
+    makes a new target for each program.
     """
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    # Whatever else prints must not get between the answers.
+    # Other output must not mix with the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     hello = parse_hello(sys.stdin.readline())
     make_target = start(str(hello["device"]))

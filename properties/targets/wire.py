@@ -1,4 +1,4 @@
-"""What the judge and a target in another process say to each other: lines of text, as data.
+"""The line protocol between the judge and a target in another process.  Data only.
 
     judge   hello {"version": 1, "device": "vulkan", "kernels": [...]}
     target  ready {"refuses": false}
@@ -14,12 +14,11 @@
     judge   close
     target  ok
 
-An op is a line of the text form.  The target answers each line with ``ok`` or
-with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
-``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  Other lines are not
-for the judge.  ``open`` begins a program and ``close`` ends it; ``await RESULT``
-asks for a read that has not arrived.  Nothing here starts a process or waits
-for one.
+An op is a line of the text form.  The target answers each line with ``ok`` or with
+``error CLASS MESSAGE``.  Before that it sends a line for each read that has arrived:
+``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  The judge ignores other lines.
+``open`` begins a program and ``close`` ends it; ``await RESULT`` asks for a read that has
+not arrived.  Nothing here starts a process or waits for one.
 """
 
 import json
@@ -45,12 +44,12 @@ _FORMS = {
 
 
 class TargetFailed(Exception):
-    """The target went wrong in a way that no contract has a class for."""
+    """The target failed in a way for which the contract has no class."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
-    """What a target says of itself once it has started; all of it may be left out."""
+    """A target's description of itself, sent when it has started; all fields are optional."""
 
     capabilities: Capabilities = field(default_factory=Capabilities)
     limits: Limits = field(default_factory=Limits)
@@ -65,7 +64,7 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """It was not: the class of the error, and its message."""
+    """The line was refused or failed: the class of the error, and its message."""
 
     error: str
     message: str
@@ -92,13 +91,13 @@ Answer = Ok | Raised | Value | Failed
 
 
 def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
-    """The first line of the judge: the device it was asked for, and every kernel."""
+    """The first line of the judge: the name of the device, and every kernel."""
     message = {"version": VERSION, "device": device, "kernels": list(map(_describe, kernels))}
     return f"{HELLO} {json.dumps(message)}"
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
-    """What that line holds; ProgramError where it is none that is understood here."""
+    """The contents of that line; ProgramError where it cannot be read."""
     message = _after(HELLO, line)
     if message.get("version") != VERSION:
         raise ProgramError(
@@ -115,7 +114,7 @@ def write_ready(ready: Ready) -> str:
 
 
 def parse_ready(line: str) -> Ready:
-    """What that line holds; ProgramError where it is malformed."""
+    """The contents of that line; ProgramError where it is malformed."""
     message = _after(READY, line)
     limits = message.pop("limits", {})
     if not isinstance(limits, dict):
@@ -143,10 +142,9 @@ def write_answer(answer: Answer) -> str:
 
 
 def parse_answer(line: str) -> Answer | None:
-    """What a line of the target means; None where it is none of its answers.
+    """A line of the target as an answer; None where it is none, such as a library's output.
 
-    Whatever else prints to its standard output, as native libraries do, is
-    nobody's answer.  TargetFailed where an answer is malformed.
+    TargetFailed where an answer is malformed.
     """
     match line.split(maxsplit=1):
         case ["ok"]:
@@ -160,7 +158,7 @@ def parse_answer(line: str) -> Answer | None:
             result, error = _parted(rest)
             return Failed(result, *_parted(error))
         case [word, *_] if word in _FORMS:
-            # To leave it alone would be to wait for an answer that has been given.
+            # Ignoring it would mean to wait for an answer that has come already.
             form = _FORMS[word]
             raise TargetFailed(f"the target answered {line[:200]!r}, which should be {form!r}")
     return None
@@ -172,7 +170,7 @@ def _parted(words: str) -> tuple[str, str]:
 
 
 def exception_of(error: str, message: str) -> Exception:
-    """The exception of a class's name: one of the contract, or TargetFailed for any other."""
+    """The exception of the contract with that class name; TargetFailed for any other name."""
     kind = getattr(errors, error, None)
     if isinstance(kind, type) and issubclass(kind, (Refused, DeviceFault)):
         return kind(message)
@@ -180,7 +178,7 @@ def exception_of(error: str, message: str) -> Exception:
 
 
 def _describe(kernel: Kernel) -> dict[str, Any]:
-    """A kernel for whoever compiles it; its uniform buffer is its scalars, then ``groups``."""
+    """A kernel for the target's compiler; its uniforms are its scalars, then ``groups``."""
     return {
         "name": kernel.name,
         "wgsl": kernel.wgsl(),
@@ -206,7 +204,7 @@ def _after(verb: str, line: str) -> dict[str, Any]:
 
 
 def _taken(kind: type[Any], message: dict[str, Any], check: Callable[[str, Any], Any]) -> Any:
-    """The values of ``kind``'s fields, which are taken out of ``told``."""
+    """The values of ``kind``'s fields, removed from ``message``."""
     names = [one.name for one in fields(kind) if one.name in message]
     return kind(**{name: check(name, message.pop(name)) for name in names})
 

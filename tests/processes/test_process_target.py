@@ -133,7 +133,7 @@ def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ("print('value r7 00'); print('ok')", "delivered r7, which nobody has read"),
+        ("print('value r7 00'); print('ok')", "delivered r7, but no read of that name was sent"),
         ("print('value r0 xyz' if 'read' in line else 'ok')", "not hexadecimal"),
         ("print('error TypeError x is undefined')", "TypeError: x is undefined"),
         ("print('ok')", "answered a wait for a read without its value"),
