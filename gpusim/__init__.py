@@ -1,43 +1,93 @@
 """gpusim: a batched WebGPU compute runtime, and the judge of such runtimes.
 
-The import gives the vocabulary.  It loads neither wgpu nor the runtime: ``Runtime``,
-``Policy`` and ``open_device`` are imported when they are first used.
+The import gives the vocabulary.  It loads neither wgpu nor the runtime: their names are imported
+when they are first used.  Every name that a user of the runtime has to write is here.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from gpusim.errors import GpusimError
+from gpusim.errors import (
+    DataLost,
+    DeviceFault,
+    DeviceLost,
+    GpusimError,
+    InternalError,
+    InvalidBinding,
+    InvalidCapture,
+    InvalidData,
+    InvalidHandle,
+    InvalidScalar,
+    LimitExceeded,
+    MapFailed,
+    NoDevice,
+    OutOfMemory,
+    OutOfRange,
+    ProgramError,
+    Refused,
+    RuntimeClosed,
+    SubmitFailed,
+    WrongThread,
+)
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
 from gpusim.limits import Limits
 from gpusim.program import Program
 
 if TYPE_CHECKING:
-    from gpusim.devices import open_device
-    from gpusim.runtime import Buffer, Policy, Runtime, Ticket
+    from gpusim.devices import adapters, open_device
+    from gpusim.runtime import PRESETS, Buffer, Graph, Policy, Runtime, Stats, Ticket, Uniforms
 
 __version__ = "0.1.0"
 
 _LATE = {
     "Buffer": "gpusim.runtime",
+    "Graph": "gpusim.runtime",
+    "PRESETS": "gpusim.runtime",
     "Policy": "gpusim.runtime",
     "Runtime": "gpusim.runtime",
+    "Stats": "gpusim.runtime",
     "Ticket": "gpusim.runtime",
+    "Uniforms": "gpusim.runtime",
+    "adapters": "gpusim.devices",
     "open_device": "gpusim.devices",
 }
 
 __all__ = [
     "BUILTIN",
+    "PRESETS",
     "Binding",
     "Buffer",
+    "DataLost",
+    "DeviceFault",
+    "DeviceLost",
     "GpusimError",
+    "Graph",
+    "InternalError",
+    "InvalidBinding",
+    "InvalidCapture",
+    "InvalidData",
+    "InvalidHandle",
+    "InvalidScalar",
     "Kernel",
     "Kernels",
+    "LimitExceeded",
     "Limits",
+    "MapFailed",
+    "NoDevice",
+    "OutOfMemory",
+    "OutOfRange",
     "Policy",
     "Program",
+    "ProgramError",
+    "Refused",
     "Runtime",
+    "RuntimeClosed",
     "Scalar",
+    "Stats",
+    "SubmitFailed",
     "Ticket",
+    "Uniforms",
+    "WrongThread",
+    "adapters",
     "open_device",
 ]
 
@@ -48,3 +98,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_LATE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

@@ -71,10 +71,10 @@ def find_adapter(name: str = BEST) -> Adapter:
     for adapter in found:
         if adapter.name == name:
             return adapter
+    there = ", ".join(adapter.name for adapter in found)
+    probably = what_is_missing() if is_name(name) else "a misspelling of one of those"
     raise NoDevice(
-        f"cannot open device {name!r} because this machine has "
-        f"{', '.join(adapter.name for adapter in found)} "
-        f"(probably a missing driver: {INSTALL})"
+        f"cannot open device {name!r} because this machine has {there} (probably {probably})"
     )
 
 
@@ -84,7 +84,11 @@ def open_device(name: str = BEST) -> Any:
     Raises:
         NoDevice: there is no such adapter, or it gives no device.
     """
-    adapter = find_adapter(name)
+    return open_adapter(find_adapter(name))
+
+
+def open_adapter(adapter: Adapter) -> Any:
+    """A device of ``adapter``; NoDevice where it gives none."""
     if adapter.native is None:
         from gpusim import simulated
 
@@ -98,8 +102,18 @@ def open_device(name: str = BEST) -> Any:
         ) from error
 
 
-def is_name(name: str) -> bool:
+def what_is_missing() -> str:
+    """Why an adapter is probably not there, and what gives a machine one."""
+    _, why = _ask_wgpu()
+    if why:
+        return f"wgpu cannot be used: {why}; pip install --force-reinstall wgpu"
+    return f"a missing driver: {INSTALL}"
+
+
+def is_name(name: object) -> bool:
     """Whether ``name`` could be a device on some machine."""
+    if not isinstance(name, str):
+        return False
     backend, colon, number = name.partition(":")
     numbered = not colon or (number.isdecimal() and backend in _BACKENDS.values())
     return numbered and backend in names()
@@ -110,9 +124,15 @@ def names() -> Sequence[str]:
     return [BEST, *_BACKENDS.values(), SIMULATED]
 
 
-@cache
 def _enumerate() -> list[Any]:
-    """wgpu's adapters of the backends known here; empty where wgpu cannot be loaded.
+    """wgpu's adapters of the backends known here; empty where wgpu cannot be used."""
+    found, _ = _ask_wgpu()
+    return [native for native in found if native.info["backend_type"] in _BACKENDS]
+
+
+@cache
+def _ask_wgpu() -> tuple[list[Any], str]:
+    """wgpu's adapters; empty where wgpu cannot be used, and why.
 
     They are enumerated once in a process.  wgpu has one GL context, and each enumeration gives
     new adapters of it, each with its own lock.  So two devices of different enumerations, used on
@@ -123,11 +143,10 @@ def _enumerate() -> list[Any]:
         try:
             import wgpu
 
-            found = wgpu.gpu.enumerate_adapters_sync()
-        except (ImportError, OSError, RuntimeError):
-            # The native library is missing or of the wrong kind: this machine has no adapter.
-            return []
-    return [native for native in found if native.info["backend_type"] in _BACKENDS]
+            return list(wgpu.gpu.enumerate_adapters_sync()), ""
+        except (ImportError, OSError, RuntimeError) as error:
+            # The native library is missing or does not fit: no adapter, but no failure either.
+            return [], str(error)
 
 
 @contextmanager

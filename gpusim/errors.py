@@ -86,4 +86,4 @@ class ProgramError(GpusimError):
 
 
 class NoDevice(GpusimError):
-    """No adapter of that name on this machine."""
+    """No adapter of that name on this machine, or something that is no device."""

@@ -178,6 +178,9 @@ class Verb:
     """The field that holds the name of the buffer which the op frees."""
     reads: tuple[Span, ...] = ()
     writes: tuple[Span, ...] = ()
+    called_with: tuple[str, ...] = ()
+    """The fields in the order of a method's arguments, where that is not the order of the text
+    form: the offset of a write comes last there, and may be left out of ``Runtime.write``."""
 
     @property
     def name(self) -> str:
@@ -207,8 +210,11 @@ class Verb:
 
     @cached_property
     def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
-        """Gives an op's operands in order, without the name of a read's result."""
-        names = [name for name, what in self.operands.items() if what is not Operand.RESULT]
+        """What a method is called with: an op's operands, without the name of a read's result."""
+        operands = self.operands
+        names = [
+            name for name in self.called_with or operands if operands[name] is not Operand.RESULT
+        ]
         if len(names) > 1:
             return attrgetter(*names)
         return lambda op: tuple([getattr(op, name) for name in names])
@@ -218,7 +224,11 @@ VERBS: Mapping[type[Op], Verb] = {
     verb.kind: verb
     for verb in (
         Verb(kind=Alloc, makes="buffer"),
-        Verb(kind=Write, writes=(Span(buffer="buffer", offset="offset", length="data"),)),
+        Verb(
+            kind=Write,
+            writes=(Span(buffer="buffer", offset="offset", length="data"),),
+            called_with=("buffer", "data", "offset"),
+        ),
         Verb(kind=Dispatch),
         Verb(
             kind=Copy,

@@ -131,7 +131,7 @@ def _shown(program: "Program") -> str:
 
 
 def _mutants(arguments: argparse.Namespace) -> int:
-    from properties.mutants.command import run
+    from properties.mutants.report import run
 
     return run(arguments)
 
@@ -160,7 +160,7 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
     from properties.fuzz.settings import ReplaySettings, Settings, settings_of, variable_of
 
     if command == "mutants":
-        from properties.mutants.command import add_options
+        from properties.mutants.report import add_options
 
         add_options(parser)
         return

@@ -168,8 +168,10 @@ _READ: dict[str, Callable[[str], Any]] = {
     "summary": str,
 }
 """How the value of each header is read."""
+HEADERS = tuple(_READ)
+"""The headers of the newest version."""
 _V1 = ("device", "policy", "seed", "versions", "summary", "kernels", "caller", "transformations")
-_HEADERS = {1: _V1, FORMAT_VERSION: tuple(_READ)}
+_HEADERS = {1: _V1, FORMAT_VERSION: HEADERS}
 """The headers of each version."""
 
 

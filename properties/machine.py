@@ -24,7 +24,7 @@ from gpusim.errors import GpusimError
 from gpusim.ops import Copy, Dispatch, Grid
 from gpusim.runtime import Policy
 from properties.generate.strategies import policies
-from properties.model.target import Adapter, Delivery, ReplayingAdapter
+from properties.model.target import Adapter, Delivery, ReplayingAdapter, as_delivery
 from reference import Reference
 from reference.executor import ReferenceDelivery
 
@@ -81,13 +81,13 @@ class ContractMachine(RuleBasedStateMachine):
         """Exactly these bytes change, at any offset and length."""
         offset = min(self._offset(buffer, at), self._sizes[buffer])
         data = data[: self._sizes[buffer] - offset]
-        self._both(lambda side: side.write(buffer, offset, data))
+        self._both(lambda side: side.write(buffer, data, offset))
 
     @rule(buffer=live, over=st.integers(1, 9))
     def write_past_the_end(self, buffer: str, over: int) -> None:
         """A write past the end is refused whole: the bytes inside are not written either."""
         size_bytes = self._sizes[buffer]
-        self._both(lambda side: side.write(buffer, max(0, size_bytes - 4), b"\xee" * (4 + over)))
+        self._both(lambda side: side.write(buffer, b"\xee" * (4 + over), max(0, size_bytes - 4)))
 
     @rule(buffer=live, a=_words, b=_words, groups=st.integers(0, 3))
     def dispatch_on_one(self, buffer: str, a: int, b: int, groups: int) -> None:
@@ -133,7 +133,7 @@ class ContractMachine(RuleBasedStateMachine):
         """A freed buffer is refused everywhere; its name never means another buffer."""
         match use:
             case 0:
-                self._both(lambda side: side.write(buffer, 0, b"x"))
+                self._both(lambda side: side.write(buffer, b"x", 0))
             case 1:
                 self._both(lambda side: side.free(buffer))
             case 2:
@@ -218,7 +218,7 @@ class ContractMachine(RuleBasedStateMachine):
             if isinstance(side, Reference):
                 expected.append(side.read(buffer, offset, size_bytes))
                 return
-            delivery = side.read(buffer, offset, size_bytes)
+            delivery = as_delivery(side.read(buffer, offset, size_bytes))
             self._reads.append((delivery, expected[0].data if expected else b"refused"))
             if side.capabilities.orders_deliveries:
                 delivery.add_done_callback(lambda _: self._delivered.append(position))

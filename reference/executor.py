@@ -90,7 +90,7 @@ class Reference:
             raise
         self._blocks[buffer] = memory.zeros(size_bytes)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         """Host to GPU.  InvalidHandle, OutOfRange."""
         block = check_handle(buffer, self._blocks)
         check_range(buffer, block, offset, len(data))

@@ -225,6 +225,12 @@ class Kernels(Mapping[str, Kernel]):
     """Kernels by name, in the order in which they were added."""
 
     def __init__(self, *kernels: Kernel) -> None:
+        for kernel in kernels:
+            if not isinstance(kernel, Kernel):
+                raise ProgramError(
+                    f"cannot register {kernel!r} because it is no Kernel "
+                    "(probably a star is missing: Kernels(*kernels))"
+                )
         self._by_name = {kernel.name: kernel for kernel in kernels}
         if len(self._by_name) != len(kernels):
             raise ProgramError(

@@ -5,7 +5,7 @@ is defined here, nothing touches a device, and nothing knows who runs it.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.errors import InvalidScalar, ProgramError
+from gpusim.errors import InvalidScalar
+from gpusim.kernels import signature
 
 Dtype = Literal["u32", "i32", "f32"]
 Access = Literal["read", "read_write"]
@@ -31,6 +32,7 @@ _INTEGER_RANGES: dict[Dtype, tuple[int, int]] = {
 }
 _PACK_CODES: dict[Dtype, str] = {"u32": "I", "i32": "i", "f32": "f"}
 _F32_MAX = float(np.finfo(np.float32).max)
+_UNORDERED = (str, bytes, bytearray, memoryview, Set)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,12 @@ class Binding:
     access: Access = "read"
     atomic: bool = False
 
+    def __post_init__(self) -> None:
+        what = f"binding {self.name!r}"
+        signature.check_name("a binding", self.name)
+        signature.check_dtype(what, self.dtype)
+        signature.check_access(what, self.access, self.dtype, self.atomic)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scalar:
@@ -49,6 +57,10 @@ class Scalar:
 
     name: str
     dtype: Dtype = "u32"
+
+    def __post_init__(self) -> None:
+        signature.check_name("a scalar", self.name)
+        signature.check_dtype(f"scalar {self.name!r}", self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,16 +100,12 @@ class Kernel:
     _float_positions: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise ProgramError(
-                f"cannot make kernel {self.name!r} because a kernel's name is one word in the "
-                "text form (probably a blank or a dash in it)"
-            )
-        if not self.buffers:
-            raise ProgramError(
-                f"cannot make kernel {self.name!r} because it binds no buffer "
-                "(probably its Binding entries were forgotten)"
-            )
+        signature.check_kernel(self)
+        buffers = signature.entries_of(self.name, "buffers", self.buffers, Binding)
+        scalars = signature.entries_of(self.name, "scalars", self.scalars, Scalar)
+        signature.check_bindings(self.name, buffers, guarded=self.guarded, scalars=scalars)
+        object.__setattr__(self, "buffers", buffers)
+        object.__setattr__(self, "scalars", scalars)
         codes = "".join(_PACK_CODES[scalar.dtype] for scalar in self.scalars)
         floats = tuple(at for at, scalar in enumerate(self.scalars) if scalar.dtype == "f32")
         plain = [float if scalar.dtype == "f32" else int for scalar in self.scalars]
@@ -126,6 +134,31 @@ class Kernel:
     def uniform_format(self) -> str:
         """The scalars in the codes of ``struct``, without a byte order."""
         return self._packer.format.lstrip("<")
+
+    def in_order(self, scalars: Any) -> tuple[Any, ...]:
+        """Scalars that are no tuple or list in the order of the signature, or by its names.
+
+        Raises:
+            InvalidScalar: they have no order, or are not named as in the signature.
+        """
+        if isinstance(scalars, Mapping):
+            names = [parameter.name for parameter in self.scalars]
+            if scalars.keys() == {*names}:
+                return tuple([scalars[name] for name in names])
+            raise InvalidScalar(
+                f"cannot dispatch {self.name} because scalars={scalars!r} does not name just "
+                f"{', '.join(names) or 'nothing'} (probably a misspelling, or one too few)"
+            )
+        if isinstance(scalars, _UNORDERED) or not isinstance(scalars, Iterable):
+            raise InvalidScalar(
+                f"cannot dispatch {self.name} because scalars={scalars!r} is no sequence of "
+                "numbers (probably a comma is missing, or a grid is in its place)"
+            )
+        try:
+            return tuple(scalars)
+        except TypeError:
+            # An array of no dimension.
+            return self.in_order(None)
 
     def check_scalars(self, scalars: Sequence[int | float]) -> None:
         """Raise InvalidScalar unless ``scalars`` fit the signature, one by one."""

@@ -35,6 +35,11 @@ class Buffer:
         """Whether a failed batch would have written it, and nothing has overwritten it since."""
 
     @property
+    def nbytes(self) -> int:
+        """``size_bytes``, under the name that arrays have for it."""
+        return self.size_bytes
+
+    @property
     def is_live(self) -> bool:
         """Whether it was not freed."""
         return self._device_buffer is not None
@@ -42,6 +47,12 @@ class Buffer:
     def __repr__(self) -> str:
         name = self.label or f"buffer {self.uid}"
         return f"<{name}, {self.size_bytes} bytes{'' if self.is_live else ', freed'}>"
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> NoReturn:
+        raise InvalidHandle(
+            f"cannot make an array of {self!r} because its bytes are on the device (probably "
+            "runtime.read(buffer, dtype=...).result() was meant)"
+        )
 
     def __reduce__(self) -> NoReturn:
         raise InvalidHandle(
@@ -92,7 +103,12 @@ class BufferTable:
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         """What a live handle of this table stands for; InvalidHandle for any other."""
-        if not isinstance(buffer, Buffer) or buffer._table is not self:
+        if not isinstance(buffer, Buffer):
+            raise InvalidHandle(
+                f"cannot use a {type(buffer).__name__} as a buffer because this runtime did not "
+                "make it (probably alloc should, and write should bring the bytes)"
+            )
+        if buffer._table is not self:
             raise InvalidHandle(
                 f"cannot use {buffer!r} because this runtime did not make it "
                 "(probably it belongs to another runtime)"

@@ -3,9 +3,10 @@
 Pure: they look at arguments and limits only.  Their order is the runtime's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import compress
 from operator import index
+from typing import Any
 
 from gpusim.errors import (
     DataLost,
@@ -18,10 +19,11 @@ from gpusim.errors import (
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Grid
+from gpusim.ops import Grid, Scalars
 from gpusim.runtime.buffers import Buffer
 
 _THREE_INTS = [int, int, int]
+_MOST_CHARACTERS = 80
 
 
 def runtime_closed() -> RuntimeClosed:
@@ -31,17 +33,26 @@ def runtime_closed() -> RuntimeClosed:
     )
 
 
-def whole(what: str, value: object) -> int:
-    """An offset or a size as an int; OutOfRange for what is no whole number."""
+def whole(what: str, value: object, name: str = "offset") -> int:
+    """An offset or a size as an int; OutOfRange for what is no whole number, and for a bool."""
     if type(value) is int:
         return value
     try:
+        if isinstance(value, bool):
+            raise TypeError
         return index(value)  # type: ignore[arg-type]
     except TypeError:
+        probably = "a flag" if isinstance(value, bool) else "a division that gave a float"
         raise OutOfRange(
-            f"cannot {what} at or of {value!r} bytes because that is no whole number "
-            "(probably a division that gave a float)"
+            f"cannot {what} with {name}={short(value)} because that is no whole number of bytes "
+            f"(probably {probably})"
         ) from None
+
+
+def short(value: object) -> str:
+    """``value`` in a message: whatever it is, a line and no more."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "..."
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
@@ -82,12 +93,39 @@ def check_not_lost(what: str, buffer: Buffer) -> None:
         )
 
 
-def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
-    """InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
+def check_is_kernel(kernel: object) -> None:
+    """InvalidBinding for whatever is no kernel."""
     if not isinstance(kernel, Kernel):
         raise InvalidBinding(
-            f"cannot dispatch {kernel!r} because it is no Kernel (probably the name of one)"
+            f"cannot dispatch {short(kernel)} because it is no Kernel (probably the name of one)"
         )
+
+
+def in_order(kernel: Kernel, buffers: Any, scalars: Any) -> tuple[tuple[Buffer, ...], Scalars]:
+    """The buffers and scalars of a dispatch as tuples, whatever sequences they were given as.
+
+    Raises:
+        InvalidBinding, InvalidScalar: one of them has no order.
+    """
+    check_is_kernel(kernel)
+    bound = _listed(kernel, buffers)
+    is_plain = isinstance(scalars, tuple | list)
+    return bound, tuple(scalars) if is_plain else kernel.in_order(scalars)
+
+
+def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
+    if isinstance(buffers, Buffer | str | Mapping | Set) or not isinstance(buffers, Iterable):
+        probably = "a list of one" if isinstance(buffers, Buffer) else "a list"
+        raise InvalidBinding(
+            f"cannot dispatch {kernel.name} because buffers={short(buffers)} is no sequence of "
+            f"buffers (probably {probably} was meant)"
+        )
+    return tuple(buffers)
+
+
+def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
+    """InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
+    check_is_kernel(kernel)
     if buffer_count != len(kernel.buffers):
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} because it binds {len(kernel.buffers)} buffers and "
@@ -142,12 +180,14 @@ def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
     if type(grid) is tuple and [*map(type, grid)] == _THREE_INTS:
         return grid
     try:
-        sizes = tuple(map(index, grid)) if isinstance(grid, Iterable) else (index(grid),)
-        x, y, z = (*sizes, *(1,) * (3 - len(sizes)))
+        given = tuple(grid) if isinstance(grid, Iterable) else (grid,)
+        if isinstance(grid, Mapping | Set) or not given or bool in map(type, given):
+            raise TypeError
+        x, y, z = (*map(index, given), *(1,) * (3 - len(given)))
     except (TypeError, ValueError):
         raise LimitExceeded(
-            f"cannot dispatch {kernel.name} over {grid!r} because a grid is one to three whole "
-            "numbers of workgroups (probably a number of elements, or a float)"
+            f"cannot dispatch {kernel.name} over grid={short(grid)} because a grid is one to three "
+            "whole numbers of workgroups (probably a number of elements, or a float)"
         ) from None
     return x, y, z
 

@@ -58,6 +58,8 @@ class Graph:
         self.named: frozenset[Buffer] = frozenset()
         self.scalars: tuple[Scalars, ...] = ()
         """The scalars of each of its dispatches."""
+        self.kernels: tuple[Kernel, ...] = ()
+        """The kernel of each of them."""
         self.key = object()
         """Stands for it in a cache of its runtime's, which would keep it alive."""
         self._enter = enter
@@ -99,8 +101,9 @@ class Graph:
         self._captures.end()
         self.buffers = tuple(dict.fromkeys(_named(self.calls)))
         self.named = frozenset(self.buffers)
-        dispatches = (call for call in self.calls if isinstance(call, DispatchCall))
+        dispatches = [call for call in self.calls if isinstance(call, DispatchCall)]
         self.scalars = tuple(call.scalars for call in dispatches)
+        self.kernels = tuple(call.kernel for call in dispatches)
         self.is_complete = kind is None
 
     def __repr__(self) -> str:

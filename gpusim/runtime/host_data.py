@@ -1,45 +1,63 @@
 """Host data on its way in and out: plain bytes, or refused.
 
-No device and no buffer handle is known here.
+An array says what its elements are, and a kernel's are words: what no kernel could read is
+refused, since its bytes would be taken for something else in silence.  No device and no buffer
+handle is known here.
 """
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from gpusim.errors import InvalidData
+from gpusim.kernels.kernel import NUMPY_DTYPES
 
 _FOREIGN = (">", "!")
+_WORD_BYTES = 4
+_HINTS = {
+    "a": "np.asarray(..., dtype) of it was meant",
+    "int": "np.uint32 of it was meant, or the offset, which comes after the data",
+    "str": "its encode() was meant",
+    "Buffer": "copy was meant, which takes two buffers",
+}
+"""What was probably meant by data of a type; ``a`` for all others."""
+_NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
+"""What arrays of a kind are in words, or pairs of them."""
 
 
 def plain_bytes(data: Any) -> memoryview:
     """The bytes of an array or buffer, C-ordered, as a flat view or a copy of them.
 
     InvalidData for what has no plain bytes: objects, dates, foreign byte order,
-    and things that are no buffer at all.
+    and things that are no buffer at all; and for elements that no kernel has.
     """
     if isinstance(data, (np.ndarray, np.generic)):
-        return _array_bytes(np.asarray(data))
+        return _array_bytes(np.asanyarray(data))
     try:
         view = memoryview(data)
     except TypeError:
+        kind = type(data).__name__
         raise InvalidData(
-            f"cannot write a {type(data).__name__} because it has no plain bytes "
-            "(probably np.asarray(..., dtype) of it was meant)"
+            f"cannot write a {kind} because it has no plain bytes "
+            f"(probably {_HINTS.get(kind, _HINTS['a'])})"
         ) from None
     if view.format.startswith(_FOREIGN) or "O" in view.format:
         raise InvalidData(
             f"cannot write a buffer of format {view.format!r} because its elements are not this "
             "machine's plain bytes (probably it needs a conversion)"
         )
+    dtype = _elements_of(view)
+    if dtype is not None:
+        _check_elements(dtype)
     return view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())
 
 
 def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
     dtype = array.dtype
-    if dtype.hasobject or dtype.kind in "mM":
+    if dtype.hasobject or dtype.kind in "mMU":
         raise InvalidData(
             f"cannot write an array of {dtype} because its elements are not plain bytes "
             "(probably astype of a number was meant)"
@@ -49,7 +67,32 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
             f"cannot write an array of {dtype.str} because its byte order is not the device's "
             "(probably array.astype(array.dtype.newbyteorder('=')) was meant)"
         )
+    if isinstance(array, np.ma.MaskedArray):
+        raise InvalidData(
+            "cannot write a masked array because a buffer has no mask (probably its filled() was "
+            "meant)"
+        )
+    _check_elements(dtype)
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _elements_of(view: memoryview) -> np.dtype[Any] | None:
+    """What a plain buffer holds; None where NumPy does not know, or it is no single number."""
+    try:
+        return np.dtype(view.format) if len(view.format.lstrip("@=<")) == 1 else None
+    except TypeError:
+        return None
+
+
+def _check_elements(dtype: np.dtype[Any]) -> None:
+    """InvalidData for numbers wider than a word, and for bools, which have a byte each."""
+    size_bytes = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
+    if dtype.kind == "b" or (dtype.kind in "iufc" and size_bytes > _WORD_BYTES):
+        raise InvalidData(
+            f"cannot write an array of {dtype} because a kernel's numbers are u32, i32 or f32 "
+            f"(probably array.astype(np.{_NARROWER[dtype.kind]}) was meant, or for its plain bytes "
+            "array.tobytes())"
+        )
 
 
 class Destination:
@@ -72,7 +115,7 @@ class Destination:
         self._owner = out
         self._array = None
         if dtype is not None or shape is not None:
-            self._array = _layout(size_bytes, np.dtype(dtype or np.uint8), shape)
+            self._array = _layout(size_bytes, _dtype_of(dtype), shape)
 
     def deliver(self, data: memoryview) -> Any:
         """The value of the read: ``data`` copied once, into memory that nobody else touches.
@@ -92,30 +135,78 @@ class Destination:
 def _writable(out: Any, size_bytes: int) -> memoryview:
     try:
         view = memoryview(out)
-    except TypeError:
+    except (TypeError, ValueError):
         view = None
     if view is None or view.readonly or not view.c_contiguous or view.nbytes != size_bytes:
         raise InvalidData(
             f"cannot read {size_bytes} bytes into out because it is not a writable, contiguous "
             f"buffer of that size (probably its shape or dtype differs): {type(out).__name__}"
         )
+    if isinstance(out, np.ndarray):
+        _check_readable(out.dtype)
+        return out.reshape(-1).view(np.uint8).data if out.size else memoryview(bytearray())
+    dtype = _elements_of(view)
+    if dtype is None:
+        raise InvalidData(
+            f"cannot read into out of format {view.format!r} because its elements are not this "
+            "machine's plain bytes (probably a plain array was meant)"
+        )
+    _check_readable(dtype)
     return view.cast("B") if view.nbytes else memoryview(bytearray())
+
+
+def _dtype_of(given: Any) -> np.dtype[Any]:
+    """A dtype as NumPy, or as a kernel's signature, names it; bytes where there is none."""
+    if any(given is number for number in (int, float, complex)):
+        raise InvalidData(
+            f"cannot read as dtype={given.__name__} because Python's numbers are eight bytes or "
+            "more in NumPy, and a kernel's are four (probably np.uint32 or np.float32 was meant)"
+        )
+    try:
+        named = NUMPY_DTYPES.get(given) if isinstance(given, str) else None  # type: ignore[call-overload]
+        dtype: np.dtype[Any] = named or np.dtype(np.uint8 if given is None else given)
+    except (TypeError, ValueError):
+        raise InvalidData(
+            f"cannot read as dtype={given!r} because NumPy knows no such type (probably np.uint32, "
+            "np.int32 or np.float32 was meant)"
+        ) from None
+    return dtype
+
+
+def _check_readable(dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject or dtype.kind in "mMbU" or dtype.itemsize == 0 or dtype.char in "gG":
+        raise InvalidData(
+            f"cannot read as {dtype} because bytes of a device are no such elements "
+            "(probably a number type was meant)"
+        )
+    if not dtype.isnative:
+        raise InvalidData(
+            f"cannot read as {dtype.str} because its byte order is not the device's (probably "
+            f"{dtype.newbyteorder('=').str} was meant)"
+        )
 
 
 def _layout(
     size_bytes: int, dtype: np.dtype[Any], shape: int | Sequence[int] | None
 ) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    if dtype.hasobject or dtype.kind in "mM" or dtype.itemsize == 0:
-        raise InvalidData(
-            f"cannot read as {dtype} because bytes of a device are no such elements "
-            "(probably a number type was meant)"
-        )
-    if shape is None:
-        shape = (size_bytes // dtype.itemsize,)
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    _check_readable(dtype)
+    sizes = (size_bytes // dtype.itemsize,) if shape is None else _sizes(shape)
     if min(sizes, default=0) < 0 or math.prod(sizes) * dtype.itemsize != size_bytes:
         raise InvalidData(
             f"cannot read {size_bytes} bytes as {dtype} of shape {sizes} because those hold "
             f"{math.prod(sizes) * dtype.itemsize} bytes (probably size_bytes counts elements)"
         )
     return dtype, sizes
+
+
+def _sizes(shape: Any) -> tuple[int, ...]:
+    try:
+        sizes = tuple(map(index, shape)) if hasattr(shape, "__iter__") else (index(shape),)
+    except TypeError:
+        sizes = (-1,)
+    if min(sizes, default=0) < 0:
+        raise InvalidData(
+            f"cannot read into shape={shape!r} because that is no whole number, or several, none "
+            "of them negative (probably the size that a -1 stands for was meant)"
+        )
+    return sizes

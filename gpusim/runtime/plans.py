@@ -180,6 +180,11 @@ class Planner:
 
         ``even_lost``: nobody asks yet whether bytes were lost.
         """
+        if not (
+            (type(buffers) is list or type(buffers) is tuple)
+            and (type(scalars) is tuple or type(scalars) is list)
+        ):
+            buffers, scalars = checks.in_order(kernel, buffers, scalars)
         key = (kernel, grid, *buffers) if type(grid) is int else _key(kernel, buffers, grid)
         try:
             plan = None if key is None else self._plans.get(key)
@@ -204,8 +209,9 @@ class Planner:
         grid: int | Sequence[int],
     ) -> DispatchCall:
         """A checked dispatch, to be planned again when it is replayed."""
+        buffers, scalars = checks.in_order(kernel, buffers, scalars)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
-        return DispatchCall(kernel, tuple(buffers), tuple(scalars), checks.grid_of(kernel, grid))
+        return DispatchCall(kernel, buffers, scalars, checks.grid_of(kernel, grid))
 
     def check_copy(
         self,
@@ -218,10 +224,12 @@ class Planner:
         """A copy in whole numbers; a size of None is the rest of the source."""
         self._buffers.device_buffer(source)
         self._buffers.device_buffer(target)
-        source_offset = checks.whole("copy", source_offset)
-        target_offset = checks.whole("copy", target_offset)
+        source_offset = checks.whole("copy", source_offset, "source_offset")
+        target_offset = checks.whole("copy", target_offset, "target_offset")
         rest = source.size_bytes - source_offset
-        size_bytes = rest if size_bytes is None else checks.whole("copy", size_bytes)
+        if size_bytes is None:
+            size_bytes = rest
+        size_bytes = checks.whole("copy", size_bytes, "size_bytes")
         checks.check_range("copy", source_offset, size_bytes, source.size_bytes)
         checks.check_range("copy", target_offset, size_bytes, target.size_bytes)
         return CopyCall(source, source_offset, target, target_offset, size_bytes)

@@ -7,6 +7,7 @@ nothing itself: the parts of the runtime read it once, when they are made.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import index
 from typing import Any
 
 from gpusim.errors import ProgramError
@@ -23,6 +24,13 @@ class Uniforms(StrEnum):
     """A cache by content, first in, first out (TVM 18871, phase two)."""
     RING = "ring"
     """One buffer a runtime, written once a batch and addressed by dynamic offsets."""
+
+
+_LIMITS = (
+    *("batch_commands", "batch_bytes", "first_batch", "memory_budget_bytes"),
+    "debug_dispatch_limit",
+)
+"""The fields that may be None."""
 
 
 def _uniforms(word: str) -> Uniforms:
@@ -96,7 +104,15 @@ class Policy:
     """Submit and wait for every dispatch, so that an error names the op that caused it."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ProgramError(
+                f"cannot make a policy with name={self.name!r} because a name is a word "
+                "(probably another argument was meant)"
+            )
         object.__setattr__(self, "uniforms", _uniforms(self.uniforms))
+        for field in fields(self):
+            if field.type is bool:
+                self._is_flag(field.name)
         for name in (
             "first_batch",
             "uniform_slots",
@@ -121,12 +137,40 @@ class Policy:
         ):
             self._at_least(name, 0)
 
+    def check_fits(self, max_buffer_bytes: int) -> None:
+        """ProgramError where a buffer that it sizes is larger than a device has any."""
+        for name in ("uniform_ring_bytes", "upload_bytes", "staging_page_bytes"):
+            if getattr(self, name) > max_buffer_bytes:
+                raise ProgramError(
+                    f"cannot make a runtime with {name}={getattr(self, name)} because a buffer of "
+                    f"this device holds at most {max_buffer_bytes} bytes (probably a smaller one "
+                    "will do: it is kept, not asked for)"
+                )
+
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)
-        if value is not None and value < least:
+        if value is None and name in _LIMITS:
+            return
+        try:
+            number = index(value)
+        except TypeError:
+            number = least - 1
+        if number < least or isinstance(value, bool):
+            probably = (
+                "None was meant, which is no limit" if name in _LIMITS else f"{least} will do"
+            )
             raise ProgramError(
-                f"cannot make a policy with {name}={value} because it is at least {least} "
-                "(probably None was meant, which is no limit)"
+                f"cannot make a policy with {name}={value!r} because it is a whole number of at "
+                f"least {least} (probably {probably})"
+            )
+        object.__setattr__(self, name, number)
+
+    def _is_flag(self, name: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, bool):
+            raise ProgramError(
+                f"cannot make a policy with {name}={value!r} because it is True or False "
+                "(probably one of them was meant)"
             )
 
     def __str__(self) -> str:
@@ -172,6 +216,22 @@ PRESETS: Mapping[str, Policy] = {
     )
 }
 """The named policies: from a submit a command, over both phases of TVM 18871, to past them."""
+
+
+def policy_of(policy: object) -> Policy:
+    """``policy`` itself, or the preset that it names, with changes as ``str(policy)`` writes them.
+
+    Raises:
+        ProgramError: no preset is called so, or it is neither.
+    """
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str) and policy.partition(" ")[0] in PRESETS:
+        return parse_policy(policy)
+    raise ProgramError(
+        f"cannot make a runtime with policy={policy!r} because that is neither a Policy nor one "
+        f"of {', '.join(PRESETS)} (probably a misspelling)"
+    )
 
 
 def parse_policy(text: str) -> Policy:

@@ -10,7 +10,10 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any
 
-from gpusim.errors import DeviceFault, DeviceLost, InternalError, MapFailed
+import numpy as np
+
+from gpusim.errors import DeviceFault, DeviceLost, InternalError, InvalidData, MapFailed, Refused
+from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
 from gpusim.runtime.host_data import Destination
@@ -39,6 +42,8 @@ class Ticket:
         self._value: Any = None
         self._error: DeviceFault | None = None
         self._callbacks: list[Callable[[Ticket], object]] = []
+        self.span: tuple[Buffer, int, int] | None = None
+        """The buffer that it reads, from which byte, and how many; None for a runtime's own."""
 
     def done(self) -> bool:
         """Whether it has a value or an error; never waits."""
@@ -60,7 +65,15 @@ class Ticket:
 
         Callbacks run in the thread of the runtime, inside the call that settles
         the ticket, and may use the runtime.  What one raises is logged.
+
+        Raises:
+            Refused: it cannot be called.
         """
+        if not callable(callback):
+            raise Refused(
+                f"cannot add the done callback {callback!r} because it cannot be called "
+                "(probably the result of a call was passed, instead of what is to be called)"
+            )
         if self._settled:
             _call(callback, self)
         else:
@@ -71,6 +84,25 @@ class Ticket:
             self._begin(self)
             yield from self._readbacks.settle_through_async(self).__await__()
         return self._outcome()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """The value as an array, waiting for it: of bytes where no dtype was asked for."""
+        value = self.result()
+        array = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else np.asarray(value)
+        made = array.astype(dtype or array.dtype, copy=bool(copy))
+        if copy is False and made is not array:
+            raise InvalidData(
+                f"cannot make an array of {self!r} without a copy because it holds {array.dtype} "
+                "(probably the dtype belongs to the read)"
+            )
+        return made
+
+    def __repr__(self) -> str:
+        what = "a fence" if self.span is None else "{2} bytes at {1} of {0!r}".format(*self.span)
+        state = "pending" if not self._settled else "done"
+        if self._error is not None:
+            state = f"failed with {type(self._error).__name__}"
+        return f"<read of {what}, {state}>"
 
     @property
     def is_recorded(self) -> bool:

@@ -23,6 +23,7 @@ from gpusim.runtime.runs import Run, RunUniforms, WordCopy
 from gpusim.runtime.transfers import Transfers
 
 Step = DispatchPlan | CopyCall
+_IN_ORDER = {tuple, list}
 
 
 class BoundGraph:
@@ -129,7 +130,11 @@ class Replays:
         self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
     ) -> BoundGraph:
         key = (graph.key, *buffers)
-        bound = self._plans.get(key)
+        try:
+            bound = self._plans.get(key)
+        except TypeError:
+            # One of them cannot be hashed, so it is no buffer, which is found as it is bound.
+            bound = None
         if bound is None:
             bound = self._bind(graph, buffers, entries)
             self._plans.put(key, bound)
@@ -229,8 +234,13 @@ def _check_complete(graph: Graph) -> None:
 
 
 def _bound_buffers(graph: Graph, bindings: Mapping[Buffer, Buffer] | None) -> tuple[Buffer, ...]:
-    if not bindings:
+    if not bindings and (bindings is None or isinstance(bindings, Mapping)):
         return graph.buffers
+    if not isinstance(bindings, Mapping):
+        raise InvalidBinding(
+            f"cannot replay {graph!r} because bindings={checks.short(bindings)} is no mapping "
+            "(probably {captured: other} was meant)"
+        )
     for buffer in bindings:
         if buffer not in graph.named:
             raise InvalidBinding(
@@ -240,17 +250,27 @@ def _bound_buffers(graph: Graph, bindings: Mapping[Buffer, Buffer] | None) -> tu
     return tuple([bindings.get(buffer, buffer) for buffer in graph.buffers])
 
 
-def _entries(graph: Graph, scalars: Sequence[Scalars | None] | None) -> Sequence[Scalars]:
+def _entries(graph: Graph, scalars: Any) -> Sequence[Scalars]:
     captured = graph.scalars
     if scalars is None:
         return captured
+    if not isinstance(scalars, list | tuple):
+        raise InvalidScalar(
+            f"cannot replay {graph!r} because scalars={checks.short(scalars)} is no list with an "
+            "entry for each dispatch (probably a list of it was meant)"
+        )
     if len(scalars) != len(captured):
         raise InvalidScalar(
             f"cannot replay {graph!r} because it has {len(captured)} dispatches and scalars for "
             f"{len(scalars)} were given (probably None was meant for one that keeps its own)"
         )
-    both = zip(scalars, captured, strict=True)
-    return [kept if given is None else given for given, kept in both]
+    if {*map(type, scalars)} <= _IN_ORDER:
+        return scalars
+    entries: list[Any] = [
+        kept if given is None else given if type(given) in _IN_ORDER else kernel.in_order(given)
+        for given, kept, kernel in zip(scalars, captured, graph.kernels, strict=True)
+    ]
+    return entries
 
 
 def _written(steps: Sequence[Step]) -> list[Buffer]:

@@ -17,13 +17,13 @@ from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.commands import Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.drivers.native import driver_for
+from gpusim.runtime.drivers.opening import open_driver
 from gpusim.runtime.graph import Captures, Graph
 from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import Pipelines, Planner
-from gpusim.runtime.policy import PRESETS, Policy
+from gpusim.runtime.policy import PRESETS, Policy, policy_of
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.replays import DebugModes
 from gpusim.runtime.stats import COUNTED, Stats
@@ -38,28 +38,31 @@ class Runtime:
     in which they are made.
 
     Args:
-        device: a wgpu-py device, or one that looks the same.
-        policy: every batching decision; the ``ring`` preset where left out.
+        device: a wgpu-py device, or one that looks the same, or the name of one; the best
+            adapter there is where left out.
+        policy: every batching decision, or the name of a preset; ``ring`` where left out.
         driver: what speaks to the device instead of a driver over it;
             runtimes that share one compile each kernel once.
         parts: the collaborators, to replace some.
 
     Every op raises ``Refused`` classes for what the caller did wrong, in the
     order of docs/CONTRACT.md and with nothing changed, and ``DeviceFault``
-    classes for what no check could foresee.
+    classes for what no check could foresee.  NoDevice and ProgramError where no
+    runtime can be made of the arguments.
     """
 
     def __init__(
         self,
         device: Any = None,
-        policy: Policy = PRESETS["ring"],
+        policy: Policy | str = PRESETS["ring"],
         *,
         driver: Driver | None = None,
         parts: Parts = Parts(),  # noqa: B008 - frozen
     ) -> None:
-        self.policy = policy
-        self._driver: Driver = driver_for(device) if driver is None else driver
-        self.limits: Limits = self._driver.limits.within(policy.memory_budget_bytes)
+        self.policy = policy_of(policy)
+        self._driver = open_driver(device, driver)
+        self.policy.check_fits(self._driver.limits.max_buffer_bytes)
+        self.limits: Limits = self._driver.limits.within(self.policy.memory_budget_bytes)
         self._done = dict.fromkeys(COUNTED, 0)
         self._captures = Captures()
         self._assemble_stores(parts)
@@ -138,7 +141,7 @@ class Runtime:
             OutOfMemory: the policy's budget or the device is exhausted.
         """
         self._guard.check_op("alloc")
-        size_bytes = checks.whole("alloc", size_bytes)
+        size_bytes = checks.whole("alloc", size_bytes, "size_bytes")
         checks.check_alloc(size_bytes, self._buffers.live_bytes, self.limits)
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
         self._done["allocs"] += 1
@@ -253,11 +256,12 @@ class Runtime:
         origin = self._buffers.device_buffer(buffer)
         offset = checks.whole("read", offset)
         rest = buffer.size_bytes - offset
-        size_bytes = rest if size_bytes is None else checks.whole("read", size_bytes)
+        size_bytes = rest if size_bytes is None else checks.whole("read", size_bytes, "size_bytes")
         checks.check_range("read", offset, size_bytes, buffer.size_bytes)
         destination = Destination(size_bytes, dtype=dtype, shape=shape, out=out)
         checks.check_not_lost("read", buffer)
         ticket = self._reads.issue(origin, offset, size_bytes, destination)
+        ticket.span = buffer, offset, size_bytes
         self._done["reads"] += 1
         return ticket
 

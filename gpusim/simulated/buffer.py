@@ -210,7 +210,7 @@ class GPUBuffer:
     def _settle_map(self, start: int, length: int, number: int) -> bytearray:
         """The device's last step: copy the bytes once the work on them is done."""
         because = None
-        if self._device.timeline.lost:
+        if self._device.timeline.lost and self._device.profile.loss_settles_maps:
             because = "the device is lost"
         elif number in self._device.timeline.faults.failed_maps:
             because = "a fault was planned"

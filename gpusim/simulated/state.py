@@ -91,8 +91,8 @@ class DeviceState:
             return
         if self.timeline.emit is not None:
             self.timeline.emit("lose", reason=reason)
+        if not self.profile.loss_settles_maps:
+            self.timeline.abandon_in_flight()
         self.timeline.lose()
         if self.lost_promise is not None:
             self.lost_promise.fulfil(None)
-        if not self.profile.loss_settles_maps:
-            self.timeline.abandon()

@@ -147,14 +147,14 @@ class Timeline:
         self.lost = True
         self._drop_operations()
 
-    def abandon(self) -> None:
-        """Forget every pending promise: none of them ever settles."""
-        self.pending.clear()
+    def abandon_in_flight(self) -> None:
+        """Forget every promise that waits for an operation: none of them ever settles."""
+        self.pending = [promise for promise in self.pending if promise.after <= self.executed]
 
     def end(self) -> None:
         """Drop every waiting operation and every pending promise."""
         self._drop_operations()
-        self.abandon()
+        self.pending.clear()
 
     def _drop_operations(self) -> None:
         self._operations.clear()

@@ -4,8 +4,8 @@ A chain of dependent dispatches is data: the kernel, how often it runs, and how 
 computes in between.
 
 Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py is eager,
-but written by an expert: pipeline, layout, bind group and uniform buffer are made once; each
-dispatch takes a queue write of its scalars and a command buffer.
+and is written as an expert would: pipeline, layout, bind group and uniform buffer are made once;
+each dispatch takes a queue write of its scalars and a command buffer.
 """
 
 import struct

@@ -32,7 +32,7 @@ class MutatingClient(Client):
         make = _ARRAYS[next(self._turns) % len(_ARRAYS)]
         array, spoil = make(op.data)
         try:
-            self.target.write(op.buffer, op.offset, array)
+            self.target.write(op.buffer, array, op.offset)
         finally:
             spoil()
 

@@ -28,7 +28,7 @@ from properties.fuzz.settings import Settings
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.mutants.planted import PlantedMutant
+from properties.mutants.hunt import PlantedMutant
 from properties.oracles.goals import GOALS
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000

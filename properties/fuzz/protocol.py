@@ -17,7 +17,7 @@ from gpusim.trace import Trace
 from properties.generate.words import writers_of_reads
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.mutants.planted import PlantedMutant
+from properties.mutants.hunt import PlantedMutant
 from properties.oracles.compare import Checked, count_checked
 from properties.oracles.coverage import Coverage
 from properties.oracles.judge import Verdict

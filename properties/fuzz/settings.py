@@ -22,7 +22,7 @@ _POLICIES = ", ".join(PRESETS)
 _SCHEDULERS = ", ".join(SCHEDULERS)
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """A setting with a value that it cannot have."""
 
 
@@ -206,7 +206,7 @@ def gather(
     environment: Mapping[str, str],
     **arguments: Any,
 ) -> S:
-    """Settings from every source; ``arguments`` holds values, the others hold text.
+    """Settings from every source; those of ``arguments`` are values, which are checked as well.
 
     Raises:
         UsageError: names the setting, its source and the allowed values.
@@ -216,7 +216,7 @@ def gather(
     for name, setting in settings_of(kind).items():
         variable = variable_of(name)
         if name in arguments:
-            values[name], origins[name] = arguments[name], "argument"
+            values[name], origins[name] = _checked(setting, arguments[name], name), "argument"
         elif (text := command_line.get(name)) is not None:
             values[name], origins[name] = _read(setting, text, f"--{name}"), "command line"
         elif setting.from_environment and (text := environment.get(variable)):
@@ -235,6 +235,14 @@ def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Settin
 def variable_of(name: str) -> str:
     """The environment variable of a setting."""
     return f"GPUSIM_{name.upper()}"
+
+
+def _checked(setting: Setting, value: Any, source: str) -> Any:
+    """A value as it would be read from its text."""
+    if value is None:
+        return None
+    text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return _read(setting, text, source)
 
 
 def _read(setting: Setting, text: str, source: str) -> Any:

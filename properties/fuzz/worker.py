@@ -30,7 +30,7 @@ from gpusim.kernels import Kernels
 from gpusim.ops import Dispatch, Free, Op, Write
 from gpusim.runtime.policy import PRESETS
 from properties.clients import CLIENTS
-from properties.fuzz.loading import load_kernels, load_target
+from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.protocol import (
     Answer,
     Broken,
@@ -59,7 +59,7 @@ from properties.generate.words import is_within_capabilities
 from properties.model.case import NO_POLICY, PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Delivery, Target
-from properties.mutants.planted import PlantedMutant, hunt_planted
+from properties.mutants.hunt import PlantedMutant, hunt_planted
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import MEANING_ONLY, Oracles, judge, judge_determinism
@@ -154,7 +154,7 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     # Buffers left alive and warnings of libraries are not findings.
     warnings.simplefilter("ignore")
     try:
-        bench = _Bench(setup, published)
+        bench = Bench(setup, published)
     except (GpusimError, OSError) as error:
         connection.send(CannotRun(reason=str(error)))
         return
@@ -189,7 +189,7 @@ def _end_group() -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-def _serve(bench: "_Bench", connection: Pipe) -> None:
+def _serve(bench: "Bench", connection: Pipe) -> None:
     while True:
         try:
             request: Request = connection.recv()
@@ -210,16 +210,24 @@ def _serve(bench: "_Bench", connection: Pipe) -> None:
                 pass
 
 
-class _Bench:
-    """A device, and what is judged on it."""
+class Bench:
+    """A device, and what is judged on it: by default what ``setup`` names."""
 
-    def __init__(self, setup: Setup, published: Any) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        published: Any,
+        *,
+        make_factory: MakeFactory | None = None,
+        kernels: Kernels | None = None,
+    ) -> None:
         adapter = find_adapter(setup.device)
         self.device = adapter.name
         self._setup = setup
         self._published = published
-        self._kernels: Kernels = load_kernels(setup.kernels)
-        self._factory = load_target(setup.target)(adapter.name, self._kernels)
+        self._kernels: Kernels = load_kernels(setup.kernels) if kernels is None else kernels
+        make_factory = make_factory or load_target(setup.target)
+        self._factory = make_factory(adapter.name, self._kernels)
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
         self._setting = Setting(
@@ -233,6 +241,10 @@ class _Bench:
             target=setup.target,
             promises=self._factory.capabilities,
         )
+
+    def close(self) -> None:
+        """Give back what is judged."""
+        self._factory.close()
 
     @property
     def _checks_determinism(self) -> bool:
@@ -291,7 +303,7 @@ class _Bench:
         number, tally, reported = request.first, Tally(), time.monotonic()
         end: Answer = RanAll()
         while request.stop is None or number < request.stop:
-            failed = self._run(number, tally)
+            failed = self.run(number, tally)
             number += request.step
             if failed is not None:
                 end = failed
@@ -304,7 +316,8 @@ class _Bench:
         connection.send(Progress(tally=tally, number=number))
         connection.send(end)
 
-    def _run(self, number: int, tally: Tally) -> FailedProgram | None:
+    def run(self, number: int, tally: Tally) -> FailedProgram | None:
+        """Judge program ``number`` of the session, and count it in ``tally``."""
         self._published[0] = number
         self._published[1] += 1
         start = time.perf_counter()

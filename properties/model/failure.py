@@ -27,8 +27,6 @@ class FailureKind(StrEnum):
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
-    BLIND = "blind"
-    """A part of the judge lets a mistake pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,17 +1,19 @@
 """The interface between the judge and whatever executes programs.
 
-A target carries out ops by the names that a program gives its buffers.  For the judge it has one
-method, ``perform``.  Users write an adapter, with one method an op, and ``properties.targets``
-makes a target of it.  Nothing here knows a particular target.
+A target carries out ops by the names that a program gives its buffers; the judge calls its
+``perform``.  Users write an adapter: a target with one method an op.  Nothing here knows a
+particular target.
 """
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 from gpusim.errors import ProgramError
+from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Command, Grid, Op, Scalars
+from gpusim.ops import Command, Grid, Op, Scalars, arguments_of
 
 
 class Delivery(Protocol):
@@ -30,11 +32,12 @@ class Delivery(Protocol):
 class Arrived:
     """A delivery that has arrived already, for targets that read at once."""
 
-    data: bytes
+    data: bytes | bytearray | memoryview
 
     def result(self) -> bytes:
         """The bytes."""
-        return self.data
+        data: Any = self.data
+        return data  # type: ignore[no-any-return]
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
         """Call at once."""
@@ -92,34 +95,106 @@ class Target(Protocol):
         ...
 
 
-class Adapter(Protocol):
-    """What users write to judge their runtime: one method an op, with a program's names."""
+class Adapter(ABC):
+    """A runtime of yours as a target: one method an op, with the names of a program's buffers.
 
-    capabilities: Capabilities
-    limits: Limits
+    A new one is made for each program.  Ops take effect in program order.  What each means, and
+    the error that refuses it, is in docs/CONTRACT.md; an exception that the contract does not
+    name is a crash of the target.
 
-    def alloc(self, buffer: str, size_bytes: int) -> None: ...
-    def write(self, buffer: str, offset: int, data: bytes) -> None: ...
+    Args:
+        device: a wgpu-py device, shared by all programs; a runtime may open its own instead.
+        kernels: what ``dispatch`` may be asked for, by name.
+    """
+
+    capabilities: Capabilities = Capabilities(refuses=False, orders_deliveries=False)
+    """What it promises: by default values only, for valid ops."""
+    limits: Limits = Limits()
+    """What it holds, in bytes and counts; programs stay within, or exceed them to be refused."""
+
+    def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
+        self.device, self.kernels = device, kernels
+
+    def perform(self, op: Op) -> Delivery | None:
+        """Carry out ``op`` by the method of its name; see ``Target``."""
+        returned = getattr(self, op.verb)(*arguments_of(op))
+        return as_delivery(returned) if op.verb == "read" else None
+
+    @abstractmethod
+    def alloc(self, buffer: str, size_bytes: int) -> None:
+        """Make a buffer of zeros; ``size_bytes`` may be 0."""
+
+    @abstractmethod
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
+        """Put ``data`` into the buffer from byte ``offset`` on."""
+
+    @abstractmethod
     def dispatch(
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
-    ) -> None: ...
+    ) -> None:
+        """Run the kernel of that name over ``grid`` workgroups (x, y, z)."""
+
+    @abstractmethod
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
-    ) -> None: ...
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery: ...
-    def free(self, buffer: str) -> None: ...
-    def flush(self) -> None: ...
-    def sync(self) -> None: ...
-    def close(self) -> None: ...
+    ) -> None:
+        """Copy bytes between buffers, or within one as memmove does."""
+
+    @abstractmethod
+    def read(self, buffer: str, offset: int, size_bytes: int) -> bytes | Delivery:
+        """The bytes at this point of the program, or a delivery of them."""
+
+    @abstractmethod
+    def free(self, buffer: str) -> None:
+        """Give the buffer back."""
+
+    def flush(self) -> None:  # noqa: B027 - the default
+        """Submit what is recorded; nothing by default."""
+
+    def sync(self) -> None:  # noqa: B027 - the default
+        """Return when every op has happened and every read has arrived; nothing by default."""
+
+    def close(self) -> None:  # noqa: B027 - the default
+        """Give everything back at the end of a program; nothing by default."""
 
 
-class ReplayingAdapter(Adapter, Protocol):
+class ReplayingAdapter(Adapter):
     """An adapter that keeps commands under a graph's name, and runs them again."""
 
-    def capture(self, graph: str, commands: Sequence[Command]) -> None: ...
+    capabilities = Capabilities(refuses=False, orders_deliveries=False, replays=True)
+
+    @abstractmethod
+    def capture(self, graph: str, commands: Sequence[Command]) -> None:
+        """Keep dispatches and copies under the name ``graph``; none is carried out."""
+
+    @abstractmethod
     def replay(
         self,
         graph: str,
         scalars: Sequence[Scalars | None] | None,
         bindings: Sequence[tuple[str, str]],
-    ) -> None: ...
+    ) -> None:
+        """Carry the graph's commands out.
+
+        Args:
+            scalars: an entry for each dispatch, None to keep those of the capture; or None.
+            bindings: pairs of a captured buffer and the one that takes its place.
+        """
+
+
+def as_delivery(returned: object) -> Delivery:
+    """What a read returned, as a delivery.
+
+    Raises:
+        TypeError: it is neither bytes nor a delivery.
+    """
+    if isinstance(returned, bytes | bytearray | memoryview):
+        # Not copied: a value that changes after it was handed out is a finding.
+        return Arrived(returned)
+    if hasattr(returned, "result") and hasattr(returned, "add_done_callback"):
+        delivery: Any = returned
+        return delivery  # type: ignore[no-any-return]
+    raise TypeError(
+        f"cannot take what read returned because {type(returned).__name__} is neither bytes nor a "
+        "delivery with result() and add_done_callback() (probably a missing return)"
+    )

@@ -1,1 +1,1 @@
-"""Mutants: one mistake each, in the runtime, its device or its judge, to prove what is seen."""
+"""Mutants: one mistake each, in the runtime, its device or the reference, to prove what is seen."""

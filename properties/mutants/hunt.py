@@ -1,23 +1,41 @@
 """Hunting one mutant with one oracle: programs by number until one fails, then the smallest.
 
 The programs are those of any session with that seed; nothing is drawn for the
-mutant.
+mutant.  A session plants one that its seed draws, unknown to the generator, and hunts it on a
+simulated device with reference or laws, whichever it takes.  That shows that programs and judge
+see; the session's own target is not touched.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from properties.finding_file import Finding, read, write
 from properties.generate.cases import Setting, case_for
+from properties.generate.choices import SeededChoices, Weights
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.mutants.mistakes import MUTANTS
 from properties.mutants.mutant import SOUND, Mutant
-from properties.mutants.oracle import PATIENCE_SECONDS, Judgement, Oracle, within
-from properties.mutants.oracles import factory_of
+from properties.mutants.oracles import (
+    LAWS,
+    PATIENCE_SECONDS,
+    REFERENCE,
+    Judgement,
+    Oracle,
+    factory_of,
+    within,
+)
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.oracles.judge import SOUND as SOUND_JUDGE
 from properties.shrink.reducer import reduce
 
+_HARD_WEIGHT = 4
+_PLANTED_PROGRAMS = 2000
+_PLANTED_HARD_PROGRAMS = 8000
 _REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5
 """A hang was one already; while it shrinks, less patience finds it again."""
@@ -133,3 +151,53 @@ def _shrunk(
         return reduce(case, fails, kernels=kernels, seconds=seconds)
     except ValueError:
         return case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlantedMutant:
+    """A planted mutant, and the programs that were run until it was found, or in vain."""
+
+    name: str
+    hard: bool
+    programs: int
+    found: bool
+
+
+def plant(seed: int, *, hard: bool = True) -> Mutant:
+    """The mutant of a session with that seed; the hard ones more often, or not at all.
+
+    Only what reference and laws find is planted, and what ends by itself.
+    """
+    weights = Weights(*((mutant, _weight(mutant, hard)) for mutant in MUTANTS))
+    return SeededChoices(f"planted {seed}").weighted(weights)
+
+
+def hunt_planted(
+    seed: int, kernels: Kernels, *, hard: bool, tick: Callable[[], None]
+) -> PlantedMutant:
+    """Run programs of ``seed`` until its mutant is seen; ``tick`` is called before each.
+
+    ``hard`` is for sessions so long that the programs this takes are few beside theirs.
+    """
+    mutant = plant(seed, hard=hard)
+    most = _PLANTED_HARD_PROGRAMS if mutant.hard else _PLANTED_PROGRAMS
+    factory = factory_of(mutant, SIMULATED, kernels)
+    made = Programs(SIMULATED, kernels)
+    oracles = SOUND_JUDGE if mutant.found_by == LAWS.name else MEANING_ONLY
+    programs, found = 0, False
+    while programs < most and not found:
+        tick()
+        case = made.case(seed, programs)
+        found = judge(case, factory, oracles).failure is not None
+        programs += 1
+    return PlantedMutant(name=mutant.name, hard=mutant.hard, programs=programs, found=found)
+
+
+def _weight(mutant: Mutant, hard: bool) -> int:
+    of_the_runtime = mutant.reference is SOUND.reference
+    seen = mutant.found_by in (REFERENCE.name, LAWS.name)
+    if not seen or not of_the_runtime or mutant.hangs or mutant.rare:
+        return 0
+    if mutant.hard:
+        return _HARD_WEIGHT if hard else 0
+    return 1

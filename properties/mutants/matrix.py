@@ -16,11 +16,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from properties.mutants.catalogue import find
 from properties.mutants.hunt import Budget, Hunt, Programs, hunt, replays
+from properties.mutants.mistakes import find
 from properties.mutants.mutant import SOUND, Mutant
-from properties.mutants.oracle import Oracle
-from properties.mutants.oracles import LAWS, ORACLES, oracles_for
+from properties.mutants.oracles import LAWS, ORACLES, Oracle, oracles_for
 
 OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=20.0)
 OTHERS = Budget(programs=30, seconds=1.5, shrink_seconds=0.0)
@@ -160,11 +159,8 @@ def _programs(device: str) -> Programs:
 
 
 def _replays(found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, made: Programs) -> bool:
-    if (
-        oracle.name in ("corruption", "sight", "reduction")
-        or mutant.reference is not SOUND.reference
-    ):
-        # What fails there is the judge itself, and a finding's file says nothing of that.
+    if mutant.reference is not SOUND.reference:
+        # What fails there is the oracle itself, and a finding's file says nothing of that.
         return True
     return replays(found, mutant, oracle, folder, kernels=made.kernels)
 
@@ -184,14 +180,14 @@ def _row_as_json(row: Row) -> dict[str, Any]:
     return {
         "name": row.mutant.name,
         "killed": row.killed,
-        "oracle": row.mutant.prey,
+        "found_by": row.mutant.found_by,
         "programs": row.programs,
         "seconds": round(row.seconds, 3),
         "shrunk_ops": row.shrunk_ops,
         "shrink_seconds": round(row.own[0].shrink_seconds, 3),
         "place": row.mutant.place,
-        "story": row.mutant.story,
-        "ancestor": row.mutant.ancestor,
+        "description": row.mutant.description,
+        "origin": row.mutant.origin,
         "hard": row.survived_hundred,
         "replays": row.replayed,
         "traits": [hunt.failure.trait if hunt.failure else None for hunt in row.own],

@@ -1,24 +1,29 @@
 """One mistake, put in through the seam that it belongs to.
 
-A mutant is data: which collaborator, driver, device or part of the judge is
-replaced, and by what.  Who hunts it, and with which programs, is not known here.
+A mutant is one decorated class in ``properties/mutants/mistakes``: a subclass of the part that it
+breaks, whose docstring says what is wrong.  The decorator makes data of it, a ``Mutant``, and
+nothing else lists it.  How a part is handed to the runtime is known here, once for all mutants of
+that part.  Who hunts a mutant, and with which programs, is not known here.
 """
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from gpusim.runtime import Driver, Parts, WgpuDriver
-from properties.model.case import Case
-from properties.oracles.compare import compare
-from properties.oracles.judge import Comparison, Laws, Reference
-from properties.oracles.laws import check
-from properties.shrink.reducer import reduce
+from gpusim.runtime.batch import RingUniforms
+from gpusim.runtime.caches import CachedBindGroups, CacheState
+from gpusim.runtime.plans import Shapes
+from gpusim.runtime.policy import Policy
+from gpusim.runtime.staging import StagingPool
+from gpusim.runtime.uniforms import CachedUniforms, FreshUniforms, PooledUniforms
+from properties.oracles.judge import Reference
 from reference import run
 
-Reducer = Callable[..., Case]
+Broken = TypeVar("Broken", bound=type)
 
 _ALL = Parts()
 
@@ -30,11 +35,11 @@ class Mutant:
     name: str
     place: str
     """The file and the methods that hold the mistake."""
-    story: str
+    description: str
     """What is wrong, in a sentence."""
-    ancestor: str = ""
+    origin: str = ""
     """The project and issue where it really happened, if it did."""
-    prey: str = "reference"
+    found_by: str = "reference"
     """The oracle that is sure to find it, given its whole budget."""
     hard: bool = False
     """Whether it was seen to survive a hundred random programs."""
@@ -45,28 +50,119 @@ class Mutant:
     parts: Parts = _ALL
     make_driver: Callable[[Any], Driver] = WgpuDriver
     reference: Reference = run
-    compare: Comparison = compare
-    reduce: Reducer = reduce
-    laws: Laws = check
 
 
-SOUND = Mutant(name="none", place="", story="Nothing is wrong: every oracle must pass it.")
+SOUND = Mutant(name="none", place="", description="Nothing is wrong: every oracle must pass it.")
+REGISTERED: list[Mutant] = []
+"""In the order in which they were defined."""
 
 
-def mutant(broken: Any, **about: Any) -> Mutant:
-    """The mutant that ``broken`` stands for: a class or function that tells its own story."""
-    return Mutant(
-        name=re.sub(r"(?<!^)(?=[A-Z])", "_", broken.__name__).lower().strip("_"),
-        place=_place(broken),
-        story=" ".join((inspect.getdoc(broken) or "").split()),
-        **about,
-    )
+def mutant(
+    *,
+    part: str,
+    make: Callable[[Any], Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
+    origin: str = "",
+    found_by: str = "reference",
+    hard: bool = False,
+    rare: bool = False,
+    hangs: bool = False,
+) -> Callable[[Broken], Broken]:
+    """Register a class as a mutant, whose ``part`` it is; the class itself stays as it is.
+
+    ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"`` or
+    ``"reference"``.  ``make`` turns the class into the maker of that part, where it
+    is not made as the sound one is.  ``beside`` are other parts that the mistake
+    needs, with their classes.  The rest is as in ``Mutant``.
+
+    Raises:
+        TypeError: where there is no such part.
+    """
+
+    def register(broken: Broken) -> Broken:
+        made = make(broken) if make else broken
+        REGISTERED.append(
+            Mutant(
+                name=re.sub(r"(?<!^)(?=[A-Z])", "_", broken.__name__).lower(),
+                place=_place(broken),
+                description=" ".join((inspect.getdoc(broken) or "").split()),
+                origin=origin,
+                found_by=found_by,
+                hard=hard,
+                rare=rare,
+                hangs=hangs,
+                **_fields({part: made, **(beside or {})}),
+            )
+        )
+        return broken
+
+    return register
 
 
-def _place(broken: Any) -> str:
+class Overlay:
+    """Everything that ``inner`` is, but for what a subclass does itself: a driver or a device."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def around_driver(broken: Callable[[Any], Any]) -> Callable[[Any], Driver]:
+    """What makes the driver of a device, with ``broken`` around the sound one."""
+    return lambda device: broken(WgpuDriver(device))
+
+
+def _place(broken: type) -> str:
     file = broken.__module__.rpartition(".")[2]
-    if not inspect.isclass(broken):
-        return str(file)
     methods = [name for name, member in vars(broken).items() if inspect.isroutine(member)]
-    kind = broken.__mro__[1].__name__
-    return f"{file}: {kind}.{'/'.join(methods)}"
+    return f"{file}: {broken.__mro__[1].__name__}.{'/'.join(methods)}"
+
+
+def _fields(broken: Mapping[str, Any]) -> dict[str, Any]:
+    """What replaces the parts of these names in a mutant."""
+    parts = {part: _maker(part, made) for part, made in broken.items() if part not in _AROUND}
+    fields: dict[str, Any] = {"parts": Parts(**parts)}
+    for part, made in broken.items():
+        fields |= _AROUND[part](made) if part in _AROUND else {}
+    return fields
+
+
+_AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
+    "driver": lambda broken: {"make_driver": around_driver(broken)},
+    "device": lambda broken: {"make_driver": lambda device: WgpuDriver(broken(device))},
+    "reference": lambda broken: {"reference": partial(run, make=broken)},
+}
+"""What is no part of the runtime: how it is put around one, or beside it."""
+
+
+def _maker(part: str, broken: Any) -> Any:
+    """What makes the part: the class itself, or where the policy asks for the class it breaks."""
+    sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
+    if sound is None:
+        return broken
+
+    def made(driver: Driver, policy: Policy, caches: CacheState) -> Any:
+        asked = getattr(_ALL, part)(driver, policy, caches)
+        if type(asked) is not sound:
+            return asked
+        return broken(*_ARGUMENTS[sound](driver, policy, caches))
+
+    return made
+
+
+_ARGUMENTS: Mapping[type, Callable[[Driver, Policy, CacheState], tuple[Any, ...]]] = {
+    FreshUniforms: lambda driver, policy, caches: (driver,),
+    PooledUniforms: lambda driver, policy, caches: (driver, policy.uniform_slots),
+    CachedUniforms: lambda driver, policy, caches: (driver, caches),
+    RingUniforms: lambda driver, policy, caches: (driver, policy.uniform_ring_bytes),
+    CachedBindGroups: lambda driver, policy, caches: (driver, caches),
+    Shapes: lambda driver, policy, caches: (caches, driver.limits.max_groups_per_dimension),
+    StagingPool: lambda driver, policy, caches: (
+        driver,
+        policy.staging_buffers,
+        policy.staging_class_bytes,
+    ),
+}
+"""The parts that a policy chooses or sizes: what the maker of each gives to its class."""

@@ -1,28 +1,91 @@
-"""The oracles by name: who may find a mutant, and which of them look at which part.
+"""The oracles by name: who may find a mutant, how a program may hang, and what faults are met.
 
-Those of the runtime are the reference, the laws over the trace, the relations
-and the contract under faults.  What the judge itself is made of has three more: a
-comparison is given histories that were corrupted by hand, the laws traces, and a
-reducer cases whose smallest form is known.
+An oracle is opened once for a mutant, and gives a function from a case to its failure.  They
+are the reference, the laws over the trace, the relations and the contract under faults, whose
+plan follows from the seed of a case, so that a saved case meets it again.  The judge's own
+parts are no mutants: tests hold them against histories, traces and cases corrupted by hand.
 """
 
-from dataclasses import replace
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
+from gpusim.errors import (
+    DataLost,
+    DeviceFault,
+    DeviceLost,
+    InvalidHandle,
+    MapFailed,
+    OutOfMemory,
+    SubmitFailed,
+)
+from gpusim.history import History
 from gpusim.kernels import Kernels
+from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
+from gpusim.program import Program
+from gpusim.runtime import Driver
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from properties.execute import execute
-from properties.generate.choices import SeededChoices
+from properties.generate.choices import SeededChoices, Weights
 from properties.model.case import Case
 from properties.model.execution import Execution
-from properties.model.failure import Failure
-from properties.mutants.faults_oracle import FAULTS, Failing, draw_faults
-from properties.mutants.judge_oracles import CORRUPTION, REDUCTION
-from properties.mutants.law_sight import SIGHT
+from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
-from properties.mutants.oracle import Judgement, Oracle
 from properties.oracles.judge import MEANING_ONLY, judge, setting_of
 from properties.oracles.laws import check
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
 from properties.targets.factory import RuntimeFactory
+
+Judgement = Callable[[Case], Failure | None]
+
+PATIENCE_SECONDS = 5.0
+"""How long a program may take before it counts as hanging."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oracle:
+    """A way to find what is wrong, by name.
+
+    It is opened once for a mutant, a device and kernels; what comes out is a
+    function from a case to its failure.
+    """
+
+    name: str
+    open: Callable[[Mutant, str, Kernels], Judgement]
+
+
+class _Hang(BaseException):
+    """No Exception, so that nothing in between takes it for a failing op."""
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    def ring(number: int, frame: Any) -> None:
+        raise _Hang
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def within(seconds: float, judgement: Judgement) -> Judgement:
+    """``judgement``, with a hang as one more failure; for the main thread only."""
+
+    def judged(case: Case) -> Failure | None:
+        try:
+            with _patience(seconds):
+                return judgement(case)
+        except _Hang:
+            return Failure(kind=FailureKind.HANG, reason=f"no end after {seconds} seconds")
+
+    return judged
+
 
 _FAILING_CASES = 4
 """One case in so many is held against the laws on a driver that fails."""
@@ -35,17 +98,17 @@ def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
 
 def _open_reference(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     factory = factory_of(mutant, device, kernels)
-    oracles = replace(MEANING_ONLY, reference=mutant.reference, compare=mutant.compare)
+    oracles = replace(MEANING_ONLY, reference=mutant.reference)
     return lambda case: judge(case, factory, oracles).failure
 
 
 def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    failing = Failing(mutant, device, kernels)
+    failing = _Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
         # Some laws are about failures alone.
         fails = SeededChoices(f"laws {case.seed}").chance(1, _FAILING_CASES)
-        failing.plan = draw_faults(case.seed) if fails else ()
+        failing.plan = _draw_faults(case.seed) if fails else ()
         execution = execute(case, failing.factory)
         if execution.close_error is not None:
             # What a close may raise is the reference's business.
@@ -76,19 +139,117 @@ def _open_relations(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     return judged
 
 
+_VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
+    (("submit", SubmitFailed), 5),
+    (("map", MapFailed), 4),
+    (("take", MapFailed), 4),
+    (("encode", SubmitFailed), 2),
+    (("create_buffer", OutOfMemory), 4),
+    (("write_buffer", SubmitFailed), 2),
+    (("create_bind_group", OutOfMemory), 2),
+    (("submit", DeviceLost), 1),
+    (("wait", DeviceLost), 1),
+    (("create_buffer", DeviceLost), 1),
+)
+_CALLS = Weights((0, 3), (1, 3), (2, 3), (3, 2), (5, 2), (8, 2), (13, 1), (21, 1))
+_PROBE_BYTES = 8
+
+
+def _draw_faults(seed: str) -> tuple[Fault, ...]:
+    """One or two faults, as the seed of a case has it."""
+    choices = SeededChoices(f"faults {seed}")
+    faults = []
+    for _ in range(choices.integer(1, 2)):
+        verb, error = choices.weighted(_VERBS)
+        faults.append(Fault(verb=verb, call=choices.weighted(_CALLS), error=error))
+    return tuple(faults)
+
+
+class _Failing:
+    """A mutant's runtime on a driver that fails by a plan, which is set before a case is opened."""
+
+    def __init__(self, mutant: Mutant, device: str, kernels: Kernels) -> None:
+        self.plan: tuple[Fault, ...] = ()
+        self._mutant = mutant
+        self.factory = RuntimeFactory(
+            device, kernels, parts=mutant.parts, make_driver=self._make_driver
+        )
+
+    def _make_driver(self, native: Any) -> Driver:
+        return FaultyDriver(self._mutant.make_driver(native), *self.plan)
+
+
+def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
+    failing = _Failing(mutant, device, kernels)
+
+    def judged(case: Case) -> Failure | None:
+        failing.plan = _draw_faults(case.seed)
+        return _judge_under_faults(case, failing.factory, failing.plan)
+
+    return judged
+
+
+def _judge_under_faults(
+    case: Case, factory: RuntimeFactory, plan: tuple[Fault, ...]
+) -> Failure | None:
+    program = Program((*case.program.ops, *_probes(2 * len(plan) + 1)))
+    oracles = replace(MEANING_ONLY, shown_faults=_shown_as(plan))
+    verdict = judge(replace(case, program=program), factory, oracles)
+    return verdict.failure or _usable_again(verdict.execution.history, len(case.program))
+
+
+def _shown_as(plan: tuple[Fault, ...]) -> frozenset[str]:
+    """The error classes in which the faults of a plan may show.
+
+    Any of them may lose what a replay writes, where it comes half way.
+    """
+    return frozenset(error.__name__ for error in ({fault.error for fault in plan} | {DataLost}))
+
+
+def _usable_again(history: History, size: int) -> Failure | None:
+    """Whether something after a program of ``size`` ops comes through; a lost device may not."""
+    rounds, each = history.outcomes[size:], len(_probes(1))
+    errors = [{one.error for one in rounds[at : at + each]} for at in range(0, len(rounds), each)]
+    budget = {OutOfMemory.__name__, InvalidHandle.__name__, None}
+    lost = any(outcome.error == DeviceLost.__name__ for outcome in history.outcomes)
+    if lost or any(kinds <= budget for kinds in errors):
+        return None
+    return Failure(
+        kind=FailureKind.FAULTS,
+        trait="usable again",
+        position=size,
+        op="afterwards",
+        what="usable again",
+        reason=f"every probe failed: {errors}",
+    )
+
+
+def _probes(rounds: int) -> list[Op]:
+    """Small pieces of work after the program, of which one at least must come through."""
+    ops: list[Op] = []
+    for number in range(rounds):
+        name = f"probe{number}"
+        ops += [
+            Alloc(buffer=name, size_bytes=_PROBE_BYTES),
+            Write(buffer=name, offset=0, data=bytes([number + 1]) * _PROBE_BYTES),
+            Dispatch(kernel="affine", buffers=(name,), scalars=(3, 5), grid=(1, 1, 1)),
+            Read(buffer=name, offset=0, size_bytes=_PROBE_BYTES, result=f"{name}_r"),
+            Sync(),
+        ]
+    return ops
+
+
 REFERENCE = Oracle(name="reference", open=_open_reference)
 LAWS = Oracle(name="laws", open=_open_laws)
 RELATIONS = Oracle(name="relations", open=_open_relations)
-ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CORRUPTION, SIGHT, REDUCTION)
-_OF_THE_JUDGE = (CORRUPTION.name, SIGHT.name, REDUCTION.name)
+FAULTS = Oracle(name="faults", open=_open_faults)
+ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS)
 
 
 def oracles_for(mutant: Mutant) -> tuple[Oracle, ...]:
-    """Those that look at the part which the mutant breaks; its own prey first."""
-    if mutant.prey in _OF_THE_JUDGE:
-        looking: tuple[Oracle, ...] = tuple(one for one in ORACLES if one.name == mutant.prey)
-    elif mutant.reference is not SOUND.reference:
-        looking = (REFERENCE,)
-    else:
-        looking = (REFERENCE, LAWS, RELATIONS, FAULTS)
-    return tuple(sorted(looking, key=lambda oracle: oracle.name != mutant.prey))
+    """Those that look at the part which the mutant breaks; the one that is sure to find it first.
+
+    A mutant of the reference is no runtime's, and only the comparison looks at it.
+    """
+    looking = ORACLES if mutant.reference is SOUND.reference else (REFERENCE,)
+    return tuple(sorted(looking, key=lambda oracle: oracle.name != mutant.found_by))

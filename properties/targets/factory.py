@@ -15,7 +15,6 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Op, arguments_of
 from gpusim.runtime import Driver, Parts, driver_for
 from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
@@ -29,7 +28,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.model.target import Adapter, Capabilities, Delivery, Target
+from properties.model.target import Capabilities, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -56,23 +55,18 @@ class Opened:
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
 
 
-class AdapterTarget:
-    """Carries out each op by the method of ``adapter`` for its verb."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self.capabilities, self.limits = adapter.capabilities, adapter.limits
-        self.adapter = adapter
-        self.close = adapter.close
-
-    def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``."""
-        delivery: Delivery | None = getattr(self.adapter, op.verb)(*arguments_of(op))
-        return delivery
-
-
 def as_target(made: Any) -> Target:
-    """``made`` as a target: it is a target already, or an adapter."""
-    target: Target = made if hasattr(made, "perform") else AdapterTarget(made)
+    """``made``, which must be a target.
+
+    Raises:
+        TypeError: it has no method ``perform``.
+    """
+    if not hasattr(made, "perform"):
+        raise TypeError(
+            f"cannot judge {made!r} because it has no method perform "
+            "(probably its class does not inherit gpusim.testing.Adapter)"
+        )
+    target: Target = made
     return target
 
 
@@ -94,6 +88,9 @@ class TargetFactory(ABC):
     @abstractmethod
     def open(self, case: Case) -> Opened:
         """A new target; it shares at most the device with earlier ones."""
+
+    def close(self) -> None:  # noqa: B027 - most share nothing but a device
+        """Release what its targets share."""
 
 
 class Wrapping(TargetFactory):
@@ -173,8 +170,8 @@ class RuntimeFactory(TargetFactory):
         return driver
 
 
-MakeTarget = Callable[[Any, Mapping[str, Kernel]], Any]
-"""Makes a target or an adapter, given an opened device and the kernels."""
+MakeTarget = Callable[[Any, Kernels], Any]
+"""Makes a target, given an opened device and the kernels."""
 
 
 class AdapterFactory(TargetFactory):

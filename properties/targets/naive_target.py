@@ -9,34 +9,31 @@ from typing import Any
 from wgpu import BufferUsage
 
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.limits import Limits
 from gpusim.ops import Grid
-from properties.model.target import Arrived, Capabilities
+from properties.model.target import Adapter
 
 
-class NaiveTarget:
+class NaiveTarget(Adapter):
     """Carries out valid ops; it refuses nothing by itself, and uses nothing of our runtime."""
 
-    capabilities = Capabilities(refuses=False, orders_deliveries=False)
-
     def __init__(self, device: Any, kernels: Mapping[str, Kernel] = BUILTIN) -> None:
-        self.limits, self._device, self._kernels = Limits(), device, kernels
+        super().__init__(device, kernels)
         self._buffers: dict[str, tuple[Any, int]] = {}
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
-        native = self._device.create_buffer(size=max(size_bytes + 3 & ~3, 4), usage=usage)
+        native = self.device.create_buffer(size=max(size_bytes + 3 & ~3, 4), usage=usage)
         self._buffers[buffer] = native, size_bytes
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         content = bytearray(self._content(buffer))
         content[offset : offset + len(data)] = data
-        self._device.queue.write_buffer(self._buffers[buffer][0], 0, content)
+        self.device.queue.write_buffer(self._buffers[buffer][0], 0, content)
 
     def dispatch(
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
     ) -> None:
-        device, code, groups = self._device, self._kernels[kernel], grid[0] * grid[1] * grid[2]
+        device, code, groups = self.device, self.kernels[kernel], grid[0] * grid[1] * grid[2]
         module = device.create_shader_module(code=code.wgsl())
         pipeline = device.create_compute_pipeline(layout="auto", compute={"module": module})
         sizes = [(self._buffers[name][0], self._buffers[name][1] // 4 * 4) for name in buffers]
@@ -55,18 +52,17 @@ class NaiveTarget:
         compute_pass.end()
         device.queue.submit([encoder.finish()])
 
-    def copy(self, source: str, at: int, target: str, target_at: int, size_bytes: int) -> None:
-        self.write(target, target_at, self._content(source)[at : at + size_bytes])
+    def copy(
+        self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
+    ) -> None:
+        data = self._content(source)[source_offset : source_offset + size_bytes]
+        self.write(target, data, target_offset)
 
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
-        return Arrived(self._content(buffer)[offset : offset + size_bytes])
+    def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
+        return self._content(buffer)[offset : offset + size_bytes]
 
     def free(self, buffer: str) -> None:
         self._buffers.pop(buffer)[0].destroy()
 
     def _content(self, buffer: str) -> bytes:
-        return bytes(self._device.queue.read_buffer(self._buffers[buffer][0]))
-
-    def flush(self) -> None: ...
-    def sync(self) -> None: ...
-    def close(self) -> None: ...
+        return bytes(self.device.queue.read_buffer(self._buffers[buffer][0]))

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.ops import Command, Grid, Op, Scalars, arguments_of
+from gpusim.ops import Command, Grid, Scalars
 from gpusim.runtime import Buffer, Driver, Graph, Parts, Policy, Runtime, Ticket
-from properties.model.target import Capabilities, Delivery
+from properties.model.target import Capabilities, ReplayingAdapter
 
 _ALL = Parts()
 
 
-class RuntimeTarget:
+class RuntimeTarget(ReplayingAdapter):
     """A ``Runtime`` over ``driver``, driven by the names of a program."""
 
     capabilities = Capabilities(replays=True)
@@ -31,15 +31,10 @@ class RuntimeTarget:
         self._buffers: dict[str, Buffer] = {}
         self._graphs: dict[str, Graph] = {}
 
-    def perform(self, op: Op) -> Delivery | None:
-        """Carry out one op by the method of its verb."""
-        delivery: Delivery | None = getattr(self, op.verb)(*arguments_of(op))
-        return delivery
-
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
         self.runtime.write(self.find(buffer), data, offset)
 
     def dispatch(

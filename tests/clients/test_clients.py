@@ -20,6 +20,7 @@ from properties.generate.cases import Setting, case_for
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case, DeviceSpec
 from properties.model.failure import Failure
+from properties.mutants.mutant import Overlay, around_driver
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import AdapterFactory, RuntimeFactory
 
@@ -43,20 +44,11 @@ def test_a_program_shows_the_same_however_it_is_driven(device_name: str, client:
         assert verdict.failure is None, f"{verdict.failure}\n{case.policy}\n{case.program}"
 
 
-class Overlay:
-    def __init__(self, device: Any) -> None:
-        self._inner: Any = WgpuDriver(device)
-        self.limits = self._inner.limits
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
 class KeepsTheArray(Overlay):
     """Queues the client's own array, and looks into it at the next submit only."""
 
-    def __init__(self, device: Any) -> None:
-        super().__init__(device)
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
         self._queued: list[tuple[DeviceBuffer, int, Any]] = []
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
@@ -141,7 +133,7 @@ def failure(
 
 
 def test_a_runtime_that_keeps_the_clients_array_is_seen_by_mutating_alone() -> None:
-    make: Callable[[Any], Any] = KeepsTheArray
+    make = around_driver(KeepsTheArray)
     assert failure(PLAIN, make_driver=make) is None
     assert failure("mutating", make_driver=make) is not None
 

@@ -139,7 +139,7 @@ def test_a_finding_replays_elsewhere_when_told_so(
     assert "ran on simulated: a WebGPU device in pure Python" in printed
 
 
-OVERTAKING = f"{ROOT / 'examples' / 'overtaking_write.py'}:judge"
+OVERTAKING = f"{ROOT / 'examples' / 'overtaking_write.py'}:Overtaking"
 OVERTAKEN = "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\n"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpusim import devices
+from gpusim import PRESETS, Runtime, devices, simulated
 from gpusim.devices import adapters, find_adapter, open_device
 from gpusim.errors import NoDevice
 
@@ -16,9 +16,9 @@ from gpusim.errors import NoDevice
 @pytest.fixture(autouse=True)
 def asked_anew() -> Iterator[None]:
     """Each test asks for the machine's adapters itself, and none finds those of another."""
-    devices._enumerate.cache_clear()
+    devices._ask_wgpu.cache_clear()
     yield
-    devices._enumerate.cache_clear()
+    devices._ask_wgpu.cache_clear()
 
 
 def native(backend: str, kind: str, device: str = "thing") -> Any:
@@ -31,6 +31,7 @@ def on_a_machine(monkeypatch: pytest.MonkeyPatch, *natives: Any) -> None:
 
     gpu = SimpleNamespace(enumerate_adapters_sync=lambda: list(natives))
     monkeypatch.setattr(wgpu, "gpu", gpu)
+    devices._ask_wgpu.cache_clear()
 
 
 def test_the_best_come_first_and_others_of_a_backend_have_numbers(
@@ -86,6 +87,48 @@ def test_a_native_library_that_cannot_be_loaded_is_no_adapter(
     monkeypatch.delitem(sys.modules, "wgpu")
     monkeypatch.setattr(builtins, "__import__", refuse)
     assert [adapter.name for adapter in adapters()] == ["simulated"]
+
+
+def test_a_runtime_takes_the_best_adapter_and_says_what_to_install_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    best = native("Vulkan", "DiscreteGPU")
+    best.request_device_sync = simulated.open_device
+    on_a_machine(monkeypatch, native("OpenGL", "CPU"), best)
+    with Runtime() as runtime:
+        assert runtime.alloc(4).nbytes == 4
+        runtime.free(*runtime.live_buffers())
+    on_a_machine(monkeypatch)
+    with pytest.raises(
+        NoDevice, match=r"no adapter \(probably a missing driver: .*apt-get install mesa-vulkan"
+    ):
+        Runtime()
+
+
+def test_a_native_library_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import wgpu
+
+    def fail() -> None:
+        raise RuntimeError("the library is of another version")
+
+    monkeypatch.setattr(wgpu, "gpu", SimpleNamespace(enumerate_adapters_sync=fail))
+    assert [adapter.name for adapter in adapters()] == ["simulated"]
+    with pytest.raises(NoDevice, match="wgpu cannot be used: the library is of another version"):
+        Runtime()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_runtime_is_made_of_names(device_name: str, preset: str) -> None:
+    with Runtime(device_name, preset) as runtime:
+        assert runtime.policy == PRESETS[preset]
+    with Runtime("simulated", f"{preset} staging_buffers=2") as runtime:
+        assert runtime.policy.staging_buffers == 2
+
+
+def test_a_misspelt_device_is_no_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine(monkeypatch)
+    with pytest.raises(NoDevice, match=r"has simulated \(probably a misspelling of one of those"):
+        open_device("vlkan")
 
 
 def test_an_adapter_that_gives_no_device_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from properties.generate.choices import SeededChoices
 from properties.generate.generator import generate
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure
-from properties.model.target import Adapter, Arrived
+from properties.model.target import Adapter
 from properties.oracles.compare import compare
 from properties.shrink.reducer import reduce
 from properties.targets.factory import as_target
@@ -41,7 +41,7 @@ class HoldsDispatchesBack(NaiveTarget):
     ) -> None:
         self._held.append((kernel, buffers, scalars, grid))
 
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
+    def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
         held, self._held = self._held, []
         for dispatch in held:
             super().dispatch(*dispatch)

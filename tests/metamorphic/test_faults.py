@@ -16,17 +16,9 @@ from properties.generate.cases import Setting, case_for
 from properties.model.case import Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure
+from properties.mutants.mutant import Overlay, around_driver
 from properties.oracles.metamorphic import judge_without_faults
 from properties.targets.factory import RuntimeFactory
-
-
-class Overlay:
-    def __init__(self, device: Any) -> None:
-        self._inner: Any = WgpuDriver(device)
-        self.limits = self._inner.limits
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 class SaysNothing(Overlay):
@@ -77,9 +69,9 @@ def test_the_runtime_keeps_what_no_fault_stopped() -> None:
     assert met > 20
 
 
-@pytest.mark.parametrize("make_driver", [SaysNothing, ZerosInstead])
-def test_a_fault_that_is_hidden_is_seen(make_driver: Callable[[Any], Any]) -> None:
-    executor = executor_over(make_driver)
+@pytest.mark.parametrize("broken", [SaysNothing, ZerosInstead])
+def test_a_fault_that_is_hidden_is_seen(broken: Callable[[Any], Any]) -> None:
+    executor = executor_over(around_driver(broken))
     violations = [found for case in failing_cases(80) if (found := judged(case, executor))]
     assert violations
     assert all("no fault" in str(violation) for violation in violations)

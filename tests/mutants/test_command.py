@@ -12,12 +12,12 @@ def test_a_mutant_that_is_found_is_written_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values, page = tmp_path / "matrix.json", tmp_path / "mutants.md"
-    words = ["mutants", "--only", "staging_reused_too_soon", "--only", "reduces_nothing"]
+    words = ["mutants", "--only", "staging_reused_too_soon", "--only", "limit_zero_means_never"]
     assert main([*words, "--json", str(values), "--page", str(page)]) == 0
     matrix = json.loads(values.read_text())
     assert [row["name"] for row in matrix["mutants"]] == [
         "staging_reused_too_soon",
-        "reduces_nothing",
+        "limit_zero_means_never",
     ]
     assert matrix["false_alarms"] == []
     for row in matrix["mutants"]:
@@ -25,7 +25,7 @@ def test_a_mutant_that_is_found_is_written_down(
         assert row["replays"]
         assert row["programs"] >= 1
         assert 1 <= row["shrunk_ops"] <= 10
-    assert [row["oracle"] for row in matrix["mutants"]] == ["reference", "reduction"]
+    assert [row["found_by"] for row in matrix["mutants"]] == ["reference", "laws"]
     assert "| staging_reused_too_soon | A buffer is free again as soon" in page.read_text()
     printed = capsys.readouterr().out
     assert "found on 1 of 1 seeds: 2" in printed

@@ -8,7 +8,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.model.case import Case, parse_device
-from properties.mutants.catalogue import MUTANTS, find
+from properties.mutants.mistakes import MUTANTS, find
 from properties.mutants.mutant import SOUND
 from properties.mutants.oracles import REFERENCE
 

@@ -11,12 +11,12 @@ import pytest
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
+from gpusim.testing import Adapter, TargetFailed
 from properties.execute import run
+from properties.finding_file import HEADERS, format_finding, parse_finding
 from properties.fuzz.loading import load
-from properties.model.case import Case, parse_device
-from properties.model.target import Adapter
+from properties.model.failure import FailureKind
 from properties.oracles.compare import compare
-from properties.targets.factory import AdapterFactory, AdapterTarget, as_target
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
 
@@ -97,7 +97,7 @@ def the_found_bug() -> tuple[str, str]:
 @pytest.fixture
 def overtaking(device: Any) -> Adapter:
     """The runtime of the example."""
-    adapter: Adapter = load("examples/overtaking_write.py:judge")(device, BUILTIN)
+    adapter: Adapter = load("examples/overtaking_write.py:Overtaking")(device, BUILTIN)
     return adapter
 
 
@@ -105,40 +105,65 @@ def test_the_bug_of_the_readme_is_found_as_it_says(overtaking: Adapter) -> None:
     text, verdict = the_found_bug()
     program = Program.parse(text)
     expected = run_reference(program)
-    mismatch = compare(
-        program, expected, run(program, as_target(overtaking)), overtaking.capabilities
-    )
+    mismatch = compare(program, expected, run(program, overtaking), overtaking.capabilities)
     assert " ".join(str(mismatch).split()) == verdict
 
 
 def test_without_the_mistake_there_is_no_bug(device: Any) -> None:
     text, _ = the_found_bug()
     program = Program.parse(text)
-    target = as_target(NaiveTarget(device))
+    target = NaiveTarget(device)
     shown = run(program, target)
     assert compare(program, run_reference(program), shown, target.capabilities) is None
 
 
-def test_the_test_of_the_judging_page_sees(device: Any, overtaking: Adapter) -> None:
+def test_the_finding_that_is_explained_is_that_of_the_example() -> None:
+    (shown,) = [
+        text for text in blocks("docs/FINDINGS.md", "") if text.startswith("gpusim finding")
+    ]
+    finding = parse_finding(shown)
+    program, verdict = the_found_bug()
+    assert format_finding(finding) == shown
+    assert str(finding.case.program) == program + "\n"
+    assert finding.case.target == "examples/overtaking_write.py:Overtaking"
+    assert " ".join(finding.summary.replace(";", "").split()) == verdict.replace(";", "")
+
+
+def test_every_kind_of_failure_and_every_header_is_explained() -> None:
+    text = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^\| `([a-z ]+)` \|", text, re.MULTILINE)
+    assert sorted(explained) == sorted([*FailureKind, *HEADERS])
+
+
+@pytest.fixture
+def judging_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """What the Python of the page on judging defines, with the example's runtime as its own."""
     shown: dict[str, Any] = {}
     for code in blocks("docs/JUDGING.md", "python"):
         exec(compile(code, "JUDGING.md", "exec"), shown)
-    test = shown["test_a_write_waits_for_the_dispatch_before_it"]
-    test(NaiveTarget(device))
-    with pytest.raises(AssertionError):
-        test(overtaking)
+    shown["MyRuntime"] = load("examples/overtaking_write.py:Overtaking")
+    # What is found is written to a folder beside it.
+    monkeypatch.chdir(tmp_path)
+    return shown
 
 
-def test_the_judging_page_opens_what_it_shows(device_name: str) -> None:
-    shown: dict[str, Any] = {}
-    for code in blocks("docs/JUDGING.md", "python"):
-        exec(compile(code, "JUDGING.md", "exec"), shown)
-    factory = AdapterFactory(device_name, make_target=shown["judge"])
-    opened = factory.open(Case(program=Program(()), device=parse_device(device_name)))
-    assert isinstance(opened.target, AdapterTarget)
-    assert type(opened.target.adapter) is shown["MyTarget"]
-    for verb in ("alloc", "write", "dispatch", "copy", "read", "free", "flush", "sync", "close"):
-        assert callable(getattr(opened.target.adapter, verb))
+def test_the_tests_of_the_judging_page_see(
+    device: Any, device_name: str, judging_page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPUSIM_DEVICE", device_name)
+    with pytest.raises(TargetFailed, match="write a 0 01010101"):
+        judging_page["test_a_write_waits_for_the_dispatch_before_it"](device)
+    with pytest.raises(TargetFailed, match="replay: gpusim replay"):
+        judging_page["test_my_runtime"]()
+    judging_page["MyRuntime"] = NaiveTarget
+    judging_page["test_a_write_waits_for_the_dispatch_before_it"](device)
+    judging_page["test_my_runtime"]()
+
+
+def test_the_adapters_of_the_judging_page_can_be_made(judging_page: dict[str, Any]) -> None:
+    adapter = judging_page["MyStrictRuntime"](None, BUILTIN)
+    assert isinstance(adapter, Adapter)
+    assert adapter.capabilities.refuses
 
 
 def test_the_commands_of_the_readme_are_those_of_the_script_and_of_ci() -> None:

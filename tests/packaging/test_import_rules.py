@@ -26,9 +26,12 @@ MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, ("numpy", *VOCABULARY)),
     # It finds the runtime late; another test holds that it loads nothing.
     "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices"),
+    # The two doors to the judge: a command and a module, which nothing else of gpusim passes.
     "gpusim.__main__": ("properties.cli",),
+    "gpusim.testing": ("hypothesis", "properties", *VOCABULARY),
     "gpusim.devices": ("wgpu", "gpusim.simulated", *VOCABULARY),
     "gpusim.runtime": ("numpy", "wgpu", "gpusim.runtime", *VOCABULARY),
+    "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
     "reference": ("numpy", "reference", *VOCABULARY),
     "properties": (
@@ -198,6 +201,8 @@ def test_a_circle_is_seen() -> None:
         ("gpusim.runtime.batch", "from gpusim import devices", "gpusim.devices"),
         ("reference.memory", "import gpusim.runtime.policy", "gpusim.runtime.policy"),
         ("gpusim", "from properties import cli", "properties.cli"),
+        ("gpusim.runtime.batch", "from gpusim.testing import check", "gpusim.testing"),
+        ("gpusim.testing", "import wgpu", "wgpu"),
     ],
 )
 def test_the_rules_see_an_offence(module: str, line: str, offence: str) -> None:

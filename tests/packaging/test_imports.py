@@ -11,6 +11,7 @@ import pytest
 import gpusim
 import properties
 import reference
+from gpusim import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +29,7 @@ def loaded_by(statement: str) -> set[str]:
     ("statement", "absent"),
     [
         ("import gpusim", {"wgpu", "gpusim.runtime", "gpusim.devices", "reference", "properties"}),
+        ("import gpusim.testing", {"wgpu", "gpusim.runtime", "hypothesis", "rich", "reference"}),
         ("import reference", {"wgpu", "gpusim.runtime", "gpusim.devices", "properties"}),
         ("import gpusim.runtime", {"reference", "properties", "hypothesis", "rich"}),
         ("import gpusim.devices", {"wgpu", "gpusim.runtime", "reference", "properties"}),
@@ -42,6 +44,21 @@ def test_an_import_is_light(statement: str, absent: set[str]) -> None:
 
 def test_what_gpusim_finds_late_is_there() -> None:
     assert "gpusim.runtime" in loaded_by("import gpusim; gpusim.Runtime")
+
+
+def test_gpusim_names_what_users_have_to_write() -> None:
+    classes = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.GpusimError)
+    }
+    made = {"PRESETS", "Runtime", "Policy", "Uniforms", "Buffer", "Ticket", "Graph", "Stats"}
+    written = {"Kernel", "Binding", "Scalar", "Kernels", "BUILTIN", "Limits", "Program"}
+    assert {*gpusim.__all__} == classes | made | written | {"open_device", "adapters"}
+    assert {*gpusim.__all__} <= {*dir(gpusim)}
+    shown: dict[str, object] = {}
+    exec("from gpusim import *", shown)
+    assert {*gpusim.__all__} <= shown.keys()
 
 
 @pytest.mark.parametrize("name", ["Simulator", "_LATER"])

@@ -188,7 +188,7 @@ def test_an_output_that_no_line_will_come_from_is_not_waited_for(does: str) -> N
 def test_one_that_prints_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_factory, "START_SECONDS", 0.5)
     chatty = "while True: print('loading')"
-    with pytest.raises(NoDevice, match=r"said much, and in 0\.5 s not 'ready'"):
+    with pytest.raises(NoDevice, match=r"printed other lines, but in 0\.5 s no 'ready'"):
         load_target(f"exec:{shlex.join([sys.executable, '-c', chatty])}")("simulated", BUILTIN)
 
 

@@ -21,7 +21,7 @@ def test_a_kernel_of_ones_own_is_drawn_from_its_signature() -> None:
     own = _kernel(
         "gather",
         Binding(name="table", dtype="f32"),
-        Binding(name="at"),
+        Binding(name="places"),
         Binding(name="out", dtype="f32", access="read_write"),
         scalars=(Scalar(name="first", dtype="i32"), Scalar(name="scale", dtype="f32")),
     )

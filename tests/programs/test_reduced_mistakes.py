@@ -22,7 +22,7 @@ from properties.generate.cases import draw_case
 from properties.generate.choices import SeededChoices
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure
-from properties.model.target import Capabilities
+from properties.model.target import Adapter, Capabilities
 from properties.oracles.compare import compare
 from properties.shrink.reducer import reduce
 from properties.shrink.rewriting import without
@@ -40,7 +40,7 @@ MISTAKES = (
 )
 
 
-class Toy:
+class Toy(Adapter):
     """An adapter that defers dispatches and copies, and makes one mistake, or none."""
 
     capabilities = Capabilities()
@@ -57,12 +57,12 @@ class Toy:
         self._called.alloc(buffer, size_bytes)
         self._device.alloc(buffer, size_bytes)
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self._called.write(buffer, offset, data)
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
+        self._called.write(buffer, data, offset)
         self._submit_unless("write_overtakes_batch")
         if self._mistake == "pad_clears_neighbours":
             data = self._padded(buffer, offset, data)
-        self._device.write(buffer, offset, data)
+        self._device.write(buffer, data, offset)
 
     def dispatch(
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid

@@ -312,3 +312,13 @@ def test_a_read_of_one_byte_over_and_over_is_counted_as_showing_little() -> None
     )
     counted = count_checked(program, reference.run(program))
     assert (counted.reads, counted.constant_reads) == (4, 2)
+
+
+def test_every_bit_of_a_long_read_is_compared() -> None:
+    program = Program.parse("alloc a 4096\ndispatch affine a 3,5 64x1x1\nread a 3 4090 -> r")
+    expected = reference.run(program)
+    for at in (0, 1, 63, 64, 100, 2047, 2048, 4089):
+        for bit in range(8):
+            data = bytearray(expected.outcomes[-1].data or b"")
+            data[at] ^= 1 << bit
+            assert compare(program, expected, with_last(expected, data), Capabilities()) is not None

@@ -194,7 +194,7 @@ def test_a_float_kernel_over_doubtful_integers_promises_nothing() -> None:
 
     kernel = Kernel(
         name="gather",
-        buffers=(Binding(name="at"), Binding(name="out", dtype="f32", access="read_write")),
+        buffers=(Binding(name="places"), Binding(name="out", dtype="f32", access="read_write")),
         body="",
         meaning=gather,
         tolerance=float(T),

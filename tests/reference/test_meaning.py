@@ -162,7 +162,7 @@ def test_a_meaning_may_not_write_what_it_binds_to_read() -> None:
 def test_op_by_op_a_refusal_is_raised() -> None:
     executor = Reference()
     executor.alloc("a", 4)
-    executor.write("a", 0, b"\x01")
+    executor.write("a", b"\x01", 0)
     delivered: list[ReferenceDelivery] = []
     delivery = executor.read("a", 0, 2)
     delivery.add_done_callback(delivered.append)

@@ -1,14 +1,12 @@
 """Each refusal of the contract beside its valid neighbour, and the order among them."""
 
-from dataclasses import fields
-
 import pytest
 
 import reference
 from gpusim.errors import GpusimError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Dispatch, Op
+from gpusim.ops import Alloc, Dispatch
 from gpusim.program import Program, buffers_of
 from reference.executor import Reference
 
@@ -166,9 +164,9 @@ def test_a_refusal_says_what_why_and_what_was_probably_meant(name: str) -> None:
     *before, op = Program.parse(SETUP + REFUSALS[name][0])
     executor = Reference(limits=LIMITS)
     for done in before:
-        perform(executor, done)
+        executor.perform(done)
     with pytest.raises(GpusimError, match=MESSAGE) as raised:
-        perform(executor, op)
+        executor.perform(op)
     named = [str(op.size_bytes)] if isinstance(op, Alloc) else [*buffers_of(op)]
     named += [op.kernel] if isinstance(op, Dispatch) else []
     assert any(f" {name} " in str(raised.value) for name in named)
@@ -184,12 +182,6 @@ def test_names_that_stand_for_nothing_are_told_from_names_that_were_never_there(
     with pytest.raises(GpusimError, match=MESSAGE) as raised:
         executor.dispatch("nonsense", ["n"], [], (1, 1, 1))
     assert "nonsense because no kernel of that name" in str(raised.value)
-
-
-def perform(executor: Reference, op: Op) -> None:
-    """Call the method of that op."""
-    arguments = [getattr(op, field.name) for field in fields(op) if field.name != "result"]
-    getattr(executor, type(op).__name__.lower())(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ def test_ops_on_a_name_whose_alloc_failed_never_reach_the_target() -> None:
         def alloc(self, buffer: str, size_bytes: int) -> None:
             raise RuntimeError("no room")
 
-        def write(self, buffer: str, offset: int, data: bytes) -> None:
+        def write(self, buffer: str, data: bytes, offset: int) -> None:
             self.reached += 1
 
     target = Refuses()

@@ -42,8 +42,8 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a size that is no number",
         lambda at: at.runtime.alloc(1.5),
-        "cannot alloc at or of 1.5 bytes because that is no whole number (probably a division that "
-        "gave a float)",
+        "cannot alloc with size_bytes=1.5 because that is no whole number of bytes (probably a "
+        "division that gave a float)",
     ),
     (
         "a negative size",
@@ -83,8 +83,8 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a foreign buffer",
         lambda at: at.runtime.free("a"),
-        "cannot use 'a' because this runtime did not make it (probably it belongs to another "
-        "runtime)",
+        "cannot use a str as a buffer because this runtime did not make it (probably alloc should, "
+        "and write should bring the bytes)",
     ),
     (
         "a handle to pickle",
@@ -124,7 +124,7 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a grid of floats",
         lambda at: at.runtime.dispatch(SCRAMBLE, [at.a], grid=1.0),
-        "cannot dispatch scramble over 1.0 because a grid is one to three whole numbers of "
+        "cannot dispatch scramble over grid=1.0 because a grid is one to three whole numbers of "
         "workgroups (probably a number of elements, or a float)",
     ),
     (
@@ -142,8 +142,8 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "data without bytes",
         lambda at: at.runtime.write(at.a, 7),
-        "cannot write a int because it has no plain bytes (probably np.asarray(..., dtype) of it "
-        "was meant)",
+        "cannot write a int because it has no plain bytes (probably np.uint32 of it was meant, or "
+        "the offset, which comes after the data)",
     ),
     (
         "a buffer of objects",
@@ -196,8 +196,8 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a capacity of nought",
         lambda at: Policy(shape_cache=0),
-        "cannot make a policy with shape_cache=0 because it is at least 1 (probably None was "
-        "meant, which is no limit)",
+        "cannot make a policy with shape_cache=0 because it is a whole number of at least 1 "
+        "(probably 1 will do)",
     ),
     (
         "a policy's field misspelt",

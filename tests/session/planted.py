@@ -14,7 +14,6 @@ from gpusim.runtime.batch import FlushReason, FlushRules
 from gpusim.runtime.commands import DispatchCommand, RecordedCommand
 from gpusim.runtime.drivers.driver import WgpuDriver
 from properties.model.case import Case
-from properties.model.target import Arrived
 from properties.targets.factory import Opened, RuntimeFactory
 from properties.targets.naive_target import NaiveTarget
 
@@ -67,12 +66,12 @@ class _IgnoresFailedSubmits(WgpuDriver):
 class _GathersWrites(NaiveTarget):
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         super().__init__(device, kernels)
-        self._gathered: list[tuple[str, int, bytes]] = []
+        self._gathered: list[tuple[str, bytes, int]] = []
 
-    def write(self, buffer: str, offset: int, data: bytes) -> None:
-        self._gathered.append((buffer, offset, data))
+    def write(self, buffer: str, data: bytes, offset: int) -> None:
+        self._gathered.append((buffer, data, offset))
 
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
+    def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
         self._make_writes()
         return super().read(buffer, offset, size_bytes)
 

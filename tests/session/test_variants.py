@@ -13,19 +13,11 @@ from properties.fuzz.worker import tries_without_faults, with_variants
 from properties.generate.cases import Setting, case_for
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
+from properties.mutants.mutant import Overlay, around_driver
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.oracles.metamorphic import write_transformation
 from properties.shrink.reducer import shrink
 from properties.targets.factory import RuntimeFactory
-
-
-class Overlay:
-    def __init__(self, device: Any) -> None:
-        self._inner: Any = WgpuDriver(device)
-        self.limits = self._inner.limits
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 class AskedFlushLosesOne(Overlay):
@@ -38,8 +30,8 @@ class AskedFlushLosesOne(Overlay):
 class KeepsTheArray(Overlay):
     """A host write looks into the client's array at the next submit only."""
 
-    def __init__(self, device: Any) -> None:
-        super().__init__(device)
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
         self._queued: list[tuple[DeviceBuffer, int, Any]] = []
 
     def write_buffer(self, *about: Any) -> None:
@@ -67,9 +59,9 @@ def numbered(number: int, *, device: str = "simulated", faults: bool = False) ->
     return with_variants(case, BUILTIN, refuses=True)
 
 
-def found(make_driver: Callable[[Any], Any], wanted: Callable[[Case], bool]) -> Any:
+def found(broken: Callable[[Any], Any], wanted: Callable[[Case], bool]) -> Any:
     """The first failing case of a kind, its failure, and both made small."""
-    factory = RuntimeFactory("simulated", make_driver=make_driver)
+    factory = RuntimeFactory("simulated", make_driver=around_driver(broken))
 
     def judgement(case: Case) -> Failure | None:
         return judge(case, factory).failure

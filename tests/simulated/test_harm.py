@@ -26,7 +26,6 @@ from gpusim.simulated import (
     open_device,
 )
 from properties.execute import run
-from properties.model.target import Arrived
 from properties.targets.factory import as_target
 from properties.targets.naive_target import NaiveTarget
 
@@ -37,17 +36,17 @@ PROGRAMS = 40
 class HastyTarget(NaiveTarget):
     """Reads without waiting: what has not arrived reads as zeros."""
 
-    def read(self, buffer: str, offset: int, size_bytes: int) -> Arrived:
+    def read(self, buffer: str, offset: int, size_bytes: int) -> bytes:
         native, _ = self._buffers[buffer]
-        staging = self._device.create_buffer(size=native.size, usage=STAGING)
-        encoder = self._device.create_command_encoder()
+        staging = self.device.create_buffer(size=native.size, usage=STAGING)
+        encoder = self.device.create_command_encoder()
         encoder.copy_buffer_to_buffer(native, 0, staging, 0, native.size)
-        self._device.queue.submit([encoder.finish()])
+        self.device.queue.submit([encoder.finish()])
         promise = staging.map_async("READ_NOSYNC")
         if promise._state == "pending":
-            return Arrived(bytes(size_bytes))
+            return bytes(size_bytes)
         promise.sync_wait()
-        return Arrived(bytes(staging.read_mapped())[offset : offset + size_bytes])
+        return bytes(staging.read_mapped())[offset : offset + size_bytes]
 
 
 def program(seed: int) -> Program:

@@ -1,12 +1,19 @@
 """What an op does to bytes, and its operands changed by what they are."""
 
+from inspect import signature
+
 import pytest
 
 from gpusim.effects import WHOLE, Access, accesses, written_by
 from gpusim.kernels import BUILTIN
 from gpusim.ops import VERBS, Capture, Operand, arguments_of, with_operands
 from gpusim.program import Program, renamed
+from gpusim.runtime import Runtime
 from gpusim.text import parse_op, write_op
+from properties.model.target import Adapter
+from properties.targets.naive_target import NaiveTarget
+from properties.targets.runtime_target import RuntimeTarget
+from reference import Reference
 
 CAPTURED = parse_op("capture g dispatch fold a,b 1 1x1x1; copy a 1 b 2 3")
 
@@ -52,6 +59,13 @@ def test_every_op_of_the_table_has_a_form_and_arguments() -> None:
         names = [name for name, what in VERBS[type(op)].operands.items()]
         missing = [name for name in names if VERBS[type(op)].operands[name] is Operand.RESULT]
         assert len(arguments_of(op)) == len(names) - len(missing)
+
+
+def test_every_face_takes_a_write_in_the_same_order() -> None:
+    assert arguments_of(parse_op("write a 3 0102")) == ("a", b"\1\2", 3)
+    faces = (Runtime, Adapter, RuntimeTarget, NaiveTarget, Reference)
+    for face in faces:
+        assert [*signature(face.write).parameters] == ["self", "buffer", "data", "offset"]
 
 
 def test_operands_are_changed_by_what_they_are() -> None:

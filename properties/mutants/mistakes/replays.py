@@ -1,4 +1,9 @@
-"""Mistakes in how a captured graph is kept, bound and played again."""
+"""Mistakes in how a captured graph is kept, bound and played again.
+
+A replay is its calls once more, with the scalars and over the buffers that it is
+given; a run of commands that is recorded as one is cut where the flush rules would
+have cut its calls.
+"""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,18 +13,19 @@ from gpusim.ops import Scalars
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.graph import Graph
-from gpusim.runtime.parts import Parts
-from gpusim.runtime.plans import Plans
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays, Step
 from gpusim.runtime.runs import Run
-from properties.mutants.mutant import Mutant, mutant
-from properties.mutants.plans import KeyedPlans
+from properties.mutants.mistakes.caches import KeyedPlans
+from properties.mutants.mutant import mutant
 
 Entries = Sequence[Scalars | None] | None
+
+
 Bindings = Mapping[Buffer, Buffer] | None
 
 
+@mutant(part="bound_graphs", origin="ORT#28325, #29594, #32074")
 class ReplayKeepsOldBindings(KeyedPlans[BoundGraph]):
     """A graph is found by itself alone, bound to the buffers of its first replay."""
 
@@ -27,6 +33,7 @@ class ReplayKeepsOldBindings(KeyedPlans[BoundGraph]):
         return (key[0],)
 
 
+@mutant(part="bound_graphs", hard=True)
 class ReplayBoundInAnyOrder(KeyedPlans[BoundGraph]):
     """A graph is found by the buffers that it is replayed over, whichever stands in which place."""
 
@@ -35,6 +42,7 @@ class ReplayBoundInAnyOrder(KeyedPlans[BoundGraph]):
         return (graph, *sorted(getattr(buffer, "uid", -1) for buffer in buffers))
 
 
+@mutant(part="replays", hard=True)
 class BoundGraphSurvivesFree(Replays):
     """What was planned for a graph is still found after one of its buffers was freed."""
 
@@ -42,6 +50,7 @@ class BoundGraphSurvivesFree(Replays):
         """Nothing goes."""
 
 
+@mutant(part="replays")
 class ReplayKeepsOldScalars(Replays):
     """Scalars that are given after the first replay of a graph are not looked at."""
 
@@ -50,6 +59,7 @@ class ReplayKeepsOldScalars(Replays):
         super().play(graph, seen.setdefault(graph, scalars), bindings)
 
 
+@mutant(part="replays")
 class KeptScalarsOfReplayBefore(Replays):
     """A dispatch that keeps the scalars of the capture gets those of the replay before."""
 
@@ -60,6 +70,7 @@ class KeptScalarsOfReplayBefore(Replays):
             graph.scalars = tuple(old if new is None else tuple(new) for old, new in both)
 
 
+@mutant(part="replays", hard=True)
 class SwapsOneAfterTheOther(Replays):
     """What stands in whose place is put in one after the other, and so may be replaced again."""
 
@@ -72,6 +83,7 @@ class SwapsOneAfterTheOther(Replays):
         super().play(graph, scalars, chained)
 
 
+@mutant(part="replays", found_by="faults", hard=True)
 class ReplayNeedsNothing(Replays):
     """A replay does not ask whether what it reads was lost."""
 
@@ -83,6 +95,7 @@ class ReplayNeedsNothing(Replays):
         return bound
 
 
+@mutant(part="replays", found_by="faults", hard=True)
 class ReplayHealsWhatItWrites(Replays):
     """After a replay everything that it writes counts as whole again."""
 
@@ -95,6 +108,7 @@ class ReplayHealsWhatItWrites(Replays):
         return bound
 
 
+@mutant(part="replays", hard=True)
 class EmptyStepKeepsItsPlace(Replays):
     """A dispatch over no groups has no command in a run, and its scalars go to the next one."""
 
@@ -121,6 +135,7 @@ class _FixedRun(Run):
         return super().part(start, stop, self.starts[start])
 
 
+@mutant(part="replays")
 class RunOffsetsKept(Replays):
     """A run binds its uniforms from the start of the ring, behind which they may well be."""
 
@@ -131,6 +146,7 @@ class RunOffsetsKept(Replays):
         return run
 
 
+@mutant(part="recorder", hard=True, rare=True)
 class RunBoundToOldRing(Recorder):
     """A run keeps its bind groups when a larger uniform ring takes the place of the old one."""
 
@@ -140,6 +156,7 @@ class RunBoundToOldRing(Recorder):
         super()._bind_run(run)
 
 
+@mutant(part="recorder", hard=True)
 class RunTouchesNothing(Recorder):
     """The commands of a run conflict with no host write and no free."""
 
@@ -151,6 +168,7 @@ class RunTouchesNothing(Recorder):
         return stop
 
 
+@mutant(part="recorder", found_by="faults")
 class RunWritesUnmarked(Recorder):
     """What a run writes is not lost with its batch."""
 
@@ -161,6 +179,7 @@ class RunWritesUnmarked(Recorder):
         return stop
 
 
+@mutant(part="recorder", hard=True)
 class RunLosesStepAtCut(Recorder):
     """A run that is cut goes on behind the step at which it was cut."""
 
@@ -169,6 +188,7 @@ class RunLosesStepAtCut(Recorder):
         return stop + 1 if stop < len(run) - 1 else stop
 
 
+@mutant(part="recorder", hard=True)
 class RunRepeatsStepAtCut(Recorder):
     """A run that is cut goes on with the last step that it had recorded."""
 
@@ -177,6 +197,7 @@ class RunRepeatsStepAtCut(Recorder):
         return stop - 1 if start + 1 < stop < len(run) else stop
 
 
+@mutant(part="recorder", found_by="laws", hard=True)
 class RunNeverCut(Recorder):
     """A run goes into one batch, however long it is."""
 
@@ -187,6 +208,7 @@ class RunNeverCut(Recorder):
         return len(run) if fits else super()._end_of_part(run, start)
 
 
+@mutant(part="recorder", found_by="laws")
 class RunCutLate(Recorder):
     """A run is cut one command behind the limit of a batch."""
 
@@ -198,6 +220,7 @@ class RunCutLate(Recorder):
         return stop + 1 if fits else stop
 
 
+@mutant(part="recorder", found_by="faults", hard=True)
 class ReplayHalfDoneStands(Recorder):
     """What a replay that fails has recorded stays in the batch, and nothing of it is lost."""
 
@@ -206,6 +229,7 @@ class ReplayHalfDoneStands(Recorder):
         yield
 
 
+@mutant(part="recorder")
 class EarlyBatchLosesOne(Recorder):
     """A batch that is submitted early goes without its last command, which was being recorded."""
 
@@ -213,38 +237,3 @@ class EarlyBatchLosesOne(Recorder):
         if reason == "early" and len(self._batch.commands) > 1:
             self._batch.commands.pop()
         super().submit(reason)
-
-
-def _replays(broken: type[Replays], **about: Any) -> Mutant:
-    return mutant(broken, parts=Parts(replays=broken), **about)
-
-
-def _bound(broken: type[Plans[BoundGraph]], **about: Any) -> Mutant:
-    return mutant(broken, parts=Parts(bound_graphs=broken), **about)
-
-
-def _recorder(broken: type[Recorder], **about: Any) -> Mutant:
-    return mutant(broken, parts=Parts(recorder=broken), **about)
-
-
-MUTANTS = (
-    _bound(ReplayKeepsOldBindings, ancestor="ORT#28325, #29594, #32074"),
-    _bound(ReplayBoundInAnyOrder, hard=True),
-    _replays(BoundGraphSurvivesFree, hard=True),
-    _replays(ReplayKeepsOldScalars),
-    _replays(KeptScalarsOfReplayBefore),
-    _replays(SwapsOneAfterTheOther, hard=True),
-    _replays(ReplayNeedsNothing, prey="faults", hard=True),
-    _replays(ReplayHealsWhatItWrites, prey="faults", hard=True),
-    _replays(EmptyStepKeepsItsPlace, hard=True),
-    _replays(RunOffsetsKept),
-    _recorder(RunBoundToOldRing, hard=True, rare=True),
-    _recorder(RunTouchesNothing, hard=True),
-    _recorder(RunWritesUnmarked, prey="faults"),
-    _recorder(RunLosesStepAtCut, hard=True),
-    _recorder(RunRepeatsStepAtCut, hard=True),
-    _recorder(RunNeverCut, prey="laws", hard=True),
-    _recorder(RunCutLate, prey="laws"),
-    _recorder(ReplayHalfDoneStands, prey="faults", hard=True),
-    _recorder(EarlyBatchLosesOne),
-)

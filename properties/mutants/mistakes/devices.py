@@ -1,8 +1,14 @@
-"""Mistakes between the runtime and its device."""
+"""Mistakes between the runtime and its device, and of the device itself.
 
-from collections.abc import Callable, Sequence
+A broken driver stands around the sound one; a broken device is a simulated one
+that does not do what WebGPU says.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+
+import wgpu
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
@@ -14,11 +20,11 @@ from gpusim.runtime.commands import (
     Role,
     StagingMap,
 )
-from gpusim.runtime.drivers.driver import Receive, Value, WgpuDriver
-from properties.mutants.mutant import Mutant, mutant
-from properties.mutants.overlay import Overlay
+from gpusim.runtime.drivers.driver import Receive, Value
+from properties.mutants.mutant import Overlay, mutant
 
 
+@mutant(part="driver", origin="ORT#28974")
 class ReuseKeepsOldBytes(Overlay):
     """A buffer that comes back from a pool of destroyed ones is not zero."""
 
@@ -43,6 +49,7 @@ class ReuseKeepsOldBytes(Overlay):
             self._inner.destroy_buffer(buffer)
 
 
+@mutant(part="driver", origin="ORT#16893")
 class PoolKeyLacksUsage(Overlay):
     """A pool of destroyed buffers finds them by their size, whatever they were for."""
 
@@ -67,6 +74,7 @@ class PoolKeyLacksUsage(Overlay):
             self._inner.destroy_buffer(buffer)
 
 
+@mutant(part="driver")
 class PipelineFoundByArity(Overlay):
     """A kernel is compiled once for all kernels of its numbers of buffers and scalars."""
 
@@ -80,6 +88,7 @@ class PipelineFoundByArity(Overlay):
         return self._found.setdefault((*key, dynamic_uniforms), pipeline)
 
 
+@mutant(part="driver")
 class LongBatchLosesOne(Overlay):
     """A batch of more than 16 commands is encoded as two, and the second begins one too late."""
 
@@ -89,6 +98,7 @@ class LongBatchLosesOne(Overlay):
         return self._inner.encode(commands, label, merge_passes=merge_passes)
 
 
+@mutant(part="driver", hard=True)
 class FullEncoderLosesOne(Overlay):
     """An encoder takes 40 commands, and the one that finds it full is not recorded anywhere."""
 
@@ -98,6 +108,7 @@ class FullEncoderLosesOne(Overlay):
         return self._inner.encode(commands, label, merge_passes=merge_passes)
 
 
+@mutant(part="driver")
 class EncodedBatchReused(Overlay):
     """A batch of the very commands of an earlier one is not encoded again."""
 
@@ -112,6 +123,7 @@ class EncodedBatchReused(Overlay):
         return self._encoded[key]
 
 
+@mutant(part="driver")
 class MiddlePageLost(Overlay):
     """A host write that crosses byte 4096 of a buffer loses the word before it."""
 
@@ -123,6 +135,7 @@ class MiddlePageLost(Overlay):
             self._inner.write_buffer(buffer, offset, data)
 
 
+@mutant(part="driver", hard=True)
 class LongWriteCut(Overlay):
     """A host write of more than 8192 bytes loses what is past them."""
 
@@ -130,6 +143,7 @@ class LongWriteCut(Overlay):
         self._inner.write_buffer(buffer, offset, data[:8192])
 
 
+@mutant(part="driver")
 class LongCopyCut(Overlay):
     """A copy of more than 8192 bytes is encoded in two, and the second starts at the first's end
     of the source only."""
@@ -152,6 +166,7 @@ class LongCopyCut(Overlay):
         return self._inner.encode(split, label, merge_passes=merge_passes)
 
 
+@mutant(part="driver", hard=True)
 class EqualWriteElided(Overlay):
     """A host write of the bytes that were written there last is left out."""
 
@@ -167,6 +182,7 @@ class EqualWriteElided(Overlay):
         self._inner.write_buffer(buffer, offset, data)
 
 
+@mutant(part="driver", hard=True)
 class WritesGathered(Overlay):
     """Host writes are kept until the next submit, and of two to one place the last is kept where
     the first was."""
@@ -190,6 +206,7 @@ class WritesGathered(Overlay):
         self._inner.destroy_buffer(buffer)
 
 
+@mutant(part="driver")
 class BindingsAsLargeAsBuffers(Overlay):
     """The largest binding is taken to be the largest buffer."""
 
@@ -199,6 +216,7 @@ class BindingsAsLargeAsBuffers(Overlay):
         self.limits = replace(inner.limits, max_binding_bytes=most)
 
 
+@mutant(part="driver")
 class GroupsOfTheStandard(Overlay):
     """The groups of a dimension are those that WebGPU guarantees, whatever the device says."""
 
@@ -208,6 +226,7 @@ class GroupsOfTheStandard(Overlay):
         self.limits = replace(inner.limits, max_groups_per_dimension=most)
 
 
+@mutant(part="driver")
 class WindowsAlignedToWords(Overlay):
     """A binding may start at any word, as far as the driver says."""
 
@@ -216,6 +235,7 @@ class WindowsAlignedToWords(Overlay):
         self.limits = replace(inner.limits, storage_offset_alignment_bytes=WORD_BYTES)
 
 
+@mutant(part="driver", hard=True)
 class MappedBytesKept(Overlay):
     """The first map of a staging buffer is good for every later one: bytes are kept by buffer."""
 
@@ -237,24 +257,84 @@ class MappedBytesKept(Overlay):
         return value
 
 
-def _driver(broken: Callable[[Any], Any], **about: Any) -> Mutant:
-    return mutant(broken, make_driver=lambda device: broken(WgpuDriver(device)), **about)
+_STORAGE = wgpu.BufferUsage.STORAGE
 
 
-MUTANTS = (
-    _driver(ReuseKeepsOldBytes, ancestor="ORT#28974"),
-    _driver(PoolKeyLacksUsage, ancestor="ORT#16893"),
-    _driver(PipelineFoundByArity),
-    _driver(LongBatchLosesOne),
-    _driver(FullEncoderLosesOne, hard=True),
-    _driver(EncodedBatchReused),
-    _driver(MiddlePageLost),
-    _driver(LongWriteCut, hard=True),
-    _driver(LongCopyCut),
-    _driver(EqualWriteElided, hard=True),
-    _driver(WritesGathered, hard=True),
-    _driver(MappedBytesKept, hard=True),
-    _driver(BindingsAsLargeAsBuffers),
-    _driver(GroupsOfTheStandard),
-    _driver(WindowsAlignedToWords),
-)
+@mutant(part="device")
+class QueueWriteJumpsQueue(Overlay):
+    """A queue write acts at once, before what was submitted has run."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.queue = _JumpingQueue(inner.queue)
+
+
+class _JumpingQueue(Overlay):
+    def write_buffer(self, buffer: Any, offset: int, data: Any) -> None:
+        self._inner.write_buffer(buffer, offset, data)
+        timeline = self._inner._device.timeline
+        timeline._operations.appendleft(timeline._operations.pop())
+
+
+@mutant(part="device")
+class MapBeforeWork(Overlay):
+    """A map settles without waiting for the submit that fills its buffer."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.queue = _ForgetfulQueue(inner.queue)
+
+
+class _ForgetfulQueue(Overlay):
+    def submit(self, command_buffers: Any) -> None:
+        used = [buffer for one in command_buffers for buffer in one.used]
+        self._inner.submit(command_buffers)
+        for buffer in used:
+            buffer.last_use = 0
+
+
+@mutant(part="device")
+class BufferNotCleared(Overlay):
+    """A new buffer of 64 bytes or more holds what its memory held before."""
+
+    def create_buffer(self, **about: Any) -> Any:
+        buffer = self._inner.create_buffer(**about)
+        if about["usage"] & _STORAGE and about["size"] >= 64:
+            buffer.memory[-1] = 0xA7
+        return buffer
+
+
+@mutant(part="device")
+class LastGroupDropped(Overlay):
+    """A pipeline runs one group too few of a dispatch of more than 16."""
+
+    def create_command_encoder(self, **about: Any) -> Any:
+        return _ShortEncoder(self._inner.create_command_encoder(**about))
+
+
+class _ShortEncoder(Overlay):
+    def begin_compute_pass(self) -> Any:
+        return _ShortPass(self._inner.begin_compute_pass())
+
+
+class _ShortPass(Overlay):
+    def dispatch_workgroups(self, x: int, y: int = 1, z: int = 1) -> None:
+        self._inner.dispatch_workgroups(x - (x > 16), y, z)
+
+
+@mutant(part="device")
+class CopyEndsEarly(Overlay):
+    """A copy to the very end of its target leaves the last word."""
+
+    def create_command_encoder(self, **about: Any) -> Any:
+        return _EarlyEncoder(self._inner.create_command_encoder(**about))
+
+
+class _EarlyEncoder(Overlay):
+    def copy_buffer_to_buffer(
+        self, source: Any, source_offset: int, target: Any, target_offset: int, size: int
+    ) -> None:
+        short = 4 * (target_offset > 0 and target_offset + size == target.size and size > 4)
+        self._inner.copy_buffer_to_buffer(
+            source, source_offset, target, target_offset, size - short
+        )

@@ -1,25 +1,24 @@
-"""Mistakes in where the scalars of a dispatch live."""
+"""Mistakes in where the scalars of a dispatch live.
+
+A slot may be rewritten once the batch that reads it was submitted, and not before.
+What reads a cache of contents the wrong way is here too, since it is a store of scalars.
+"""
 
 import threading
-from collections.abc import Callable
-from typing import Any
 
 from gpusim.runtime.batch import Batch, RingUniforms
 from gpusim.runtime.caches import CacheState
 from gpusim.runtime.commands import PlainRange, Range
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.parts import Parts
-from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.runtime.uniforms import (
     CachedUniforms,
     FreshUniforms,
     PooledUniforms,
-    UniformStore,
-    make_uniforms,
 )
-from properties.mutants.mutant import Mutant, mutant
+from properties.mutants.mutant import mutant
 
 
+@mutant(part="uniforms", origin="tfjs#1968")
 class UniformShared(PooledUniforms):
     """All dispatches of a batch write one uniform buffer."""
 
@@ -28,6 +27,7 @@ class UniformShared(PooledUniforms):
         return super().take(payload, first)
 
 
+@mutant(part="uniforms", origin="TVM 18871, review")
 class UniformIndexResetEarly(PooledUniforms):
     """The slot counter of a full pool starts anew without a submit."""
 
@@ -37,6 +37,7 @@ class UniformIndexResetEarly(PooledUniforms):
         return False
 
 
+@mutant(part="uniforms", origin="llama.cpp, its arena")
 class RingWrapsOverPending(RingUniforms):
     """A full ring wraps onto the payloads that the open batch still needs."""
 
@@ -52,6 +53,7 @@ class RingWrapsOverPending(RingUniforms):
         return Range(self._ring, 0, len(payload))
 
 
+@mutant(part="uniforms")
 class RingCursorKept(RingUniforms):
     """Every batch is written behind the one before, and bound from the start."""
 
@@ -65,6 +67,7 @@ class RingCursorKept(RingUniforms):
     _cursor = 0
 
 
+@mutant(part="uniforms", hard=True)
 class RingNotRewrittenWhenAlike(RingUniforms):
     """A batch is not written where it is as long as what the ring holds, and begins alike."""
 
@@ -77,6 +80,7 @@ class RingNotRewrittenWhenAlike(RingUniforms):
     _held: tuple[int, bytes] | None = None
 
 
+@mutant(part="uniforms", hard=True)
 class RingWriteCut(RingUniforms):
     """Of a batch only the first 2048 bytes of payload are written."""
 
@@ -85,6 +89,7 @@ class RingWriteCut(RingUniforms):
             self._driver.write_buffer(self._ring, 0, batch.uniform_data[:2048])
 
 
+@mutant(part="uniforms", origin="llama.cpp#16452, #19772", hangs=True)
 class PoolWaitsForItself(PooledUniforms):
     """An exhausted pool waits for a slot that only this very thread could give back."""
 
@@ -95,6 +100,7 @@ class PoolWaitsForItself(PooledUniforms):
         return False
 
 
+@mutant(part="uniforms")
 class SlotTooSmall(PooledUniforms):
     """A slot is used again for a payload that is longer than it."""
 
@@ -105,6 +111,7 @@ class SlotTooSmall(PooledUniforms):
         return super().take(payload, batch)
 
 
+@mutant(part="uniforms", hard=True)
 class SlotNotRewrittenWhenAlike(PooledUniforms):
     """A slot is not written again where the payload begins as the one it holds."""
 
@@ -121,6 +128,7 @@ class SlotNotRewrittenWhenAlike(PooledUniforms):
         return super().take(payload, batch)
 
 
+@mutant(part="uniforms")
 class SlotsGrownUnderBatch(PooledUniforms):
     """A slot that is too small makes every slot grow, those of the open batch as well."""
 
@@ -134,6 +142,7 @@ class SlotsGrownUnderBatch(PooledUniforms):
         return super().take(payload, batch)
 
 
+@mutant(part="uniforms")
 class SlotWrittenOnce(PooledUniforms):
     """Only a slot's first payload is written; a later batch finds the one before."""
 
@@ -144,6 +153,7 @@ class SlotWrittenOnce(PooledUniforms):
         return super().take(payload, batch)
 
 
+@mutant(part="uniforms")
 class FreshUniformDestroyedAtNext(FreshUniforms):
     """A dispatch destroys the uniform buffer of the dispatch before it, submitted or not."""
 
@@ -154,6 +164,7 @@ class FreshUniformDestroyedAtNext(FreshUniforms):
         return super().take(payload, batch)
 
 
+@mutant(part="uniforms", origin="TVM 18871, first version")
 class EvictDestroysPending(CachedUniforms):
     """An evicted buffer is destroyed at once, though the open batch refers to it."""
 
@@ -165,6 +176,7 @@ class EvictDestroysPending(CachedUniforms):
         return taken
 
 
+@mutant(part="uniforms", hard=True)
 class CachedUniformRewritten(CachedUniforms):
     """A full cache writes its oldest buffer anew, which the open batch refers to."""
 
@@ -180,6 +192,7 @@ class CachedUniformRewritten(CachedUniforms):
         return Range(old, 0, len(payload))
 
 
+@mutant(part="uniforms", hard=True)
 class LeastIntegerLost(RingUniforms):
     """A scalar of the least i32 is packed as nought, since its sign has no other bits."""
 
@@ -189,6 +202,7 @@ class LeastIntegerLost(RingUniforms):
         return super().take(b"".join(kept), batch)
 
 
+@mutant(part="uniforms", hard=True)
 class UniformKeySum(CachedUniforms):
     """Contents are told apart by the sum of their bytes."""
 
@@ -201,6 +215,7 @@ class UniformKeySum(CachedUniforms):
         return super().take(alike, batch)
 
 
+@mutant(part="uniforms", hard=True)
 class UniformKeyShort(CachedUniforms):
     """Contents are told apart by their first 40 bytes."""
 
@@ -213,6 +228,7 @@ class UniformKeyShort(CachedUniforms):
         return super().take(alike, batch)
 
 
+@mutant(part="uniforms", hard=True)
 class UniformKeyFloats(CachedUniforms):
     """Contents are compared as floats, so that nought and minus nought, or two NaNs, are alike."""
 
@@ -222,6 +238,7 @@ class UniformKeyFloats(CachedUniforms):
         return super().take(same, batch)
 
 
+@mutant(part="uniforms")
 class CachedUniformDestroyedBySubmit(CachedUniforms):
     """A buffer that misses the cache is retired with its batch and stays in the cache."""
 
@@ -231,55 +248,3 @@ class CachedUniformDestroyedBySubmit(CachedUniforms):
         if self.counts.created > made:
             batch.retired.append(taken.buffer)
         return taken
-
-
-def only(kind: Uniforms, make: Callable[..., UniformStore]) -> Parts:
-    """Parts whose uniforms of one kind are broken, and those of the others sound."""
-
-    def made(driver: Driver, policy: Policy, caches: CacheState) -> UniformStore:
-        if policy.uniforms is not kind:
-            return make_uniforms(driver, policy, caches)
-        arguments: dict[Uniforms, tuple[Any, ...]] = {
-            Uniforms.FRESH: (),
-            Uniforms.POOLED: (policy.uniform_slots,),
-            Uniforms.CACHED: (caches,),
-            Uniforms.RING: (policy.uniform_ring_bytes,),
-        }
-        return make(driver, *arguments[kind])
-
-    return Parts(uniforms=made)
-
-
-def _pooled(broken: type[PooledUniforms], **about: Any) -> Mutant:
-    return mutant(broken, parts=only(Uniforms.POOLED, broken), **about)
-
-
-def _ring(broken: type[RingUniforms], **about: Any) -> Mutant:
-    return mutant(broken, parts=only(Uniforms.RING, broken), **about)
-
-
-def _cached(broken: type[CachedUniforms], **about: Any) -> Mutant:
-    return mutant(broken, parts=only(Uniforms.CACHED, broken), **about)
-
-
-MUTANTS = (
-    _pooled(UniformShared, ancestor="tfjs#1968"),
-    _pooled(UniformIndexResetEarly, ancestor="TVM 18871, review"),
-    _ring(RingWrapsOverPending, ancestor="llama.cpp, its arena"),
-    _ring(RingCursorKept),
-    _ring(RingNotRewrittenWhenAlike, hard=True),
-    _ring(RingWriteCut, hard=True),
-    _pooled(PoolWaitsForItself, hangs=True, ancestor="llama.cpp#16452, #19772"),
-    _pooled(SlotTooSmall),
-    _pooled(SlotNotRewrittenWhenAlike, hard=True),
-    _pooled(SlotsGrownUnderBatch),
-    _pooled(SlotWrittenOnce),
-    mutant(FreshUniformDestroyedAtNext, parts=only(Uniforms.FRESH, FreshUniformDestroyedAtNext)),
-    _ring(LeastIntegerLost, hard=True),
-    _cached(EvictDestroysPending, ancestor="TVM 18871, first version"),
-    _cached(CachedUniformRewritten, hard=True),
-    _cached(UniformKeySum, hard=True),
-    _cached(UniformKeyShort, hard=True),
-    _cached(UniformKeyFloats, hard=True),
-    _cached(CachedUniformDestroyedBySubmit),
-)

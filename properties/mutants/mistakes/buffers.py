@@ -1,19 +1,124 @@
-"""Mistakes in how bytes at any offset become whole words."""
+"""Mistakes in which memory a buffer is, and in how bytes at any offset become whole words.
 
-from typing import Any
+A handle is good from its alloc to its free.  WebGPU moves whole words; the bytes
+beside an odd range belong to somebody.
+"""
 
 from gpusim.limits import WORD_BYTES
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.byte_plans import Edge, words_down, words_up
-from gpusim.runtime.commands import CopyCommand, Role
+from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Range, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder
 from gpusim.runtime.transfers import ByteCopy, ByteWrite, Transfers, piece_of
-from properties.mutants.mutant import Mutant, mutant
+from properties.mutants.mutant import mutant
 
 
+@mutant(part="buffers", origin="TVM, its buffer table")
+class StaleHandleFindsNewBuffer(BufferTable):
+    """A freed handle reaches the buffer that took its number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: dict[int, DeviceBuffer] = {}
+        self._free: list[int] = []
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        buffer = super().add(device_buffer, size_bytes, label)
+        if self._free:
+            del self._live[buffer.uid]
+            buffer.uid = self._free.pop()
+            self._live[buffer.uid] = buffer
+        self._numbers[buffer.uid] = device_buffer
+        return buffer
+
+    def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
+        found = self._numbers.get(buffer.uid)
+        return super().device_buffer(buffer) if found is None else found
+
+    def remove(self, buffer: Buffer) -> DeviceBuffer:
+        device_buffer = super().remove(buffer)
+        del self._numbers[buffer.uid]
+        self._free.append(buffer.uid)
+        return device_buffer
+
+
+@mutant(part="buffers", hard=True)
+class NumbersWrapAround(BufferTable):
+    """A buffer's number has three bits, and the ninth finds the place of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: dict[int, DeviceBuffer] = {}
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        buffer = super().add(device_buffer, size_bytes, label)
+        self._places[buffer.uid % 8] = device_buffer
+        return buffer
+
+    def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
+        super().device_buffer(buffer)
+        return self._places[buffer.uid % 8]
+
+
+@mutant(part="buffers")
+class FreedHandleStillRead(BufferTable):
+    """A kernel may still bind a buffer that was freed last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: tuple[Buffer, DeviceBuffer] | None = None
+
+    def remove(self, buffer: Buffer) -> DeviceBuffer:
+        self._last = buffer, super().remove(buffer)
+        return self._last[1]
+
+    def whole_words(self, buffer: Buffer) -> Range:
+        if self._last is not None and self._last[0] is buffer:
+            return Range(self._last[1], 0, buffer.size_bytes // 4 * 4)
+        return super().whole_words(buffer)
+
+
+@mutant(part="buffers")
+class WholeWordsRoundedUp(BufferTable):
+    """A kernel is given the last word of a buffer though it is not a whole one."""
+
+    def whole_words(self, buffer: Buffer) -> Range:
+        return Range(self.device_buffer(buffer), 0, words_up(buffer.size_bytes))
+
+
+@mutant(part="buffers")
+class WholeWordsLackLast(BufferTable):
+    """A kernel is not given the last word of a buffer of 64 words or more."""
+
+    def whole_words(self, buffer: Buffer) -> Range:
+        whole = super().whole_words(buffer)
+        return Range(whole.buffer, 0, whole.size_bytes - 4 * (whole.size_bytes >= 256))
+
+
+@mutant(part="buffers")
+class BudgetForgetsFrees(BufferTable):
+    """The memory of a buffer still counts after its free."""
+
+    def remove(self, buffer: Buffer) -> DeviceBuffer:
+        before = self.live_bytes
+        device_buffer = super().remove(buffer)
+        self.live_bytes = before
+        return device_buffer
+
+
+@mutant(part="buffers", hard=True)
+class BudgetFreesTwice(BufferTable):
+    """A free that is refused gives its bytes back to the budget all the same."""
+
+    def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
+        if not buffer.is_live:
+            self.live_bytes = max(0, self.live_bytes - buffer.size_bytes)
+        return super().device_buffer(buffer)
+
+
+@mutant(part="transfers", origin="cubecl#912")
 class PadClearsNeighbours(Transfers):
     """A write of an odd length is padded with zeros over the bytes that follow it."""
 
@@ -25,6 +130,7 @@ class PadClearsNeighbours(Transfers):
         super().write(buffer, offset, data)
 
 
+@mutant(part="transfers", origin="TVM 16554, mended by 18871")
 class PadLosesData(Transfers):
     """The padded array of a write to a buffer's end is the new one, copied onto itself."""
 
@@ -34,6 +140,7 @@ class PadLosesData(Transfers):
         return super()._words_of(write)
 
 
+@mutant(part="transfers", origin="cubecl#912, #208")
 class WriteRoundedUp(Transfers):
     """A write is rounded up to the alignment of a uniform slot, where the buffer has room."""
 
@@ -44,6 +151,7 @@ class WriteRoundedUp(Transfers):
         super().write(buffer, offset, data)
 
 
+@mutant(part="transfers")
 class LastEdgeLost(Transfers):
     """Of the two edges of a write only the first is patched."""
 
@@ -52,6 +160,7 @@ class LastEdgeLost(Transfers):
         super()._write_at_once(write._replace(plan=first))
 
 
+@mutant(part="transfers")
 class EdgeOfThreeBytesCut(Transfers):
     """The mask of an edge knows one byte and two bytes, not three."""
 
@@ -60,6 +169,7 @@ class EdgeOfThreeBytesCut(Transfers):
         return super()._payload_of(patch, write, cut)
 
 
+@mutant(part="transfers")
 class TwoBytesInTheMiddle(Transfers):
     """A write of the two middle bytes of a word is shifted to its end."""
 
@@ -70,6 +180,7 @@ class TwoBytesInTheMiddle(Transfers):
         return super()._payload_of(patch, write, edges)
 
 
+@mutant(part="transfers")
 class EdgesFromShadowCopy(Transfers):
     """The bytes beside an unaligned write are filled in from a copy of the last host write,
     whatever the device has made of them since."""
@@ -93,6 +204,7 @@ class EdgesFromShadowCopy(Transfers):
         self._last: dict[Buffer, tuple[int, bytes]] = {}
 
 
+@mutant(part="transfers", origin="TVM 20059; gpuweb#4599")
 class BadCopyPoisonsBatch(Transfers):
     """A copy within one buffer is recorded as it is, and its batch is refused for it."""
 
@@ -100,6 +212,7 @@ class BadCopyPoisonsBatch(Transfers):
         self._copy_between(copy)
 
 
+@mutant(part="transfers")
 class CopyWithinInHalves(Transfers):
     """A copy within one buffer goes through a scratch half its length, first half first."""
 
@@ -110,6 +223,7 @@ class CopyWithinInHalves(Transfers):
                 super()._copy_within(piece_of(copy, start, size))
 
 
+@mutant(part="transfers")
 class ScratchTooSmallByPhase(Transfers):
     """The scratch of a copy within one buffer starts at the byte, not at its word."""
 
@@ -124,6 +238,7 @@ class ScratchTooSmallByPhase(Transfers):
         self._recorder.retire(scratch)
 
 
+@mutant(part="transfers")
 class CopyRoundedUp(Transfers):
     """A copy between word offsets is one of whole words whatever its length."""
 
@@ -137,6 +252,7 @@ class CopyRoundedUp(Transfers):
         super()._copy_between(copy)
 
 
+@mutant(part="transfers")
 class CopyGroupsRoundedDown(Transfers):
     """The last group of a copy of bytes at odd offsets is not dispatched unless it is full."""
 
@@ -146,6 +262,7 @@ class CopyGroupsRoundedDown(Transfers):
         super()._copy_piece(piece)
 
 
+@mutant(part="transfers", found_by="faults", hard=True)
 class WordCopyNotWritten(Transfers):
     """A copy of whole words is not thought to write its target, should its batch fail."""
 
@@ -154,6 +271,7 @@ class WordCopyNotWritten(Transfers):
         self._recorder._batch.written.pop(copy.target, None)
 
 
+@mutant(part="transfers")
 class PieceTakenTwice(Transfers):
     """Of a copy in pieces each but the first is taken from where the one before was."""
 
@@ -168,6 +286,7 @@ class PieceTakenTwice(Transfers):
     _last: int | None = None
 
 
+@mutant(part="transfers", found_by="faults")
 class LostUntilFreed(Transfers):
     """A buffer that was lost stays so though it was overwritten whole."""
 
@@ -177,33 +296,10 @@ class LostUntilFreed(Transfers):
         buffer.lost = lost
 
 
+@mutant(part="transfers", found_by="faults")
 class LostUntilWritten(Transfers):
     """A buffer that was lost is found again by a write of any part of it."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         super().write(buffer, offset, data)
         buffer.lost = False
-
-
-def _transfers(broken: type[Transfers], **about: Any) -> Mutant:
-    return mutant(broken, parts=Parts(transfers=broken), **about)
-
-
-MUTANTS = (
-    _transfers(PadClearsNeighbours, ancestor="cubecl#912"),
-    _transfers(PadLosesData, ancestor="TVM 16554, mended by 18871"),
-    _transfers(WriteRoundedUp, ancestor="cubecl#912, #208"),
-    _transfers(LastEdgeLost),
-    _transfers(EdgeOfThreeBytesCut),
-    _transfers(TwoBytesInTheMiddle),
-    _transfers(EdgesFromShadowCopy),
-    _transfers(BadCopyPoisonsBatch, ancestor="TVM 20059; gpuweb#4599"),
-    _transfers(CopyWithinInHalves),
-    _transfers(ScratchTooSmallByPhase),
-    _transfers(CopyRoundedUp),
-    _transfers(CopyGroupsRoundedDown),
-    _transfers(WordCopyNotWritten, prey="faults", hard=True),
-    _transfers(PieceTakenTwice),
-    _transfers(LostUntilFreed, prey="faults"),
-    _transfers(LostUntilWritten, prey="faults"),
-)

@@ -1,4 +1,7 @@
-"""Mistakes in what is recorded in a batch, and in how a batch is submitted."""
+"""Mistakes in what is recorded in a batch, and in how a batch is submitted, fails and is lost.
+
+When it is submitted is for the flush rules, whose mistakes are in ``batches``.
+"""
 
 from collections.abc import Sequence
 from typing import Any, TypeGuard
@@ -8,14 +11,14 @@ from gpusim.runtime.batch import Batch, FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import HostWrite, Recorder
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.transfers import Transfers
-from properties.mutants.mutant import Mutant, mutant
+from properties.mutants.mutant import mutant
 
 
+@mutant(part="recorder", origin="TVM 18871's rule")
 class ReadMissesBatch(Recorder):
     """A readback copies before the recorded commands are submitted."""
 
@@ -28,6 +31,7 @@ class ReadMissesBatch(Recorder):
         self._batch = recorded
 
 
+@mutant(part="recorder", origin="tfjs#1968")
 class UniformRecycledAtDispatch(Recorder):
     """A uniform slot goes back to the pool at the dispatch, not at the submit."""
 
@@ -36,6 +40,7 @@ class UniformRecycledAtDispatch(Recorder):
         self._batch.uniform_slots = 0
 
 
+@mutant(part="recorder", origin="TVM 18871, first version")
 class EvictFlushesInsidePass(Recorder):
     """An eviction flushes while a dispatch is half recorded, whose pass ends without it."""
 
@@ -47,6 +52,7 @@ class EvictFlushesInsidePass(Recorder):
         super()._record_dispatch(command, plan)
 
 
+@mutant(part="recorder")
 class DispatchLostAtExhaustion(Recorder):
     """The dispatch that finds the uniforms full makes them submit, and is forgotten."""
 
@@ -58,6 +64,7 @@ class DispatchLostAtExhaustion(Recorder):
         return command
 
 
+@mutant(part="recorder")
 class CommandTwiceAtLimit(Recorder):
     """The dispatch that reaches the limit of a batch opens the next batch as well."""
 
@@ -69,6 +76,7 @@ class CommandTwiceAtLimit(Recorder):
             self._batch.record_dispatch(command, plan)
 
 
+@mutant(part="recorder")
 class CopiesHoisted(Recorder):
     """The copies of a batch are encoded before its dispatches, to open fewer passes."""
 
@@ -77,6 +85,7 @@ class CopiesHoisted(Recorder):
         super().submit(reason)
 
 
+@mutant(part="recorder", origin="ORT#27592; cubecl#961")
 class TwoStreamsOneEncoder(Recorder):
     """Every other command goes to a second stream, and a submit joins the two end to end."""
 
@@ -86,6 +95,7 @@ class TwoStreamsOneEncoder(Recorder):
         super().submit(reason)
 
 
+@mutant(part="recorder")
 class SameGroupTwiceIsOnce(Recorder):
     """A dispatch that binds what the one before it bound is thought to be recorded already."""
 
@@ -95,6 +105,7 @@ class SameGroupTwiceIsOnce(Recorder):
             super()._record_dispatch(command, plan)
 
 
+@mutant(part="recorder")
 class PassKeepsFirstGroup(Recorder):
     """In a pass of one kernel only the first bind group is set."""
 
@@ -110,6 +121,7 @@ class PassKeepsFirstGroup(Recorder):
         super()._record_dispatch(command, plan)
 
 
+@mutant(part="recorder", origin="TVM 18871's rule; ORT#27068")
 class FreeBeforeFlush(Recorder):
     """A buffer is destroyed while recorded commands refer to it."""
 
@@ -120,6 +132,7 @@ class FreeBeforeFlush(Recorder):
         self._driver.destroy_buffer(buffer)
 
 
+@mutant(part="recorder", hard=True)
 class FreeFlushesDispatchesOnly(Recorder):
     """A buffer is destroyed while recorded copies, and copies alone, refer to it."""
 
@@ -131,6 +144,7 @@ class FreeFlushesDispatchesOnly(Recorder):
         self._driver.destroy_buffer(buffer)
 
 
+@mutant(part="recorder")
 class FreeDefersWritersOnly(Recorder):
     """A buffer that the open batch only reads is destroyed at its free."""
 
@@ -152,6 +166,7 @@ class FreeDefersWritersOnly(Recorder):
         )
 
 
+@mutant(part="recorder")
 class DeferredFreeForgotten(Recorder):
     """A deferred free is carried out at the next free, not after its submit."""
 
@@ -163,6 +178,7 @@ class DeferredFreeForgotten(Recorder):
     _waiting: Sequence[DeviceBuffer] = ()
 
 
+@mutant(part="recorder")
 class RetiredDestroyedAtOnce(Recorder):
     """A scratch buffer is destroyed as soon as its last command is recorded."""
 
@@ -170,6 +186,7 @@ class RetiredDestroyedAtOnce(Recorder):
         self._driver.destroy_buffer(buffer)
 
 
+@mutant(part="recorder")
 class StagedWriteGoesAtOnce(Recorder):
     """A write that was to be staged goes to the queue all the same."""
 
@@ -177,6 +194,7 @@ class StagedWriteGoesAtOnce(Recorder):
         super().write(write._replace(staged=write.staged and len(write.words) > 4))
 
 
+@mutant(part="recorder", hard=True)
 class StagedWriteUntouched(Recorder):
     """What a staged write touches is not counted when the next host write comes."""
 
@@ -186,6 +204,7 @@ class StagedWriteUntouched(Recorder):
         self._batch._touched = touched
 
 
+@mutant(part="recorder", hard=True)
 class SpanOfLastCopy(Recorder):
     """Of the copies of a batch that touch a buffer only the last one is remembered."""
 
@@ -196,6 +215,7 @@ class SpanOfLastCopy(Recorder):
             self._batch._touched[command.target] = start, end
 
 
+@mutant(part="recorder", origin="tfjs#7634, #4303")
 class FreeWhileReadPending(Recorder):
     """A read waits for the next submit, and a free does not think of it."""
 
@@ -212,23 +232,10 @@ class FreeWhileReadPending(Recorder):
             super().before_free(buffer)
 
 
-class BadDispatchLeavesPassOpen(Recorder):
-    """Arguments are checked after the pass is begun, and the pass of a bad one is never ended."""
-
-    begun = 0
-
-    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        if self.begun and self._batch.commands:
-            lost, self._batch = self._batch, Batch()
-            self._lose(lost, SubmitFailed("cannot begin a pass because one is open"))
-        self.begun = 0
-        super()._record_dispatch(command, plan)
-
-
 class _BeginsEarly(BufferTable):
     """Tells the recorder of each dispatch whose argument is refused."""
 
-    recorder: BadDispatchLeavesPassOpen | None = None
+    recorder: "BadDispatchLeavesPassOpen | None" = None
 
     def whole_words(self, buffer: Buffer) -> Range:
         if self.recorder is not None and not buffer.is_live:
@@ -245,6 +252,26 @@ def _join(
     return Transfers(driver, recorder, buffers, pipelines)
 
 
+@mutant(
+    part="recorder",
+    origin="TVM, found by reading",
+    hard=True,
+    beside={"buffers": _BeginsEarly, "transfers": _join},
+)
+class BadDispatchLeavesPassOpen(Recorder):
+    """Arguments are checked after the pass is begun, and the pass of a bad one is never ended."""
+
+    begun = 0
+
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        if self.begun and self._batch.commands:
+            lost, self._batch = self._batch, Batch()
+            self._lose(lost, SubmitFailed("cannot begin a pass because one is open"))
+        self.begun = 0
+        super()._record_dispatch(command, plan)
+
+
+@mutant(part="recorder", origin="TVM, found by reading", found_by="faults")
 class FlushKeepsDeadEncoder(Recorder):
     """After a submit that failed its encoder is kept, and every later submit fails with it."""
 
@@ -262,6 +289,7 @@ class FlushKeepsDeadEncoder(Recorder):
             raise
 
 
+@mutant(part="recorder", found_by="faults")
 class FailedBatchKept(Recorder):
     """The copies of a batch whose submit failed stay recorded, and go with the next."""
 
@@ -275,6 +303,7 @@ class FailedBatchKept(Recorder):
             raise
 
 
+@mutant(part="recorder", origin="cubecl#1641", found_by="faults")
 class ReadAfterErrorReturnsBytes(Recorder):
     """After a lost batch a read hands out what the buffer held before."""
 
@@ -283,6 +312,7 @@ class ReadAfterErrorReturnsBytes(Recorder):
         super()._lose(batch, fault)
 
 
+@mutant(part="recorder", found_by="faults", hard=True)
 class FaultLosesEverything(Recorder):
     """A batch that fails takes along every buffer that any batch has ever written."""
 
@@ -299,6 +329,7 @@ class FaultLosesEverything(Recorder):
         super()._lose(batch, fault)
 
 
+@mutant(part="recorder", found_by="faults")
 class FaultSwallowed(Recorder):
     """A submit that fails marks what it loses and tells nobody."""
 
@@ -320,40 +351,3 @@ def _ranges(command: DispatchCommand) -> tuple[Range, ...]:
 
 def _is_copy(command: Any) -> TypeGuard[CopyCommand]:
     return isinstance(command, CopyCommand)
-
-
-def _recorder(broken: type[Recorder], **about: Any) -> Mutant:
-    return mutant(broken, parts=Parts(recorder=broken), **about)
-
-
-MUTANTS = (
-    _recorder(ReadMissesBatch, ancestor="TVM 18871's rule"),
-    _recorder(UniformRecycledAtDispatch, ancestor="tfjs#1968"),
-    _recorder(EvictFlushesInsidePass, ancestor="TVM 18871, first version"),
-    _recorder(DispatchLostAtExhaustion),
-    _recorder(CommandTwiceAtLimit),
-    _recorder(CopiesHoisted),
-    _recorder(TwoStreamsOneEncoder, ancestor="ORT#27592; cubecl#961"),
-    _recorder(SameGroupTwiceIsOnce),
-    _recorder(PassKeepsFirstGroup),
-    _recorder(FreeBeforeFlush, ancestor="TVM 18871's rule; ORT#27068"),
-    _recorder(FreeFlushesDispatchesOnly, hard=True),
-    _recorder(FreeDefersWritersOnly),
-    _recorder(DeferredFreeForgotten),
-    _recorder(RetiredDestroyedAtOnce),
-    _recorder(StagedWriteGoesAtOnce),
-    _recorder(StagedWriteUntouched, hard=True),
-    _recorder(SpanOfLastCopy, hard=True),
-    _recorder(FreeWhileReadPending, ancestor="tfjs#7634, #4303"),
-    mutant(
-        BadDispatchLeavesPassOpen,
-        parts=Parts(recorder=BadDispatchLeavesPassOpen, buffers=_BeginsEarly, transfers=_join),
-        ancestor="TVM, found by reading",
-        hard=True,
-    ),
-    _recorder(FlushKeepsDeadEncoder, ancestor="TVM, found by reading", prey="faults"),
-    _recorder(FailedBatchKept, prey="faults"),
-    _recorder(ReadAfterErrorReturnsBytes, ancestor="cubecl#1641", prey="faults"),
-    _recorder(FaultLosesEverything, prey="faults", hard=True),
-    _recorder(FaultSwallowed, prey="faults"),
-)

@@ -1,20 +1,113 @@
-"""Mistakes in reads on their way back, and in what a sync waits for."""
+"""Mistakes in reads on their way back: staging buffers, deliveries, and what a sync waits for.
+
+A staging buffer belongs to the reads of one batch until their bytes were taken; a
+result belongs to the caller.
+"""
 
 from typing import Any
 
 from gpusim.errors import DeviceFault
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.byte_plans import words_down
-from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.commands import DeviceBuffer, Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.host_data import Destination
-from gpusim.runtime.parts import Parts
 from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.staging import StagingPage, StagingPool
-from properties.mutants.mutant import Mutant, mutant
+from properties.mutants.mutant import mutant
 
 
+@mutant(part="staging", origin="tinygrad; wgpu#5173")
+class StagingReusedTooSoon(StagingPool):
+    """A buffer is free again as soon as it was handed out."""
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        buffer = super().take(size_bytes)
+        self._free.append(buffer)
+        return buffer
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        """It was given back before."""
+
+
+@mutant(part="staging")
+class StagingPoolGivesSmaller(StagingPool):
+    """The smallest free buffer is handed out, whether it holds the read or not."""
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        return super().take(min([size_bytes, *(buffer.size_bytes for buffer in self._free)]))
+
+
+@mutant(part="staging")
+class StagingSizeRoundedDown(StagingPool):
+    """The class of a size is the power of two below it."""
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        return super().take(1 << (size_bytes.bit_length() - 1))
+
+
+@mutant(part="staging")
+class StagingEvictsUnread(StagingPool):
+    """Past its capacity the pool destroys the buffer that was handed out first."""
+
+    def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
+        super().__init__(driver, capacity, class_bytes)
+        self._out: list[DeviceBuffer] = []
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        if len(self._out) > max(self._capacity, 1):
+            self._driver.destroy_buffer(self._out.pop(0))
+        buffer = super().take(size_bytes)
+        self._out.append(buffer)
+        return buffer
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        if buffer in self._out:
+            self._out.remove(buffer)
+        super().give_back(buffer)
+
+
+@mutant(part="staging")
+class StagingEvictedStaysFree(StagingPool):
+    """A pool without room destroys the buffer that comes back, and hands it out all the same."""
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        full = len(self._free) >= self._capacity > 0
+        super().give_back(buffer)
+        if full:
+            self._free.append(buffer)
+
+
+@mutant(part="staging", origin="noon#166", found_by="faults")
+class FailedMapRecycled(StagingPool):
+    """A buffer whose map failed goes back to the pool."""
+
+    def discard(self, buffer: DeviceBuffer) -> None:
+        self.give_back(buffer)
+
+
+@mutant(part="staging")
+class LargeStagingShared(StagingPool):
+    """Buffers of more than 4096 bytes come from one buffer that all such reads share."""
+
+    def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
+        super().__init__(driver, capacity, class_bytes)
+        self._large: DeviceBuffer | None = None
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        if size_bytes <= 4096:
+            return super().take(size_bytes)
+        if self._large is None or self._large.size_bytes < size_bytes:
+            self._large = self._driver.create_buffer(size_bytes, Role.STAGING)
+        return self._large
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        if buffer is not self._large:
+            super().give_back(buffer)
+
+
+@mutant(part="readbacks", origin="TVM 18871, mended by 20059")
 class SyncForgetsRead(Readbacks):
     """A read is dropped from what a sync awaits once another read was issued."""
 
@@ -24,6 +117,7 @@ class SyncForgetsRead(Readbacks):
         super().settle_through(ticket)
 
 
+@mutant(part="readbacks")
 class ReadsDeliveredBackwards(Readbacks):
     """Of the reads that are ready, the last is delivered first."""
 
@@ -33,6 +127,7 @@ class ReadsDeliveredBackwards(Readbacks):
             super().settle_through(self._queue[0].ticket)
 
 
+@mutant(part="readbacks")
 class EmptyReadDeliveredEarly(Readbacks):
     """A read of nothing is delivered at its issue, before the reads that came before it."""
 
@@ -43,6 +138,7 @@ class EmptyReadDeliveredEarly(Readbacks):
             readback.ticket.settle(readback.destination.deliver(memoryview(b"")), None)
 
 
+@mutant(part="readbacks")
 class MappingsCrossed(Readbacks):
     """Bytes are taken from the page of the next read where the two pages are alike."""
 
@@ -54,6 +150,7 @@ class MappingsCrossed(Readbacks):
         super().settle_through(ticket)
 
 
+@mutant(part="readbacks", origin="TVM 18871, first version")
 class StagingMapsWhole(Readbacks):
     """The result is all that was mapped from where the read begins."""
 
@@ -63,6 +160,7 @@ class StagingMapsWhole(Readbacks):
         super()._deliver(readback)
 
 
+@mutant(part="readbacks")
 class ReadOffsetDropped(Readbacks):
     """A read starts at the word that holds its first byte."""
 
@@ -71,6 +169,7 @@ class ReadOffsetDropped(Readbacks):
         super()._deliver(readback)
 
 
+@mutant(part="readbacks")
 class PageOfOneRead(Readbacks):
     """Of the reads that share a page only the first knows where in it its bytes are."""
 
@@ -81,6 +180,7 @@ class PageOfOneRead(Readbacks):
         super().issue(readback)
 
 
+@mutant(part="readbacks")
 class FourthReadOfPage(Readbacks):
     """A page knows the places of three reads, and the fourth is given that of the third."""
 
@@ -91,6 +191,7 @@ class FourthReadOfPage(Readbacks):
         super().issue(readback)
 
 
+@mutant(part="readbacks", hard=True)
 class LongReadStartsAtWord(Readbacks):
     """A read of a page or more starts at the word that holds its first byte."""
 
@@ -100,6 +201,7 @@ class LongReadStartsAtWord(Readbacks):
         super().issue(readback)
 
 
+@mutant(part="readbacks", found_by="faults")
 class FailedReadGivesZeros(Readbacks):
     """A read whose map failed has the bytes of a buffer that nothing was copied to."""
 
@@ -112,6 +214,7 @@ class FailedReadGivesZeros(Readbacks):
         return readback.value_in(page.data)
 
 
+@mutant(part="readbacks", origin="three.js#33281")
 class ReadReturnsView(Readbacks):
     """The bytes of a read are a view on memory that the next read of its size writes."""
 
@@ -128,6 +231,7 @@ class ReadReturnsView(Readbacks):
         return memoryview(memory)
 
 
+@mutant(part="readbacks", found_by="faults")
 class FailureTakesOthersAlong(Readbacks):
     """A map that fails fails every read under way."""
 
@@ -138,6 +242,7 @@ class FailureTakesOthersAlong(Readbacks):
                 super().fail(other, fault)
 
 
+@mutant(part="readbacks", found_by="faults")
 class FaultRaisedForEver(Readbacks):
     """A fault that was raised once is raised by every later call."""
 
@@ -152,6 +257,7 @@ class FaultRaisedForEver(Readbacks):
     _fault: DeviceFault | None = None
 
 
+@mutant(part="readbacks", found_by="faults")
 class FaultNeverRaised(Readbacks):
     """A map that fails is told by its ticket alone."""
 
@@ -164,6 +270,7 @@ class FaultNeverRaised(Readbacks):
         """Nobody will ask."""
 
 
+@mutant(part="reads")
 class StagingIgnoresMisalignment(Reads):
     """A page is as long as its read, though the copy starts at a word before it."""
 
@@ -172,6 +279,7 @@ class StagingIgnoresMisalignment(Reads):
         return page
 
 
+@mutant(part="reads", hard=True)
 class ReadsShareFullPage(Reads):
     """A page has room for as many reads as come, and the last go back to its start."""
 
@@ -182,6 +290,7 @@ class ReadsShareFullPage(Reads):
         return super()._page_for(size_bytes)
 
 
+@mutant(part="reads", hard=True)
 class RepeatedReadElided(Reads):
     """A read of what was read last is answered with the bytes that it had."""
 
@@ -203,6 +312,7 @@ class RepeatedReadElided(Reads):
     _ticket: Ticket | None = None
 
 
+@mutant(part="clock", origin="TVM 18871, mended by 20059", found_by="laws")
 class SyncTrustsStaleTail(QueueClock):
     """A host write after a readback does not cancel the shortcut "the readback is the last"."""
 
@@ -210,6 +320,7 @@ class SyncTrustsStaleTail(QueueClock):
         """Only submits are acts."""
 
 
+@mutant(part="reads", found_by="laws")
 class SyncWaitsForSubmitOnly(Reads):
     """A sync submits, and returns when the reads so far are there, without a fence."""
 
@@ -218,6 +329,7 @@ class SyncWaitsForSubmitOnly(Reads):
         return self._readbacks.last_ticket
 
 
+@mutant(part="reads")
 class SyncWithNothingToSubmitReturns(Reads):
     """A sync waits for the fence it made last where there is nothing to submit."""
 
@@ -225,43 +337,3 @@ class SyncWithNothingToSubmitReturns(Reads):
         if self._recorder.is_empty and self._fence_source is not None:
             return None
         return super().goal_of_sync()
-
-
-def _readbacks(broken: type[Readbacks], **about: Any) -> Mutant:
-    def made(driver: Driver, staging: StagingPool, clock: QueueClock) -> Readbacks:
-        return broken(driver, staging, clock)
-
-    return mutant(broken, parts=Parts(readbacks=made), **about)
-
-
-def _reads(broken: type[Reads], **about: Any) -> Mutant:
-    return mutant(broken, parts=Parts(reads=broken), **about)
-
-
-MUTANTS = (
-    _readbacks(SyncForgetsRead, ancestor="TVM 18871, mended by 20059"),
-    _readbacks(ReadsDeliveredBackwards),
-    _readbacks(EmptyReadDeliveredEarly),
-    _readbacks(MappingsCrossed),
-    _readbacks(StagingMapsWhole, ancestor="TVM 18871, first version"),
-    _readbacks(ReadOffsetDropped),
-    _readbacks(PageOfOneRead),
-    _readbacks(FourthReadOfPage),
-    _readbacks(LongReadStartsAtWord, hard=True),
-    _readbacks(ReadReturnsView, ancestor="three.js#33281"),
-    _readbacks(FailedReadGivesZeros, prey="faults"),
-    _readbacks(FailureTakesOthersAlong, prey="faults"),
-    _readbacks(FaultRaisedForEver, prey="faults"),
-    _readbacks(FaultNeverRaised, prey="faults"),
-    _reads(StagingIgnoresMisalignment),
-    _reads(ReadsShareFullPage, hard=True),
-    _reads(RepeatedReadElided, hard=True),
-    _reads(SyncWithNothingToSubmitReturns),
-    _reads(SyncWaitsForSubmitOnly, prey="laws"),
-    mutant(
-        SyncTrustsStaleTail,
-        parts=Parts(clock=SyncTrustsStaleTail),
-        ancestor="TVM 18871, mended by 20059",
-        prey="laws",
-    ),
-)

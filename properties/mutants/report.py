@@ -1,26 +1,71 @@
-"""The kill matrix for people: a page out of its plain values, and a line for each mutant."""
+"""The command that runs the kill matrix, and what it prints and writes of it.
 
+The matrix is written as plain values, and as a page for people out of those.  What is hunted,
+and with what, is in ``matrix``.
+"""
+
+import argparse
+import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from properties.mutants.matrix import HARD_PROGRAMS, Row
+from properties.mutants.matrix import HARD_PROGRAMS, OWN, Plan, Row, as_json, build
+from properties.mutants.mistakes import MUTANTS, find
 from properties.mutants.oracles import ORACLES
 from properties.oracles.laws import LAWS
 
 Values = Mapping[str, Any]
 
+_SOUND, _FOUND_FAULT = 0, 1
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("--only", metavar="NAME", action="append", help="this mutant; may repeat")
+    parser.add_argument("--seeds", metavar="N", type=int, default=1, help="seeds 1 to N")
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes that hunt")
+    parser.add_argument("--seconds", metavar="N", type=float, default=OWN.seconds, help="a hunt")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the matrix as JSON")
+    parser.add_argument("--page", metavar="FILE", type=Path, help="write the matrix as a page")
+    parser.add_argument("--device", metavar="NAME", default="simulated", help="where they run")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the matrix; 0 where every mutant was found and the control passed, else 1."""
+    warnings.simplefilter("ignore", ResourceWarning)
+    mutants = [find(name) for name in arguments.only] if arguments.only else MUTANTS
+    plan = Plan(
+        device=arguments.device,
+        seeds=tuple(range(1, arguments.seeds + 1)),
+        own=replace(OWN, seconds=arguments.seconds),
+    )
+    matrix = build(
+        mutants, plan, jobs=arguments.jobs, watch=lambda row: print(line_of(row), flush=True)
+    )
+    values = as_json(matrix)
+    for what, figure in figures(values).items():
+        print(f"{what}: {figure}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    if arguments.page is not None:
+        arguments.page.write_text(page(values), encoding="utf-8")
+    return _SOUND if matrix.is_clean else _FOUND_FAULT
+
+
 _INTRODUCTION = """\
 # Mutants
 
 A judge that finds nothing has shown nothing unless it is known to see. Each mutant is the
-runtime, its device or the judge itself with one mistake put in through the seam where that part
-is handed over; every one must be found, by programs that were not made for it. Written by
-`gpusim mutants`.
+runtime, its device or the reference with one mistake put in through the seam where that part is
+handed over; every one must be found, by programs that were not made for it. Written by
+`gpusim mutants --seeds 5 --page docs/mutants.md`.
 
 The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, the contract under faults, a comparison's histories and the
-laws' traces corrupted by hand, and a reducer's cases of known size. A number is the programs that
+between a program and a changed one, and the contract under faults. A number is the programs that
 it took on the first seed; `-` means not within the programs that the oracle was given, which is
 few unless the mutant is its own (in bold); an empty cell means that the oracle does not look at
 that part. "Ops" is the size of the smallest program that shows it, and a star marks what survives
@@ -52,7 +97,7 @@ def _lines(matrix: Values) -> Iterator[str]:
     names = [oracle.name for oracle in ORACLES]
     for part, rows in groupby(matrix["mutants"], lambda row: row["place"].partition(":")[0]):
         yield f"\n## {part.replace('_', ' ')}\n"
-        yield f"| mutant | what is wrong | ancestor | {' | '.join(names)} | seconds | ops |"
+        yield f"| mutant | what is wrong | origin | {' | '.join(names)} | seconds | ops |"
         yield "|---|---|---|" + "---|" * (len(names) + 2)
         for row in rows:
             yield _line(row, names)
@@ -74,21 +119,21 @@ def _laws(rows: Sequence[Values]) -> Iterator[str]:
 
 
 def _has_other_finder(row: Values) -> bool:
-    finders = {row["oracle"], *(name for name, programs in row["others"].items() if programs)}
+    finders = {row["found_by"], *(name for name, programs in row["others"].items() if programs)}
     return finders != {"laws"}
 
 
 def _line(row: Values, oracles: Sequence[str]) -> str:
     star = "*" if row["hard"] else ""
     ops = "" if row["shrunk_ops"] is None else str(row["shrunk_ops"])
-    words = [row["name"] + star, row["story"], row["ancestor"]]
+    words = [row["name"] + star, row["description"], row["origin"]]
     seconds = f"{row['seconds']:.2f}"
     words += [_cell(row, oracle) for oracle in oracles]
     return f"| {' | '.join([*words, seconds, ops])} |"
 
 
 def _cell(row: Values, oracle: str) -> str:
-    if oracle == row["oracle"]:
+    if oracle == row["found_by"]:
         return f"**{row['programs_by_seed'][0] or '-'}**"
     return str(row["others"][oracle] or "-") if oracle in row["others"] else ""
 
@@ -120,7 +165,7 @@ def figures(matrix: Values) -> Mapping[str, str]:
 
 
 def _kind(row: Values) -> tuple[str, ...]:
-    finders = [row["oracle"], *(name for name, programs in row["others"].items() if programs)]
+    finders = [row["found_by"], *(name for name, programs in row["others"].items() if programs)]
     return row["place"], *sorted(finders)
 
 
@@ -148,6 +193,6 @@ def line_of(row: Row) -> str:
     replay = "" if row.replayed else "  DOES NOT REPLAY"
     hard = "*" if row.programs > HARD_PROGRAMS else ""
     return (
-        f"{state}  {row.mutant.name + hard:36} {row.mutant.prey:10} programs {seeds:24} "
+        f"{state}  {row.mutant.name + hard:36} {row.mutant.found_by:10} programs {seeds:24} "
         f"{row.seconds:7.2f} s  ops {row.shrunk_ops}  {others}{replay}"
     )

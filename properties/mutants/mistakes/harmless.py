@@ -1,7 +1,7 @@
-"""Mistakes that no value shows: waste, leaks, and counts that lie.  Only the laws see them."""
+"""Mistakes that no value shows: waste, leaks, and counts that lie.
 
-from collections.abc import Callable
-from typing import Any
+Only the laws see them.  What a value shows as well stands with the part that it breaks.
+"""
 
 from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
@@ -9,17 +9,16 @@ from gpusim.ops import Grid
 from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
 from gpusim.runtime.caches import BoundedCache, CacheState
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Range
-from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import Shapes
 from gpusim.runtime.policy import Policy
 from gpusim.runtime.readbacks import QueueClock, Readbacks
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage, StagingPool
-from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms, make_uniforms
-from properties.mutants.mutant import Mutant, mutant
+from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms
+from properties.mutants.mutant import mutant
 
 
+@mutant(part="uniforms", found_by="laws")
 class SlotBoundWhole(PooledUniforms):
     """A slot that was made for longer scalars is bound in all its length."""
 
@@ -28,6 +27,7 @@ class SlotBoundWhole(PooledUniforms):
         return Range(slot.buffer, 0, slot.buffer.size_bytes)
 
 
+@mutant(part="uniforms", found_by="laws")
 class EvictedUniformLeaked(CachedUniforms):
     """What the uniform cache evicts is never destroyed."""
 
@@ -38,6 +38,7 @@ class EvictedUniformLeaked(CachedUniforms):
         return taken
 
 
+@mutant(part="clock", found_by="laws")
 class EmptyBatchSubmitted(QueueClock):
     """A flush of nothing submits an empty batch."""
 
@@ -46,6 +47,7 @@ class EmptyBatchSubmitted(QueueClock):
         return True
 
 
+@mutant(part="recorder", found_by="laws")
 class BatchEncodedTwice(Recorder):
     """A batch is encoded once to see whether it can be, and once more to be submitted."""
 
@@ -55,6 +57,7 @@ class BatchEncodedTwice(Recorder):
         super()._hand_over(batch, reason)
 
 
+@mutant(part="flush_rules", found_by="laws")
 class EarlyBatchesHalved(FlushRules):
     """The first batch after a sync is half as long as the policy says."""
 
@@ -63,6 +66,7 @@ class EarlyBatchesHalved(FlushRules):
         self._set_early(max(1, self._early // 2))
 
 
+@mutant(part="flush_rules", found_by="laws")
 class EarlyBatchesStayLong(FlushRules):
     """Batches that have grown stay long after a sync."""
 
@@ -71,6 +75,7 @@ class EarlyBatchesStayLong(FlushRules):
             super().after_sync()
 
 
+@mutant(part="readbacks", found_by="laws")
 class PageMappedWhole(Readbacks):
     """All of a staging page is mapped, whatever was copied to it."""
 
@@ -80,6 +85,7 @@ class PageMappedWhole(Readbacks):
         super().submitted(pages)
 
 
+@mutant(part="staging", found_by="laws")
 class StagingPoolKeepsOneMore(StagingPool):
     """The pool destroys a buffer only when it holds one more than it may."""
 
@@ -89,6 +95,7 @@ class StagingPoolKeepsOneMore(StagingPool):
         self._capacity -= 1
 
 
+@mutant(part="caches", found_by="laws")
 class BindGroupCacheOneTooLarge(CacheState):
     """The bind-group cache evicts when it is past its capacity, and not when it reaches it."""
 
@@ -99,6 +106,7 @@ class BindGroupCacheOneTooLarge(CacheState):
         )
 
 
+@mutant(part="shapes", found_by="laws")
 class RefusedShapeCounted(Shapes):
     """A grid that is refused counts as a shape that was made."""
 
@@ -110,50 +118,10 @@ class RefusedShapeCounted(Shapes):
             raise
 
 
+@mutant(part="uploads", found_by="laws")
 class UploadBufferLeaked(Uploads):
     """The upload buffer outlives its runtime."""
 
     def clear(self) -> list[DeviceBuffer]:
         super().clear()
         return []
-
-
-def _uniforms(kind: type[Any], make: Callable[..., Any], **about: Any) -> Mutant:
-    def made(driver: Driver, policy: Policy, caches: CacheState) -> Any:
-        sound = make_uniforms(driver, policy, caches)
-        return make(driver, policy, caches) if type(sound) is kind.__mro__[1] else sound
-
-    return mutant(kind, parts=Parts(uniforms=made), prey="laws", **about)
-
-
-def _of(broken: type[Any], **parts: Any) -> Mutant:
-    return mutant(broken, parts=Parts(**parts), prey="laws")
-
-
-MUTANTS = (
-    _uniforms(
-        SlotBoundWhole, lambda driver, policy, caches: SlotBoundWhole(driver, policy.uniform_slots)
-    ),
-    _uniforms(
-        EvictedUniformLeaked, lambda driver, policy, caches: EvictedUniformLeaked(driver, caches)
-    ),
-    _of(EmptyBatchSubmitted, clock=EmptyBatchSubmitted),
-    _of(BatchEncodedTwice, recorder=BatchEncodedTwice),
-    _of(EarlyBatchesHalved, flush_rules=EarlyBatchesHalved),
-    _of(EarlyBatchesStayLong, flush_rules=EarlyBatchesStayLong),
-    _of(PageMappedWhole, readbacks=PageMappedWhole),
-    _of(
-        StagingPoolKeepsOneMore,
-        staging=lambda driver, policy, caches: StagingPoolKeepsOneMore(
-            driver, policy.staging_buffers, policy.staging_class_bytes
-        ),
-    ),
-    _of(BindGroupCacheOneTooLarge, caches=BindGroupCacheOneTooLarge),
-    _of(
-        RefusedShapeCounted,
-        shapes=lambda driver, policy, caches: RefusedShapeCounted(
-            caches, driver.limits.max_groups_per_dimension
-        ),
-    ),
-    _of(UploadBufferLeaked, uploads=UploadBufferLeaked),
-)

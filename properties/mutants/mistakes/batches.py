@@ -1,13 +1,16 @@
-"""Mistakes in when the open batch must reach the queue."""
+"""Mistakes in when the open batch must reach the queue, and in what waits for it there.
 
-from typing import Any
+The queue acts at once and a recorded command does not, so that a host write is
+either held back behind a submit, or staged and copied within the batch.  What is
+recorded, and how it is submitted, is in ``recorder``.
+"""
 
-from gpusim.runtime.batch import Batch, FlushReason, FlushRules
+from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand
-from gpusim.runtime.parts import Parts
-from properties.mutants.mutant import Mutant, mutant
+from properties.mutants.mutant import mutant
 
 
+@mutant(part="flush_rules", origin="TVM 18871's rule; cubecl#83, #814; filament#9103")
 class WriteOvertakesBatch(FlushRules):
     """A host write goes to the queue while recorded commands wait."""
 
@@ -17,6 +20,7 @@ class WriteOvertakesBatch(FlushRules):
         return None
 
 
+@mutant(part="flush_rules", origin="cubecl#814")
 class CopyOnlyFlushSkipped(FlushRules):
     """Nothing is submitted before a host write where no dispatch is pending, though copies are."""
 
@@ -27,6 +31,7 @@ class CopyOnlyFlushSkipped(FlushRules):
         return FlushReason.WRITE if pending else None
 
 
+@mutant(part="flush_rules")
 class DispatchOnlyFlushSkipped(FlushRules):
     """Nothing is submitted before a host write where no copy is pending, though dispatches are."""
 
@@ -37,6 +42,7 @@ class DispatchOnlyFlushSkipped(FlushRules):
         return FlushReason.WRITE if pending else None
 
 
+@mutant(part="flush_rules")
 class WriteFlushesLongBatchesOnly(FlushRules):
     """One recorded command alone is not thought worth a submit before a host write."""
 
@@ -46,6 +52,7 @@ class WriteFlushesLongBatchesOnly(FlushRules):
         return FlushReason.WRITE if len(batch) > 1 else None
 
 
+@mutant(part="flush_rules")
 class ConflictSeesWritersOnly(FlushRules):
     """A host write conflicts with recorded commands that write its buffer, not with readers."""
 
@@ -57,6 +64,7 @@ class ConflictSeesWritersOnly(FlushRules):
         return None
 
 
+@mutant(part="flush_rules", hard=True)
 class ConflictMissesLastWord(FlushRules):
     """A host write does not conflict with commands that touch its last word only."""
 
@@ -66,6 +74,7 @@ class ConflictMissesLastWord(FlushRules):
         return super().before_write(batch, buffer, start, end - 4 * (end - start > 8))
 
 
+@mutant(part="flush_rules", origin="TVM 19418", found_by="laws")
 class LimitZeroMeansNever(FlushRules):
     """The limit 0 means "no limit" where a submit after each command was promised."""
 
@@ -75,6 +84,7 @@ class LimitZeroMeansNever(FlushRules):
         return None if never else reason
 
 
+@mutant(part="flush_rules", found_by="laws")
 class LimitOffByOne(FlushRules):
     """A batch holds one command more than its limit."""
 
@@ -84,17 +94,40 @@ class LimitOffByOne(FlushRules):
         return None if late else reason
 
 
-def _rules(broken: type[FlushRules], **about: Any) -> Mutant:
-    return mutant(broken, parts=Parts(flush_rules=broken), **about)
+@mutant(part="uploads")
+class UploadsShareOnePlace(Uploads):
+    """Every staged write of a batch is copied from the start of the upload buffer."""
+
+    def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
+        return super().take(words, batch)[0], 0
 
 
-MUTANTS = (
-    _rules(WriteOvertakesBatch, ancestor="TVM 18871's rule; cubecl#83, #814; filament#9103"),
-    _rules(CopyOnlyFlushSkipped, ancestor="cubecl#814"),
-    _rules(DispatchOnlyFlushSkipped),
-    _rules(WriteFlushesLongBatchesOnly),
-    _rules(ConflictSeesWritersOnly),
-    _rules(ConflictMissesLastWord, hard=True),
-    _rules(LimitZeroMeansNever, ancestor="TVM 19418", prey="laws"),
-    _rules(LimitOffByOne, prey="laws"),
-)
+@mutant(part="uploads")
+class UploadAcceptsAll(Uploads):
+    """A write is staged whether the upload buffer has room for it or not."""
+
+    def accepts(self, batch: Batch, size_bytes: int) -> bool:
+        return self._most_bytes > 0
+
+
+@mutant(part="uploads")
+class UploadWrittenAtTake(Uploads):
+    """Staged bytes are queued when they are taken, before the batch that still needs the last."""
+
+    def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
+        buffer, _ = super().take(words, batch)
+        self._driver.write_buffer(buffer, 0, words)
+        batch.upload_data.clear()
+        return buffer, 0
+
+
+@mutant(part="uploads", hard=True)
+class UploadKeepsFirst(Uploads):
+    """The upload buffer is not written again for a batch whose staged bytes are as many."""
+
+    def before_submit(self, batch: Batch) -> None:
+        if len(batch.upload_data) != self._written:
+            super().before_submit(batch)
+        self._written = len(batch.upload_data) or self._written
+
+    _written = 0

@@ -1,0 +1,64 @@
+"""From what a caller names to a driver: a device, the name of one, or none at all.
+
+The one place of the runtime that knows devices by name.  Nothing here is recorded or submitted.
+"""
+
+from typing import Any
+
+from gpusim.devices import find_adapter, open_adapter, open_device, what_is_missing
+from gpusim.errors import NoDevice
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.drivers.native import driver_for
+from gpusim.runtime.policy import PRESETS, Policy
+
+_OF_A_DEVICE = ("create_buffer", "limits", "queue")
+
+
+def open_driver(device: Any, driver: Driver | None) -> Driver:
+    """The driver of a runtime: ``driver``, or the fastest sound one over ``device``.
+
+    ``device`` is one of wgpu-py's, or one that looks the same; the name of one; or None, which
+    takes the best adapter of this machine and never the simulated device.
+
+    Raises:
+        NoDevice: it is no device, or there is none of that name, or no adapter at all.
+    """
+    if driver is None:
+        return driver_for(_device_of(device))
+    if device is not None:
+        raise NoDevice(
+            f"cannot make a runtime on device={device!r} because driver= speaks to a device of "
+            "its own (probably one of the two is left over)"
+        )
+    return driver
+
+
+def _device_of(device: Any) -> Any:
+    if device is None:
+        return _open_best()
+    if isinstance(device, str) and device not in PRESETS:
+        return open_device(device)
+    if all(hasattr(device, name) for name in _OF_A_DEVICE):
+        return device
+    raise NoDevice(
+        f"cannot make a runtime on device={device!r} because that is no device "
+        f"(probably {_instead_of(device)})"
+    )
+
+
+def _open_best() -> Any:
+    adapter = find_adapter()
+    if adapter.native is None:
+        raise NoDevice(
+            f"cannot make a runtime because this machine has no adapter (probably "
+            f'{what_is_missing()}); Runtime("simulated") needs none, and is slow'
+        )
+    return open_adapter(adapter)
+
+
+def _instead_of(device: Any) -> str:
+    if isinstance(device, str | Policy):
+        return "a policy comes second: Runtime(device, policy)"
+    if hasattr(device, "request_device_sync"):
+        return "its request_device_sync() was meant"
+    return "open_device(), or its name, was meant"

@@ -1,0 +1,163 @@
+"""Judging in this process: the programs of a session, one after the other, until one fails.
+
+For tests: what is judged may be any callable, and a debugger can stop in it.  What aborts or hangs
+takes this process with it; the worker processes of a session are for that, and none starts here.
+"""
+
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from gpusim.devices import SIMULATED
+from gpusim.kernels import Kernels
+from gpusim.program import Program
+from gpusim.trace import Trace
+from properties.fuzz.bugs import Bug, Bugs
+from properties.fuzz.loading import TARGETS, MakeFactory, load_kernels
+from properties.fuzz.protocol import Setup, Tally
+from properties.fuzz.replay import ReplayPlan, replay_command
+from properties.fuzz.settings import Settings
+from properties.fuzz.worker import Bench
+from properties.model.case import NO_POLICY, Case, DeviceSpec
+from properties.model.failure import Failure
+from properties.model.target import Target
+from properties.oracles.judge import judge
+from properties.shrink.reducer import shrink
+from properties.targets.factory import AdapterFactory, MakeTarget, Opened, TargetFactory
+
+_GIVEN = "given"
+"""The target of a case whose target was made by the caller."""
+
+
+def check(
+    settings: Settings, make_target: MakeTarget | None = None, kernels: Kernels | None = None
+) -> Bug | None:
+    """The first failure among the programs of ``settings``, shrunk and saved; None if all pass.
+
+    ``make_target`` and ``kernels`` stand in place of those that ``settings`` name.
+
+    Raises:
+        NoDevice: there is no such device.
+        ProgramError: the target or the kernels that ``settings`` name cannot be loaded.
+        UsageError: nothing can be saved in the folder of ``settings``.
+    """
+    kernels = load_kernels(settings.kernels) if kernels is None else kernels
+    bugs = Bugs(settings.save, kernels=settings.kernels)
+    setup = Setup(
+        device=settings.device,
+        presets=settings.presets,
+        schedulers=settings.schedulers,
+        faults=settings.faults,
+        seed=settings.seed,
+        kernels=settings.kernels,
+        target=settings.target,
+    )
+    first, tally = settings.first, Tally()
+    with _opened(setup, make_target, kernels) as bench:
+        for number in range(first, first + (settings.programs or 0)):
+            failed = bench.run(number, tally)
+            if failed is not None:
+                case, failure = failed.case, failed.failure
+                small = shrink(case, failure, bench.judge, kernels=kernels, seconds=settings.shrink)
+                return bugs.add(*(small or (case, failure)), reproduced=small is not None)
+    return None
+
+
+def judge_again(
+    plan: ReplayPlan, make_target: MakeTarget | None, kernels: Kernels | None
+) -> Failure | None:
+    """The failure of the case of ``plan``, if it still has one.
+
+    Raises:
+        NoDevice: its device is not on this machine.
+        ProgramError: its target or kernels cannot be loaded.
+    """
+    case = plan.case
+    setup = Setup(device=case.device.name, kernels=plan.kernels, target=case.target, presets=())
+    with _opened(setup, make_target, kernels) as bench:
+        return bench.judge(case)
+
+
+def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure | None:
+    """The failure of one program on a target that nothing was asked of yet; closes the target."""
+    case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
+    with _leftovers_ignored():
+        return judge(case, _Given(target, kernels)).failure
+
+
+def place_of(made: MakeTarget | str) -> str:
+    """Where another process finds ``made``: a target's name, FILE.py:NAME, or MODULE:NAME.
+
+    A module is named where it is one of a package.  Empty for what no other process can find,
+    such as a class inside a function.
+    """
+    if isinstance(made, str):
+        return made
+    module = sys.modules.get(getattr(made, "__module__", ""))
+    name = getattr(made, "__qualname__", "")
+    if module is None or not name or getattr(module, name, None) is not made:
+        return ""
+    if module.__package__ or module.__file__ is None:
+        return f"{module.__name__}:{name}"
+    path = Path(module.__file__).resolve()
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{shown}:{name}"
+
+
+def name_of(made: MakeTarget | str) -> str:
+    """Its place, or what else it is called."""
+    name = getattr(made, "__qualname__", type(made).__qualname__)
+    return place_of(made) or f"{made.__module__}:{name}"
+
+
+def replay_words(path: Path, made: MakeTarget | str, kernels: str | None) -> str:
+    """The command that runs the file again; a call where no command names target and kernels.
+
+    ``kernels`` is their place, and None where they are in none.
+    """
+    place = place_of(made)
+    if place and kernels is not None:
+        command = replay_command(path, "" if place in TARGETS else place, kernels)
+        # Run as a module, Python finds the packages of this folder as well.
+        return command if isinstance(made, str) or ".py:" in place else f"python -m {command}"
+    name = re.split(r"[:.]", name_of(made))[-1]
+    return f"gpusim.testing.replay({str(path)!r}, {name}{', kernels=...' * (kernels is None)})"
+
+
+class _Given(TargetFactory):
+    """One target that the caller made."""
+
+    def __init__(self, target: Target, kernels: Kernels) -> None:
+        self.limits, self.capabilities, self.kernels = target.limits, target.capabilities, kernels
+        self._target = target
+
+    def open(self, case: Case) -> Opened:
+        """The target; there is no second one."""
+        return Opened(target=self._target, trace=Trace())
+
+
+@contextmanager
+def _opened(
+    setup: Setup, make_target: MakeTarget | None, kernels: Kernels | None
+) -> Iterator[Bench]:
+    make_factory: MakeFactory | None = None
+    if make_target is not None:
+        make_factory = partial(AdapterFactory, make_target=make_target)
+    with _leftovers_ignored():
+        bench = Bench(setup, [0, 0], make_factory=make_factory, kernels=kernels)
+        try:
+            yield bench
+        finally:
+            bench.close()
+
+
+@contextmanager
+def _leftovers_ignored() -> Iterator[None]:
+    """Without warnings of what a program left alive, which is no finding."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
