@@ -73,6 +73,10 @@ class MapFailed(DeviceFault):
     """A readback could not be mapped; its value never arrived."""
 
 
+class WaitTimedOut(DeviceFault, TimeoutError):
+    """A wait that its timeout ended: nothing else has changed, and it may be made again."""
+
+
 class DataLost(DeviceFault):
     """The buffer's bytes were lost with a failed batch."""
 
@@ -83,6 +87,10 @@ class InternalError(GpusimError):
 
 class ProgramError(GpusimError):
     """A program, or its text form, that is not well formed."""
+
+
+class InvalidKernel(ProgramError):
+    """A kernel that is not registered, or whose NumPy meaning raises."""
 
 
 class NoDevice(GpusimError):

@@ -9,13 +9,24 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+CRASH = "crash: "
+"""What the name of an error begins with that the contract does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What an exception said: its message and, of a crash, its traceback as Python prints it."""
+
+    message: str
+    traceback: str = ""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What one op showed: the error class it raised, or the bytes it read.
 
-    ``error``: None where the op was accepted; otherwise the name of a class in
-    ``gpusim.errors``, or ``crash:`` and the name of any other class.
+    ``error``: None where the op was accepted; otherwise the name of a ``Refused`` or a
+    ``DeviceFault``, or ``CRASH`` and the name of any other class.
     ``data``: the value of an accepted read; for a ``sync`` that returned, the names
     of the results delivered by then, in order, joined by commas; None for other ops.
     ``late_error``: the error class of an accepted read whose value never came, or
@@ -24,12 +35,15 @@ class Outcome:
     exact, a relative tolerance where it belongs to a float result, infinity where
     nothing is promised.  None: every byte is exact.  Only an oracle sets it, and
     equality ignores it.
+    ``raised``: what the exception of ``error`` or ``late_error`` said.  Equality
+    ignores it.
     """
 
     error: str | None = None
     data: bytes | None = None
     late_error: str | None = None
     error_bound: npt.NDArray[np.float32] | None = field(default=None, compare=False)
+    raised: Raised | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

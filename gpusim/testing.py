@@ -63,11 +63,15 @@ class Finding:
     """How to run that file again; empty after a replay."""
     reproduced: bool = True
     """Whether the program failed again when it was run by itself."""
+    is_cut_short: bool = False
+    """Whether it may be made smaller, since the time for that ran out."""
 
     def __str__(self) -> str:
         lines = [f"{self.program}\n{self.failure}"]
         if not self.reproduced:
             lines.append("It did not fail again when it was run by itself.")
+        if self.is_cut_short:
+            lines.append("Shrinking it was cut short: with more time it may become smaller.")
         if self.path is not None:
             lines.append(f"file:   {self.path}")
         if self.replay:
@@ -391,5 +395,6 @@ def _finding_of(bug: "Bug", replay: str) -> Finding:
         failure=str(bug.failure),
         path=None if bug.unsaved else bug.file,
         replay="" if bug.unsaved else replay,
-        reproduced=bug.reproduced,
+        reproduced=bug.reproduced is not False,
+        is_cut_short=bug.is_cut_short,
     )

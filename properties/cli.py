@@ -1,8 +1,9 @@
 """The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``bench`` and ``mutants``.
 
 Arguments become settings here, and results become an exit status: 0 nothing found,
-1 found, 2 wrong usage, 3 could not run, or the result is invalid.  Each command
-imports what it needs, so that ``--help`` loads neither NumPy nor wgpu.
+1 found, 2 wrong usage, 3 could not run, or the result is invalid, 130 interrupted before
+anything was found.  Each command imports what it needs, so that ``--help`` loads neither
+NumPy nor wgpu.
 """
 
 import argparse
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
     from gpusim.program import Program
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
+INTERRUPTED = 128 + signal.SIGINT
+"""What a shell gives for a command that Ctrl-C ended."""
 _MOST_SHOWN_OPS = 60
-_EPILOG = "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run, or invalid"
+_EPILOG = (
+    "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run, or invalid, "
+    f"{INTERRUPTED} interrupted before anything was found"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
-        print("gpusim: interrupted before anything ran", file=sys.stderr)
-        return COULD_NOT_RUN
+        print("gpusim: interrupted before there was anything to report", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _run(words: Sequence[str]) -> int:
@@ -98,6 +104,8 @@ def _fuzz(arguments: argparse.Namespace) -> int:
         write_json(session, settings.json)
     if len(session.bugs):
         return FOUND
+    if session.interrupted:
+        return INTERRUPTED
     return NOTHING_FOUND if session.is_valid else COULD_NOT_RUN
 
 

@@ -4,17 +4,18 @@ Programs are run only here.  Nothing here judges (``properties.oracles`` does), 
 a particular target.
 """
 
+import traceback
 from typing import Protocol
 
-from gpusim.errors import GpusimError
-from gpusim.history import History, Outcome
+from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
+from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Event, Trace
 from properties.clients import drive, keeps_to_program
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
-from properties.model.target import Delivery, Target
+from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
 
 CHANGED = "changed after delivery"
@@ -29,7 +30,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     opened = factory.open(case)
     is_plain, trace = case.client == PLAIN, opened.trace
     target = opened.target if is_plain else drive(opened.target, case)
-    marks = Marks(trace) if opened.is_traced else Unwatched()
+    marks = Marks(trace)
     history = run(case.program, target, marks)
     marks.closing()
     close_error: Exception | None = None
@@ -119,8 +120,11 @@ def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
 
     ``watch`` is told of each op with its position, the closing sync included, whose
     position is one past the program's last.  Whatever the target raises ends up in
-    the history: the class of a GpusimError, and ``crash: <class>: <message>`` of any
-    other exception.
+    the history, with what it said: the name of a Refused or a DeviceFault, and that
+    of any other exception as a crash.
+
+    Raises:
+        InvalidKernel: where ``target`` is an oracle, and a kernel has no meaning there.
     """
     recorder = _Recorder(target, watch)
     outcomes = [recorder.perform(position, op) for position, op in enumerate(program)]
@@ -157,9 +161,12 @@ class _Recorder:
             return Outcome(error="InvalidHandle")
         try:
             self._issue(op)
+        except InvalidKernel:
+            # Only the oracle raises it, and no target is to blame.
+            raise
         except Exception as error:
             self._unmake(op)
-            return Outcome(error=name_of(error))
+            return failed_with(error)
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
@@ -231,14 +238,32 @@ class _Value:
             data = self._delivery.result()
             outcome = Outcome(data=bytes(data))
         except Exception as error:
-            return Outcome(late_error=name_of(error))
+            return Outcome(late_error=name_of(error), raised=said_by(error))
         if self._kept is None:
             self._kept = data
         return outcome
 
 
 def name_of(error: Exception) -> str:
-    """An exception as a history holds it."""
-    if isinstance(error, GpusimError):
+    """The class of an exception as a history holds it: a crash where the contract has no such."""
+    if isinstance(error, Refused | DeviceFault):
         return type(error).__name__
-    return f"crash: {type(error).__name__}: {error}"
+    return CRASH + (error.name if isinstance(error, TargetRaised) else type(error).__name__)
+
+
+def failed_with(error: Exception) -> Outcome:
+    """The outcome of an op that raised ``error``."""
+    return Outcome(error=name_of(error), raised=said_by(error))
+
+
+def said_by(error: Exception) -> Raised:
+    """What an exception said, and where it came from unless gpusim raised it on purpose."""
+    if isinstance(error, GpusimError) and not isinstance(error, InternalError):
+        return Raised(str(error))
+    if isinstance(error, TargetRaised):
+        return Raised(str(error), error.traceback)
+    raised_at = error.__traceback__
+    while raised_at is not None and raised_at.tb_frame.f_code.co_filename == __file__:
+        raised_at = raised_at.tb_next
+    lines = traceback.format_exception(type(error), error, raised_at)
+    return Raised(str(error), "".join(lines).rstrip())

@@ -11,15 +11,19 @@
     seed: 17/4
     versions: gpusim 0.1.0, wgpu 0.32.0
     summary: op 3: read a 0 4 -> r0
+    details:
+    | Traceback (most recent call last):
+    | KeyError: 'r0'
 
     alloc a 4
     read a 0 4 -> r0
 
 The number on the first line is the version of this format.  Headers come in any order, each at
 most once.  ``target`` and ``device`` are required; ``policy`` is too, where our own runtime was
-judged, since other targets follow none.  After the blank line comes the program in its text
-form.  Version 1 can be read as well: it names no target, and calls the client ``caller``.
-Nothing here runs a program, loads what a file names, or says what a failure means.
+judged, since other targets follow none.  The lines of ``details`` follow it, each behind a bar.
+After the blank line comes the program in its text form.  Version 1 can be read as well: it names
+no target, and calls the client ``caller``.  Nothing here runs a program, loads what a file names,
+or says what a failure means.
 """
 
 from collections.abc import Callable
@@ -38,6 +42,8 @@ from properties.oracles.metamorphic import parse_transformation, write_transform
 FORMAT_VERSION = 2
 _MAGIC = "gpusim finding"
 _BETWEEN = "; "
+_BAR = "|"
+"""What each line of the details begins with."""
 _NO_FAULTS_BY_V1 = "without_faults"
 """A transformation of version 1; ignored, since every replay tries it."""
 
@@ -48,7 +54,8 @@ class Finding:
 
     ``versions``: the versions with which it failed.  ``summary``: how it failed.
     ``kernels``: the module or .py file with the program's own kernels.  Each is one
-    line, or empty.  ``names_target`` is false for a file of version 1, which may have
+    line, or empty.  ``details``: what an exception said, over several lines.
+    ``names_target`` is false for a file of version 1, which may have
     failed on any target.
     """
 
@@ -56,6 +63,7 @@ class Finding:
     versions: str = ""
     summary: str = ""
     kernels: str = ""
+    details: str = ""
     names_target: bool = True
 
     def __post_init__(self) -> None:
@@ -65,6 +73,11 @@ class Finding:
                     f"cannot keep {header} {value!r} because a header is one line without "
                     "blanks around it (probably a message of several lines)"
                 )
+        if printable(self.details) != self.details:
+            raise ProgramError(
+                f"cannot keep details {self.details!r} because they would not be read as they are "
+                "(probably they hold control characters, which ``printable`` escapes)"
+            )
         for header, name in (("target", self.case.target), ("device", self.case.device.name)):
             if not name:
                 raise ProgramError(
@@ -95,8 +108,22 @@ def read(path: Path) -> Finding:
 def format_finding(finding: Finding) -> str:
     """The text of the file, in the newest version."""
     headers = [f"{header}: {value}" for header, value in _headers(finding) if value]
+    details = [f"{_BAR} {line}".rstrip() for line in finding.details.splitlines()]
+    headers += ["details:", *details] if details else []
     lines = [f"{_MAGIC} {FORMAT_VERSION}", *headers, "", str(finding.case.program)]
     return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """``text`` as a file keeps it: what cannot be seen, but for newlines, is escaped."""
+    lines = text.expandtabs().splitlines()
+    return "\n".join("".join(map(_escaped, line)).rstrip() for line in lines).rstrip("\n")
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode()
 
 
 def parse_finding(text: str) -> Finding:
@@ -108,7 +135,10 @@ def parse_finding(text: str) -> Finding:
         raise _malformed(len(lines), "no blank line ends the headers", "a truncated file")
     headers: dict[str, Any] = {}
     for number, line in enumerate(lines[1:blank], start=2):
-        _parse_header(number, line, _HEADERS[version], headers)
+        if line.startswith(_BAR) and next(reversed(headers), "") == "details":
+            headers["details"] += f"\n{line.removeprefix(_BAR).removeprefix(' ')}"
+        else:
+            _parse_header(number, line, _HEADERS[version], headers)
     _check_complete(blank + 1, version, headers)
     # Blank lines replace the headers, so that the program's lines keep their numbers.
     program = Program.parse("\n" * blank + "\n".join(lines[blank:]))
@@ -166,6 +196,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "seed": str,
     "versions": str,
     "summary": str,
+    "details": str,
 }
 """How the value of each header is read."""
 HEADERS = tuple(_READ)
@@ -216,6 +247,7 @@ def _finding(program: Program, headers: dict[str, Any]) -> Finding:
         versions=headers.get("versions", ""),
         summary=headers.get("summary", ""),
         kernels=headers.get("kernels", ""),
+        details=headers.get("details", "").removeprefix("\n"),
         names_target="target" in headers,
     )
 

@@ -5,11 +5,13 @@ the error bound of the result.  ``reference.checks`` says whether the dispatch i
 allowed; nothing here refuses one.
 """
 
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from gpusim.errors import InvalidKernel
 from gpusim.kernels import Binding, Kernel
 from gpusim.kernels.kernel import NUMPY_DTYPES, Array
 from gpusim.limits import WORD_BYTES
@@ -34,10 +36,31 @@ def apply_kernel(
         ]
     )
     error_bound = _error_bound_before(kernel, blocks, arrays, values)
-    with np.errstate(all="ignore"):
-        kernel.meaning(arrays, values, groups)
+    try:
+        with np.errstate(all="ignore"):
+            kernel.meaning(arrays, values, groups)
+    except Exception as error:
+        raise _meaningless(kernel, arrays, values, groups, error) from error
     if error_bound:
         _mark_written(kernel, blocks, arrays, error_bound)
+
+
+def _meaningless(
+    kernel: Kernel,
+    arrays: tuple[Array, ...],
+    values: tuple[Any, ...],
+    groups: int,
+    error: Exception,
+) -> InvalidKernel:
+    words = ", ".join(f"{len(array)} words" for array in arrays)
+    scalars = ", ".join(map(str, values)) or "none"
+    raised = error.__traceback__ and error.__traceback__.tb_next
+    lines = "".join(traceback.format_exception(type(error), error, raised)).rstrip()
+    return InvalidKernel(
+        f"cannot tell what kernel {kernel.name} does because its NumPy meaning raised "
+        f"{type(error).__name__}, over {words}, scalars {scalars}, {groups} groups "
+        f"(probably a mistake in that function):\n{lines}"
+    )
 
 
 def _view(block: Block, binding: Binding) -> Array:

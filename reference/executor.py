@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gpusim.errors import DeviceFault, InvalidHandle, ProgramError, Refused
+from gpusim.errors import DeviceFault, InvalidHandle, InvalidKernel, Refused
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
@@ -214,7 +214,7 @@ def run(
     ``make`` makes the executor; another one may take the place of ``Reference``.
 
     Raises:
-        ProgramError: before anything runs, where a kernel is not registered.
+        InvalidKernel: where one is not registered, before anything runs, or its meaning raises.
     """
     for op in program:
         if isinstance(op, Dispatch):
@@ -253,7 +253,7 @@ def _kernel(name: str, kernels: Mapping[str, Kernel]) -> Kernel:
     try:
         return kernels[name]
     except KeyError:
-        raise ProgramError(
+        raise InvalidKernel(
             f"cannot dispatch {name} because no kernel of that name is registered "
             "(probably the program's own kernels were not loaded)"
         ) from None

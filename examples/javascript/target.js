@@ -11,7 +11,7 @@ export function served(openDevice, makeRuntime) {
     try {
       outcome = (await target.carryOut(line.trim().split(" "))) ?? "ok";
     } catch (error) {
-      outcome = `error ${error.constructor.name} ${error.message.replaceAll("\n", " / ")}`;
+      outcome = told("error", error);
     }
     return [...target.takeArrived(), outcome].join("\n");
   };
@@ -95,7 +95,7 @@ class Target {
   read(buffer, offset, size, result) {
     const read = this.runtime.read(this.find(buffer), offset, size).then(
       (bytes) => this.arrived.push(`value ${result} ${hexOf(bytes)}`),
-      (error) => this.arrived.push(`failed ${result} ${error.constructor.name} ${error.message}`),
+      (error) => this.arrived.push(told(`failed ${result}`, error)),
     );
     this.reads.set(result, read);
   }
@@ -115,6 +115,13 @@ class Target {
     this.uncaptured = null;
     if (error) throw error;
   }
+}
+
+// An error is one line, and where it came from stands on lines before that.
+function told(answer, error) {
+  const stack = (error.stack ?? "").split("\n").filter(Boolean);
+  const message = error.message.replaceAll("\n", " / ");
+  return [...stack.map((line) => `detail ${line}`), `${answer} ${error.constructor.name} ${message}`].join("\n");
 }
 
 function bytesOf(hex) {

@@ -31,6 +31,9 @@ from gpusim.runtime.policy import Policy
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.stats import Counts
 
+MOST_QUEUED_WRITES = 4096
+"""Host writes that may wait for a submit, however short: wgpu needs some 2 KB for each."""
+
 
 class Batch:
     """Commands since the last submit.
@@ -49,12 +52,14 @@ class Batch:
         self.uniform_data = bytearray()
         self.upload_data = bytearray()
         self.size_bytes = 0
+        self.groups = 0
         self._plans: dict[DispatchPlan, None] = {}
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         """Append a dispatch of ``plan``, and count its uniform slot."""
         self.commands.append(command)
+        self.groups += plan.launched
         if plan.uniform_bytes:
             self.uniform_slots += 1
             self.size_bytes += plan.uniform_bytes
@@ -86,6 +91,7 @@ class Batch:
         self.commands += part.commands
         self.uniform_slots += part.uniform_slots
         self.size_bytes += part.size_bytes
+        self.groups += part.groups
         self.written.update(part.written)
         for buffer, (start, end) in part._touched.items():
             self._touch(buffer, start, end)
@@ -117,10 +123,12 @@ class FlushReason(StrEnum):
     ASKED = "asked"
     COMMANDS = "commands"
     BYTES = "bytes"
+    GROUPS = "groups"
     EARLY = "early"
     UNIFORMS = "uniforms"
     WRITE = "write"
     READ = "read"
+    QUEUED = "queued"
     FREE = "free"
     SYNC = "sync"
     DEBUG = "debug"
@@ -134,13 +142,23 @@ class FlushRules:
         self._policy = policy
         self._most_commands = math.inf if policy.batch_commands is None else policy.batch_commands
         self._most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
+        self._most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
+        queued_bytes = policy.queued_write_bytes
+        self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
+        """Bytes of host writes that may wait for a submit; twice as many may be on their way."""
+        self.least_queued_bytes = 0 if queued_bytes is None else queued_bytes // MOST_QUEUED_WRITES
+        """What a host write counts as at least."""
         self._early = math.inf
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
         """The reason to submit where a limit is reached; every command reaches one of 0 or 1."""
         count = len(batch.commands)
-        if count < self._soonest and batch.size_bytes < self._most_bytes:
+        if (
+            count < self._soonest
+            and batch.size_bytes < self._most_bytes
+            and batch.groups < self._most_groups
+        ):
             return None
         if self._policy.debug_submit_each:
             return FlushReason.DEBUG
@@ -148,12 +166,18 @@ class FlushRules:
             return FlushReason.COMMANDS
         if batch.size_bytes >= self._most_bytes:
             return FlushReason.BYTES
+        if batch.groups >= self._most_groups:
+            return FlushReason.GROUPS
         self._set_early(2 * self._early)
         return FlushReason.EARLY
 
-    def room(self, batch: Batch) -> tuple[float, float]:
-        """Commands and bytes that may still be recorded before ``after_recording`` submits."""
-        return self._soonest - len(batch.commands), self._most_bytes - batch.size_bytes
+    def room(self, batch: Batch) -> tuple[float, float, float]:
+        """Commands, bytes and workgroups after which ``after_recording`` says to submit."""
+        return (
+            self._soonest - len(batch.commands),
+            self._most_bytes - batch.size_bytes,
+            self._most_groups - batch.groups,
+        )
 
     def after_sync(self) -> None:
         """The queue is empty: submit the next batch early again."""
@@ -172,6 +196,11 @@ class FlushRules:
         if self._policy.flush_on_conflict:
             return FlushReason.WRITE if batch.touches(buffer, start, end) else None
         return FlushReason.WRITE if batch.commands else None
+
+    def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
+        """Host writes stay in host memory until a submit starts them."""
+        is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
+        return FlushReason.QUEUED if is_full else None
 
     def after_read(self, batch: Batch) -> FlushReason | None:
         """The reason to submit after a read's staging copy was recorded."""

@@ -16,6 +16,7 @@ from gpusim.errors import (
     OutOfMemory,
     OutOfRange,
     RuntimeClosed,
+    WaitTimedOut,
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
@@ -47,6 +48,16 @@ def whole(what: str, value: object, name: str = "offset") -> int:
             f"cannot {what} with {name}={short(value)} because that is no whole number of bytes "
             f"(probably {probably})"
         ) from None
+
+
+def seconds(what: str, value: float | None) -> float | None:
+    """A timeout in seconds, None for none; OutOfRange for what is no time from 0 on."""
+    if value is None or (isinstance(value, int | float) and value >= 0):
+        return value
+    raise OutOfRange(
+        f"cannot {what} with timeout={short(value)} because that is no number of seconds from 0 "
+        "on (probably None was meant, which waits as long as it takes)"
+    )
 
 
 def short(value: object) -> str:
@@ -190,6 +201,14 @@ def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
             "whole numbers of workgroups (probably a number of elements, or a float)"
         ) from None
     return x, y, z
+
+
+def timed_out(what: str, seconds: float | None) -> WaitTimedOut:
+    """The error of a wait that its timeout ended."""
+    return WaitTimedOut(
+        f"cannot {what} because the device has not finished within {seconds} s (probably it "
+        "has long work to do, and the wait can be made again)"
+    )
 
 
 def device_lost() -> DeviceLost:

@@ -11,9 +11,10 @@ from gpusim.runtime.batch import FlushRules, Uploads
 from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.caches import BindGroupStore, CacheState, make_bind_groups
 from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.plans import DispatchPlan, Pipelines, Plans, Shapes
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.readbacks import QueueClock, Readbacks
+from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays
@@ -50,7 +51,7 @@ class Parts:
     flush_rules: Callable[[Policy], FlushRules] = FlushRules
     buffers: Callable[[], BufferTable] = BufferTable
     clock: Callable[[], QueueClock] = QueueClock
-    readbacks: Callable[[Driver, StagingPool, QueueClock], Readbacks] = Readbacks
+    readbacks: Callable[..., Readbacks] = Readbacks
     recorder: Callable[..., Recorder] = Recorder
     transfers: Callable[[Driver, Recorder, BufferTable, Pipelines], Transfers] = Transfers
     reads: Callable[..., Reads] = Reads

@@ -10,6 +10,7 @@ that is all that any device hears of it.
 """
 
 from collections.abc import Hashable, Sequence
+from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
 from gpusim.errors import LimitExceeded
@@ -29,9 +30,10 @@ _PLAIN_GRID = (int, int, int)
 class DispatchPlan:
     """Everything of a dispatch but its scalars: checked, bound and spread.
 
-    ``groups`` and ``spread`` are those of its launch; ``group`` is the bind
-    group where that does not depend on the scalars, and ``ring`` the buffer of
-    uniforms that it binds then.
+    ``groups`` and ``spread`` are those of its launch, and ``launched`` the
+    workgroups of the spread, a few of which may be too many; ``group`` is the
+    bind group where that does not depend on the scalars, and ``ring`` the buffer
+    of uniforms that it binds then.
     """
 
     __slots__ = (
@@ -39,6 +41,7 @@ class DispatchPlan:
         "group",
         "groups",
         "kernel",
+        "launched",
         "pipeline",
         "ranges",
         "ring",
@@ -61,6 +64,7 @@ class DispatchPlan:
         self.uniform_bytes = kernel.uniform_bytes
         self.ranges = ranges
         self.groups, self.spread = launch
+        self.launched = prod(launch.spread)
         self.pipeline = pipeline
         self.buffers = tuple(buffers)
         self.written = tuple(written)

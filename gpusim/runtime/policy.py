@@ -11,6 +11,7 @@ from operator import index
 from typing import Any
 
 from gpusim.errors import ProgramError
+from gpusim.limits import WORD_BYTES
 
 
 class Uniforms(StrEnum):
@@ -27,8 +28,8 @@ class Uniforms(StrEnum):
 
 
 _LIMITS = (
-    *("batch_commands", "batch_bytes", "first_batch", "memory_budget_bytes"),
-    "debug_dispatch_limit",
+    *("batch_commands", "batch_bytes", "batch_groups", "first_batch", "queued_write_bytes"),
+    *("memory_budget_bytes", "wait_seconds", "debug_dispatch_limit"),
 )
 """The fields that may be None."""
 
@@ -58,6 +59,9 @@ class Policy:
     of them is never cut in half, so that a batch may hold one more."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
+    batch_groups: int | None = 1 << 20
+    """Workgroups launched after which a batch is submitted: a GPU's watchdog resets the device
+    where one submission works for too long, and the GPU cannot be shared in the middle of it."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync; each next holds twice as many, up to
     ``batch_commands``: the GPU starts early and the batches grow while it is busy."""
@@ -69,6 +73,11 @@ class Policy:
     """Host writes up to this size that do conflict are copied in their place in the batch."""
     upload_bytes: int = 1 << 16
     """Size of the buffer that such writes of a batch are copied from; past it they submit."""
+    queued_write_bytes: int | None = 1 << 24
+    """Bytes of host writes that wait for a submit, which wgpu keeps in host memory until the GPU
+    has them: a write that would make them more submits first, and waits where those on their way
+    would come to twice as many.  A longer write goes in pieces of this size, and the shortest
+    counts as a 4096th of it."""
     defer_frees: bool = True
     """A freed buffer that the batch touches is destroyed after its submit, without forcing it."""
     join_reads: bool = True
@@ -98,6 +107,9 @@ class Policy:
     share them; larger ones are made to measure."""
     memory_budget_bytes: int | None = None
     """What the sizes of all live buffers may add up to."""
+    wait_seconds: int | None = None
+    """Seconds after which a wait that was given no timeout raises WaitTimedOut; None waits as long
+    as the device takes, in one native call, where a timeout has to look again and again."""
     debug_dispatch_limit: int | None = None
     """Dispatches after this many are counted and dropped, to bisect a wrong result."""
     debug_submit_each: bool = False
@@ -121,11 +133,14 @@ class Policy:
             "bind_group_cache",
             "shape_cache",
             "staging_page_bytes",
+            "wait_seconds",
         ):
             self._at_least(name, 1)
+        self._at_least("queued_write_bytes", WORD_BYTES)
         for name in (
             "batch_commands",
             "batch_bytes",
+            "batch_groups",
             "staged_write_bytes",
             "upload_bytes",
             "plan_cache",
@@ -188,6 +203,7 @@ def _tvm(name: str, **decisions: Any) -> Policy:
     """A policy with the rules of TVM 18871: a pass a dispatch, and a flush before each host act."""
     rules: dict[str, Any] = {
         "batch_commands": None,
+        "batch_groups": None,
         "first_batch": None,
         "merge_passes": False,
         "flush_on_conflict": False,

@@ -5,18 +5,23 @@ once its bytes were taken, which shows how far the queue has got.  Tickets settl
 in the order in which their reads were issued, each exactly once, and only here.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Generator
+from time import monotonic
 from typing import Any
 
 import numpy as np
 
 from gpusim.errors import DeviceFault, DeviceLost, InternalError, InvalidData, MapFailed, Refused
+from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
 from gpusim.runtime.host_data import Destination
+from gpusim.runtime.host_writes import QueueClock
+from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.staging import StagingPage, StagingPool
 
 _log = logging.getLogger("gpusim")
@@ -49,22 +54,27 @@ class Ticket:
         """Whether it has a value or an error; never waits."""
         return self._settled
 
-    def result(self) -> Any:
+    def result(self, timeout: float | None = None) -> Any:
         """The value, waiting for it and for every read issued before it.
+
+        ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
         Raises:
             MapFailed, SubmitFailed, DeviceLost: its own error, each time it is asked.
+            WaitTimedOut: a TimeoutError; the read is still on its way, and may be asked again.
         """
         if not self._settled:
             self._begin(self)
-            self._readbacks.settle_through(self)
+            self._readbacks.settle_through(self, checks.seconds("wait for a read", timeout))
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[["Ticket"], object]) -> None:
         """Call ``callback(self)`` once it is settled, at once where it is already.
 
         Callbacks run in the thread of the runtime, inside the call that settles
-        the ticket, and may use the runtime.  What one raises is logged.
+        the ticket, and may use the runtime.  What one raises is logged.  Under a
+        running asyncio loop the loop settles reads whose batch was submitted (see
+        ``Runtime.flush``); elsewhere whoever waits does, and ``Runtime.poll``.
 
         Raises:
             Refused: it cannot be called.
@@ -76,8 +86,10 @@ class Ticket:
             )
         if self._settled:
             _call(callback, self)
-        else:
-            self._callbacks.append(callback)
+            return
+        self._callbacks.append(callback)
+        if len(self._callbacks) == 1:
+            self._readbacks.listen()
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._settled:
@@ -103,6 +115,11 @@ class Ticket:
         if self._error is not None:
             state = f"failed with {type(self._error).__name__}"
         return f"<read of {what}, {state}>"
+
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether somebody is to be called once it is settled."""
+        return bool(self._callbacks)
 
     @property
     def is_recorded(self) -> bool:
@@ -131,44 +148,6 @@ def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
         callback(ticket)
     except Exception:
         _log.exception("a done callback of a read raised")
-
-
-class QueueClock:
-    """Counts the acts of one queue: its writes and its submits.
-
-    A queued write starts with the submit that follows it, so that after nothing
-    but a write a submit is still owed.
-    """
-
-    def __init__(self) -> None:
-        self.acts = 0
-        self.submits = 0
-        self.done = 0
-        self._submitted = 0
-
-    def wrote(self) -> None:
-        """The queue was given a write."""
-        self.acts += 1
-
-    def submitted(self) -> None:
-        """The queue was given a command buffer; every write before it starts too."""
-        self.acts += 1
-        self.submits += 1
-        self._submitted = self.acts
-
-    def finished(self, act: int) -> None:
-        """Everything up to ``act`` is done: the queue works in order."""
-        self.done = max(self.done, act)
-
-    @property
-    def owes_submit(self) -> bool:
-        """Whether a queued write still waits for a submit to start it."""
-        return self.acts > self._submitted
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether all the queue was given is done."""
-        return self.done == self.acts
 
 
 class Readback:
@@ -200,13 +179,23 @@ class Readback:
 class Readbacks:
     """Every read that has not been delivered, in the order of issue."""
 
-    def __init__(self, driver: Driver, staging: StagingPool, clock: QueueClock) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        staging: StagingPool,
+        clock: QueueClock,
+        wait_seconds: float | None = None,
+    ) -> None:
         self.unseen: DeviceFault | None = None
         """A fault that no call has raised yet."""
         self._driver = driver
         self._staging = staging
         self._clock = clock
+        self._wait_seconds = wait_seconds
         self._queue: deque[Readback] = deque()
+        self._listened = 0
+        """Undelivered reads that have callbacks."""
+        self._loop_polls = LoopPolls()
 
     def issue(self, readback: Readback) -> None:
         """Queue a read that was just accepted."""
@@ -221,6 +210,18 @@ class Readbacks:
             except DeviceFault as fault:
                 self.fail(page, fault)
                 self.unseen = self.unseen or fault
+        if self._listened:
+            self._loop_polls.start(self._poll_for_loop)
+
+    def listen(self) -> None:
+        """Somebody is to be called once a read is delivered: a running loop sees to that."""
+        self._listened += 1
+        if self._is_under_way:
+            self._loop_polls.start(self._poll_for_loop)
+
+    def stop(self) -> None:
+        """Leave nothing scheduled in any loop."""
+        self._loop_polls.stop()
 
     def fail(self, page: StagingPage, fault: DeviceFault) -> None:
         """Give every read of a page its error; its buffer is never used again."""
@@ -247,20 +248,43 @@ class Readbacks:
         pages = (readback.page for readback in reversed(self._queue))
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
-    def settle_through(self, ticket: Ticket) -> None:
-        """Wait for and deliver every read up to that of ``ticket``, all of them submitted."""
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        """Wait for and deliver every read up to that of ``ticket``, all of them submitted.
+
+        WaitTimedOut after ``seconds``, or those of the policy where that is None;
+        what was delivered by then stays so.
+        """
+        seconds = self._wait_seconds if seconds is None else seconds
+        end = None if seconds is None else monotonic() + seconds
         while not ticket.done() and self._queue:
             readback = self._queue[0]
-            page = readback.page
-            if page is not None and page.mapping is not None:
-                try:
-                    self._driver.wait(page.mapping)
-                except DeviceLost as fault:
-                    self.fail(page, fault)
+            if not self._has_arrived(readback, end and max(0.0, end - monotonic())):
+                raise checks.timed_out("wait for a read", seconds)
             self._deliver(readback)
 
-    async def settle_through_async(self, ticket: Ticket) -> None:
-        """The same; while it waits, other tasks may deliver the very same reads."""
+    def poll(self) -> int:
+        """Deliver, in order, what has arrived, and wait for nothing; how many are on their way."""
+        while self._is_under_way:
+            readback = self._queue[0]
+            if not self._has_arrived(readback, 0):
+                break
+            self._deliver(readback)
+        return len(self._queue)
+
+    async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
+        """``settle_through`` that leaves the event loop free."""
+        seconds = self._wait_seconds if seconds is None else seconds
+        if seconds is None:
+            await self._settle_through_async(ticket)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._settle_through_async(ticket)
+        except TimeoutError:
+            raise checks.timed_out("wait for a read", seconds) from None
+
+    async def _settle_through_async(self, ticket: Ticket) -> None:
+        """While it waits, other tasks may deliver the very same reads."""
         while not ticket.done() and self._queue:
             readback = self._queue[0]
             page = readback.page
@@ -272,6 +296,33 @@ class Readbacks:
             if self._queue and self._queue[0] is readback:
                 self._deliver(readback)
 
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether the next read to deliver was submitted, or needs no submit."""
+        page = self._queue[0].page if self._queue else None
+        return bool(self._queue) and (page is None or not page.is_recorded)
+
+    def _has_arrived(self, readback: Readback, seconds: float | None) -> bool:
+        """Whether a read can be delivered within ``seconds``: with its bytes, or with an error."""
+        page = readback.page
+        if page is None or page.mapping is None:
+            return True
+        try:
+            return self._driver.wait(page.mapping, seconds)
+        except DeviceLost as fault:
+            self.fail(page, fault)
+            return True
+
+    def _poll_for_loop(self) -> bool:
+        """Poll; whether a callback still waits for a read that is under way."""
+        before = len(self._queue)
+        has_come = self.poll() < before
+        is_wanted = self._listened > 0 and self._is_under_way
+        if has_come and is_wanted:
+            # The next one is likely to follow soon.
+            self._loop_polls.start(self._poll_for_loop)
+        return is_wanted
+
     def _deliver(self, readback: Readback) -> None:
         """Take the bytes and settle the ticket; the queue is whole before callbacks run."""
         page = readback.page
@@ -279,6 +330,7 @@ class Readbacks:
             readback.destination.deliver(_NOTHING) if page is None else self._value(readback, page)
         )
         self._queue.popleft()
+        self._listened -= readback.ticket.has_callbacks
         readback.ticket.settle(value, None if page is None else page.error)
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:

@@ -3,14 +3,15 @@
 ``readbacks`` does the rest: nothing here maps, settles or delivers a read.
 """
 
-from gpusim.errors import DeviceFault
+from gpusim.errors import DeviceFault, WaitTimedOut
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.byte_plans import words_down, words_up
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination
-from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket
+from gpusim.runtime.host_writes import QueueClock
+from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage, StagingPool
 
@@ -91,30 +92,42 @@ class Reads:
             self._issue_fence()
         return self._readbacks.last_ticket
 
-    def wait_for_all(self) -> None:
+    def wait_for_all(self, seconds: float | None = None) -> None:
         """Return when every earlier call is done; nothing is pending then."""
         goal = self.goal_of_sync()
         if goal is not None:
-            self._readbacks.settle_through(goal)
+            self._readbacks.settle_through(goal, seconds)
         self._recorder.after_sync()
 
-    async def wait_for_all_async(self) -> None:
+    async def wait_for_all_async(self, seconds: float | None = None) -> None:
         """The same, without blocking the event loop."""
         goal = self.goal_of_sync()
         if goal is not None:
-            await self._readbacks.settle_through_async(goal)
+            await self._readbacks.settle_through_async(goal, seconds)
         self._recorder.after_sync()
 
-    def finish(self) -> DeviceFault | None:
-        """Submit and settle all that is left; gives a fault that no call has raised yet."""
+    def finish(self, seconds: float | None) -> DeviceFault | None:
+        """Submit and settle all that is left; a fault that no call has raised yet.
+
+        What has not come after ``seconds`` is given up.
+        """
         try:
             if not self._driver.lost:
                 self._recorder.submit(FlushReason.CLOSE)
         except DeviceFault as fault:
             self._guard.keep(fault)
         if not self._driver.lost and self._readbacks.last_ticket is not None:
-            self._readbacks.settle_through(self._readbacks.last_ticket)
+            try:
+                self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
+            except WaitTimedOut:
+                given_up = WaitTimedOut(
+                    f"cannot finish what was called before a close because the device has not "
+                    f"answered within {seconds} s (probably it hangs)"
+                )
+                self._guard.keep(given_up)
+                self._readbacks.fail_all(given_up)
         self._guard.notice_loss()
+        self._readbacks.stop()
         return None if self._driver.lost else self._readbacks.unseen
 
     def clear(self) -> list[DeviceBuffer]:

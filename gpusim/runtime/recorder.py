@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, cast
+from typing import cast
 
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
@@ -25,24 +25,12 @@ from gpusim.runtime.commands import (
     new_tuple,
 )
 from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.host_writes import HostWrite, HostWrites, QueueClock
 from gpusim.runtime.plans import DispatchPlan
-from gpusim.runtime.readbacks import QueueClock, Readbacks
+from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.runs import Run, WordCopy
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
-
-
-class HostWrite(NamedTuple):
-    """Whole words for ``target``: on the queue now, or ``staged`` in their place in the batch.
-
-    ``written`` is the user's buffer that they belong to.
-    """
-
-    target: DeviceBuffer
-    offset: int
-    words: bytes | memoryview
-    written: Buffer
-    staged: bool
 
 
 class Recorder:
@@ -60,9 +48,12 @@ class Recorder:
         clock: QueueClock,
         merge_passes: bool,
         keep_groups: bool,
+        wait_seconds: float | None,
     ) -> None:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
+        self.most_queued_bytes = rules.most_queued_bytes
+        """A longer host write goes in pieces, between which the open batch is submitted."""
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
@@ -73,6 +64,7 @@ class Recorder:
         self._merge_passes = merge_passes
         self._keep_groups = keep_groups
         self._batch = Batch()
+        self._host_writes = HostWrites(driver, clock=clock, rules=rules, wait_seconds=wait_seconds)
 
     def dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
         """Record a dispatch over its packed scalars.
@@ -161,12 +153,14 @@ class Recorder:
     def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
         """Before a write of bytes ``start`` to ``end``: submit the commands that it would overtake.
 
-        True where the write is staged instead, and copied at its place in the batch.
+        There is room for them on the queue then, or for the first piece of many.
+        True where the write is to be staged instead, and copied in its place.
         """
         reason = self._rules.before_write(self._batch, target, start, end)
         if reason is not None and self._uploads.accepts(self._batch, end - start):
             return True
         self._submit_for(reason)
+        self._host_writes.before(end - start, self.submit)
         return False
 
     def write(self, write: HostWrite) -> None:
@@ -177,8 +171,7 @@ class Recorder:
             copy = CopyCommand(source, source_offset, target, offset, len(words))
             self._batch.record_copy(copy, (written,))
         else:
-            self._driver.write_buffer(target, offset, words)
-            self._clock.wrote()
+            self._host_writes.write(write, self.submit)
 
     def after_write(self) -> None:
         """Submit where a staged write has filled the batch."""
@@ -308,9 +301,10 @@ class Recorder:
 
     def _end_of_part(self, run: Run, start: int) -> int:
         """The end of a part: after the step that reaches a limit, or where uniforms run out."""
-        commands, moved_bytes = self._rules.room(self._batch)
+        commands, moved_bytes, groups = self._rules.room(self._batch)
         stop = int(min(len(run), start + max(1, commands)))
         stop = min(stop, bisect_left(run.moved, run.moved[start] + moved_bytes, start + 1))
+        stop = min(stop, bisect_left(run.groups, run.groups[start] + groups, start + 1))
         if run.starts[stop] > run.starts[start]:
             capacity_bytes = cast(DynamicUniforms, self._uniforms).capacity_bytes
             room_bytes = capacity_bytes - len(self._batch.uniform_data)

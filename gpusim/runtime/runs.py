@@ -42,6 +42,8 @@ class Run:
         """The offset of each step's uniforms, and the end of the last one's."""
         self.moved = [0, *accumulate(map(_moved_bytes, self.steps))]
         """For each step, the bytes that the steps before it move, as a batch counts them."""
+        self.groups = [0, *accumulate(map(_launched, self.steps))]
+        """Workgroups that the steps before each one launch."""
         self.written = tuple(dict.fromkeys(_written(self.steps)))
         """The user's buffers that its steps write."""
         self.ring: DeviceBuffer | None = None
@@ -140,6 +142,10 @@ def _uniform_bytes(step: DispatchPlan | WordCopy) -> int:
 
 def _moved_bytes(step: DispatchPlan | WordCopy) -> int:
     return step.command.size_bytes if isinstance(step, WordCopy) else step.uniform_bytes
+
+
+def _launched(step: DispatchPlan | WordCopy) -> int:
+    return 0 if isinstance(step, WordCopy) else step.launched
 
 
 def _written(steps: Iterable[DispatchPlan | WordCopy]) -> Iterator[Buffer]:

@@ -79,7 +79,7 @@ class Runtime:
         self._staging = parts.staging(driver, policy, caches)
         self._uploads = parts.uploads(driver, policy)
         self._clock = parts.clock()
-        self._readbacks = parts.readbacks(driver, self._staging, self._clock)
+        self._readbacks = parts.readbacks(driver, self._staging, self._clock, policy.wait_seconds)
         self._recorder = parts.recorder(
             driver,
             uniforms=self._uniforms,
@@ -90,6 +90,7 @@ class Runtime:
             clock=self._clock,
             merge_passes=policy.merge_passes,
             keep_groups=policy.cache_bind_groups,
+            wait_seconds=policy.wait_seconds,
         )
 
     def _assemble_ops(self, parts: Parts) -> None:
@@ -282,21 +283,34 @@ class Runtime:
         self._guard.check_op("flush")
         self._recorder.submit(FlushReason.ASKED)
 
-    def sync(self) -> None:
+    def sync(self, timeout: float | None = None) -> None:
         """Return when everything before it has happened, on the GPU and in host memory.
+
+        ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
         Raises:
             DeviceFault: one that no call has raised yet, once.
+            WaitTimedOut: a TimeoutError; what was called before is still under way.
         """
         self._guard.check_op("sync")
-        self._reads.wait_for_all()
+        self._reads.wait_for_all(checks.seconds("sync", timeout))
         self._guard.raise_fault()
 
-    async def sync_async(self) -> None:
+    async def sync_async(self, timeout: float | None = None) -> None:
         """``sync`` that leaves the event loop free; covers the calls made before it."""
         self._guard.check_op("sync")
-        await self._reads.wait_for_all_async()
+        await self._reads.wait_for_all_async(checks.seconds("sync", timeout))
         self._guard.raise_fault()
+
+    def poll(self) -> int:
+        """Deliver the reads that have arrived, in order, and call back; it never waits.
+
+        How many reads are still on their way: of those, the recorded ones need
+        a ``flush``.  A running asyncio loop polls by itself where there are done
+        callbacks; elsewhere this is for callers that neither wait nor sync.
+        """
+        self._guard.check_op("poll")
+        return self._readbacks.poll()
 
     @property
     def is_open(self) -> bool:
@@ -324,11 +338,12 @@ class Runtime:
             staging=self._staging.counts.copy(),
         )
 
-    def close(self) -> None:
+    def close(self, timeout: float | None = 60.0) -> None:
         """Finish what was issued, settle every ticket, and give everything back.
 
         Buffers still alive are freed with a ResourceWarning.  Closing again does
-        nothing.
+        nothing.  A device that has not answered after ``timeout`` seconds is waited
+        for no more: each read that is left has WaitTimedOut for its error.
 
         Raises:
             DeviceFault: one that no call has raised yet; everything is given back all the same.
@@ -336,7 +351,7 @@ class Runtime:
         if not self._guard.is_open:
             return
         self._guard.check_thread()
-        fault = self._reads.finish()
+        fault = self._reads.finish(checks.seconds("close", timeout))
         self._guard.is_open = False
         left = self._buffers.describe_left()
         self._give_back()

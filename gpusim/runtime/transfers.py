@@ -23,8 +23,9 @@ from gpusim.runtime.byte_plans import (
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Launch, Range, Role, new_tuple
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.graph import CopyCall
+from gpusim.runtime.host_writes import HostWrite
 from gpusim.runtime.plans import DispatchPlan, Pipelines
-from gpusim.runtime.recorder import HostWrite, Recorder
+from gpusim.runtime.recorder import Recorder
 
 _NO_EDGE = (0, 0, 0)
 _ONE_GROUP = Launch(1, (1, 1, 1))
@@ -70,7 +71,8 @@ class Transfers:
         plan = plan_write(offset, len(data), buffer.size_bytes)
         staged = self._recorder.before_write(target, plan.start, plan.end)
         write = ByteWrite(buffer, target, plan, offset, data, staged)
-        if self._fits_binding(target):
+        in_pieces = plan.end - plan.start > self._recorder.most_queued_bytes and not staged
+        if self._fits_binding(target) and not in_pieces:
             self._write_at_once(write)
         else:
             self._write_in_parts(write)
@@ -115,7 +117,7 @@ class Transfers:
             self._recorder.after_write()
 
     def _write_in_parts(self, write: ByteWrite) -> None:
-        """The same where no binding holds both edges; a failure half way loses the buffer."""
+        """The same where no binding holds both edges, or in pieces: half of it loses the buffer."""
         self._write_words(write)
         with Losing(write.buffer):
             self._recorder.after_write()

@@ -12,11 +12,13 @@ from pathlib import Path
 import wgpu
 
 import gpusim
+from gpusim.errors import ProgramError
 from gpusim.program import Program
-from properties.finding_file import Finding, write
+from properties.finding_file import Finding, printable, write
 from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.shrink.reducer import Shrunk
 
 Signature = tuple[str, ...]
 
@@ -28,16 +30,23 @@ class Bug:
     case: Case
     failure: Failure
     file: Path
-    reproduced: bool
-    """Whether the program failed again when it was run by itself."""
+    reproduced: bool | None
+    """Whether the program failed again when it was run by itself; None where it was not run."""
+    shrunk: Shrunk | None = None
+    """What making it small took, where it was made small."""
     count: int = 1
     unsaved: str = ""
     """Why the file could not be written; empty where it was."""
 
     @property
+    def is_cut_short(self) -> bool:
+        """Whether it may become smaller: the time ran out, or the session was ended."""
+        return self.reproduced is None or (self.shrunk is not None and self.shrunk.is_cut_short)
+
+    @property
     def summary(self) -> str:
         """The failure in one line."""
-        return one_line(self.failure, self.reproduced)
+        return one_line(self.failure, self.reproduced, self.is_cut_short)
 
 
 class Bugs:
@@ -49,7 +58,14 @@ class Bugs:
         self._folder = folder
         self._kernels = kernels
 
-    def add(self, case: Case, failure: Failure, *, reproduced: bool) -> Bug:
+    def add(
+        self,
+        case: Case,
+        failure: Failure,
+        *,
+        reproduced: bool | None,
+        shrunk: Shrunk | None = None,
+    ) -> Bug:
         """Note a failing case; the first of its kind is written to a file."""
         signature = signature_of(case.program, failure) + _variants(case)
         bug = self.met.get(signature)
@@ -58,12 +74,12 @@ class Bugs:
             return bug
         name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
         path = self._folder / f"{name}.txt"
-        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced)
+        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
         self.met[signature] = bug
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(path, self._finding(bug))
-        except OSError as error:
+        except (OSError, ProgramError) as error:
             # It may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
         return bug
@@ -82,6 +98,7 @@ class Bugs:
             versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
             summary=bug.summary,
             kernels=self._kernels,
+            details=printable(bug.failure.details),
         )
 
 
@@ -106,7 +123,9 @@ def _variants(case: Case) -> Signature:
     return (case.client, *sorted(each.name for each in case.transformations))
 
 
-def one_line(failure: Failure, reproduced: bool = True) -> str:
+def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:
     """The failure in one line, for a header of a file."""
-    text = "; ".join(" ".join(line.split()) for line in str(failure).splitlines())
-    return text if reproduced else f"{text} (it did not fail again by itself)"
+    lines = printable(failure.argument).splitlines()
+    text = "; ".join(" ".join(line.split()) for line in lines)
+    text += " (it did not fail again by itself)" * (reproduced is False)
+    return text + " (shrinking it was cut short)" * is_cut_short

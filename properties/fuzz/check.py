@@ -19,6 +19,7 @@ from gpusim.trace import Trace
 from properties.fuzz.bugs import Bug, Bugs
 from properties.fuzz.loading import TARGETS, MakeFactory, load_kernels
 from properties.fuzz.protocol import Setup, Tally
+from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, replay_command
 from properties.fuzz.settings import Settings
 from properties.fuzz.worker import Bench
@@ -63,7 +64,9 @@ def check(
             if failed is not None:
                 case, failure = failed.case, failed.failure
                 small = shrink(case, failure, bench.judge, kernels=kernels, seconds=settings.shrink)
-                return bugs.add(*(small or (case, failure)), reproduced=small is not None)
+                if small is None:
+                    return bugs.add(case, failure, reproduced=False)
+                return bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
     return None
 
 
@@ -148,7 +151,7 @@ def _opened(
     if make_target is not None:
         make_factory = partial(AdapterFactory, make_target=make_target)
     with _leftovers_ignored():
-        bench = Bench(setup, [0, 0], make_factory=make_factory, kernels=kernels)
+        bench = Bench(setup, Published(), make_factory=make_factory, kernels=kernels)
         try:
             yield bench
         finally:

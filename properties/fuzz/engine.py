@@ -15,6 +15,7 @@ from gpusim.runtime.policy import PRESETS, Uniforms
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import warnings
 from properties.fuzz.loading import load_kernels, load_target
+from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.protocol import (
     ENOUGH_TRACES,
     FailedProgram,
@@ -28,7 +29,6 @@ from properties.fuzz.settings import Settings
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.mutants.hunt import PlantedMutant
 from properties.oracles.goals import GOALS
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
@@ -51,10 +51,8 @@ class Session:
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
     """The time of the session without that of shrinking."""
-    planted_seen: int | None = None
-    """Programs until the planted mistake was found; None where it was not."""
-    planted: PlantedMutant | None = None
-    """What became of the mutant that the seed planted."""
+    planted: tuple[PlantedMistake, ...] = ()
+    """What became of the mistakes that were planted; none where the target died first."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     deaths: int = 0
@@ -89,11 +87,11 @@ class Session:
             return "no program ran"
         if not self.tally.compared_bytes:
             return "no byte was compared"
-        if not self.planted_seen:
-            return "a mistake planted on purpose was not seen"
-        if self.planted is not None and not self.planted.found:
-            planted = self.planted
-            return f"the planted mutant {planted.name} survived {planted.programs} programs"
+        if not self.planted:
+            return "no mistake could be planted, since the worker died"
+        unseen = [str(mistake) for mistake in self.planted if not mistake.seen]
+        if unseen:
+            return "; ".join(unseen)
         if self.missed_goals:
             return f"no program reached: {', '.join(self.missed_goals)}"
         return ""
@@ -162,7 +160,7 @@ def _plant(session: Session, supervisor: Supervisor) -> None:
     answer = supervisor.wait(settings.stall)
     # A target that dies here will die in the session, which reports it.
     if isinstance(answer, Planted):
-        session.planted_seen, session.planted = answer.programs, answer.mutant
+        session.planted = answer.mistakes
 
 
 class _Loop:
@@ -204,7 +202,8 @@ class _Loop:
 
     def _is_over(self) -> bool:
         seconds = self._session.settings.most_seconds
-        is_late = seconds is not None and time.monotonic() - self._start >= seconds
+        spent = time.monotonic() - self._start - self._shrink_seconds
+        is_late = seconds is not None and spent >= seconds
         return is_late or self._has_enough()
 
     def _has_enough(self) -> bool:
@@ -223,7 +222,8 @@ class _Loop:
             case Gone():
                 session.deaths += 1
                 session.uncounted += shard.pass_over(answer)
-                self._found(shard, shard.make(answer.number, stall), answer.failure)
+                case = shard.make(answer.number, stall)
+                self._found(shard, case, answer.failure(case))
         self._tick()
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
@@ -237,12 +237,12 @@ class _Loop:
                 stall_seconds=settings.stall,
             )
         except (KeyboardInterrupt, GpusimError):
-            bugs.add(case, failure, reproduced=False)
+            bugs.add(case, failure, reproduced=None)
             raise
         if small is None:
             bugs.add(case, failure, reproduced=False)
         else:
-            bugs.add(*small, reproduced=True)
+            bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
         self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

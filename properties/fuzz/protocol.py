@@ -14,10 +14,10 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
+from properties.fuzz.planted import PlantedMistake
 from properties.generate.words import writers_of_reads
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.mutants.hunt import PlantedMutant
 from properties.oracles.compare import Checked, count_checked
 from properties.oracles.coverage import Coverage
 from properties.oracles.judge import Verdict
@@ -287,6 +287,13 @@ class CannotRun:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CannotJudge:
+    """A case cannot be judged, since a kernel of the user's is at fault."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Broken:
     """The judge itself failed, while it ran program ``number`` or near it."""
 
@@ -332,11 +339,20 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planted:
-    """The number of programs until a planted mistake was found, None where it was not."""
+    """What became of the mistakes that were planted."""
 
-    programs: int | None
-    mutant: PlantedMutant
-    """What became of the mutant that the seed planted."""
+    mistakes: tuple[PlantedMistake, ...]
 
 
-Answer = Ready | CannotRun | Broken | Progress | FailedProgram | RanAll | Judged | Made | Planted
+Answer = (
+    Ready
+    | CannotRun
+    | CannotJudge
+    | Broken
+    | Progress
+    | FailedProgram
+    | RanAll
+    | Judged
+    | Made
+    | Planted
+)

@@ -24,6 +24,7 @@ from properties.model.case import PLAIN
 from properties.oracles.coverage import ALL_CELLS, FEASIBLE, chance_of_new, why_infeasible
 from properties.oracles.goals import GOALS
 from properties.oracles.laws import LAWS
+from properties.shrink.reducer import Shrunk
 
 
 def as_json(session: Session) -> dict[str, Any]:
@@ -44,8 +45,7 @@ def as_json(session: Session) -> dict[str, Any]:
         "first": session.settings.first,
         "valid": session.is_valid,
         "interrupted": session.interrupted,
-        "planted_mistake_seen_after": session.planted_seen,
-        "planted": None if session.planted is None else asdict(session.planted),
+        "planted": [asdict(mistake) for mistake in session.planted],
         "failure_rate_below": session.rate_bound,
         "findings": [_bug(bug) for bug in session.bugs.met.values()],
         "policies": {
@@ -93,11 +93,22 @@ def _bug(bug: Bug) -> dict[str, Any]:
     return {
         "file": str(bug.file),
         "program": str(bug.case.program),
+        "kind": str(bug.failure.kind),
         "summary": bug.summary,
+        "details": bug.failure.details,
         "policy": str(bug.case.policy),
         "seed": bug.case.seed,
         "count": bug.count,
         "reproduced": bug.reproduced,
+        "shrink": None if bug.shrunk is None else _shrink(bug.shrunk),
+    }
+
+
+def _shrink(shrunk: Shrunk) -> dict[str, Any]:
+    return {
+        "candidates": shrunk.candidates,
+        "cut_short": shrunk.is_cut_short,
+        "passes": {name: asdict(count) for name, count in shrunk.passes.items()},
     }
 
 
@@ -126,6 +137,8 @@ def show(session: Session, console: Console) -> None:
     console.print(_policies(session))
     console.print(_coverage(session))
     console.print(_quality(session), highlight=False)
+    for mistake in session.planted:
+        console.print(Text(f"{mistake}"), soft_wrap=True)
     for name, reason in session.unreachable.items():
         console.print(f"out of reach: {name}, since {reason}", highlight=False)
     for warning in session.warnings:
@@ -143,8 +156,13 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     console.print(f"{policy}program {bug.case.seed}{client}", highlight=False)
     # Lines of a program are never wrapped, so that they can be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
-    if not bug.reproduced:
+    if bug.reproduced is False:
         console.print("It did not fail again when it was run by itself.")
+    if bug.shrunk is not None:
+        console.print(f"made small in {bug.shrunk.candidates} candidates", highlight=False)
+    if bug.is_cut_short:
+        words = f"--shrink {4 * session.settings.shrink:g}"
+        console.print(f"Shrinking was cut short: {words} may make it smaller.", highlight=False)
     if bug.unsaved:
         console.print(Text(f"It could not be saved: {bug.unsaved}"), soft_wrap=True)
         return
@@ -227,15 +245,18 @@ def _quality(session: Session) -> str:
 
 
 def _verdict(session: Session) -> str:
-    if len(session.bugs):
-        return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs"
-    if not session.is_valid:
-        return f"[bold red]invalid[/]: {session.invalid_because}"
     ended = " until it was interrupted" * session.interrupted
+    if len(session.bugs):
+        return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs{ended}"
+    if not session.is_valid:
+        return f"[bold red]nothing shown[/]{ended}: {session.invalid_because}"
+    result = "[bold green]nothing found[/]"
+    if session.interrupted:
+        result = "[bold yellow]interrupted[/], and nothing found until then,"
     return (
-        f"[bold green]nothing found[/] in {session.programs} programs, {session.seconds:.1f} s, "
-        f"seed {session.settings.seed}{ended}; a planted mistake was seen after "
-        f"{session.planted_seen}; at most {session.rate_bound:.2%} of such programs fail "
+        f"{result} in {session.programs} programs, {session.seconds:.1f} s, "
+        f"seed {session.settings.seed}; all {len(session.planted)} planted mistakes "
+        f"were seen; at most {session.rate_bound:.2%} of such programs fail "
         "(at 95 percent)"
     )
 

@@ -12,18 +12,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Any, Self
 
-from gpusim.errors import InternalError, NoDevice
+from gpusim.errors import InternalError, InvalidKernel, NoDevice
 from gpusim.kernels import Kernels
+from gpusim.program import Program
+from gpusim.text import write_op
 from properties.fuzz.protocol import (
     Answer,
     Broken,
+    CannotJudge,
     CannotRun,
     FailedProgram,
     Fuzz,
@@ -38,37 +41,59 @@ from properties.fuzz.protocol import (
     Setup,
     Stop,
 )
+from properties.fuzz.published import Place, Published
 from properties.fuzz.worker import work
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.shrink.reducer import shrink
+from properties.shrink.reducer import Judgement, Shrunk, shrink
 
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
-_LAST_WORDS = 3
+_LAST_WORDS, _LAST_BYTES = 3, 1 << 14
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gone:
     """The worker has ended: it died (``abort``), or was killed because it hung (``hang``).
 
-    ``number``: the program that it had published.  ``trait``: how it ended.
-    ``words``: the last lines that it printed.
+    ``number`` and ``place`` are the program it had published and where that was,
+    ``trait`` how it ended, and ``words`` the last it printed.
     """
 
     kind: FailureKind
     trait: str
     number: int
+    place: Place
     words: str
 
     def __str__(self) -> str:
         end = f"ended by {self.trait}" if self.trait else "stood still"
         return f"{end}: {self.words}" if self.words else end
 
-    @property
-    def failure(self) -> Failure:
-        """The failure of the program that it ran."""
-        return Failure(kind=self.kind, trait=self.trait, reason=f"the process that ran it {self}")
+    def failure(self, case: Case) -> Failure:
+        """The failure of ``case``, which it ran: at which op, and in which call of that."""
+        place, program = self.place, case.program
+        position, op, notes = place.position, "", []
+        if place.is_closing:
+            position, op = len(program), "close"
+        elif place.run > 1:
+            # Most of them are of another program than this one, whose ops have other places.
+            what = "the same again, or a variant of it"
+            notes.append(f"in run {place.run} of it ({what}), at op {position} of that")
+            position = -1
+        elif position >= 0:
+            is_end = position == len(program)
+            op = "sync (after the last op)" if is_end else write_op(program[position])
+        if place.call:
+            notes.append(f"last call on the driver: {place.call}")
+        return Failure(
+            kind=self.kind,
+            trait=self.trait,
+            position=position,
+            op=op,
+            reason=f"the process that ran it {self}",
+            notes=tuple(notes),
+        )
 
 
 class Supervisor:
@@ -78,12 +103,12 @@ class Supervisor:
         self._setup = setup
         # A forked child that uses a real device hangs.
         self._context = multiprocessing.get_context("spawn")
-        self._published: Any = self._context.RawArray("Q", 2)
+        self._published = Published(self._context)
         self._folder = tempfile.TemporaryDirectory(prefix="gpusim-session-")
         self._stderr = Path(self._folder.name) / "stderr"
         self._process: Any = None
         self._connection: Any = None
-        self._begun = 0
+        self._steps: tuple[int, ...] = ()
         self._moved = 0.0
 
     def start(self) -> Ready:
@@ -144,9 +169,10 @@ class Supervisor:
     ) -> Answer | Gone | None:
         """The next answer, or None where it does not come in ``wait_seconds``.
 
-        A worker that has begun no program for ``stall_seconds`` is killed.
+        A worker that began no program and no op for ``stall_seconds`` is killed.
 
         Raises:
+            InvalidKernel: a kernel of the user's cannot be judged.
             InternalError: the judge failed in the worker.
         """
         try:
@@ -156,26 +182,21 @@ class Supervisor:
                 return _checked(answer)
         except (EOFError, ConnectionError):
             return self._bury()
-        begun, now = self._published[1], time.monotonic()
-        if begun != self._begun:
-            self._begun, self._moved = begun, now
+        steps, now = self._published.steps, time.monotonic()
+        if steps != self._steps:
+            self._steps, self._moved = steps, now
         if now - self._moved < stall_seconds:
             return None
-        number = self._published[0]
         self.stop()
-        return Gone(
-            kind=FailureKind.HANG,
-            trait="",
-            number=number,
-            words=f"no progress in {stall_seconds:g} s",
-        )
+        said = [f"no progress in {stall_seconds:g} s", self._last_words()]
+        return self._gone(FailureKind.HANG, "", "; ".join(filter(None, said)))
 
     def judge(self, case: Case, stall_seconds: float) -> Failure | None:
         """The failure of one case in the worker; the worker's death is a failure too."""
         self.ask(JudgeCase(case=case))
         answer = self.wait(stall_seconds)
         if isinstance(answer, Gone):
-            return answer.failure
+            return answer.failure(case)
         assert isinstance(answer, Judged)
         return answer.failure
 
@@ -210,14 +231,21 @@ class Supervisor:
 
     def _bury(self) -> Gone:
         self._process.join()
-        code, number = self._process.exitcode, self._published[0]
+        code = self._process.exitcode
         self.stop()
+        return self._gone(FailureKind.ABORT, _cause(code), self._last_words())
+
+    def _gone(self, kind: FailureKind, trait: str, words: str) -> Gone:
+        published = self._published
         return Gone(
-            kind=FailureKind.ABORT, trait=_cause(code), number=number, words=self._last_words()
+            kind=kind, trait=trait, number=published.number, place=published.place, words=words
         )
 
     def _last_words(self) -> str:
-        text = self._stderr.read_text(errors="replace")
+        with self._stderr.open("rb") as file:
+            # A target may have printed for hours.
+            file.seek(-min(_LAST_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
+            text = file.read().decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return " / ".join(lines[-_LAST_WORDS:])
 
@@ -249,6 +277,8 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _checked(answer: Answer) -> Answer:
+    if isinstance(answer, CannotJudge):
+        raise InvalidKernel(answer.reason)
     if isinstance(answer, Broken):
         raise InternalError(
             f"cannot judge program {answer.number} because the judge itself failed (please report "
@@ -266,8 +296,10 @@ def _cause(code: int) -> str:
         return f"signal {-code}"
 
 
-_SHRINK_STALL_SECONDS = 5.0
+_SHRINK_STALL_SECONDS = 3.0
 """Seconds without progress that make a candidate hang, while a failure is shrunk."""
+_DEATH_PATIENCE = 4
+"""How much more time shrinking has where each failing candidate costs a process."""
 
 
 class Shard:
@@ -329,10 +361,11 @@ class Shard:
         kernels: Kernels,
         seconds: float,
         stall_seconds: float,
-    ) -> tuple[Case, Failure] | None:
+    ) -> Shrunk | None:
         """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
         A fresh worker runs it, since the device of the one that met it may be harmed.
+        An abort and a hang have more time than ``seconds``.
         """
         self._supervisor.stop()
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
@@ -340,4 +373,17 @@ class Shard:
         def judgement(candidate: Case) -> Failure | None:
             return self._supervisor.judge(candidate, patience_seconds)
 
+        if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
+            seconds *= _DEATH_PATIENCE
+            case = _cut(case, failure, judgement)
         return shrink(case, failure, judgement, kernels=kernels, seconds=seconds)
+
+
+def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
+    """``case`` without what stands behind the op that it ended in, where it ends there again."""
+    if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
+        return case
+    ops = case.program.ops[: failure.position + 1]
+    cut = replace(case, program=Program(ops))
+    again = judgement(cut)
+    return cut if again is not None and again.signature == failure.signature else case

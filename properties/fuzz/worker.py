@@ -3,13 +3,9 @@
 A worker publishes the number of each program before it runs it, in memory that outlives it.  The
 engine decides how long to go on and what a failure means; nothing here does.
 
-A session must also show that it would have found a mistake.  ``with_mistake`` plants one between
-the judge and the target, so that it is tried with the programs, device and comparison of the
-session.
-
-A program's client and transformations are drawn here, apart from the program, so that they do
-not change it.  Most programs have neither, and none has both, because a transformation costs an
-execution, and a client makes one slower.
+What stands beside a program is drawn here, apart from it, so as not to change it: the client
+that drives it, and the transformations that must change nothing.  A program has one or the
+other or, mostly, neither, because each costs an execution or makes one slower.
 """
 
 import gc
@@ -22,18 +18,18 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import parent_process
 from threading import Thread
-from typing import Any
 
-from gpusim.devices import find_adapter
-from gpusim.errors import GpusimError
+from gpusim.devices import SIMULATED, find_adapter
+from gpusim.errors import GpusimError, InvalidKernel
 from gpusim.kernels import Kernels
-from gpusim.ops import Dispatch, Free, Op, Write
 from gpusim.runtime.policy import PRESETS
 from properties.clients import CLIENTS
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
+from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
     Answer,
     Broken,
+    CannotJudge,
     CannotRun,
     FailedProgram,
     Fuzz,
@@ -53,20 +49,19 @@ from properties.fuzz.protocol import (
     Tally,
     is_measured,
 )
+from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.words import is_within_capabilities
 from properties.model.case import NO_POLICY, PLAIN, Case
-from properties.model.failure import Failure, FailureKind
-from properties.model.target import Delivery, Target
-from properties.mutants.hunt import PlantedMutant, hunt_planted
+from properties.model.failure import Failure
+from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
-from properties.oracles.judge import MEANING_ONLY, Oracles, judge, judge_determinism
+from properties.oracles.judge import Oracles, judge, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
-from properties.targets.factory import TargetFactory, Wrapping
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2}
 _CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
@@ -101,47 +96,15 @@ def tries_without_faults(case: Case) -> bool:
     return bool(case.device.shown_faults) and turn < _IN_EIGHT["without faults"]
 
 
-MOST_PROGRAMS = 100
-"""The mistake must show within this many programs; a few are usually enough."""
-
-
-def with_mistake(factory: TargetFactory) -> TargetFactory:
-    """A factory of targets in which a dispatch overtakes the write before it."""
-    return Wrapping(factory, _Overtaken)
-
-
-class _Overtaken:
-    """Makes a host write once more after the dispatch that follows it."""
-
-    def __init__(self, target: Target) -> None:
-        self.capabilities, self.limits = target.capabilities, target.limits
-        self.close = target.close
-        self._target = target
-        self._write: Write | None = None
-
-    def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``."""
-        delivery = self._target.perform(op)
-        if isinstance(op, Write):
-            self._write = op
-        elif isinstance(op, Dispatch) and self._write is not None:
-            write, self._write = self._write, None
-            self._target.perform(write)
-        elif isinstance(op, Free):
-            self._write = None
-        return delivery
-
-
 _DETERMINISM_EVERY = 64
 """One in so many programs is run twice more, to check that its trace is the same."""
 _REPORT_SECONDS = 0.1
 
 
-def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
+def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) -> None:
     """Serve requests until the session closes the connection.
 
-    ``published`` is shared memory: the number of the current program, then how many runs
-    were begun.  The file ``stderr`` receives what native code prints as it dies.
+    What native code prints as it dies goes to the file ``stderr``.
     """
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
@@ -169,10 +132,13 @@ def work(setup: Setup, connection: "Pipe", published: Any, stderr: str) -> None:
     )
     try:
         _serve(bench, connection)
+    except InvalidKernel as error:
+        with suppress(ConnectionError):
+            connection.send(CannotJudge(reason=str(error)))
     except Exception:
         # An error of the target would be in a history; this is one of the judge.
         with suppress(ConnectionError):
-            connection.send(Broken(number=published[0], traceback=traceback.format_exc()))
+            connection.send(Broken(number=published.number, traceback=traceback.format_exc()))
     _end_group()
 
 
@@ -203,8 +169,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number)))
             case Plant():
-                mutant = bench.plant_mutant(request.hard)
-                connection.send(Planted(programs=bench.plant(), mutant=mutant))
+                connection.send(Planted(mistakes=bench.plant(hard=request.hard)))
             case Stop():
                 # The fuzzing had ended already when the session sent it.
                 pass
@@ -216,7 +181,7 @@ class Bench:
     def __init__(
         self,
         setup: Setup,
-        published: Any,
+        published: Published,
         *,
         make_factory: MakeFactory | None = None,
         kernels: Kernels | None = None,
@@ -228,6 +193,7 @@ class Bench:
         self._kernels: Kernels = load_kernels(setup.kernels) if kernels is None else kernels
         make_factory = make_factory or load_target(setup.target)
         self._factory = make_factory(adapter.name, self._kernels)
+        self._factory.make_trace = published.trace
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
         self._setting = Setting(
@@ -272,31 +238,23 @@ class Bench:
 
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case; None where it passes, or asks for more than is promised."""
-        self._published[1] += 1
+        self._published.begin()
         promises, limits = case.promises or self._factory.capabilities, self._factory.limits
         if not is_within_capabilities(case.program, promises, self._kernels, case.limits(limits)):
             return None
         return judge(case, self._factory).failure
 
-    def plant(self) -> int | None:
-        """The number of programs until the planted mistake shows in a value; None if never."""
-        factory = with_mistake(self._factory)
-        for number in range(MOST_PROGRAMS):
-            self._published[1] += 1
-            failure = judge(self.case(number).plain, factory, MEANING_ONLY).failure
-            if failure is not None and failure.kind == FailureKind.VALUE:
-                return number + 1
-            if failure is not None and failure.trait.startswith("crash:"):
-                # It will crash without the mistake as well, and is reported then.
-                return None
-        return None
+    def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
+        """What became of the mistakes that the session plants, and of a mutant of our runtime.
 
-    def plant_mutant(self, hard: bool) -> PlantedMutant:
-        """Plant the mutant that the session's seed chooses, and hunt it."""
-        return hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=self._tick)
-
-    def _tick(self) -> None:
-        self._published[1] += 1
+        The mutant is drawn by the session's seed, and only where our runtime is judged.
+        """
+        tick = self._published.begin
+        mistakes = hunt_mistakes(self._factory, self._setup.target, self.case, tick)
+        if not self.is_ours:
+            return mistakes
+        mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)
+        return *mistakes, mistake_of(mutant, SIMULATED)
 
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""
@@ -318,8 +276,7 @@ class Bench:
 
     def run(self, number: int, tally: Tally) -> FailedProgram | None:
         """Judge program ``number`` of the session, and count it in ``tally``."""
-        self._published[0] = number
-        self._published[1] += 1
+        self._published.begin(number)
         start = time.perf_counter()
         case = self.case(number)
         measured = is_measured(number)

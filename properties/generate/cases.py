@@ -133,6 +133,8 @@ def _counts(choices: Choices, most: int) -> tuple[int, ...]:
 _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
+_BATCH_GROUPS = (None, 2, 5, 16, 0)
+_QUEUED_WRITES = (1 << 24, 256, 64, 1 << 24)
 _STAGING = (4, 2, 1, 0)
 _FIRST_BATCHES = (None, 1, 2, 3, 7)
 _STAGED_WRITES = (4096, 0, 8, 64)
@@ -143,15 +145,19 @@ _RING_BYTES = (1, 40, 256, 40)
 _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
+_WAIT_SECONDS = 600
+"""Longer than any program takes: it is how a wait looks for its end that changes."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),
     "batch_bytes": lambda choices: choices.pick(_BATCH_BYTES),
+    "batch_groups": lambda choices: choices.pick(_BATCH_GROUPS),
     "first_batch": lambda choices: choices.pick(_FIRST_BATCHES),
     "merge_passes": lambda choices: choices.chance(1, 2),
     "flush_on_conflict": lambda choices: choices.chance(1, 2),
     "staged_write_bytes": lambda choices: choices.pick(_STAGED_WRITES),
     "upload_bytes": lambda choices: choices.pick(_UPLOADS),
+    "queued_write_bytes": lambda choices: choices.pick(_QUEUED_WRITES),
     "defer_frees": lambda choices: choices.chance(1, 2),
     "join_reads": lambda choices: choices.chance(1, 2),
     "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
@@ -166,6 +172,7 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "staging_page_bytes": lambda choices: choices.pick(_PAGES),
     "staging_class_bytes": lambda choices: choices.pick(_CLASSES),
     "memory_budget_bytes": lambda choices: choices.pick(_BUDGETS),
+    "wait_seconds": lambda choices: _WAIT_SECONDS,
     "debug_submit_each": lambda choices: True,
 }
 _OFTEN: Mapping[str, Weights[bool]] = {
@@ -179,6 +186,7 @@ _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 _ROOMY: Mapping[str, Any] = {
     "batch_commands": None,
     "batch_bytes": None,
+    "batch_groups": None,
     "first_batch": None,
     "merge_passes": True,
     "flush_on_conflict": True,

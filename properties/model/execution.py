@@ -22,7 +22,7 @@ class Execution:
     """The limits of the case."""
     kernels: Kernels
     trace: Trace
-    """The calls on the driver, and marks for ops; empty where the target has no trace."""
+    """The calls on the driver with marks for ops between them; marks only where nobody traced."""
     is_lawful: bool = False
     """Whether the trace is complete, so that the laws can be checked."""
     close_error: Exception | None = None

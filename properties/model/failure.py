@@ -11,7 +11,7 @@ class FailureKind(StrEnum):
     """The ways in which an execution can be wrong."""
 
     ERROR = "error"
-    """An op is wrongly refused, wrongly accepted, or refused with the wrong error."""
+    """An op is refused or fails, is accepted, or is refused for another reason."""
     VALUE = "value"
     LATE_ERROR = "late error"
     """An accepted read has no value at the end, or not the value that it had at first."""
@@ -23,7 +23,7 @@ class FailureKind(StrEnum):
     RELATION = "relation"
     """A case and its rewrite show different results."""
     CRASH = "crash"
-    """The target raised where no op was under way."""
+    """The target raised what the contract has no class for, or as it was closed."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
@@ -50,15 +50,23 @@ class Failure:
     """The two sides that differ, each with its name."""
     notes: tuple[str, ...] = ()
     """Further lines of the argument."""
+    details: str = ""
+    """What an exception said, whole: a message of several lines, or a traceback."""
 
     @property
     def signature(self) -> tuple[str, str]:
         """Equal for failures that fail in the same way."""
         return str(self.kind), self.trait
 
-    def __str__(self) -> str:
+    @property
+    def argument(self) -> str:
+        """All of it but the details."""
         width = max((len(name) for name, _ in self.sides), default=0) + 1
         first = f"op {self.position}: {self.op}\n  " if self.position >= 0 else ""
         sides = [f"  {name + ':':{width}} {shown}" for name, shown in self.sides]
         notes = [f"  {note}" for note in self.notes]
         return "\n".join([f"{first}{self.what or self.kind}: {self.reason}", *sides, *notes])
+
+    def __str__(self) -> str:
+        details = [f"  {line}".rstrip() for line in self.details.splitlines()]
+        return "\n".join([self.argument, *details])

@@ -16,6 +16,18 @@ from gpusim.limits import Limits
 from gpusim.ops import Command, Grid, Op, Scalars, arguments_of
 
 
+class TargetRaised(Exception):
+    """What a target in another process raised that the contract has no class for.
+
+    ``name`` is its class there and ``traceback`` where it came from, empty where the
+    target does not tell.
+    """
+
+    def __init__(self, name: str, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.name, self.traceback = name, traceback
+
+
 class Delivery(Protocol):
     """A pending read: gives its value, and calls back when it has arrived."""
 

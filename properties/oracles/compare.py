@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gpusim.errors import ProgramError
-from gpusim.history import History, Outcome
+from gpusim import errors
+from gpusim.errors import DeviceFault, ProgramError
+from gpusim.history import CRASH, History, Outcome
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Op, Read, Sync
 from gpusim.program import Program, buffers_of
@@ -22,8 +23,16 @@ from properties.model.target import Capabilities
 _LATE_REASON = "an accepted read has its value by the next sync, and nothing changes it afterwards"
 
 
-_Verdict = tuple[FailureKind, str, str, str]
-"""The kind, what was expected, what was shown, and the argument."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Verdict:
+    """What is wrong with an op, whichever it is; the fields are those of ``Failure``."""
+
+    kind: FailureKind
+    expected: str
+    got: str
+    reason: str
+    trait: str = ""
+    details: str = ""
 
 
 def compare(
@@ -50,7 +59,9 @@ def compare(
         if verdict is not None:
             return _failure(end, "sync (after the last op)", verdict)
     verdict = _judge_deliveries(expected.deliveries, got.deliveries, capabilities)
-    return verdict and _failure(len(program), "the end of the program", verdict)
+    if verdict is None:
+        return None
+    return _failure(len(program), "the end of the program", verdict)
 
 
 def check_history(program: Program, history: History) -> None:
@@ -65,18 +76,14 @@ def check_history(program: Program, history: History) -> None:
 
 
 def _failure(position: int, op: str, verdict: _Verdict) -> Failure:
-    kind, expected, got, reason = verdict
-    trait = f"{expected}/{got}" if kind is FailureKind.ERROR else ""
-    if got.startswith("crash:"):
-        # The message of a crash, after its class, may change from run to run.
-        trait = " ".join(got.split()[:2])
     return Failure(
-        kind=kind,
-        trait=trait,
+        kind=verdict.kind,
+        trait=verdict.trait,
         position=position,
         op=op,
-        reason=reason,
-        sides=(("expected", expected), ("got", got)),
+        reason=verdict.reason,
+        sides=(("expected", verdict.expected), ("got", verdict.got)),
+        details=verdict.details,
     )
 
 
@@ -91,16 +98,51 @@ def _judge_op(
     if meant.error is not None and not capabilities.refuses:
         return None
     if shown.error != meant.error:
-        expected, got = meant.error or "accepted", shown.error or "accepted"
-        return FailureKind.ERROR, expected, got, _argue_error(meant, shown)
+        names = f"{meant.error or 'accepted'}/{shown.error or 'accepted'}"
+        return _judge_error(FailureKind.ERROR, names, _argue_error(meant, shown), meant, shown)
     if shown.late_error != meant.late_error:
-        expected, got = (outcome.late_error or "a value" for outcome in (meant, shown))
-        return FailureKind.LATE_ERROR, expected, got, _LATE_REASON
+        return _judge_error(FailureKind.LATE_ERROR, "", _LATE_REASON, meant, shown)
     if isinstance(op, Sync):
         return _judge_deliveries(_names(meant.data), _names(shown.data), capabilities)
     if isinstance(op, Read) and meant.data is not None:
         return _judge_value(program, position, op, meant, shown)
     return None
+
+
+def _judge_error(
+    kind: FailureKind, trait: str, reason: str, meant: Outcome, shown: Outcome
+) -> _Verdict:
+    """Errors that differ; one that the contract does not know is a crash, whatever was due."""
+    name = shown.error or shown.late_error or ""
+    if name.startswith(CRASH):
+        kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
+        reason = f"it ended with {trait}, which is no error of the contract"
+    sound = "a value" if kind is FailureKind.LATE_ERROR else "accepted"
+    return _Verdict(
+        kind=kind,
+        trait=trait,
+        expected=meant.error or meant.late_error or sound,
+        got=shown_as(shown, sound),
+        reason=reason,
+        details=details_of(shown),
+    )
+
+
+def shown_as(outcome: Outcome, sound: str) -> str:
+    """How an op ended, in one line: its error with what that said, or ``sound`` where none."""
+    name = outcome.error or outcome.late_error
+    if name is None:
+        return sound
+    lines = outcome.raised.message.splitlines() if outcome.raised is not None else []
+    return ": ".join([name.removeprefix(CRASH), *lines[:1]])
+
+
+def details_of(outcome: Outcome) -> str:
+    """What its exception said and one line does not hold."""
+    if outcome.raised is None:
+        return ""
+    is_long = len(outcome.raised.message.splitlines()) > 1
+    return outcome.raised.traceback or outcome.raised.message * is_long
 
 
 def _judge_value(
@@ -110,7 +152,9 @@ def _judge_value(
     if difference is None:
         return None
     reason = f"{difference.reason}; {_last_use(program, position, op.buffer)}"
-    return FailureKind.VALUE, difference.expected, difference.got, reason
+    return _Verdict(
+        kind=FailureKind.VALUE, expected=difference.expected, got=difference.got, reason=reason
+    )
 
 
 def _judge_deliveries(
@@ -120,13 +164,19 @@ def _judge_deliveries(
         got = tuple(name for name in got if name in expected)
     if not capabilities.orders_deliveries or got == expected:
         return None
-    reason = _argue_deliveries(expected, got)
-    return FailureKind.DELIVERY_ORDER, ", ".join(expected), ", ".join(got), reason
+    return _Verdict(
+        kind=FailureKind.DELIVERY_ORDER,
+        expected=", ".join(expected),
+        got=", ".join(got),
+        reason=_argue_deliveries(expected, got),
+    )
 
 
 def _argue_error(meant: Outcome, shown: Outcome) -> str:
     if meant.error is None:
-        return "nothing in the contract refuses this op, yet it was refused"
+        is_fault = issubclass(getattr(errors, shown.error or "", Exception), DeviceFault)
+        ends = "it failed" if is_fault else "it was refused"
+        return f"nothing in the contract refuses this op, yet {ends}"
     if shown.error is None:
         return "the contract refuses this op, yet it was accepted"
     return "the contract refuses this op, but for another reason"

@@ -9,6 +9,7 @@ half way, would have written, and only until they are overwritten whole.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 from typing import NoReturn
 
 from gpusim import errors
@@ -27,7 +28,7 @@ from gpusim.ops import (
     Scalars,
     arguments_of,
 )
-from gpusim.program import Program, buffers_of, replayed
+from gpusim.program import Program, replayed
 from gpusim.trace import Trace
 from properties.execute import Unwatched, run
 from properties.model.failure import Failure, FailureKind
@@ -54,13 +55,20 @@ class Followed:
 
 
 def follow(
-    program: Program, got: History, kernels: Kernels, limits: Limits, faults: frozenset[str]
+    program: Program,
+    got: History,
+    kernels: Kernels,
+    limits: Limits,
+    faults: frozenset[str],
+    *,
+    piece_bytes: int | None = None,
 ) -> Followed:
     """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
 
-    ``faults`` are names of error classes.  A lost device stays lost.
+    ``faults`` are names of error classes.  Once a device is lost it stays so.  A
+    longer host write than ``piece_bytes`` takes several commands; None is no limit.
     """
-    follower = _Follower(program, kernels, limits, got, faults)
+    follower = _Follower(program, kernels, limits, got, faults, piece_bytes)
     shown = run(program, follower, follower)
     outcomes = zip(shown.outcomes, follower.error_bound, strict=True)
     expected = replace(
@@ -138,6 +146,7 @@ class _Follower(Unwatched):
         limits: Limits,
         got: History,
         faults: frozenset[str],
+        piece_bytes: int | None,
     ) -> None:
         self.limits = limits
         self.reported: list[str] = []
@@ -147,6 +156,7 @@ class _Follower(Unwatched):
         self._kernels = kernels
         self._reference = Reference(kernels, limits)
         self._faults = faults
+        self._piece_bytes = inf if piece_bytes is None else piece_bytes
         self._shown = [*got.outcomes, got.closing or Outcome()]
         self._position = 0
         self._gone = False
@@ -255,7 +265,10 @@ class _Follower(Unwatched):
     def _may_end_half_way(self, op: Op) -> bool:
         """Whether the op takes several commands, so that it can fail half way."""
         if isinstance(op, HOST_WRITES):
-            return self._sizes[buffers_of(op)[0]] > self.limits.max_binding_bytes
+            (buffer, _, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
+            return size_bytes > self._piece_bytes or (
+                self._sizes[buffer] > self.limits.max_binding_bytes
+            )
         if isinstance(op, Copy):
             return op.size_bytes > least_piece_bytes(self.limits)
         return isinstance(op, Replay)

@@ -27,6 +27,8 @@ _WINDOWED = {
 _FLUSHED = {
     "commands": "flushed exactly at the limit",
     "bytes": "flushed at the limit in bytes",
+    "groups": "flushed at the limit in workgroups",
+    "queued": "host writes submitted for room",
     "early": "flushed early after a sync",
 }
 """The rare events that follow from the reason of a submit alone."""
@@ -62,6 +64,8 @@ GOALS: Mapping[str, Goal] = {
     "freed while a map was pending": Goal(),
     "flushed exactly at the limit": Goal(),
     "flushed at the limit in bytes": Goal(),
+    "flushed at the limit in workgroups": Goal(),
+    "host writes submitted for room": Goal(),
     "flushed early after a sync": Goal(),
     "error in mid-batch": Goal(),
     "memory budget exhausted": Goal(),

@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gpusim.history import History
+from gpusim.history import CRASH, History
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
-from properties.execute import execute
+from properties.execute import execute, failed_with, name_of
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities
-from properties.oracles.compare import compare
+from properties.oracles.compare import compare, details_of, shown_as
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.laws import Checker, Setting, check
@@ -106,7 +106,14 @@ def _judge_meaning(
     program, got = execution.case.program, execution.history
     reported: tuple[str, ...] = ()
     if faults:
-        followed = follow(program, got, execution.kernels, execution.limits, faults)
+        followed = follow(
+            program,
+            got,
+            execution.kernels,
+            execution.limits,
+            faults,
+            piece_bytes=execution.case.policy.queued_write_bytes,
+        )
         expected, reported = followed.expected, followed.reported
     else:
         expected = oracles.reference(program, execution.kernels, execution.limits)
@@ -123,13 +130,14 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
         return None
-    name = type(error).__name__
+    ended = failed_with(error)
     return Failure(
         kind=FailureKind.CRASH,
-        trait=name,
+        trait=name_of(error).removeprefix(CRASH),
         position=len(execution.case.program),
         op="close",
-        reason=f"{name}: {error}",
+        reason=shown_as(ended, ""),
+        details=details_of(ended),
     )
 
 

@@ -135,7 +135,28 @@ def with_number(program: Program, old: int, new: int) -> Program:
 
     So a buffer and the reads of all its bytes change together.
     """
-    return _each(program, lambda op: _on_numbers(op, lambda n: new if n == old else n))
+    return _with_numbers(program, {old: new})
+
+
+def less_together(program: Program) -> Iterator[Program]:
+    """The program with its largest numbers less by as much: a buffer, and what fits into it.
+
+    A write that ends with its buffer, and starts behind something, cannot be
+    shortened alone, nor can its buffer.
+    """
+    numbers = [number for number in numbers_of(program) if number > 0]
+    # Whole words only, so that what is aligned stays so.
+    words = max(numbers, default=0) // WORD_BYTES // 2
+    while words:
+        by = words * WORD_BYTES
+        for count in range(len(numbers), 1, -1):
+            if by <= numbers[count - 1]:
+                yield _with_numbers(program, {number: number - by for number in numbers[:count]})
+        words //= 2
+
+
+def _with_numbers(program: Program, changes: Mapping[int, int]) -> Program:
+    return _each(program, lambda op: _on_numbers(op, lambda n: changes.get(n, n)))
 
 
 def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import VERBS, Capture, Copy, Dispatch, Grid, Op, Operand, Scalars
+from gpusim.ops import VERBS, Capture, Copy, Dispatch, Grid, Op, Operand, Read, Scalars, Write
 
 ReplayScalars = tuple[Scalars | None, ...] | None
 _FILLS = (1, 2, 3)
@@ -37,6 +37,20 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
                 yield replace(op, commands=(*op.commands[:at], found, *op.commands[at + 1 :]))
     if isinstance(op, Copy):
         yield from _as_dispatch(op, kernels)
+    if isinstance(op, Read | Write):
+        yield from _ends_of(op)
+
+
+def _ends_of(op: Read | Write) -> Iterator[Op]:
+    """The last bytes of a read or a write: what is wrong may stand there alone."""
+    size_bytes = op.size_bytes if isinstance(op, Read) else len(op.data)
+    for size in simpler_numbers(size_bytes):
+        if 0 < size < size_bytes:
+            at = op.offset + size_bytes - size
+            if isinstance(op, Read):
+                yield replace(op, offset=at, size_bytes=size)
+            else:
+                yield replace(op, offset=at, data=op.data[-size:])
 
 
 def _fewer_bindings(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:

@@ -84,6 +84,8 @@ class TargetFactory(ABC):
     """What its targets run on, where it is not the session's device."""
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
+    make_trace: Callable[[], Trace] = Trace
+    """Makes the trace of each target; one may tell what it is told as it comes."""
 
     @abstractmethod
     def open(self, case: Case) -> Opened:
@@ -142,7 +144,7 @@ class RuntimeFactory(TargetFactory):
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
-        trace = Trace()
+        trace = self.make_trace()
         driver = self._driver_of(case.device)
         limits = driver.limits
         if not case.device.is_simulated:
@@ -189,7 +191,7 @@ class AdapterFactory(TargetFactory):
     def open(self, case: Case) -> Opened:
         """A new target, without a trace."""
         made = self._make_target(self._device, self.kernels)
-        return Opened(target=as_target(made), trace=Trace())
+        return Opened(target=as_target(made), trace=self.make_trace())
 
 
 def limits_of(device: Any) -> Limits:

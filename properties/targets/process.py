@@ -1,32 +1,29 @@
 """Targets in another process, for runtimes in any language.
 
-A target process is started, asked line by line, and ended.  Each op is a line.  Nothing here knows
-what an op means.
+Each op is a line to the process that serves them.  Nothing here knows what an op means.
 """
 
+import re
 import shlex
-import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from threading import Thread
+from collections.abc import Callable
+from dataclasses import replace
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.ops import Op, Read
 from gpusim.text import write_op
-from gpusim.trace import Trace
 from properties.model.case import Case
 from properties.model.target import Delivery
 from properties.targets.factory import Opened, TargetFactory
+from properties.targets.lines import TargetProcess
 from properties.targets.wire import (
     AWAIT,
     CLOSE,
+    HELLO,
     OPEN,
     READY,
+    Detail,
     Failed,
     Ok,
     Raised,
@@ -36,124 +33,9 @@ from properties.targets.wire import (
     exception_of,
     parse_answer,
     parse_ready,
+    ready_in,
     write_hello,
 )
-
-_LAST_WORDS = 3
-_END_SECONDS = 2.0
-"""How long a process may take to end by itself, once its input is closed or it failed."""
-_LOOK_SECONDS = 1.0
-"""How often a process that is waited for is checked to be alive."""
-
-
-class TargetProcess:
-    """The process of a command, line by line.
-
-    A thread reads its lines, since not every system can wait for a pipe with a timeout.
-    """
-
-    def __init__(self, command: Sequence[str]) -> None:
-        pipe = subprocess.PIPE
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
-        try:
-            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._stderr)
-        except OSError:
-            self._stderr.close()
-            raise
-        self._last_line = ""
-        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
-        self._reader = Thread(target=self._pump, daemon=True)
-        self._reader.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
-
-    def tell(self, line: str) -> None:
-        """Send one line; TargetFailed where the process no longer reads."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise self._gone() from None
-
-    def hear(self, patience_seconds: float | None = None) -> str:
-        """The next line, without its newline; waits for ``patience_seconds``, or for ever.
-
-        Raises:
-            TargetFailed: no line comes, or none in time; a process that is late is killed.
-        """
-        line = self._next_line(patience_seconds)
-        if line is None:
-            raise self._gone()
-        self._last_line = line.decode(errors="replace").rstrip("\r\n")
-        return self._last_line
-
-    def end(self) -> None:
-        """Close the input, let the process end by itself, or kill it; later calls do nothing."""
-        if self._stderr.closed:
-            return
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            # The process may never have read the last lines.
-            self._process.stdin.close()
-        self._wait_for_end()
-        # Its child processes may hold its output open, for which the reader waits.
-        self._reader.join(_END_SECONDS)
-        self._stderr.close()
-
-    def _pump(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
-            for line in output:
-                self._lines.put(line)
-        self._lines.put(None)
-
-    def _next_line(self, patience_seconds: float | None) -> bytes | None:
-        """The next line; None where none will come."""
-        until = None if patience_seconds is None else time.monotonic() + patience_seconds
-        while True:
-            left = _LOOK_SECONDS if until is None else until - time.monotonic()
-            # Its child processes may hold its output open, so that it never ends.
-            has_ended = not self.is_alive
-            try:
-                return self._lines.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
-            except Empty:
-                if has_ended:
-                    return None
-                if left <= 0.0:
-                    break
-        self._process.kill()
-        raise TargetFailed(
-            f"no line came from the target for {patience_seconds:.2g} s{self._last_words()}"
-        )
-
-    def _wait_for_end(self) -> bool:
-        """Whether the process ends by itself; otherwise it is killed."""
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            return False
-        return True
-
-    def _gone(self) -> TargetFailed:
-        if not self._wait_for_end():
-            return TargetFailed(f"the target closed its input or output{self._last_words()}")
-        code = self._process.returncode
-        cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
-
-    def _last_words(self) -> str:
-        """The last that it printed, to its output and then to its errors."""
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").splitlines()
-        said = [line.strip() for line in lines if line.strip()][-_LAST_WORDS:]
-        words = [f"its last line was {self._last_line!r}"] if self._last_line else []
-        return "".join(f"; {one}" for one in [*words, " / ".join(said)] if one)
 
 
 class ProcessTarget:
@@ -195,7 +77,7 @@ class ProcessTarget:
             self._ask(OPEN)
         raised = self._exchange(line)
         if raised is not None:
-            raise exception_of(raised.error, raised.message)
+            raise exception_of(raised)
 
     def _exchange(self, line: str) -> Raised | None:
         """Send a line, and take its answers; gives the error that it was answered with.
@@ -204,16 +86,21 @@ class ProcessTarget:
         """
         if self._broken is not None:
             raise self._broken
+        details: list[str] = []
         try:
             self._process.tell(line)
             while True:
-                match parse_answer(self._process.hear()):
+                match self._process.hear_answer():
+                    case Detail(text):
+                        details.append(text)
                     case Value(result, data):
                         self._read_of(result).settle(data)
-                    case Failed(result, error, message):
-                        self._read_of(result).settle(exception_of(error, message))
+                    case Failed(result) as failed:
+                        whole = replace(failed, details="\n".join(details))
+                        self._read_of(result).settle(exception_of(whole))
+                        details.clear()
                     case Raised() as raised:
-                        return raised
+                        return replace(raised, details="\n".join(details))
                     case Ok():
                         return None
         except TargetFailed as failure:
@@ -285,7 +172,8 @@ class ProcessFactory(TargetFactory):
         if not self._process.is_alive:
             self._process.end()
             self._process, self._ready = self._start()
-        return Opened(target=ProcessTarget(self._process, self._ready), trace=Trace())
+        target = ProcessTarget(self._process, self._ready)
+        return Opened(target=target, trace=self.make_trace())
 
     def close(self) -> None:
         """End the process; without it, it ends with the session's process."""
@@ -305,15 +193,42 @@ class ProcessFactory(TargetFactory):
 
     def _useless(self, error: Exception) -> NoDevice:
         return NoDevice(
-            f"cannot judge {self._command!r} because it does not get ready (probably it is to be "
-            f"started in another way): {error}"
+            f"cannot judge {self._command!r} because it does not get ready "
+            f"(probably {_remedy(error)}): {error}"
         )
+
+
+def _remedy(error: Exception) -> str:
+    """What most likely helps a command that does not get ready."""
+    if isinstance(error, FileNotFoundError):
+        return "a misspelled command, or one that is not installed"
+    for pattern, remedy in _MISSING:
+        if found := re.search(pattern, str(error)):
+            return remedy.format(found[1])
+    return "it is to be started in another way"
+
+
+_MISSING = (
+    (r"Cannot find (?:package|module) '([^'/.][^']*)'", "`npm install {}` beside its script"),
+    (r"No module named '([^']+)'", "{} is to be installed for the Python of that command"),
+)
+"""What a missing package is told by, and the remedy."""
 
 
 def _ready_line(process: TargetProcess) -> str:
     """The line that says that the process is ready; other output does not extend the time."""
-    until = time.monotonic() + START_SECONDS
-    while (line := process.hear(max(0.0, until - time.monotonic()))).split()[:1] != [READY]:
+    until, details = time.monotonic() + START_SECONDS, [""]
+    while True:
+        line = process.hear(max(0.0, until - time.monotonic()))
+        if ready := ready_in(line):
+            return ready
+        match parse_answer(line):
+            case Detail(text):
+                details.append(f"\n{text}")
+            case Raised(name, message):
+                words = f"it answered {HELLO!r} with {name}: {message}{''.join(details)}"
+                raise TargetFailed(words)
+            case _:
+                process.leave(line)
         if time.monotonic() > until:
             raise TargetFailed(f"it printed other lines, but in {START_SECONDS:g} s no {READY!r}")
-    return line

@@ -47,9 +47,7 @@ class _Server:
         try:
             self._do(line)
         except Exception as error:
-            if not isinstance(error, GpusimError):
-                traceback.print_exc()
-            self._answer(Raised(type(error).__name__, str(error)))
+            self._answer(Raised(type(error).__name__, str(error), _details(error)))
         else:
             self._answer(Ok())
 
@@ -86,7 +84,14 @@ class _Server:
         try:
             self._answer(Value(result, bytes(delivery.result())))
         except Exception as error:
-            self._answer(Failed(result, type(error).__name__, str(error)))
+            self._answer(Failed(result, type(error).__name__, str(error), _details(error)))
+
+
+def _details(error: Exception) -> str:
+    """What one line does not hold of it: its message, or where a crash came from."""
+    if isinstance(error, GpusimError):
+        return str(error) if "\n" in str(error) else ""
+    return "".join(traceback.format_exception(error)).rstrip()
 
 
 def serve(start: Callable[[str], MakeTarget]) -> None:
@@ -98,12 +103,16 @@ def serve(start: Callable[[str], MakeTarget]) -> None:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     # Other output must not mix with the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    hello = parse_hello(sys.stdin.readline())
-    make_target = start(str(hello["device"]))
-    first = make_target()
-    print(write_ready(Ready(capabilities=first.capabilities, limits=first.limits)), file=out)
-    first.close()
-    out.flush()
+    try:
+        make_target = start(str(parse_hello(sys.stdin.readline())["device"]))
+        first = make_target()
+        ready = write_ready(Ready(capabilities=first.capabilities, limits=first.limits))
+        first.close()
+    except Exception as error:
+        out.write(write_answer(Raised(type(error).__name__, str(error), _details(error))) + "\n")
+        out.close()
+        raise SystemExit(1) from None
+    print(ready, file=out, flush=True)
     server = _Server(make_target, lambda answer: print(write_answer(answer), file=out))
     for line in sys.stdin:
         server.carry_out(line)

@@ -14,14 +14,17 @@
     judge   close
     target  ok
 
-An op is a line of the text form.  The target answers each line with ``ok`` or with
-``error CLASS MESSAGE``.  Before that it sends a line for each read that has arrived:
-``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  The judge ignores other lines.
-``open`` begins a program and ``close`` ends it; ``await RESULT`` asks for a read that has
-not arrived.  Nothing here starts a process or waits for one.
+An op is a line of the text form.  The target answers each line with ``ok`` or
+with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
+``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  An error that has more to
+say than a line, as a traceback, says it before that, a line each: ``detail TEXT``.
+Other lines are not for the judge.  ``open`` begins a program and ``close`` ends it;
+``await RESULT`` asks for a read that has not arrived.  Nothing here starts a process
+or waits for one.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -30,7 +33,7 @@ from gpusim import errors
 from gpusim.errors import DeviceFault, ProgramError, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from properties.model.target import Capabilities
+from properties.model.target import Capabilities, TargetRaised
 
 VERSION = 1
 HELLO, READY = "hello", "ready"
@@ -41,10 +44,20 @@ _FORMS = {
     "value": "value RESULT HEX",
     "failed": "failed RESULT CLASS MESSAGE",
 }
+_DETAIL = "detail"
 
 
-class TargetFailed(Exception):
-    """The target failed in a way for which the contract has no class."""
+_GLUED = re.compile(
+    r"(.*)(ok|value \w+ (?:(?:[0-9a-fA-F]{2})+|-)|(?:failed \w+|error) [A-Z]\w*(?: .*)?)\s*"
+)
+_GLUED_READY = re.compile(rf".*({READY} \{{.*\}})\s*")
+
+
+class TargetFailed(TargetRaised):
+    """The target gave no answer, or none that can be understood."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(type(self).__name__, message)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,10 +77,11 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The line was refused or failed: the class of the error, and its message."""
+    """It was not: the class of the error, its message, and all that it says where that is more."""
 
     error: str
     message: str
+    details: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,14 @@ class Failed:
     result: str
     error: str
     message: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One line of what the next error says."""
+
+    text: str
 
 
 Answer = Ok | Raised | Value | Failed
@@ -129,20 +151,24 @@ def parse_ready(line: str) -> Ready:
 
 
 def write_answer(answer: Answer) -> str:
-    """One answer as one line."""
+    """One answer as one line, and those of its details before it."""
     match answer:
         case Ok():
             return "ok"
-        case Raised():
-            return f"error {answer.error} {_one_line(answer.message)}"
+        case Raised(error, message, details):
+            return "\n".join([*_details(details), f"error {error} {_one_line(message)}"])
         case Value():
             return f"value {answer.result} {answer.data.hex() or '-'}"
-        case Failed():
-            return f"failed {answer.result} {answer.error} {_one_line(answer.message)}"
+        case Failed(result, error, message, details):
+            return "\n".join([*_details(details), f"failed {result} {error} {_one_line(message)}"])
 
 
-def parse_answer(line: str) -> Answer | None:
-    """A line of the target as an answer; None where it is none, such as a library's output.
+def _details(details: str) -> list[str]:
+    return [f"{_DETAIL} {line}" for line in details.splitlines()]
+
+
+def parse_answer(line: str) -> Answer | Detail | None:
+    """What a line of the target means; None where it is none of its answers.
 
     TargetFailed where an answer is malformed.
     """
@@ -157,6 +183,8 @@ def parse_answer(line: str) -> Answer | None:
         case ["failed", rest]:
             result, error = _parted(rest)
             return Failed(result, *_parted(error))
+        case [word, *_] if word == _DETAIL:
+            return Detail(line.strip().removeprefix(_DETAIL).removeprefix(" "))
         case [word, *_] if word in _FORMS:
             # Ignoring it would mean to wait for an answer that has come already.
             form = _FORMS[word]
@@ -164,17 +192,57 @@ def parse_answer(line: str) -> Answer | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Glued:
+    """An answer behind a line that something else began and did not end."""
+
+    answer: Answer
+    before: str
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether nothing but an answer looks like it; other libraries say ``ok`` as well."""
+        match self.answer:
+            case Raised(error):
+                return _contract_error(error) is not None
+            case Ok():
+                return False
+        return True
+
+
+def parse_glued(line: str) -> Glued | None:
+    """The answer at the end of a line that is none; None where it does not end like one."""
+    found = _GLUED.fullmatch(line)
+    answer = None if found is None else parse_answer(found[2])
+    if found is None or answer is None or isinstance(answer, Detail):
+        return None
+    return Glued(answer, found[1])
+
+
+def ready_in(line: str) -> str | None:
+    """What a line says of being ready, whatever stands before it; None where nothing."""
+    if line.split()[:1] == [READY]:
+        return line
+    found = _GLUED_READY.fullmatch(line)
+    return None if found is None else found[1]
+
+
 def _parted(words: str) -> tuple[str, str]:
     first, _, others = words.strip().partition(" ")
     return first, others
 
 
-def exception_of(error: str, message: str) -> Exception:
-    """The exception of the contract with that class name; TargetFailed for any other name."""
-    kind = getattr(errors, error, None)
-    if isinstance(kind, type) and issubclass(kind, (Refused, DeviceFault)):
-        return kind(message)
-    return TargetFailed(f"{error}: {message}")
+def exception_of(answer: Raised | Failed) -> Exception:
+    """What an answer tells of: an error of the contract, or TargetRaised for any other."""
+    kind = _contract_error(answer.error)
+    if kind is not None:
+        return kind(answer.details or answer.message)
+    return TargetRaised(answer.error, answer.message, answer.details)
+
+
+def _contract_error(name: str) -> type[Refused] | type[DeviceFault] | None:
+    kind = getattr(errors, name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, (Refused, DeviceFault)) else None
 
 
 def _describe(kernel: Kernel) -> dict[str, Any]:

@@ -64,9 +64,9 @@ class KeepsTheArray(Overlay):
 class TwoAtATime(Readbacks):
     """Waits in asyncio for the first read only: a sync returns before the later ones came."""
 
-    async def settle_through_async(self, ticket: Ticket) -> None:
+    async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
         first = next(iter(self._queue)).ticket if self._queue else ticket
-        await super().settle_through_async(first)
+        await super().settle_through_async(first, seconds)
 
 
 class NotNested(Readbacks):
@@ -74,12 +74,12 @@ class NotNested(Readbacks):
 
     _busy = False
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         if self._busy:
             return
         self._busy = True
         try:
-            super().settle_through(ticket)
+            super().settle_through(ticket, seconds)
         finally:
             self._busy = False
 
@@ -110,13 +110,13 @@ class Keeping:
 class OutOfTurn(Readbacks):
     """Waiting for a read delivers it alone, ahead of those that were issued before it."""
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         if all(readback.ticket is not ticket for readback in list(self._queue)[:-1]):
-            super().settle_through(ticket)
+            super().settle_through(ticket, seconds)
             return
         at = next(n for n, readback in enumerate(self._queue) if readback.ticket is ticket)
         self._queue.rotate(-at)
-        super().settle_through(ticket)
+        super().settle_through(ticket, seconds)
         self._queue.rotate(at)
 
 

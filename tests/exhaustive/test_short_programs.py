@@ -99,8 +99,13 @@ class NotAwaited:
         self._inner: Any = WgpuDriver(device)
         self.limits = self._inner.limits
 
-    def wait(self, mapping: Any) -> None:
+    def wait(self, mapping: Any, seconds: float | None = None) -> bool:
         """Nothing is waited for."""
+        return True
+
+    def drain(self, seconds: float | None = None) -> bool:
+        """Nothing is waited for."""
+        return True
 
     def take(self, mapping: Any, receive: Any) -> Any:
         if mapping.native._state == "pending":

@@ -18,6 +18,7 @@ from tests.laws.traces import POLICIES, RICH, record
 
 A = "alloc a 64\nalloc b 64\n"
 RUN = "dispatch affine a 3,5 1x1x1\n"
+QUEUED = "write b 0 01020304\nwrite b 4 01020304"
 OTHER = "dispatch affine b 3,5 1x1x1\n"
 
 
@@ -87,6 +88,12 @@ def test_what_cannot_be_says_why() -> None:
         ("freed while a map was pending", "read a 0 8 -> r0\nfree a", "lazy"),
         ("flushed exactly at the limit", RUN, "lazy batch_commands=1"),
         ("flushed at the limit in bytes", RUN, "lazy batch_bytes=8"),
+        ("flushed at the limit in workgroups", RUN, "lazy batch_groups=1"),
+        (
+            "host writes submitted for room",
+            "write b 0 01020304\nwrite b 4 01020304",
+            "lazy queued_write_bytes=4",
+        ),
         ("flushed early after a sync", RUN, "lazy first_batch=1"),
         ("error in mid-batch", RUN + "write a 60 0102030405", "lazy"),
         ("host write past an open batch", RUN + "write b 0 01020304", "ring"),

@@ -242,7 +242,7 @@ def test_transformations_are_dropped_and_the_program_shrinks() -> None:
     case = replace(CASE, transformations=tuple(drawn))
     shrunk = shrink(case, DISLIKED, dislikes, seconds=10)
     assert shrunk is not None
-    small, failure = shrunk
+    small, failure = shrunk.case, shrunk.failure
     assert [entry.name for entry in small.transformations] == ["insert_boundary"]
     assert [line.split()[0] for line in str(small.program).splitlines()] == ["alloc", "read"]
     assert signature(small.transformations, failure) == ("value", "read", "insert_boundary")

@@ -73,7 +73,7 @@ def test_a_violation_is_made_small_and_each_part_of_it_is_needed(planted: Any) -
     assert at_first is not None
     shrunk = shrink(found, at_first, violates, seconds=math.inf)
     assert shrunk is not None
-    small, failure = shrunk
+    small, failure = shrunk.case, shrunk.failure
     assert len(small.program) <= 8
     assert len(small.transformations) == 1
     violation = violates(small)

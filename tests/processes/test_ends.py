@@ -4,6 +4,7 @@ Here sessions are sent signals, so that how they take an interrupt is set where 
 default, or ignored as under nohup, however the tests themselves were started.
 """
 
+import json
 import os
 import shlex
 import signal
@@ -89,8 +90,8 @@ def test_an_interrupt_does_not_wait_for_a_target_to_get_ready(tmp_path: Path) ->
         pid = wait_for(mark)
         os.killpg(session.pid, signal.SIGINT)
         _, errors = session.communicate(timeout=_PATIENCE_SECONDS)
-    assert session.returncode == 3
-    assert errors == "gpusim: interrupted before anything ran\n"
+    assert session.returncode == 130
+    assert errors == "gpusim: interrupted before there was anything to report\n"
     assert ends(pid)
 
 
@@ -105,6 +106,27 @@ def test_an_interrupt_while_workers_begin_prints_no_traceback(
         printed, errors = session.communicate(timeout=_PATIENCE_SECONDS)
     assert "interrupted" in printed + errors
     assert "Traceback" not in printed + errors
+    assert session.returncode == 130
+
+
+@ON_LINUX
+def test_an_interrupted_session_reports_what_it_has_and_says_so(tmp_path: Path) -> None:
+    # The target hangs as its first program is opened, and the session is under way by then.
+    path, mark = tmp_path / "session.json", tmp_path / "opened"
+    program = (
+        "import time; input(); print('ready {}', flush=True); input(); "
+        f"open({str(mark)!r}, 'w').write('1'); time.sleep(600)"
+    )
+    target = f"exec:{shlex.join([sys.executable, '-c', program])}"
+    words = ("--target", target, "--json", str(path), "--stall", "600", "--seconds", "600")
+    with begun(tmp_path, *words) as session:
+        wait_for(mark)
+        os.killpg(session.pid, signal.SIGINT)
+        printed, errors = session.communicate(timeout=_PATIENCE_SECONDS)
+    assert session.returncode == 130
+    assert "nothing shown until it was interrupted: no program ran" in printed
+    assert json.loads(path.read_text(encoding="utf-8"))["interrupted"]
+    assert errors == ""
 
 
 @ON_LINUX

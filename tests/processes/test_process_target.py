@@ -115,7 +115,8 @@ def test_a_process_that_dies_is_a_finding_and_the_next_program_has_another(tmp_p
 def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     silent = f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n'); time.sleep(600)"
-    path = script(tmp_path, f"\n    if 'sync' in line: {silent}\n    print('ok')")
+    says = "print('waiting for a driver', flush=True)"
+    path = script(tmp_path, f"\n    if 'sync' in line: {says}; {silent}\n    print('ok')")
     target = f"exec:{shlex.join([sys.executable, str(path)])}"
     save = tmp_path / "findings"
     asked = Settings(
@@ -125,6 +126,7 @@ def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> Non
     (bug,) = session.bugs.met.values()
     assert bug.failure.kind == "hang"
     assert "no progress in 1 s" in bug.summary
+    assert "output of the target: waiting for a driver" in bug.summary
     begun = pids.read_text(encoding="utf-8").split()
     assert begun
     assert [pid for pid in begun if not has_ended(int(pid))] == []
@@ -204,3 +206,84 @@ def test_a_command_that_only_waits_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(process_factory, "START_SECONDS", 0.5)
     with pytest.raises(NoDevice, match=r"no line came from the target for 0\.5 s"):
         load_target(f"exec:{sys.executable} -c input();input()")("simulated", BUILTIN)
+
+
+def test_an_answer_behind_an_unfinished_line_is_understood(tmp_path: Path) -> None:
+    # The library begins a line at the first op, and one more before each value.
+    answers = (
+        "\n    if 'alloc' in line: print('INFO: a slow driver', end='')"
+        "\n    if 'sync' in line: print('INFO: map', end=''); print('value r0 01010101')"
+        "\n    print('ok')"
+    )
+    factory = served(script(tmp_path, answers))
+    assert judge(CASE, factory).failure is None
+    factory.close()
+
+
+def test_a_library_that_says_ok_itself_gives_no_answer(tmp_path: Path) -> None:
+    answers = (
+        "\n    if 'dispatch' in line: print('compiling: ok', flush=True); time.sleep(0.2)"
+        "\n    print('value r0 01010101' if 'sync' in line else ''); print('ok')"
+    )
+    factory = served(script(tmp_path, answers))
+    assert judge(CASE, factory).failure is None
+    factory.close()
+
+
+def test_a_crash_in_another_process_is_kept_whole(tmp_path: Path) -> None:
+    answers = (
+        "print('detail KeyError: a\\ndetail   at f (x.js:3)\\nerror KeyError a' "
+        "if 'write' in line else 'ok')"
+    )
+    factory = served(script(tmp_path, answers))
+    failure = judge(CASE, factory).failure
+    assert failure is not None
+    assert failure.signature == ("crash", "KeyError")
+    assert dict(failure.sides)["got"] == "KeyError: a"
+    assert failure.details == "KeyError: a\n  at f (x.js:3)"
+    factory.close()
+
+
+NODE_SAYS = (
+    "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'webgpu' imported from n.mjs\n"
+    "    at f (node:internal)\n  code: 'ERR_MODULE_NOT_FOUND'\n}\n\nNode.js v20.20.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        ("print('error TypeError no adapter'); input(); input()", "with TypeError: no adapter"),
+        ("print('detail at x.js:3\\nerror E no'); input(); input()", r"with E: no\nat x\.js:3"),
+        (
+            f"import sys; sys.exit({NODE_SAYS!r})",
+            r"probably `npm install webgpu` beside its script\).*Cannot find package 'webgpu'",
+        ),
+        ("import no_such_package_here", "probably no_such_package_here is to be installed"),
+        ("print('Dawn: slow. ready [1]')", "exit status 0.*its last line was 'Dawn: slow"),
+    ],
+)
+def test_why_a_target_does_not_get_ready_is_told_at_once(does: str, words: str) -> None:
+    command = shlex.join([sys.executable, "-uc", does])
+    with pytest.raises(NoDevice, match=f"(?s){words}"):
+        load_target(f"exec:{command}")("simulated", BUILTIN)
+
+
+def test_ready_behind_an_unfinished_line_is_understood() -> None:
+    does = "print('Dawn: slow path', end=' '); print('ready {\"byte_exact\": false}'); input()"
+    command = shlex.join([sys.executable, "-uc", does])
+    factory = load_target(f"exec:{command}")("simulated", BUILTIN)
+    assert not factory.capabilities.byte_exact
+    assert isinstance(factory, ProcessFactory)
+    factory.close()
+
+
+def test_a_served_runtime_that_does_not_start_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(
+        "from properties.targets.serve import serve\n"
+        "def start(name):\n    return {}[name]\nserve(start)\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(NoDevice, match=r"(?s)with KeyError: 'simulated'.*in start"):
+        served(path)

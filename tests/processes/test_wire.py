@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from gpusim.errors import DataLost, InvalidHandle, ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from properties.model.target import Capabilities
+from properties.model.target import Capabilities, TargetRaised
 from properties.targets.wire import (
     Answer,
+    Detail,
     Failed,
     Ok,
     Raised,
@@ -20,8 +21,10 @@ from properties.targets.wire import (
     Value,
     exception_of,
     parse_answer,
+    parse_glued,
     parse_hello,
     parse_ready,
+    ready_in,
     write_answer,
     write_hello,
     write_ready,
@@ -35,6 +38,7 @@ ANSWERS: st.SearchStrategy[Answer] = st.one_of(
     st.builds(Value, WORDS, st.binary(max_size=9)),
     st.builds(Failed, WORDS, WORDS, MESSAGES),
 )
+"""Those of one line."""
 
 
 @given(ANSWERS)
@@ -119,9 +123,49 @@ def test_another_version_is_not_served() -> None:
 
 
 def test_the_errors_of_the_contract_come_back_as_themselves() -> None:
-    assert isinstance(exception_of("InvalidHandle", "freed"), InvalidHandle)
-    assert isinstance(exception_of("DataLost", "gone"), DataLost)
+    assert isinstance(exception_of(Raised("InvalidHandle", "freed")), InvalidHandle)
+    assert isinstance(exception_of(Failed("r0", "DataLost", "gone")), DataLost)
     for name in ("TypeError", "ProgramError", "InternalError", "Refused_"):
-        failed = exception_of(name, "no")
-        assert isinstance(failed, TargetFailed)
-        assert str(failed) == f"{name}: no"
+        raised = exception_of(Raised(name, "no", "at x.js:3"))
+        assert isinstance(raised, TargetRaised)
+        assert (raised.name, str(raised), raised.traceback) == (name, "no", "at x.js:3")
+
+
+def test_what_is_more_than_a_line_comes_before_it() -> None:
+    text = write_answer(Raised("TypeError", "no", "at a\n\n  at b"))
+    assert text == "detail at a\ndetail \ndetail   at b\nerror TypeError no"
+    details, error = text.splitlines()[:-1], text.splitlines()[-1]
+    assert [parse_answer(line) for line in details] == [
+        Detail("at a"),
+        Detail(""),
+        Detail("  at b"),
+    ]
+    assert parse_answer(error) == Raised("TypeError", "no")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "is_certain"),
+    [
+        ("loading...ok", Ok(), False),
+        ("warning: slow value r0 00ff", Value("r0", b"\0\xff"), True),
+        ("[1]failed r1 MapFailed it is gone", Failed("r1", "MapFailed", "it is gone"), True),
+        ("x error InvalidHandle freed", Raised("InvalidHandle", "freed"), True),
+        ("GL error Foo bar", Raised("Foo", "bar"), False),
+    ],
+)
+def test_an_answer_is_found_behind_an_unfinished_line(
+    line: str, answer: Answer, is_certain: bool
+) -> None:
+    glued = parse_glued(line)
+    assert glued is not None
+    assert (glued.answer, glued.is_certain) == (answer, is_certain)
+
+
+@pytest.mark.parametrize("line", ["", "loading", "okay", "error: no adapter", "value of r0 is 1"])
+def test_a_line_that_does_not_end_as_an_answer_holds_none(line: str) -> None:
+    assert parse_glued(line) is None
+
+
+def test_ready_is_found_behind_an_unfinished_line() -> None:
+    assert ready_in('Dawn: slow path. ready {"refuses": false}') == 'ready {"refuses": false}'
+    assert ready_in("device ready") is None

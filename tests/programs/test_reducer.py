@@ -2,19 +2,24 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from gpusim.kernels import BUILTIN
-from gpusim.ops import Dispatch, Flush, Free, Read, Write
+from gpusim.ops import Alloc, Dispatch, Flush, Free, Read, Write
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.generate.choices import SeededChoices
 from properties.generate.generator import generate
-from properties.model.case import Case, DeviceSpec
-from properties.shrink.reducer import reduce
+from properties.model.case import Case, DeviceSpec, parse_device
+from properties.model.failure import Failure, FailureKind
+from properties.shrink.devices import simpler_devices, with_earlier_faults
+from properties.shrink.passes import PASSES
+from properties.shrink.reducer import reduce, shrink
 from properties.shrink.rewriting import canonical, without
+from properties.shrink.search import Search, text_of
 from properties.shrink.simpler import simpler_numbers, simpler_ops
 
 NOWHERE = DeviceSpec(name="none")
@@ -83,7 +88,20 @@ def test_every_candidate_is_asked_about_once() -> None:
         return dispatch_then_write_then_read(case)
 
     smallest(generated(SEEDS[0]), fails)
-    assert len(asked) == len(set(asked))
+    assert len(asked) == len({text_of(case) for case in asked})
+
+
+def test_a_scalar_that_is_not_a_number_is_asked_about_once() -> None:
+    asked: list[str] = []
+
+    def fails(case: Case) -> bool:
+        asked.append(text_of(case))
+        return False
+
+    search = Search(case_of("alloc a 4"), fails, {}, lambda: False)
+    for _ in range(2):
+        assert not search.take(case_of("alloc a 4; alloc b 4; dispatch axpy a,b nan 1x1x1"))
+    assert len(asked) == 1
 
 
 def test_case_that_does_not_fail_is_refused() -> None:
@@ -220,3 +238,108 @@ def test_buffers_one_after_the_other_become_one_that_lives_on() -> None:
     ).program
     dispatch = "dispatch affine a 1,1 1x1x1\n"
     assert str(small) == "alloc a 0\n" + "flush\n".join([dispatch] * 3)
+
+
+FAULTY = parse_device(
+    "simulated scheduler=random seed=17 failed_maps=5,7 out_of_memory=3 lost_at_call=90 "
+    "max_binding_bytes=512 max_groups_per_dimension=7"
+)
+READS = "alloc a 4;" + "read a 0 4 -> r{};" * 6 + "sync"
+
+
+def on_device(text: str, device: DeviceSpec = FAULTY) -> Case:
+    return replace(case_of(text.format(*range(6))), device=device)
+
+
+def test_what_does_not_matter_of_a_device_goes() -> None:
+    found = smallest(on_device(READS), lambda case: "read" in str(case.program))
+    assert str(found.device) == "simulated"
+
+
+@pytest.mark.parametrize(
+    ("needed", "left"),
+    [
+        (lambda device: device.faults.lost_at_call is not None, "simulated lost_at_call=0"),
+        (lambda device: len(device.faults.failed_maps) == 2, "simulated failed_maps=0,1"),
+        (lambda device: bool(device.faults.out_of_memory), "simulated out_of_memory=0"),
+        (
+            lambda device: "max_binding_bytes" in dict(device.limits),
+            "simulated max_binding_bytes=512",
+        ),
+        (lambda device: device.scheduler != "late", "simulated scheduler=early"),
+        (lambda device: device.seed > 1, "simulated scheduler=random seed=2"),
+    ],
+)
+def test_what_matters_of_a_device_stays_alone_and_small(
+    needed: Callable[[DeviceSpec], bool], left: str
+) -> None:
+    assert str(smallest(on_device(READS), lambda case: needed(case.device)).device) == left
+
+
+def test_choices_to_replay_become_fewer() -> None:
+    device = parse_device("simulated scheduler=replay schedule=1,0,2,1,1,0,0")
+    case = on_device(READS, device)
+    found = smallest(case, lambda case: case.device.schedule[:3] == (1, 0, 2))
+    assert found.device.schedule == (1, 0, 2)
+
+
+def test_a_fault_comes_earlier_as_the_ops_before_it_go() -> None:
+    def last_read_fails(case: Case) -> bool:
+        reads = [op for op in case.program if isinstance(op, Read)]
+        return len(reads) - 1 in case.device.faults.failed_maps
+
+    found = smallest(on_device(READS), last_read_fails)
+    assert str(found.program) == "alloc a 0\nread a 0 0 -> r0\n"
+    assert str(found.device) == "simulated failed_maps=0"
+
+
+@pytest.mark.parametrize("device", [FAULTY, parse_device("simulated failed_submits=1,2,3,4,6")])
+def test_simpler_devices_never_lead_back(device: DeviceSpec) -> None:
+    steps = [*simpler_devices(device), *with_earlier_faults(device, 3)]
+    assert len(steps) > 10
+    for simpler in steps:
+        assert device not in [*simpler_devices(simpler), *with_earlier_faults(simpler, 3)]
+
+
+def test_a_write_that_ends_with_its_buffer_shrinks_with_it() -> None:
+    case = case_of(f"alloc a 2012; write a 4 {'01' * 2008}; read a 0 2012 -> r")
+
+    def fails(candidate: Case) -> bool:
+        match candidate.program.ops:
+            case (Alloc() as alloc, Write(offset=4) as write, Read(offset=0) as read):
+                size = 4 + len(write.data)
+                return alloc.size_bytes == read.size_bytes == size >= 12
+            case _:
+                return False
+
+    text = f"alloc a 12\nwrite a 4 {'01' * 8}\nread a 0 12 -> r0\n"
+    assert str(smallest(case, fails).program) == text
+
+
+def test_a_read_keeps_the_bytes_at_its_end_only() -> None:
+    case = case_of("alloc a 260; read a 0 260 -> r")
+
+    def fails(candidate: Case) -> bool:
+        reads = [op for op in candidate.program if isinstance(op, Read)]
+        return any(op.offset <= 256 < op.offset + op.size_bytes for op in reads)
+
+    small = smallest(case, fails).program
+    assert [(op.offset, op.size_bytes) for op in small if isinstance(op, Read)] == [(256, 4)]
+
+
+def test_shrinking_says_what_it_tried_and_judges_nothing_twice() -> None:
+    judged: list[str] = []
+    failure = Failure(kind=FailureKind.VALUE, reason="it is wrong")
+
+    def judgement(case: Case) -> Failure | None:
+        judged.append(text_of(case))
+        return failure if dispatch_then_write_then_read(case) else None
+
+    shrunk = shrink(generated(SEEDS[0]), failure, judgement, seconds=math.inf)
+    assert shrunk is not None
+    assert not shrunk.is_cut_short
+    assert len(set(judged)) == len(judged) == shrunk.candidates
+    assert list(shrunk.passes) == [one.__name__ for one in PASSES]
+    assert 1 + sum(count.tried for count in shrunk.passes.values()) == shrunk.candidates
+    assert all(count.taken <= count.tried for count in shrunk.passes.values())
+    assert shrunk.passes["delete_ops"].taken > 0

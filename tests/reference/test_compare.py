@@ -9,7 +9,7 @@ import pytest
 
 import reference
 from gpusim.errors import ProgramError
-from gpusim.history import History
+from gpusim.history import History, Raised
 from gpusim.program import Program
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Capabilities
@@ -57,7 +57,7 @@ CORRUPTED = {
     "refused without cause": (changed(1, error="OutOfRange"), 1, FailureKind.ERROR),
     "accepted without right": (changed(3, error=None), 3, FailureKind.ERROR),
     "another class": (changed(3, error="InvalidHandle"), 3, FailureKind.ERROR),
-    "a crash": (changed(6, error="crash: TypeError: x"), 6, FailureKind.ERROR),
+    "a crash": (changed(6, error="crash: TypeError"), 6, FailureKind.CRASH),
     "a value that never came": (
         changed(2, data=None, late_error="MapFailed"),
         2,
@@ -312,6 +312,39 @@ def test_a_read_of_one_byte_over_and_over_is_counted_as_showing_little() -> None
     )
     counted = count_checked(program, reference.run(program))
     assert (counted.reads, counted.constant_reads) == (4, 2)
+
+
+def test_an_error_keeps_what_it_said() -> None:
+    raised = Raised("cannot submit because the device refused: out of luck\ncode 5")
+    shown = changed(2, data=None, late_error="SubmitFailed", raised=raised)
+    failure = compare(PROGRAM, EXPECTED, shown, Capabilities())
+    assert failure is not None
+    assert dict(failure.sides) == {
+        "expected": "a value",
+        "got": "SubmitFailed: cannot submit because the device refused: out of luck",
+    }
+    assert str(failure).endswith("out of luck\n  code 5")
+    assert "code 5" not in failure.argument
+
+
+def test_a_crash_is_called_one_and_shows_where_it_came_from() -> None:
+    raised = Raised("'a'", "Traceback (most recent call last):\n  File x.py\nKeyError: 'a'")
+    crashed = changed(6, error="crash: KeyError", raised=raised)
+    failure = compare(PROGRAM, EXPECTED, crashed, Capabilities())
+    assert failure is not None
+    assert failure.signature == ("crash", "KeyError")
+    assert "refused" not in str(failure)
+    assert "crash: it ended with KeyError, which is no error of the contract" in str(failure)
+    assert "got:      KeyError: 'a'" in str(failure)
+    assert str(failure).endswith(
+        "  Traceback (most recent call last):\n    File x.py\n  KeyError: 'a'"
+    )
+
+
+def test_a_fault_is_no_refusal() -> None:
+    failure = compare(PROGRAM, EXPECTED, changed(1, error="SubmitFailed"), Capabilities())
+    assert failure is not None
+    assert failure.reason == "nothing in the contract refuses this op, yet it failed"
 
 
 def test_every_bit_of_a_long_read_is_compared() -> None:

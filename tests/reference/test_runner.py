@@ -231,7 +231,16 @@ def test_a_stray_error_is_an_outcome() -> None:
             raise TypeError("too many arguments")
 
     history = run(Stumbles())
-    assert history.outcomes[3].error == "crash: TypeError: too many arguments"
+    outcome = history.outcomes[3]
+    assert outcome.error == "crash: TypeError"
+    assert outcome.raised is not None
+    assert outcome.raised.message == "too many arguments"
+    lines = outcome.raised.traceback.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1] == "TypeError: too many arguments"
+    assert "in dispatch" in lines[-3]
+    # Where the judge called it is nothing to a reader.
+    assert "execute.py" not in outcome.raised.traceback
     assert history.outcomes[4].data == b"\x01\x02\x03\x04"
 
 
@@ -258,7 +267,7 @@ def test_ops_on_a_name_whose_alloc_failed_never_reach_the_target() -> None:
 
     target = Refuses()
     history = run(target)
-    assert history.outcomes[0].error == "crash: RuntimeError: no room"
+    assert history.outcomes[0].error == "crash: RuntimeError"
     assert history.outcomes[1].error == "InvalidHandle"
     assert history.outcomes[3].error == "InvalidHandle"
     assert target.reached == 0

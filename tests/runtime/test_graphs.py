@@ -226,6 +226,8 @@ def test_a_replay_may_be_larger_than_a_batch(runtime: Runtime) -> None:
         replace(RING, batch_commands=0),
         replace(RING, batch_bytes=100),
         replace(RING, batch_bytes=2000),
+        replace(RING, batch_groups=4),
+        replace(RING, batch_groups=0),
         replace(RING, uniform_ring_bytes=1024),
         replace(RING, first_batch=3),
         replace(RING, graph_cache=0),

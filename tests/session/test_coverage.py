@@ -13,6 +13,7 @@ from gpusim.trace import Trace
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import coverage, missed
 from properties.fuzz.engine import Session
+from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.protocol import (
     ENOUGH_TRACES,
     FLUSH,
@@ -144,7 +145,7 @@ def test_laws_have_rows_once_they_were_held_against_something() -> None:
 def session_of(traces: int, **reached: int) -> Session:
     """A session of one policy whose programs reached every rare event but for ``reached``."""
     session = Session(settings=Settings(policy="eager"), bugs=Bugs(Path("nowhere"), kernels=""))
-    session.planted_seen = 1
+    session.planted = (PlantedMistake(what="a slip", where="here", programs=1, seen=True),)
     session.tally.policies["eager"] = PolicyTally(programs=traces)
     session.tally.checked = Checked(exact_bytes=1)
     session.tally.reached.programs = traces

@@ -111,6 +111,8 @@ def test_a_target_that_aborts_is_named_and_gone_on_from(
     bug = next(iter(session.bugs.met.values()))
     assert (bug.failure.kind, bug.failure.trait) == ("abort", "SIGABRT")
     assert "the driver is beyond help" in bug.summary
+    assert bug.failure.op, "the op in flight is not named"
+    assert "last call on the driver: " in bug.summary
     assert session.deaths > 1, "the session ended with the first worker that died"
     assert session.bugs.failures == session.deaths
     assert session.programs == programs
@@ -125,8 +127,12 @@ def test_a_target_that_hangs_is_named(tmp_path: Path) -> None:
     (bug,) = session.bugs.met.values()
     assert bug.failure.kind == "hang"
     assert "no progress in 1 s" in bug.summary
-    kernels = {line.split()[1] for line in str(bug.case.program).splitlines() if "dispatch" in line}
+    assert bug.failure.op.split()[0] in ("sync", "read", "flush", "write", "free", "copy", "replay")
+    assert "last call on the driver: " in bug.summary
+    verbs = [line.split()[0] for line in str(bug.case.program).splitlines()]
+    kernels = [verb for verb in verbs if verb in ("dispatch", "copy", "write", "capture")]
     assert len(kernels) > 1, "what is left no longer needs two kernels"
+    assert bug.is_cut_short == bug.summary.endswith(" (shrinking it was cut short)")
 
 
 def test_a_fault_that_is_not_told_is_found_and_replays_with_its_device(tmp_path: Path) -> None:

@@ -146,9 +146,9 @@ def test_a_buffer_whose_alloc_failed_stands_for_nothing() -> None:
 
 
 def test_a_crash_is_none_of_the_faults() -> None:
-    crashed = breach(history(OK, Outcome(error="crash: TypeError: no"), OK, READ, SYNCED))
+    crashed = breach(history(OK, Outcome(error="crash: TypeError"), OK, READ, SYNCED))
     assert crashed is not None
-    assert (crashed.kind, crashed.position) == (FailureKind.ERROR, 1)
+    assert (crashed.kind, crashed.position) == (FailureKind.CRASH, 1)
 
 
 @pytest.mark.parametrize("reads_share", [False, True])

@@ -73,7 +73,7 @@ def found(broken: Callable[[Any], Any], wanted: Callable[[Case], bool]) -> Any:
             if failure is not None:
                 small = shrink(case, failure, judgement, seconds=math.inf)
                 assert small is not None
-                return case, failure, *small
+                return case, failure, small.case, small.failure
     raise AssertionError("no program shows it")
 
 

@@ -13,7 +13,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import FaultPlan
 from properties import finding_file
-from properties.finding_file import Finding, format_finding, parse_finding
+from properties.finding_file import Finding, format_finding, parse_finding, printable
 from properties.model.case import SCHEDULERS, Case, DeviceSpec, parse_device
 from properties.model.target import Capabilities
 from properties.oracles.metamorphic import parse_transformation
@@ -65,6 +65,7 @@ POLICIES = st.builds(
     name=st.sampled_from(["custom", *PRESETS]),
     batch_commands=MAYBE,
     batch_bytes=MAYBE,
+    batch_groups=MAYBE,
     uniforms=st.sampled_from(Uniforms),
     uniform_slots=SMALL,
     uniform_cache=SMALL,
@@ -104,6 +105,7 @@ FINDINGS = st.builds(
     versions=LINES,
     summary=LINES,
     kernels=LINES,
+    details=st.text(max_size=30).map(printable),
 )
 
 
@@ -222,6 +224,26 @@ def test_a_malformed_file_is_refused_by_line(found: str, put: str, message: str)
 def test_headers_without_an_end_are_refused() -> None:
     with pytest.raises(ProgramError, match=r"line 2 .* no blank line ends the headers"):
         parse_finding("gpusim finding 1\ndevice: gl")
+
+
+@given(st.text(max_size=30))
+def test_what_is_printable_stays_as_it_is(text: str) -> None:
+    assert printable(printable(text)) == printable(text)
+
+
+def test_a_traceback_is_kept_line_by_line() -> None:
+    details = "Traceback (most recent call last):\n  File 'x.py', line 3\n\nKeyError: 'a'"
+    finding = dataclasses.replace(FINDING, details=details)
+    text = format_finding(finding)
+    assert (
+        "details:\n| Traceback (most recent call last):\n|   File 'x.py', line 3\n|\n| Key" in text
+    )
+    assert parse_finding(text) == finding
+    assert printable("a\x1b[2Jb\tc\udc80") == "a\\x1b[2Jb  c\\udc80"
+    with pytest.raises(ProgramError, match=r"cannot keep details .* control characters"):
+        dataclasses.replace(FINDING, details="a\x1b")
+    with pytest.raises(ProgramError, match=r"line 9 .* is no 'header: value'"):
+        parse_finding(TEXT.replace("summary:", "| stray\nsummary:"))
 
 
 @pytest.mark.parametrize("summary", ["two\nlines", " blank before", "blank after ", "a\u2028b"])

@@ -7,7 +7,9 @@ issued, and nothing above it touches a device object.
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import count, groupby
+from itertools import chain, count, groupby, repeat
+from math import inf
+from time import monotonic
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import wgpu
@@ -21,7 +23,7 @@ from gpusim.errors import (
     SubmitFailed,
 )
 from gpusim.kernels import Kernel
-from gpusim.limits import Limits
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime.byte_plans import words_down
 from gpusim.runtime.commands import (
     BindGroup,
@@ -55,6 +57,8 @@ class Driver(Protocol):
     ``lost`` is true once any verb has found the device gone.  ``compile`` may
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` does, and may then be called again.
+    ``wait`` and ``drain`` say whether what they wait for came within ``seconds``; None
+    is as long as it takes, and 0 only looks.
     """
 
     limits: Limits
@@ -71,7 +75,8 @@ class Driver(Protocol):
     ) -> Any: ...
     def submit(self, command_buffer: Any) -> None: ...
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap: ...
-    def wait(self, mapping: StagingMap) -> None: ...
+    def drain(self, seconds: float | None = None) -> bool: ...
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool: ...
     async def wait_async(self, mapping: StagingMap) -> None: ...
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value: ...
 
@@ -186,15 +191,41 @@ class WgpuDriver:
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
-    def wait(self, mapping: StagingMap) -> None:
-        """Return once the map has settled, either way; DeviceLost where it never will."""
+    def drain(self, seconds: float | None = None) -> bool:
+        """Whether all that was submitted before is done, and wgpu-native's memory for it free.
+
+        wgpu-py 0.32 has no promise of submitted work that works, so that a read
+        of four bytes tells.
+        """
+        source = self.create_buffer(WORD_BYTES, Role.STORAGE)
+        target = self.create_buffer(WORD_BYTES, Role.STAGING)
+        try:
+            copy = CopyCommand(source, 0, target, 0, WORD_BYTES)
+            self.submit(self.encode([copy], "drain", merge_passes=False))
+            mapping = self.map(target, WORD_BYTES)
+            is_done = self.wait(mapping, seconds)
+            if is_done:
+                self.take(mapping, bytes)
+        finally:
+            self.destroy_buffer(source)
+            self.destroy_buffer(target)
+        return is_done
+
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
+        """Whether the map has settled, either way; DeviceLost where it never will."""
+        end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
-            if not mapping.native._thread_event.wait(_LOSS_CHECK_SECONDS):
+            left = end - monotonic()
+            settled = left > 0 and mapping.native._thread_event.wait(min(left, _LOSS_CHECK_SECONDS))
+            if not settled:
                 self._check_alive()
+            if left <= 0:
+                return False
+        return True
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """The same, leaving the event loop free."""
-        delays = _delays()
+        delays = poll_delays()
         while self._is_pending(mapping):
             delay = next(delays)
             await asyncio.sleep(delay)
@@ -331,10 +362,9 @@ def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[
     return ((kind is DispatchCommand, list(group)) for kind, group in groupby(commands, type))
 
 
-def _delays() -> Iterator[float]:
-    yield from _POLL_DELAYS_SECONDS
-    while True:
-        yield _POLL_DELAYS_SECONDS[-1]
+def poll_delays() -> Iterator[float]:
+    """Seconds between the looks at a map: it is awaited now, so never many."""
+    return chain(_POLL_DELAYS_SECONDS, repeat(_POLL_DELAYS_SECONDS[-1]))
 
 
 def _says_lost(error: Exception) -> bool:

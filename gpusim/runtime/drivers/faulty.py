@@ -81,10 +81,15 @@ class FaultyDriver:
         self._meet("map")
         return self._driver.map(buffer, size_bytes)
 
-    def wait(self, mapping: StagingMap) -> None:
+    def drain(self, seconds: float | None = None) -> bool:
+        """See ``Driver``."""
+        self._meet("drain")
+        return self._driver.drain(seconds)
+
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
         """See ``Driver``."""
         self._meet("wait")
-        self._driver.wait(mapping)
+        return self._driver.wait(mapping, seconds)
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""

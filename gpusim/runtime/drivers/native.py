@@ -11,17 +11,18 @@ may do so when nobody waits any more.  So the callback of its maps lives as long
 as the process, and finds the map that it is for by a number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import count
+from time import monotonic, sleep
 from typing import Any
 
 import wgpu
 
 from gpusim.errors import DeviceLost, MapFailed, SubmitFailed
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, StagingMap
-from gpusim.runtime.drivers.driver import Receive, Value, WgpuDriver
+from gpusim.runtime.drivers.driver import Receive, Value, WgpuDriver, poll_delays
 
 
 class NativeDriver(WgpuDriver):
@@ -68,13 +69,27 @@ class NativeDriver(WgpuDriver):
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=expected)
 
-    def wait(self, mapping: StagingMap) -> None:
-        """Return once the map has settled, either way; DeviceLost where it never will."""
-        submission = self._api.ffi.new("WGPUSubmissionIndex *", mapping.native.submission)
+    def drain(self, seconds: float | None = None) -> bool:
+        """Whether all that was submitted before is done, and wgpu-native's memory for it free."""
+        if seconds is None:
+            self._finish_submission(self._submission)
+            self._check_alive()
+            return True
+        return self._comes_true(self._is_queue_empty, seconds)
+
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
+        """Whether the map has settled, either way; DeviceLost where it never will.
+
+        wgpu-native's own wait has no timeout, so that one with a timeout looks
+        again and again instead.
+        """
+        if seconds is not None:
+            return self._comes_true(lambda: not self._is_pending(mapping), seconds)
         while mapping.native.is_pending:
-            self._lib.wgpuDevicePoll(self._device._internal, True, submission)
+            self._finish_submission(mapping.native.submission)
             if mapping.native.is_pending:
                 self._check_alive()
+        return True
 
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
         """What ``receive`` makes of the mapped bytes; the buffer is unmapped again.
@@ -101,8 +116,29 @@ class NativeDriver(WgpuDriver):
     def _is_pending(self, mapping: StagingMap) -> bool:
         """Whether the map has not settled: it does so inside a poll."""
         if mapping.native.is_pending:
-            self._lib.wgpuDevicePoll(self._device._internal, False, self._api.ffi.NULL)
+            self._is_queue_empty()
         return bool(mapping.native.is_pending)
+
+    def _is_queue_empty(self) -> bool:
+        """Whether nothing that was submitted is still to be done."""
+        null = self._api.ffi.NULL
+        return bool(self._lib.wgpuDevicePoll(self._device._internal, False, null))
+
+    def _finish_submission(self, number: int) -> None:
+        """Wait, in one native call, for a submission and all before it."""
+        submission = self._api.ffi.new("WGPUSubmissionIndex *", number)
+        self._lib.wgpuDevicePoll(self._device._internal, True, submission)
+
+    def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
+        """Ask ``has_come`` until it says yes, for ``seconds``; DeviceLost where it never will."""
+        end, delays = monotonic() + seconds, poll_delays()
+        while not has_come():
+            left = end - monotonic()
+            self._check_alive()
+            if left <= 0:
+                return False
+            sleep(min(left, next(delays)))
+        return True
 
     def _check_alive(self) -> None:
         """Raise DeviceLost where the device was destroyed.

@@ -38,7 +38,7 @@ from gpusim.runtime.stats import RISING, Counts, rising
 from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.trace import Event, Trace
 
-_SUBMIT = Event("submit", {})
+_SUBMIT, _DRAIN = Event("submit", {}), Event("drain", {})
 _Bound = tuple[int, int, int]
 """A range as a trace tells it: the number of its buffer, its offset and its size."""
 
@@ -172,14 +172,29 @@ class TracedDriver:
             self._tell_failed("map", fault)
             raise
 
-    def wait(self, mapping: StagingMap) -> None:
-        """See ``Driver``."""
-        self._tell(Event("wait", {"buffer": self._numbers[mapping.buffer.uid]}))
+    def drain(self, seconds: float | None = None) -> bool:
+        """See ``Driver``; emitted where it is done, since else nothing has happened."""
         try:
-            self._driver.wait(mapping)
+            is_done = self._driver.drain(seconds)
         except DeviceFault as fault:
+            self._tell_failed("drain", fault)
+            raise
+        if is_done:
+            self._tell(_DRAIN)
+        return is_done
+
+    def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
+        """See ``Driver``; emitted where the map has settled, since else nothing has happened."""
+        waited = Event("wait", {"buffer": self._numbers[mapping.buffer.uid]})
+        try:
+            has_settled = self._driver.wait(mapping, seconds)
+        except DeviceFault as fault:
+            self._tell(waited)
             self._tell_failed("wait", fault)
             raise
+        if has_settled:
+            self._tell(waited)
+        return has_settled
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""

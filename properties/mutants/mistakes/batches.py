@@ -94,6 +94,23 @@ class LimitOffByOne(FlushRules):
         return None if late else reason
 
 
+@mutant(part="flush_rules", found_by="laws")
+class WorkgroupsNotCounted(FlushRules):
+    """A batch is submitted for its commands and its bytes, however much work they are."""
+
+    def after_recording(self, batch: Batch) -> FlushReason | None:
+        reason = super().after_recording(batch)
+        return None if reason is FlushReason.GROUPS else reason
+
+
+@mutant(part="flush_rules", origin="wgpu#9354", found_by="laws")
+class QueuedWritesNotCounted(FlushRules):
+    """Host writes wait for a submit, however many they are."""
+
+    def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
+        return None
+
+
 @mutant(part="uploads")
 class UploadsShareOnePlace(Uploads):
     """Every staged write of a batch is copied from the start of the upload buffer."""

@@ -9,8 +9,9 @@ from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.byte_plans import Edge, words_down, words_up
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Range, Role
 from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.host_writes import HostWrite
 from gpusim.runtime.plans import DispatchPlan, Pipelines
-from gpusim.runtime.recorder import HostWrite, Recorder
+from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.transfers import ByteCopy, ByteWrite, Transfers, piece_of
 from properties.mutants.mutant import mutant
 

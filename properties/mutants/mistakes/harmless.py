@@ -9,9 +9,10 @@ from gpusim.ops import Grid
 from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
 from gpusim.runtime.caches import BoundedCache, CacheState
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Range
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.plans import Shapes
 from gpusim.runtime.policy import Policy
-from gpusim.runtime.readbacks import QueueClock, Readbacks
+from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage, StagingPool
 from gpusim.runtime.uniforms import CachedUniforms, PooledUniforms

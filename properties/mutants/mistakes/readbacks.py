@@ -12,7 +12,8 @@ from gpusim.runtime.byte_plans import words_down
 from gpusim.runtime.commands import DeviceBuffer, Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.host_data import Destination
-from gpusim.runtime.readbacks import QueueClock, Readback, Readbacks, Ticket
+from gpusim.runtime.host_writes import QueueClock
+from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.staging import StagingPage, StagingPool
 from properties.mutants.mutant import mutant
@@ -111,20 +112,20 @@ class LargeStagingShared(StagingPool):
 class SyncForgetsRead(Readbacks):
     """A read is dropped from what a sync awaits once another read was issued."""
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         while len(self._queue) > 1 and self._queue[0].ticket is not ticket:
             self._queue.popleft()
-        super().settle_through(ticket)
+        super().settle_through(ticket, seconds)
 
 
 @mutant(part="readbacks")
 class ReadsDeliveredBackwards(Readbacks):
     """Of the reads that are ready, the last is delivered first."""
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         self._queue.reverse()
         while self._queue:
-            super().settle_through(self._queue[0].ticket)
+            super().settle_through(self._queue[0].ticket, seconds)
 
 
 @mutant(part="readbacks")
@@ -142,12 +143,12 @@ class EmptyReadDeliveredEarly(Readbacks):
 class MappingsCrossed(Readbacks):
     """Bytes are taken from the page of the next read where the two pages are alike."""
 
-    def settle_through(self, ticket: Ticket) -> None:
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         reads = [one for one in self._queue if one.page is not None and one.page.mapping]
         for left, right in zip(reads[::2], reads[1::2], strict=False):
             if left.page is not right.page and left.size_bytes == right.size_bytes:
                 left.page, right.page = right.page, left.page
-        super().settle_through(ticket)
+        super().settle_through(ticket, seconds)
 
 
 @mutant(part="readbacks", origin="TVM 18871, first version")
@@ -316,7 +317,7 @@ class RepeatedReadElided(Reads):
 class SyncTrustsStaleTail(QueueClock):
     """A host write after a readback does not cancel the shortcut "the readback is the last"."""
 
-    def wrote(self) -> None:
+    def wrote(self, size_bytes: int) -> None:
         """Only submits are acts."""
 
 

@@ -11,8 +11,9 @@ from gpusim.runtime.batch import Batch, FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.host_writes import HostWrite
 from gpusim.runtime.plans import DispatchPlan, Pipelines
-from gpusim.runtime.recorder import HostWrite, Recorder
+from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.transfers import Transfers
 from properties.mutants.mutant import mutant

@@ -3,12 +3,20 @@ each dispatch's uniform slot at the submit.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import HOST_WRITES, Dispatch, Flush, Free, Replay, Sync
+from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import STAGING, UNIFORM, ExpectedDispatch
+from properties.oracles.laws.expected import (
+    STAGING,
+    STORAGE,
+    UNIFORM,
+    ExpectedDispatch,
+    ExpectedWrite,
+)
 from properties.oracles.laws.matching import content_of
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
@@ -27,6 +35,8 @@ class Batches:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._reason = ""
+        self._queued_bytes = 0
+        """Bytes of host writes that wait for a submit."""
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
@@ -38,6 +48,7 @@ class Batches:
         return {
             "encode": self._encode,
             "submit": self._submit,
+            "write_buffer": self._write,
             "failed": self._failed,
             "closed": self._closed,
             accepted(Sync): self._synced,
@@ -64,6 +75,7 @@ class Batches:
         self._check_reason(count)
         if self._reason == "early":
             self._early *= 2
+        self._queued_bytes = 0
 
     def _synced(self, about: About) -> None:
         first = self._state.policy.first_batch
@@ -98,6 +110,13 @@ class Batches:
                 state.report(
                     laws.C4,
                     f"a batch reached {policy.batch_bytes} bytes before its last command",
+                )
+        if policy.batch_groups is not None and before > 0:
+            state.checked["C4"] += 1
+            if _groups_of(state.batch[:before]) >= policy.batch_groups:
+                state.report(
+                    laws.C4,
+                    f"a batch reached {policy.batch_groups} workgroups before its last command",
                 )
 
     def _before_last_op(self, count: int) -> int:
@@ -136,6 +155,11 @@ class Batches:
             case "bytes":
                 size_bytes = sum([self._bytes_of(*command) for command in batch])
                 return policy.batch_bytes is not None and size_bytes >= policy.batch_bytes
+            case "groups":
+                most = policy.batch_groups
+                return most is not None and _groups_of(batch) >= most
+            case "queued":
+                return self._is_queue_full()
             case "uniforms":
                 used = sum(self._uniform_bytes(*command) > 0 for command in batch)
                 return policy.uniforms is not Uniforms.POOLED or used == policy.uniform_slots
@@ -143,6 +167,29 @@ class Batches:
                 return policy.debug_submit_each
             case _:
                 return reason == "close" and self._state.is_closing
+
+    def _write(self, about: About) -> None:
+        """Host writes wait for a submit: no more of them than the policy says."""
+        most = self._state.policy.queued_write_bytes
+        if about["role"] != STORAGE or most is None:
+            return
+        size_bytes = max(len(about["data"]), most // MOST_QUEUED_WRITES)
+        self._state.checked["C4"] += 1
+        if self._queued_bytes and self._queued_bytes + size_bytes > most:
+            self._state.report(
+                laws.C4,
+                f"{self._queued_bytes} bytes of host writes wait for a submit, {size_bytes} more "
+                f"come, and {most} is the limit",
+            )
+        self._queued_bytes += size_bytes
+
+    def _is_queue_full(self) -> bool:
+        """Whether the write under way, or its next piece, has no room beside those that wait."""
+        most, expected = self._state.policy.queued_write_bytes, self._state.expected
+        if most is None or type(expected) is not ExpectedWrite or not self._queued_bytes:
+            return False
+        size_bytes = max(len(expected.op.data) + 2 * WORD_BYTES, most // MOST_QUEUED_WRITES)
+        return self._queued_bytes + size_bytes > most
 
     def _is_full(self, count: int) -> bool:
         limit = self._state.policy.batch_commands
@@ -154,6 +201,10 @@ class Batches:
     def _uniform_bytes(self, kind: str, about: About) -> int:
         kernel = self._state.setting.kernel(about["kernel"]) if kind == "dispatch" else None
         return 0 if kernel is None else kernel.uniform_bytes
+
+
+def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
+    return sum(math.prod(about["groups"]) for kind, about in batch if kind == "dispatch")
 
 
 Slot = tuple[int, int, int]

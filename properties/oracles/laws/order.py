@@ -215,10 +215,11 @@ class Order:
             return expected.source is expected.target or expected.op.size_bytes > least_piece_bytes(
                 limits
             )
-        return (
-            type(expected) is ExpectedWrite
-            and expected.target.size_bytes > limits.max_binding_bytes
-        )
+        if type(expected) is not ExpectedWrite:
+            return False
+        most = self._state.policy.queued_write_bytes
+        in_pieces = most is not None and len(expected.op.data) > most
+        return in_pieces or expected.target.size_bytes > limits.max_binding_bytes
 
 
 class Visibility:

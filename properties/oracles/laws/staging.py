@@ -49,6 +49,8 @@ class Staging:
         """The number of host writes and submits."""
         self._done = 0
         """How many of those are known to be done."""
+        self._submitted = self._submitted_before = 0
+        """How many there were at the last submit, that included."""
         self._issued: list[str] = []
         self._delivered = 0
         self._taken: set[str] = set()
@@ -64,6 +66,7 @@ class Staging:
             "map": self._map,
             "wait": self._wait,
             "take": self._take,
+            "drain": self._drain,
             "failed": self._failed,
             "destroy_buffer": self._destroy,
             "delivered": self._deliver,
@@ -94,6 +97,7 @@ class Staging:
 
     def _submit(self, about: About) -> None:
         self._acts_before, self._acts = self._acts, self._acts + 1
+        self._submitted_before, self._submitted = self._submitted, self._acts
         if self._copied:
             for number in dict.fromkeys(self._copied):
                 self._step(number, "submit")
@@ -127,6 +131,9 @@ class Staging:
             del fetches[result]
             self._taken.add(result)
 
+    def _drain(self, about: About) -> None:
+        self._done = self._submitted
+
     def _step(self, number: int, what: str) -> None:
         """Take a step of the table; any other is a violation."""
         state = self._state
@@ -149,6 +156,8 @@ class Staging:
         state.checked["D7"] += 1
         if verb in ("submit", "write_buffer"):
             self._acts = self._acts_before
+            if verb == "submit":
+                self._submitted = self._submitted_before
         if state.has_lost_batch:
             under_way = [number for number, stage in self._states.items() if stage != State.FREE]
             lost = under_way if state.is_lost else self._copied_or_filled()

@@ -89,11 +89,13 @@ def _without(case: Case, positions: range | list[int]) -> Rewrite | None:
 _VALUES: Mapping[str, Sequence[object]] = {
     "batch_commands": (None, 0, 1, 2, 3),
     "batch_bytes": (None, 0, 16, 256),
+    "batch_groups": (None, 0, 2, 5, 16),
     "first_batch": (None, 1, 2, 5),
     "merge_passes": (True, False),
     "flush_on_conflict": (True, False),
     "staged_write_bytes": (4096, 0, 4, 16),
     "upload_bytes": (1 << 16, 8, 64),
+    "queued_write_bytes": (None, 16, 64, 256),
     "defer_frees": (True, False),
     "join_reads": (True, False),
     "uniforms": ("fresh", "pooled", "cached", "ring"),

@@ -17,11 +17,12 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
-from properties.execute import name_of
+from properties.execute import failed_with, name_of
 from properties.generate.words import is_within_capabilities
 from properties.model.case import Case, Promise, Rewrite, Transformation
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
+from properties.oracles.compare import details_of, shown_as
 from properties.oracles.metamorphic.rewrites import Rewriting, rounded_buffers, unchanged
 
 _SHOWN_BYTES = 32
@@ -90,7 +91,7 @@ class _Comparison:
                 meant = "a refusal" if promise.data is None else _bytes(promise.data)
                 op = write_op(self._rewrite.case.program[promise.position])
                 reason = f"{op} was put in, and what it shows is known"
-                return self._at_end("promise", reason, meant, _show(shown))
+                return self._at_end("promise", reason, meant, _show(shown), details_of(shown))
         return None
 
     def deliveries(self) -> Failure | None:
@@ -123,18 +124,21 @@ class _Comparison:
         meant, shown = self._before.closing, self._after.closing
         if meant is not None and shown is not None and meant.error != shown.error:
             reason = "the sync after the last op ends in another way"
-            return self._at_end("close", reason, _show(meant), _show(shown))
+            return self._at_end("close", reason, _show(meant), _show(shown), _details(meant, shown))
         errors = [execution.close_error for execution in self._executions]
-        ends = ["no error" if error is None else name_of(error) for error in errors]
+        ends = [Outcome() if error is None else failed_with(error) for error in errors]
         if ends[0] == ends[1]:
             return None
-        return self._at_end("close", "closing ends in another way", ends[0], ends[1])
+        before, after = (shown_as(end, "no error") for end in ends)
+        reason = "closing ends in another way"
+        return self._at_end("close", reason, before, after, _details(*ends))
 
     def _op(self, position: int, op: Op, meant: Outcome, shown: list[Outcome]) -> Failure | None:
         for one in shown:
             if (one.error, one.late_error) != (meant.error, meant.late_error):
                 reason = "it is refused or fails in one of the two"
-                return self._differs(position, "error", reason, _show(meant), _show(one))
+                details = _details(meant, one)
+                return self._differs(position, "error", reason, _show(meant), _show(one), details)
         if isinstance(op, Sync):
             return self._sync(position, meant, shown)
         if not isinstance(op, Read) or meant.data is None or op.buffer in self._rounded:
@@ -167,24 +171,26 @@ class _Comparison:
         meant = tuple(name for result in before for name in self._names.get(result, ()))
         return meant, tuple(name for name in after if name in known)
 
-    def _differs(self, position: int, kind: str, reason: str, meant: str, shown: str) -> Failure:
-        return _failure(position, write_op(self._program[position]), kind, reason, meant, shown)
+    def _differs(
+        self, position: int, what: str, reason: str, meant: str, shown: str, details: str = ""
+    ) -> Failure:
+        return Failure(
+            kind=FailureKind.RELATION,
+            trait=what,
+            position=position,
+            op=self._op_at(position),
+            what=what,
+            reason=reason,
+            sides=(("as it is", meant), ("transformed", shown)),
+            details=details,
+        )
 
-    def _at_end(self, kind: str, reason: str, meant: str, shown: str) -> Failure:
-        end = len(self._program)
-        return _failure(end, "the end of the program", kind, reason, meant, shown)
+    def _at_end(self, what: str, reason: str, meant: str, shown: str, details: str = "") -> Failure:
+        return self._differs(len(self._program), what, reason, meant, shown, details)
 
-
-def _failure(position: int, op: str, what: str, reason: str, meant: str, shown: str) -> Failure:
-    return Failure(
-        kind=FailureKind.RELATION,
-        trait=what,
-        position=position,
-        op=op,
-        what=what,
-        reason=reason,
-        sides=(("as it is", meant), ("transformed", shown)),
-    )
+    def _op_at(self, position: int) -> str:
+        is_end = position == len(self._program)
+        return "the end of the program" if is_end else write_op(self._program[position])
 
 
 def _result_names(program: Program, rewrite: Rewrite) -> dict[str, tuple[str, ...]]:
@@ -218,10 +224,12 @@ def _bytes(data: bytes) -> str:
 
 
 def _show(outcome: Outcome) -> str:
-    problem = outcome.error or outcome.late_error
-    if problem is not None:
-        return problem
-    return "accepted" if outcome.data is None else _bytes(outcome.data)
+    return shown_as(outcome, "accepted" if outcome.data is None else _bytes(outcome.data))
+
+
+def _details(*outcomes: Outcome) -> str:
+    """What the one of two outcomes that raised said."""
+    return next(filter(None, map(details_of, outcomes)), "")
 
 
 def transform(

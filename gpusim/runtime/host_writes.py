@@ -1,0 +1,148 @@
+"""Host writes to a program's buffers, and the clock of the queue that they are given to.
+
+A queued write acts before what is submitted later, and wgpu keeps its bytes in
+host memory until a submit has started it and the GPU is done with it.  So writes
+without end would hold memory without end: what waits for a submit, and what is
+on its way, is counted here and bounded by the policy.  When a write may act at
+all is not known here (see ``batch``).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gpusim.runtime import checks
+from gpusim.runtime.batch import FlushReason, FlushRules
+from gpusim.runtime.buffers import Buffer, Losing
+from gpusim.runtime.byte_plans import chunks, words_down
+from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.drivers.driver import Driver
+
+Submit = Callable[[FlushReason], None]
+
+
+class HostWrite(NamedTuple):
+    """Whole words for ``target``: on the queue now, or ``staged`` in their place in the batch.
+
+    ``written`` is the user's buffer that they belong to.
+    """
+
+    target: DeviceBuffer
+    offset: int
+    words: bytes | memoryview
+    written: Buffer
+    staged: bool
+
+
+class QueueClock:
+    """Counts the acts of one queue: its writes and its submits.
+
+    A queued write starts with the submit that follows it, so that after nothing
+    but a write a submit is still owed.
+    """
+
+    def __init__(self) -> None:
+        self.acts = 0
+        self.submits = 0
+        self.done = 0
+        self.waiting_bytes = 0
+        """Bytes of the writes that no submit has started."""
+        self.held_bytes = 0
+        """Bytes of all writes that are not known to be done."""
+        self._submitted = 0
+        self._started: deque[tuple[int, int]] = deque()
+        """Submits that started writes and are not known to be done: the act, and their bytes."""
+
+    def wrote(self, size_bytes: int) -> None:
+        """The queue was given a write."""
+        self.acts += 1
+        self.waiting_bytes += size_bytes
+        self.held_bytes += size_bytes
+
+    def submitted(self) -> None:
+        """The queue was given a command buffer; every write before it starts too."""
+        self.acts += 1
+        self.submits += 1
+        self._submitted = self.acts
+        if self.waiting_bytes:
+            self._started.append((self.acts, self.waiting_bytes))
+            self.waiting_bytes = 0
+
+    def finished(self, act: int) -> None:
+        """Everything up to ``act`` is done: the queue works in order."""
+        self.done = max(self.done, act)
+        while self._started and self._started[0][0] <= act:
+            self.held_bytes -= self._started.popleft()[1]
+
+    def drained(self) -> None:
+        """Everything that was submitted is done."""
+        self.finished(self._submitted)
+
+    @property
+    def owes_submit(self) -> bool:
+        """Whether a queued write still waits for a submit to start it."""
+        return self.acts > self._submitted
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all the queue was given is done."""
+        return self.done == self.acts
+
+
+class HostWrites:
+    """Gives host writes to the queue, and bounds the host memory that they hold.
+
+    The ``submit`` that it is given submits the open batch, or an empty one.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        clock: QueueClock,
+        rules: FlushRules,
+        wait_seconds: float | None,
+    ) -> None:
+        self._driver = driver
+        self._clock = clock
+        self._rules = rules
+        self._wait_seconds = wait_seconds
+        self._most_bytes = rules.most_queued_bytes
+        self._least_bytes = rules.least_queued_bytes
+
+    def before(self, size_bytes: int, submit: Submit) -> None:
+        """Make room for a write of ``size_bytes``; WaitTimedOut."""
+        if self._clock.held_bytes + size_bytes + self._least_bytes > self._most_bytes:
+            self._make_room(int(min(size_bytes, self._most_bytes)), submit)
+
+    def write(self, write: HostWrite, submit: Submit) -> None:
+        """Queue a write, in pieces where it is long; what fails half way loses the buffer."""
+        target, offset, words, written, _ = write
+        if len(words) <= self._most_bytes:
+            self._queue(target, offset, words)
+            return
+        first, *others = chunks(len(words), words_down(int(self._most_bytes)))
+        self._queue(target, offset, words[: first[1]])
+        with Losing(written):
+            for start, size_bytes in others:
+                self._make_room(size_bytes, submit)
+                self._queue(target, offset + start, words[start : start + size_bytes])
+
+    def _queue(self, target: DeviceBuffer, offset: int, words: bytes | memoryview) -> None:
+        self._driver.write_buffer(target, offset, words)
+        self._clock.wrote(max(len(words), self._least_bytes))
+
+    def _make_room(self, size_bytes: int, submit: Submit) -> None:
+        """Wait for writes on their way where there are too many, then start those that wait.
+
+        The GPU is busy with the ones while the host fills the others.
+        """
+        clock, rules = self._clock, self._rules
+        size_bytes = max(size_bytes, self._least_bytes)
+        if clock.held_bytes + size_bytes > 2 * self._most_bytes:
+            if not self._driver.drain(self._wait_seconds):
+                raise checks.timed_out("write to a buffer", self._wait_seconds)
+            clock.drained()
+        reason = rules.before_queueing(clock.waiting_bytes, size_bytes)
+        if reason is not None:
+            submit(reason)

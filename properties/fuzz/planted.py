@@ -1,0 +1,154 @@
+"""Mistakes that a session plants on purpose, to show that it would have seen one.
+
+Each stands between the judge and the session's own target, whoever wrote that, so that the
+programs, the device and the comparison are tried that the session relies on.  A mistake counts
+as seen where a program passes without it and shows a wrong value with it.  Mutants of our own
+runtime are written elsewhere, and hunted only where that runtime is judged.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gpusim.ops import Dispatch, Free, Op, Write
+from properties.model.case import Case
+from properties.model.failure import FailureKind
+from properties.model.target import Delivery, Target
+from properties.mutants.hunt import PlantedMutant
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import TargetFactory, Wrapping
+
+_MOST_PROGRAMS = 100
+"""Programs in which a mistake must show; a few are enough where all is well."""
+_MOST_FAILING = 10
+"""A target that fails so many without a mistake shows nothing of one."""
+_EVERY = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlantedMistake:
+    """A mistake, where it was planted, and the programs until it was seen, or in vain."""
+
+    what: str
+    where: str
+    programs: int
+    seen: bool
+
+    def __str__(self) -> str:
+        programs = f"{self.programs} program{'s' * (self.programs != 1)}"
+        seen = f"seen after {programs}" if self.seen else f"not seen in {programs}"
+        return f"{self.what}, planted in {self.where}: {seen}"
+
+
+class _Mistaken(ABC):
+    """A target with a mistake in front of it."""
+
+    def __init__(self, target: Target) -> None:
+        self.capabilities, self.limits = target.capabilities, target.limits
+        self.close = target.close
+        self._target = target
+
+    @abstractmethod
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        ...
+
+
+class _Overtaking(_Mistaken):
+    """A host write is made again after the dispatch that follows it."""
+
+    _write: Write | None = None
+
+    def perform(self, op: Op) -> Delivery | None:
+        delivery = self._target.perform(op)
+        if isinstance(op, Write):
+            self._write = op
+        elif isinstance(op, Dispatch) and self._write is not None:
+            write, self._write = self._write, None
+            self._target.perform(write)
+        elif isinstance(op, Free):
+            self._write = None
+        return delivery
+
+
+class _Dropping(_Mistaken):
+    """Every so many-th host write never reaches the target."""
+
+    _writes = 0
+
+    def perform(self, op: Op) -> Delivery | None:
+        self._writes += isinstance(op, Write)
+        if isinstance(op, Write) and not self._writes % _EVERY:
+            return None
+        return self._target.perform(op)
+
+
+class _Doubling(_Mistaken):
+    """Every so many-th dispatch is carried out twice."""
+
+    _dispatches = 0
+
+    def perform(self, op: Op) -> Delivery | None:
+        self._dispatches += isinstance(op, Dispatch)
+        delivery = self._target.perform(op)
+        if isinstance(op, Dispatch) and not self._dispatches % _EVERY:
+            self._target.perform(op)
+        return delivery
+
+
+MISTAKES: Mapping[str, Callable[[Target], Target]] = {
+    "a dispatch overtakes the write before it": _Overtaking,
+    "a write is dropped": _Dropping,
+    "a dispatch is carried out twice": _Doubling,
+}
+"""What is wrong, and what makes it so of any target."""
+
+
+def with_mistake(factory: TargetFactory, what: str) -> TargetFactory:
+    """A factory whose targets make one of ``MISTAKES``."""
+    return Wrapping(factory, MISTAKES[what])
+
+
+def hunt_mistakes(
+    factory: TargetFactory, target: str, case_of: Callable[[int], Case], tick: Callable[[], None]
+) -> tuple[PlantedMistake, ...]:
+    """Plant each mistake in the targets of ``factory``, and run programs until it is seen.
+
+    ``case_of`` makes a program of the session by its number; ``tick`` is called before each.
+    """
+    seen: dict[str, int] = {}
+    programs = failing = 0
+    while programs < _MOST_PROGRAMS and failing < _MOST_FAILING and len(seen) < len(MISTAKES):
+        tick()
+        case = case_of(programs).plain
+        programs += 1
+        if judge(case, factory, MEANING_ONLY).failure is not None:
+            failing += 1
+            continue
+        for what in MISTAKES:
+            if what not in seen and _shows(case, with_mistake(factory, what)):
+                seen[what] = programs
+    return tuple(
+        PlantedMistake(
+            what=what,
+            where=f"target {target}",
+            programs=seen.get(what, programs),
+            seen=what in seen,
+        )
+        for what in MISTAKES
+    )
+
+
+def mistake_of(mutant: PlantedMutant, device: str) -> PlantedMistake:
+    """What became of a mutant of our own runtime, in the same words."""
+    return PlantedMistake(
+        what=f"mutant {mutant.name}",
+        where=f"gpusim's own runtime on device {device}",
+        programs=mutant.programs,
+        seen=mutant.found,
+    )
+
+
+def _shows(case: Case, factory: TargetFactory) -> bool:
+    failure = judge(case, factory, MEANING_ONLY).failure
+    return failure is not None and failure.kind == FailureKind.VALUE

@@ -1,0 +1,115 @@
+"""Simpler devices for a case: fewer faults, earlier faults, no small limits, the first scheduler.
+
+A planned fault comes at a call by its number, so that without an op before it, it has to come
+some calls earlier.  How many depends on the runtime, which nobody is asked: the likely numbers
+are tried.  Pure, and always strictly simpler; whether a result still fails is the reducer's to
+ask.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any
+
+from gpusim.errors import ProgramError
+from gpusim.simulated import NO_FAULTS, FaultPlan
+from properties.model.case import SCHEDULERS, DeviceSpec
+
+_CALLS_AN_OP: Mapping[str, int] = {
+    "failed_maps": 1,
+    "out_of_memory": 4,
+    "internal_errors": 1,
+    "failed_submits": 2,
+    "lost_at_call": 16,
+    "lost_at_submit": 2,
+}
+"""The most calls of a kind that most ops make: a read maps once, an alloc creates a buffer."""
+_MOST_SHIFTS = 16
+"""How many calls earlier a fault is tried at most, as each costs an execution."""
+
+
+def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
+    """The device with one thing less or earlier, what changes most first."""
+    yield from _fewer_faults(device)
+    yield from _fewer_limits(device)
+    yield from _simpler_schedulers(device)
+    yield from _sooner_faults(device)
+
+
+def with_earlier_faults(device: DeviceSpec, ops: int) -> Iterator[DeviceSpec]:
+    """The device whose faults come so many calls earlier as ``ops`` that are gone may have made."""
+    for name, at, number in _numbers(device.faults):
+        most = min(number, _CALLS_AN_OP[name] * ops)
+        for calls in range(1, most + 1, -(-most // _MOST_SHIFTS) or 1):
+            yield from _with_number(device, name, at, number - calls)
+
+
+def _fewer_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
+    """None at all, then none of one kind, then each number gone."""
+    if not len(device.faults):
+        return
+    yield replace(device, faults=NO_FAULTS)
+    for name in dict.fromkeys(name for name, _, _ in _numbers(device.faults)):
+        none = None if isinstance(getattr(device.faults, name), int) else ()
+        yield from _with_faults(device, name, none)
+    for name, at, _ in _numbers(device.faults):
+        numbers = getattr(device.faults, name)
+        if not isinstance(numbers, int):
+            yield from _with_faults(device, name, (*numbers[:at], *numbers[at + 1 :]))
+
+
+def _sooner_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
+    """One fault at a lower number: nought, then 1 and 2, then by halves."""
+    for name, at, number in _numbers(device.faults):
+        halves = [number - (number >> shift) for shift in range(1, number.bit_length())]
+        for lower in dict.fromkeys((0, 1, 2, *halves, number - 1)):
+            if 0 <= lower < number:
+                yield from _with_number(device, name, at, lower)
+
+
+def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
+    """The limits that it has unasked, then each of them so."""
+    if device.limits:
+        yield replace(device, limits=())
+    for at in range(len(device.limits)):
+        yield replace(device, limits=(*device.limits[:at], *device.limits[at + 1 :]))
+
+
+def _simpler_schedulers(device: DeviceSpec) -> Iterator[DeviceSpec]:
+    """The schedulers before its own, then a small seed, then fewer choices to replay."""
+    plain = replace(device, seed=0, schedule=())
+    for scheduler in SCHEDULERS:
+        if scheduler == device.scheduler:
+            break
+        yield replace(plain, scheduler=scheduler)
+    for seed in (0, 1, 2, 3):
+        if seed < device.seed:
+            yield replace(device, seed=seed)
+    for kept in (len(device.schedule) // 2, len(device.schedule) - 1):
+        if 0 <= kept < len(device.schedule):
+            yield replace(device, schedule=device.schedule[:kept])
+
+
+def _numbers(plan: FaultPlan) -> Iterator[tuple[str, int, int]]:
+    """Every number of a plan: of which kind, at which place among that, and the number itself."""
+    for field in fields(plan):
+        value = getattr(plan, field.name)
+        numbers = (value,) if isinstance(value, int) else value or ()
+        for at, number in enumerate(numbers):
+            yield field.name, at, number
+
+
+def _with_number(device: DeviceSpec, name: str, at: int, number: int) -> Iterator[DeviceSpec]:
+    """The device with one fault at another number, unless there is one of that kind already."""
+    numbers = getattr(device.faults, name)
+    if isinstance(numbers, int):
+        yield from _with_faults(device, name, number)
+    elif number not in numbers:
+        changed = (*numbers[:at], number, *numbers[at + 1 :])
+        yield from _with_faults(device, name, tuple(sorted(changed)))
+
+
+def _with_faults(device: DeviceSpec, name: str, value: Any) -> Iterator[DeviceSpec]:
+    """The device with other faults of one kind, unless too many would follow each other."""
+    with suppress(ProgramError):
+        yield replace(device, faults=replace(device.faults, **{name: value}))

@@ -1,0 +1,163 @@
+"""The shrink passes: each looks for smaller cases of one kind, and is one decorated function.
+
+They run one after the other, in the order in which they stand here, round and round until a
+round changes nothing: first the device, since a fault less makes every later candidate likelier
+to fail; then ops, since fewer make every later pass shorter.  How a smaller program, op or
+device is made is written beside each of those, and is pure; a pass decides what is tried when.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, replace
+from itertools import combinations
+
+from gpusim.kernels import Kernels
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS, Policy
+from properties.model.case import Case
+from properties.shrink.devices import simpler_devices, with_earlier_faults
+from properties.shrink.rewriting import (
+    canonical,
+    in_simpler_kernels,
+    less_together,
+    merges,
+    numbers_of,
+    shifts,
+    unrolled,
+    with_number,
+    with_op,
+    without,
+    without_commands,
+)
+from properties.shrink.search import Search
+from properties.shrink.simpler import simpler_numbers, simpler_ops
+
+Pass = Callable[[Search, Kernels], None]
+PASSES: list[Pass] = []
+"""Every pass, in the order in which they run; a function's name is that of the pass."""
+_MOST_OPS_FOR_PAIRS = 16
+
+
+def shrink_pass(function: Pass) -> Pass:
+    """Register a pass behind those that are there."""
+    PASSES.append(function)
+    return function
+
+
+@shrink_pass
+def simplify_device(search: Search, kernels: Kernels) -> None:
+    """No faults, no small limits, the first scheduler; or as little of each as fails."""
+    while search.take_first(_on_devices(search.case)):
+        pass
+
+
+@shrink_pass
+def delete_ops(search: Search, kernels: Kernels) -> None:
+    """Chunks from the end, half as long each time; then one op, then two, until none can go."""
+    chunk = len(search.program) // 2
+    while chunk > 1:
+        _delete_chunks(search, chunk)
+        chunk //= 2
+    while _delete_chunks(search, 1) or _delete_pair(search):
+        pass
+
+
+@shrink_pass
+def simplify_program(search: Search, kernels: Kernels) -> None:
+    """Fewer commands, buffers and kernels, and numbers that go down wherever they stand."""
+    while search.take_first_program(_whole_rewrites(search.program, kernels)):
+        pass
+
+
+@shrink_pass
+def simplify_operands(search: Search, kernels: Kernels) -> None:
+    """One operand of one op after the other."""
+    for position in range(len(search.program)):
+        while search.take_first_program(_op_rewrites(search.program, position, kernels)):
+            pass
+
+
+@shrink_pass
+def rename(search: Search, kernels: Kernels) -> None:
+    """Buffers, results and graphs called after their order."""
+    search.take_program(canonical(search.program))
+
+
+@shrink_pass
+def simplify_policy(search: Search, kernels: Kernels) -> None:
+    """Each number back to the preset's, then the preset to the first that still fails."""
+    for field in fields(Policy):
+        policy = search.case.policy
+        usual = getattr(PRESETS.get(policy.name, Policy()), field.name)
+        if field.name != "name" and getattr(policy, field.name) != usual:
+            search.take(replace(search.case, policy=replace(policy, **{field.name: usual})))
+    case = search.case
+    search.take_first(replace(case, policy=policy) for policy in _presets(case.policy))
+
+
+def _on_devices(case: Case) -> Iterator[Case]:
+    return (replace(case, device=device) for device in simpler_devices(case.device))
+
+
+def _delete_chunks(search: Search, chunk: int) -> bool:
+    deleted = False
+    end = len(search.program)
+    while end > 0:
+        start = max(0, end - chunk)
+        # What goes with an alloc stands after it, so nothing before ``start`` moves.
+        deleted |= _delete(search, range(start, end))
+        end = start
+    return deleted
+
+
+def _delete(search: Search, positions: Iterable[int]) -> bool:
+    """Whether the case fails without these ops, its faults where they are or earlier by as much."""
+    case, program = search.case, without(search.program, positions)
+    ops = len(case.program) - len(program)
+    earlier = with_earlier_faults(case.device, ops)
+    return search.take_program(program) or search.take_first(
+        replace(case, program=program, device=device) for device in earlier
+    )
+
+
+def _delete_pair(search: Search) -> bool:
+    """Two at once: a free and a flush, say, each of which alone still matters."""
+    if len(search.program) > _MOST_OPS_FOR_PAIRS:
+        return False
+    pairs = combinations(range(len(search.program)), 2)
+    program = search.program
+    return search.take_first_program(without(program, pair) for pair in pairs)
+
+
+def _whole_rewrites(program: Program, kernels: Kernels) -> Iterator[Program]:
+    yield from without_commands(program)
+    yield from unrolled(program)
+    yield from merges(program)
+    yield from shifts(program)
+    yield from in_simpler_kernels(program, kernels)
+    for number in numbers_of(program):
+        for simpler in simpler_numbers(number):
+            yield with_number(program, number, simpler)
+    yield from less_together(program)
+
+
+def _op_rewrites(program: Program, position: int, kernels: Kernels) -> Iterator[Program]:
+    for op in simpler_ops(program[position], kernels):
+        changed = with_op(program, position, op)
+        if changed is not None:
+            yield changed
+
+
+def _presets(policy: Policy) -> Iterator[Policy]:
+    """Simpler presets, each as it is and then with what makes ``policy`` special."""
+    own = PRESETS.get(policy.name, Policy())
+    special = {
+        field.name: getattr(policy, field.name)
+        for field in fields(Policy)
+        if field.name != "name" and getattr(policy, field.name) != getattr(own, field.name)
+    }
+    for preset in PRESETS.values():
+        if preset.name == policy.name:
+            return
+        yield preset
+        if special:
+            yield replace(preset, **special)

@@ -1,0 +1,91 @@
+"""The search for a smaller failing case: the smallest so far, and what was asked about already.
+
+A shrink pass proposes candidates to a ``Search``, which asks about each text once.  What a pass
+proposes, and when, is not known here; nor is what a failure means.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from gpusim.program import Program
+from properties.model.case import Case
+
+Fails = Callable[[Case], bool]
+
+
+class OutOfTime(Exception):
+    """The seconds are over."""
+
+
+@dataclass(kw_only=True, slots=True)
+class PassCount:
+    """What one pass did: the candidates that it had run, and how many of them were taken."""
+
+    tried: int = 0
+    taken: int = 0
+
+
+Statistics = dict[str, PassCount]
+"""What each pass did, by its name, in the order in which they first ran."""
+
+
+class Search:
+    """The smallest failing case so far."""
+
+    def __init__(
+        self, case: Case, fails: Fails, statistics: Statistics, is_late: Callable[[], bool]
+    ) -> None:
+        self.case = case
+        self._fails = fails
+        self._statistics = statistics
+        self._is_late = is_late
+        self._count = PassCount()
+        self._asked = {text_of(case)}
+
+    @property
+    def program(self) -> Program:
+        return self.case.program
+
+    def begin(self, name: str) -> None:
+        """Count what follows as what the pass of that name does."""
+        self._count = self._statistics.setdefault(name, PassCount())
+
+    def take(self, candidate: Case) -> bool:
+        """Whether ``candidate`` fails; if it does, the search goes on from there.
+
+        Raises:
+            OutOfTime: it was not asked about, because the time is over.
+        """
+        text = text_of(candidate)
+        if text in self._asked:
+            return False
+        if self._is_late():
+            raise OutOfTime
+        self._asked.add(text)
+        self._count.tried += 1
+        if not self._fails(candidate):
+            return False
+        self._count.taken += 1
+        self.case = candidate
+        return True
+
+    def take_program(self, program: Program | None) -> bool:
+        """The same for the case with another program, if there is one."""
+        return program is not None and self.take(replace(self.case, program=program))
+
+    def take_first(self, candidates: Iterable[Case]) -> bool:
+        """Whether one of ``candidates`` fails; the first that does is taken."""
+        return any(self.take(candidate) for candidate in candidates)
+
+    def take_first_program(self, programs: Iterable[Program]) -> bool:
+        """Whether the case fails with one of ``programs``; the first such is taken."""
+        return any(self.take_program(program) for program in programs)
+
+
+def text_of(case: Case) -> str:
+    """All that decides the run of a case: equal texts are the same run.
+
+    Cases themselves do not compare so: a scalar that is not a number is unequal to itself.
+    """
+    decided = (case.device, case.policy, case.client, case.target, case.promises)
+    return "\n".join([*map(str, decided), *map(repr, case.transformations), str(case.program)])

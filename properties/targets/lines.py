@@ -1,0 +1,188 @@
+"""A process that is spoken to line by line: started, told, heard, and ended.
+
+A line that is no answer of the target's is kept, to be shown where the target does not go on.
+Nothing here knows which lines are sent, or what becomes of an answer.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from properties.targets.wire import Answer, Detail, TargetFailed, parse_answer, parse_glued
+
+_LAST_WORDS, _KEPT_LINES = 3, 60
+"""How many lines of its errors are shown, and how many are looked through."""
+_NAMES_ERROR = re.compile(r"\b\w*(?:Error|Exception)\b.*:")
+_END_SECONDS = 2.0
+"""How long it may take to end by itself, once nobody speaks to it or it does not listen."""
+_LOOK_SECONDS = 1.0
+"""How often it is seen to that it lives while it is waited for."""
+
+
+class TargetProcess:
+    """The process of a command, line by line.
+
+    Threads of its own read the lines, since not every system can wait for a pipe for a
+    limited time.  What it says on its errors, or on its output without answering, goes to
+    ours as well.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        self._last_line, self._last_stray = "", ""
+        self._has_ended = False
+        self._begun: set[str] = set()
+        """What answers came behind."""
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._ahead: list[bytes | None] = []
+        """A line that came while it was seen whether one does."""
+        self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._readers = [Thread(target=read, daemon=True) for read in (self._pump, self._listen)]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def tell(self, line: str) -> None:
+        """Send one line; TargetFailed where nobody is there to read it."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise self._gone() from None
+
+    def hear(self, patience_seconds: float | None = None) -> str:
+        """The next line, without its newline, however long it takes or for so long.
+
+        Raises:
+            TargetFailed: there is none, or none comes in time, and then it is killed.
+        """
+        line = self._next_line(patience_seconds)
+        if line is None:
+            raise self._gone()
+        self._last_line = line.decode(errors="replace").rstrip("\r\n")
+        return self._last_line
+
+    def hear_answer(self) -> Answer | Detail | None:
+        """What its next line means; None where that is no answer.
+
+        An answer may come behind what a library printed and did not end.  One that another
+        line might look like as well counts where nothing follows, since whoever waits for
+        an answer is answered next.
+        """
+        line = self.hear()
+        answer = parse_answer(line)
+        glued = parse_glued(line) if answer is None else None
+        if glued is None:
+            if answer is None:
+                self.leave(line)
+            return answer
+        if glued.is_certain or glued.before in self._begun or self.is_silent():
+            self._begun.add(glued.before)
+            return glued.answer
+        self.leave(line)
+        return None
+
+    def is_silent(self) -> bool:
+        """Whether no line comes for a while."""
+        with suppress(Empty):
+            self._ahead = self._ahead or [self._lines.get(timeout=_LOOK_SECONDS)]
+        return self._ahead in ([], [None])
+
+    def leave(self, stray: str) -> None:
+        """Keep a line that is no answer, to be shown where it does not go on."""
+        if stray.strip():
+            self._last_stray = stray
+            print(f"output of the target: {stray}", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Let it end by itself, now that nobody speaks to it, and see that it does; once."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            # What it was told last may never have been read.
+            self._process.stdin.close()
+        self._wait_for_end()
+        # What it has started may hold its output open, and the readers wait for that.
+        for reader in self._readers:
+            reader.join(_END_SECONDS)
+
+    def _pump(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as errors:
+            for line in errors:
+                text = line.decode(errors="replace").rstrip()
+                if text:
+                    self._errors.append(text.strip())
+                    print(text, file=sys.stderr, flush=True)
+
+    def _next_line(self, patience_seconds: float | None) -> bytes | None:
+        """The next line, or None where none will come."""
+        if self._ahead:
+            return self._ahead.pop()
+        until = None if patience_seconds is None else time.monotonic() + patience_seconds
+        while True:
+            left = _LOOK_SECONDS if until is None else until - time.monotonic()
+            # What it has started may hold its output open, so that it has no end.
+            has_ended = not self.is_alive
+            try:
+                return self._lines.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
+            except Empty:
+                if has_ended:
+                    return None
+                if left <= 0.0:
+                    break
+        self._process.kill()
+        raise TargetFailed(
+            f"no line came from the target for {patience_seconds:.2g} s{self._last_words()}"
+        )
+
+    def _wait_for_end(self) -> bool:
+        """Whether it ends by itself; it has ended after that, one way or the other."""
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return False
+        return True
+
+    def _gone(self) -> TargetFailed:
+        if not self._wait_for_end():
+            return TargetFailed(f"the target closed its input or output{self._last_words()}")
+        code = self._process.returncode
+        cause = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        """What it said last: on its output, answer or not, then on its errors."""
+        self._readers[1].join(_END_SECONDS)
+        errors = list(self._errors)
+        # What a stack is printed below says more than where it ends.
+        named = [line for line in errors[:-_LAST_WORDS] if _NAMES_ERROR.search(line)][-1:]
+        words = [f"its last line was {self._last_line!r}"] if self._last_line else []
+        if self._last_stray not in ("", self._last_line):
+            words.append(f"before that it printed {self._last_stray!r}, which is no answer")
+        said = " / ".join([*named, *errors[-_LAST_WORDS:]])
+        return "".join(f"; {one}" for one in [*words, said] if one)
