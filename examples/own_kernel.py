@@ -6,10 +6,9 @@ gpusim fuzz --kernels examples/own_kernel.py
 from typing import Any
 
 from gpusim import Binding, Kernel, Scalar
-from gpusim.kernels.kernel import Array
 
 
-def _saturate(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+def _saturate(arrays: tuple[Any, ...], scalars: tuple[Any, ...], groups: int) -> None:
     (x,), (most,) = arrays, scalars
     x[: groups * 64].clip(max=most, out=x[: groups * 64])
 

@@ -136,8 +136,9 @@ def check(
         ProgramError: the target or the kernels cannot be loaded.
         ValueError: an argument has a value that it cannot have.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import check as first_bug
-    from properties.fuzz.check import replay_words
+    from properties.fuzz.check import maker_of, replay_words
 
     place, own = _kernels_of(kernels)
     settings = _settings(
@@ -150,7 +151,7 @@ def check(
         shrink=shrink_seconds,
         save=Path(save),
     )
-    bug = first_bug(settings, _maker_of(make_target), own)
+    bug = first_bug(settings, maker_of(make_target), own)
     if bug is not None:
         again = replay_words(bug.file, make_target, place if own is None else None)
         raise TargetFailed(settings.target, _finding_of(bug, again))
@@ -168,6 +169,7 @@ def check_program(
         TargetFailed: it fails.  The program is not made smaller.
         ProgramError: the text is no program.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import judge_program
 
     program = Program.parse(program) if isinstance(program, str) else program
@@ -213,6 +215,7 @@ def fuzz(
     Raises:
         NoDevice, ProgramError, ValueError: as for ``check``.
     """
+    from properties.fuzz.check import see_that_workers_find
     from properties.fuzz.engine import fuzz as run_session
 
     settings = _settings(
@@ -231,7 +234,7 @@ def fuzz(
         shrink=shrink_seconds,
         save=Path(save),
     )
-    _see_that_workers_find(make_target)
+    see_that_workers_find(make_target)
     return _result_of(run_session(settings, lambda _: None), make_target, kernels)
 
 
@@ -263,14 +266,15 @@ def replay(
         ValueError: an argument has a value that it cannot have.
         OSError: the file cannot be read.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.finding_file import read
-    from properties.fuzz.check import judge_again, name_of
+    from properties.fuzz.check import judge_again, maker_of, name_of
     from properties.fuzz.replay import plan_replay
     from properties.fuzz.settings import ReplaySettings, gather
 
     recorded = read(Path(path))
     place, own = _kernels_of(kernels)
-    make = _maker_of(make_target)
+    make = maker_of(make_target)
     # Objects that were given are run, whatever the file calls them.
     target = make_target if make is None else recorded.case.target
     given = {
@@ -356,20 +360,6 @@ def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
         return kernels, None
     given = tuple(kernels)
     return "", BUILTIN.adding(*given) if given else None
-
-
-def _maker_of(make_target: MakeTarget | str | None) -> MakeTarget | None:
-    return None if isinstance(make_target, str) else make_target
-
-
-def _see_that_workers_find(make_target: MakeTarget | str) -> None:
-    from properties.fuzz.check import name_of, place_of
-
-    if not place_of(make_target):
-        raise ValueError(
-            f"cannot fuzz {name_of(make_target)} because no worker process finds it by that name "
-            "(probably it stands inside a function: define it in a module, or use check)"
-        )
 
 
 def _result_of(session: "Session", make_target: MakeTarget | str, kernels: str) -> SessionResult:

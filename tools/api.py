@@ -16,7 +16,7 @@ from functools import cache
 from inspect import cleandoc
 from itertools import groupby
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "API.md"
@@ -49,7 +49,8 @@ def main(words: Sequence[str]) -> int:
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([_INTRODUCTION, *(block for each in MODULES for block in _module(each))])
+    text = "\n".join([_INTRODUCTION, *(block for each in MODULES for block in _module(each))])
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _module(module: str) -> Iterator[str]:
@@ -132,8 +133,7 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _item(code: str, text: str) -> str:
-    indented = _markdown(text).replace("\n", "\n  ")
-    return f"- `{code}`" + (f"\n\n  {indented}\n" if text else "")
+    return f"- `{code}`" + (f"\n\n{indent(_markdown(text), '  ')}\n" if text else "")
 
 
 def _signature(name: str, function: ast.FunctionDef) -> str:

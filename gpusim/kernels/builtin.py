@@ -228,7 +228,7 @@ class Kernels(Mapping[str, Kernel]):
         for kernel in kernels:
             if not isinstance(kernel, Kernel):
                 raise ProgramError(
-                    f"cannot register {kernel!r} because it is no Kernel "
+                    f"cannot register a {type(kernel).__name__} because it is no Kernel "
                     "(probably a star is missing: Kernels(*kernels))"
                 )
         self._by_name = {kernel.name: kernel for kernel in kernels}

@@ -37,7 +37,7 @@ def check_dtype(what: str, dtype: object) -> None:
     probably = "its name in WGSL was meant, such as 'u32'"
     if isinstance(dtype, str) and "<" in dtype:
         probably = "'f32' was meant, and the body makes a vector of several elements"
-    elif dtype in ("f16", "float16"):
+    elif isinstance(dtype, str) and dtype in ("f16", "float16"):
         probably = "'f32' was meant: half floats need a feature that no device here is asked for"
     raise ProgramError(
         f"cannot make {what} with dtype={dtype!r} because an element is one word, 'u32', 'i32' or "

@@ -10,12 +10,14 @@ from typing import NoReturn
 
 from gpusim.errors import InvalidHandle
 from gpusim.runtime.commands import DeviceBuffer, Range, new_tuple
+from gpusim.runtime.handles import Handle
 
 
-class Buffer:
+class Buffer(Handle):
     """A handle to ``size_bytes`` bytes on the device; made by ``Runtime.alloc``."""
 
     __slots__ = ("__weakref__", "_device_buffer", "_table", "label", "lost", "size_bytes", "uid")
+    _instead = "its bytes were meant: read them"
 
     def __init__(
         self,
@@ -52,12 +54,6 @@ class Buffer:
         raise InvalidHandle(
             f"cannot make an array of {self!r} because its bytes are on the device (probably "
             "runtime.read(buffer, dtype=...).result() was meant)"
-        )
-
-    def __reduce__(self) -> NoReturn:
-        raise InvalidHandle(
-            f"cannot pickle or copy {self!r} because it stands for memory of this process's "
-            "device (probably its bytes were meant: read them)"
         )
 
 
@@ -105,8 +101,8 @@ class BufferTable:
         """What a live handle of this table stands for; InvalidHandle for any other."""
         if not isinstance(buffer, Buffer):
             raise InvalidHandle(
-                f"cannot use a {type(buffer).__name__} as a buffer because this runtime did not "
-                "make it (probably alloc should, and write should bring the bytes)"
+                f"cannot use what is of type {type(buffer).__name__} as a buffer because this "
+                "runtime did not make it (probably alloc should, and write should bring the bytes)"
             )
         if buffer._table is not self:
             raise InvalidHandle(

@@ -43,10 +43,9 @@ def whole(what: str, value: object, name: str = "offset") -> int:
             raise TypeError
         return index(value)  # type: ignore[arg-type]
     except TypeError:
-        probably = "a flag" if isinstance(value, bool) else "a division that gave a float"
         raise OutOfRange(
             f"cannot {what} with {name}={short(value)} because that is no whole number of bytes "
-            f"(probably {probably})"
+            f"(probably {_instead_of(value)})"
         ) from None
 
 
@@ -58,6 +57,17 @@ def seconds(what: str, value: float | None) -> float | None:
         f"cannot {what} with timeout={short(value)} because that is no number of seconds from 0 "
         "on (probably None was meant, which waits as long as it takes)"
     )
+
+
+def _instead_of(value: object) -> str:
+    """What was probably meant by something that is no number of bytes."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "the data belongs before the offset"
+    if isinstance(value, type):
+        return "dtype= was meant"
+    if isinstance(value, tuple | list):
+        return "a shape, whose bytes are its product times those of an element"
+    return "a division that gave a float" if isinstance(value, float) else "another argument"
 
 
 def short(value: object) -> str:

@@ -13,6 +13,7 @@ from gpusim.errors import InvalidCapture
 from gpusim.kernels import Kernel
 from gpusim.ops import Grid, Scalars
 from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.handles import Handle
 
 
 class DispatchCall(NamedTuple):
@@ -41,12 +42,14 @@ class CopyCall(NamedTuple):
 Call = DispatchCall | CopyCall
 
 
-class Graph:
+class Graph(Handle):
     """What ``Runtime.capture`` gives; its ``with`` block is the capture.
 
     A block that an exception leaves makes no graph: to replay it is refused.
     ``enter`` checks that the runtime may be called at all, and ``play`` replays.
     """
+
+    _instead = "it was to be captured again"
 
     def __init__(
         self, enter: Callable[[], None], captures: "Captures", play: Callable[..., None]

@@ -22,6 +22,8 @@ _HINTS = {
     "int": "np.uint32 of it was meant, or the offset, which comes after the data",
     "str": "its encode() was meant",
     "Buffer": "copy was meant, which takes two buffers",
+    "Ticket": "its result() was meant",
+    "memoryview": "it was released",
 }
 """What was probably meant by data of a type; ``a`` for all others."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
@@ -38,10 +40,10 @@ def plain_bytes(data: Any) -> memoryview:
         return _array_bytes(np.asanyarray(data))
     try:
         view = memoryview(data)
-    except TypeError:
+    except (TypeError, ValueError, BufferError):
         kind = type(data).__name__
         raise InvalidData(
-            f"cannot write a {kind} because it has no plain bytes "
+            f"cannot write data of type {kind} because it has no plain bytes "
             f"(probably {_HINTS.get(kind, _HINTS['a'])})"
         ) from None
     if view.format.startswith(_FOREIGN) or "O" in view.format:

@@ -19,6 +19,7 @@ from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
+from gpusim.runtime.handles import Handle
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.loop_polls import LoopPolls
@@ -28,11 +29,13 @@ _log = logging.getLogger("gpusim")
 _NOTHING = memoryview(b"")
 
 
-class Ticket:
+class Ticket(Handle):
     """A read on its way: its value, or its own error, whenever asked.
 
     ``begin`` gets its read under way, before ``readbacks`` settles it.
     """
+
+    _instead = "its result() was meant"
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.drivers.opening import open_driver
 from gpusim.runtime.graph import Captures, Graph
 from gpusim.runtime.guard import Guard
+from gpusim.runtime.handles import Handle
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.parts import Parts
 from gpusim.runtime.plans import Pipelines, Planner
@@ -29,7 +30,7 @@ from gpusim.runtime.replays import DebugModes
 from gpusim.runtime.stats import COUNTED, Stats
 
 
-class Runtime:
+class Runtime(Handle):
     """A batched compute runtime on one WebGPU device.
 
     Commands gather and reach the queue in few submissions; results are those of
@@ -50,6 +51,8 @@ class Runtime:
     classes for what no check could foresee.  NoDevice and ProgramError where no
     runtime can be made of the arguments.
     """
+
+    _instead = "each process, and each thread, makes its own"
 
     def __init__(
         self,
@@ -361,6 +364,8 @@ class Runtime:
             raise fault
 
     def __enter__(self) -> Self:
+        if not self._guard.is_open:
+            raise checks.runtime_closed()
         return self
 
     def __exit__(

@@ -111,6 +111,31 @@ def place_of(made: MakeTarget | str) -> str:
     return f"{shown}:{name}"
 
 
+def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
+    """What makes the targets, where that is no name.
+
+    Raises:
+        TypeError: it makes none.
+    """
+    if made is None or isinstance(made, str):
+        return None
+    if not callable(made):
+        raise TypeError(
+            f"cannot judge {made!r} because make_target is called with a device and the kernels "
+            "for each program (probably the adapter's class is meant, not an object of it)"
+        )
+    return made
+
+
+def see_that_workers_find(made: MakeTarget | str) -> None:
+    """Raise ValueError where no other process finds ``made``."""
+    if not place_of(made):
+        raise ValueError(
+            f"cannot fuzz {name_of(made)} because no worker process finds it by that name "
+            "(probably it stands inside a function: define it in a module, or use check)"
+        )
+
+
 def name_of(made: MakeTarget | str) -> str:
     """Its place, or what else it is called."""
     name = getattr(made, "__qualname__", type(made).__qualname__)

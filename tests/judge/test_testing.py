@@ -152,6 +152,12 @@ def test_a_value_that_changes_after_it_was_read_is_seen(device: Any) -> None:
         check_program(ReusesItsBytes(device), program)
 
 
+def test_an_adapter_in_the_place_of_its_class_is_told_apart(device: Any, tmp_path: Path) -> None:
+    made: Any = NaiveTarget(device)
+    with pytest.raises(TypeError, match=r"cannot judge .* because make_target is called"):
+        check(made, programs=1, save=tmp_path)
+
+
 def test_an_adapter_without_a_method_is_named() -> None:
     class Half(Adapter):
         def alloc(self, buffer: str, size_bytes: int) -> None:

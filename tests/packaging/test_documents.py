@@ -23,6 +23,11 @@ from reference import run as run_reference
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+IMPORTED = re.compile(
+    r"^(?:from|import) (gpusim[\w.]*|properties[\w.]*|reference[\w.]*)", re.MULTILINE
+)
+PUBLIC = {"gpusim", "gpusim.kernels", "gpusim.testing"}
+"""The modules that list what is public."""
 FENCE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 
 
@@ -49,6 +54,22 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         if not (path.parent / link).exists()
     ]
     assert broken == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/JUDGING.md"])
+def test_the_documents_use_what_is_public(document: str) -> None:
+    imported = set(IMPORTED.findall("\n".join(blocks(document, "python"))))
+    assert imported
+    assert imported <= PUBLIC
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+)
+def test_the_examples_use_what_is_public(path: Path) -> None:
+    imported = set(IMPORTED.findall(path.read_text(encoding="utf-8")))
+    assert imported
+    assert imported <= PUBLIC
 
 
 @pytest.mark.parametrize("code", blocks("README.md", "python"))

@@ -1,6 +1,5 @@
 """What is built and handed on, and that it works where nothing of the checkout is."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,19 @@ with gpusim.Runtime("simulated") as runtime:
     runtime.free(x)
 print(gpusim.__file__)
 """
+JUDGE = """
+import sys
+import gpusim, properties, reference
+from gpusim.testing import TargetFailed, check
+from overtaking_write import Overtaking
+for package in (gpusim, properties, reference):
+    assert package.__file__.startswith(sys.prefix), package.__file__
+check("runtime", device="simulated", programs=5)
+try:
+    check(Overtaking, device="simulated", programs=20)
+except TargetFailed as error:
+    print(error)
+"""
 
 
 def copy_of_the_sources(folder: Path) -> Path:
@@ -38,11 +50,11 @@ def copy_of_the_sources(folder: Path) -> Path:
     return checkout
 
 
-def run(*command: object, folder: Path | None = None) -> str:
-    """What a command prints; it must succeed."""
+def run(*command: object, folder: Path | None = None, status: int = 0) -> str:
+    """What a command prints; it must end with ``status``."""
     words = [str(word) for word in command]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stdout
 
 
@@ -120,54 +132,18 @@ def test_the_license_and_the_command_travel_along(wheel: zipfile.ZipFile) -> Non
     assert "gpusim = properties.cli:main" in wheel.read(ends["entry_points.txt"]).decode()
 
 
-@pytest.fixture(scope="module")
-def bare(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a new environment with the wheel; what it needs is found where it is now."""
-    folder = tmp_path_factory.mktemp("bare")
-    venv.create(folder, with_pip=False)
-    programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    options = ["--quiet", "--no-deps", "--no-index", str(wheel.filename)]
-    python = ["--python", str(programs / "python")]
-    subprocess.run([sys.executable, "-m", "pip", *python, "install", *options], check=True)
-    (site,) = folder.rglob("site-packages")
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    return programs
-
-
-def run_bare(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A command in ``folder``, with nothing in its environment that leads to the checkout."""
+def test_the_installed_judge_works_in_an_empty_folder(
+    wheel: zipfile.ZipFile, new_python: Path, tmp_path: Path
+) -> None:
+    install(new_python, wheel.filename)
+    folder = tmp_path / "empty"
+    folder.mkdir()
     shutil.copy(ROOT / "examples" / "overtaking_write.py", folder)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return subprocess.run(words, cwd=folder, env=kept, capture_output=True, text=True)
-
-
-def test_the_installed_face_judges(bare: Path, tmp_path: Path) -> None:
-    program = tmp_path / "judges.py"
-    program.write_text(
-        "import sys\n"
-        "import gpusim, properties, reference\n"
-        "from gpusim.testing import TargetFailed, check\n"
-        "from overtaking_write import Overtaking\n"
-        "for package in (gpusim, properties, reference):\n"
-        "    assert package.__file__.startswith(sys.prefix), package.__file__\n"
-        "check('runtime', device='simulated', programs=5)\n"
-        "try:\n"
-        "    check(Overtaking, device='simulated', programs=20)\n"
-        "except TargetFailed as error:\n"
-        "    print(error)\n",
-        encoding="utf-8",
-    )
-    done = run_bare(str(bare / "python"), str(program), folder=tmp_path)
-    assert done.stderr == ""
-    assert "replay: gpusim replay findings" in done.stdout
-
-
-def test_the_installed_command_judges(bare: Path, tmp_path: Path) -> None:
-    options = ["--device", "simulated", "--programs", "20", "--findings", "1"]
-    target = ["--target", "overtaking_write.py:Overtaking"]
-    done = run_bare(str(bare / "gpusim"), "fuzz", *options, *target, folder=tmp_path)
-    assert (done.returncode, done.stderr) == (1, "")
-    (finding,) = (tmp_path / "findings").iterdir()
-    again = run_bare(str(bare / "gpusim"), "replay", str(finding), *target, folder=tmp_path)
-    assert (again.returncode, again.stderr) == (1, "")
-    assert "write a 0 01010101" in again.stdout
+    (folder / "judges.py").write_text(JUDGE, encoding="utf-8")
+    assert "replay: gpusim replay findings" in run(new_python, "judges.py", folder=folder)
+    (finding,) = (folder / "findings").iterdir()
+    command, target = new_python.with_name("gpusim"), "overtaking_write.py:Overtaking"
+    words = [command, "replay", finding, "--target", target]
+    assert "write a 0 01010101" in run(*words, folder=folder, status=1)
+    words = [command, "fuzz", "--device", "simulated", "--target", target, "--programs", "20"]
+    assert "replay: gpusim replay findings" in run(*words, folder=folder, status=1)

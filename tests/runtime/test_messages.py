@@ -83,14 +83,14 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a foreign buffer",
         lambda at: at.runtime.free("a"),
-        "cannot use a str as a buffer because this runtime did not make it (probably alloc should, "
-        "and write should bring the bytes)",
+        "cannot use what is of type str as a buffer because this runtime did not make it (probably "
+        "alloc should, and write should bring the bytes)",
     ),
     (
         "a handle to pickle",
         lambda at: at.odd.__reduce__(),
-        "cannot pickle or copy <buffer 2, 3 bytes> because it stands for memory of this process's "
-        "device (probably its bytes were meant: read them)",
+        "cannot pickle or copy <buffer 2, 3 bytes> because it belongs to this process's device "
+        "(probably its bytes were meant: read them)",
     ),
     (
         "a kernel by name",
@@ -142,8 +142,8 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "data without bytes",
         lambda at: at.runtime.write(at.a, 7),
-        "cannot write a int because it has no plain bytes (probably np.uint32 of it was meant, or "
-        "the offset, which comes after the data)",
+        "cannot write data of type int because it has no plain bytes (probably np.uint32 of it was "
+        "meant, or the offset, which comes after the data)",
     ),
     (
         "a buffer of objects",

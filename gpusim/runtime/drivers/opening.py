@@ -5,8 +5,9 @@ The one place of the runtime that knows devices by name.  Nothing here is record
 
 from typing import Any
 
-from gpusim.devices import find_adapter, open_adapter, open_device, what_is_missing
+from gpusim.devices import Adapter, find_adapter, open_adapter, open_device, what_is_missing
 from gpusim.errors import NoDevice
+from gpusim.limits import Limits
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.drivers.native import driver_for
 from gpusim.runtime.policy import PRESETS, Policy
@@ -25,6 +26,11 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
     """
     if driver is None:
         return driver_for(_device_of(device))
+    if not isinstance(getattr(driver, "limits", None), Limits):
+        raise NoDevice(
+            f"cannot make a runtime with driver={driver!r} because that is no driver "
+            "(probably device= was meant)"
+        )
     if device is not None:
         raise NoDevice(
             f"cannot make a runtime on device={device!r} because driver= speaks to a device of "
@@ -38,7 +44,7 @@ def _device_of(device: Any) -> Any:
         return _open_best()
     if isinstance(device, str) and device not in PRESETS:
         return open_device(device)
-    if all(hasattr(device, name) for name in _OF_A_DEVICE):
+    if not isinstance(device, type) and all(hasattr(device, name) for name in _OF_A_DEVICE):
         return device
     raise NoDevice(
         f"cannot make a runtime on device={device!r} because that is no device "
@@ -59,6 +65,8 @@ def _open_best() -> Any:
 def _instead_of(device: Any) -> str:
     if isinstance(device, str | Policy):
         return "a policy comes second: Runtime(device, policy)"
+    if isinstance(device, Adapter):
+        return f"its name was meant, {device.name!r}"
     if hasattr(device, "request_device_sync"):
         return "its request_device_sync() was meant"
     return "open_device(), or its name, was meant"

@@ -1,0 +1,328 @@
+"""Misuses of a runtime and of what it hands out, one row each.
+
+The columns: a name, the call, the error class, and what its sentence must say.  ``at`` is what
+the test that goes through the rows has made.
+"""
+
+import array
+import copy
+import pickle
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+import numpy as np
+
+from gpusim import (
+    GpusimError,
+    InvalidBinding,
+    InvalidCapture,
+    InvalidData,
+    InvalidHandle,
+    InvalidScalar,
+    LimitExceeded,
+    OutOfRange,
+    Refused,
+    RuntimeClosed,
+    WrongThread,
+)
+from gpusim.kernels import AFFINE, BLEND, EXCHANGE, FOLD, SCRAMBLE
+
+WORDS = np.arange(4, dtype=np.uint32)
+
+
+def in_a_thread(act: Callable[[], object]) -> None:
+    """Call ``act`` in another thread, and raise here what it raises there."""
+    raised: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            act()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = Thread(target=call)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+
+
+def read_in_a_capture(at: Any) -> None:
+    with at.runtime.capture():
+        at.runtime.dispatch(AFFINE, [at.y], (3, 1))
+        at.runtime.read(at.y)
+
+
+def captured_twice(at: Any) -> None:
+    with at.graph:
+        pass
+
+
+Row = tuple[str, Callable[[Any], object], type[GpusimError], str]
+NUMBERS: list[Row] = [
+    ("a size of a float", lambda at: at.runtime.alloc(16.0), OutOfRange, "size_bytes=16.0"),
+    ("a size of NaN", lambda at: at.runtime.alloc(float("nan")), OutOfRange, "size_bytes=nan"),
+    ("a size of a bool", lambda at: at.runtime.alloc(True), OutOfRange, "size_bytes=True"),
+    ("a shape as a size", lambda at: at.runtime.alloc((4, 4)), OutOfRange, "probably a shape"),
+    ("a size past the device", lambda at: at.runtime.alloc(1 << 80), LimitExceeded, "at most"),
+    ("an offset of None", lambda at: at.runtime.read(at.x, None), OutOfRange, "offset=None"),
+    ("a dtype as an offset", lambda at: at.runtime.read(at.x, np.uint32), OutOfRange, "dtype="),
+    (
+        "the offset before the data",
+        lambda at: at.runtime.write(at.x, 0, b"abcd"),
+        OutOfRange,
+        "probably the data belongs before the offset",
+    ),
+    (
+        "a copy of a bool of bytes",
+        lambda at: at.runtime.copy(at.x, at.y, size_bytes=True),
+        OutOfRange,
+        "size_bytes=True",
+    ),
+    (
+        "a copy from NaN on",
+        lambda at: at.runtime.copy(at.x, at.y, source_offset=float("nan")),
+        OutOfRange,
+        "source_offset=nan",
+    ),
+]
+DATA: list[Row] = [
+    ("floats of NumPy", lambda at: at.runtime.write(at.x, np.zeros(2)), InvalidData, "np.float32"),
+    ("ints of NumPy", lambda at: at.runtime.write(at.x, np.arange(2)), InvalidData, "np.int32"),
+    ("bools", lambda at: at.runtime.write(at.x, np.ones(4, bool)), InvalidData, "np.uint32"),
+    (
+        "floats of an array",
+        lambda at: at.runtime.write(at.x, array.array("d", [1])),
+        InvalidData,
+        "float64 because a kernel's numbers",
+    ),
+    (
+        "an array of another byte order",
+        lambda at: at.runtime.write(at.x, np.zeros(4, ">u4")),
+        InvalidData,
+        "newbyteorder",
+    ),
+    (
+        "a masked array",
+        lambda at: at.runtime.write(at.x, np.ma.zeros(4, np.uint32)),
+        InvalidData,
+        r"filled\(\)",
+    ),
+    ("a text", lambda at: at.runtime.write(at.x, "abcd"), InvalidData, r"encode\(\)"),
+    ("a list", lambda at: at.runtime.write(at.x, [1, 2]), InvalidData, "np.asarray"),
+    (
+        "a generator as data",
+        lambda at: at.runtime.write(at.x, (n for n in b"ab")),
+        InvalidData,
+        "generator",
+    ),
+    ("a buffer as data", lambda at: at.runtime.write(at.x, at.y), InvalidData, "copy was meant"),
+    ("a ticket as data", lambda at: at.runtime.write(at.y, at.ticket), InvalidData, r"result\(\)"),
+    ("an unknown dtype", lambda at: at.runtime.read(at.x, dtype="u33"), InvalidData, "np.uint32"),
+    ("a dtype of Python", lambda at: at.runtime.read(at.x, dtype=float), InvalidData, "np.float32"),
+    ("a read of bools", lambda at: at.runtime.read(at.x, dtype=bool), InvalidData, "number type"),
+    (
+        "a read of another byte order",
+        lambda at: at.runtime.read(at.x, dtype=">u4"),
+        InvalidData,
+        "byte order",
+    ),
+    (
+        "a shape of floats",
+        lambda at: at.runtime.read(at.x, dtype="u4", shape=(2.0, 2)),
+        InvalidData,
+        r"shape=\(2.0, 2\)",
+    ),
+    (
+        "a shape with a hole",
+        lambda at: at.runtime.read(at.x, dtype="u4", shape=(-1, 2)),
+        InvalidData,
+        "a -1 stands for",
+    ),
+    (
+        "an out of objects",
+        lambda at: at.runtime.read(at.x, out=np.array([None, None])),
+        InvalidData,
+        "object",
+    ),
+    (
+        "an out of another byte order",
+        lambda at: at.runtime.read(at.x, out=np.zeros(4, ">u4")),
+        InvalidData,
+        "byte order",
+    ),
+]
+HANDLES: list[Row] = [
+    ("a name", lambda at: at.runtime.read("x"), InvalidHandle, "type str"),
+    ("nothing to free", lambda at: at.runtime.free(None), InvalidHandle, "NoneType"),
+    ("a list to free", lambda at: at.runtime.free([at.x, at.y]), InvalidHandle, "list"),
+    ("a second free", lambda at: at.runtime.free(at.gone), InvalidHandle, "twice"),
+    (
+        "another runtime's buffer",
+        lambda at: at.runtime.copy(at.x, at.foreign),
+        InvalidHandle,
+        "probably it belongs to another runtime",
+    ),
+    ("an array of a buffer", lambda at: np.asarray(at.x), InvalidHandle, r"runtime\.read"),
+    ("the bytes of a buffer", lambda at: bytes(at.x), InvalidHandle, "read them"),
+    ("an item of a ticket", lambda at: at.ticket[0], InvalidHandle, r"its result\(\)"),
+    ("a walk through a ticket", lambda at: list(at.ticket), InvalidHandle, r"its result\(\)"),
+    ("a copy of a runtime", lambda at: copy.copy(at.runtime), InvalidHandle, "makes its own"),
+    ("a pickle of a ticket", lambda at: pickle.dumps(at.ticket), InvalidHandle, "result"),
+    ("a copy of a graph", lambda at: copy.deepcopy(at.graph), InvalidHandle, "captured again"),
+    ("a callback of None", lambda at: at.ticket.add_done_callback(None), Refused, "callback None"),
+    ("a closed runtime", lambda at: at.closed.alloc(4), RuntimeClosed, "with block has ended"),
+    ("a closed one entered", lambda at: at.closed.__enter__(), RuntimeClosed, "was closed"),
+    ("a thread", lambda at: in_a_thread(at.runtime.flush), WrongThread, "runtime of its own"),
+    ("a thread that waits", lambda at: in_a_thread(at.ticket.result), WrongThread, "its own"),
+    ("a thread that replays", lambda at: in_a_thread(at.graph.replay), WrongThread, "its own"),
+    ("a thread that closes", lambda at: in_a_thread(at.runtime.close), WrongThread, "its own"),
+]
+DISPATCHES: list[Row] = [
+    (
+        "a kernel by its WGSL",
+        lambda at: at.runtime.dispatch(AFFINE.wgsl(), [at.x], (1, 2)),
+        InvalidBinding,
+        "no Kernel",
+    ),
+    (
+        "a buffer alone",
+        lambda at: at.runtime.dispatch(AFFINE, at.x, (1, 2)),
+        InvalidBinding,
+        "buffers=<x, 16 bytes> .*a list of one",
+    ),
+    (
+        "a set of buffers",
+        lambda at: at.runtime.dispatch(FOLD, {at.x, at.y}, (1,)),
+        InvalidBinding,
+        "buffers=.*probably a list",
+    ),
+    (
+        "an array as a buffer",
+        lambda at: at.runtime.dispatch(AFFINE, [WORDS], (1, 2)),
+        InvalidHandle,
+        "ndarray .*probably alloc should",
+    ),
+    (
+        "a buffer written twice",
+        lambda at: at.runtime.dispatch(EXCHANGE, [at.x, at.x], (1,)),
+        InvalidBinding,
+        "<x, 16 bytes>.*probably a copy of it",
+    ),
+    (
+        "a scalar alone",
+        lambda at: at.runtime.dispatch(FOLD, [at.x, at.y], 3),
+        InvalidScalar,
+        "scalars=3 .*comma",
+    ),
+    (
+        "a scalar misspelt",
+        lambda at: at.runtime.dispatch(AFFINE, [at.x], {"a": 1, "c": 2}),
+        InvalidScalar,
+        "does not name just a, b",
+    ),
+    (
+        "scalars by place in a dict",
+        lambda at: at.runtime.dispatch(AFFINE, [at.x], {0: 1, 1: 2}),
+        InvalidScalar,
+        "does not name just a, b",
+    ),
+    (
+        "a set of scalars",
+        lambda at: at.runtime.dispatch(AFFINE, [at.x], {1, 2}),
+        InvalidScalar,
+        r"scalars=\{1, 2\}",
+    ),
+    (
+        "bytes as scalars",
+        lambda at: at.runtime.dispatch(AFFINE, [at.x], b"ab"),
+        InvalidScalar,
+        "scalars=b'ab'",
+    ),
+    (
+        "a scalar that is a bool",
+        lambda at: at.runtime.dispatch(AFFINE, [at.x], (True, 2)),
+        InvalidScalar,
+        "a=True",
+    ),
+    (
+        "a scalar that is NaN",
+        lambda at: at.runtime.dispatch(BLEND, [at.x, at.y], [float("nan")]),
+        InvalidScalar,
+        "a=nan",
+    ),
+    (
+        "a grid of bools",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=True),
+        LimitExceeded,
+        "grid=True",
+    ),
+    (
+        "a grid of nothing",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=()),
+        LimitExceeded,
+        r"grid=\(\) .*one to three",
+    ),
+    (
+        "a grid of four",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=(1, 1, 1, 1)),
+        LimitExceeded,
+        "one to three",
+    ),
+    (
+        "a grid of NaN",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=(1, float("nan"))),
+        LimitExceeded,
+        "one to three",
+    ),
+    (
+        "a grid of 2^70",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=1 << 70),
+        LimitExceeded,
+        "a dimension holds",
+    ),
+    (
+        "a grid in the place of scalars",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], 4),
+        InvalidScalar,
+        "a grid is in its place",
+    ),
+]
+GRAPHS: list[Row] = [
+    ("a replay of a begun capture", lambda at: at.begun.replay(), InvalidHandle, "not ended"),
+    ("a read in a capture", read_in_a_capture, InvalidCapture, "cannot read .*before the with"),
+    ("a second capture", captured_twice, InvalidCapture, r"its own runtime\.capture"),
+    (
+        "scalars for one of two",
+        lambda at: at.graph.replay([(1, 2)]),
+        InvalidScalar,
+        "2 dispatches .*None was meant",
+    ),
+    ("flat scalars", lambda at: at.graph.replay((1, 2)), InvalidScalar, "scalars=1 "),
+    (
+        "a generator of scalars",
+        lambda at: at.graph.replay(iter([(1, 2), None])),
+        InvalidScalar,
+        "scalars=<list_iterator",
+    ),
+    (
+        "pairs as bindings",
+        lambda at: at.graph.replay(None, [(at.x, at.y)]),
+        InvalidBinding,
+        "bindings=.*no mapping",
+    ),
+    (
+        "an array in a buffer's place",
+        lambda at: at.graph.replay(None, {at.x: WORDS}),
+        InvalidHandle,
+        "ndarray",
+    ),
+    (
+        "bindings the wrong way round",
+        lambda at: at.graph.replay(None, {at.y: at.x}),
+        InvalidBinding,
+        "the wrong way round",
+    ),
+]
+OF_A_RUNTIME = NUMBERS + DATA + HANDLES + DISPATCHES + GRAPHS
