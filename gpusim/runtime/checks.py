@@ -1,6 +1,6 @@
-"""What an op's arguments must satisfy, as functions that raise and change nothing.
+"""Checks of an op's arguments: functions that raise, and change nothing.
 
-Pure: they look at arguments and limits only.  Their order is the runtime's.
+Pure: they see arguments and limits only.  The runtime decides their order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -35,7 +35,7 @@ def runtime_closed() -> RuntimeClosed:
 
 
 def whole(what: str, value: object, name: str = "offset") -> int:
-    """An offset or a size as an int; OutOfRange for what is no whole number, and for a bool."""
+    """An offset or a size as an int; OutOfRange for a bool and for anything but a whole number."""
     if type(value) is int:
         return value
     try:
@@ -71,13 +71,13 @@ def _instead_of(value: object) -> str:
 
 
 def short(value: object) -> str:
-    """``value`` in a message: whatever it is, a line and no more."""
+    """``value`` for a message, in one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "..."
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
-    """OutOfRange, LimitExceeded or OutOfMemory where no such buffer can be made."""
+    """Raise OutOfRange, LimitExceeded or OutOfMemory where no such buffer can be made."""
     if size_bytes < 0:
         raise OutOfRange(
             f"cannot alloc {size_bytes} bytes because a size is not negative "
@@ -97,7 +97,7 @@ def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
 
 
 def check_range(what: str, offset: int, size_bytes: int, buffer_bytes: int) -> None:
-    """OutOfRange unless ``size_bytes`` bytes from ``offset`` lie inside the buffer."""
+    """Raise OutOfRange unless ``size_bytes`` bytes from ``offset`` lie inside the buffer."""
     if offset < 0 or size_bytes < 0 or offset + size_bytes > buffer_bytes:
         raise OutOfRange(
             f"cannot {what} {size_bytes} bytes at offset {offset} because the buffer holds "
@@ -106,7 +106,7 @@ def check_range(what: str, offset: int, size_bytes: int, buffer_bytes: int) -> N
 
 
 def check_not_lost(what: str, buffer: Buffer) -> None:
-    """DataLost where nobody can vouch for the buffer's bytes."""
+    """Raise DataLost where the buffer's bytes were lost."""
     if buffer.lost:
         raise DataLost(
             f"cannot {what} {buffer!r} because a batch that would have written it failed "
@@ -115,7 +115,7 @@ def check_not_lost(what: str, buffer: Buffer) -> None:
 
 
 def check_is_kernel(kernel: object) -> None:
-    """InvalidBinding for whatever is no kernel."""
+    """Raise InvalidBinding for anything but a kernel."""
     if not isinstance(kernel, Kernel):
         raise InvalidBinding(
             f"cannot dispatch {short(kernel)} because it is no Kernel (probably the name of one)"
@@ -123,10 +123,10 @@ def check_is_kernel(kernel: object) -> None:
 
 
 def in_order(kernel: Kernel, buffers: Any, scalars: Any) -> tuple[tuple[Buffer, ...], Scalars]:
-    """The buffers and scalars of a dispatch as tuples, whatever sequences they were given as.
+    """The buffers and scalars of a dispatch as tuples, from any sequences.
 
     Raises:
-        InvalidBinding, InvalidScalar: one of them has no order.
+        InvalidBinding, InvalidScalar: one of them is no sequence.
     """
     check_is_kernel(kernel)
     bound = _listed(kernel, buffers)
@@ -145,7 +145,7 @@ def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
 
 
 def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
-    """InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
+    """Raise InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
     check_is_kernel(kernel)
     if buffer_count != len(kernel.buffers):
         raise InvalidBinding(
@@ -160,7 +160,7 @@ def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
 
 
 def check_bindings(kernel: Kernel, buffers: Sequence[Buffer], limits: Limits) -> None:
-    """InvalidBinding or LimitExceeded where live ``buffers`` do not suit the kernel.
+    """Raise InvalidBinding or LimitExceeded where live ``buffers`` do not fit the kernel.
 
     WebGPU specification, "Buffer Binding": a binding has a size above zero and
     within the limit; "Resource Usages": a writable one is bound once.

@@ -1,7 +1,6 @@
-"""The batched runtime's public face: every op is checked here, then handed on.
+"""The public interface of the batched runtime: it has each op checked, planned and carried out.
 
-No decision about batching is made here (see ``batch``) and no queue is
-touched (see ``recorder``).
+No batching is decided here (see ``batch``), and no queue is touched (see ``recorder``).
 """
 
 import warnings
@@ -72,7 +71,7 @@ class Runtime(Handle):
         self._assemble_ops(parts)
 
     def _assemble_stores(self, parts: Parts) -> None:
-        """What holds things, and the recorder over it."""
+        """Make the pools, caches and tables, and the recorder over them."""
         driver, policy = self._driver, self.policy
         caches = parts.caches(policy)
         self._buffers = parts.buffers()
@@ -97,7 +96,7 @@ class Runtime(Handle):
         )
 
     def _assemble_ops(self, parts: Parts) -> None:
-        """What checks ops, plans them, carries them out and waits for them."""
+        """Make the parts that check ops, plan them, carry them out and wait for them."""
         driver, policy = self._driver, self.policy
         pipelines = Pipelines(driver, dynamic_uniforms=self._uniforms.is_dynamic)
         self._planner = Planner(
@@ -179,7 +178,7 @@ class Runtime(Handle):
     ) -> None:
         """GPU to GPU, any byte offsets and length; within one buffer it is memmove.
 
-        ``size_bytes`` left out is the rest of the source.
+        Without ``size_bytes``, the rest of the source.
 
         Raises:
             InvalidHandle, OutOfRange, DataLost: and nothing is changed.
@@ -227,8 +226,8 @@ class Runtime(Handle):
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
 
-        Each is checked and none is carried out; anything else that is called in
-        the block is refused with InvalidCapture.
+        Each is checked, and none is carried out.  Any other op in the block is refused
+        with InvalidCapture.
 
             with runtime.capture() as graph:
                 runtime.dispatch(AFFINE, [x], (3, 1))
@@ -270,7 +269,7 @@ class Runtime(Handle):
         return ticket
 
     def free(self, buffer: Buffer) -> None:
-        """End a buffer's life; works on a lost device too.  InvalidHandle if it was freed."""
+        """Free a buffer, on a lost device too.  InvalidHandle if it was freed before."""
         self._guard.check_free()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
@@ -300,7 +299,7 @@ class Runtime(Handle):
         self._guard.raise_fault()
 
     async def sync_async(self, timeout: float | None = None) -> None:
-        """``sync`` that leaves the event loop free; covers the calls made before it."""
+        """``sync`` without blocking the event loop; covers the calls made before it."""
         self._guard.check_op("sync")
         await self._reads.wait_for_all_async(checks.seconds("sync", timeout))
         self._guard.raise_fault()
@@ -317,15 +316,15 @@ class Runtime(Handle):
 
     @property
     def is_open(self) -> bool:
-        """Whether it was not closed."""
+        """Whether the runtime is open."""
         return self._guard.is_open
 
     def live_buffers(self) -> list[Buffer]:
-        """Every buffer that was not freed, in the order of their making."""
+        """Every live buffer, in the order of the allocs."""
         return list(self._buffers)
 
     def stats(self) -> Stats:
-        """What has happened so far."""
+        """The counters up to now."""
         return Stats(
             **self._done,
             commands=self._recorder.commands,
@@ -342,7 +341,7 @@ class Runtime(Handle):
         )
 
     def close(self, timeout: float | None = 60.0) -> None:
-        """Finish what was issued, settle every ticket, and give everything back.
+        """Finish all ops, settle every ticket, and release everything.
 
         Buffers still alive are freed with a ResourceWarning.  Closing again does
         nothing.  A device that has not answered after ``timeout`` seconds is waited

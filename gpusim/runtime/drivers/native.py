@@ -1,14 +1,13 @@
-"""A driver that calls wgpu-native itself where that is measured to matter, below wgpu-py's methods.
+"""A driver that calls wgpu-native directly where that is measured to be faster than wgpu-py.
 
-wgpu-py opens an error scope for each call, and this one for each run of
-commands.  wgpu-py has a thread of its own poll the device while a map is under
-way, and this polls in the call that waits, for the submission that the map
-needs and none after it.  What is recorded, in what order, is the same as with
-``WgpuDriver``.
+wgpu-py opens an error scope for each call; this driver opens one for each run of
+commands.  wgpu-py polls the device in a thread while a map is pending; this driver
+polls in the call that waits, up to the submission that the map needs.  It records the
+same commands in the same order as ``WgpuDriver``.
 
-wgpu-native calls back from whatever call polls the device, in any thread, and
-may do so when nobody waits any more.  So the callback of its maps lives as long
-as the process, and finds the map that it is for by a number.
+wgpu-native calls back from any call that polls the device, in any thread, perhaps when
+nobody waits any more.  So the callback of maps lives as long as the process, and finds
+its map by a number.
 """
 
 from collections.abc import Callable, Iterator
@@ -92,10 +91,10 @@ class NativeDriver(WgpuDriver):
         return True
 
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
-        """What ``receive`` makes of the mapped bytes; the buffer is unmapped again.
+        """The value that ``receive`` makes of the mapped bytes; then unmap the buffer.
 
-        A map may settle well on a device that was destroyed, and asking for the
-        bytes of it then aborts the process.
+        A map may succeed on a destroyed device, and asking for its bytes then aborts the
+        process.
         """
         self.wait(mapping)
         self._check_alive()
@@ -114,7 +113,7 @@ class NativeDriver(WgpuDriver):
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        """Whether the map has not settled: it does so inside a poll."""
+        """Whether the map is pending; it settles inside a poll."""
         if mapping.native.is_pending:
             self._is_queue_empty()
         return bool(mapping.native.is_pending)
@@ -143,8 +142,8 @@ class NativeDriver(WgpuDriver):
     def _check_alive(self) -> None:
         """Raise DeviceLost where the device was destroyed.
 
-        A layout that there is already is the cheapest thing to ask a device
-        for; an encoder costs it a command pool, a tenth of a millisecond.
+        Asking for a layout that exists already is the cheapest call; an encoder would
+        cost a command pool, a tenth of a millisecond.
         """
         try:
             self._new_empty_layout()
@@ -202,7 +201,7 @@ class NativeDriver(WgpuDriver):
 
     @contextmanager
     def _scope(self, name: str) -> Iterator[None]:
-        """One error scope for all calls inside it; the error that they leave is raised."""
+        """One error scope for all calls in the block; raises the error that they leave."""
         handler = self._api.error_handler
         handler.capture(name)
         error = None
@@ -229,7 +228,7 @@ class NativeMap:
 
 
 class NativeMaps:
-    """Every map under way in this process, by number."""
+    """Every pending map of this process, by number."""
 
     def __init__(self, api: Any) -> None:
         self._ffi = ffi = api.ffi
@@ -251,7 +250,7 @@ class NativeMaps:
         self._info.callback = settle
 
     def expect(self, submission: int) -> tuple[NativeMap, Any]:
-        """A map that is about to be asked for, and what wgpu-native is to be told of it."""
+        """A map that is about to be requested, and the user data for wgpu-native's callback."""
         number = next(self._numbers)
         expected = self._pending[number] = NativeMap(submission)
         self._info.userdata1 = self._ffi.cast("void *", number)
@@ -260,14 +259,14 @@ class NativeMaps:
 
 @cache
 def native_maps() -> NativeMaps:
-    """Those of this process."""
+    """The maps of this process."""
     from wgpu.backends.wgpu_native import _api
 
     return NativeMaps(_api)
 
 
 def driver_for(device: Any) -> WgpuDriver:
-    """The fastest sound driver: below wgpu-py where the device is of its own backend."""
+    """The fastest sound driver: ``NativeDriver`` where the device is of wgpu-py's own backend."""
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         return NativeDriver(device)
     return WgpuDriver(device)

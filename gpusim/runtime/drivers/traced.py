@@ -1,8 +1,7 @@
-"""Decorators that write down what a runtime does, without changing any of it.
+"""Decorators that trace what a runtime does, without changing it.
 
-``TracedDriver`` emits the device events; ``traced_parts`` wraps collaborators
-so that what happens inside them is emitted as well.  Wrapped or not is all
-there is: no other module asks whether it is being traced.
+``TracedDriver`` emits the events of the device; ``traced_parts`` wraps collaborators, so
+that events inside them are emitted as well.  No other module knows whether it is traced.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +39,7 @@ from gpusim.trace import Event, Trace
 
 _SUBMIT, _DRAIN = Event("submit", {}), Event("drain", {})
 _Bound = tuple[int, int, int]
-"""A range as a trace tells it: the number of its buffer, its offset and its size."""
+"""A range in a trace: the number of its buffer, its offset and its size."""
 
 
 class _Numbers(dict[int, int]):
@@ -54,10 +53,10 @@ class _Numbers(dict[int, int]):
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
-    A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects
-    appear by the order in which this trace first saw them, so that two runs of
-    one program leave equal traces on a driver they share.  ``limits`` stand for the
-    driver's, to see what a runtime does on a device that holds less.
+    A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects are
+    numbered in the order in which this trace first saw them, so two runs of one program
+    leave equal traces on a shared driver.  ``limits`` replace the driver's, to test a
+    runtime under smaller ones.
     """
 
     def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:
@@ -66,13 +65,13 @@ class TracedDriver:
         self._driver = driver
         self._numbers = _Numbers()
         self._bound: dict[int, tuple[_Bound, ...]] = {}
-        """The ranges of each bind group, by its uid, as this trace tells them."""
+        """The ranges of each bind group in this trace, by its uid."""
         self._tell = trace.events.append
         self._told_loss = False
 
     @property
     def lost(self) -> bool:
-        """Whether the device is gone; told once, since no verb need have failed."""
+        """Whether the device is lost; emits the loss once, since no verb may have failed."""
         lost = self._driver.lost
         if lost and not self._told_loss:
             self._told_loss = True
@@ -248,7 +247,7 @@ class TracedDriver:
         )
 
     def _bound_by(self, group: BindGroup, offset: int | None) -> tuple[_Bound, ...]:
-        """What a dispatch binds, its dynamic offset counted in."""
+        """The ranges that a dispatch binds, with its dynamic offset added."""
         bound = self._bound.get(group.uid) or self._ranges(group.ranges)
         if offset is None:
             return bound
@@ -282,12 +281,12 @@ def _watched(
 
 @cache
 def _rises_of(name: str) -> list[Event]:
-    """One event for each count, since nobody changes an event."""
+    """One event for each count; they can be shared, since events never change."""
     return [Event(f"{name}.{count}", {}) for count in RISING]
 
 
 class _Watch:
-    """Emits what has risen in a part's counts, as ``<part>.<count>`` events."""
+    """Emits a ``<part>.<count>`` event for each rise of a part's counts."""
 
     def __init__(self, name: str, counts: Counts, trace: Trace) -> None:
         self._rises = _rises_of(name)
@@ -296,7 +295,7 @@ class _Watch:
         self._seen = rising(counts)
 
     def look(self) -> None:
-        """Emit what has risen since the last look."""
+        """Emit the rises since the last look."""
         seen, now = self._seen, rising(self._counts)
         if now == seen:
             return
