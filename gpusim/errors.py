@@ -74,7 +74,7 @@ class MapFailed(DeviceFault):
 
 
 class WaitTimedOut(DeviceFault, TimeoutError):
-    """A wait that its timeout ended: nothing else has changed, and it may be made again."""
+    """The timeout of a wait is over; nothing has changed, and the wait may be repeated."""
 
 
 class DataLost(DeviceFault):
@@ -94,4 +94,4 @@ class InvalidKernel(ProgramError):
 
 
 class NoDevice(GpusimError):
-    """No adapter of that name on this machine, or something that is no device."""
+    """This machine has no adapter of that name, or the argument is no device."""

@@ -32,7 +32,7 @@ from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.stats import Counts
 
 MOST_QUEUED_WRITES = 4096
-"""Host writes that may wait for a submit, however short: wgpu needs some 2 KB for each."""
+"""Host writes of any size that may wait for a submit; each takes wgpu some 2 KB."""
 
 
 class Batch:
@@ -145,9 +145,9 @@ class FlushRules:
         self._most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
         queued_bytes = policy.queued_write_bytes
         self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
-        """Bytes of host writes that may wait for a submit; twice as many may be on their way."""
+        """Bytes of host writes that may wait for a submit; twice as many may be unfinished."""
         self.least_queued_bytes = 0 if queued_bytes is None else queued_bytes // MOST_QUEUED_WRITES
-        """What a host write counts as at least."""
+        """The bytes for which a host write counts at least."""
         self._early = math.inf
         self.after_sync()
 
@@ -172,7 +172,7 @@ class FlushRules:
         return FlushReason.EARLY
 
     def room(self, batch: Batch) -> tuple[float, float, float]:
-        """Commands, bytes and workgroups after which ``after_recording`` says to submit."""
+        """Commands, bytes and workgroups that may still be recorded before a limit submits."""
         return (
             self._soonest - len(batch.commands),
             self._most_bytes - batch.size_bytes,
@@ -198,7 +198,7 @@ class FlushRules:
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """Host writes stay in host memory until a submit starts them."""
+        """The reason to submit before a host write that finds too many waiting for a submit."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 

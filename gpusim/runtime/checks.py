@@ -50,7 +50,7 @@ def whole(what: str, value: object, name: str = "offset") -> int:
 
 
 def seconds(what: str, value: float | None) -> float | None:
-    """A timeout in seconds, None for none; OutOfRange for what is no time from 0 on."""
+    """A timeout in seconds, or None for no timeout; OutOfRange unless it is at least 0."""
     if value is None or (isinstance(value, int | float) and value >= 0):
         return value
     raise OutOfRange(
@@ -60,7 +60,7 @@ def seconds(what: str, value: float | None) -> float | None:
 
 
 def _instead_of(value: object) -> str:
-    """What was probably meant by something that is no number of bytes."""
+    """The probable meaning of an argument that should be a number of bytes."""
     if isinstance(value, bytes | bytearray | memoryview):
         return "the data belongs before the offset"
     if isinstance(value, type):
@@ -214,7 +214,7 @@ def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
 
 
 def timed_out(what: str, seconds: float | None) -> WaitTimedOut:
-    """The error of a wait that its timeout ended."""
+    """The error of a wait whose timeout is over."""
     return WaitTimedOut(
         f"cannot {what} because the device has not finished within {seconds} s (probably it "
         "has long work to do, and the wait can be made again)"

@@ -62,7 +62,7 @@ class Graph(Handle):
         self.scalars: tuple[Scalars, ...] = ()
         """The scalars of each of its dispatches."""
         self.kernels: tuple[Kernel, ...] = ()
-        """The kernel of each of them."""
+        """The kernel of each of its dispatches."""
         self.key = object()
         """Its key in the runtime's cache, which must not keep the graph alive."""
         self._enter = enter

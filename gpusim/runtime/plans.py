@@ -28,12 +28,12 @@ _PLAIN_GRID = (int, int, int)
 
 
 class DispatchPlan:
-    """Everything of a dispatch but its scalars: checked, bound and spread.
+    """A dispatch without its scalars: checked, bound and spread.
 
-    ``groups`` and ``spread`` are those of its launch, and ``launched`` the
-    workgroups of the spread, a few of which may be too many; ``group`` is the
-    bind group where that does not depend on the scalars, and ``ring`` the buffer
-    of uniforms that it binds then.
+    ``groups`` and ``spread`` are those of its launch; ``launched`` is the number of
+    workgroups in the spread, which may be a few more.  ``group`` is its bind group, where
+    that does not depend on the scalars; ``ring`` is then the buffer of uniforms that the
+    group binds.
     """
 
     __slots__ = (

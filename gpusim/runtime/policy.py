@@ -60,8 +60,8 @@ class Policy:
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
-    """Workgroups launched after which a batch is submitted: a GPU's watchdog resets the device
-    where one submission works for too long, and the GPU cannot be shared in the middle of it."""
+    """Launched workgroups after which a batch is submitted.  A GPU's watchdog resets the device
+    where one submission takes too long, and the GPU cannot be shared in the middle of one."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
     ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
@@ -74,10 +74,10 @@ class Policy:
     upload_bytes: int = 1 << 16
     """Size of the buffer for such writes of a batch; where it is full, they submit instead."""
     queued_write_bytes: int | None = 1 << 24
-    """Bytes of host writes that wait for a submit, which wgpu keeps in host memory until the GPU
-    has them: a write that would make them more submits first, and waits where those on their way
-    would come to twice as many.  A longer write goes in pieces of this size, and the shortest
-    counts as a 4096th of it."""
+    """Bytes of host writes that may wait for a submit; wgpu keeps them in host memory until the GPU
+    has them.  A write that would exceed it submits first, and waits where twice as many bytes
+    would be unfinished.  A longer write is split into pieces of this size; a short one counts as
+    a 4096th of it at least."""
     defer_frees: bool = True
     """A freed buffer that the batch touches waits for the submit, and does not force one."""
     join_reads: bool = True
@@ -108,8 +108,8 @@ class Policy:
     memory_budget_bytes: int | None = None
     """The most bytes that all live buffers may have together."""
     wait_seconds: int | None = None
-    """Seconds after which a wait that was given no timeout raises WaitTimedOut; None waits as long
-    as the device takes, in one native call, where a timeout has to look again and again."""
+    """Seconds after which a wait without its own timeout raises WaitTimedOut.  None waits as long
+    as it takes, in one native call; with a timeout the wait polls repeatedly."""
     debug_dispatch_limit: int | None = None
     """Dispatches after this many are counted and dropped, to bisect a wrong result."""
     debug_submit_each: bool = False

@@ -64,7 +64,7 @@ class Ticket(Handle):
 
         Raises:
             MapFailed, SubmitFailed, DeviceLost: its own error, each time it is asked.
-            WaitTimedOut: a TimeoutError; the read is still on its way, and may be asked again.
+            WaitTimedOut: a TimeoutError; the read is still pending, and may be asked again.
         """
         if not self._settled:
             self._begin(self)
@@ -75,9 +75,9 @@ class Ticket(Handle):
         """Call ``callback(self)`` once the ticket is settled, or now where it is already.
 
         Callbacks run in the thread of the runtime, inside the call that settles the
-        ticket, and may use the runtime.  An exception of a callback is logged.  Under a
-        running asyncio loop the loop settles reads whose batch was submitted (see
-        ``Runtime.flush``); elsewhere whoever waits does, and ``Runtime.poll``.
+        ticket, and may use the runtime.  An exception of a callback is logged.  A running
+        asyncio loop settles reads whose batch was submitted (see ``Runtime.flush``).
+        Without one, waits and ``Runtime.poll`` settle them.
 
         Raises:
             Refused: it cannot be called.
@@ -85,7 +85,7 @@ class Ticket(Handle):
         if not callable(callback):
             raise Refused(
                 f"cannot add the done callback {callback!r} because it cannot be called "
-                "(probably the result of a call was passed, instead of what is to be called)"
+                "(probably the result of a call was passed instead of the function)"
             )
         if self._settled:
             _call(callback, self)
@@ -121,7 +121,7 @@ class Ticket(Handle):
 
     @property
     def has_callbacks(self) -> bool:
-        """Whether somebody is to be called once it is settled."""
+        """Whether it has done callbacks."""
         return bool(self._callbacks)
 
     @property
@@ -217,13 +217,13 @@ class Readbacks:
             self._loop_polls.start(self._poll_for_loop)
 
     def listen(self) -> None:
-        """Somebody is to be called once a read is delivered: a running loop sees to that."""
+        """Let a running loop poll, because a read has a done callback."""
         self._listened += 1
         if self._is_under_way:
             self._loop_polls.start(self._poll_for_loop)
 
     def stop(self) -> None:
-        """Leave nothing scheduled in any loop."""
+        """Cancel the polls in any loop."""
         self._loop_polls.stop()
 
     def fail(self, page: StagingPage, fault: DeviceFault) -> None:
@@ -254,8 +254,8 @@ class Readbacks:
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         """Wait for and deliver every read up to that of ``ticket``, all of them submitted.
 
-        WaitTimedOut after ``seconds``, or those of the policy where that is None;
-        what was delivered by then stays so.
+        WaitTimedOut after ``seconds``, or those of the policy where it is None; reads that
+        were delivered until then stay delivered.
         """
         seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds
@@ -266,7 +266,7 @@ class Readbacks:
             self._deliver(readback)
 
     def poll(self) -> int:
-        """Deliver, in order, what has arrived, and wait for nothing; how many are on their way."""
+        """Deliver, in order, the reads that have arrived, without waiting; how many are pending."""
         while self._is_under_way:
             readback = self._queue[0]
             if not self._has_arrived(readback, 0):
@@ -275,7 +275,7 @@ class Readbacks:
         return len(self._queue)
 
     async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
-        """``settle_through`` that leaves the event loop free."""
+        """``settle_through`` without blocking the event loop."""
         seconds = self._wait_seconds if seconds is None else seconds
         if seconds is None:
             await self._settle_through_async(ticket)
@@ -287,7 +287,7 @@ class Readbacks:
             raise checks.timed_out("wait for a read", seconds) from None
 
     async def _settle_through_async(self, ticket: Ticket) -> None:
-        """While it waits, other tasks may deliver the very same reads."""
+        """Settle; meanwhile other tasks may deliver the same reads."""
         while not ticket.done() and self._queue:
             readback = self._queue[0]
             page = readback.page
@@ -317,7 +317,7 @@ class Readbacks:
             return True
 
     def _poll_for_loop(self) -> bool:
-        """Poll; whether a callback still waits for a read that is under way."""
+        """Poll; whether a callback still waits for a submitted read."""
         before = len(self._queue)
         has_come = self.poll() < before
         is_wanted = self._listened > 0 and self._is_under_way

@@ -107,9 +107,9 @@ class Reads:
         self._recorder.after_sync()
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
-        """Submit and settle all that is left; a fault that no call has raised yet.
+        """Submit and settle all that is left; gives a fault that no call has raised yet.
 
-        What has not come after ``seconds`` is given up.
+        Reads that have not arrived after ``seconds`` fail.
         """
         try:
             if not self._driver.lost:
@@ -121,7 +121,7 @@ class Reads:
                 self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
             except WaitTimedOut:
                 given_up = WaitTimedOut(
-                    f"cannot finish what was called before a close because the device has not "
+                    f"cannot finish the ops before a close because the device has not "
                     f"answered within {seconds} s (probably it hangs)"
                 )
                 self._guard.keep(given_up)

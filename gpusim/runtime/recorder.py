@@ -53,7 +53,7 @@ class Recorder:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
         self.most_queued_bytes = rules.most_queued_bytes
-        """A longer host write goes in pieces, between which the open batch is submitted."""
+        """A longer host write is split into pieces, and the open batch submitted between them."""
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
@@ -153,8 +153,8 @@ class Recorder:
     def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
         """Before a write of bytes ``start`` to ``end``: submit the commands that it would overtake.
 
-        There is room for them on the queue then, or for the first piece of many.
-        True where the write is to be staged instead, and copied in its place.
+        Then the queue has room for the bytes, or for the first of their pieces.
+        True where the write is staged instead, and copied at its place in the batch.
         """
         reason = self._rules.before_write(self._batch, target, start, end)
         if reason is not None and self._uploads.accepts(self._batch, end - start):

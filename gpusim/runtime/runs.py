@@ -43,7 +43,7 @@ class Run:
         self.moved = [0, *accumulate(map(_moved_bytes, self.steps))]
         """For each step, the bytes that the steps before it move, as a batch counts them."""
         self.groups = [0, *accumulate(map(_launched, self.steps))]
-        """Workgroups that the steps before each one launch."""
+        """For each step, the workgroups that the steps before it launch."""
         self.written = tuple(dict.fromkeys(_written(self.steps)))
         """The user's buffers that its steps write."""
         self.ring: DeviceBuffer | None = None

@@ -38,17 +38,17 @@ class Runtime(Handle):
     in which they are made.
 
     Args:
-        device: a wgpu-py device, or one that looks the same, or the name of one; the best
-            adapter there is where left out.
-        policy: every batching decision, or the name of a preset; ``ring`` where left out.
+        device: a wgpu-py device, one with its interface, or the name of one; by default the
+            best adapter.
+        policy: every batching decision, or the name of a preset; by default ``ring``.
         driver: what speaks to the device instead of a driver over it;
             runtimes that share one compile each kernel once.
         parts: the collaborators, to replace some.
 
     Every op raises ``Refused`` classes for what the caller did wrong, in the
     order of docs/CONTRACT.md and with nothing changed, and ``DeviceFault``
-    classes for what no check could foresee.  NoDevice and ProgramError where no
-    runtime can be made of the arguments.
+    classes for what no check could foresee.  The constructor raises NoDevice or
+    ProgramError where its arguments make no runtime.
     """
 
     _instead = "each process, and each thread, makes its own"
@@ -292,7 +292,7 @@ class Runtime(Handle):
 
         Raises:
             DeviceFault: one that no call has raised yet, once.
-            WaitTimedOut: a TimeoutError; what was called before is still under way.
+            WaitTimedOut: a TimeoutError; the earlier ops are still pending.
         """
         self._guard.check_op("sync")
         self._reads.wait_for_all(checks.seconds("sync", timeout))
@@ -307,9 +307,9 @@ class Runtime(Handle):
     def poll(self) -> int:
         """Deliver the reads that have arrived, in order, and call back; it never waits.
 
-        How many reads are still on their way: of those, the recorded ones need
-        a ``flush``.  A running asyncio loop polls by itself where there are done
-        callbacks; elsewhere this is for callers that neither wait nor sync.
+        Gives the number of pending reads; recorded ones need a ``flush`` first.  A
+        running asyncio loop polls by itself where there are done callbacks; otherwise
+        this is for callers that neither wait nor sync.
         """
         self._guard.check_op("poll")
         return self._readbacks.poll()
@@ -344,8 +344,8 @@ class Runtime(Handle):
         """Finish all ops, settle every ticket, and release everything.
 
         Buffers still alive are freed with a ResourceWarning.  Closing again does
-        nothing.  A device that has not answered after ``timeout`` seconds is waited
-        for no more: each read that is left has WaitTimedOut for its error.
+        nothing.  The wait for the device ends after ``timeout`` seconds; each read that is
+        left then has the error WaitTimedOut.
 
         Raises:
             DeviceFault: one that no call has raised yet; everything is given back all the same.

@@ -117,7 +117,7 @@ class Transfers:
             self._recorder.after_write()
 
     def _write_in_parts(self, write: ByteWrite) -> None:
-        """The same where no binding holds both edges, or in pieces: half of it loses the buffer."""
+        """The same in parts, for far edges or long writes; a failure half way loses the buffer."""
         self._write_words(write)
         with Losing(write.buffer):
             self._recorder.after_write()

@@ -33,14 +33,14 @@ class Bug:
     reproduced: bool | None
     """Whether the program failed again when it was run by itself; None where it was not run."""
     shrunk: Shrunk | None = None
-    """What making it small took, where it was made small."""
+    """The result of shrinking it; None where it was not shrunk."""
     count: int = 1
     unsaved: str = ""
     """Why the file could not be written; empty where it was."""
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether it may become smaller: the time ran out, or the session was ended."""
+        """Whether shrinking was cut short, by its time or the session's end."""
         return self.reproduced is None or (self.shrunk is not None and self.shrunk.is_cut_short)
 
     @property

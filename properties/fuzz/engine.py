@@ -52,7 +52,7 @@ class Session:
     fuzz_seconds: float = 0.0
     """The time of the session without that of shrinking."""
     planted: tuple[PlantedMistake, ...] = ()
-    """What became of the mistakes that were planted; none where the target died first."""
+    """The planted mistakes, and whether each was seen; empty where the target died first."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     deaths: int = 0

@@ -288,7 +288,7 @@ class CannotRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CannotJudge:
-    """A case cannot be judged, since a kernel of the user's is at fault."""
+    """A case cannot be judged, because a user's kernel fails."""
 
     reason: str
 
@@ -339,7 +339,7 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planted:
-    """What became of the mistakes that were planted."""
+    """The planted mistakes, and whether each was seen."""
 
     mistakes: tuple[PlantedMistake, ...]
 

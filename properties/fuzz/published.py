@@ -1,8 +1,8 @@
-"""How far a worker is, in memory that it shares with its session and that outlives it.
+"""The progress of a worker, in memory that it shares with its session and that outlives it.
 
-A worker that dies or stands still cannot say what it was doing.  So it says so beforehand: the
-number of its program, the op that it issues, the call on the driver.  Each is a number in shared
-memory, since that costs a fraction of the call.  Nothing here knows why a worker is gone.
+A worker that has died or hangs cannot report what it was doing.  So it publishes it beforehand: the
+number of its program, the current op, the call on the driver.  Each is a number in shared memory,
+which costs little.  Nothing here knows why a worker has ended.
 """
 
 from collections.abc import Iterable
@@ -27,36 +27,36 @@ _CALLS = (
     "wait",
     "take",
 )
-"""The events of a trace that are calls on a driver; the first stands for none."""
+"""The events of a trace that are calls on a driver; the first entry means no call."""
 _CODES = {kind: code for code, kind in enumerate(_CALLS)}
 _CLOSING = 1 << 32
-"""The position that stands for the close."""
+"""The position of the close."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """What a worker was doing: an op of a run, and the last call on the driver since it began."""
+    """What a worker was doing: a run, its op, and the last call on the driver in that op."""
 
     run: int = 0
-    """Which of the runs that judging its program takes, from 1; 0 where none had begun."""
+    """The number of the run of its program, from 1; 0 where none had begun."""
     position: int = -1
-    """That of the last op that was begun; -1 where none was, or nobody tells."""
+    """The position of the last op that was begun; -1 where none is known."""
     is_closing: bool = False
     call: str = ""
-    """Empty where there was none, or the target is not traced."""
+    """The call on the driver; empty where there was none, or the target is not traced."""
 
 
 class Published:
-    """What one worker publishes; both sides have one over the same memory.
+    """The shared memory of one worker; worker and session each have one over it.
 
-    ``context`` is that of the worker's process; without one nobody else reads it.
+    ``context`` is that of the worker's process; without one the memory is not shared.
     """
 
     def __init__(self, context: BaseContext | None = None) -> None:
         self._memory: Any = [0] * 5 if context is None else context.RawArray("Q", 5)
 
     def begin(self, number: int | None = None) -> None:
-        """A case is about to be judged: program ``number`` of the session, or any other."""
+        """Publish that a case is about to be judged: program ``number``, or one of no number."""
         memory = self._memory
         if number is not None:
             memory[_NUMBER] = number
@@ -64,7 +64,7 @@ class Published:
         memory[_RUN] = memory[_OP] = memory[_CALL] = 0
 
     def trace(self) -> Trace:
-        """The trace of a new run, which publishes what it is told."""
+        """The trace of a new run; it publishes its events."""
         self._memory[_RUN] += 1
         self._memory[_OP] = self._memory[_CALL] = 0
         trace = Trace()
@@ -78,12 +78,12 @@ class Published:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Another value whenever the worker has come further by a case, a run or an op."""
+        """A value that changes with each case, run and op that the worker begins."""
         return tuple(self._memory[_BEGUN : _OP + 1])
 
     @property
     def place(self) -> Place:
-        """Where it was last."""
+        """The last published place."""
         *_, run, op, call = self._memory
         is_closing = op == _CLOSING
         position = -1 if is_closing else op - 1
@@ -91,14 +91,14 @@ class Published:
 
 
 class _Published(list[Event]):
-    """Events, of which the ops and the calls on the driver are published as they come."""
+    """A list of events that publishes ops and calls on the driver when they are added."""
 
     def __init__(self, memory: Any, events: Iterable[Event] = ()) -> None:
         super().__init__(events)
         self._memory = memory
 
     def append(self, event: Event) -> None:
-        """Append one event, and publish it first: it is told before it happens."""
+        """Publish an event, then append it; events are emitted before they happen."""
         kind = event.kind
         if code := _CODES.get(kind):
             self._memory[_CALL] = code

@@ -249,7 +249,7 @@ def _verdict(session: Session) -> str:
     if len(session.bugs):
         return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs{ended}"
     if not session.is_valid:
-        return f"[bold red]nothing shown[/]{ended}: {session.invalid_because}"
+        return f"[bold red]invalid[/]{ended}: {session.invalid_because}"
     result = "[bold green]nothing found[/]"
     if session.interrupted:
         result = "[bold yellow]interrupted[/], and nothing found until then,"

@@ -206,7 +206,7 @@ def gather(
     environment: Mapping[str, str],
     **arguments: Any,
 ) -> S:
-    """Settings from every source; those of ``arguments`` are values, which are checked as well.
+    """Settings from every source; ``arguments`` holds values, which are checked too.
 
     Raises:
         UsageError: names the setting, its source and the allowed values.
@@ -238,7 +238,7 @@ def variable_of(name: str) -> str:
 
 
 def _checked(setting: Setting, value: Any, source: str) -> Any:
-    """A value as it would be read from its text."""
+    """A checked value: what reading its text gives."""
     if value is None:
         return None
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

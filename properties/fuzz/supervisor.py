@@ -56,8 +56,8 @@ _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
 class Gone:
     """The worker has ended: it died (``abort``), or was killed because it hung (``hang``).
 
-    ``number`` and ``place`` are the program it had published and where that was,
-    ``trait`` how it ended, and ``words`` the last it printed.
+    ``number`` and ``place``: the program that it had published, and the place in it.
+    ``trait``: how it ended.  ``words``: the last lines that it printed.
     """
 
     kind: FailureKind
@@ -71,13 +71,13 @@ class Gone:
         return f"{end}: {self.words}" if self.words else end
 
     def failure(self, case: Case) -> Failure:
-        """The failure of ``case``, which it ran: at which op, and in which call of that."""
+        """The failure of ``case``, which it ran, with the op and the call at which it ended."""
         place, program = self.place, case.program
         position, op, notes = place.position, "", []
         if place.is_closing:
             position, op = len(program), "close"
         elif place.run > 1:
-            # Most of them are of another program than this one, whose ops have other places.
+            # Later runs are mostly of a transformed program, whose ops have other positions.
             what = "the same again, or a variant of it"
             notes.append(f"in run {place.run} of it ({what}), at op {position} of that")
             position = -1
@@ -169,7 +169,7 @@ class Supervisor:
     ) -> Answer | Gone | None:
         """The next answer, or None where it does not come in ``wait_seconds``.
 
-        A worker that began no program and no op for ``stall_seconds`` is killed.
+        A worker that has begun no program and no op for ``stall_seconds`` is killed.
 
         Raises:
             InvalidKernel: a kernel of the user's cannot be judged.
@@ -243,7 +243,7 @@ class Supervisor:
 
     def _last_words(self) -> str:
         with self._stderr.open("rb") as file:
-            # A target may have printed for hours.
+            # A target may have printed a lot, so only the end is read.
             file.seek(-min(_LAST_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
             text = file.read().decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -299,7 +299,7 @@ def _cause(code: int) -> str:
 _SHRINK_STALL_SECONDS = 3.0
 """Seconds without progress that make a candidate hang, while a failure is shrunk."""
 _DEATH_PATIENCE = 4
-"""How much more time shrinking has where each failing candidate costs a process."""
+"""The factor of the time for shrinking where each failing candidate kills a process."""
 
 
 class Shard:
@@ -380,7 +380,7 @@ class Shard:
 
 
 def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
-    """``case`` without what stands behind the op that it ended in, where it ends there again."""
+    """``case`` without the ops after the one at which it ended, if it still ends there."""
     if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
         return case
     ops = case.program.ops[: failure.position + 1]

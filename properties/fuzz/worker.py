@@ -104,7 +104,7 @@ _REPORT_SECONDS = 0.1
 def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) -> None:
     """Serve requests until the session closes the connection.
 
-    What native code prints as it dies goes to the file ``stderr``.
+    The file ``stderr`` receives what native code prints as it dies.
     """
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
@@ -176,7 +176,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
 
 
 class Bench:
-    """A device, and what is judged on it: by default what ``setup`` names."""
+    """A device and the target that is judged on it; by default the one that ``setup`` names."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class Bench:
         )
 
     def close(self) -> None:
-        """Give back what is judged."""
+        """Close the target's factory."""
         self._factory.close()
 
     @property
@@ -245,9 +245,9 @@ class Bench:
         return judge(case, self._factory).failure
 
     def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
-        """What became of the mistakes that the session plants, and of a mutant of our runtime.
+        """Plant the session's mistakes, and a mutant where our own runtime is judged.
 
-        The mutant is drawn by the session's seed, and only where our runtime is judged.
+        The session's seed chooses the mutant.
         """
         tick = self._published.begin
         mistakes = hunt_mistakes(self._factory, self._setup.target, self.case, tick)

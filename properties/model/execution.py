@@ -22,7 +22,7 @@ class Execution:
     """The limits of the case."""
     kernels: Kernels
     trace: Trace
-    """The calls on the driver with marks for ops between them; marks only where nobody traced."""
+    """The calls on the driver, and marks for ops; only marks where the target is not traced."""
     is_lawful: bool = False
     """Whether the trace is complete, so that the laws can be checked."""
     close_error: Exception | None = None

@@ -11,7 +11,7 @@ class FailureKind(StrEnum):
     """The ways in which an execution can be wrong."""
 
     ERROR = "error"
-    """An op is refused or fails, is accepted, or is refused for another reason."""
+    """An op is wrongly refused or fails, is wrongly accepted, or has the wrong error."""
     VALUE = "value"
     LATE_ERROR = "late error"
     """An accepted read has no value at the end, or not the value that it had at first."""
@@ -23,7 +23,7 @@ class FailureKind(StrEnum):
     RELATION = "relation"
     """A case and its rewrite show different results."""
     CRASH = "crash"
-    """The target raised what the contract has no class for, or as it was closed."""
+    """The target raised an error that the contract does not have, or raised in its close."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
@@ -51,7 +51,7 @@ class Failure:
     notes: tuple[str, ...] = ()
     """Further lines of the argument."""
     details: str = ""
-    """What an exception said, whole: a message of several lines, or a traceback."""
+    """The whole message of an exception, or its traceback."""
 
     @property
     def signature(self) -> tuple[str, str]:
@@ -60,7 +60,7 @@ class Failure:
 
     @property
     def argument(self) -> str:
-        """All of it but the details."""
+        """The failure without the details."""
         width = max((len(name) for name, _ in self.sides), default=0) + 1
         first = f"op {self.position}: {self.op}\n  " if self.position >= 0 else ""
         sides = [f"  {name + ':':{width}} {shown}" for name, shown in self.sides]

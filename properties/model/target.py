@@ -17,10 +17,9 @@ from gpusim.ops import Command, Grid, Op, Scalars, arguments_of
 
 
 class TargetRaised(Exception):
-    """What a target in another process raised that the contract has no class for.
+    """An error of a target in another process that the contract does not have.
 
-    ``name`` is its class there and ``traceback`` where it came from, empty where the
-    target does not tell.
+    ``name``: its class there.  ``traceback``: empty where the target does not send it.
     """
 
     def __init__(self, name: str, message: str, traceback: str = "") -> None:
@@ -116,13 +115,13 @@ class Adapter(ABC):
 
     Args:
         device: a wgpu-py device, shared by all programs; a runtime may open its own instead.
-        kernels: what ``dispatch`` may be asked for, by name.
+        kernels: the kernels that ``dispatch`` may have to run, by name.
     """
 
     capabilities: Capabilities = Capabilities(refuses=False, orders_deliveries=False)
-    """What it promises: by default values only, for valid ops."""
+    """Its promises; by default only the right values for valid ops."""
     limits: Limits = Limits()
-    """What it holds, in bytes and counts; programs stay within, or exceed them to be refused."""
+    """Its limits; programs keep to them, or exceed them on purpose to be refused."""
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         self.device, self.kernels = device, kernels
@@ -138,7 +137,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def write(self, buffer: str, data: bytes, offset: int) -> None:
-        """Put ``data`` into the buffer from byte ``offset`` on."""
+        """Write ``data`` into the buffer from byte ``offset`` on."""
 
     @abstractmethod
     def dispatch(
@@ -158,16 +157,16 @@ class Adapter(ABC):
 
     @abstractmethod
     def free(self, buffer: str) -> None:
-        """Give the buffer back."""
+        """Free the buffer."""
 
     def flush(self) -> None:  # noqa: B027 - the default
-        """Submit what is recorded; nothing by default."""
+        """Submit what is recorded; does nothing by default."""
 
     def sync(self) -> None:  # noqa: B027 - the default
-        """Return when every op has happened and every read has arrived; nothing by default."""
+        """Return when every op is done and every read has arrived; does nothing by default."""
 
     def close(self) -> None:  # noqa: B027 - the default
-        """Give everything back at the end of a program; nothing by default."""
+        """Release everything at the end of a program; does nothing by default."""
 
 
 class ReplayingAdapter(Adapter):
@@ -177,7 +176,7 @@ class ReplayingAdapter(Adapter):
 
     @abstractmethod
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        """Keep dispatches and copies under the name ``graph``; none is carried out."""
+        """Keep dispatches and copies under the name ``graph``, without running them."""
 
     @abstractmethod
     def replay(
@@ -186,22 +185,23 @@ class ReplayingAdapter(Adapter):
         scalars: Sequence[Scalars | None] | None,
         bindings: Sequence[tuple[str, str]],
     ) -> None:
-        """Carry the graph's commands out.
+        """Run the graph's commands.
 
         Args:
-            scalars: an entry for each dispatch, None to keep those of the capture; or None.
-            bindings: pairs of a captured buffer and the one that takes its place.
+            scalars: an entry for each dispatch, or None to keep those of the capture; None
+                instead of the entries keeps all.
+            bindings: pairs of a captured buffer and the one that replaces it.
         """
 
 
 def as_delivery(returned: object) -> Delivery:
-    """What a read returned, as a delivery.
+    """The returned value of a read, as a delivery.
 
     Raises:
         TypeError: it is neither bytes nor a delivery.
     """
     if isinstance(returned, bytes | bytearray | memoryview):
-        # Not copied: a value that changes after it was handed out is a finding.
+        # Not copied: a value that changes after its delivery is a finding.
         return Arrived(returned)
     if hasattr(returned, "result") and hasattr(returned, "add_done_callback"):
         delivery: Any = returned

@@ -25,7 +25,7 @@ _LATE_REASON = "an accepted read has its value by the next sync, and nothing cha
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """What is wrong with an op, whichever it is; the fields are those of ``Failure``."""
+    """What is wrong with an op, without the op; the fields are those of ``Failure``."""
 
     kind: FailureKind
     expected: str
@@ -112,7 +112,7 @@ def _judge_op(
 def _judge_error(
     kind: FailureKind, trait: str, reason: str, meant: Outcome, shown: Outcome
 ) -> _Verdict:
-    """Errors that differ; one that the contract does not know is a crash, whatever was due."""
+    """The verdict on different errors; one that the contract does not have is always a crash."""
     name = shown.error or shown.late_error or ""
     if name.startswith(CRASH):
         kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
@@ -129,7 +129,7 @@ def _judge_error(
 
 
 def shown_as(outcome: Outcome, sound: str) -> str:
-    """How an op ended, in one line: its error with what that said, or ``sound`` where none."""
+    """The end of an op in one line: its error and message, or ``sound`` without an error."""
     name = outcome.error or outcome.late_error
     if name is None:
         return sound
@@ -138,7 +138,7 @@ def shown_as(outcome: Outcome, sound: str) -> str:
 
 
 def details_of(outcome: Outcome) -> str:
-    """What its exception said and one line does not hold."""
+    """The lines of an outcome's exception that do not fit one line."""
     if outcome.raised is None:
         return ""
     is_long = len(outcome.raised.message.splitlines()) > 1

@@ -65,8 +65,8 @@ def follow(
 ) -> Followed:
     """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
 
-    ``faults`` are names of error classes.  Once a device is lost it stays so.  A
-    longer host write than ``piece_bytes`` takes several commands; None is no limit.
+    ``faults`` are names of error classes.  A lost device stays lost.  A host write longer
+    than ``piece_bytes`` takes several commands; None is no limit.
     """
     follower = _Follower(program, kernels, limits, got, faults, piece_bytes)
     shown = run(program, follower, follower)

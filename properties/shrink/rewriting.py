@@ -139,13 +139,13 @@ def with_number(program: Program, old: int, new: int) -> Program:
 
 
 def less_together(program: Program) -> Iterator[Program]:
-    """The program with its largest numbers less by as much: a buffer, and what fits into it.
+    """The program with its largest numbers lowered together: a buffer, and the ranges in it.
 
-    A write that ends with its buffer, and starts behind something, cannot be
-    shortened alone, nor can its buffer.
+    A write that starts inside its buffer and ends with it cannot be shortened alone, and
+    neither can the buffer.
     """
     numbers = [number for number in numbers_of(program) if number > 0]
-    # Whole words only, so that what is aligned stays so.
+    # Whole words only, so that aligned numbers stay aligned.
     words = max(numbers, default=0) // WORD_BYTES // 2
     while words:
         by = words * WORD_BYTES

@@ -42,7 +42,7 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
 
 
 def _ends_of(op: Read | Write) -> Iterator[Op]:
-    """The last bytes of a read or a write: what is wrong may stand there alone."""
+    """The op on its last bytes only, since the wrong bytes may be there."""
     size_bytes = op.size_bytes if isinstance(op, Read) else len(op.data)
     for size in simpler_numbers(size_bytes):
         if 0 < size < size_bytes:

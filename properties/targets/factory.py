@@ -85,7 +85,7 @@ class TargetFactory(ABC):
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
     make_trace: Callable[[], Trace] = Trace
-    """Makes the trace of each target; one may tell what it is told as it comes."""
+    """Makes the trace of each target; a trace may publish its events."""
 
     @abstractmethod
     def open(self, case: Case) -> Opened:

@@ -199,7 +199,7 @@ class ProcessFactory(TargetFactory):
 
 
 def _remedy(error: Exception) -> str:
-    """What most likely helps a command that does not get ready."""
+    """The likely remedy for a command that does not get ready."""
     if isinstance(error, FileNotFoundError):
         return "a misspelled command, or one that is not installed"
     for pattern, remedy in _MISSING:
@@ -212,7 +212,7 @@ _MISSING = (
     (r"Cannot find (?:package|module) '([^'/.][^']*)'", "`npm install {}` beside its script"),
     (r"No module named '([^']+)'", "{} is to be installed for the Python of that command"),
 )
-"""What a missing package is told by, and the remedy."""
+"""How an error names a missing package, and the remedy."""
 
 
 def _ready_line(process: TargetProcess) -> str:

@@ -88,7 +88,7 @@ class _Server:
 
 
 def _details(error: Exception) -> str:
-    """What one line does not hold of it: its message, or where a crash came from."""
+    """The lines of an error that do not fit one line: its message, or a crash's traceback."""
     if isinstance(error, GpusimError):
         return str(error) if "\n" in str(error) else ""
     return "".join(traceback.format_exception(error)).rstrip()

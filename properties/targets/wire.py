@@ -16,8 +16,8 @@
 
 An op is a line of the text form.  The target answers each line with ``ok`` or
 with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
-``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  An error that has more to
-say than a line, as a traceback, says it before that, a line each: ``detail TEXT``.
+``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  Further lines of an error, such
+as a traceback, are sent before it, as ``detail TEXT`` each.
 Other lines are not for the judge.  ``open`` begins a program and ``close`` ends it;
 ``await RESULT`` asks for a read that has not arrived.  Nothing here starts a process
 or waits for one.
@@ -54,7 +54,7 @@ _GLUED_READY = re.compile(rf".*({READY} \{{.*\}})\s*")
 
 
 class TargetFailed(TargetRaised):
-    """The target gave no answer, or none that can be understood."""
+    """The target gave no answer, or none that can be read."""
 
     def __init__(self, message: str) -> None:
         super().__init__(type(self).__name__, message)
@@ -77,7 +77,7 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """It was not: the class of the error, its message, and all that it says where that is more."""
+    """The line was refused or failed: the error's class, message, and further lines if any."""
 
     error: str
     message: str
@@ -104,7 +104,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One line of what the next error says."""
+    """One of the further lines of the next error."""
 
     text: str
 
@@ -151,7 +151,7 @@ def parse_ready(line: str) -> Ready:
 
 
 def write_answer(answer: Answer) -> str:
-    """One answer as one line, and those of its details before it."""
+    """One answer as one line, with the lines of its details before it."""
     match answer:
         case Ok():
             return "ok"
@@ -194,14 +194,14 @@ def parse_answer(line: str) -> Answer | Detail | None:
 
 @dataclass(frozen=True, slots=True)
 class Glued:
-    """An answer behind a line that something else began and did not end."""
+    """An answer after text that something else printed without a newline."""
 
     answer: Answer
     before: str
 
     @property
     def is_certain(self) -> bool:
-        """Whether nothing but an answer looks like it; other libraries say ``ok`` as well."""
+        """Whether it can only be an answer; a library may print ``ok`` as well."""
         match self.answer:
             case Raised(error):
                 return _contract_error(error) is not None
@@ -211,7 +211,7 @@ class Glued:
 
 
 def parse_glued(line: str) -> Glued | None:
-    """The answer at the end of a line that is none; None where it does not end like one."""
+    """The answer at the end of a line that begins otherwise; None where it has none."""
     found = _GLUED.fullmatch(line)
     answer = None if found is None else parse_answer(found[2])
     if found is None or answer is None or isinstance(answer, Detail):
@@ -220,7 +220,7 @@ def parse_glued(line: str) -> Glued | None:
 
 
 def ready_in(line: str) -> str | None:
-    """What a line says of being ready, whatever stands before it; None where nothing."""
+    """The ready message in a line, after any other text; None where it has none."""
     if line.split()[:1] == [READY]:
         return line
     found = _GLUED_READY.fullmatch(line)
@@ -233,7 +233,7 @@ def _parted(words: str) -> tuple[str, str]:
 
 
 def exception_of(answer: Raised | Failed) -> Exception:
-    """What an answer tells of: an error of the contract, or TargetRaised for any other."""
+    """The error in an answer: one of the contract, or TargetRaised for any other."""
     kind = _contract_error(answer.error)
     if kind is not None:
         return kind(answer.details or answer.message)

@@ -57,8 +57,8 @@ class Driver(Protocol):
     ``lost`` is true once any verb has found the device lost.  ``compile`` may also
     raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` does, and may then be called again.
-    ``wait`` and ``drain`` say whether what they wait for came within ``seconds``; None
-    is as long as it takes, and 0 only looks.
+    ``wait`` and ``drain`` say whether they succeeded within ``seconds``; None waits as
+    long as it takes, and 0 does not wait.
     """
 
     limits: Limits
@@ -191,10 +191,10 @@ class WgpuDriver:
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Whether all that was submitted before is done, and wgpu-native's memory for it free.
+        """Whether all submitted work is done, and wgpu-native's memory for it free.
 
-        wgpu-py 0.32 has no promise of submitted work that works, so that a read
-        of four bytes tells.
+        The promise of submitted work does not work in wgpu-py 0.32, so this reads four
+        bytes instead.
         """
         source = self.create_buffer(WORD_BYTES, Role.STORAGE)
         target = self.create_buffer(WORD_BYTES, Role.STAGING)
@@ -211,7 +211,7 @@ class WgpuDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled, either way; DeviceLost where it never will."""
+        """Whether the map has succeeded or failed; DeviceLost where it never will."""
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()
@@ -362,7 +362,7 @@ def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[
 
 
 def poll_delays() -> Iterator[float]:
-    """Seconds between the looks at a map: it is awaited now, so never many."""
+    """Seconds between the polls of a map; always short, since somebody awaits it."""
     return chain(_POLL_DELAYS_SECONDS, repeat(_POLL_DELAYS_SECONDS[-1]))
 
 

@@ -69,7 +69,7 @@ class NativeDriver(WgpuDriver):
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=expected)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Whether all that was submitted before is done, and wgpu-native's memory for it free."""
+        """Whether all submitted work is done, and wgpu-native's memory for it free."""
         if seconds is None:
             self._finish_submission(self._submission)
             self._check_alive()
@@ -77,10 +77,10 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled, either way; DeviceLost where it never will.
+        """Whether the map has succeeded or failed; DeviceLost where it never will.
 
-        wgpu-native's own wait has no timeout, so that one with a timeout looks
-        again and again instead.
+        wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
+        instead.
         """
         if seconds is not None:
             return self._comes_true(lambda: not self._is_pending(mapping), seconds)
@@ -119,7 +119,7 @@ class NativeDriver(WgpuDriver):
         return bool(mapping.native.is_pending)
 
     def _is_queue_empty(self) -> bool:
-        """Whether nothing that was submitted is still to be done."""
+        """Whether all submitted work is done."""
         null = self._api.ffi.NULL
         return bool(self._lib.wgpuDevicePoll(self._device._internal, False, null))
 
@@ -129,7 +129,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` until it says yes, for ``seconds``; DeviceLost where it never will."""
+        """Ask ``has_come`` for up to ``seconds``; whether it said yes.  DeviceLost."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()

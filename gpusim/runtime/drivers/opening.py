@@ -22,7 +22,7 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
     best adapter of this machine, which is never the simulated device.
 
     Raises:
-        NoDevice: it is no device, or there is none of that name, or no adapter at all.
+        NoDevice: it is no device, no device has that name, or there is no adapter.
     """
     if driver is None:
         return driver_for(_device_of(device))

@@ -172,7 +172,7 @@ class TracedDriver:
             raise
 
     def drain(self, seconds: float | None = None) -> bool:
-        """See ``Driver``; emitted where it is done, since else nothing has happened."""
+        """See ``Driver``; emits an event only where the work is done."""
         try:
             is_done = self._driver.drain(seconds)
         except DeviceFault as fault:
@@ -183,7 +183,7 @@ class TracedDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """See ``Driver``; emitted where the map has settled, since else nothing has happened."""
+        """See ``Driver``; emits an event only where the map has settled."""
         waited = Event("wait", {"buffer": self._numbers[mapping.buffer.uid]})
         try:
             has_settled = self._driver.wait(mapping, seconds)

@@ -36,7 +36,7 @@ class Batches:
         self._state = state
         self._reason = ""
         self._queued_bytes = 0
-        """Bytes of host writes that wait for a submit."""
+        """The bytes of host writes that wait for a submit."""
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
@@ -169,7 +169,7 @@ class Batches:
                 return reason == "close" and self._state.is_closing
 
     def _write(self, about: About) -> None:
-        """Host writes wait for a submit: no more of them than the policy says."""
+        """Check that no more host writes wait for a submit than the policy allows."""
         most = self._state.policy.queued_write_bytes
         if about["role"] != STORAGE or most is None:
             return
@@ -184,7 +184,7 @@ class Batches:
         self._queued_bytes += size_bytes
 
     def _is_queue_full(self) -> bool:
-        """Whether the write under way, or its next piece, has no room beside those that wait."""
+        """Whether the current write, or its next piece, exceeds the limit of waiting writes."""
         most, expected = self._state.policy.queued_write_bytes, self._state.expected
         if most is None or type(expected) is not ExpectedWrite or not self._queued_bytes:
             return False

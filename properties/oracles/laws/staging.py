@@ -50,7 +50,7 @@ class Staging:
         self._done = 0
         """How many of those are known to be done."""
         self._submitted = self._submitted_before = 0
-        """How many there were at the last submit, that included."""
+        """The number of acts up to the last submit, included."""
         self._issued: list[str] = []
         self._delivered = 0
         self._taken: set[str] = set()

@@ -228,7 +228,7 @@ def _show(outcome: Outcome) -> str:
 
 
 def _details(*outcomes: Outcome) -> str:
-    """What the one of two outcomes that raised said."""
+    """The message of the outcome that raised."""
     return next(filter(None, map(details_of, outcomes)), "")
 
 
