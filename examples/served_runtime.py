@@ -8,16 +8,17 @@ without ``serve``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gpusim import BUILTIN, Buffer, Kernel, Runtime, Ticket, open_device
-from gpusim.testing import Capabilities, ReplayingAdapter, serve
+from gpusim.testing import CONTRACT, ReplayingAdapter, serve
 
 
 class Served(ReplayingAdapter):
     """A ``Runtime``, driven by the names of a program."""
 
-    capabilities = Capabilities(replays=True)
+    capabilities = replace(CONTRACT, replays=True)
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         super().__init__(device, kernels)

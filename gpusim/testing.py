@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.model.target import Adapter, Capabilities, Delivery, ReplayingAdapter
+from properties.model.capabilities import CONTRACT, Capabilities, Refusal
+from properties.model.target import Adapter, Delivery, ReplayingAdapter
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from properties.fuzz.settings import Settings
 
 __all__ = [
+    "CONTRACT",
     "Adapter",
     "Capabilities",
     "Delivery",
     "Finding",
     "MakeTarget",
+    "Refusal",
     "ReplayingAdapter",
     "SessionResult",
     "TargetFailed",
@@ -294,7 +297,7 @@ def replay(
 
 def programs(
     *,
-    capabilities: Capabilities = Capabilities(),  # noqa: B008 - frozen
+    capabilities: Capabilities = CONTRACT,
     kernels: Iterable[Kernel] = (),
     limits: Limits | None = None,
     min_ops: int = 0,
@@ -309,18 +312,19 @@ def programs(
         min_ops: the fewest ops of a program.
         max_ops: the most ops.
     """
+    from properties.generate.fitting import fitted
     from properties.generate.strategies import programs as strategy
-    from properties.generate.words import in_words
 
+    known = BUILTIN.adding(*kernels)
     drawn = strategy(
-        kernels=BUILTIN.adding(*kernels),
+        kernels=known.only(capabilities.kernels) if capabilities.kernels else known,
         limits=limits,
         min_ops=min_ops,
         max_ops=max_ops,
         invalid=capabilities.refuses,
         replays=capabilities.replays,
     )
-    return drawn if capabilities.byte_exact else drawn.map(in_words)
+    return drawn.map(lambda program: fitted(program, capabilities, known, limits or Limits()))
 
 
 def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:

@@ -2,7 +2,7 @@
 
     gpusim finding 2
     target: runtime
-    promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes
+    promises: contract replays=yes
     device: vulkan
     policy: pooled uniform_slots=2
     client: awaiting
@@ -35,8 +35,8 @@ from gpusim.errors import ProgramError
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
 from properties.clients import CLIENTS
+from properties.model.capabilities import parse_capabilities
 from properties.model.case import NO_POLICY, PLAIN, RUNTIME, Case, Transformation, parse_device
-from properties.model.target import parse_capabilities
 from properties.oracles.metamorphic import parse_transformation, write_transformation
 
 FORMAT_VERSION = 2

@@ -1,11 +1,13 @@
 // The lines of the judge, for a runtime in JavaScript; docs/JUDGING.md has what goes back and forth.
 //
-// `served(openDevice, makeRuntime)` is the function that answers a line.  The runtime has alloc,
-// write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one whose reads only
-// arrive at a sync has `wait` as well, for a caller that asks before that.
+// `served(openDevice, makeRuntime, promises)` is the function that answers a line.  The runtime has
+// alloc, write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one whose reads
+// only arrive at a sync has `wait` as well, for a caller that asks before that.  `promises` are those
+// of docs/JUDGING.md by name; where there are none, WebGPU's own rules.  A name that was freed still
+// finds its handle, so that a runtime which promises something of stale handles meets them.
 
-export function served(openDevice, makeRuntime) {
-  const target = new Target(openDevice, makeRuntime);
+export function served(openDevice, makeRuntime, promises = {}) {
+  const target = new Target(openDevice, makeRuntime, promises);
   return async (line) => {
     let outcome = "ok";
     try {
@@ -18,9 +20,10 @@ export function served(openDevice, makeRuntime) {
 }
 
 class Target {
-  constructor(openDevice, makeRuntime) {
+  constructor(openDevice, makeRuntime, promises) {
     this.openDevice = openDevice;
     this.makeRuntime = makeRuntime;
+    this.promises = promises;
     this.kernels = new Map();
     this.uncaptured = null;
     this.clear();
@@ -55,9 +58,7 @@ class Target {
       case "read":
         return this.read(words[0], Number(words[1]), Number(words[2]), words[4]);
       case "free":
-        this.runtime.free(this.find(words[0]));
-        this.buffers.delete(words[0]);
-        return;
+        return this.runtime.free(this.find(words[0]));
       case "flush":
         return this.runtime.flush();
       case "await":
@@ -81,9 +82,8 @@ class Target {
     this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
     this.pipelines = new Map();
     const { vendor, architecture, description } = this.device.adapterInfo;
-    const promises = { refuses: false, byte_exact: false, orders_deliveries: true };
-    const words = [vendor, architecture, description].filter(Boolean);
-    return `ready ${JSON.stringify({ ...promises, description: words.join(" ") })}`;
+    const words = [vendor, architecture, description].filter(Boolean).join(" ");
+    return `ready ${JSON.stringify({ version: 2, promises: this.promises, description: words })}`;
   }
 
   dispatch(name, buffers, scalars, grid) {

@@ -121,4 +121,4 @@ class TvmRuntime {
   }
 }
 
-globalThis.answer = served(openDevice, (device) => new TvmRuntime(device));
+globalThis.answer = served(openDevice, (device) => new TvmRuntime(device), { grid_dimensions: 1, spreads_grids: true });

@@ -7,7 +7,7 @@ application.  A registry is a value: adding a kernel makes a new registry, so no
 leaves anything behind for the next.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -253,6 +253,10 @@ class Kernels(Mapping[str, Kernel]):
     def adding(self, *kernels: Kernel) -> "Kernels":
         """These kernels and ``kernels``; ProgramError where a name is taken."""
         return Kernels(*self._by_name.values(), *kernels)
+
+    def only(self, names: Collection[str]) -> "Kernels":
+        """Those of these kernels that have one of ``names``."""
+        return Kernels(*(kernel for kernel in self._by_name.values() if kernel.name in names))
 
 
 BUILTIN = Kernels(AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, EXCHANGE, TALLY, BLEND)

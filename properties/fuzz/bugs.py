@@ -1,7 +1,7 @@
 """The distinct failures of a session; each is written to one file.
 
-Two failing programs count as one bug where they shrink to the same kinds of ops and
-fail in the same way.  Nothing is shrunk or judged here.
+Two failing programs show one bug if they fail in the same way and, once shrunk, take the same: the
+classes of their invalid ops or, where all are valid, the kinds of their ops, and odd bytes.
 """
 
 import os
@@ -13,12 +13,16 @@ import wgpu
 
 import gpusim
 from gpusim.errors import ProgramError
-from gpusim.program import Program
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.ops import Copy, Op
+from gpusim.program import Program, flattened
 from properties.finding_file import Finding, printable, write
 from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.shrink.reducer import Shrunk
+from reference import run as run_reference
 
 Signature = tuple[str, ...]
 
@@ -52,11 +56,21 @@ class Bug:
 class Bugs:
     """Bugs in the order in which they were met."""
 
-    def __init__(self, folder: Path, *, kernels: str) -> None:
+    def __init__(self, folder: Path, *, place: str = "", kernels: Kernels = BUILTIN) -> None:
         _check_can_save(folder)
         self.met: dict[Signature, Bug] = {}
+        self.known: list[Known] = []
+        self.known_failures = 0
+        """Failing programs that show what was known before."""
         self._folder = folder
+        self._place = place
         self._kernels = kernels
+
+    def know(self, file: Path, case: Case, failure: Failure | None, not_run_because: str) -> None:
+        """Report nothing of the kind of this finding from now on, where it still fails."""
+        signature = () if failure is None else signature_of(case, failure, self._kernels)
+        known = Known(file=file, signature=signature, not_run_because=not_run_because)
+        self.known.append(known)
 
     def add(
         self,
@@ -65,9 +79,12 @@ class Bugs:
         *,
         reproduced: bool | None,
         shrunk: Shrunk | None = None,
-    ) -> Bug:
-        """Note a failing case; the first of its kind is written to a file."""
-        signature = signature_of(case.program, failure) + _variants(case)
+    ) -> Bug | None:
+        """Note a failing case; the first of its kind is written to a file.  None if it is known."""
+        signature = signature_of(case, failure, self._kernels)
+        if any(signature == known.signature for known in self.known):
+            self.known_failures += 1
+            return None
         bug = self.met.get(signature)
         if bug is not None:
             bug.count += 1
@@ -97,15 +114,55 @@ class Bugs:
             case=bug.case,
             versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
             summary=bug.summary,
-            kernels=self._kernels,
+            kernels=self._place,
             details=printable(bug.failure.details),
         )
 
 
-def signature_of(program: Program, failure: Failure) -> Signature:
-    """How a program failed, and the kinds of its ops."""
-    kinds = {type(op).__name__ for op in program}
-    return *failure.signature, *sorted(kinds)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """A finding of before, and what became of it."""
+
+    file: Path
+    signature: Signature = ()
+    """Empty where it does not fail any more, or was not run."""
+    not_run_because: str = ""
+
+    def __str__(self) -> str:
+        if self.not_run_because:
+            return f"not run because {self.not_run_because}"
+        return "still fails" if self.signature else "does not fail any more"
+
+
+def signature_of(case: Case, failure: Failure, kernels: Kernels) -> Signature:
+    """What tells failures apart: how it failed, and what it takes.
+
+    An invalid op harms whatever is there, so that what else is there says nothing.
+    """
+    program, limits = case.program, case.limits(Limits())
+    meant = run_reference(program, kernels, limits)
+    refused = {outcome.error for outcome in meant.outcomes if outcome.error}
+    failing = program[failure.position].verb if failure.position < len(program) else "end"
+    kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
+    takes = {f"refuses {error}" for error in refused} or kinds | _forms(program)
+    return *failure.signature, failing, *sorted(takes), *_variants(case)
+
+
+_PLAIN_VERBS = ("alloc", "read", "flush", "sync")
+"""What nearly every program has."""
+
+
+def _forms(program: Program) -> set[str]:
+    """What forms its ops have that not every runtime takes."""
+    ops = list(flattened(program))
+    odd = any(number % WORD_BYTES for op in ops for number in _numbers(op))
+    within = any(isinstance(op, Copy) and op.source == op.target for op in ops)
+    return {*(["odd bytes"] if odd else []), *(["copy within"] if within else [])}
+
+
+def _numbers(op: Op) -> list[int]:
+    names = ("size_bytes", "offset", "source_offset", "target_offset")
+    return [*(getattr(op, name, 0) for name in names), len(getattr(op, "data", b""))]
 
 
 def _check_can_save(folder: Path) -> None:

@@ -47,7 +47,7 @@ def check(
         UsageError: nothing can be saved in the folder of ``settings``.
     """
     kernels = load_kernels(settings.kernels) if kernels is None else kernels
-    bugs = Bugs(settings.save, kernels=settings.kernels)
+    bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
     setup = Setup(
         device=settings.device,
         presets=settings.presets,

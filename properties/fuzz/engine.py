@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS, Uniforms
+from properties.finding_file import read
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import warnings
 from properties.fuzz.loading import load_kernels, load_target
@@ -33,8 +35,6 @@ from properties.oracles.goals import GOALS
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
 """A session of at least this size may plant a mutant that takes long to find."""
-_MOST_FAILURES = 10
-"""Failing programs after which a session ends: shrinking more of them shows nothing new."""
 
 
 @dataclass(kw_only=True)
@@ -136,7 +136,8 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         kernels=settings.kernels,
         target=settings.target,
     )
-    session = Session(settings=settings, bugs=Bugs(settings.save, kernels=settings.kernels))
+    bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
+    session = Session(settings=settings, bugs=bugs)
     with ExitStack() as stack:
         supervisors = [stack.enter_context(Supervisor(setup)) for _ in range(settings.workers)]
         for supervisor in supervisors:
@@ -146,11 +147,30 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         session.is_ours = ready.is_ours
         session.unreachable = ready.unreachable
         try:
+            if settings.known is not None:
+                run_known(session.bugs, settings, session.device, supervisors[0])
             _plant(session, supervisors[0])
             _Loop(session, supervisors, kernels, watch).run()
         except KeyboardInterrupt:
             session.interrupted = True
     return session
+
+
+def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
+    """Run the findings of the folder ``known``, so that their kinds are not reported again.
+
+    A file makes nothing run but the session's own target: what was found on another target or
+    device is named as not run.
+    """
+    for path in sorted((settings.known or Path()).glob("*.txt")):
+        case, names_target = read(path).case, read(path).names_target
+        reason = ""
+        if names_target and case.target != settings.target:
+            reason = f"it was found on target {case.target}"
+        elif case.device.name != device:
+            reason = f"it was found on device {case.device.name}"
+        failure = None if reason else supervisor.judge(case, settings.stall)
+        bugs.know(path, case, failure, reason)
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
@@ -207,8 +227,8 @@ class _Loop:
         return is_late or self._has_enough()
 
     def _has_enough(self) -> bool:
-        bugs = self._session.bugs
-        return len(bugs) >= self._session.settings.findings or bugs.failures >= _MOST_FAILURES
+        bugs, settings = self._session.bugs, self._session.settings
+        return len(bugs) >= settings.findings or bugs.failures >= settings.failures
 
     def _listen(self, shard: Shard) -> None:
         """Take a shard's answer, if there is one."""
@@ -219,6 +239,8 @@ class _Loop:
                 session.tally.add(answer.tally)
             case FailedProgram() if not self._has_enough():
                 self._found(shard, answer.case, answer.failure)
+                if answer.beneath is not None and not self._has_enough():
+                    self._found(shard, *answer.beneath)
             case Gone():
                 session.deaths += 1
                 session.uncounted += shard.pass_over(answer)

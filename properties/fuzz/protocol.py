@@ -15,7 +15,7 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
 from properties.fuzz.planted import PlantedMistake
-from properties.generate.words import writers_of_reads
+from properties.generate.measure import writers_of_reads
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.compare import Checked, count_checked
@@ -316,6 +316,8 @@ class FailedProgram:
     number: int
     case: Case
     failure: Failure
+    beneath: tuple[Case, Failure] | None = None
+    """What else is wrong where the failure is an op that was not refused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

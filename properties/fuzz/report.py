@@ -48,6 +48,8 @@ def as_json(session: Session) -> dict[str, Any]:
         "planted": [asdict(mistake) for mistake in session.planted],
         "failure_rate_below": session.rate_bound,
         "findings": [_bug(bug) for bug in session.bugs.met.values()],
+        "known": [{"file": str(known.file), "state": str(known)} for known in session.bugs.known],
+        "known_failures": session.bugs.known_failures,
         "policies": {
             name: {"programs": part.programs, "ops": part.ops, "seconds": round(part.seconds, 3)}
             for name, part in tally.policies.items()
@@ -143,6 +145,8 @@ def show(session: Session, console: Console) -> None:
         console.print(f"out of reach: {name}, since {reason}", highlight=False)
     for warning in session.warnings:
         console.print(f"[yellow]warning[/]: {warning}", highlight=False)
+    for known in session.bugs.known:
+        console.print(Text(f"known: {known.file} {known}"), soft_wrap=True)
     for number, bug in enumerate(session.bugs.met.values(), start=1):
         show_bug(number, bug, session, console)
     console.print(_verdict(session), highlight=False)

@@ -120,6 +120,10 @@ class Settings:
     seed: Annotated[int, Setting(_whole(0), "a program follows from it and its number")] = 0
     first: Annotated[int, Setting(_whole(0), "number of the first program")] = 0
     findings: Annotated[int, Setting(_whole(1), "stop after so many different findings")] = 3
+    failures: Annotated[int, Setting(_whole(1), "stop after so many failing programs")] = 10
+    known: Annotated[
+        Path | None, Setting(Path, "findings to run first and not to report again", "DIR")
+    ] = None
     stall: Annotated[float, _STALL] = 30.0
     shrink: Annotated[float, Setting(_seconds, "how long shrinking one failure may take", "S")] = (
         15.0

@@ -52,13 +52,13 @@ from properties.fuzz.protocol import (
 from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import Choices, SeededChoices, Weights
-from properties.generate.words import is_within_capabilities
+from properties.generate.fitting import is_within_capabilities
 from properties.model.case import NO_POLICY, PLAIN, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
-from properties.oracles.judge import Oracles, judge, judge_determinism
+from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
@@ -292,19 +292,24 @@ class Bench:
             tally.held[H1.name] += 1
         if failure is None:
             return None
-        return FailedProgram(number=number, case=case, failure=failure)
+        beneath = None if self.is_ours else judge_beneath(verdict)
+        return FailedProgram(
+            number=number,
+            case=case,
+            failure=failure,
+            beneath=beneath and (replace(case, promises=beneath[0]), beneath[1]),
+        )
 
     def case(self, number: int) -> Case:
         """Program ``number`` of the session, with its client and transformations."""
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)
-        return with_variants(
-            case,
-            self._kernels,
-            refuses=self._factory.capabilities.refuses,
-            clients=self.is_ours,
-        )
+        promises = self._factory.capabilities
+        if promises.is_loose:
+            # What an invalid op shows may change with what stands around it.
+            return case
+        return with_variants(case, self._kernels, refuses=promises.is_exact, clients=self.is_ours)
 
 
 _MOST_NEW_OBJECTS = 50_000

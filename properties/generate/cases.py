@@ -7,7 +7,7 @@ submits the batch before.  ``debug_dispatch_limit`` is never drawn, because it c
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from gpusim.devices import SIMULATED
@@ -16,14 +16,14 @@ from gpusim.limits import Limits
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
+from properties.generate.fitting import fitted
 from properties.generate.generator import generate
 from properties.generate.shape import Shape
-from properties.generate.words import in_words
+from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
-from properties.model.target import Capabilities
 
 _MOST_SEED = 2**32 - 1
-_ALL_PROMISED = Capabilities(replays=True)
+_ALL_PROMISED = replace(CONTRACT, replays=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +83,8 @@ def draw_case(
 
     Its program asks for nothing beyond ``promises``.
     """
+    if promises.kernels:
+        kernels = kernels.only(promises.kernels)
     policy = draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
     program = generate(
@@ -93,8 +95,8 @@ def draw_case(
         invalid=promises.refuses,
         replays=promises.replays,
     )
-    if not promises.byte_exact:
-        program = in_words(program)
+    if promises != _ALL_PROMISED:
+        program = fitted(program, promises, kernels, limits)
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
     )

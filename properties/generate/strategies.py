@@ -15,8 +15,8 @@ from properties.generate.choices import Choices, DrawnChoices
 from properties.generate.generator import generate
 from properties.generate.operands import drawable
 from properties.generate.shape import Shape, draw_shape
+from properties.model.capabilities import capabilities_of
 from properties.model.case import Case, parse_device
-from properties.model.target import Capabilities
 
 
 def programs(
@@ -80,7 +80,7 @@ def cases(
             kernels=kernels,
             limits=limits,
             shape=shape,
-            promises=Capabilities(refuses=invalid, replays=replays),
+            promises=capabilities_of(refuses=invalid, replays=replays),
         )
 
     return drawn()

@@ -25,7 +25,7 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, FaultPlan, parse_faults
-from properties.model.target import Capabilities
+from properties.model.capabilities import Capabilities
 
 SCHEDULERS = ("late", "early", "random")
 """The schedulers that take turns; the one that defers most is first."""

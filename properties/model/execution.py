@@ -6,8 +6,8 @@ from gpusim.history import History
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from gpusim.trace import Trace
+from properties.model.capabilities import Capabilities
 from properties.model.case import Case
-from properties.model.target import Capabilities
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

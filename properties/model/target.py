@@ -7,13 +7,13 @@ particular target.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.ops import Command, Grid, Op, Scalars, arguments_of
+from properties.model.capabilities import Capabilities
 
 
 class TargetRaised(Exception):
@@ -55,42 +55,6 @@ class Arrived:
         callback(self)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Capabilities:
-    """What a target promises; the judge demands no more."""
-
-    refuses: bool = True
-    """Invalid ops raise the contract's error class and change nothing."""
-    orders_deliveries: bool = True
-    """Done callbacks are called, in the order in which the reads were issued."""
-    replays: bool = False
-    """It captures and replays: it is a ``ReplayingAdapter``."""
-    byte_exact: bool = True
-    """It writes, reads and copies any bytes, also within one buffer.  Otherwise it is given only
-    whole words, at least one, and copies between two buffers."""
-
-    def __str__(self) -> str:
-        words = {True: "yes", False: "no"}
-        return " ".join(
-            f"{field.name}={words[getattr(self, field.name)]}" for field in fields(self)
-        )
-
-
-def parse_capabilities(text: str) -> Capabilities:
-    """Read what ``str(Capabilities)`` wrote; ProgramError where a word is unknown."""
-    known = {field.name for field in fields(Capabilities)}
-    values: dict[str, bool] = {}
-    for word in text.split():
-        name, _, value = word.partition("=")
-        if name not in known or value not in ("yes", "no"):
-            raise ProgramError(
-                f"cannot read promise {word!r} because it is none of "
-                f"{', '.join(sorted(known))} with yes or no (probably a misspelling)"
-            )
-        values[name] = value == "yes"
-    return Capabilities(**values)
-
-
 class Target(Protocol):
     """Carries out the ops of one program."""
 
@@ -118,8 +82,8 @@ class Adapter(ABC):
         kernels: the kernels that ``dispatch`` may have to run, by name.
     """
 
-    capabilities: Capabilities = Capabilities(refuses=False, orders_deliveries=False)
-    """Its promises; by default only the right values for valid ops."""
+    capabilities: Capabilities = Capabilities(orders_deliveries=False)
+    """What it promises: by default the values of valid ops, by WebGPU's own rules."""
     limits: Limits = Limits()
     """Its limits; programs keep to them, or exceed them on purpose to be refused."""
 
@@ -172,7 +136,7 @@ class Adapter(ABC):
 class ReplayingAdapter(Adapter):
     """An adapter that keeps commands under a graph's name, and runs them again."""
 
-    capabilities = Capabilities(refuses=False, orders_deliveries=False, replays=True)
+    capabilities = Capabilities(orders_deliveries=False, replays=True)
 
     @abstractmethod
     def capture(self, graph: str, commands: Sequence[Command]) -> None:

@@ -17,8 +17,8 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Op, Read, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
+from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
 
 _LATE_REASON = "an accepted read has its value by the next sync, and nothing changes it afterwards"
 
@@ -40,28 +40,65 @@ def compare(
 ) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
-    Refused ops are not compared where the target does not promise to refuse, and the
-    order of deliveries is not where it does not promise one.
+    An op that the contract refuses owes what ``capabilities`` promise of its class; a target that
+    does not order its deliveries owes no order.
 
     Raises:
         ProgramError: where a history does not belong to the program.
     """
     check_history(program, expected)
     check_history(program, got)
-    outcomes = zip(program, expected.outcomes, got.outcomes, strict=True)
-    for position, (op, meant, shown) in enumerate(outcomes):
-        verdict = _judge_op(program, position, op, meant, shown, capabilities)
-        if verdict is not None:
-            return _failure(position, write_op(op), verdict)
+    outcomes = [*zip(program, expected.outcomes, got.outcomes, strict=True)]
     if expected.closing is not None and got.closing is not None:
-        end = len(program)
-        verdict = _judge_op(program, end, Sync(), expected.closing, got.closing, capabilities)
+        outcomes.append((Sync(), expected.closing, got.closing))
+    owing: list[int] = []
+    for position, (op, meant, shown) in enumerate(outcomes):
+        if isinstance(op, Sync) and owing:
+            if shown.error is not None:
+                # It tells of what went wrong before, and need not say what it delivered.
+                owing.clear()
+                continue
+            verdict: _Verdict | None = _untold(program, owing)
+        elif _is_loose(meant, capabilities):
+            owing += [position] if _owes_an_error(meant, shown, capabilities) else []
+            continue
+        else:
+            verdict = _judge_op(program, position, op, meant, shown, capabilities)
         if verdict is not None:
-            return _failure(end, "sync (after the last op)", verdict)
+            return _failure(position, _shown_op(program, position), verdict)
     verdict = _judge_deliveries(expected.deliveries, got.deliveries, capabilities)
     if verdict is None:
         return None
     return _failure(len(program), "the end of the program", verdict)
+
+
+def unrefused_class(failure: Failure) -> str | None:
+    """The class of an op that was accepted though its refusal was promised, if that is it."""
+    error, _, shown = failure.trait.partition("/")
+    is_accepted = failure.kind is FailureKind.ERROR and shown == "accepted"
+    return error if is_accepted and error in REFUSALS else None
+
+
+def _shown_op(program: Program, position: int) -> str:
+    if position == len(program):
+        return "sync (after the last op)"
+    return write_op(program[position])
+
+
+def _is_loose(meant: Outcome, capabilities: Capabilities) -> bool:
+    """Whether the op is refused, and the target does not promise which error that gives."""
+    return meant.error is not None and (capabilities.refusal(meant.error) is not Refusal.EXACT)
+
+
+def _owes_an_error(meant: Outcome, shown: Outcome, capabilities: Capabilities) -> bool:
+    is_late = capabilities.refusal(meant.error or "") is Refusal.NEXT_SYNC
+    return is_late and shown.error is None
+
+
+def _untold(program: Program, owing: list[int]) -> _Verdict:
+    op = write_op(program[owing[0]])
+    reason = f"op {owing[0]} is refused ({op}), and the next sync was promised to tell of it"
+    return _Verdict(kind=FailureKind.ERROR, expected="an error", got="accepted", reason=reason)
 
 
 def check_history(program: Program, history: History) -> None:
@@ -95,8 +132,6 @@ def _judge_op(
     shown: Outcome,
     capabilities: Capabilities,
 ) -> _Verdict | None:
-    if meant.error is not None and not capabilities.refuses:
-        return None
     if shown.error != meant.error:
         names = f"{meant.error or 'accepted'}/{shown.error or 'accepted'}"
         return _judge_error(FailureKind.ERROR, names, _argue_error(meant, shown), meant, shown)
@@ -160,7 +195,7 @@ def _judge_value(
 def _judge_deliveries(
     expected: tuple[str, ...], got: tuple[str, ...], capabilities: Capabilities
 ) -> _Verdict | None:
-    if not capabilities.refuses:
+    if not capabilities.is_exact:
         got = tuple(name for name in got if name in expected)
     if not capabilities.orders_deliveries or got == expected:
         return None

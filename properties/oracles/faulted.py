@@ -31,8 +31,9 @@ from gpusim.ops import (
 from gpusim.program import Program, replayed
 from gpusim.trace import Trace
 from properties.execute import Unwatched, run
+from properties.model.capabilities import CONTRACT
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Arrived, Capabilities, Delivery
+from properties.model.target import Arrived, Delivery
 from properties.oracles.compare import ErrorBounds
 from properties.oracles.laws.expected import least_piece_bytes
 from reference import Reference
@@ -137,7 +138,7 @@ class _Failed:
 class _Follower(Unwatched):
     """The reference as a target; it leaves out the ops that met a fault."""
 
-    capabilities = Capabilities()
+    capabilities = CONTRACT
 
     def __init__(
         self,

@@ -15,11 +15,11 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
 from properties.execute import execute, failed_with, name_of
+from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
-from properties.oracles.compare import compare, details_of, shown_as
+from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.laws import Checker, Setting, check
@@ -85,6 +85,22 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
         held=held,
         reached=reached,
     )
+
+
+def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
+    """What else is wrong where ops were accepted whose refusal was promised.
+
+    Such ops would hide whatever comes after them.  So they are taken as contained only, and the
+    execution is compared again.  The promises that the failure breaks, and the failure.
+    """
+    execution, failure = verdict.execution, verdict.failure
+    promises = execution.capabilities
+    while failure is not None and (error := unrefused_class(failure)) is not None:
+        promises = promises.contained(error)
+        failure = compare(execution.case.program, verdict.expected, execution.history, promises)
+    if failure is None or promises == execution.capabilities:
+        return None
+    return promises, failure
 
 
 def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:

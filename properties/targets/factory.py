@@ -20,6 +20,7 @@ from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
+from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
     AskedLimits,
@@ -28,7 +29,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.model.target import Capabilities, Target
+from properties.model.target import Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 

@@ -10,11 +10,14 @@ from wgpu import BufferUsage
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.ops import Grid
+from properties.model.capabilities import capabilities_of
 from properties.model.target import Adapter
 
 
 class NaiveTarget(Adapter):
     """Carries out valid ops; it refuses nothing by itself, and uses nothing of our runtime."""
+
+    capabilities = capabilities_of(refuses=False, orders_deliveries=False)
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel] = BUILTIN) -> None:
         super().__init__(device, kernels)

@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.ops import Command, Grid, Scalars
 from gpusim.runtime import Buffer, Driver, Graph, Parts, Policy, Runtime, Ticket
-from properties.model.target import Capabilities, ReplayingAdapter
+from properties.model.capabilities import CONTRACT
+from properties.model.target import ReplayingAdapter
 
 _ALL = Parts()
 
@@ -15,7 +17,7 @@ _ALL = Parts()
 class RuntimeTarget(ReplayingAdapter):
     """A ``Runtime`` over ``driver``, driven by the names of a program."""
 
-    capabilities = Capabilities(replays=True)
+    capabilities = replace(CONTRACT, replays=True)
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The line protocol between the judge and a target in another process.  Data only.
 
-    judge   hello {"version": 1, "device": "vulkan", "kernels": [...]}
-    target  ready {"refuses": false}
+    judge   hello {"version": 1, "newest": 2, "device": "vulkan", "kernels": [...]}
+    target  ready {"version": 2, "promises": {"invalid_handle": "contained"}}
     judge   open
     target  ok
     judge   alloc a 16
@@ -19,8 +19,9 @@ with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
 ``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  Further lines of an error, such
 as a traceback, are sent before it, as ``detail TEXT`` each.
 Other lines are not for the judge.  ``open`` begins a program and ``close`` ends it;
-``await RESULT`` asks for a read that has not arrived.  Nothing here starts a process
-or waits for one.
+``await RESULT`` asks for a read that has not arrived.  A ``ready`` without
+a version is of version 1, where ``refuses`` and ``byte_exact`` stand for groups of promises, and
+are true where left out.  Nothing here starts a process or waits for one.
 """
 
 import json
@@ -33,9 +34,16 @@ from gpusim import errors
 from gpusim.errors import DeviceFault, ProgramError, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from properties.model.target import Capabilities, TargetRaised
+from properties.model.capabilities import (
+    Capabilities,
+    capabilities_of,
+    read_promises,
+    write_promises,
+)
+from properties.model.target import TargetRaised
 
-VERSION = 1
+VERSION, NEWEST = 1, 2
+"""What every target of this protocol understands, and the version with promises one by one."""
 HELLO, READY = "hello", "ready"
 OPEN, CLOSE, AWAIT = "open", "close", "await"
 _FORMS = {
@@ -114,7 +122,12 @@ Answer = Ok | Raised | Value | Failed
 
 def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
     """The first line of the judge: the name of the device, and every kernel."""
-    message = {"version": VERSION, "device": device, "kernels": list(map(_describe, kernels))}
+    message = {
+        "version": VERSION,
+        "newest": NEWEST,
+        "device": device,
+        "kernels": list(map(_describe, kernels)),
+    }
     return f"{HELLO} {json.dumps(message)}"
 
 
@@ -131,8 +144,13 @@ def parse_hello(line: str) -> Mapping[str, Any]:
 
 def write_ready(ready: Ready) -> str:
     """The first line of the target."""
-    message = {"description": ready.description, "limits": asdict(ready.limits)}
-    return f"{READY} {json.dumps(message | asdict(ready.capabilities))}"
+    message = {
+        "version": NEWEST,
+        "description": ready.description,
+        "limits": asdict(ready.limits),
+        "promises": write_promises(ready.capabilities),
+    }
+    return f"{READY} {json.dumps(message)}"
 
 
 def parse_ready(line: str) -> Ready:
@@ -142,12 +160,23 @@ def parse_ready(line: str) -> Ready:
     if not isinstance(limits, dict):
         raise _mistyped("limits", limits, "an object")
     ready = Ready(
-        capabilities=_taken(Capabilities, message, _truth),
+        capabilities=_promised(message),
         limits=_taken(Limits, limits, _whole),
         description=str(message.pop("description", "")),
     )
     _check_nothing_left({**limits, **message})
     return ready
+
+
+def _promised(message: dict[str, Any]) -> Capabilities:
+    """The promises of a ``ready``, which are taken out of it."""
+    version = message.pop("version", VERSION)
+    if version == NEWEST:
+        return read_promises(message.pop("promises", {}))
+    if version != VERSION:
+        raise _mistyped("version", version, f"{VERSION} or {NEWEST}")
+    names = {"refuses", "byte_exact", "orders_deliveries", "replays"} & message.keys()
+    return capabilities_of(**{name: _truth(name, message.pop(name)) for name in sorted(names)})
 
 
 def write_answer(answer: Answer) -> str:

@@ -218,7 +218,7 @@ def test_where_another_process_finds_a_target() -> None:
 @settings(max_examples=30)
 @given(st.data())
 def test_programs_are_drawn_within_what_is_promised(data: st.DataObject) -> None:
-    words_only = Capabilities(refuses=False, byte_exact=False)
+    words_only = Capabilities()
     program = data.draw(
         programs(capabilities=words_only, limits=Limits(max_buffer_bytes=1024), max_ops=20)
     )

@@ -13,10 +13,10 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from gpusim.trace import Event, Trace
+from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import Case, DeviceSpec, Transformation
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
 from properties.oracles.metamorphic import (
     compare_rewrite,
     parse_transformation,
@@ -44,7 +44,7 @@ DELIVERED = ("r", "s")
 def execution(
     outcomes: tuple[Outcome, ...] = SHOWN,
     deliveries: tuple[str, ...] = DELIVERED,
-    capabilities: Capabilities = Capabilities(),  # noqa: B008 - frozen
+    capabilities: Capabilities = CONTRACT,
     close_error: Exception | None = None,
     case: Case = CASE,
     events: tuple[Event, ...] = (),

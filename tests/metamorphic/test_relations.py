@@ -18,9 +18,9 @@ from gpusim.trace import Trace
 from properties.execute import execute
 from properties.generate.cases import Setting, case_for, draw_case
 from properties.generate.choices import SeededChoices
+from properties.model.capabilities import CONTRACT, capabilities_of
 from properties.model.case import SCHEDULERS, Case, DeviceSpec, Transformation, parse_device
 from properties.model.failure import Failure
-from properties.model.target import Capabilities
 from properties.oracles.metamorphic import (
     draw_transformations,
     judge_relations,
@@ -44,14 +44,14 @@ RARE = {"merge": 2, "unroll": 20}
 
 
 class ReferenceTarget(Reference):
-    capabilities = Capabilities()
+    capabilities = CONTRACT
 
 
 NOWHERE = DeviceSpec(name="reference")
 
 
 class ReferenceFactory(TargetFactory):
-    capabilities = Capabilities(replays=True)
+    capabilities = capabilities_of(replays=True)
     limits = Limits()
     kernels = BUILTIN
     is_ours = True
@@ -134,7 +134,7 @@ def test_another_device_shows_the_same(device_name: str) -> None:
     setting = Setting(
         device=device_name,
         limits=factory.limits,
-        promises=Capabilities(refuses=False, replays=True),
+        promises=capabilities_of(refuses=False, replays=True),
     )
     for number in range(40):
         case = case_for(12, number, setting)

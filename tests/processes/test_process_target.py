@@ -20,6 +20,7 @@ from properties.model.failure import FailureKind
 from properties.oracles.judge import judge
 from properties.targets import process as process_factory
 from properties.targets.process import ProcessFactory
+from properties.targets.runtime_target import RuntimeTarget
 from tests.processes.processes import has_ended
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,10 +77,7 @@ def test_our_runtime_is_as_sound_in_another_process(ours: ProcessFactory) -> Non
 
 
 def test_what_it_promises_is_what_the_runtime_does(ours: ProcessFactory) -> None:
-    assert ours.capabilities.refuses
-    assert ours.capabilities.replays
-    assert ours.capabilities.orders_deliveries
-    assert ours.capabilities.byte_exact
+    assert ours.capabilities == RuntimeTarget.capabilities
 
 
 def test_a_mistake_in_another_process_is_found(tmp_path: Path) -> None:
@@ -273,7 +271,7 @@ def test_ready_behind_an_unfinished_line_is_understood() -> None:
     does = "print('Dawn: slow path', end=' '); print('ready {\"byte_exact\": false}'); input()"
     command = shlex.join([sys.executable, "-uc", does])
     factory = load_target(f"exec:{command}")("simulated", BUILTIN)
-    assert not factory.capabilities.byte_exact
+    assert factory.capabilities.write_size_bytes == 4
     assert isinstance(factory, ProcessFactory)
     factory.close()
 

@@ -1,6 +1,7 @@
 """The lines between the judge and a target in another process mean what was written into them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from gpusim.errors import DataLost, InvalidHandle, ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from properties.model.target import Capabilities, TargetRaised
+from properties.model.capabilities import CONTRACT, Capabilities, Refusal, capabilities_of
+from properties.model.target import TargetRaised
 from properties.targets.wire import (
     Answer,
     Detail,
@@ -73,12 +75,15 @@ def test_an_answer_of_another_form_is_the_fault_of_the_target(line: str, form: s
 
 def test_a_target_says_what_it_promises_and_holds() -> None:
     ready = Ready(
-        capabilities=Capabilities(refuses=False, byte_exact=False, replays=True),
+        capabilities=capabilities_of(refuses=False, byte_exact=False, replays=True),
         limits=Limits(max_buffer_bytes=4096),
         description="a browser",
     )
     assert parse_ready(write_ready(ready)) == ready
-    assert parse_ready("ready") == Ready()
+    assert parse_ready("ready") == Ready(capabilities=CONTRACT)
+    some = replace(Capabilities(), kernels=("affine",), out_of_range=Refusal.NEXT_SYNC)
+    assert parse_ready(write_ready(replace(ready, capabilities=some))).capabilities == some
+    assert parse_ready('ready {"version": 2}').capabilities == Capabilities()
     assert parse_ready('ready {"limits": {"max_storage_buffers": 4}}').limits == Limits(
         max_storage_buffers=4
     )
@@ -90,6 +95,14 @@ def test_a_target_says_what_it_promises_and_holds() -> None:
         ('ready {"refuse": false}', "refuse .*nothing of that name"),
         ('ready {"limits": {"max_bytes": 1}}', "max_bytes .*nothing of that name"),
         ('ready {"refuses": "no"}', 'refuses "no" .*not true or false'),
+        ('ready {"version": 2, "refuses": true}', "refuses .*nothing of that name"),
+        ('ready {"version": 3}', "version 3 .*not 1 or 2"),
+        ('ready {"version": 2, "promises": []}', "no object with names"),
+        ('ready {"version": 2, "promises": {"copy_within": true}}', "copies_within was meant"),
+        ('ready {"version": 2, "promises": {"copies_within": "yes"}}', "true or false"),
+        ('ready {"version": 2, "promises": {"out_of_range": "late"}}', "not_asked, contained"),
+        ('ready {"version": 2, "promises": {"grid_dimensions": 4}}', "a grid has 1, 2"),
+        ('ready {"version": 2, "promises": {"write_size_bytes": 0}}', "at least 1"),
         ('ready {"limits": 5}', "limits 5 .*not an object"),
         ('ready {"limits": null}', "limits null .*not an object"),
         ('ready {"limits": {"max_buffer_bytes": "1"}}', 'max_buffer_bytes "1" .*not a whole'),

@@ -24,7 +24,7 @@ from gpusim.ops import VERBS, Alloc, Capture, Copy, Dispatch, Free, Op, Read, Re
 from gpusim.program import Program, buffers_of
 from properties.generate.choices import DrawnChoices, SeededChoices
 from properties.generate.generator import generate
-from properties.generate.words import writers_of_reads
+from properties.generate.measure import writers_of_reads
 from reference import run
 
 PROGRAMS = 2000

@@ -3,7 +3,7 @@
 import pytest
 
 from gpusim.program import Program
-from properties.generate.words import writers_of_reads
+from properties.generate.measure import writers_of_reads
 
 PROGRAMS = {
     "nothing written": ("alloc a 8; read a 0 8 -> r", [0]),

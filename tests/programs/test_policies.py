@@ -9,8 +9,8 @@ from gpusim.ops import Alloc
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.generate.cases import draw_case, draw_policy
 from properties.generate.choices import DrawnChoices, SeededChoices
+from properties.model.capabilities import capabilities_of
 from properties.model.case import DeviceSpec
-from properties.model.target import Capabilities
 from reference import run
 
 SIZES = ("uniform_slots", "uniform_cache", "bind_group_cache", "shape_cache")
@@ -79,7 +79,7 @@ def test_program_of_a_case_knows_the_budget_of_its_policy() -> None:
             SeededChoices(f"case {at}"),
             preset=PRESETS["cached"],
             device=DeviceSpec(name="none"),
-            promises=Capabilities(refuses=False, replays=True),
+            promises=capabilities_of(refuses=False, replays=True),
         )
         budget = case.policy.memory_budget_bytes
         history = run(case.program, limits=Limits(memory_budget_bytes=budget))

@@ -20,9 +20,10 @@ from gpusim.runtime.policy import PRESETS
 from properties.execute import run
 from properties.generate.cases import draw_case
 from properties.generate.choices import SeededChoices
+from properties.model.capabilities import CONTRACT
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure
-from properties.model.target import Adapter, Capabilities
+from properties.model.target import Adapter
 from properties.oracles.compare import compare
 from properties.shrink.reducer import reduce
 from properties.shrink.rewriting import without
@@ -43,7 +44,7 @@ MISTAKES = (
 class Toy(Adapter):
     """An adapter that defers dispatches and copies, and makes one mistake, or none."""
 
-    capabilities = Capabilities()
+    capabilities = CONTRACT
 
     def __init__(self, mistake: str = "") -> None:
         self._mistake = mistake
@@ -127,7 +128,7 @@ class Toy(Adapter):
 
 def judge(program: Program, mistake: str) -> Failure | None:
     expected = run_reference(program)
-    return compare(program, expected, run(program, as_target(Toy(mistake))), Capabilities())
+    return compare(program, expected, run(program, as_target(Toy(mistake))), CONTRACT)
 
 
 def fails_with(mistake: str) -> Callable[[Case], bool]:

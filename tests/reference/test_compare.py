@@ -11,8 +11,8 @@ import reference
 from gpusim.errors import ProgramError
 from gpusim.history import History, Raised
 from gpusim.program import Program
+from properties.model.capabilities import CONTRACT, Capabilities, capabilities_of
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
 from properties.oracles.compare import Checked, compare, count_checked
 
 PROGRAM = Program.parse(
@@ -96,7 +96,7 @@ CORRUPTED = {
 
 
 def judge(got: History, capabilities: Capabilities | None = None) -> Failure | None:
-    return compare(PROGRAM, EXPECTED, got, capabilities or Capabilities())
+    return compare(PROGRAM, EXPECTED, got, capabilities or CONTRACT)
 
 
 def test_the_right_history_passes() -> None:
@@ -172,32 +172,32 @@ def test_what_a_target_does_not_promise_is_not_asked() -> None:
     swapped = dataclasses.replace(changed(5, data=b"second,first"), deliveries=("second", "first"))
     assert judge(swapped, Capabilities(orders_deliveries=False)) is None
     accepted = changed(3, error=None)
-    assert judge(accepted, Capabilities(refuses=False)) is None
+    assert judge(accepted, capabilities_of(refuses=False)) is None
     value = changed(4, data=flipped(4, 0))
-    assert judge(value, Capabilities(refuses=False, orders_deliveries=False)) is not None
+    assert judge(value, capabilities_of(refuses=False, orders_deliveries=False)) is not None
 
 
 def test_an_extra_delivery_of_a_refused_read_where_nothing_is_refused() -> None:
     program = Program.parse("alloc a 4\nread a 9 1 -> bad\nread a 0 4 -> good\n")
     expected = reference.run(program)
     got = dataclasses.replace(expected, deliveries=("bad", "good"))
-    assert compare(program, expected, got, Capabilities()) is not None
-    assert compare(program, expected, got, Capabilities(refuses=False)) is None
+    assert compare(program, expected, got, CONTRACT) is not None
+    assert compare(program, expected, got, capabilities_of(refuses=False)) is None
 
 
 def test_a_history_of_another_program_is_refused() -> None:
     with pytest.raises(ProgramError, match="do not belong together"):
-        compare(PROGRAM[:4], EXPECTED, EXPECTED, Capabilities())
+        compare(PROGRAM[:4], EXPECTED, EXPECTED, CONTRACT)
     short = dataclasses.replace(EXPECTED, outcomes=EXPECTED.outcomes[:-1])
     for histories in ((EXPECTED, short), (short, EXPECTED)):
         with pytest.raises(ProgramError, match="a history of 7 ops with a program of 8"):
-            compare(PROGRAM, *histories, Capabilities())
+            compare(PROGRAM, *histories, CONTRACT)
     empty = reference.run(Program(()))
-    assert compare(Program(()), empty, empty, Capabilities()) is None
+    assert compare(Program(()), empty, empty, CONTRACT) is None
     ended = Program.parse("sync")
     unended = reference.run(Program.parse("flush"))
     with pytest.raises(ProgramError, match="do not belong together"):
-        compare(ended, unended, unended, Capabilities())
+        compare(ended, unended, unended, CONTRACT)
 
 
 FLOATS = Program.parse(
@@ -220,7 +220,7 @@ def judge_floats(first: float, **bytes_at: int) -> Failure | None:
     data[1:5] = struct.pack("<f", first)
     for name, value in bytes_at.items():
         data[int(name.removeprefix("at_"))] = value
-    return compare(FLOATS, expected, with_last(expected, data), Capabilities())
+    return compare(FLOATS, expected, with_last(expected, data), CONTRACT)
 
 
 STEP = 2.0**-23
@@ -253,12 +253,12 @@ def test_floats_are_found_wherever_a_read_starts_and_ends(offset: int) -> None:
         whole = bytearray(struct.pack("<f", 1.5 + STEP) * 4)
         whole[4:8] = bytes.fromhex("0100c07f")
         near = whole[offset : offset + size]
-        assert compare(program, expected, with_last(expected, near), Capabilities()) is None
+        assert compare(program, expected, with_last(expected, near), CONTRACT) is None
         for word in range(4):
             if offset <= word * 4 and word * 4 + 4 <= offset + size:
                 far = near.copy()
                 far[word * 4 - offset + 2] ^= 0x10
-                failure = compare(program, expected, with_last(expected, far), Capabilities())
+                failure = compare(program, expected, with_last(expected, far), CONTRACT)
                 assert failure is not None
                 assert ("float (within" in failure.reason) == (word != 1)
 
@@ -289,7 +289,7 @@ def test_the_first_wrong_byte_is_found_by_a_plain_search() -> None:
         data[at:] = 1
         outcome = dataclasses.replace(expected.outcomes[1], data=data.tobytes())
         got = dataclasses.replace(expected, outcomes=(expected.outcomes[0], outcome))
-        failure = compare(program, expected, got, Capabilities())
+        failure = compare(program, expected, got, CONTRACT)
         assert failure is not None
         assert f"the first is byte {3 + at} of a and the last byte 35;" in failure.reason
 
@@ -299,7 +299,7 @@ def test_an_order_of_deliveries_is_told_name_by_name() -> None:
     expected = reference.run(program)
     last = dataclasses.replace(expected.outcomes[-1], data=b"r1,r0")
     got = dataclasses.replace(expected, outcomes=(*expected.outcomes[:-1], last))
-    failure = compare(program, expected, got, Capabilities())
+    failure = compare(program, expected, got, CONTRACT)
     assert failure is not None
     assert failure.kind == FailureKind.DELIVERY_ORDER
     assert failure.sides == (("expected", "r0, r1"), ("got", "r1, r0"))
@@ -354,4 +354,4 @@ def test_every_bit_of_a_long_read_is_compared() -> None:
         for bit in range(8):
             data = bytearray(expected.outcomes[-1].data or b"")
             data[at] ^= 1 << bit
-            assert compare(program, expected, with_last(expected, data), Capabilities()) is not None
+            assert compare(program, expected, with_last(expected, data), CONTRACT) is not None

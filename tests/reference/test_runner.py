@@ -11,7 +11,8 @@ from gpusim.ops import Grid, Op, Sync
 from gpusim.program import Program
 from properties import execute
 from properties.execute import CHANGED, Unwatched
-from properties.model.target import Capabilities, Delivery
+from properties.model.capabilities import CONTRACT, capabilities_of
+from properties.model.target import Delivery
 from reference import Reference
 
 PROGRAM = Program.parse(
@@ -32,7 +33,7 @@ PROGRAM = Program.parse(
 class Honest(Reference):
     """The oracle as a target."""
 
-    capabilities = Capabilities()
+    capabilities = CONTRACT
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:  # type: ignore[override]
         return super().read(buffer, offset, size_bytes)
@@ -203,7 +204,7 @@ def test_a_value_that_never_comes_is_a_late_error() -> None:
 
 def test_a_target_without_callbacks_has_its_values_all_the_same() -> None:
     class Silent(Late):
-        capabilities = Capabilities(orders_deliveries=False)
+        capabilities = capabilities_of(orders_deliveries=False)
 
         def delivered_at_sync(self, waiting: list[Pending]) -> list[Pending]:
             return []

@@ -1,7 +1,11 @@
 """One failure is one finding, however many programs show it."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
@@ -29,28 +33,68 @@ def case(text: str, seed: str = "0/1") -> Case:
 
 
 def test_programs_of_the_same_ops_that_fail_alike_are_one_bug(tmp_path: Path) -> None:
-    bugs = Bugs(tmp_path / "new" / "folder", kernels="")
+    bugs = Bugs(tmp_path / "new" / "folder")
     first = bugs.add(case("alloc a 4\nread a 0 4 -> r0\n"), LATE, reproduced=True)
     again = bugs.add(case("alloc b 8\nread b 4 4 -> r9\n", "0/2"), LATE, reproduced=True)
+    assert first is not None
     assert again is first
     assert (len(bugs), bugs.failures, first.count) == (1, 2, 2)
     assert [path.name for path in first.file.parent.iterdir()] == ["vulkan-1-value-0-1.txt"]
 
 
 def test_other_ops_or_another_failure_are_another_bug(tmp_path: Path) -> None:
-    bugs = Bugs(tmp_path, kernels="")
+    bugs = Bugs(tmp_path)
     bugs.add(case("alloc a 4\nread a 0 4 -> r0\n"), LATE, reproduced=True)
-    bugs.add(case("alloc a 4\nflush\nread a 0 4 -> r0\n", "0/2"), LATE, reproduced=True)
+    written = "alloc a 4\nwrite a 0 01020304\nread a 0 4 -> r0\n"
+    bugs.add(case(written, "0/2"), LATE, reproduced=True)
     bugs.add(case("alloc a 4\nread a 0 4 -> r0\n", "0/3"), REFUSED, reproduced=True)
     assert len(bugs) == bugs.failures == len(list(tmp_path.iterdir())) == 3
-    program = Program.parse("alloc a 4\n")
+    failing = case("alloc a 4\n")
     other = Failure(kind=FailureKind.ERROR, trait="accepted/OutOfRange", reason="no")
-    assert signature_of(program, other) != signature_of(program, REFUSED)
+    assert signature_of(failing, other, BUILTIN) != signature_of(failing, REFUSED, BUILTIN)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("flush", "sync", True),
+        ("free a\nwrite a 0 01020304", "free a\ncopy a 0 a 0 4", True),
+        ("write a 0 01020304", "write a 0 01", False),
+        ("write a 0 01020304", "free a\nwrite a 0 01020304", False),
+        ("free a\nfree a", "write a 0 0102030405", False),
+        ("copy a 0 a 0 4", "copy a 0 b 0 4", False),
+    ],
+)
+def test_failures_are_told_apart_by_what_they_take(one: str, other: str, same: bool) -> None:
+    texts = [f"alloc a 4\nalloc b 4\n{each}\nread b 0 4 -> r0\n" for each in (one, other)]
+    failures = [replace(LATE, position=text.count("\n") - 1) for text in texts]
+    signatures = [
+        signature_of(case(text), failure, BUILTIN)
+        for text, failure in zip(texts, failures, strict=True)
+    ]
+    assert (signatures[0] == signatures[1]) is same
+
+
+def test_what_is_known_is_not_reported_again(tmp_path: Path) -> None:
+    bugs = Bugs(tmp_path / "new")
+    failing = case("alloc a 4\nread a 0 4 -> r0\n")
+    bugs.know(Path("old.txt"), failing, LATE, "")
+    bugs.know(Path("mended.txt"), failing, None, "")
+    bugs.know(Path("other.txt"), failing, None, "it was found on device gl")
+    assert bugs.add(replace(failing, seed="0/9"), LATE, reproduced=True) is None
+    assert (len(bugs), bugs.failures, bugs.known_failures) == (0, 0, 1)
+    assert bugs.add(failing, REFUSED, reproduced=True) is not None
+    assert [str(known) for known in bugs.known] == [
+        "still fails",
+        "does not fail any more",
+        "not run because it was found on device gl",
+    ]
 
 
 def test_the_file_holds_the_case_and_the_argument_in_one_line(tmp_path: Path) -> None:
     failing = case("alloc a 4\nread a 0 4 -> r0\n")
-    bug = Bugs(tmp_path, kernels="own.py").add(failing, LATE, reproduced=False)
+    bug = Bugs(tmp_path, place="own.py").add(failing, LATE, reproduced=False)
+    assert bug is not None
     finding = read(bug.file)
     assert finding.case == failing
     assert finding.kernels == "own.py"

@@ -84,7 +84,7 @@ def session(tmp_path: Path, *, programs: int, exact_bytes: int, seen: bool | Non
     tally = Tally(
         policies={"lazy": PolicyTally(programs=programs)}, checked=Checked(exact_bytes=exact_bytes)
     )
-    bugs = Bugs(tmp_path, kernels="")
+    bugs = Bugs(tmp_path)
     mistake = PlantedMistake(what="a slip", where="target mine", programs=7, seen=bool(seen))
     planted = () if seen is None else (mistake,)
     return Session(settings=Settings(), tally=tally, bugs=bugs, planted=planted)

@@ -144,7 +144,7 @@ def test_laws_have_rows_once_they_were_held_against_something() -> None:
 
 def session_of(traces: int, **reached: int) -> Session:
     """A session of one policy whose programs reached every rare event but for ``reached``."""
-    session = Session(settings=Settings(policy="eager"), bugs=Bugs(Path("nowhere"), kernels=""))
+    session = Session(settings=Settings(policy="eager"), bugs=Bugs(Path("nowhere")))
     session.planted = (PlantedMistake(what="a slip", where="here", programs=1, seen=True),)
     session.tally.policies["eager"] = PolicyTally(programs=traces)
     session.tally.checked = Checked(exact_bytes=1)

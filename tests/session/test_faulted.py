@@ -8,9 +8,9 @@ from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
+from properties.model.capabilities import CONTRACT
 from properties.model.case import parse_device
 from properties.model.failure import Failure
-from properties.model.target import Capabilities
 from properties.oracles.compare import compare
 from properties.oracles.faulted import follow
 from reference import run as run_reference
@@ -25,7 +25,7 @@ RIGHT = run_reference(PROGRAM)
 
 def judge(got: History, faults: frozenset[str], program: Program = PROGRAM) -> Failure | None:
     expected = follow(program, got, BUILTIN, Limits(), faults).expected
-    return compare(program, expected, got, Capabilities())
+    return compare(program, expected, got, CONTRACT)
 
 
 def shown(changes: dict[int, Outcome], deliveries: tuple[str, ...] = ("r0",)) -> History:

@@ -5,12 +5,12 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.generate.words import is_within_capabilities
-from properties.model.target import Capabilities
+from properties.generate.fitting import is_within_capabilities
+from properties.model.capabilities import CONTRACT, Capabilities, capabilities_of
 
-ALL = Capabilities()
-VALID_ONLY = Capabilities(refuses=False)
-WORDS_ONLY = Capabilities(refuses=False, byte_exact=False)
+ALL = CONTRACT
+VALID_ONLY = capabilities_of(refuses=False)
+WORDS_ONLY = capabilities_of(refuses=False, byte_exact=False)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Trace
+from properties.model.capabilities import CONTRACT
 from properties.model.failure import Failure, FailureKind
-from properties.model.target import Capabilities
 from properties.oracles.compare import compare
 from properties.oracles.faulted import follow, judge_reported, met_faults
 
@@ -44,7 +44,7 @@ def breach(
 ) -> Failure | None:
     followed = follow(program, shown, BUILTIN, limits, SHOWN)
     met = [error.__name__ for error in raised]
-    return compare(program, followed.expected, shown, Capabilities()) or judge_reported(
+    return compare(program, followed.expected, shown, CONTRACT) or judge_reported(
         program, shown, followed.reported, met, reads_share=reads_share
     )
 

@@ -24,8 +24,8 @@ from gpusim.trace import Trace
 from properties.execute import run
 from properties.generate.cases import draw_case
 from properties.generate.choices import SeededChoices
+from properties.model.capabilities import capabilities_of
 from properties.model.case import Case, DeviceSpec
-from properties.model.target import Capabilities
 from properties.oracles.compare import compare
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -59,7 +59,7 @@ class Run:
             preset=preset,
             device=DeviceSpec(name="simulated"),
             limits=driver.limits,
-            promises=Capabilities(refuses=invalid, replays=True),
+            promises=capabilities_of(refuses=invalid, replays=True),
         )
         self.target = RuntimeTarget(driver, self.case.policy)
         self.history: History = run(self.case.program, self.target)

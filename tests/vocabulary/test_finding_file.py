@@ -1,6 +1,7 @@
 """Findings as files: nothing is lost, and a file that cannot be trusted is refused."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,13 @@ from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import FaultPlan
 from properties import finding_file
 from properties.finding_file import Finding, format_finding, parse_finding, printable
+from properties.model.capabilities import CONTRACT, Capabilities, Refusal
 from properties.model.case import SCHEDULERS, Case, DeviceSpec, parse_device
-from properties.model.target import Capabilities
 from properties.oracles.metamorphic import parse_transformation
 
 TEXT = """gpusim finding 2
 target: runtime
-promises: refuses=yes orders_deliveries=yes replays=yes byte_exact=yes
+promises: contract replays=yes
 device: vulkan max_binding_bytes=512
 policy: pooled uniform_slots=2
 kernels: my_kernels.py
@@ -48,7 +49,7 @@ FINDING = Finding(
         policy=dataclasses.replace(PRESETS["pooled"], uniform_slots=2),
         device=parse_device("vulkan max_binding_bytes=512"),
         seed="17/4",
-        promises=Capabilities(replays=True),
+        promises=replace(CONTRACT, replays=True),
     ),
     versions="gpusim 0.1.0, wgpu 0.32.0",
     summary="op 1: read a 0 4 -> r (value: colons: are # fine)",
@@ -84,7 +85,14 @@ DEVICES = st.builds(
     schedule=st.lists(SMALL, max_size=3).map(tuple),
     faults=st.builds(FaultPlan, failed_maps=st.sampled_from([(), (0, 3)]), lost_at_submit=MAYBE),
 )
-PROMISES = st.none() | st.builds(Capabilities, refuses=st.booleans(), replays=st.booleans())
+PROMISES = st.none() | st.builds(
+    Capabilities,
+    out_of_range=st.sampled_from(Refusal),
+    write_size_bytes=st.sampled_from((1, 2, 4)),
+    copies_within=st.booleans(),
+    replays=st.booleans(),
+    kernels=st.sampled_from(((), ("affine",), ("fold", "mix"))),
+)
 
 
 @st.composite
@@ -209,7 +217,7 @@ def test_a_header_of_another_version_is_refused() -> None:
             "line 4 .* holds no device: .*such a device has no 'max=512'",
         ),
         ("vulkan max_binding_bytes=512", "", "line 4 .* holds no device"),
-        ("refuses=yes", "refuses=maybe", "line 3 .* holds no promises: .*'refuses=maybe'"),
+        ("replays=yes", "replays=maybe", "line 3 .* holds no promises: .*replays='maybe'"),
         ("policy: pooled uniform_slots=2\n", "", "line 9 .* no policy came before it"),
         ("uniform_slots=2", "uniform_slot=2", "line 5 .* holds no policy: .*'uniform_slot' is no"),
         ("uniform_slots=2", "uniform_slots=two", "line 5 .* holds no policy"),

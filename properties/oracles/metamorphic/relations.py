@@ -18,7 +18,7 @@ from gpusim.runtime.policy import Uniforms
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
 from properties.execute import failed_with, name_of
-from properties.generate.words import is_within_capabilities
+from properties.generate.fitting import is_within_capabilities
 from properties.model.case import Case, Promise, Rewrite, Transformation
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
@@ -85,7 +85,7 @@ class _Comparison:
         """The inserted ops, whose results are known beforehand."""
         for promise in self._rewrite.promises:
             shown = self._after.outcomes[promise.position]
-            if promise.data is None and not self._capabilities.refuses:
+            if promise.data is None and not self._capabilities.is_exact:
                 continue
             if not _is_kept(promise, shown):
                 meant = "a refusal" if promise.data is None else _bytes(promise.data)

@@ -1,0 +1,91 @@
+"""How much a program can show: the earlier writers that each of its reads depends on.
+
+A read of bytes that one op wrote sees only whether that op happened; it takes two to see an order.
+Counted by the program alone, for statistics and tests.  Nothing here decides what is generated.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gpusim.kernels import BUILTIN, Kernel
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import VERBS, Alloc, Capture, Dispatch, Op, Read, Replay
+from gpusim.program import Program, replayed
+
+_Writers = npt.NDArray[np.uint64]
+"""A row of words a byte; its bits are the positions of the ops that the byte depends on."""
+_WORD_BITS = 64
+
+
+def writers_of_reads(
+    program: Program,
+    accepted: Sequence[bool],
+    kernels: Mapping[str, Kernel] = BUILTIN,
+) -> tuple[int, ...]:
+    """The number of earlier writers of each accepted read, in the order of the reads.
+
+    A write, copy or dispatch counts as a writer of its bytes until they are
+    overwritten, and of all bytes that copies and dispatches make of them.  A
+    dispatch is assumed to combine, word by word, all its buffers as far as its grid
+    reaches.
+
+    ``accepted`` says of each op whether it was accepted.
+    """
+    buffers: dict[str, _Writers] = {}
+    words = len(program) // _WORD_BITS + 1
+    captures: dict[str, Capture] = {}
+    counts = []
+    for position, op in enumerate(program):
+        if not accepted[position]:
+            continue
+        if isinstance(op, Read):
+            seen = buffers[op.buffer][op.offset : op.offset + op.size_bytes]
+            joined = np.bitwise_or.reduce(seen, axis=0)
+            counts.append(int.from_bytes(joined.tobytes(), "little").bit_count())
+            continue
+        if isinstance(op, Alloc):
+            buffers[op.buffer] = np.zeros((op.size_bytes, words), np.uint64)
+            continue
+        if isinstance(op, Capture):
+            captures[op.graph] = op
+            continue
+        bit = np.zeros(words, np.uint64)
+        bit[position // _WORD_BITS] = 1 << position % _WORD_BITS
+        for command in replayed(captures[op.graph], op) if isinstance(op, Replay) else (op,):
+            _note(command, bit, buffers, kernels)
+    return tuple(counts)
+
+
+def _note(
+    op: Op, bit: _Writers, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]
+) -> None:
+    if isinstance(op, Dispatch):
+        bound = [buffers[name] for name in op.buffers]
+        _join(kernels[op.kernel], bound, math.prod(op.grid), bit)
+        return
+    verb, taken = VERBS[type(op)], bit
+    for span in verb.reads:
+        source, start, size_bytes = span.of(op)
+        taken = buffers[source][start : start + size_bytes] | bit
+    for span in verb.writes:
+        target, start, size_bytes = span.of(op)
+        buffers[target][start : start + size_bytes] = taken
+
+
+def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: _Writers) -> None:
+    lanes = groups * kernel.group_size
+    end = WORD_BYTES * min(lanes, *(len(writers) // WORD_BYTES for writers in bound))
+    joined = bit
+    for writers in bound:
+        joined = joined | np.bitwise_or.reduce(_by_word(writers[:end]), axis=1, keepdims=True)
+    for written, writers in zip(kernel.writes, bound, strict=True):
+        if written:
+            _by_word(writers[:end])[:] = joined
+
+
+def _by_word(writers: _Writers) -> _Writers:
+    """Whole words of a buffer, each with its bytes."""
+    return writers.reshape(-1, WORD_BYTES, writers.shape[1])

@@ -1,0 +1,257 @@
+"""What a target promises: which ops it may be asked for, and what is owed of each.
+
+The judge asks for nothing that is not promised, so that a runtime is judged by what it claims and
+by nothing else.  Each promise stands on its own.  What a program must look like to ask for no more
+is worked out in ``properties.generate.words``; what a target owes is compared in
+``properties.oracles.compare``.  Data only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any
+
+from gpusim.errors import ProgramError
+from gpusim.limits import WORD_BYTES
+
+
+class Refusal(Enum):
+    """What a target promises of an op that the contract refuses."""
+
+    NOT_ASKED = "not_asked"
+    """Nothing: such ops are left out of the programs."""
+    CONTAINED = "contained"
+    """It may raise anything or do nothing, but no other op shows anything else for it."""
+    NEXT_SYNC = "next_sync"
+    """Contained; and if the op raises nothing, the next sync raises some error."""
+    EXACT = "exact"
+    """It raises the contract's class at the call, and changes nothing."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a program may hold such ops."""
+        return self is not Refusal.NOT_ASKED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capabilities:
+    """What a target promises; the judge asks for nothing more.
+
+    The defaults are WebGPU's own rules: whole words, copies between two buffers, and nothing
+    invalid.  Sizes and offsets in bytes are multiples of what is promised here.
+    """
+
+    buffer_size_bytes: int = WORD_BYTES
+    write_offset_bytes: int = WORD_BYTES
+    write_size_bytes: int = WORD_BYTES
+    read_offset_bytes: int = WORD_BYTES
+    read_size_bytes: int = WORD_BYTES
+    copy_offset_bytes: int = WORD_BYTES
+    copy_size_bytes: int = WORD_BYTES
+    empty_ops: bool = False
+    """Buffers, writes, reads and copies of no bytes."""
+    copies_within: bool = False
+    """Copies within one buffer, where the two ranges share no byte."""
+    overlapping_copies: bool = False
+    """Copies within one buffer, where they do share some."""
+    invalid_handle: Refusal = Refusal.NOT_ASKED
+    out_of_range: Refusal = Refusal.NOT_ASKED
+    invalid_binding: Refusal = Refusal.NOT_ASKED
+    invalid_scalar: Refusal = Refusal.NOT_ASKED
+    limit_exceeded: Refusal = Refusal.NOT_ASKED
+    out_of_memory: Refusal = Refusal.NOT_ASKED
+    kernels: tuple[str, ...] = ()
+    """The kernels that it can run, by name; none names them all."""
+    grid_dimensions: int = 3
+    """How many dimensions of a grid may be more than 1."""
+    spreads_grids: bool = False
+    """A grid past the device's limit of a dimension is spread over more of them."""
+    orders_deliveries: bool = True
+    """Done callbacks are called, in the order in which the reads were issued."""
+    delivers_at_sync: bool = False
+    """Reads arrive by the next sync, and nobody can wait for one before that."""
+    replays: bool = False
+    """It captures and replays: it has ``capture`` and ``replay``."""
+
+    def __post_init__(self) -> None:
+        for name, unit_bytes in self._granularity.items():
+            if type(unit_bytes) is not int or unit_bytes < 1:
+                raise ProgramError(
+                    f"cannot promise {name}={unit_bytes!r} because it is no whole number of at "
+                    "least 1 (probably 1, which means any, or 4, which means whole words)"
+                )
+        if self.grid_dimensions not in (1, 2, 3):
+            raise ProgramError(
+                f"cannot promise grid_dimensions={self.grid_dimensions!r} because a grid has 1, 2 "
+                "or 3 (probably 1 was meant, for a runtime without y and z)"
+            )
+
+    @property
+    def refuses(self) -> bool:
+        """Whether programs may hold any invalid op."""
+        return any(level.is_asked for level in self.refusals)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every class of invalid op raises the contract's error."""
+        return set(self.refusals) == {Refusal.EXACT}
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether programs may hold an invalid op that need not raise the contract's error."""
+        return not {Refusal.CONTAINED, Refusal.NEXT_SYNC}.isdisjoint(self.refusals)
+
+    def refusal(self, error: str) -> Refusal:
+        """What is promised of an op that raises the class called ``error``.
+
+        A class that is no refusal, such as a fault of the device, is exact.
+        """
+        level: Refusal = getattr(self, REFUSALS.get(error, ""), Refusal.EXACT)
+        return level
+
+    def contained(self, error: str) -> "Capabilities":
+        """The same promises, but ops that raise ``error`` are contained only."""
+        changed: Any = {REFUSALS[error]: Refusal.CONTAINED}
+        return replace(self, **changed)
+
+    @property
+    def _granularity(self) -> dict[str, int]:
+        names = [field.name for field in fields(self) if field.name.endswith("_bytes")]
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What is promised of each class of invalid op."""
+        return tuple(getattr(self, name) for name in REFUSALS.values())
+
+    def __str__(self) -> str:
+        """The nearer of the two bases, and what differs from it."""
+        return min((self._beside(name, base) for name, base in _BASES.items()), key=len)
+
+    def _beside(self, name: str, base: "Capabilities") -> str:
+        pairs = [(each.name, getattr(self, each.name)) for each in fields(self)]
+        words = [f"{key}={_word(value)}" for key, value in pairs if value != getattr(base, key)]
+        return " ".join([name, *words])
+
+
+REFUSALS = {
+    "InvalidHandle": "invalid_handle",
+    "OutOfRange": "out_of_range",
+    "InvalidBinding": "invalid_binding",
+    "InvalidScalar": "invalid_scalar",
+    "LimitExceeded": "limit_exceeded",
+    "OutOfMemory": "out_of_memory",
+}
+"""The classes of invalid ops, and the promise about each."""
+_ANY_BYTES: Mapping[str, Any] = {
+    **{f.name: 1 for f in fields(Capabilities) if f.name.endswith("_bytes")},
+    "empty_ops": True,
+    "copies_within": True,
+    "overlapping_copies": True,
+}
+_EXACT: Mapping[str, Any] = dict.fromkeys(REFUSALS.values(), Refusal.EXACT)
+CONTRACT = Capabilities(**_ANY_BYTES, **_EXACT, spreads_grids=True)
+"""All that the contract says, but for captures and replays."""
+
+
+_BASES = {"webgpu": Capabilities(), "contract": CONTRACT}
+
+
+def capabilities_of(
+    *, refuses: bool = True, byte_exact: bool = True, **others: Any
+) -> Capabilities:
+    """The promises of version 1 of findings and of the wire: two words for two groups of them."""
+    promised = {**(_ANY_BYTES if byte_exact else {}), **(_EXACT if refuses else {})}
+    return Capabilities(**{**promised, "spreads_grids": True, **others})
+
+
+def parse_capabilities(text: str) -> Capabilities:
+    """Read what ``str(Capabilities)`` wrote; ProgramError where a word is unknown.
+
+    ``webgpu`` and ``contract`` are what the rest is said beside; without either the words are those
+    of version 1.
+    """
+    base, *words = text.split()
+    if base not in _BASES:
+        words = [base, *words]
+    values = {name: _parsed(name, value) for name, _, value in (w.partition("=") for w in words)}
+    if base not in _BASES:
+        return capabilities_of(**values)
+    return replace(_BASES[base], **values)
+
+
+def write_promises(capabilities: Capabilities) -> dict[str, Any]:
+    """The promises that differ from the defaults, by name, as JSON has them."""
+    given = {field.name: getattr(capabilities, field.name) for field in fields(Capabilities)}
+    return {
+        name: value.value if isinstance(value, Refusal) else value
+        for name, value in given.items()
+        if value != _DEFAULTS[name]
+    }
+
+
+def read_promises(written: object) -> Capabilities:
+    """Read what ``write_promises`` wrote, once through JSON or not.
+
+    Raises:
+        ProgramError: naming the promise that is none, or has a value it cannot have.
+    """
+    if not isinstance(written, dict):
+        raise ProgramError(
+            f"cannot read promises {written!r:.60} because they are no object with names "
+            "(probably a list)"
+        )
+    return Capabilities(**{name: _promise(name, value) for name, value in written.items()})
+
+
+def _promise(name: str, value: Any) -> Any:
+    kind = type(_DEFAULTS.get(name))
+    if kind is Refusal and value in _LEVELS:
+        return Refusal(value)
+    if kind is tuple and isinstance(value, list | tuple):
+        return tuple(map(str, value))
+    if kind in (bool, int) and type(value) is kind:
+        return value
+    raise _no_promise(name, value)
+
+
+def _no_promise(name: str, value: object) -> ProgramError:
+    if name not in _DEFAULTS:
+        near = get_close_matches(name, _DEFAULTS, n=1) or sorted(_DEFAULTS)
+        return ProgramError(
+            f"cannot read promise {name!r} because none is called so "
+            f"(probably {', '.join(near)} was meant)"
+        )
+    wanted = _WANTED.get(type(_DEFAULTS[name]), ", ".join(_LEVELS))
+    return ProgramError(
+        f"cannot read promise {name}={value!r:.40} because its value is {wanted} "
+        "(probably a misspelling)"
+    )
+
+
+_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Capabilities)}
+_LEVELS = [level.value for level in Refusal]
+_WANTED = {bool: "yes or no (true or false)", int: "a whole number", tuple: "names of kernels"}
+_VERSION_1 = {"refuses", "byte_exact"}
+
+
+def _parsed(name: str, text: str) -> Any:
+    kind = bool if name in _VERSION_1 else type(_DEFAULTS.get(name))
+    if kind is bool and text in ("yes", "no"):
+        return text == "yes"
+    if kind is int and text.isdecimal() and len(text) < 10:
+        return int(text)
+    if kind is tuple and text:
+        return tuple(text.split(","))
+    if kind is Refusal and text in _LEVELS:
+        return Refusal(text)
+    raise _no_promise(name, text)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Refusal):
+        return value.value
+    return ",".join(value) if isinstance(value, tuple) else str(value)

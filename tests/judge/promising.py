@@ -1,0 +1,135 @@
+"""Small targets that each promise something else, and their twins with one mistake each.
+
+A target works on the reference, so that it is sound but for what its promise leaves it.  It fails
+loudly where it is asked for more than it promises, and uses every freedom that its promise gives.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gpusim.errors import GpusimError
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
+from gpusim.ops import Alloc, Capture, Copy, Dispatch, Op, Read, Replay, Sync, Write
+from properties.model.capabilities import Capabilities, Refusal
+from properties.model.target import Arrived, Delivery
+from reference import Reference
+
+_LIMITS = Limits()
+
+
+class Unasked(Exception):
+    """The target was asked for what it does not promise."""
+
+
+class Small:
+    """The reference, with what ``capabilities`` leave open done in its own way."""
+
+    limits = _LIMITS
+
+    def __init__(self, capabilities: Capabilities, *, raises: bool = True) -> None:
+        self.capabilities = capabilities
+        self._raises = raises
+        self._inner = Reference(BUILTIN, self.limits)
+        self._owes = False
+
+    def perform(self, op: Op) -> Delivery | None:
+        """Carry it out, or do what the promise leaves open."""
+        self._check(op)
+        if isinstance(op, Sync) and self._owes:
+            self._owes = False
+            raise RuntimeError("something went wrong before")
+        try:
+            delivery = self._inner.perform(op)
+        except GpusimError as error:
+            return self._refuse(op, error)
+        return None if delivery is None else Arrived(delivery.data)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+    def _refuse(self, op: Op, error: GpusimError) -> Delivery | None:
+        level = self.capabilities.refusal(type(error).__name__)
+        if level is Refusal.NOT_ASKED:
+            raise Unasked(f"{op} raises {error!r}")
+        if level is Refusal.EXACT:
+            raise error
+        self._owes |= level is Refusal.NEXT_SYNC
+        if self._raises:
+            raise KeyError("a word of its own")
+        return Arrived(b"garbage") if isinstance(op, Read) else None
+
+    def _check(self, op: Any) -> None:
+        promised = self.capabilities
+        match op:
+            case Alloc():
+                self._units(op, (op.size_bytes, promised.buffer_size_bytes))
+            case Write():
+                self._units(op, (op.offset, promised.write_offset_bytes))
+                self._units(op, (len(op.data), promised.write_size_bytes))
+            case Read():
+                self._units(op, (op.offset, promised.read_offset_bytes))
+                self._units(op, (op.size_bytes, promised.read_size_bytes))
+            case Capture() | Replay() if not promised.replays:
+                raise Unasked(str(op))
+            case Capture():
+                for command in op.commands:
+                    self._check(command)
+            case Copy():
+                self._units(op, (op.source_offset, promised.copy_offset_bytes))
+                self._units(op, (op.target_offset, promised.copy_offset_bytes))
+                self._units(op, (op.size_bytes, promised.copy_size_bytes))
+                self._check_within(op)
+            case Dispatch():
+                self._check_dispatch(op)
+
+    def _units(self, op: Op, *pairs: tuple[int, int]) -> None:
+        if any(number % unit for number, unit in pairs):
+            raise Unasked(f"{op} is no multiple")
+        sizes = (getattr(op, "size_bytes", 1), len(getattr(op, "data", b"x")))
+        if not all(sizes) and not self.capabilities.empty_ops:
+            raise Unasked(f"{op} is empty")
+
+    def _check_within(self, op: Copy) -> None:
+        if op.source != op.target:
+            return
+        apart = abs(op.source_offset - op.target_offset) >= op.size_bytes
+        allowed = self.capabilities.copies_within if apart else self.capabilities.overlapping_copies
+        if not allowed:
+            raise Unasked(f"{op} stays within a buffer")
+
+    def _check_dispatch(self, op: Dispatch) -> None:
+        promised = self.capabilities
+        if promised.kernels and op.kernel not in promised.kernels:
+            raise Unasked(f"{op.kernel} is not offered")
+        if min(op.grid) >= 0 and any(each > 1 for each in op.grid[promised.grid_dimensions :]):
+            raise Unasked(f"{op.grid} has a dimension too many")
+        is_wide = max(op.grid) > self.limits.max_groups_per_dimension
+        if is_wide and BUILTIN[op.kernel].guarded and not promised.spreads_grids:
+            raise Unasked(f"{op.grid} is to be spread")
+
+
+Perform = Callable[[Op], Delivery | None]
+Twin = Callable[[Small], Perform]
+"""Carries out ops in place of the sound target's own way, with a mistake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A promise, how a sound target uses it, and the twin that breaks it."""
+
+    name: str
+    capabilities: Capabilities
+    twin: Twin
+    raises: bool = True
+
+    def sound(self, device: Any, kernels: Any) -> Small:
+        """A target that keeps to the promise."""
+        return Small(self.capabilities, raises=self.raises)
+
+    def broken(self, device: Any, kernels: Any) -> Small:
+        """The same with the mistake in it."""
+        target = Small(self.capabilities, raises=self.raises)
+        target.perform = self.twin(target)  # type: ignore[method-assign,assignment]
+        return target
