@@ -1,7 +1,7 @@
-"""How much a program can show: the earlier writers that each of its reads depends on.
+"""Measures how much a program can show: the number of earlier writers behind each of its reads.
 
-A read of bytes that one op wrote sees only whether that op happened; it takes two to see an order.
-Counted by the program alone, for statistics and tests.  Nothing here decides what is generated.
+A read that depends on one writer shows only whether that op happened; two are needed to show an
+order.  For statistics and tests, from the program alone.  Nothing here decides what is generated.
 """
 
 import math
