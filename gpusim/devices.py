@@ -104,7 +104,7 @@ def open_adapter(adapter: Adapter) -> Any:
 
 
 def what_is_missing() -> str:
-    """Why an adapter is probably not there, and what gives a machine one."""
+    """The probable reason for a missing adapter, and the remedy."""
     _, why = _ask_wgpu()
     if why:
         return f"wgpu cannot be used: {why}; pip install --force-reinstall wgpu"

@@ -76,7 +76,7 @@ class MapFailed(DeviceFault):
 
 
 class WaitTimedOut(DeviceFault, TimeoutError):
-    """A wait that its timeout ended: nothing else has changed, and it may be made again."""
+    """The timeout of a wait is over; nothing has changed, and the wait may be repeated."""
 
 
 class DataLost(DeviceFault):

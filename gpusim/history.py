@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 CRASH = "crash: "
-"""What the name of an error begins with that the contract does not know."""
+"""The prefix of an error that the contract does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What an exception said: its message and, of a crash, its traceback as Python prints it."""
+    """The message of an exception and, for a crash, its traceback as Python prints it."""
 
     message: str
     traceback: str = ""
@@ -35,8 +35,7 @@ class Outcome:
     exact, a relative tolerance where it belongs to a float result, infinity where
     nothing is promised.  None: every byte is exact.  Only an oracle sets it, and
     equality ignores it.
-    ``raised``: what the exception of ``error`` or ``late_error`` said.  Equality
-    ignores it.
+    ``raised``: the message of ``error`` or ``late_error``.  Equality ignores it.
     """
 
     error: str | None = None

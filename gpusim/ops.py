@@ -210,8 +210,8 @@ class Verb:
     reads: tuple[Span, ...] = ()
     writes: tuple[Span, ...] = ()
     called_with: tuple[str, ...] = ()
-    """The fields in the order of a method's arguments, where that is not the order of the text
-    form: the offset of a write comes last there, and may be left out of ``Runtime.write``."""
+    """The fields in the order of the method's arguments, where the text form has another order:
+    the offset of a write is the last argument, and ``Runtime.write`` may omit it."""
 
     @property
     def name(self) -> str:
@@ -241,7 +241,7 @@ class Verb:
 
     @cached_property
     def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
-        """What a method is called with: an op's operands, without the name of a read's result."""
+        """Gives the arguments of the method: an op's operands without the name of a result."""
         operands = self.operands
         names = [
             name for name in self.called_with or operands if operands[name] is not Operand.RESULT

@@ -1,4 +1,4 @@
-"""Judge a runtime: write an adapter of it, and check it, fuzz it, or replay a finding of it.
+"""Judge a runtime: write an adapter for it, then check it, fuzz it, or replay a finding.
 
     class MyRuntime(Adapter): ...  # one method an op
 
@@ -55,19 +55,19 @@ _DEVICE = "GPUSIM_DEVICE"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """A program that a target fails, as small as it could be made."""
+    """A program that a target fails, as small as the judge could make it."""
 
     program: Program
     failure: str
-    """The op that shows it, what was expected and what came."""
+    """The op that shows the failure, the expected result and the actual one."""
     path: Path | None = None
-    """The file that holds it; None where it is in none."""
+    """The file of the finding; None where there is none."""
     replay: str = ""
-    """How to run that file again; empty after a replay."""
+    """The command that replays that file; empty after a replay."""
     reproduced: bool = True
     """Whether the program failed again when it was run by itself."""
     is_cut_short: bool = False
-    """Whether it may be made smaller, since the time for that ran out."""
+    """Whether the time for shrinking ran out, so that it may become smaller."""
 
     def __str__(self) -> str:
         lines = [f"{self.program}\n{self.failure}"]
@@ -92,18 +92,18 @@ class TargetFailed(AssertionError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionResult:
-    """What a session did.  Without findings it shows something only where it is valid."""
+    """The results of a session.  That it found nothing counts only where it is valid."""
 
     device: str
-    """The device by its name, never ``best``."""
+    """The name of the device; never ``best``."""
     programs: int
     """Programs that ran."""
     seconds: float
     seed: int
     findings: tuple[Finding, ...]
-    """In the order in which they were met, each once."""
+    """The different findings, in the order in which they were met."""
     invalid_because: str
-    """Why finding nothing means nothing: a planted mistake was not seen, for example."""
+    """Why the session is invalid, such as that it missed a planted mistake; else empty."""
     interrupted: bool
     """Whether Ctrl-C ended it."""
 
@@ -121,17 +121,17 @@ def check(
 ) -> None:
     """Judge a target with random programs, in this process; return if it passes all.
 
-    An abort or a hang of the target is one of this process: ``fuzz`` judges such a target.
+    A target that aborts or hangs takes this process with it; judge such a target by ``fuzz``.
 
     Args:
-        make_target: an adapter's class, or a target's name as ``gpusim fuzz --target`` takes it.
-        programs: how many; program ``i`` follows from ``seed`` and ``i`` alone.
-        device: a name that ``gpusim devices`` shows; where left out, the one that the variable
-            GPUSIM_DEVICE names, or the best.
-        policy: a preset's name, for our own runtime; all in turn where left out.
-        kernels: more than the built-in ones, or a module or .py file with ``KERNELS``.
-        shrink_seconds: what making the failing program small may take.
-        save: the folder for the file of what is found.
+        make_target: an adapter's class, or a target's name as in ``gpusim fuzz --target``.
+        programs: their number; program ``i`` follows from ``seed`` and ``i`` alone.
+        device: a name that ``gpusim devices`` shows; by default the one in the variable
+            GPUSIM_DEVICE, or the best.
+        policy: a preset's name, for our own runtime; by default all in turn.
+        kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
+        shrink_seconds: how long shrinking the failing program may take.
+        save: the folder for the file of the finding.
 
     Raises:
         TargetFailed: with the smallest program that fails in the same way.
@@ -163,7 +163,7 @@ def check(
 def check_program(
     target: Adapter, program: Program | str, *, kernels: Iterable[Kernel] = ()
 ) -> None:
-    """Judge one program on ``target``, which must be new and is closed; return if it passes.
+    """Judge one program on a new ``target``, and close the target; return if it passes.
 
     The text form of a program is that of ``Program.parse``.  In a test with Hypothesis, draw it
     from ``programs``.
@@ -202,18 +202,18 @@ def fuzz(
     """Run a session: random programs in worker processes, so that an abort is a finding.
 
     A script calls it under ``if __name__ == "__main__"``, since the workers load the script.
-    What ``check`` takes as well means the same here.
+    Arguments that ``check`` has too mean the same.
 
     Args:
         make_target: an adapter's class at the top level of a module, or a target's name.
-        seconds: stop after so long; 60 where neither it nor ``programs`` is given.
-        programs: stop after so many.
-        workers: how many run programs side by side, each with a device.
-        findings: stop after so many different ones.
-        scheduler: of the simulated device; all in turn where left out.
+        seconds: stop after so long; by default 60 without ``programs``.
+        programs: stop after so many programs.
+        workers: the number of worker processes, each with a device.
+        findings: stop after so many different findings.
+        scheduler: of the simulated device; by default all in turn.
         faults: let the simulated device fail now and then.
         kernels: a module or .py file whose ``KERNELS`` are used too.
-        stall_seconds: how long without progress is a hang.
+        stall_seconds: a program without progress for so long hangs.
 
     Raises:
         NoDevice, ProgramError, ValueError: as for ``check``.
@@ -254,18 +254,18 @@ def replay(
 
     Args:
         path: the file that a session or ``check`` saved.
-        make_target: the target to run; a built-in one needs no naming.  An adapter's class takes
-            the place of the recorded target, and a name has to be the recorded one.
-        device: in place of the finding's.
-        policy: a preset's name, in place of the finding's.
+        make_target: the target to run; needed unless it is a built-in one.  An adapter's class
+            replaces the recorded target; a name must be the recorded one.
+        device: replaces the finding's.
+        policy: a preset's name; replaces the finding's.
         kernels: the finding's kernels, where it has any.
-        trust: load whatever target and kernels the file names.
+        trust: load any target and kernels that the file names.
 
     Raises:
-        TargetFailed: it fails still.
-        Untrusted: the file names what the arguments do not; the text says which.
+        TargetFailed: it still fails.
+        Untrusted: the file names code that the arguments do not; the text says which.
         NoDevice: there is no such device.
-        ProgramError: the file is malformed, or what it names cannot be loaded.
+        ProgramError: the file is malformed, or its target or kernels cannot be loaded.
         ValueError: an argument has a value that it cannot have.
         OSError: the file cannot be read.
     """
@@ -278,7 +278,7 @@ def replay(
     recorded = read(Path(path))
     place, own = _kernels_of(kernels)
     make = maker_of(make_target)
-    # Objects that were given are run, whatever the file calls them.
+    # Objects in the arguments go before the names in the file.
     target = make_target if make is None else recorded.case.target
     given = {
         "device": device,
@@ -306,9 +306,9 @@ def programs(
     """A Hypothesis strategy of random programs, which shrink to few, small and aligned ops.
 
     Args:
-        capabilities: what a target promises; programs ask for nothing more.
-        kernels: more than the built-in ones.
-        limits: what a target holds; WebGPU's own where left out.
+        capabilities: the target's promises; programs ask for no more.
+        kernels: kernels beside the built-in ones.
+        limits: the target's limits; by default those that WebGPU guarantees.
         min_ops: the fewest ops of a program.
         max_ops: the most ops.
     """
@@ -329,12 +329,12 @@ def programs(
 def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
     """Serve a judge in another process over standard input and output, until it hangs up.
 
-    For a runtime in an environment of its own, judged by ``gpusim fuzz --target exec:COMMAND``.
-    The lines are in docs/JUDGING.md.
+    It is for a runtime in another environment, judged by ``gpusim fuzz --target exec:COMMAND``.
+    docs/JUDGING.md describes the lines.
 
     Args:
-        start: called once, with the name of the device that the judge was asked for; what it
-            returns makes a new adapter for each program.
+        start: called once, with the name of the device; it returns a function that makes a
+            new adapter for each program.
     """
     from properties.targets.serve import serve as serve_lines
 
@@ -342,11 +342,11 @@ def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
 
 
 def _settings(make_target: MakeTarget | str, **arguments: Any) -> "Settings":
-    """Settings of a session for ``make_target``; what is None is left to default."""
+    """Settings of a session for ``make_target``; None means the default."""
     from properties.fuzz.check import name_of
     from properties.fuzz.settings import Settings, gather
 
-    # What else a session takes from the environment would change a test behind its back.
+    # No other variable of the environment is read, so that it cannot change a test unnoticed.
     environment = {_DEVICE: os.environ.get(_DEVICE, "")}
     return gather(
         Settings, {}, environment, target=name_of(make_target), **_without_none(arguments)
@@ -358,7 +358,7 @@ def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
-    """The place of the kernels; or all kernels there are, where some were given as objects."""
+    """The place of the kernels; or, where objects are given, these and the built-in ones."""
     if isinstance(kernels, str):
         return kernels, None
     given = tuple(kernels)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
 INTERRUPTED = 128 + signal.SIGINT
-"""What a shell gives for a command that Ctrl-C ended."""
+"""The exit status that a shell gives a command which Ctrl-C ended."""
 _MOST_SHOWN_OPS = 60
 _EPILOG = (
     "exit status: 0 nothing found, 1 found, 2 wrong usage, 3 could not run, or invalid, "

@@ -120,11 +120,11 @@ def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
 
     ``watch`` is told of each op with its position, the closing sync included, whose
     position is one past the program's last.  Whatever the target raises ends up in
-    the history, with what it said: the name of a Refused or a DeviceFault, and that
-    of any other exception as a crash.
+    the history, with its message: under its name if it is a Refused or a DeviceFault,
+    and as a crash otherwise.
 
     Raises:
-        InvalidKernel: where ``target`` is an oracle, and a kernel has no meaning there.
+        InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
     """
     recorder = _Recorder(target, watch)
     outcomes = [recorder.perform(position, op) for position, op in enumerate(program)]
@@ -162,7 +162,7 @@ class _Recorder:
         try:
             self._issue(op)
         except InvalidKernel:
-            # Only the oracle raises it, and no target is to blame.
+            # Only the oracle raises it; the target is not to blame.
             raise
         except Exception as error:
             self._unmake(op)
@@ -245,7 +245,7 @@ class _Value:
 
 
 def name_of(error: Exception) -> str:
-    """The class of an exception as a history holds it: a crash where the contract has no such."""
+    """The class of an exception in a history; a crash where the contract does not have it."""
     if isinstance(error, Refused | DeviceFault):
         return type(error).__name__
     return CRASH + (error.name if isinstance(error, TargetRaised) else type(error).__name__)
@@ -257,7 +257,7 @@ def failed_with(error: Exception) -> Outcome:
 
 
 def said_by(error: Exception) -> Raised:
-    """What an exception said, and where it came from unless gpusim raised it on purpose."""
+    """The message of an exception, and its traceback unless gpusim raised it on purpose."""
     if isinstance(error, GpusimError) and not isinstance(error, InternalError):
         return Raised(str(error))
     if isinstance(error, TargetRaised):

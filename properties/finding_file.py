@@ -43,7 +43,7 @@ FORMAT_VERSION = 2
 _MAGIC = "gpusim finding"
 _BETWEEN = "; "
 _BAR = "|"
-"""What each line of the details begins with."""
+"""The first character of each line of the details."""
 _NO_FAULTS_BY_V1 = "without_faults"
 """A transformation of version 1; ignored, since every replay tries it."""
 
@@ -54,7 +54,7 @@ class Finding:
 
     ``versions``: the versions with which it failed.  ``summary``: how it failed.
     ``kernels``: the module or .py file with the program's own kernels.  Each is one
-    line, or empty.  ``details``: what an exception said, over several lines.
+    line, or empty.  ``details``: the lines of an exception's message or traceback.
     ``names_target`` is false for a file of version 1, which may have
     failed on any target.
     """
@@ -75,7 +75,7 @@ class Finding:
                 )
         if printable(self.details) != self.details:
             raise ProgramError(
-                f"cannot keep details {self.details!r} because they would not be read as they are "
+                f"cannot keep details {self.details!r} because reading them would change them "
                 "(probably they hold control characters, which ``printable`` escapes)"
             )
         for header, name in (("target", self.case.target), ("device", self.case.device.name)):
@@ -115,7 +115,7 @@ def format_finding(finding: Finding) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` as a file keeps it: what cannot be seen, but for newlines, is escaped."""
+    """``text`` with all invisible characters except newlines escaped."""
     lines = text.expandtabs().splitlines()
     return "\n".join("".join(map(_escaped, line)).rstrip() for line in lines).rstrip("\n")
 

@@ -1,8 +1,8 @@
-"""The contract as a Hypothesis state machine over a live target, one rule a promise.
+"""The contract as a Hypothesis state machine over a live target, a rule for each promise.
 
-Read it to learn what a runtime owes its caller.  Each rule issues one op on the
-target and on the oracle, and holds their outcomes against each other at once;
-each read is compared when it is delivered, and again at the end.
+Read it to learn what a runtime promises its caller.  Each rule issues one op on the
+target and on the oracle, and compares their outcomes at once.  Each read is compared
+when it is delivered, and again at the end.
 """
 
 from collections.abc import Callable, Iterable
@@ -38,16 +38,16 @@ _data = st.binary(max_size=70)
 
 
 class ContractMachine(RuleBasedStateMachine):
-    """Drives one target and the oracle in step; subclasses say how a target is made."""
+    """Drives a target and the oracle in step; subclasses make the target."""
 
     make_target: MakeTarget
 
     live = Bundle("live")
-    """Buffers that may be used; some were never written and some hold no whole word."""
+    """Live buffers; some were never written, and some are smaller than a word."""
     freed = Bundle("freed")
-    """Buffers that must be refused for ever."""
+    """Freed buffers, which must be refused for ever."""
     graphs = Bundle("graphs")
-    """What was captured, over buffers that may be freed by now."""
+    """Captures, over buffers that may be freed by now."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,14 +59,14 @@ class ContractMachine(RuleBasedStateMachine):
 
     @initialize(policy=policies())
     def open(self, policy: Policy) -> None:
-        """Whatever the policy, the contract is the same."""
+        """The contract is the same under every policy."""
         self._target = type(self).make_target(policy)
         self._oracle = Reference(limits=self._target.limits)
 
     @precondition(lambda self: len(self._live) < _MOST_LIVE)
     @rule(target=live, size_bytes=_sizes)
     def alloc(self, size_bytes: int) -> object:
-        """A new buffer reads as zeros, whatever was freed before it."""
+        """A new buffer reads as zeros, even where it reuses freed memory."""
         name = f"b{self._made}"
         self._made += 1
         accepted = self._both(lambda side: side.alloc(name, size_bytes))
@@ -85,7 +85,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(buffer=live, over=st.integers(1, 9))
     def write_past_the_end(self, buffer: str, over: int) -> None:
-        """It is refused whole: not even the bytes inside are written."""
+        """A write past the end is refused whole: the bytes inside are not written either."""
         size_bytes = self._sizes[buffer]
         self._both(lambda side: side.write(buffer, b"\xee" * (4 + over), max(0, size_bytes - 4)))
 
@@ -96,7 +96,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(first=live, second=live, a=_words)
     def dispatch_on_two(self, first: str, second: str, a: int) -> None:
-        """It reads one and writes the other; one buffer for both is refused."""
+        """A dispatch reads one buffer and writes the other; one buffer for both is refused."""
         self._dispatch("fold", [first, second], [a], (2, 1, 1))
 
     @rule(buffer=live)
@@ -111,26 +111,26 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(source=live, into=live, source_at=_fractions, into_at=_fractions, size=_fractions)
     def copy(self, source: str, into: str, source_at: int, into_at: int, size: int) -> None:
-        """Any offsets and length; within one buffer it is memmove."""
+        """A copy takes any offsets and length; within one buffer it is memmove."""
         offsets = self._offset(source, source_at), self._offset(into, into_at)
         size_bytes = self._offset(source, size)
         self._both(lambda side: side.copy(source, offsets[0], into, offsets[1], size_bytes))
 
     @rule(buffer=live, at=_fractions, size=_fractions)
     def read(self, buffer: str, at: int, size: int) -> None:
-        """The value is that of this moment, however late it is delivered."""
+        """A read gives the value of this moment, however late it is delivered."""
         self._read(buffer, self._offset(buffer, at), self._offset(buffer, size))
 
     @rule(target=freed, buffer=consumes(live))
     def free(self, buffer: str) -> str:
-        """Whatever was recorded or read before still happens."""
+        """Ops that were issued before a free still take effect."""
         self._both(lambda side: side.free(buffer))
         del self._live[buffer]
         return buffer
 
     @rule(buffer=freed, use=st.integers(0, 3))
     def use_after_free(self, buffer: str, use: int) -> None:
-        """A freed buffer is refused everywhere, and finds no successor."""
+        """A freed buffer is refused everywhere; its name never means another buffer."""
         match use:
             case 0:
                 self._both(lambda side: side.write(buffer, b"x", 0))
@@ -144,7 +144,7 @@ class ContractMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._target.capabilities.replays)
     @rule(target=graphs, first=live, second=live, a=_words, size=_fractions)
     def capture(self, first: str, second: str, a: int, size: int) -> object:
-        """What is captured is checked as if it was called, and does not happen."""
+        """A captured call is checked as if it was called now, and does not happen."""
         graph = f"g{self._made}"
         self._made += 1
         commands = (
@@ -162,7 +162,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(graph=graphs, place=live, a=_words, swap=st.booleans(), keep=st.booleans())
     def replay(self, graph: tuple[str, str], place: str, a: int, swap: bool, keep: bool) -> None:
-        """It is what its calls would be now: over other buffers, or refused whole."""
+        """A replay does what its calls would do now, over other buffers, or is refused whole."""
         name, first = graph
         scalars = None if keep else [(a, 3)]
         bindings = [(first, place)] if swap else []
@@ -175,7 +175,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule()
     def sync(self) -> None:
-        """When it returns, every read before it has been delivered, in order."""
+        """When a sync returns, every read before it has been delivered, in order."""
         self._both(lambda side: side.sync())
         if self._target.capabilities.orders_deliveries:
             assert self._delivered == list(range(len(self._reads)))
@@ -196,7 +196,7 @@ class ContractMachine(RuleBasedStateMachine):
         assert self._delivered == list(range(len(self._delivered)))
 
     def teardown(self) -> None:
-        """All that is left is what it should be, and every value is still what it was."""
+        """At the end every live buffer has the right bytes, and every value is unchanged."""
         if not hasattr(self, "_target"):
             return
         try:
@@ -226,7 +226,7 @@ class ContractMachine(RuleBasedStateMachine):
         self._both(issue)
 
     def _both(self, act: Callable[[Adapter | Reference], None]) -> bool:
-        """Act on the oracle, then on the target: the same class of error, or none."""
+        """Act on the oracle, then on the target; both raise the same class of error, or none."""
         meant, shown = (_error_of(act, side) for side in self._sides())
         assert shown == meant, f"the target showed {shown}, the contract says {meant}"
         return meant is None
@@ -236,12 +236,12 @@ class ContractMachine(RuleBasedStateMachine):
         yield self._target
 
     def _offset(self, buffer: str, sixteenths: int) -> int:
-        """From the start of a buffer to just past its end, in any alignment."""
+        """An offset from the start of a buffer to just past its end, in any alignment."""
         return self._sizes[buffer] * sixteenths // 15
 
 
 def _replaying(side: Adapter | Reference) -> ReplayingAdapter | Reference:
-    """The side, which is known to capture and replay."""
+    """The side, typed as one that captures and replays."""
     return side if isinstance(side, Reference) else cast(ReplayingAdapter, side)
 
 

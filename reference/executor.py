@@ -258,7 +258,7 @@ def run(
     ``make`` makes the executor; another one may take the place of ``Reference``.
 
     Raises:
-        InvalidKernel: where one is not registered, before anything runs, or its meaning raises.
+        InvalidKernel: a kernel is not registered (before anything runs), or its meaning raises.
     """
     for op in program:
         if isinstance(op, AnyDispatch):

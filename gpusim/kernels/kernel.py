@@ -140,10 +140,10 @@ class Kernel:
         return self._packer.format.lstrip("<")
 
     def in_order(self, scalars: Any) -> tuple[Any, ...]:
-        """Scalars that are no tuple or list in the order of the signature, or by its names.
+        """Scalars in the order of the signature, from a mapping by name or from any sequence.
 
         Raises:
-            InvalidScalar: they have no order, or are not named as in the signature.
+            InvalidScalar: they are no sequence, or their names are not those of the signature.
         """
         if isinstance(scalars, Mapping):
             names = [parameter.name for parameter in self.scalars]
@@ -161,7 +161,7 @@ class Kernel:
         try:
             return tuple(scalars)
         except TypeError:
-            # An array of no dimension.
+            # An array without a dimension.
             return self.in_order(None)
 
     def check_scalars(self, scalars: Sequence[int | float]) -> None:

@@ -1,7 +1,7 @@
-"""What the parts of a kernel must be, so that WGSL can be written of them and packed for them.
+"""Checks of a kernel's fields, so that its WGSL can be written and its uniforms packed.
 
 Pure checks over the fields of a kernel, a binding or a scalar; ``ProgramError`` names the field.
-What the body means is the device's to refuse, and is not looked at here.
+The body is not checked here; the device refuses a wrong one.
 """
 
 import math
@@ -11,7 +11,7 @@ from gpusim.errors import ProgramError
 
 _DTYPES = ("u32", "i32", "f32")
 _OURS = ("Args", "args", "at", "count", "group", "i", "lane", "main")
-"""The names that the shader around a body has already."""
+"""The names that the shader around a body declares."""
 _KEYWORDS = (
     *("alias", "break", "case", "const", "const_assert", "continue", "continuing", "default"),
     *("diagnostic", "discard", "else", "enable", "false", "fn", "for", "if", "let", "loop"),
@@ -21,7 +21,7 @@ _KEYWORDS = (
 
 
 def check_name(what: str, name: object) -> None:
-    """A name that WGSL can declare."""
+    """Raise unless WGSL can declare the name."""
     is_word = isinstance(name, str) and name.isidentifier() and name.strip("_") != ""
     if not is_word or str(name).startswith("__") or name in _KEYWORDS:
         raise ProgramError(
@@ -31,7 +31,7 @@ def check_name(what: str, name: object) -> None:
 
 
 def check_dtype(what: str, dtype: object) -> None:
-    """One of the three types that a word can have."""
+    """Raise unless it is one of the three types of a word."""
     if isinstance(dtype, str) and dtype in _DTYPES:
         return
     probably = "its name in WGSL was meant, such as 'u32'"
@@ -46,7 +46,7 @@ def check_dtype(what: str, dtype: object) -> None:
 
 
 def check_access(what: str, access: object, dtype: str, atomic: object) -> None:
-    """Read, or both; atomics are integers that are written."""
+    """Raise unless it is read or read_write, and atomics are written integers."""
     if access not in ("read", "read_write"):
         raise ProgramError(
             f"cannot make {what} with access={access!r} because it is 'read' or 'read_write' "
@@ -54,13 +54,13 @@ def check_access(what: str, access: object, dtype: str, atomic: object) -> None:
         )
     if atomic and (access == "read" or dtype == "f32"):
         raise ProgramError(
-            f"cannot make {what} with atomic={atomic!r} because WGSL has atomics of integers "
-            "only, and of what may be written (probably access='read_write' was forgotten)"
+            f"cannot make {what} with atomic={atomic!r} because WGSL has atomics only of integers "
+            "that may be written (probably access='read_write' was forgotten)"
         )
 
 
 def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any, ...]:
-    """The bindings, or the scalars, of a kernel as a tuple, no two of one name."""
+    """The bindings or the scalars of a kernel as a tuple; raise where two share a name."""
     entries = tuple(given) if isinstance(given, list | tuple) else None
     if entries is None or not all(isinstance(entry, kind) for entry in entries):
         raise ProgramError(
@@ -78,7 +78,7 @@ def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any,
 
 
 def check_bindings(kernel: str, buffers: Any, *, guarded: bool, scalars: Any) -> None:
-    """At least one, and none of a name that the shader has already."""
+    """Raise unless there is a binding, and none has a name that the shader declares."""
     if not buffers:
         raise ProgramError(
             f"cannot make kernel {kernel!r} because it binds no buffer "
@@ -94,7 +94,7 @@ def check_bindings(kernel: str, buffers: Any, *, guarded: bool, scalars: Any) ->
 
 
 def check_kernel(kernel: Any) -> None:
-    """The fields of a kernel but for its bindings and scalars."""
+    """Check the fields of a kernel other than its bindings and scalars."""
     name = kernel.name
     if not isinstance(name, str) or not name.isidentifier():
         raise ProgramError(

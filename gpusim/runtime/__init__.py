@@ -1,4 +1,4 @@
-"""The batched runtime on wgpu-py."""
+"""The batched runtime on wgpu-py.  The import loads wgpu."""
 
 from gpusim.runtime.buffers import Buffer, BufferPart
 from gpusim.runtime.drivers.driver import Driver, WgpuDriver

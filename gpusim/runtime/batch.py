@@ -1,14 +1,13 @@
-"""The open batch: what it holds, what gathers for it on the host, and when it must be submitted.
+"""The open batch: its commands, the bytes gathered for it, and the rules for its submit.
 
 A batch is data, and recording into it calls no device.  The rules are pure and
-flush nothing themselves.  The uniform ring and the upload buffer hold what a
-batch has gathered: each is written once, at the submit, from its start, and is
-free again after that, which is the *submitted* clock.
+submit nothing themselves.  The uniform ring and the upload buffer gather bytes on
+the host.  Each is written once, right before the submit, from its start, and is free
+again after the submit: it is on the *submitted* clock.
 
 A host write and a destroy act on the queue at once, while recorded commands
 still wait.  TVM 18871 therefore submits before every host write, readback, free
-and sync; a policy may ask for that only where a recorded command touches the
-same bytes.
+and sync; a policy may do so only where a recorded command touches the same bytes.
 """
 
 import math
@@ -33,15 +32,15 @@ from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.stats import Counts
 
 MOST_QUEUED_WRITES = 4096
-"""Host writes that may wait for a submit, however short: wgpu needs some 2 KB for each."""
+"""Host writes of any size that may wait for a submit; each takes wgpu some 2 KB."""
 
 
 class Batch:
     """Commands since the last submit.
 
-    Everything here is on the *recorded* clock: it turns to *submitted* all at
-    once, when the batch is.  ``retired`` buffers are referred to by a command
-    and by nobody else, and are destroyed once the batch is submitted.
+    All of it is on the *recorded* clock until the batch is submitted, as a whole.
+    Only commands of the batch use its ``retired`` buffers, which are destroyed once
+    it is submitted.
     """
 
     def __init__(self) -> None:
@@ -82,13 +81,13 @@ class Batch:
             self.written[buffer] = None
 
     def copy(self) -> "Batch":
-        """What it holds now, to go back to."""
+        """A copy, to restore this state."""
         kept = Batch()
         kept.__dict__.update({name: copy(held) for name, held in self.__dict__.items()})
         return kept
 
     def extend(self, part: "Batch") -> None:
-        """Append what was recorded in another batch; its uniforms are in place already."""
+        """Append the commands of another batch; its uniforms are in place already."""
         self.commands += part.commands
         self.uniform_slots += part.uniform_slots
         self.size_bytes += part.size_bytes
@@ -100,8 +99,8 @@ class Batch:
     def touches(self, buffer: DeviceBuffer, start: int = 0, end: int | None = None) -> bool:
         """Whether a recorded command may read or write bytes from ``start`` to ``end``.
 
-        The bytes that a batch touches of one buffer are kept as a single span,
-        so that a yes may be said too often, and a no never.
+        A batch keeps one span of touched bytes for each buffer, so a yes may be wrong,
+        and a no never is.
         """
         span = self._touched.get(buffer)
         if span is None:
@@ -146,14 +145,14 @@ class FlushRules:
         self._most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
         queued_bytes = policy.queued_write_bytes
         self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
-        """Bytes of host writes that may wait for a submit; twice as many may be on their way."""
+        """Bytes of host writes that may wait for a submit; twice as many may be unfinished."""
         self.least_queued_bytes = 0 if queued_bytes is None else queued_bytes // MOST_QUEUED_WRITES
-        """What a host write counts as at least."""
+        """The bytes for which a host write counts at least."""
         self._early = math.inf
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """Whether a limit is reached: a limit of 0 or 1 is reached by every command."""
+        """The reason to submit where a limit is reached; every command reaches one of 0 or 1."""
         count = len(batch.commands)
         if (
             count < self._soonest
@@ -173,7 +172,7 @@ class FlushRules:
         return FlushReason.EARLY
 
     def room(self, batch: Batch) -> tuple[float, float, float]:
-        """Commands, bytes and workgroups after which ``after_recording`` says to submit."""
+        """Commands, bytes and workgroups that may still be recorded before a limit submits."""
         return (
             self._soonest - len(batch.commands),
             self._most_bytes - batch.size_bytes,
@@ -181,7 +180,7 @@ class FlushRules:
         )
 
     def after_sync(self) -> None:
-        """The queue has run dry: the next batch is to reach it early again."""
+        """The queue is empty: submit the next batch early again."""
         first = self._policy.first_batch
         self._set_early(math.inf if first is None else first)
 
@@ -193,22 +192,22 @@ class FlushRules:
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
     ) -> FlushReason | None:
-        """A host write of bytes ``start`` to ``end`` acts on the queue now."""
+        """The reason to submit before a host write of bytes ``start`` to ``end``."""
         if self._policy.flush_on_conflict:
             return FlushReason.WRITE if batch.touches(buffer, start, end) else None
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """Host writes stay in host memory until a submit starts them."""
+        """The reason to submit before a host write that finds too many waiting for a submit."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 
     def after_read(self, batch: Batch) -> FlushReason | None:
-        """A read whose staging copy was just recorded is under way once that is submitted."""
+        """The reason to submit after a read's staging copy was recorded."""
         return None if self._policy.join_reads else FlushReason.READ
 
     def before_free(self, batch: Batch) -> FlushReason | None:
-        """A destroyed buffer may not be referred to by a later submit."""
+        """The reason to submit before a free: no later submit may use a destroyed buffer."""
         if self._policy.defer_frees:
             return None
         return FlushReason.FREE if batch.commands else None
@@ -217,9 +216,9 @@ class FlushRules:
 class RingUniforms:
     """One buffer: a batch's payloads gather on the host and are written once, at its submit.
 
-    Every batch starts at offset 0: the queue orders its write after the batch
-    before, which has been submitted by then.  A payload beyond the capacity
-    makes the ring grow before anything is taken from it.
+    Every batch starts at offset 0: the queue orders its write after the batch before,
+    which is submitted already.  A payload larger than the ring makes it grow, before
+    anything is taken from it.
     """
 
     is_dynamic = True
@@ -234,7 +233,7 @@ class RingUniforms:
         self._ring: DeviceBuffer | None = None
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        """Whether ``size_bytes`` more do not fit behind what the batch has taken."""
+        """Whether ``size_bytes`` more do not fit after what the batch has taken."""
         used = len(batch.uniform_data)
         if used == 0 or used + (size_bytes + self._rest & self._mask) <= self.capacity_bytes:
             return False
@@ -242,7 +241,7 @@ class RingUniforms:
         return True
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        """The next aligned range of the ring; ``payload`` is in it once the batch is submitted."""
+        """The next aligned range of the ring; ``payload`` is written there at the submit."""
         size_bytes = len(payload)
         stride = size_bytes + self._rest & self._mask
         ring = self._ring
@@ -260,13 +259,13 @@ class RingUniforms:
             self._driver.write_buffer(self._ring, 0, batch.uniform_data)
 
     def clear(self) -> list[DeviceBuffer]:
-        """Give up the ring."""
+        """Drop the ring; the caller destroys it."""
         ring, self._ring = self._ring, None
         self.counts.held = 0
         return [] if ring is None else [ring]
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring; a larger one is made only for a batch that has taken nothing yet."""
+        """The ring; a larger one is made only where the batch has taken nothing yet."""
         ring = self._ring
         if ring is None or ring.size_bytes < size_bytes:
             ring = self._make_ring(size_bytes + self._rest & self._mask, batch)
@@ -286,10 +285,7 @@ class RingUniforms:
 
 
 class Uploads:
-    """Host writes that keep their place in the batch: gathered here, copied by a command.
-
-    A write fits where the upload buffer has room for it.
-    """
+    """Staged host writes: gathered here, and copied by a command at their place in the batch."""
 
     def __init__(self, driver: Driver, policy: Policy) -> None:
         self._driver = driver
@@ -298,12 +294,12 @@ class Uploads:
         self._buffer: DeviceBuffer | None = None
 
     def accepts(self, batch: Batch, size_bytes: int) -> bool:
-        """Whether ``size_bytes`` are few enough, and still fit in the batch."""
+        """Whether a write of ``size_bytes`` is small enough, and the upload buffer has room."""
         fits = len(batch.upload_data) + words_up(size_bytes) <= self._capacity_bytes
         return size_bytes <= self._most_bytes and fits
 
     def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
-        """The buffer and the offset where ``words`` will be when ``batch`` runs; OutOfMemory."""
+        """The buffer and offset at which ``words`` will be when ``batch`` runs; OutOfMemory."""
         if self._buffer is None:
             self._buffer = self._driver.create_buffer(self._capacity_bytes, Role.UPLOAD)
         offset = len(batch.upload_data)
@@ -317,6 +313,6 @@ class Uploads:
             self._driver.write_buffer(self._buffer, 0, batch.upload_data)
 
     def clear(self) -> list[DeviceBuffer]:
-        """Give up the buffer, for the caller to destroy."""
+        """Drop the buffer; the caller destroys it."""
         buffer, self._buffer = self._buffer, None
         return [] if buffer is None else [buffer]

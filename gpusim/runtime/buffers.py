@@ -1,7 +1,7 @@
 """Buffer handles, and the table of those that are alive.
 
-A handle's number is never given again and its device buffer is dropped at
-``free``, so that a stale handle can reach nothing.  No device is called here.
+A handle's number is never given again, and its device buffer is dropped at ``free``,
+so a stale handle reaches nothing.  No device is called here.
 """
 
 from collections.abc import Iterator
@@ -46,11 +46,11 @@ class Buffer(Handle):
         self.size_bytes = size_bytes
         self.label = label
         self.lost = False
-        """Whether a failed batch would have written it, and nothing has overwritten it since."""
+        """Whether a failed batch would have written it, and it was not overwritten since."""
 
     @property
     def nbytes(self) -> int:
-        """``size_bytes``, under the name that arrays have for it."""
+        """``size_bytes``, by the name that arrays use."""
         return self.size_bytes
 
     @property
@@ -106,7 +106,7 @@ def buffer_of(bound: Bound) -> Buffer:
 
 
 class Losing:
-    """Mark buffers lost where the block fails: part of their new bytes are in already."""
+    """Marks buffers lost if the block fails, because some of their bytes are new already."""
 
     def __init__(self, *buffers: Buffer) -> None:
         self._buffers = buffers
@@ -121,7 +121,7 @@ class Losing:
 
 
 class BufferTable:
-    """The live buffers of one runtime, in the order of their making."""
+    """The live buffers of one runtime, in the order of their allocs."""
 
     def __init__(self) -> None:
         self.live_bytes = 0
@@ -156,7 +156,7 @@ class BufferTable:
                 )
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
-        """What a live handle of this table stands for; InvalidHandle for any other."""
+        """The device buffer of a live handle of this table; InvalidHandle for any other."""
         if not isinstance(buffer, Buffer):
             raise InvalidHandle(
                 f"cannot use what is of type {type(buffer).__name__} as a buffer because this "
@@ -179,7 +179,7 @@ class BufferTable:
         return buffer._device_buffer
 
     def whole_words(self, buffer: Buffer) -> Range:
-        """The whole words of a live buffer, which is what a kernel is given of it."""
+        """The whole words of a live buffer, which a kernel binds."""
         return new_tuple(Range, (self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4))
 
     def bound(self, bound: Bound) -> Range:
@@ -208,7 +208,7 @@ class BufferTable:
             buffer._device_buffer, buffer._lent = buffer._lent, None
 
     def describe_left(self) -> str:
-        """What a runtime that closes now should warn of; empty where nothing is left."""
+        """The warning of a runtime that closes now; empty where no buffer is left."""
         if not self._live:
             return ""
         return (

@@ -1,7 +1,7 @@
-"""How bytes at any offset become whole words: pure plans, no device.
+"""Plans that turn bytes at any offset into whole words: pure, without a device.
 
-WebGPU writes and copies whole words at word offsets only.  A buffer's last word
-may reach past its end; those padding bytes belong to nobody.
+WebGPU writes and copies only whole words at word offsets.  A buffer's last word may
+reach past its end; no op can see those padding bytes.
 """
 
 from typing import NamedTuple
@@ -43,7 +43,7 @@ class Edge(NamedTuple):
 class WritePlan(NamedTuple):
     """A write as whole words from ``start`` to ``end``, and the edges beside them.
 
-    ``end`` may reach past the last byte of data, into the buffer's padding.
+    ``end`` may lie past the last byte of data, in the buffer's padding.
     """
 
     start: int
@@ -74,10 +74,10 @@ def _edges_of(start: int, end: int) -> list[Edge]:
 def is_word_copy(
     source_offset: int, target_offset: int, size_bytes: int, target_bytes: int
 ) -> bool:
-    """Whether a copy between two buffers is one of whole words.
+    """Whether a copy between two buffers can be done in whole words.
 
-    A copy that ends with the target may carry whatever follows the source range
-    into the target's padding.
+    A copy up to the target's end may copy bytes after the source range into the
+    target's padding.
     """
     if source_offset % WORD_BYTES or target_offset % WORD_BYTES:
         return False
@@ -85,7 +85,7 @@ def is_word_copy(
 
 
 class Window(NamedTuple):
-    """A part of a buffer that fits a binding: bind ``size_bytes`` from ``base``."""
+    """A part of a buffer that fits a binding: ``size_bytes`` bytes from ``base``."""
 
     base: int
     size_bytes: int
@@ -107,10 +107,10 @@ def aligned_up(size_bytes: int, alignment_bytes: int) -> int:
 
 
 def most_piece_bytes(limits: Limits) -> int:
-    """The most bytes that one dispatch copies, wherever they start and go to.
+    """The most bytes that one dispatch can copy, at any offsets.
 
-    A window of them fits a binding, though it starts at an aligned offset before
-    them and ends with a whole word, and their words fit the groups of a dimension.
+    Their window must fit a binding, though it starts at an aligned offset before them and
+    ends with a whole word.  Their words must fit the groups of one dimension.
     """
     window_bytes = limits.max_binding_bytes - limits.storage_offset_alignment_bytes
     group_bytes = limits.max_groups_per_dimension * COPY_BYTES.group_size * WORD_BYTES
@@ -118,7 +118,7 @@ def most_piece_bytes(limits: Limits) -> int:
 
 
 def chunks(size_bytes: int, chunk_bytes: int) -> list[tuple[int, int]]:
-    """``size_bytes`` cut into (start, size) pieces of at most ``chunk_bytes``."""
+    """``size_bytes`` split into (start, size) pieces of at most ``chunk_bytes``."""
     return [
         (start, min(chunk_bytes, size_bytes - start)) for start in range(0, size_bytes, chunk_bytes)
     ]

@@ -1,7 +1,6 @@
-"""The caches: what a bounded one is, the three that there are, their keys and their invalidation.
+"""The three caches of TVM 18871's second phase: their keys, capacities and invalidation.
 
-They are those of TVM 18871's second phase.  Every key is computed here and
-nowhere else, beside the reason why it is right.
+Every key is computed here and nowhere else, beside the reason why it is right.
 
 ==========  ====================  =========================================
 cache       entry is stale when   clock
@@ -12,7 +11,7 @@ bind group  a bound buffer goes   a dropped group may go at once: the
 shapes      never: pure values    none
 ==========  ====================  =========================================
 
-Bind groups are found here too; uniforms and shapes have their own files.
+The bind groups' store is here too; uniforms and shapes have their own files.
 """
 
 from collections.abc import Callable
@@ -34,9 +33,8 @@ V = TypeVar("V")
 class BoundedCache(Generic[K, V]):
     """A mapping that never holds more than its capacity, first in, first out.
 
-    With ``by_recency`` what was used least recently goes first.  It knows
-    nothing of what it holds: whoever puts a value in disposes of the one that
-    was evicted for it.
+    With ``by_recency`` the least recently used goes first.  It knows nothing of its
+    values: the caller of ``put`` disposes of the evicted ones.
     """
 
     def __init__(self, capacity: int, *, by_recency: bool = False) -> None:
@@ -46,7 +44,7 @@ class BoundedCache(Generic[K, V]):
         self._entries: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """The value of ``key``, counted as reused; None where there is none."""
+        """The value of ``key``, counted as reused; None where it has none."""
         value = self._entries.get(key)
         if value is None:
             return None
@@ -56,7 +54,7 @@ class BoundedCache(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> list[V]:
-        """Add a new entry; the values that had to go for it."""
+        """Add a new entry; gives the evicted values."""
         evicted = []
         while len(self._entries) >= self._capacity:
             evicted.append(self._entries.pop(next(iter(self._entries))))
@@ -67,14 +65,14 @@ class BoundedCache(Generic[K, V]):
         return evicted
 
     def invalidate(self, stale: Callable[[K], bool]) -> list[V]:
-        """Remove every entry whose key is ``stale``; their values."""
+        """Remove every entry whose key is ``stale``; gives their values."""
         removed = [self._entries.pop(key) for key in [k for k in self._entries if stale(k)]]
         self.counts.invalidated += len(removed)
         self.counts.held = len(self._entries)
         return removed
 
     def clear(self) -> list[V]:
-        """Remove everything; the values that were held."""
+        """Remove everything; gives the values."""
         values = list(self._entries.values())
         self._entries.clear()
         self.counts.held = 0
@@ -84,8 +82,8 @@ class BoundedCache(Generic[K, V]):
 def uniform_key(payload: bytes) -> bytes:
     """The content itself, never a hash of it.
 
-    A uniform buffer is written once, when it is made, so that equal content
-    means interchangeable buffers; the length is part of the content.
+    A uniform buffer is written once, when it is made, so buffers of equal content are
+    interchangeable.  The length is part of the content.
     """
     return payload
 
@@ -93,9 +91,9 @@ def uniform_key(payload: bytes) -> bytes:
 def bind_group_key(pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroupKey:
     """The pipeline, then buffer, offset and size of each binding in order.
 
-    Two kernels may share a name, arity and buffers and still differ in layout,
-    so the pipeline is named, by its uid.  Uids are never given twice, so that a
-    freed buffer's entry can never be found for its successor.
+    Two kernels may share a name, arity and buffers and still differ in layout, so the
+    key holds the pipeline's uid.  Uids are never given twice, so a new buffer never
+    finds the entry of a freed one.
     """
     key = [pipeline.uid]
     for bound in ranges:
@@ -104,12 +102,12 @@ def bind_group_key(pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroupKe
 
 
 def mentions(key: BindGroupKey, buffer: DeviceBuffer) -> bool:
-    """Whether a bind-group key names ``buffer``: every third number from the second on."""
+    """Whether a bind-group key names ``buffer``; every third number from the second on is one."""
     return buffer.uid in key[1::3]
 
 
 def shape_key(kernel: Kernel, grid: Grid) -> ShapeKey:
-    """The kernel object itself, since its guard and group size shape the launch."""
+    """The kernel object and the grid: the kernel's guard and group size shape the launch."""
     return kernel, grid
 
 
@@ -136,7 +134,7 @@ class BindGroupStore(Protocol):
         ...
 
     def forget(self, buffer: DeviceBuffer) -> None:
-        """Never again hand out a group that binds ``buffer``."""
+        """Drop every group that binds ``buffer``."""
         ...
 
     def clear(self) -> None:
@@ -158,10 +156,10 @@ class FreshBindGroups:
         return group
 
     def forget(self, buffer: DeviceBuffer) -> None:
-        """Nothing is remembered."""
+        """Do nothing: no group is kept."""
 
     def clear(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no group is kept."""
 
 
 class CachedBindGroups:

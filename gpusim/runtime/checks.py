@@ -1,6 +1,6 @@
-"""What an op's arguments must satisfy, as functions that raise and change nothing.
+"""Checks of an op's arguments: functions that raise, and change nothing.
 
-Pure: they look at arguments and limits only.  Their order is the runtime's.
+Pure: they see arguments and limits only.  The runtime decides their order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -39,7 +39,7 @@ def runtime_closed() -> RuntimeClosed:
 
 
 def whole(what: str, value: object, name: str = "offset") -> int:
-    """An offset or a size as an int; OutOfRange for what is no whole number, and for a bool."""
+    """An offset or a size as an int; OutOfRange for a bool and for anything but a whole number."""
     if type(value) is int:
         return value
     try:
@@ -54,7 +54,7 @@ def whole(what: str, value: object, name: str = "offset") -> int:
 
 
 def seconds(what: str, value: float | None) -> float | None:
-    """A timeout in seconds, None for none; OutOfRange for what is no time from 0 on."""
+    """A timeout in seconds, or None for no timeout; OutOfRange unless it is at least 0."""
     if value is None or (isinstance(value, int | float) and value >= 0):
         return value
     raise OutOfRange(
@@ -64,7 +64,7 @@ def seconds(what: str, value: float | None) -> float | None:
 
 
 def _instead_of(value: object) -> str:
-    """What was probably meant by something that is no number of bytes."""
+    """The probable meaning of an argument that should be a number of bytes."""
     if isinstance(value, bytes | bytearray | memoryview):
         return "the data belongs before the offset"
     if isinstance(value, type):
@@ -75,13 +75,13 @@ def _instead_of(value: object) -> str:
 
 
 def short(value: object) -> str:
-    """``value`` in a message: whatever it is, a line and no more."""
+    """``value`` for a message, in one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "..."
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
-    """OutOfRange, LimitExceeded or OutOfMemory where no such buffer can be made."""
+    """Raise OutOfRange, LimitExceeded or OutOfMemory where no such buffer can be made."""
     if size_bytes < 0:
         raise OutOfRange(
             f"cannot alloc {size_bytes} bytes because a size is not negative "
@@ -101,7 +101,7 @@ def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
 
 
 def check_range(what: str, offset: int, size_bytes: int, buffer_bytes: int) -> None:
-    """OutOfRange unless ``size_bytes`` bytes from ``offset`` lie inside the buffer."""
+    """Raise OutOfRange unless ``size_bytes`` bytes from ``offset`` lie inside the buffer."""
     if offset < 0 or size_bytes < 0 or offset + size_bytes > buffer_bytes:
         raise OutOfRange(
             f"cannot {what} {size_bytes} bytes at offset {offset} because the buffer holds "
@@ -110,7 +110,7 @@ def check_range(what: str, offset: int, size_bytes: int, buffer_bytes: int) -> N
 
 
 def check_not_lost(what: str, buffer: Buffer) -> None:
-    """DataLost where nobody can vouch for the buffer's bytes."""
+    """Raise DataLost where the buffer's bytes were lost."""
     if buffer.lost:
         raise DataLost(
             f"cannot {what} {buffer!r} because a batch that would have written it failed "
@@ -119,7 +119,7 @@ def check_not_lost(what: str, buffer: Buffer) -> None:
 
 
 def check_is_kernel(kernel: object) -> None:
-    """InvalidBinding for whatever is no kernel."""
+    """Raise InvalidBinding for anything but a kernel."""
     if not isinstance(kernel, Kernel):
         raise InvalidBinding(
             f"cannot dispatch {short(kernel)} because it is no Kernel (probably the name of one)"
@@ -127,10 +127,10 @@ def check_is_kernel(kernel: object) -> None:
 
 
 def in_order(kernel: Kernel, buffers: Any, scalars: Any) -> tuple[tuple[Buffer, ...], Scalars]:
-    """The buffers and scalars of a dispatch as tuples, whatever sequences they were given as.
+    """The buffers and scalars of a dispatch as tuples, from any sequences.
 
     Raises:
-        InvalidBinding, InvalidScalar: one of them has no order.
+        InvalidBinding, InvalidScalar: one of them is no sequence.
     """
     check_is_kernel(kernel)
     bound = _listed(kernel, buffers)
@@ -149,7 +149,7 @@ def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
 
 
 def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
-    """InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
+    """Raise InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
     check_is_kernel(kernel)
     if buffer_count != len(kernel.buffers):
         raise InvalidBinding(
@@ -282,7 +282,7 @@ def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
 
 
 def timed_out(what: str, seconds: float | None) -> WaitTimedOut:
-    """The error of a wait that its timeout ended."""
+    """The error of a wait whose timeout is over."""
     return WaitTimedOut(
         f"cannot {what} because the device has not finished within {seconds} s (probably it "
         "has long work to do, and the wait can be made again)"

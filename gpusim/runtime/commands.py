@@ -1,6 +1,6 @@
-"""What a batch holds: commands as data, over the driver's objects.
+"""The commands of a batch as data, over the driver's objects.
 
-A command has been checked and planned; encoding it decides nothing more.
+A command is checked and planned already; encoding it decides nothing.
 """
 
 from enum import StrEnum
@@ -10,12 +10,12 @@ from gpusim.kernels import Kernel
 from gpusim.ops import Grid
 
 new_tuple = tuple.__new__
-"""Makes a command of its class and a tuple of its fields, where every dispatch does: half of what
-calling the class costs, which goes through a Python function."""
+"""Makes a command from its class and a tuple of its fields, at half the cost of calling the class,
+which goes through a Python function; for what every dispatch makes."""
 
 
 class Role(StrEnum):
-    """What a device buffer is for, which decides its usage flags."""
+    """The purpose of a device buffer; it decides the usage flags."""
 
     STORAGE = "storage"
     UNIFORM = "uniform"
@@ -72,7 +72,7 @@ class Pipeline:
 
 
 class BindGroup:
-    """A bind group, and the buffers it binds."""
+    """A bind group, and the buffers that it binds."""
 
     __slots__ = ("native", "ranges", "uid")
 
@@ -83,7 +83,7 @@ class BindGroup:
 
 
 class StagingMap:
-    """A map of a staging buffer's first ``size_bytes`` bytes, asked for and not taken yet."""
+    """A map of a staging buffer's first ``size_bytes`` bytes that was not taken yet."""
 
     __slots__ = ("buffer", "native", "size_bytes")
 
@@ -102,7 +102,7 @@ class Range(NamedTuple):
 
 
 PlainRange = tuple[DeviceBuffer, int, int]
-"""A ``Range``, or a tuple of its fields where every dispatch makes one: a fifth of the cost."""
+"""A ``Range``, or a plain tuple of its fields, which costs a fifth; every dispatch makes one."""
 
 
 UNKNOWN_GROUPS = 2**32 - 1
@@ -136,7 +136,7 @@ class DispatchCommand(NamedTuple):
     uniform_offset: int | None = None
 
     def shifted(self, by_bytes: int) -> "DispatchCommand":
-        """The same with its uniforms that much further on."""
+        """The same command with its uniforms ``by_bytes`` further on."""
         if self.uniform_offset is None or not by_bytes:
             return self
         return self._replace(uniform_offset=self.uniform_offset + by_bytes)

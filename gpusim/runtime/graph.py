@@ -1,8 +1,8 @@
-"""Graphs: dispatches and copies that were captured once, to be replayed at will.
+"""Graphs: dispatches and copies that are captured once, and replayed any number of times.
 
-Here are the checked calls that a graph keeps, the handle that a caller holds,
-and which capture is open.  Calls name handles and not device buffers, so that a
-replay can put others in their place.  What a replay does is ``replays``' business.
+Here are the checked calls that a graph keeps, the caller's handle of it, and the open
+capture.  Calls name handles and not device buffers, so that a replay can replace them.
+``replays`` replays a graph; nothing here does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +68,7 @@ class CopyCall(NamedTuple):
         return self.source, self.target
 
     def over(self, names: Mapping[Buffer, Buffer]) -> "CopyCall":
-        """The same between the buffers that stand in their places."""
+        """The same call between the buffers that replace its own."""
         return self._replace(source=names[self.source], target=names[self.target])
 
 
@@ -76,10 +76,10 @@ Call = DispatchCall | CopyCall
 
 
 class Graph(Handle):
-    """What ``Runtime.capture`` gives; its ``with`` block is the capture.
+    """A captured graph; ``Runtime.capture`` makes it, and its ``with`` block is the capture.
 
-    A block that an exception leaves makes no graph: to replay it is refused.
-    ``enter`` checks that the runtime may be called at all, and ``play`` replays.
+    A block that ends by an exception makes no graph, and its replay is refused.
+    ``enter`` checks that the runtime may be called, and ``play`` replays.
     """
 
     _instead = "it was to be captured again"
@@ -90,14 +90,14 @@ class Graph(Handle):
         self.calls: list[Call] = []
         self.is_complete = False
         self.buffers: tuple[Buffer, ...] = ()
-        """The buffers its calls name, each once, in the order in which they come up."""
+        """The buffers that its calls name, each once, in the order of their first use."""
         self.named: frozenset[Buffer] = frozenset()
         self.scalars: tuple[Scalars, ...] = ()
         """The scalars of each of its dispatches."""
         self.kernels: tuple[Kernel, ...] = ()
-        """The kernel of each of them."""
+        """The kernel of each of its dispatches."""
         self.key = object()
-        """Stands for it in a cache of its runtime's, which would keep it alive."""
+        """Its key in the runtime's cache, which must not keep the graph alive."""
         self._enter = enter
         self._captures = captures
         self._play = play
@@ -107,11 +107,11 @@ class Graph(Handle):
         scalars: Sequence[Scalars | None] | None = None,
         bindings: Mapping[Buffer, Buffer] | None = None,
     ) -> None:
-        """Run its calls in order, as if each was made now, and refused whole where one would be.
+        """Run its calls in order, as if each was made now; refuse all if one would be refused.
 
-        ``scalars`` has an entry for each dispatch, None for those of the
-        capture, and None in all keeps them all; ``bindings`` says which buffer
-        stands in the place of one of the capture.
+        ``scalars`` has an entry for each dispatch; an entry of None keeps the scalars of
+        the capture, and None instead of the entries keeps all.  ``bindings`` maps buffers
+        of the capture to those that replace them.
 
         Raises:
             InvalidHandle: it was not captured to the end.
@@ -154,7 +154,7 @@ class Captures:
         self.open: Graph | None = None
 
     def begin(self, graph: Graph) -> None:
-        """From here on dispatches and copies go to ``graph``; InvalidCapture."""
+        """Capture dispatches and copies into ``graph`` from now on; InvalidCapture."""
         self.refuse("begin another capture")
         if graph.is_complete or graph.calls:
             raise InvalidCapture(
@@ -164,11 +164,11 @@ class Captures:
         self.open = graph
 
     def end(self) -> None:
-        """What is called from here on happens again."""
+        """End the capture: calls are carried out again."""
         self.open = None
 
     def refuse(self, what: str) -> None:
-        """InvalidCapture where a capture is open."""
+        """Raise InvalidCapture where a capture is open."""
         if self.open is not None:
             raise InvalidCapture(
                 f"cannot {what} while a capture is open because a graph holds dispatches and "

@@ -1,10 +1,9 @@
-"""The guard of a runtime: who may call it, and when.  The contract's first checks, for every op.
+"""The guard of a runtime: which thread may call it, and when; the first checks of every op.
 
-A runtime belongs to the thread that made it, in the process that made it.  Who
-waits gets a fault; one that nobody was waiting for is raised by the next op,
-once.  The guard knows the runtime's parts and not the runtime, which holds it:
-parts that held the runtime too would keep all of it, after its last use, until
-the garbage collector comes.
+A runtime belongs to the thread and process that made it.  A fault is raised by the call
+that waits for it; a fault for which none waits is raised once, by the next op.  The guard
+refers to the runtime's parts and never to the runtime, which would make a reference
+cycle and keep all of it alive until the garbage collector runs.
 """
 
 import os
@@ -30,13 +29,13 @@ if hasattr(os, "register_at_fork"):
 
 
 class Guard:
-    """What every op of one runtime begins with; its owner is the thread that makes it."""
+    """The checks with which every op begins; the owner is the thread that makes the guard."""
 
     def __init__(
         self, driver: Driver, *, recorder: Recorder, readbacks: Readbacks, captures: Captures
     ) -> None:
         self.is_open = True
-        """Whether the runtime was not closed."""
+        """Whether the runtime is open."""
         self._thread = get_ident()
         self._forks = _forks
         self._driver = driver
@@ -45,7 +44,7 @@ class Guard:
         self._captures = captures
 
     def check(self) -> None:
-        """Raise what stands in the way of an op that a graph may hold."""
+        """Raise the error that forbids an op, one that a capture may hold."""
         if not self.is_open:
             raise checks.runtime_closed()
         if get_ident() != self._thread or _forks != self._forks:
@@ -54,34 +53,34 @@ class Guard:
             self.raise_fault()
 
     def check_op(self, what: str) -> None:
-        """The same for an op that no graph can hold."""
+        """The same for an op that a capture cannot hold."""
         self.check()
         self._captures.refuse(what)
 
     def check_free(self) -> None:
-        """The same for a free, which a fault does not stop."""
+        """The same for a free, which works after a fault too."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()
         self._captures.refuse("free a buffer")
 
     def check_wait(self) -> None:
-        """The same for a wait for a read, whose ticket has its own error, and outlives a close."""
+        """The same for a wait for a read: its ticket has its own error, and works after a close."""
         self.check_thread()
         self._captures.refuse("wait for a read")
         self.notice_loss()
 
     def check_thread(self) -> None:
-        """Raise WrongThread for any thread or process but the owner."""
+        """Raise WrongThread for any thread or process except the owner."""
         if get_ident() != self._thread or _forks != self._forks:
             raise self._wrong_thread()
 
     def keep(self, fault: DeviceFault) -> None:
-        """Keep a fault that is not the present op's for the next one."""
+        """Keep a fault that does not belong to this op; the next op raises it."""
         self._readbacks.unseen = self._readbacks.unseen or fault
 
     def raise_fault(self) -> None:
-        """Raise a fault that no call has raised yet, or for ever that the device is lost."""
+        """Raise a fault that no call has raised yet, or DeviceLost on a lost device, always."""
         if self._driver.lost:
             self.notice_loss()
             raise checks.device_lost()
@@ -90,7 +89,7 @@ class Guard:
             raise type(fault)(*fault.args) from fault
 
     def notice_loss(self) -> None:
-        """Give up what waits for a device that is lost."""
+        """Drop all pending work of a lost device."""
         if self._driver.lost:
             self._recorder.abandon()
             self._readbacks.fail_all(checks.device_lost())

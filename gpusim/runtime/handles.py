@@ -1,7 +1,7 @@
-"""What all handles of a runtime share: they stand for something, and are no copy of it.
+"""The base of all handles: they refer to something of a runtime, and refuse to be used as data.
 
-A handle that was copied or pickled would stand for what only one process has, and one that was
-gone through like a list would show bytes that are on the device.  No handle is defined here.
+A copied or pickled handle would refer to an object of another process, and the bytes behind a
+handle are on the device, so it cannot be iterated over.  No handle is defined here.
 """
 
 from typing import ClassVar, NoReturn
@@ -10,13 +10,13 @@ from gpusim.errors import InvalidHandle
 
 
 class Handle:
-    """What a runtime hands out; ``_instead``: what was probably meant by taking it for data."""
+    """A handle; ``_instead`` is the probable meaning of using it as data."""
 
     __slots__ = ()
     _instead: ClassVar[str]
 
     def __getitem__(self, key: object) -> NoReturn:
-        # Also what iterates over an object that has no __iter__.
+        # Python also calls this to iterate over an object without __iter__.
         raise InvalidHandle(
             f"cannot take items of {self!r} because it only stands for them "
             f"(probably {self._instead})"

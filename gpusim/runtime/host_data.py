@@ -1,8 +1,8 @@
-"""Host data on its way in and out: plain bytes, or refused.
+"""Converts host data to plain bytes and back, or refuses it.
 
-An array says what its elements are, and a kernel's are words: what no kernel could read is
-refused, since its bytes would be taken for something else in silence.  No device and no buffer
-handle is known here.
+An array has a type of elements, and a kernel reads words.  Elements that no kernel reads are
+refused, since the kernel would silently read their bytes as something else.  Nothing here knows a
+device or a buffer handle.
 """
 
 import math
@@ -25,16 +25,16 @@ _HINTS = {
     "Ticket": "its result() was meant",
     "memoryview": "it was released",
 }
-"""What was probably meant by data of a type; ``a`` for all others."""
+"""The probable meaning of data by its type; ``a`` for all others."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
-"""What arrays of a kind are in words, or pairs of them."""
+"""The dtype of words, or of pairs of them, for arrays of each kind."""
 
 
 def plain_bytes(data: Any) -> memoryview:
-    """The bytes of an array or buffer, C-ordered, as a flat view or a copy of them.
+    """The bytes of an array or buffer in C order, as a flat view or a copy.
 
-    InvalidData for what has no plain bytes: objects, dates, foreign byte order,
-    and things that are no buffer at all; and for elements that no kernel has.
+    InvalidData for data without plain bytes (objects, dates, foreign byte order, anything
+    but a buffer), and for elements that no kernel has.
     """
     if isinstance(data, (np.ndarray, np.generic)):
         return _array_bytes(np.asanyarray(data))
@@ -79,7 +79,7 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
 
 
 def _elements_of(view: memoryview) -> np.dtype[Any] | None:
-    """What a plain buffer holds; None where NumPy does not know, or it is no single number."""
+    """The dtype of a plain buffer; None where NumPy knows none, or it is no single number."""
     try:
         return np.dtype(view.format) if len(view.format.lstrip("@=<")) == 1 else None
     except TypeError:
@@ -87,7 +87,7 @@ def _elements_of(view: memoryview) -> np.dtype[Any] | None:
 
 
 def _check_elements(dtype: np.dtype[Any]) -> None:
-    """InvalidData for numbers wider than a word, and for bools, which have a byte each."""
+    """Raise InvalidData for numbers wider than a word, and for bools, which take a byte each."""
     size_bytes = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
     if dtype.kind == "b" or (dtype.kind in "iufc" and size_bytes > _WORD_BYTES):
         raise InvalidData(
@@ -98,7 +98,7 @@ def _check_elements(dtype: np.dtype[Any]) -> None:
 
 
 class Destination:
-    """What a read becomes: bytes, an array of a dtype and shape, or an array of the caller's."""
+    """The form of a read's value: bytes, an array of a dtype and shape, or the caller's array."""
 
     def __init__(
         self,
@@ -120,10 +120,10 @@ class Destination:
             self._array = _layout(size_bytes, _dtype_of(dtype), shape)
 
     def deliver(self, data: memoryview) -> Any:
-        """The value of the read: ``data`` copied once, into memory that nobody else touches.
+        """The value of the read: ``data`` copied once, into memory of its own.
 
-        A new array is made by NumPy, which asks for large pages where it is
-        large: a fresh ``bytearray`` costs a page fault each 4 KiB.
+        NumPy makes a new array, because it asks for large pages for a large one; a new
+        ``bytearray`` costs a page fault each 4 KiB.
         """
         if self._out is not None:
             self._out[:] = data
@@ -158,7 +158,7 @@ def _writable(out: Any, size_bytes: int) -> memoryview:
 
 
 def _dtype_of(given: Any) -> np.dtype[Any]:
-    """A dtype as NumPy, or as a kernel's signature, names it; bytes where there is none."""
+    """A dtype by NumPy's name or a kernel's; that of bytes for None."""
     if any(given is number for number in (int, float, complex)):
         raise InvalidData(
             f"cannot read as dtype={given.__name__} because Python's numbers are eight bytes or "

@@ -1,10 +1,9 @@
-"""Host writes to a program's buffers, and the clock of the queue that they are given to.
+"""Host writes to a program's buffers, and the clock of their queue.
 
-A queued write acts before what is submitted later, and wgpu keeps its bytes in
-host memory until a submit has started it and the GPU is done with it.  So writes
-without end would hold memory without end: what waits for a submit, and what is
-on its way, is counted here and bounded by the policy.  When a write may act at
-all is not known here (see ``batch``).
+A queued write acts before any later submit.  wgpu keeps its bytes in host memory
+until a submit has started it and the GPU has done it.  So this file counts the
+bytes that wait for a submit and those that are unfinished, and keeps both within
+the policy's limit.  ``batch`` decides when a write may act; nothing here does.
 """
 
 from collections import deque
@@ -46,12 +45,12 @@ class QueueClock:
         self.submits = 0
         self.done = 0
         self.waiting_bytes = 0
-        """Bytes of the writes that no submit has started."""
+        """Bytes of writes that no submit has started yet."""
         self.held_bytes = 0
         """Bytes of all writes that are not known to be done."""
         self._submitted = 0
         self._started: deque[tuple[int, int]] = deque()
-        """Submits that started writes and are not known to be done: the act, and their bytes."""
+        """Submits that started writes and are not known to be done: the act, and the bytes."""
 
     def wrote(self, size_bytes: int) -> None:
         """The queue was given a write."""
@@ -75,7 +74,7 @@ class QueueClock:
             self.held_bytes -= self._started.popleft()[1]
 
     def drained(self) -> None:
-        """Everything that was submitted is done."""
+        """Note that everything submitted is done."""
         self.finished(self._submitted)
 
     @property
@@ -90,9 +89,9 @@ class QueueClock:
 
 
 class HostWrites:
-    """Gives host writes to the queue, and bounds the host memory that they hold.
+    """Queues host writes, and bounds the host memory that they hold.
 
-    The ``submit`` that it is given submits the open batch, or an empty one.
+    Its argument ``submit`` submits the open batch, or an empty one.
     """
 
     def __init__(
@@ -116,7 +115,7 @@ class HostWrites:
             self._make_room(int(min(size_bytes, self._most_bytes)), submit)
 
     def write(self, write: HostWrite, submit: Submit) -> None:
-        """Queue a write, in pieces where it is long; what fails half way loses the buffer."""
+        """Queue a write, in pieces where it is long; a failure half way loses the buffer."""
         target, offset, words, written, _ = write
         if len(words) <= self._most_bytes:
             self._queue(target, offset, words)
@@ -133,9 +132,9 @@ class HostWrites:
         self._clock.wrote(max(len(words), self._least_bytes))
 
     def _make_room(self, size_bytes: int, submit: Submit) -> None:
-        """Wait for writes on their way where there are too many, then start those that wait.
+        """Wait where too many writes are unfinished, then submit those that wait.
 
-        The GPU is busy with the ones while the host fills the others.
+        The GPU works on these while the host fills the next ones.
         """
         clock, rules = self._clock, self._rules
         size_bytes = max(size_bytes, self._least_bytes)

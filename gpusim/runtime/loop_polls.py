@@ -1,7 +1,7 @@
-"""Who brings reads that nobody waits for: a running asyncio loop, by asking now and then.
+"""Polls for reads in a running asyncio loop, so that done callbacks run without a wait.
 
-No map settles but inside a call that asks for it, so that a done callback alone
-would never come.  Nothing here knows what is asked, and no thread is there.
+A map settles only inside a call that polls, so without polls a callback would never
+run.  Nothing here knows what is polled, and there is no thread.
 """
 
 import asyncio
@@ -10,16 +10,15 @@ from itertools import chain, repeat
 from threading import get_ident
 
 _LOOP_DELAYS_SECONDS = (0.0,) * 5 + tuple(n / 2000 for n in range(1, 21))
-"""Seconds between two polls of a loop, at last a hundred a second: those of wgpu-py's promises."""
+"""Seconds between polls, at last a hundred a second; the same as for wgpu-py's promises."""
 
 
 class LoopPolls:
-    """Has a running asyncio loop poll for reads that somebody is to be called for.
+    """Makes a running asyncio loop poll for reads that have done callbacks.
 
-    wgpu-py lets a thread wait for its promises and call the loop.  Here the loop
-    asks by itself, ever less often, since no map settles but in a call that asks.
-    Other loops than asyncio's are not known
-    here, and a loop of another thread than the runtime's is none of its business.
+    wgpu-py has a thread that waits for its promises and calls the loop.  Here the loop
+    polls by itself, less and less often.  Only asyncio's loops are supported, and only
+    the one of the runtime's thread.
     """
 
     def __init__(self) -> None:
@@ -28,7 +27,7 @@ class LoopPolls:
         self._turn: asyncio.TimerHandle | None = None
 
     def start(self, poll: Callable[[], bool]) -> None:
-        """Have ``poll`` called at the loop's next turn, and on as long as it says yes."""
+        """Call ``poll`` at the loop's next turn, and again as long as it returns true."""
         self.stop()
         if get_ident() != self._thread:
             return
@@ -40,7 +39,7 @@ class LoopPolls:
         self._come_again(loop, poll)
 
     def stop(self) -> None:
-        """Leave nothing scheduled."""
+        """Cancel the scheduled poll."""
         turn, self._turn = self._turn, None
         if turn is not None:
             turn.cancel()
@@ -51,6 +50,6 @@ class LoopPolls:
     def _take_turn(self, loop: asyncio.AbstractEventLoop, poll: Callable[[], bool]) -> None:
         self._turn = None
         wants_more = poll()
-        # A callback may have begun anew.
+        # A callback may have started polling again.
         if wants_more and self._turn is None:
             self._come_again(loop, poll)

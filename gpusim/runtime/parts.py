@@ -1,7 +1,7 @@
 """The collaborators of a runtime, as one argument.
 
-Each may be replaced by another of the same protocol: by a decorator that
-traces it, or by a broken one that shows whether a judge sees.
+Each may be replaced by another of the same protocol: a decorator that traces it, or a
+broken one that tests the judge.  Nothing here uses them.
 """
 
 from collections.abc import Callable
@@ -35,8 +35,8 @@ def _make_staging(driver: Driver, policy: Policy, caches: CacheState) -> Staging
 class Parts:
     """How each collaborator is made.
 
-    The makers of pools and caches take driver, policy and caches; every other
-    maker takes what the class that is its default takes.
+    The makers of pools and caches take driver, policy and caches.  Any other maker takes
+    the same arguments as the class that is its default.
     """
 
     caches: Callable[[Policy], CacheState] = CacheState

@@ -1,12 +1,12 @@
-"""From a call's arguments to its plan: every check in the contract's order, once.
+"""Makes the plan of a call from its arguments, with every check in the contract's order.
 
-A plan that was made before is found again without checking what cannot have
-changed; what can, the scalars and whether a buffer was lost, is checked always.
-A plan is right as long as its buffers live, so it goes when one of them does; it
-is on no clock, since what it binds is kept alive by whoever records it.
+A plan is made once and found again.  Then only what may have changed is checked: the
+scalars, and whether a buffer was lost.  A plan is valid as long as its buffers live,
+and is dropped when one of them is freed.  It is on no clock, since the batch that
+records it keeps alive what it binds.
 
-Nothing here records.  A new plan asks for its pipeline last (``Pipelines``), and
-that is all that any device hears of it.
+Nothing here records.  The only call of a device is for the pipeline (``Pipelines``),
+after all checks.
 """
 
 from collections.abc import Hashable, Sequence
@@ -38,7 +38,7 @@ AnyGrid = int | Sequence[int] | GridIn
 
 
 class DispatchPlan:
-    """Everything of a dispatch but its scalars: checked, bound and spread.
+    """A dispatch without its scalars: checked, bound and spread.
 
     ``groups`` and ``spread`` are those of its launch, and ``launched`` the
     workgroups of the spread, a few of which may be too many: 0 where only the
@@ -92,14 +92,14 @@ class DispatchPlan:
 
 
 class Pipelines:
-    """The pipelines of one runtime: the one step of a plan that asks a device for something."""
+    """The pipelines of one runtime; the only step of a plan that calls a device."""
 
     def __init__(self, driver: Driver, *, dynamic_uniforms: bool) -> None:
         self._driver = driver
         self._dynamic_uniforms = dynamic_uniforms
 
     def compiled(self, kernel: Kernel) -> Pipeline:
-        """The kernel's pipeline, compiled at its driver's first use of it.
+        """The kernel's pipeline; the driver compiles it at the first use.
 
         Raises:
             ProgramError: the device refuses the kernel's WGSL.
@@ -109,7 +109,7 @@ class Pipelines:
 
 
 class OverBuffers(Protocol):
-    """What is right as long as its buffers live."""
+    """A plan that is valid as long as its buffers live."""
 
     @property
     def buffers(self) -> tuple[Buffer, ...]: ...
@@ -128,7 +128,7 @@ class Plans(Generic[AnyPlan]):
         self.get = self._plans.get
 
     def put(self, key: Hashable, plan: AnyPlan) -> None:
-        """Add a plan; the oldest goes where there is no room, and a capacity of 0 has none."""
+        """Add a plan; drop the oldest where there is no room; do nothing at a capacity of 0."""
         if not self._capacity:
             return
         while len(self._plans) >= self._capacity:
@@ -154,7 +154,7 @@ class Plans(Generic[AnyPlan]):
 class Shapes:
     """The launch of a kernel over a grid, checked and spread once.
 
-    Launches are pure values, so that an entry is never stale.
+    Launches are pure values, so an entry is never stale.
     """
 
     def __init__(self, caches: CacheState, max_groups_per_dimension: int) -> None:
@@ -173,7 +173,7 @@ class Shapes:
 
 
 class Planner:
-    """Finds and makes the dispatch plans of one runtime."""
+    """Makes the dispatch plans of one runtime, and finds them again."""
 
     def __init__(
         self,
@@ -199,9 +199,9 @@ class Planner:
         *,
         even_lost: bool = False,
     ) -> tuple[DispatchPlan, bytes]:
-        """The plan and its packed scalars; ``Refused`` classes and DataLost in order.
+        """The plan and its packed scalars; raises ``Refused`` classes and DataLost in order.
 
-        ``even_lost``: nobody asks yet whether bytes were lost.
+        ``even_lost``: do not check yet whether bytes were lost.
         """
         if not (
             (type(buffers) is list or type(buffers) is tuple)
@@ -212,7 +212,7 @@ class Planner:
         try:
             plan = None if key is None else self._plans.get(key)
         except TypeError:
-            # Something in it cannot be hashed, so it is no kernel or no buffer.
+            # An argument cannot be hashed, so it is no kernel or no buffer.
             key = plan = None
         if plan is None:
             plan = self._make(kernel, buffers, scalars, grid)
@@ -231,7 +231,7 @@ class Planner:
         scalars: Sequence[int | float],
         grid: AnyGrid,
     ) -> DispatchCall:
-        """A checked dispatch, to be planned again when it is replayed."""
+        """A checked dispatch; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
         kept = grid if isinstance(grid, GridIn) else checks.grid_of(kernel, grid)
@@ -245,7 +245,7 @@ class Planner:
         target_offset: Any,
         size_bytes: Any,
     ) -> CopyCall:
-        """A copy in whole numbers; a size of None is the rest of the source."""
+        """A checked copy; a size of None means the rest of the source."""
         self._buffers.device_buffer(source)
         self._buffers.device_buffer(target)
         source_offset = checks.whole("copy", source_offset, "source_offset")
@@ -259,7 +259,7 @@ class Planner:
         return CopyCall(source, source_offset, target, target_offset, size_bytes)
 
     def forget(self, buffer: Buffer) -> None:
-        """Drop every plan that binds ``buffer``, which is about to go."""
+        """Drop every plan that binds ``buffer``, which is about to be freed."""
         self._plans.forget(buffer)
 
     def _make(
@@ -293,7 +293,7 @@ class Planner:
 def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | None:
     """The key of a dispatch whose grid is no plain int; None where it is not of those either.
 
-    1.0 and True equal 1, and must not find the plan of it.
+    1.0 and True equal 1, and must not find the plan of 1.
     """
     if type(grid) is tuple and tuple(map(type, grid)) == _PLAIN_GRID:
         return (kernel, grid, *buffers)
@@ -305,9 +305,9 @@ def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | 
 def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
     """Check ``grid`` for ``kernel`` and spread it; LimitExceeded where it cannot be.
 
-    A guarded grid may exceed the device's limit in a dimension; it is spread
-    over three and the kernel drops what is too many, as TVM does with
-    blockIdx.x, but by the total so that no group runs twice.
+    A guarded grid may exceed the device's limit in a dimension.  It is spread over three,
+    and the kernel drops the surplus groups, as TVM does with blockIdx.x, but by their
+    total number, so that no group runs twice.
     """
     for size in grid:
         if size < 0 or (size > max_per_dimension and not kernel.guarded):

@@ -1,7 +1,7 @@
 """Every batching decision of the runtime, as data.
 
-A Policy says how much is gathered and what is pooled or cached.  It decides
-nothing itself: the parts of the runtime read it once, when they are made.
+A Policy says how much is gathered, and what is pooled or cached.  It is data: the parts
+of the runtime read it when they are made, and act on it.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from gpusim.limits import WORD_BYTES
 
 
 class Uniforms(StrEnum):
-    """Where the scalars of a dispatch live."""
+    """Where the scalars of a dispatch are stored."""
 
     FRESH = "fresh"
-    """A new buffer a dispatch, destroyed once its batch is submitted."""
+    """A new buffer for each dispatch, destroyed once its batch is submitted."""
     POOLED = "pooled"
-    """A pool by position in the batch, used again after the submit (TVM 18871, phase one)."""
+    """A pool by position in the batch, reused after the submit (TVM 18871, phase one)."""
     CACHED = "cached"
     """A cache by content, first in, first out (TVM 18871, phase two)."""
     RING = "ring"
@@ -55,8 +55,8 @@ class Policy:
 
     name: str = "custom"
     batch_commands: int | None = 128
-    """Commands (dispatches and copies) after which a batch is submitted; an op that needs two
-    of them is never cut in half, so that a batch may hold one more."""
+    """Commands (dispatches and copies) after which a batch is submitted.  An op of two commands is
+    never split, so a batch may hold one more."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
@@ -64,25 +64,25 @@ class Policy:
     where one submission works for too long, and the GPU cannot be shared in the middle of it.
     A grid that the GPU reads counts as none."""
     first_batch: int | None = 64
-    """Commands of the first batch after a sync; each next holds twice as many, up to
-    ``batch_commands``: the GPU starts early and the batches grow while it is busy."""
+    """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
+    ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of one each."""
     flush_on_conflict: bool = True
-    """A host write submits the batch only where a command touches those bytes; otherwise always."""
+    """A host write submits the batch only where a command touches its bytes; if False, always."""
     staged_write_bytes: int = 4096
-    """Host writes up to this size that do conflict are copied in their place in the batch."""
+    """Conflicting host writes up to this size are copied at their place in the batch."""
     upload_bytes: int = 1 << 16
-    """Size of the buffer that such writes of a batch are copied from; past it they submit."""
+    """Size of the buffer for such writes of a batch; where it is full, they submit instead."""
     queued_write_bytes: int | None = 1 << 24
-    """Bytes of host writes that wait for a submit, which wgpu keeps in host memory until the GPU
-    has them: a write that would make them more submits first, and waits where those on their way
-    would come to twice as many.  A longer write goes in pieces of this size, and the shortest
-    counts as a 4096th of it."""
+    """Bytes of host writes that may wait for a submit; wgpu keeps them in host memory until the GPU
+    has them.  A write that would exceed it submits first, and waits where twice as many bytes
+    would be unfinished.  A longer write is split into pieces of this size; a short one counts as
+    a 4096th of it at least."""
     defer_frees: bool = True
-    """A freed buffer that the batch touches is destroyed after its submit, without forcing it."""
+    """A freed buffer that the batch touches waits for the submit, and does not force one."""
     join_reads: bool = True
-    """Readbacks are copied in their batch, and small ones share a map; otherwise each submits."""
+    """Readbacks are copied in their batch, and small ones share a map; if False, each submits."""
     uniforms: Uniforms = Uniforms.RING
     uniform_slots: int = 1024
     """Slots of the pooled uniforms; a batch that needs one more is submitted first."""
@@ -91,9 +91,9 @@ class Policy:
     uniform_ring_bytes: int = 1 << 18
     """Size of the uniform ring; a batch that needs more is submitted first."""
     plan_cache: int = 4096
-    """Entries of the cache of checked dispatches; 0 checks each anew."""
+    """Entries of the cache of checked dispatches; 0 checks each dispatch again."""
     graph_cache: int = 64
-    """Graphs kept planned, each with the buffers it was replayed over; 0 plans each replay."""
+    """Planned graphs that are kept, one for each set of buffers; 0 plans each replay again."""
     cache_bind_groups: bool = True
     bind_group_cache: int = 256
     """Entries of the bind-group cache."""
@@ -104,13 +104,13 @@ class Policy:
     staging_page_bytes: int = 4096
     """Size of a readback buffer that small reads of a batch share."""
     staging_class_bytes: int = 1 << 20
-    """Other readback buffers up to this size are powers of two, so that reads of like size
-    share them; larger ones are made to measure."""
+    """Other readback buffers up to this size are powers of two, so that reads of similar size
+    share them; larger ones have the exact size."""
     memory_budget_bytes: int | None = None
-    """What the sizes of all live buffers may add up to."""
+    """The most bytes that all live buffers may have together."""
     wait_seconds: int | None = None
-    """Seconds after which a wait that was given no timeout raises WaitTimedOut; None waits as long
-    as the device takes, in one native call, where a timeout has to look again and again."""
+    """Seconds after which a wait without its own timeout raises WaitTimedOut.  None waits as long
+    as it takes, in one native call; with a timeout the wait polls repeatedly."""
     debug_dispatch_limit: int | None = None
     """Dispatches after this many are counted and dropped, to bisect a wrong result."""
     debug_submit_each: bool = False
@@ -154,7 +154,7 @@ class Policy:
             self._at_least(name, 0)
 
     def check_fits(self, max_buffer_bytes: int) -> None:
-        """ProgramError where a buffer that it sizes is larger than a device has any."""
+        """Raise ProgramError where it asks for a larger buffer than a device can have."""
         for name in ("uniform_ring_bytes", "upload_bytes", "staging_page_bytes"):
             if getattr(self, name) > max_buffer_bytes:
                 raise ProgramError(
@@ -190,7 +190,7 @@ class Policy:
             )
 
     def __str__(self) -> str:
-        """The name, then every field that differs from the preset of that name."""
+        """The name, and every field that differs from the preset of that name."""
         base = PRESETS.get(self.name, Policy())
         changes = [
             f"{field.name}={getattr(self, field.name)}"
@@ -232,14 +232,14 @@ PRESETS: Mapping[str, Policy] = {
         Policy(name="ring"),
     )
 }
-"""The named policies: from a submit a command, over both phases of TVM 18871, to past them."""
+"""The named policies, from no batching, through TVM 18871's two phases, to ``ring``."""
 
 
 def policy_of(policy: object) -> Policy:
-    """``policy`` itself, or the preset that it names, with changes as ``str(policy)`` writes them.
+    """``policy`` itself, or the one that it names in the form of ``str(policy)``.
 
     Raises:
-        ProgramError: no preset is called so, or it is neither.
+        ProgramError: no preset has that name, or it is neither a Policy nor a name.
     """
     if isinstance(policy, Policy):
         return policy

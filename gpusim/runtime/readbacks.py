@@ -1,8 +1,8 @@
-"""Reads on their way back: tickets, the order in which they are delivered, and what is done.
+"""Pending reads: their tickets, the order of deliveries, and what the queue has done.
 
-A readback is *recorded* until its batch is submitted, then mapped, and *done*
-once its bytes were taken, which shows how far the queue has got.  Tickets settle
-in the order in which their reads were issued, each exactly once, and only here.
+A readback is *recorded* until its batch is submitted, then it is mapped, and it is
+*done* once its bytes were taken; that shows how far the queue has got.  Tickets settle
+only here, each once, in the order in which their reads were issued.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ _NOTHING = memoryview(b"")
 
 
 class Ticket(Handle):
-    """A read on its way: its value, or its own error, whenever asked.
+    """A pending read: gives its value or its own error, whenever asked.
 
-    ``begin`` gets its read under way, before ``readbacks`` settles it.
+    ``begin`` submits the read, before ``readbacks`` settles it.
     """
 
     _instead = "its result() was meant"
@@ -51,10 +51,10 @@ class Ticket(Handle):
         self._error: DeviceFault | None = None
         self._callbacks: list[Callable[[Ticket], object]] = []
         self.span: tuple[Buffer, int, int] | None = None
-        """The buffer that it reads, from which byte, and how many; None for a runtime's own."""
+        """Its buffer, first byte and number of bytes; None for the fence of a runtime."""
 
     def done(self) -> bool:
-        """Whether it has a value or an error; never waits."""
+        """Whether it has a value or an error, without waiting."""
         return self._settled
 
     def result(self, timeout: float | None = None) -> Any:
@@ -64,7 +64,7 @@ class Ticket(Handle):
 
         Raises:
             MapFailed, SubmitFailed, DeviceLost: its own error, each time it is asked.
-            WaitTimedOut: a TimeoutError; the read is still on its way, and may be asked again.
+            WaitTimedOut: a TimeoutError; the read is still pending, and may be asked again.
         """
         if not self._settled:
             seconds = checks.seconds("wait for a read", timeout)
@@ -73,12 +73,12 @@ class Ticket(Handle):
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[["Ticket"], object]) -> None:
-        """Call ``callback(self)`` once it is settled, at once where it is already.
+        """Call ``callback(self)`` once the ticket is settled, or now where it is already.
 
-        Callbacks run in the thread of the runtime, inside the call that settles
-        the ticket, and may use the runtime.  What one raises is logged.  Under a
-        running asyncio loop the loop settles reads whose batch was submitted (see
-        ``Runtime.flush``); elsewhere whoever waits does, and ``Runtime.poll``.
+        Callbacks run in the thread of the runtime, inside the call that settles the
+        ticket, and may use the runtime.  An exception of a callback is logged.  A running
+        asyncio loop settles reads whose batch was submitted (see ``Runtime.flush``).
+        Without one, waits and ``Runtime.poll`` settle them.
 
         Raises:
             Refused: it cannot be called.
@@ -86,7 +86,7 @@ class Ticket(Handle):
         if not callable(callback):
             raise Refused(
                 f"cannot add the done callback {callback!r} because it cannot be called "
-                "(probably the result of a call was passed, instead of what is to be called)"
+                "(probably the result of a call was passed instead of the function)"
             )
         if self._settled:
             _call(callback, self)
@@ -102,7 +102,7 @@ class Ticket(Handle):
         return self._outcome()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        """The value as an array, waiting for it: of bytes where no dtype was asked for."""
+        """Wait for the value, as an array; of bytes where the read has no dtype."""
         value = self.result()
         array = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else np.asarray(value)
         made = array.astype(dtype or array.dtype, copy=bool(copy))
@@ -122,7 +122,7 @@ class Ticket(Handle):
 
     @property
     def has_callbacks(self) -> bool:
-        """Whether somebody is to be called once it is settled."""
+        """Whether it has done callbacks."""
         return bool(self._callbacks)
 
     @property
@@ -131,7 +131,7 @@ class Ticket(Handle):
         return self._page is not None and self._page.is_recorded
 
     def settle(self, value: Any, error: DeviceFault | None) -> None:
-        """Give it its outcome, once; called by its runtime only."""
+        """Set its outcome, once; only its runtime calls this."""
         if self._settled:
             raise InternalError("cannot settle a ticket because it was settled before")
         self._settled = True
@@ -142,7 +142,7 @@ class Ticket(Handle):
 
     def _outcome(self) -> Any:
         if self._error is not None:
-            # A fresh object each time, so that tracebacks do not pile up on one.
+            # A new object each time, so that tracebacks do not accumulate on one.
             raise type(self._error)(*self._error.args) from self._error
         return self._value
 
@@ -155,7 +155,7 @@ def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
 
 
 class Readback:
-    """One read's way back: ``size_bytes`` bytes from ``page_offset`` of its page, if it has one."""
+    """One pending read: ``size_bytes`` bytes from ``page_offset`` of its page, if it has one."""
 
     __slots__ = ("destination", "page", "page_offset", "size_bytes", "ticket")
 
@@ -175,7 +175,7 @@ class Readback:
         self.size_bytes = size_bytes
 
     def value_in(self, data: memoryview) -> Any:
-        """The value, out of the bytes of its page: a copy, and the only one there is."""
+        """The value, copied from the bytes of its page; the only copy on the host."""
         start = self.page_offset
         return self.destination.deliver(data[start : start + self.size_bytes])
 
@@ -202,7 +202,7 @@ class Readbacks:
         self._loop_polls = LoopPolls()
 
     def issue(self, readback: Readback) -> None:
-        """Queue a read that was just accepted."""
+        """Add a read that was just accepted."""
         self._queue.append(readback)
 
     def submitted(self, pages: list[StagingPage]) -> None:
@@ -218,13 +218,13 @@ class Readbacks:
             self._loop_polls.start(self._poll_for_loop)
 
     def listen(self) -> None:
-        """Somebody is to be called once a read is delivered: a running loop sees to that."""
+        """Let a running loop poll, because a read has a done callback."""
         self._listened += 1
         if self._is_under_way:
             self._loop_polls.start(self._poll_for_loop)
 
     def stop(self) -> None:
-        """Leave nothing scheduled in any loop."""
+        """Cancel the polls in any loop."""
         self._loop_polls.stop()
 
     def fail(self, page: StagingPage, fault: DeviceFault) -> None:
@@ -244,19 +244,19 @@ class Readbacks:
 
     @property
     def last_ticket(self) -> Ticket | None:
-        """The ticket of the read that was issued last and is not delivered."""
+        """The ticket of the last issued read; None where all are delivered."""
         return self._queue[-1].ticket if self._queue else None
 
     def covers(self, act: int) -> bool:
-        """Whether a map that is under way waits for act ``act`` of the queue."""
+        """Whether a pending map waits for act ``act`` of the queue."""
         pages = (readback.page for readback in reversed(self._queue))
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         """Wait for and deliver every read up to that of ``ticket``, all of them submitted.
 
-        WaitTimedOut after ``seconds``, or those of the policy where that is None;
-        what was delivered by then stays so.
+        WaitTimedOut after ``seconds``, or those of the policy where it is None; reads that
+        were delivered until then stay delivered.
         """
         seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds
@@ -267,7 +267,7 @@ class Readbacks:
             self._deliver(readback)
 
     def poll(self) -> int:
-        """Deliver, in order, what has arrived, and wait for nothing; how many are on their way."""
+        """Deliver, in order, the reads that have arrived, without waiting; how many are pending."""
         while self._is_under_way:
             readback = self._queue[0]
             if not self._has_arrived(readback, 0):
@@ -276,7 +276,7 @@ class Readbacks:
         return len(self._queue)
 
     async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
-        """``settle_through`` that leaves the event loop free."""
+        """``settle_through`` without blocking the event loop."""
         seconds = self._wait_seconds if seconds is None else seconds
         if seconds is None:
             await self._settle_through_async(ticket)
@@ -288,7 +288,7 @@ class Readbacks:
             raise checks.timed_out("wait for a read", seconds) from None
 
     async def _settle_through_async(self, ticket: Ticket) -> None:
-        """While it waits, other tasks may deliver the very same reads."""
+        """Settle; meanwhile other tasks may deliver the same reads."""
         while not ticket.done() and self._queue:
             readback = self._queue[0]
             page = readback.page
@@ -318,7 +318,7 @@ class Readbacks:
             return True
 
     def _poll_for_loop(self) -> bool:
-        """Poll; whether a callback still waits for a read that is under way."""
+        """Poll; whether a callback still waits for a submitted read."""
         before = len(self._queue)
         has_come = self.poll() < before
         is_wanted = self._listened > 0 and self._is_under_way
@@ -328,7 +328,7 @@ class Readbacks:
         return is_wanted
 
     def _deliver(self, readback: Readback) -> None:
-        """Take the bytes and settle the ticket; the queue is whole before callbacks run."""
+        """Take the bytes and settle the ticket; all state is consistent before callbacks run."""
         page = readback.page
         value = (
             readback.destination.deliver(_NOTHING) if page is None else self._value(readback, page)
@@ -340,9 +340,9 @@ class Readbacks:
     def _value(self, readback: Readback, page: StagingPage) -> Any:
         """The value of a read, None where its page has an error.
 
-        A read that is alone on its page gets its bytes straight from the map.
-        Those of a page that is shared are kept, since each read's destination
-        may be written only when its own turn comes.
+        A read that is alone on its page copies its bytes from the map.  The bytes of a
+        shared page are kept, since each read's destination may be written only when its
+        turn comes.
         """
         if page.mapping is not None and page.reads > 1:
             self._take(page, page.mapping, page.keep)
@@ -355,7 +355,7 @@ class Readbacks:
     def _take(
         self, page: StagingPage, mapping: StagingMap, receive: Receive[Value]
     ) -> Value | None:
-        """What ``receive`` makes of a page's bytes; None where they cannot be had."""
+        """The value that ``receive`` makes of a page's bytes; None where the map failed."""
         try:
             value = self._driver.take(mapping, receive)
         except (MapFailed, DeviceLost) as fault:

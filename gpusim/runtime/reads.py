@@ -1,6 +1,6 @@
-"""How a read, and the fence of a sync, get on their way, and who waits for them.
+"""Issues reads and the fence of a sync, and waits for them.
 
-What happens once they are under way is ``readbacks``' business.
+``readbacks`` does the rest: nothing here maps, settles or delivers a read.
 """
 
 from gpusim.errors import DeviceFault, WaitTimedOut
@@ -55,7 +55,7 @@ class Reads:
         """Copy whole words to a staging page, in the batch, and submit it unless reads join."""
         start = words_down(offset)
         if not size_bytes:
-            # Reads are delivered in order: it waits for those before it that are recorded.
+            # Reads are delivered in order, so this one waits for earlier recorded ones.
             before = self._recorder.pages[-1] if self._recorder.pages else None
             ticket = Ticket(self._begin, self._readbacks, before)
             self._readbacks.issue(
@@ -78,11 +78,11 @@ class Reads:
         return readback.ticket
 
     def goal_of_sync(self) -> Ticket | None:
-        """Submit everything; the ticket whose delivery means that all of it is done.
+        """Submit everything; gives the ticket whose delivery means that all of it is done.
 
-        A map waits for the submit before it, and the queue works in order, so a
-        read that was the queue's last act is as good as a fence (TVM 18871); any
-        later act, a host write too, takes that away.
+        A map waits for the submit before it, and the queue works in order.  So a read that
+        was the queue's last act serves as the fence (TVM 18871); after any later act, a host
+        write included, it does not.
         """
         if self._recorder.has_reads:
             self._recorder.submit(FlushReason.SYNC)
@@ -93,23 +93,23 @@ class Reads:
         return self._readbacks.last_ticket
 
     def wait_for_all(self, seconds: float | None = None) -> None:
-        """Return when all is done that was called before; nothing is under way after that."""
+        """Return when every earlier call is done; nothing is pending then."""
         goal = self.goal_of_sync()
         if goal is not None:
             self._readbacks.settle_through(goal, seconds)
         self._recorder.after_sync()
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
-        """The same, leaving the event loop free."""
+        """The same, without blocking the event loop."""
         goal = self.goal_of_sync()
         if goal is not None:
             await self._readbacks.settle_through_async(goal, seconds)
         self._recorder.after_sync()
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
-        """Submit and settle all that is left; a fault that no call has raised yet.
+        """Submit and settle all that is left; gives a fault that no call has raised yet.
 
-        What has not come after ``seconds`` is given up.
+        Reads that have not arrived after ``seconds`` fail.
         """
         try:
             if not self._driver.lost:
@@ -121,7 +121,7 @@ class Reads:
                 self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
             except WaitTimedOut:
                 given_up = WaitTimedOut(
-                    f"cannot finish what was called before a close because the device has not "
+                    f"cannot finish the ops before a close because the device has not "
                     f"answered within {seconds} s (probably it hangs)"
                 )
                 self._guard.keep(given_up)
@@ -131,12 +131,12 @@ class Reads:
         return None if self._driver.lost else self._readbacks.unseen
 
     def clear(self) -> list[DeviceBuffer]:
-        """Give up the fence's buffer, for the caller to destroy."""
+        """Drop the fence's buffer; the caller destroys it."""
         source, self._fence_source = self._fence_source, None
         return [] if source is None else [source]
 
     def _begin(self, ticket: Ticket) -> None:
-        """Get a read under way that is about to be waited for."""
+        """Submit a read for which somebody is about to wait."""
         self._guard.check_wait()
         if ticket.is_recorded:
             self._recorder.submit(FlushReason.READ)

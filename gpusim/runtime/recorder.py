@@ -1,7 +1,7 @@
-"""The one place that acts: records commands in the open batch, and submits it.
+"""The only place that acts: records commands in the open batch, and submits it.
 
-What is to be recorded has been checked and planned by the caller.  Every queue
-action of a runtime passes here, so that their order can be read in one file.
+The caller has checked and planned what is recorded.  Every queue action of a runtime
+is in this file, so that their order can be read here.
 """
 
 from bisect import bisect_left, bisect_right
@@ -53,7 +53,7 @@ class Recorder:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
         self.most_queued_bytes = rules.most_queued_bytes
-        """A longer host write goes in pieces, between which the open batch is submitted."""
+        """A longer host write is split into pieces, and the open batch submitted between them."""
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
@@ -69,16 +69,16 @@ class Recorder:
     def dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
         """Record a dispatch over its packed scalars.
 
-        The open batch is submitted first where it has no room for them, and
-        after where a limit is reached.  What fails before the dispatch is
-        recorded leaves neither it nor its scalars in the batch.
+        The open batch is submitted before, where it has no room for the scalars, and after,
+        where a limit is reached.  A failure before the dispatch is recorded leaves
+        neither it nor its scalars in the batch.
         """
         self._record_dispatch(self._prepare(plan, payload), plan)
 
     def write_and_patch(self, words: HostWrite | None, patch: DispatchPlan, payload: bytes) -> None:
         """Write whole words, if any, and record the dispatch that patches bytes beside them.
 
-        Where the patch has no place or the words cannot be written, neither is done.
+        If either fails, neither is done.
         """
         command = self._prepare(patch, payload)
         if words is not None:
@@ -93,8 +93,8 @@ class Recorder:
     def record_run(self, run: Run, payload: bytes) -> None:
         """Record a run; ``payload`` is the uniforms of its steps, each padded to its stride.
 
-        It is cut where a limit would have one command after the other cut, and
-        all that it writes is lost where it fails half way.
+        It is split at the limits that would split single commands.  If it fails half way,
+        all buffers that it writes are lost.
         """
         self._bind_run(run)
         done = self._record_part(run, payload, 0)
@@ -110,7 +110,7 @@ class Recorder:
         self._submit_for(self._rules.after_recording(self._batch))
 
     def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
-        """Record the staging copy of a read that was issued; it submits unless reads join."""
+        """Record the staging copy of a read; submit it unless the policy joins reads."""
         self._batch.record_copy(command)
         if page not in self._batch.pages[-1:]:
             self._batch.pages.append(page)
@@ -122,9 +122,9 @@ class Recorder:
 
     @contextmanager
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
-        """Take back what the block has recorded where it fails.
+        """Take back what the block has recorded, if it fails.
 
-        ``written``, what it writes, is lost if part of it was submitted by then.
+        ``written``, the buffers that it writes, are lost if part of it was submitted.
         """
         batch, kept = self._batch, self._batch.copy()
         try:
@@ -134,7 +134,7 @@ class Recorder:
                 kept = Batch()
                 for buffer in written:
                     buffer.lost = True
-            # What the batch was to destroy may be in a cache no more.
+            # Buffers that the batch retired may have left their cache already.
             kept.retired = self._batch.retired
             self._batch = kept
             raise
@@ -144,17 +144,17 @@ class Recorder:
         self._batch.retired.append(buffer)
 
     def destroy(self, buffer: DeviceBuffer) -> None:
-        """Destroy a buffer that nothing will use again, once the open batch needs it no more."""
+        """Destroy an unused buffer, after the submit if the open batch still needs it."""
         if self._batch.touches(buffer):
             self.retire(buffer)
         else:
             self._driver.destroy_buffer(buffer)
 
     def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
-        """Get ready to write bytes ``start`` to ``end``: submit what that would overtake.
+        """Before a write of bytes ``start`` to ``end``: submit the commands that it would overtake.
 
-        There is room for them on the queue then, or for the first piece of many.
-        True where the write is to be staged instead, and copied in its place.
+        Then the queue has room for the bytes, or for the first of their pieces.
+        True where the write is staged instead, and copied at its place in the batch.
         """
         reason = self._rules.before_write(self._batch, target, start, end)
         if reason is not None and self._uploads.accepts(self._batch, end - start):
@@ -164,7 +164,7 @@ class Recorder:
         return False
 
     def write(self, write: HostWrite) -> None:
-        """Write whole words; neither way submits (see ``after_write``)."""
+        """Write whole words, at once or staged; never submits (see ``after_write``)."""
         target, offset, words, written, staged = write
         if staged:
             source, source_offset = self._uploads.take(words, self._batch)
@@ -184,7 +184,7 @@ class Recorder:
         self._submit_for(FlushReason.FREE if is_wanted else self._rules.before_free(self._batch))
 
     def after_sync(self) -> None:
-        """All is done: start anew with small batches."""
+        """All is done: start again with small batches."""
         self._rules.after_sync()
 
     @property
@@ -206,13 +206,13 @@ class Recorder:
         """Submit the open batch, or an empty one where queued writes wait for a submit.
 
         Raises:
-            SubmitFailed, DeviceLost: the batch is gone, every buffer it would
-                have written is lost, and every read in it has this error.
+            SubmitFailed, DeviceLost: the batch is dropped, every buffer that it would have
+                written is lost, and every read in it has this error.
         """
         batch = self._batch
         if not batch.commands and not self._clock.owes_submit:
             return
-        # From here on nothing can be recorded into what is being submitted.
+        # From here on nothing can be recorded into the batch that is submitted.
         self._batch = Batch()
         try:
             self._hand_over(batch, reason)
@@ -235,15 +235,15 @@ class Recorder:
             self._driver.destroy_buffer(buffer)
 
     def retired(self) -> list[DeviceBuffer]:
-        """Give up the buffers that wait for a submit, where none will come."""
+        """Drop the buffers that wait for a submit which will not come; the caller destroys them."""
         retired, self._batch.retired = self._batch.retired, []
         return retired
 
     def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
-        """The command of a dispatch, its uniforms taken and itself not recorded yet.
+        """Take the uniforms of a dispatch; gives its command, which is not recorded yet.
 
-        Submits the open batch first where that has no room for the uniforms;
-        where it fails, no uniforms are left in the batch.
+        Submits the open batch first where it has no room for the uniforms.  A failure
+        leaves no uniforms in the batch.
         """
         if not payload:
             return self._without_uniforms(plan)
@@ -252,7 +252,7 @@ class Recorder:
             self.submit(FlushReason.UNIFORMS)
         buffer, offset, _ = uniform = uniforms.take(payload, self._batch)
         if plan.ring is buffer:
-            # As most are: the group is bound, and only the offset is new.
+            # The common case: the group is bound, and only the offset is new.
             return new_tuple(DispatchCommand, (plan.pipeline, plan.group, plan.spread, offset))
         try:
             return self._bind(plan, uniform)
@@ -288,7 +288,7 @@ class Recorder:
         return self._bind(step, Range(ring, start, step.uniform_bytes))
 
     def _record_part(self, run: Run, payload: bytes, start: int) -> int:
-        """Record as many steps as the open batch has room for, at least one; where it ends."""
+        """Record as many steps as the open batch has room for, at least one; gives the end."""
         if run.strides[start] and self._uniforms.is_full(self._batch, run.strides[start]):
             self.submit(FlushReason.UNIFORMS)
         stop = self._end_of_part(run, start)
@@ -301,7 +301,7 @@ class Recorder:
         return stop
 
     def _end_of_part(self, run: Run, start: int) -> int:
-        """Just behind the step at which a limit is reached, or before one without uniforms."""
+        """The end of a part: after the step that reaches a limit, or where uniforms run out."""
         commands, moved_bytes, groups = self._rules.room(self._batch)
         stop = int(min(len(run), start + max(1, commands)))
         stop = min(stop, bisect_left(run.moved, run.moved[start] + moved_bytes, start + 1))
@@ -328,14 +328,14 @@ class Recorder:
         return DispatchCommand(plan.pipeline, group, plan.spread)
 
     def _group_of(self, plan: DispatchPlan, ranges: tuple[Range, ...]) -> BindGroup:
-        """A bind group that does not depend on the scalars, kept with its plan if allowed."""
+        """A bind group that does not depend on the scalars; kept with the plan if allowed."""
         group = self._bind_groups.get(plan.pipeline, ranges)
         if self._keep_groups:
             plan.group = group
         return group
 
     def _hand_over(self, batch: Batch, reason: FlushReason) -> None:
-        """Write what the batch reads, then encode and submit it."""
+        """Write the batch's uniforms and uploads, then encode and submit it."""
         self._uniforms.before_submit(batch)
         self._uploads.before_submit(batch)
         command_buffer = self._driver.encode(

@@ -1,9 +1,8 @@
-"""Replaying a graph: its calls checked and planned once for the buffers it runs over.
+"""Replays graphs: the calls of a graph are checked and planned once for each set of buffers.
 
-What was planned is found again by graph and buffers, and goes when one of them
-does.  Where dispatches share a uniform ring the calls are recorded as one run;
-elsewhere, or where each has to be seen apart, one after the other.  The debug
-modes are what has to see them so: calls and the steps of replays pass them alike.
+The plan is found again by graph and buffers, and dropped when one of these is.  Under a
+uniform ring the calls are recorded as one run.  Under other uniforms, and in the debug
+modes, which treat calls and the steps of replays alike, they are recorded one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +26,9 @@ _IN_ORDER = {tuple, list}
 
 
 class BoundGraph:
-    """A graph over certain buffers: every check but those of scalars and of lost bytes is done.
+    """A graph over certain buffers, checked except for its scalars and for lost bytes.
 
-    ``run`` is None where its steps have to be recorded one by one.
+    ``run`` is None where its steps must be recorded one by one.
     """
 
     __slots__ = ("buffers", "dispatches", "healed", "needed", "run", "steps", "uniforms", "written")
@@ -47,7 +46,7 @@ class BoundGraph:
 
 
 class DebugModes:
-    """The debug modes of a policy: dispatches past a limit are dropped, or each is waited for."""
+    """The debug modes of a policy: drop dispatches past a limit, or wait for each dispatch."""
 
     def __init__(self, policy: Policy, reads: Reads, guard: Guard, done: dict[str, int]) -> None:
         self._limit = policy.debug_dispatch_limit
@@ -58,19 +57,19 @@ class DebugModes:
 
     @classmethod
     def of(cls, policy: Policy, reads: Reads, guard: Guard, done: dict[str, int]) -> Self | None:
-        """Those of ``policy``; None where it asks for none."""
+        """The debug modes of ``policy``; None where it has none."""
         is_on = policy.debug_submit_each or policy.debug_dispatch_limit is not None
         return cls(policy, reads, guard, done) if is_on else None
 
     def drops(self) -> bool:
-        """Whether the next dispatch is past the limit, which counts it as dropped."""
+        """Whether the next dispatch is past the limit; if so, count it as dropped."""
         if self._limit is None or self._done["dispatches"] < self._limit:
             return False
         self._done["dispatches_dropped"] += 1
         return True
 
     def after_dispatch(self) -> None:
-        """Wait as ``sync`` does; a fault in that belongs to the next op, this one has happened."""
+        """Wait as ``sync`` does; the next op raises a fault of that, since this one is done."""
         if self._waits_each:
             try:
                 self._reads.wait_for_all()
@@ -79,7 +78,7 @@ class DebugModes:
 
 
 class Replays:
-    """Plays the graphs of one runtime; ``as_runs``: a run where a graph can be one."""
+    """Replays the graphs of one runtime; ``as_runs``: record a graph as a run where possible."""
 
     def __init__(
         self,
@@ -123,7 +122,7 @@ class Replays:
         self._done["replays"] += 1
 
     def forget(self, buffer: Buffer) -> None:
-        """Drop what was planned over ``buffer``, which is about to go."""
+        """Drop the plans over ``buffer``, which is about to be freed."""
         self._plans.forget(buffer)
 
     def _bound(
@@ -133,7 +132,7 @@ class Replays:
         try:
             bound = self._plans.get(key)
         except TypeError:
-            # One of them cannot be hashed, so it is no buffer, which is found as it is bound.
+            # One of them cannot be hashed, so it is no buffer; binding it raises the error.
             bound = None
         if bound is None:
             bound = self._bind(graph, buffers, entries)
@@ -143,7 +142,7 @@ class Replays:
     def _bind(
         self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
     ) -> BoundGraph:
-        """Every call of the graph checked in order, over these buffers and with these scalars."""
+        """Check every call of the graph in order, over these buffers and with these scalars."""
         names = dict(zip(graph.buffers, buffers, strict=True))
         values = iter(entries)
         steps: list[Step] = []
@@ -160,7 +159,7 @@ class Replays:
         return bound
 
     def _run_of(self, steps: Sequence[Step]) -> Run | None:
-        """The steps as a run; None where one is no dispatch and no copy of whole words."""
+        """The steps as a run; None unless each is a dispatch or a copy of whole words."""
         recorded: list[DispatchPlan | WordCopy] = []
         for step in steps:
             if isinstance(step, DispatchPlan):
@@ -193,7 +192,7 @@ class Replays:
                 self._play_step(step, values)
 
     def _go_on(self, bound: BoundGraph) -> None:
-        """Between two steps: a debug mode may have waited, met a fault, and called back."""
+        """Check between two steps, where a debug mode may have met a fault or run callbacks."""
         self._guard.check_op("replay")
         for buffer in bound.buffers:
             if not buffer.is_live:
@@ -282,9 +281,9 @@ def _written(steps: Sequence[Step]) -> list[Buffer]:
 
 
 def _needed_and_healed(steps: Sequence[Step]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Buffers whose bytes must be vouched for before, and those that are whole after.
+    """Buffers whose bytes must not be lost before, and those that are overwritten whole.
 
-    A copy over all of a buffer needs nothing of what was there.
+    A copy over a whole buffer does not need its old bytes.
     """
     needed: dict[Buffer, None] = {}
     healed: dict[Buffer, None] = {}

@@ -1,8 +1,8 @@
-"""A run: dispatches and word copies in a row, planned as far as a batch can be.
+"""A run: a planned sequence of dispatches and word copies.
 
-It knows where each command's uniforms stand and what each command moves, so
-that it can be cut where a batch has no room for more, and packs all their
-scalars at once.  Pure data over plans; its parts are recorded by ``recorder``.
+It knows the place of each command's uniforms and the bytes that each command moves, so
+that it can be split where a batch is full.  It packs the scalars of all commands at
+once.  Pure data over plans; ``recorder`` records it.
 """
 
 import math
@@ -30,9 +30,9 @@ class WordCopy(NamedTuple):
 
 
 class Run:
-    """The steps of a run, and parts of it that were recorded before.
+    """The steps of a run, and the parts of it that were recorded before.
 
-    ``commands`` are on the clock of ``ring``, the uniform buffer that they bind.
+    ``commands`` are valid as long as ``ring``, the uniform buffer that they bind.
     """
 
     def __init__(self, steps: Sequence[DispatchPlan | WordCopy], alignment_bytes: int) -> None:
@@ -41,9 +41,9 @@ class Run:
         self.starts = [0, *accumulate(self.strides)]
         """The offset of each step's uniforms, and the end of the last one's."""
         self.moved = [0, *accumulate(map(_moved_bytes, self.steps))]
-        """Bytes that the steps before each one move, as a batch counts them."""
+        """For each step, the bytes that the steps before it move, as a batch counts them."""
         self.groups = [0, *accumulate(map(_launched, self.steps))]
-        """Workgroups that the steps before each one launch."""
+        """For each step, the workgroups that the steps before it launch."""
         self.written = tuple(dict.fromkeys(_written(self.steps)))
         """The user's buffers that its steps write."""
         self.ring: DeviceBuffer | None = None
@@ -55,13 +55,13 @@ class Run:
         return len(self.steps)
 
     def bind(self, ring: DeviceBuffer | None, commands: list[RecordedCommand]) -> None:
-        """Take the commands of all steps, whose uniforms are in ``ring`` from its start."""
+        """Set the commands of all steps; their uniforms are in ``ring`` from its start."""
         self.ring, self.is_bound = ring, True
         self._commands = commands
         self._parts.clear()
 
     def part(self, start: int, stop: int, offset: int) -> Batch:
-        """Steps ``start`` to ``stop`` as a batch of their own, their uniforms from ``offset``."""
+        """Steps ``start`` to ``stop`` as a batch; their uniforms begin at ``offset``."""
         key = start, stop, offset
         part = self._parts.get(key)
         if part is None:
@@ -82,11 +82,11 @@ class Run:
 
 
 class RunUniforms:
-    """What packs the scalars of all dispatches of a run, each padded to its stride in bytes.
+    """Packs the scalars of all dispatches of a run, each padded to its stride in bytes.
 
-    They are packed in one go where every scalar is of its plain type, and
-    elsewhere kernel by kernel, which finds what is wrong, or is only unusual.
-    A dispatch over no groups has scalars to check, and no uniforms.
+    They are packed at once where every scalar has its plain type.  Otherwise they are
+    packed kernel by kernel, which refuses wrong scalars and takes unusual types.
+    A dispatch over no groups has scalars to check, but no uniforms.
     """
 
     def __init__(self, plans: Sequence[DispatchPlan], alignment_bytes: int) -> None:
@@ -99,9 +99,9 @@ class RunUniforms:
         self._packer = None if any(map(_is_special, plans)) else self._packer_of_all()
 
     def pack(self, entries: Sequence[Scalars]) -> bytes:
-        """The uniforms of an entry of scalars a dispatch; InvalidScalar of the first that is bad.
+        """The uniforms for one entry of scalars a dispatch; InvalidScalar for the first bad one.
 
-        As in ``Kernel.pack``, integers out of range are found by packing them.
+        As in ``Kernel.pack``, packing refuses integers out of range.
         """
         if self._packer is not None and [*map(len, entries)] == self._counts:
             scalars = [*chain.from_iterable(entries)]
@@ -154,5 +154,5 @@ def _written(steps: Iterable[DispatchPlan | WordCopy]) -> Iterator[Buffer]:
 
 
 def _is_special(plan: DispatchPlan) -> bool:
-    """Whether there is more, or less, in its uniforms than its scalars."""
+    """Whether the uniforms hold more, or less, than the scalars."""
     return plan.kernel.guarded or not plan.groups

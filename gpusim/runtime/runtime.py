@@ -1,7 +1,6 @@
-"""The batched runtime's public face: every op is checked here, then handed on.
+"""The public interface of the batched runtime: it has each op checked, planned and carried out.
 
-No decision about batching is made here (see ``batch``) and no queue is
-touched (see ``recorder``).
+No batching is decided here (see ``batch``), and no queue is touched (see ``recorder``).
 """
 
 import warnings
@@ -36,9 +35,9 @@ class Runtime(Assembly):
     in which they are made.
 
     Args:
-        device: a wgpu-py device, or one that looks the same, or the name of one; the best
-            adapter there is where left out.
-        policy: every batching decision, or the name of a preset; ``ring`` where left out.
+        device: a wgpu-py device, one with its interface, or the name of one; by default the
+            best adapter.
+        policy: every batching decision, or the name of a preset; by default ``ring``.
         driver: what speaks to the device instead of a driver over it;
             runtimes that share one compile each kernel once.
         parts: the collaborators, to replace some.
@@ -132,7 +131,7 @@ class Runtime(Assembly):
     ) -> None:
         """GPU to GPU, any byte offsets and length; within one buffer it is memmove.
 
-        ``size_bytes`` left out is the rest of the source.
+        Without ``size_bytes``, the rest of the source.
 
         Raises:
             InvalidHandle, OutOfRange, DataLost: and nothing is changed.
@@ -200,8 +199,8 @@ class Runtime(Assembly):
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
 
-        Each is checked and none is carried out; anything else that is called in
-        the block is refused with InvalidCapture.
+        Each is checked, and none is carried out.  Any other op in the block is refused
+        with InvalidCapture.
 
             with runtime.capture() as graph:
                 runtime.dispatch(AFFINE, [x], (3, 1))
@@ -243,7 +242,7 @@ class Runtime(Assembly):
         return ticket
 
     def free(self, buffer: Buffer) -> None:
-        """End a buffer's life; works on a lost device too.  InvalidHandle if it was freed."""
+        """Free a buffer, on a lost device too.  InvalidHandle if it was freed before."""
         self._guard.check_free()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
@@ -265,14 +264,14 @@ class Runtime(Assembly):
 
         Raises:
             DeviceFault: one that no call has raised yet, once.
-            WaitTimedOut: a TimeoutError; what was called before is still under way.
+            WaitTimedOut: a TimeoutError; the earlier ops are still pending.
         """
         self._guard.check_op("sync")
         self._reads.wait_for_all(checks.seconds("sync", timeout))
         self._guard.raise_fault()
 
     async def sync_async(self, timeout: float | None = None) -> None:
-        """``sync`` that leaves the event loop free; covers the calls made before it."""
+        """``sync`` without blocking the event loop; covers the calls made before it."""
         self._guard.check_op("sync")
         await self._reads.wait_for_all_async(checks.seconds("sync", timeout))
         self._guard.raise_fault()
@@ -280,20 +279,20 @@ class Runtime(Assembly):
     def poll(self) -> int:
         """Deliver the reads that have arrived, in order, and call back; it never waits.
 
-        How many reads are still on their way: of those, the recorded ones need
-        a ``flush``.  A running asyncio loop polls by itself where there are done
-        callbacks; elsewhere this is for callers that neither wait nor sync.
+        Gives the number of pending reads; recorded ones need a ``flush`` first.  A
+        running asyncio loop polls by itself where there are done callbacks; otherwise
+        this is for callers that neither wait nor sync.
         """
         self._guard.check_op("poll")
         return self._readbacks.poll()
 
     @property
     def is_open(self) -> bool:
-        """Whether it was not closed."""
+        """Whether the runtime is open."""
         return self._guard.is_open
 
     def live_buffers(self) -> list[Buffer]:
-        """Every buffer that was not freed, in the order of their making."""
+        """Every live buffer, in the order of the allocs."""
         return list(self._buffers)
 
     def stats(self) -> Stats:
@@ -310,11 +309,11 @@ class Runtime(Assembly):
         )
 
     def close(self, timeout: float | None = 60.0) -> None:
-        """Finish what was issued, settle every ticket, and give everything back.
+        """Finish all ops, settle every ticket, and release everything.
 
         Buffers still alive are freed with a ResourceWarning.  Closing again does
-        nothing.  A device that has not answered after ``timeout`` seconds is waited
-        for no more: each read that is left has WaitTimedOut for its error.
+        nothing.  The wait for the device ends after ``timeout`` seconds; each read that is
+        left then has the error WaitTimedOut.
 
         Raises:
             DeviceFault: one that no call has raised yet; everything is given back all the same.

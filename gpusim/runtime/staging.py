@@ -1,8 +1,8 @@
-"""Staging buffers: where a readback lands and is mapped.
+"""Staging buffers: a readback is copied into one and mapped there.
 
-A staging buffer is on the *done* clock: from ``take`` until ``give_back`` it
-belongs to one readback, which gives it back only after its bytes were taken
-and it was unmapped.  One whose map failed is discarded, never given back.
+A staging buffer is on the *done* clock.  From ``take`` until ``give_back`` it belongs to
+the reads of one page, and is given back only after their bytes were taken and it was
+unmapped.  One whose map failed is discarded, never given back.
 """
 
 from gpusim.errors import DeviceFault
@@ -14,11 +14,11 @@ _LEAST_BYTES = 256
 
 
 class StagingPage:
-    """A staging buffer on its way, and the reads of one batch that share it.
+    """A staging buffer in use, shared by reads of one batch.
 
-    It goes from recorded to submitted (``mapping``) to taken, or it ends in an
-    ``error``, which every read on it has; ``act`` is its submit.  Its bytes are
-    kept in ``data`` where more than one read is on it.
+    It is recorded, then submitted (``mapping``), then taken; or it ends with an ``error``,
+    which every read on it has.  ``act`` is the number of its submit.  ``data`` keeps its
+    bytes where more than one read shares it.
     """
 
     __slots__ = ("act", "buffer", "data", "error", "is_taken", "mapping", "reads", "used_bytes")
@@ -38,14 +38,14 @@ class StagingPage:
         return self.used_bytes + size_bytes <= self.buffer.size_bytes
 
     def reserve(self, size_bytes: int) -> int:
-        """Give out ``size_bytes`` bytes to one read; their offset."""
+        """Reserve ``size_bytes`` bytes for one read; gives their offset."""
         offset = self.used_bytes
         self.used_bytes += size_bytes
         self.reads += 1
         return offset
 
     def keep(self, mapped: memoryview) -> None:
-        """Keep a copy of its bytes, for the reads on it to take theirs from."""
+        """Keep a copy of its bytes, from which each read takes its own."""
         self.data = memoryview(bytes(mapped))
 
     @property
@@ -55,7 +55,7 @@ class StagingPage:
 
 
 class StagingPool:
-    """Keeps up to ``capacity`` free buffers; more may be out at once."""
+    """Keeps up to ``capacity`` free buffers; more may be in use at once."""
 
     def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
         self.counts = Counts()
@@ -81,7 +81,7 @@ class StagingPool:
         return buffer
 
     def give_back(self, buffer: DeviceBuffer) -> None:
-        """Take back an unmapped buffer; the smallest goes where there is no room."""
+        """Take back an unmapped buffer; destroys the smallest where there is no room."""
         self._free.append(buffer)
         if len(self._free) > self._capacity:
             smallest = min(self._free, key=lambda buffer: buffer.size_bytes)
@@ -91,11 +91,11 @@ class StagingPool:
         self.counts.held = len(self._free)
 
     def discard(self, buffer: DeviceBuffer) -> None:
-        """Destroy a buffer that nobody may map again."""
+        """Destroy a buffer that must not be mapped again."""
         self._driver.destroy_buffer(buffer)
 
     def clear(self) -> list[DeviceBuffer]:
-        """Give up every free buffer, for the caller to destroy."""
+        """Drop every free buffer; the caller destroys them."""
         free, self._free = self._free, []
         self.counts.held = 0
         return free

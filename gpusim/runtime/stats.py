@@ -1,7 +1,7 @@
-"""What a runtime has done so far, as numbers.
+"""Counters of what a runtime has done.
 
-Parts count in a ``Counts`` of their own; ``Runtime.stats()`` freezes them all
-into one ``Stats``.
+Each part counts in its own ``Counts``; ``Runtime.stats()`` copies them into one
+``Stats``.  Nothing here decides anything.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,20 +12,20 @@ from typing import Any
 
 @dataclass(kw_only=True, slots=True)
 class Counts:
-    """What one pool or cache has seen; what does not apply to it stays 0."""
+    """The counters of one pool or cache; those that do not apply to it stay 0."""
 
     created: int = 0
-    """Things made because none could be reused."""
+    """Objects made because none could be reused."""
     reused: int = 0
-    """Things handed out again: a pool's slot, a cache's hit."""
+    """Objects used again: a pool's slots, a cache's hits."""
     evicted: int = 0
-    """Entries given up for room."""
+    """Entries dropped for lack of room."""
     invalidated: int = 0
-    """Entries given up because something they mention is gone."""
+    """Entries dropped because something that they use is gone."""
     exhausted: int = 0
     """Times that nothing was free."""
     held: int = 0
-    """Things it holds now."""
+    """Objects that it holds now."""
 
     def copy(self) -> "Counts":
         """These counts as they are now."""
@@ -42,9 +42,9 @@ COUNTED = (
     "reads",
     "frees",
 )
-"""What a runtime itself counts of the ops it carried out."""
+"""The ops and bytes that a runtime itself counts."""
 RISING = ("created", "reused", "evicted", "invalidated", "exhausted")
-"""What a pool or cache counts, ``held`` apart."""
+"""The counts of a pool or cache that only rise; ``held`` is the other one."""
 rising: Callable[[Counts], tuple[int, ...]] = attrgetter(*RISING)
 """The counts that only rise, in the order of ``RISING``."""
 
@@ -56,14 +56,14 @@ class Stats:
     allocs: int = 0
     writes: int = 0
     dispatches: int = 0
-    """Those of replays too, as with copies."""
+    """Including those of replays; so it is with copies."""
     dispatches_dropped: int = 0
     copies: int = 0
     replays: int = 0
     reads: int = 0
     frees: int = 0
     commands: int = 0
-    """Commands that reached the queue: dispatches, copies, and what bytes at odd offsets need."""
+    """Commands that reached the queue: dispatches, copies, and those for bytes at odd offsets."""
     submits: int = 0
     flushes: Mapping[str, int] = field(default_factory=dict)
     """Submits of a batch, by reason."""

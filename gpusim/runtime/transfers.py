@@ -1,7 +1,7 @@
 """Writes and copies of any bytes, carried out in whole words.
 
-Whole words go the device's own way; the bytes beside them go through two small
-kernels, which are recorded like any dispatch and so keep their order.
+Whole words use the device's own writes and copies.  The bytes beside them use two
+small kernels, which are recorded like any dispatch and so keep their order.
 """
 
 from typing import NamedTuple
@@ -32,7 +32,7 @@ _ONE_GROUP = Launch(1, (1, 1, 1))
 
 
 class ByteWrite(NamedTuple):
-    """A host write that was checked and planned; ``staged``: in its place in the batch."""
+    """A checked and planned host write; ``staged``: it is copied at its place in the batch."""
 
     buffer: Buffer
     target: DeviceBuffer
@@ -43,7 +43,7 @@ class ByteWrite(NamedTuple):
 
 
 class ByteCopy(NamedTuple):
-    """A copy from a device buffer, which may be a scratch one, to another's of the user's."""
+    """A copy from a device buffer, or a scratch buffer, to a buffer of the user's."""
 
     origin: DeviceBuffer
     source_offset: int
@@ -66,7 +66,7 @@ class Transfers:
         self._pipelines = pipelines
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
-        """Put ``data``, at least one byte of it, at ``offset``."""
+        """Write ``data``, at least one byte, at ``offset``."""
         target = self._buffers.device_buffer(buffer)
         plan = plan_write(offset, len(data), buffer.size_bytes)
         staged = self._recorder.before_write(target, plan.start, plan.end)
@@ -92,7 +92,7 @@ class Transfers:
             target.lost = False
 
     def word_copy(self, call: CopyCall) -> CopyCommand | None:
-        """The one command that makes a copy, where whole words between two buffers do."""
+        """The copy as one command; None where it is not one of whole words between two buffers."""
         source, source_offset, target, target_offset, size_bytes = call
         whole = is_word_copy(source_offset, target_offset, size_bytes, target.size_bytes)
         if source is target or not whole:
@@ -106,7 +106,7 @@ class Transfers:
         )
 
     def _write_at_once(self, write: ByteWrite) -> None:
-        """The words and one patch of both edges; what fails before both are in changes nothing."""
+        """Write the words and one patch of both edges; a failure changes nothing."""
         edges = write.plan.edges
         if edges:
             patch = self._patch_of(write, edges)
@@ -117,7 +117,7 @@ class Transfers:
             self._recorder.after_write()
 
     def _write_in_parts(self, write: ByteWrite) -> None:
-        """The same where no binding holds both edges, or in pieces: half of it loses the buffer."""
+        """The same in parts, for far edges or long writes; a failure half way loses the buffer."""
         self._write_words(write)
         with Losing(write.buffer):
             self._recorder.after_write()
@@ -158,7 +158,7 @@ class Transfers:
         return PATCH_WORDS.pack(scalars, patch.groups)
 
     def _copy_within(self, copy: ByteCopy) -> None:
-        """First all of the source to a scratch buffer, then to its place: memmove."""
+        """Copy the whole source to a scratch buffer, then to its place, as memmove does."""
         start = words_down(copy.source_offset)
         end = words_up(copy.source_offset + copy.size_bytes)
         scratch = self._driver.create_buffer(end - start, Role.STORAGE)

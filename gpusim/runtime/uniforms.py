@@ -1,8 +1,8 @@
-"""Where the scalars of a dispatch live: fresh, pooled by position, cached by content, a ring.
+"""Stores of uniforms, for the scalars of dispatches: fresh, pooled by position, cached by content.
 
-A slot is on the *submitted* clock: the queue orders a later write to it after
-the batch that reads it, once that batch is submitted, and not before.  The ring
-stands beside the batch that it gathers for.
+A slot is on the *submitted* clock: only once the batch that reads it is submitted
+does the queue order a later write after it.  The ring, the fourth store, is in
+``batch.py``.
 """
 
 from typing import Protocol
@@ -25,36 +25,35 @@ class UniformStore(Protocol):
     """Whether ranges share one binding and differ in their dynamic offset."""
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        """Whether the batch must be submitted before it can take ``size_bytes`` more."""
+        """Whether the batch must be submitted before ``size_bytes`` more can be taken."""
         ...
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        """A range holding ``payload`` until ``batch`` is submitted; OutOfMemory."""
+        """A range that holds ``payload`` until ``batch`` is submitted; OutOfMemory."""
         ...
 
     def before_submit(self, batch: Batch) -> None:
-        """Write what ``batch`` reads and is not written yet; called right before its submit."""
+        """Write the payloads of ``batch`` that are not written yet; called before its submit."""
         ...
 
     def clear(self) -> list[DeviceBuffer]:
-        """Give up every buffer, for the caller to destroy."""
+        """Drop every buffer; the caller destroys them."""
         ...
 
 
 class DynamicUniforms(UniformStore, Protocol):
     """A store whose ranges share one binding: ``is_dynamic`` is true.
 
-    It may be given the payloads of several dispatches as one, each padded to
-    its stride.
+    Several payloads may be taken as one, each padded to its stride.
     """
 
     capacity_bytes: int
-    """What one batch may take; it grows where a single payload needs more."""
+    """The bytes that one batch may take; it grows where a single payload needs more."""
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The buffer of that binding, with room for ``size_bytes``; OutOfMemory.
+        """The bound buffer, with room for ``size_bytes``; OutOfMemory.
 
-        Only a batch that has taken nothing may ask for more than the capacity.
+        More than the capacity is possible only where the batch has taken nothing.
         """
         ...
 
@@ -69,11 +68,11 @@ class FreshUniforms:
         self._driver = driver
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        """Never: there is always a new one."""
+        """Never: a new buffer can always be made."""
         return False
 
     def take(self, payload: bytes, batch: Batch) -> Range:
-        """A new buffer with ``payload``, that ``batch`` destroys after its submit."""
+        """A new buffer with ``payload``; it is destroyed after the submit of ``batch``."""
         buffer = _written_buffer(self._driver, payload)
         batch.retired.append(buffer)
         self.counts.created += 1
@@ -83,15 +82,15 @@ class FreshUniforms:
         """Nothing: each was written when it was made."""
 
     def clear(self) -> list[DeviceBuffer]:
-        """Nothing: every buffer belongs to a batch."""
+        """Do nothing: every buffer belongs to a batch."""
         return []
 
 
 class PooledUniforms:
     """One slot for each position in the batch, used again by the next batch.
 
-    The batch counts its positions, so that nothing here has to be undone when a
-    dispatch fails after its slot was written.
+    The batch counts the positions, so nothing has to be undone here when a dispatch
+    fails after its slot was written.
     """
 
     is_dynamic = False
@@ -120,16 +119,16 @@ class PooledUniforms:
         return Range(buffer, 0, len(payload))
 
     def before_submit(self, batch: Batch) -> None:
-        """Nothing: each was written when it was taken."""
+        """Do nothing: each slot was written when it was taken."""
 
     def clear(self) -> list[DeviceBuffer]:
-        """Give up every slot."""
+        """Drop every slot; the caller destroys them."""
         slots, self._slots = self._slots, []
         self.counts.held = 0
         return slots
 
     def _put(self, position: int, buffer: DeviceBuffer) -> DeviceBuffer:
-        """Fill a new position, or replace a slot that the open batch has not reached."""
+        """Store the slot of a new position, or replace one that the batch has not reached."""
         if position < len(self._slots):
             self._driver.destroy_buffer(self._slots[position])
             self._slots[position] = buffer
@@ -152,11 +151,11 @@ class CachedUniforms:
         self.counts = self._cache.counts
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        """Never: what is evicted lives until the batch is submitted."""
+        """Never: an evicted buffer lives until the batch is submitted."""
         return False
 
     def take(self, payload: bytes, batch: Batch) -> Range:
-        """The buffer that was written with this very content."""
+        """The buffer with exactly this content."""
         key = uniform_key(payload)
         buffer = self._cache.get(key)
         if buffer is None:
@@ -168,7 +167,7 @@ class CachedUniforms:
         """Nothing: each was written when it was made."""
 
     def clear(self) -> list[DeviceBuffer]:
-        """Give up every entry."""
+        """Drop every entry; the caller destroys the buffers."""
         return self._cache.clear()
 
 

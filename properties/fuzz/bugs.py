@@ -1,4 +1,4 @@
-"""The distinct failures of a session, each kept as a file once.
+"""The distinct failures of a session; each is written to one file.
 
 Two failing programs show one bug if they fail in the same way and, once shrunk, take the same: the
 classes of their invalid ops or, where all are valid, the kinds of their ops, and odd bytes.
@@ -29,7 +29,7 @@ Signature = tuple[str, ...]
 
 @dataclass(kw_only=True, slots=True)
 class Bug:
-    """One failure: the smallest program that shows it, its file, and how often it was met."""
+    """One failure: its smallest program, its file, and how often it was met."""
 
     case: Case
     failure: Failure
@@ -37,14 +37,14 @@ class Bug:
     reproduced: bool | None
     """Whether the program failed again when it was run by itself; None where it was not run."""
     shrunk: Shrunk | None = None
-    """What making it small took, where it was made small."""
+    """The result of shrinking it; None where it was not shrunk."""
     count: int = 1
     unsaved: str = ""
-    """Why there is no such file, where it could not be written."""
+    """Why the file could not be written; empty where it was."""
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether it may become smaller: the time ran out, or the session was ended."""
+        """Whether shrinking was cut short, by its time or the session's end."""
         return self.reproduced is None or (self.shrunk is not None and self.shrunk.is_cut_short)
 
     @property
@@ -97,7 +97,7 @@ class Bugs:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(path, self._finding(bug))
         except (OSError, ProgramError) as error:
-            # Hours may have gone into it: it is shown all the same.
+            # It may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
         return bug
 
@@ -166,7 +166,7 @@ def _numbers(op: Op) -> list[int]:
 
 
 def _check_can_save(folder: Path) -> None:
-    """Raise UsageError where nothing could be written to ``folder``, which need not be there."""
+    """Raise UsageError where ``folder``, which may be missing still, cannot be written to."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
@@ -176,12 +176,12 @@ def _check_can_save(folder: Path) -> None:
 
 
 def _variants(case: Case) -> Signature:
-    """Which kinds of transformations it took, and which client."""
+    """The kinds of a case's transformations, and its client."""
     return (case.client, *sorted(each.name for each in case.transformations))
 
 
 def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:
-    """The failure as a header of a file holds it."""
+    """The failure in one line, for a header of a file."""
     lines = printable(failure.argument).splitlines()
     text = "; ".join(" ".join(line.split()) for line in lines)
     text += " (it did not fail again by itself)" * (reproduced is False)

@@ -1,7 +1,7 @@
-"""Judging in this process: the programs of a session, one after the other, until one fails.
+"""Judges in this process: the programs of a session, one after another, until one fails.
 
-For tests: what is judged may be any callable, and a debugger can stop in it.  What aborts or hangs
-takes this process with it; the worker processes of a session are for that, and none starts here.
+It is for tests: the target may be any callable, and a debugger can stop in it.  A target that
+aborts or hangs takes this process with it.  Only a session has worker processes; none starts here.
 """
 
 import re
@@ -39,7 +39,7 @@ def check(
 ) -> Bug | None:
     """The first failure among the programs of ``settings``, shrunk and saved; None if all pass.
 
-    ``make_target`` and ``kernels`` stand in place of those that ``settings`` name.
+    ``make_target`` and ``kernels`` replace those that ``settings`` name.
 
     Raises:
         NoDevice: there is no such device.
@@ -75,7 +75,7 @@ def check(
 def judge_again(
     plan: ReplayPlan, make_target: MakeTarget | None, kernels: Kernels | None
 ) -> Failure | None:
-    """The failure of the case of ``plan``, if it still has one.
+    """The failure of the case of ``plan``; None where it passes now.
 
     Raises:
         NoDevice: its device is not on this machine.
@@ -89,17 +89,17 @@ def judge_again(
 
 
 def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure | None:
-    """The failure of one program on a target that nothing was asked of yet; closes the target."""
+    """The failure of one program on a new target; closes the target."""
     case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
     with _leftovers_ignored():
         return judge(case, _Given(target, kernels)).failure
 
 
 def place_of(made: MakeTarget | str) -> str:
-    """Where another process finds ``made``: a target's name, FILE.py:NAME, or MODULE:NAME.
+    """The name by which another process loads ``made``: a target's, FILE.py:NAME or MODULE:NAME.
 
-    A module is named where it is one of a package.  Empty for what no other process can find,
-    such as a class inside a function.
+    MODULE is used for a module of a package.  Empty where no other process can load it, such as
+    a class inside a function.
     """
     if isinstance(made, str):
         return made
@@ -115,10 +115,10 @@ def place_of(made: MakeTarget | str) -> str:
 
 
 def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
-    """What makes the targets, where that is no name.
+    """``made`` as a function that makes targets; None where it is a name.
 
     Raises:
-        TypeError: it makes none.
+        TypeError: it cannot be called.
     """
     if made is None or isinstance(made, str):
         return None
@@ -131,29 +131,29 @@ def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
 
 
 def see_that_workers_find(made: MakeTarget | str) -> None:
-    """Raise ValueError where no other process finds ``made``."""
+    """Raise ValueError where no other process can load ``made``."""
     if not place_of(made):
         raise ValueError(
             f"cannot fuzz {name_of(made)} because no worker process finds it by that name "
-            "(probably it stands inside a function: define it in a module, or use check)"
+            "(probably it is defined inside a function: define it in a module, or use check)"
         )
 
 
 def name_of(made: MakeTarget | str) -> str:
-    """Its place, or what else it is called."""
+    """Its place, or its Python name."""
     name = getattr(made, "__qualname__", type(made).__qualname__)
     return place_of(made) or f"{made.__module__}:{name}"
 
 
 def replay_words(path: Path, made: MakeTarget | str, kernels: str | None) -> str:
-    """The command that runs the file again; a call where no command names target and kernels.
+    """The command that replays the file; a Python call where no command can name its code.
 
-    ``kernels`` is their place, and None where they are in none.
+    ``kernels`` is their place; None where they have none.
     """
     place = place_of(made)
     if place and kernels is not None:
         command = replay_command(path, "" if place in TARGETS else place, kernels)
-        # Run as a module, Python finds the packages of this folder as well.
+        # With ``python -m``, Python finds the packages in this folder too.
         return command if isinstance(made, str) or ".py:" in place else f"python -m {command}"
     name = re.split(r"[:.]", name_of(made))[-1]
     return f"gpusim.testing.replay({str(path)!r}, {name}{', kernels=...' * (kernels is None)})"
@@ -167,7 +167,7 @@ class _Given(TargetFactory):
         self._target = target
 
     def open(self, case: Case) -> Opened:
-        """The target; there is no second one."""
+        """The target; it can be opened once."""
         return Opened(target=self._target, trace=Trace())
 
 
@@ -188,7 +188,7 @@ def _opened(
 
 @contextmanager
 def _leftovers_ignored() -> Iterator[None]:
-    """Without warnings of what a program left alive, which is no finding."""
+    """Ignore warnings of buffers left alive, which are not findings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield

@@ -1,7 +1,7 @@
-"""What a session should have met, beside how often it did.
+"""Coverage tables: what a session should have met, and how often it did.
 
-The rows are known beforehand, so that what never happened shows as nought; what
-nobody expected is shown as well.
+The rows are known beforehand, so what never happened shows as 0; unexpected events are
+shown as well.  Nothing is counted here.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -36,7 +36,7 @@ _REFUSALS = {
     ),
     "replay": ("InvalidHandle", "InvalidBinding", "InvalidScalar", "OutOfRange"),
 }
-"""Those that a program can bring about by itself."""
+"""The refusals that a program can cause by itself."""
 _PARTS = {
     "pooled uniforms": ("created", "reused", "evicted", "exhausted"),
     "cached uniforms": ("created", "reused", "evicted"),
@@ -45,25 +45,25 @@ _PARTS = {
     "shapes": ("created", "reused", "evicted"),
     "pooled staging": ("created", "reused", "evicted", "exhausted"),
 }
-"""What can happen in a pool or cache; the others have no such event."""
+"""The events of each pool and cache."""
 _VARIANTS = {
     "clients": tuple(CLIENTS),
     "relations": tuple(name for name in KINDS if name not in ("same", "set_device")),
 }
-"""What is drawn beside programs in any session: it has one device, and mostly no faults."""
+"""What every session draws beside its programs."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
-"""A program ends with a sync, so that ``close`` finds nothing to submit."""
+"""Without ``close``: a program ends with a sync, so its close has nothing to submit."""
 
 
 _SHOWN_CELLS = 4
-"""Of the pairs that were met too seldom the rarest are named, and all are in the table."""
+"""How many of the pairs that were met too seldom a warning names; the table has all."""
 
 
 def coverage(tally: Tally) -> dict[str, Table]:
     """Tables of ops, refusals, laws, rare events, pairs, what was drawn, flushes and parts.
 
-    Of programs whose driver nobody could see there is no table of what only that shows,
-    and none of refusals where none was asked for.
+    Tables of driver events are left out where no driver was traced, and those of refusals
+    where no program asked for one.
     """
     seen = tally.events
     tables = {
@@ -87,9 +87,9 @@ def coverage(tally: Tally) -> dict[str, Table]:
 
 
 def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> list[str]:
-    """What makes a session under such ``uniforms`` show less than it seems, in words.
+    """Why the coverage of a session under such ``uniforms`` is weak, as sentences.
 
-    ``faults``: the device was made to fail now and then.
+    ``faults``: whether the device failed on demand.
     """
     reached, checked = tally.reached, tally.checked
     found = []
@@ -100,7 +100,7 @@ def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> l
     within_reach = [law.name for law in LAWS if law.needs_faults in (None, faults)]
     idle = [name for name in within_reach if not tally.held[name]]
     if idle:
-        found.append(f"never held against anything: law {', '.join(idle)}")
+        found.append(f"never checked anything: law {', '.join(idle)}")
     few = [
         cell
         for cell in FEASIBLE
@@ -115,7 +115,7 @@ def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> l
 
 
 def missed(tables: Mapping[str, Table]) -> list[str]:
-    """What was never met, in words."""
+    """What was never met, as sentences."""
     return [
         f"{name}: {row} {column}"
         for name, table in tables.items()
@@ -126,7 +126,7 @@ def missed(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _laws(tally: Tally) -> Table:
-    """A row a letter; nothing, where no law was held against anything."""
+    """A row a letter; empty where no law checked anything."""
     table: Table = {}
     for law in LAWS if tally.held else ():
         table.setdefault(law.name[0], {})[law.name] = tally.held[law.name]
@@ -134,13 +134,13 @@ def _laws(tally: Tally) -> Table:
 
 
 def _goals(tally: Tally) -> Table:
-    """A row a rare event; nothing, where no trace was looked at."""
+    """A row a rare event; empty where no trace was measured."""
     reached = tally.reached
     return {goal: {"times": reached.goals[goal]} for goal in GOALS if reached.programs}
 
 
 def _cells(tally: Tally) -> Table:
-    """How many pairs of ops were seen by hazard and boundary; a report has each pair."""
+    """The number of pairs of ops by hazard and boundary; the JSON has each pair."""
     table: Table = {}
     for cell in FEASIBLE if tally.reached.programs else ():
         row = table.setdefault(cell.hazard, dict.fromkeys(BOUNDARIES, 0))

@@ -1,7 +1,7 @@
-"""A fuzzing session: programs by number, until something says stop.
+"""A fuzzing session: programs by number, until their number, the time or the findings are used up.
 
-The engine asks worker processes for programs and judges what comes back; a worker may die on
-the way.
+The engine gives programs to worker processes and decides what their answers mean.  Programs run
+in the workers, never here, because a program may kill its process.
 """
 
 import time
@@ -34,30 +34,30 @@ from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
-"""From here on a session may plant a mutant that takes long to find."""
+"""A session of at least this size may plant a mutant that takes long to find."""
 
 
 @dataclass(kw_only=True)
 class Session:
-    """What a session is and has done so far."""
+    """A session's settings, and its results so far."""
 
     settings: Settings
     device: str = ""
     description: str = ""
     is_ours: bool = True
-    """Whether our runtime is judged; another's has no policy of ours."""
+    """Whether our own runtime is judged; other targets follow no policy."""
     tally: Tally = field(default_factory=Tally)
     bugs: Bugs
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
-    """Without what shrinking took."""
+    """The time of the session without that of shrinking."""
     planted: tuple[PlantedMistake, ...] = ()
-    """What became of the mistakes that were planted; none where the target died first."""
+    """The planted mistakes, and whether each was seen; empty where the target died first."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
-    """Why no program reaches a rare event, by the event."""
+    """The rare events that no program can reach, each with the reason."""
     deaths: int = 0
     uncounted: int = 0
-    """Programs that ran and are not in the tally, which died with the worker."""
+    """Programs that ran but are missing in the tally, because their worker died."""
     interrupted: bool = False
 
     @property
@@ -67,9 +67,9 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """What share of such programs fails at most, at 95 percent; None where some did.
+        """The share of programs that fail at most, at 95 percent; None where one failed.
 
-        The "rule of three": no failure in N independent trials.
+        By the "rule of three" for N independent trials without a failure.
         """
         if len(self.bugs) or not self.programs:
             return None
@@ -77,12 +77,12 @@ class Session:
 
     @property
     def is_valid(self) -> bool:
-        """Whether anything ran and was compared, so that finding nothing means something."""
+        """Whether finding nothing means something."""
         return not self.invalid_because
 
     @property
     def invalid_because(self) -> str:
-        """Why the session shows nothing, empty where it does."""
+        """Why the session is invalid; empty where it is valid."""
         if not self.programs:
             return "no program ran"
         if not self.tally.compared_bytes:
@@ -98,17 +98,17 @@ class Session:
 
     @property
     def uniforms(self) -> frozenset[Uniforms]:
-        """Where scalars live under the policies of the session."""
+        """The kinds of uniforms under the policies of the session."""
         return frozenset(PRESETS[name].uniforms for name in self.settings.presets)
 
     @property
     def warnings(self) -> list[str]:
-        """What makes the session show less than it seems, in words."""
+        """Why the session's coverage is weak, as sentences."""
         return warnings(self.tally, self.uniforms, faults=self.settings.faults)
 
     @property
     def missed_goals(self) -> list[str]:
-        """Rare events that none of so many programs reached, and that some should have."""
+        """Rare events that no program reached, though enough programs were measured."""
         reached = self.tally.reached
         if reached.programs < ENOUGH_TRACES:
             return []
@@ -180,7 +180,7 @@ def _plant(session: Session, supervisor: Supervisor) -> None:
     seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
     supervisor.ask(Plant(hard=seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS))
     answer = supervisor.wait(settings.stall)
-    # A target that dies even so will die again, and is named then.
+    # A target that dies here will die in the session, which reports it.
     if isinstance(answer, Planted):
         session.planted = answer.mistakes
 
@@ -213,7 +213,7 @@ class _Loop:
         self._tick()
 
     def _goes_on(self) -> bool:
-        """Start the shards that stand still, or stop those that run; whether any runs."""
+        """Start the idle shards, or stop the running ones; whether any runs."""
         is_over = self._is_over()
         for shard in self._shards:
             if is_over:
@@ -233,7 +233,7 @@ class _Loop:
         return len(bugs) >= settings.findings or bugs.failures >= settings.failures
 
     def _listen(self, shard: Shard) -> None:
-        """Take what a shard says, if it says anything."""
+        """Take a shard's answer, if there is one."""
         session, stall = self._session, self._session.settings.stall
         answer = shard.tick(stall, TICK_SECONDS / len(self._shards))
         match answer:

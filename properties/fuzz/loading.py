@@ -1,4 +1,7 @@
-"""Objects by name out of a module or a .py file: kernels of one's own, other targets."""
+"""Loads objects by name from a module or a .py file: users' kernels, and targets.
+
+What is loaded is not run here.
+"""
 
 import importlib
 import inspect
@@ -19,16 +22,16 @@ from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFac
 from properties.targets.process import ProcessFactory
 
 COMMAND, PAGE = "exec:", "browser:"
-"""What a target begins with that is a command, or a web page."""
+"""How the name of a target begins that is a command, or a web page."""
 MakeFactory = Callable[[str, Kernels], TargetFactory]
-"""From the name of a device and the kernels to what is judged on it."""
+"""Makes the factory of a target on the device of that name, with these kernels."""
 TARGETS: Mapping[str, MakeFactory] = {RUNTIME: RuntimeFactory, "naive": AdapterFactory}
 _LOADED: dict[Path, tuple[str, ModuleType]] = {}
-"""The modules made of files, with their sources."""
+"""The modules by their file, each with its source."""
 
 
 def load(spec: str, default_name: str = "") -> Any:
-    """What ``MODULE_OR_FILE:NAME`` means; without a colon the name is ``default_name``.
+    """The object ``MODULE_OR_FILE:NAME``; without a colon the name is ``default_name``.
 
     Raises:
         ProgramError: nothing of that name can be loaded.
@@ -72,8 +75,7 @@ def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:
 
 
 def load_target(name: str) -> MakeFactory:
-    """What makes the factory of that name: one of ``TARGETS``, a command, a page, or any by its
-    place.
+    """Makes the factory of a target: one of ``TARGETS``, a command, a page, or a Python object.
 
     What stands at a place makes a target or an adapter of an opened device and
     the kernels; a TargetFactory may stand there as well.
@@ -212,14 +214,14 @@ def _loaded(path: Path) -> ModuleType:
 
 
 def _executed(path: Path, source: str) -> ModuleType:
-    """A module made of ``source``, and of no bytecode that is kept.
+    """A module made of ``source``, and never of cached bytecode.
 
-    Kept bytecode is taken for that of any source as long and of the same second.
+    Python takes cached bytecode for any source of the same length and second.
     """
     name = f"gpusim_loaded_{path.stem}"
     module = ModuleType(name)
     module.__file__ = str(path)
-    # Dataclasses look their module up by its name.
+    # Dataclasses look their module up in sys.modules.
     sys.modules[name] = module
     # It finds the modules beside it, as it would were it run.
     sys.path.insert(0, str(path.parent))

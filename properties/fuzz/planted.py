@@ -1,9 +1,9 @@
-"""Mistakes that a session plants on purpose, to show that it would have seen one.
+"""Mistakes that a session plants on purpose, to show that it would see one.
 
-Each stands between the judge and the session's own target, whoever wrote that, so that the
-programs, the device and the comparison are tried that the session relies on.  A mistake counts
-as seen where a program passes without it and shows a wrong value with it.  Mutants of our own
-runtime are written elsewhere, and hunted only where that runtime is judged.
+Each is planted between the judge and the session's own target, and tried with the session's
+programs, device and comparison.  It counts as seen where a program passes without it and shows a
+wrong value with it.  Mutants of our own runtime are not here; they are hunted only where that
+runtime is judged.
 """
 
 from abc import ABC, abstractmethod
@@ -19,15 +19,15 @@ from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory, Wrapping
 
 _MOST_PROGRAMS = 100
-"""Programs in which a mistake must show; a few are enough where all is well."""
+"""A mistake must show within this many programs; a few are usually enough."""
 _MOST_FAILING = 10
-"""A target that fails so many without a mistake shows nothing of one."""
+"""The hunt stops after so many programs that fail without the mistake."""
 _EVERY = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlantedMistake:
-    """A mistake, where it was planted, and the programs until it was seen, or in vain."""
+    """A mistake, its place, whether it was seen, and the number of programs that were tried."""
 
     what: str
     where: str
@@ -55,7 +55,7 @@ class _Mistaken(ABC):
 
 
 class _Overtaking(_Mistaken):
-    """A host write is made again after the dispatch that follows it."""
+    """Makes a host write once more after the dispatch that follows it."""
 
     _write: Write | None = None
 
@@ -72,7 +72,7 @@ class _Overtaking(_Mistaken):
 
 
 class _Dropping(_Mistaken):
-    """Every so many-th host write never reaches the target."""
+    """Drops every so many-th host write."""
 
     _writes = 0
 
@@ -84,7 +84,7 @@ class _Dropping(_Mistaken):
 
 
 class _Doubling(_Mistaken):
-    """Every so many-th dispatch is carried out twice."""
+    """Carries out every so many-th dispatch twice."""
 
     _dispatches = 0
 
@@ -101,7 +101,7 @@ MISTAKES: Mapping[str, Callable[[Target], Target]] = {
     "a write is dropped": _Dropping,
     "a dispatch is carried out twice": _Doubling,
 }
-"""What is wrong, and what makes it so of any target."""
+"""The mistakes by their description; each wraps any target."""
 
 
 def with_mistake(factory: TargetFactory, what: str) -> TargetFactory:
@@ -140,7 +140,7 @@ def hunt_mistakes(
 
 
 def mistake_of(mutant: PlantedMutant, device: str) -> PlantedMistake:
-    """What became of a mutant of our own runtime, in the same words."""
+    """A hunted mutant of our own runtime, as a planted mistake."""
     return PlantedMistake(
         what=f"mutant {mutant.name}",
         where=f"gpusim's own runtime on device {device}",

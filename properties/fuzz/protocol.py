@@ -1,7 +1,7 @@
-"""What a session and its worker processes say to each other, and the sums of it.  Data only.
+"""The messages between a session and its worker processes, and their tallies.  Data only.
 
-A worker answers with plain values: findings, and a Tally of what it did.  Tallies add up, so
-that a session's tally is the sum of its workers'.
+A worker answers with plain values: findings, and a Tally of what it did.  A session's tally is
+the sum of its workers' tallies.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from properties.oracles.judge import Verdict
 
 OP, FLUSH = "op", "flush"
 EventCounts = Counter[tuple[str, str]]
-"""How often: ``(OP, kind)``, ``(FLUSH, reason)``, or a part and what happened in it."""
+"""Counts of ``(OP, kind)``, ``(FLUSH, reason)``, or ``(part, event)``."""
 
 _DETAILS: Mapping[str, str] = {
     "create_buffer": "role",
@@ -33,7 +33,7 @@ _DETAILS: Mapping[str, str] = {
     "copy": "target_role",
     "encode": "reason",
 }
-"""What of an event tells, beside its kind, which kind of op it shows."""
+"""The field of an event that, with its kind, tells the kind of its op."""
 _OPS = {"dispatch": "dispatch", "take": "read"}
 _DETAILED_OPS = {
     ("create_buffer", Role.STORAGE): "alloc",
@@ -43,11 +43,11 @@ _DETAILED_OPS = {
     ("encode", "asked"): "flush",
     ("encode", "sync"): "sync",
 }
-"""The kinds of op that events at the driver show; other events are no op's alone."""
+"""The op that an event of the driver shows; other events belong to no single op."""
 
 
 def count_events(trace: Trace, policy: Policy) -> EventCounts:
-    """Count the events of a run under ``policy``, which says what its parts are."""
+    """Count the events of a run; ``policy`` decides the names of its parts."""
     parts = {
         "uniforms": f"{policy.uniforms} uniforms",
         "bind_groups": "cached bind groups" if policy.cache_bind_groups else "fresh bind groups",
@@ -76,26 +76,26 @@ def count_events(trace: Trace, policy: Policy) -> EventCounts:
 
 
 ENOUGH_TRACES = 1000
-"""After so many traces a session should have met every rare event that it can meet.
+"""After this many traces a session should have met every rare event within its reach.
 
-Each is met by 18 programs of 1,200 or more, so that 1,000 miss one by chance in
+At least 18 of 1,200 programs meet each event, so 1,000 programs miss one by chance in
 three sessions of ten million.
 """
 MEASURED_FIRST = 1200
-"""Programs at the start of a seed that are measured one and all."""
+"""The first programs of a seed, all of which are measured."""
 _KINDS = {kind: kind.__name__.lower() for kind in VERBS}
 _MEASURE_EVERY = 8
-"""Of later programs one in so many is measured, since that costs more than making one."""
+"""One in so many later programs is measured; measuring costs more than making a program."""
 
 
 def is_measured(number: int) -> bool:
-    """Whether it is followed what program ``number`` of a seed reached."""
+    """Whether the coverage of program ``number`` of a seed is measured."""
     return number % (8 * MEASURED_FIRST) < MEASURED_FIRST or not number % _MEASURE_EVERY
 
 
 @dataclass(kw_only=True, slots=True)
 class PolicyTally:
-    """What was run with one preset, and policies drawn around it."""
+    """Programs and ops under one preset and the policies drawn around it."""
 
     programs: int = 0
     ops: int = 0
@@ -108,13 +108,13 @@ class Tally:
 
     policies: dict[str, PolicyTally] = field(default_factory=dict)
     events: EventCounts = field(default_factory=Counter)
-    """What happened on the driver."""
+    """The events of the traces."""
     held: Counter[str] = field(default_factory=Counter)
-    """How often each law was held against something."""
+    """How often each law checked something."""
     reached: Coverage = field(default_factory=Coverage)
-    """What a sample of the traces reached."""
+    """What the measured traces reached."""
     variants: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Programs by client and, those that have any, by kind of transformation."""
+    """Programs by client, and by kind of transformation where they have any."""
     accepted: Counter[str] = field(default_factory=Counter)
     """Accepted ops by kind."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -135,7 +135,7 @@ class Tally:
         *,
         measured: bool,
     ) -> None:
-        """Count one judged program, and what it reached where that is to be ``measured``."""
+        """Count one judged program; with ``measured``, also what it reached."""
         policy = self.policies.setdefault(case.policy.name, PolicyTally())
         policy.programs += 1
         policy.ops += len(case.program)
@@ -188,7 +188,7 @@ class Tally:
 
     @property
     def compared_bytes(self) -> int:
-        """Bytes of reads that were held against what they should be."""
+        """Bytes of reads that were compared with the oracle's."""
         return self.checked.exact_bytes + self.checked.tolerant_bytes
 
     @property
@@ -230,7 +230,7 @@ class Setup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fuzz:
-    """Run every ``step``-th program from ``first`` up to but not ``stop``, until one fails."""
+    """Run every ``step``-th program from ``first`` to before ``stop``, until one fails."""
 
     first: int
     stop: int | None
@@ -258,7 +258,7 @@ class Plant:
     """Run programs with planted mistakes until they show, and answer with ``Planted``."""
 
     hard: bool
-    """Whether the mutant may be one that takes long to find."""
+    """Whether it may be a mutant that takes long to find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ Request = Fuzz | JudgeCase | MakeCase | Plant | Stop
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
-    """The worker has its device: what it is called, and what it is."""
+    """The worker has its device: its name and its description."""
 
     device: str
     description: str
@@ -299,7 +299,7 @@ class CannotJudge:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Broken:
-    """The judge itself failed, about when it ran program ``number``."""
+    """The judge itself failed, while it ran program ``number`` or near it."""
 
     number: int
     traceback: str
@@ -347,7 +347,7 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planted:
-    """What became of the mistakes that were planted."""
+    """The planted mistakes, and whether each was seen."""
 
     mistakes: tuple[PlantedMistake, ...]
 

@@ -1,4 +1,4 @@
-"""How far a worker is, in memory that it shares with its session and that outlives it.
+"""The progress of a worker, in memory that it shares with its session and that outlives it.
 
 A worker that dies or stands still cannot say what it was doing.  So it says so beforehand: the
 number of its program, the op that it issues and, where a case is judged by itself, the call on the
@@ -26,36 +26,36 @@ _CALLS = (
     "wait",
     "take",
 )
-"""The events of a trace that are calls on a driver; the first stands for none."""
+"""The events of a trace that are calls on a driver; the first entry means no call."""
 _CODES = {kind: code for code, kind in enumerate(_CALLS)}
 _CLOSING = 1 << 32
-"""The position that stands for the close."""
+"""The position of the close."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """What a worker was doing: an op of a run, and the last call on the driver since it began."""
+    """What a worker was doing: a run, its op, and the last call on the driver in that op."""
 
     run: int = 0
-    """Which of the runs that judging its program takes, from 1; 0 where none had begun."""
+    """The number of the run of its program, from 1; 0 where none had begun."""
     position: int = -1
-    """That of the last op that was begun; -1 where none was, or nobody tells."""
+    """The position of the last op that was begun; -1 where none is known."""
     is_closing: bool = False
     call: str = ""
     """Empty where there was none, or nobody told."""
 
 
 class Published:
-    """What one worker publishes; both sides have one over the same memory.
+    """The shared memory of one worker; worker and session each have one over it.
 
-    ``context`` is that of the worker's process; without one nobody else reads it.
+    ``context`` is that of the worker's process; without one the memory is not shared.
     """
 
     def __init__(self, context: BaseContext | None = None) -> None:
         self._memory: Any = [0] * 5 if context is None else context.RawArray("Q", 5)
 
     def begin(self, number: int | None = None) -> None:
-        """A case is about to be judged: program ``number`` of the session, or any other."""
+        """Publish that a case is about to be judged: program ``number``, or one of no number."""
         memory = self._memory
         if number is not None:
             memory[_NUMBER] = number
@@ -81,12 +81,12 @@ class Published:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Another value whenever the worker has come further by a case, a run or an op."""
+        """A value that changes with each case, run and op that the worker begins."""
         return tuple(self._memory[_BEGUN : _OP + 1])
 
     @property
     def place(self) -> Place:
-        """Where it was last."""
+        """The last published place."""
         *_, run, op, call = self._memory
         is_closing = op == _CLOSING
         position = -1 if is_closing else op - 1

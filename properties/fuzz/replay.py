@@ -1,7 +1,7 @@
-"""Running the program of a finding once more, on the target it was found on and no other.
+"""Replays a finding on the target on which it was found.
 
-A finding is data and may come from a stranger.  What it names is run only where the command line
-names it too, or trusts the file; what is built in needs neither.
+A finding is data and may come from a stranger.  Code that it names is run only where the command
+line names it too, or trusts the file.  Built-in targets and kernels need neither.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from properties.model.failure import Failure
 
 
 class Untrusted(GpusimError):
-    """A file names something to run that its user did not name."""
+    """A file names code to run that its user did not name."""
 
 
 class NothingToShow(GpusimError):
@@ -43,7 +43,7 @@ class ReplayPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay:
-    """A plan that was carried out, on which device, and the failure if there is one."""
+    """A plan that was carried out: its device, and the failure if there is one."""
 
     case: Case
     device: str
@@ -52,7 +52,7 @@ class Replay:
 
 
 def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
-    """What the finding at ``path`` makes run, on its own device and policy unless told otherwise.
+    """The plan for the finding at ``path``, on its own device and policy unless told otherwise.
 
     Raises:
         ProgramError: the file is malformed.
@@ -86,7 +86,7 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
     if settings.target is None and target not in TARGETS and not settings.trust:
         raise _untrusted(path, finding, "target", target)
     if target in TARGETS:
-        # What is built in promises what it says of itself, whatever a file says.
+        # A built-in target states its own promises, so those of the file are ignored.
         case = replace(case, promises=None)
     if settings.kernels and not kernels:
         raise UsageError(
@@ -129,7 +129,7 @@ def check_asked(beyond_promises: str) -> None:
 
 
 def replay_command(path: Path, target: str, kernels: str) -> str:
-    """The command that replays a file and names all that is to be run."""
+    """The command that replays a file and names all code that it runs."""
     words = ["gpusim", "replay", str(path)]
     words += ["--target", target] if target else []
     words += ["--kernels", kernels] if kernels else []
@@ -158,7 +158,7 @@ def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
 
 
 def _is_named(what: str, recorded: str, given: str | None) -> bool:
-    """Whether the command line names what the file does; UsageError where it names another."""
+    """Whether the command line names the same as the file; UsageError where it names another."""
     if given is None:
         return False
     if _place(given) != _place(recorded):
@@ -170,7 +170,7 @@ def _is_named(what: str, recorded: str, given: str | None) -> bool:
 
 
 def _place(spec: str) -> tuple[str, str]:
-    """The same for every way to write the path in ``FILE.py:NAME``."""
+    """``FILE.py:NAME`` with its path made absolute, so that different spellings compare equal."""
     where, colon, name = spec.rpartition(":")
     if not colon:
         where, name = spec, ""

@@ -1,4 +1,7 @@
-"""A session for people and for programs: live on a terminal, as tables at the end, and as JSON."""
+"""Reports of a session: a live line on a terminal, tables at the end, and JSON.
+
+Nothing is judged or counted here.
+"""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +28,7 @@ from properties.shrink.reducer import Shrunk
 
 
 def as_json(session: Session) -> dict[str, Any]:
-    """Everything a session has to say, in plain values."""
+    """All results of a session, as plain values."""
     tally = session.tally
     tables = coverage(tally)
     return {
@@ -150,7 +153,7 @@ def show(session: Session, console: Console) -> None:
 
 
 def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
-    """One finding: the program, the first difference, and how to see it again."""
+    """One finding: the program, the first difference, and the command that replays it."""
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
     client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
     policy = f"policy {bug.case.policy}, " if session.is_ours else ""
@@ -253,7 +256,7 @@ def _verdict(session: Session) -> str:
     if len(session.bugs):
         return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs{ended}"
     if not session.is_valid:
-        return f"[bold red]nothing shown[/]{ended}: {session.invalid_because}"
+        return f"[bold red]invalid[/]{ended}: {session.invalid_because}"
     result = "[bold green]nothing found[/]"
     if session.interrupted:
         result = "[bold yellow]interrupted[/], and nothing found until then,"

@@ -1,7 +1,7 @@
-"""What a session is asked to do, and where each answer came from.
+"""The settings of a session and of a replay, and where each value came from.
 
-The one place that decides: an argument of the call, then the command line, then
-the environment, then the default.  Nothing else reads the environment.
+An argument of the call goes before the command line, the command line before the
+environment, the environment before the default.  Nothing else reads the environment.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ _SCHEDULERS = ", ".join(SCHEDULERS)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a person gives a setting: as text that ``read`` understands."""
+    """How a setting is given: ``read`` parses its text."""
 
     read: Callable[[str], Any]
     help: str
@@ -92,7 +92,7 @@ _TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting of a session; ``origins`` says where those not left to default came from."""
+    """Every setting of a session; ``origins`` says where each one not at its default came from."""
 
     device: Annotated[str, Setting(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
     policy: Annotated[str, Setting(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
@@ -174,7 +174,7 @@ class Settings:
 
     @property
     def most_seconds(self) -> float | None:
-        """When to stop; None where only a number of programs was asked for."""
+        """When to stop, in seconds; None where only a number of programs is given."""
         if self.seconds is None and self.programs is None:
             return DEFAULT_SECONDS
         return self.seconds
@@ -205,10 +205,10 @@ def _default(name: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplaySettings:
-    """Settings of a replay; what is left out is as the finding has it.
+    """Settings of a replay; the finding gives those that are left out.
 
-    The environment's device and policy are those of sessions, and a finding has
-    its own, so the environment does not replace them.
+    The environment does not replace a finding's device or policy: its own variables are
+    meant for sessions.
     """
 
     device: Annotated[
@@ -251,10 +251,10 @@ def gather(
     environment: Mapping[str, str],
     **arguments: Any,
 ) -> S:
-    """Settings from every source; those of ``arguments`` are values, which are checked as well.
+    """Settings from every source; ``arguments`` holds values, which are checked too.
 
     Raises:
-        UsageError: naming the setting, its source and what it may be.
+        UsageError: names the setting, its source and the allowed values.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -273,7 +273,7 @@ def gather(
 
 
 def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Setting]:
-    """What a person may set, by name."""
+    """The settings by name."""
     hints = get_type_hints(kind, include_extras=True)
     return {
         name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")
@@ -286,7 +286,7 @@ def variable_of(name: str) -> str:
 
 
 def _checked(setting: Setting, value: Any, source: str) -> Any:
-    """A value as it would be read from its text."""
+    """A checked value: what reading its text gives."""
     if value is None:
         return None
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,8 +1,8 @@
-"""A worker process seen from the engine: started, asked, watched, and buried.
+"""A worker process seen from the engine: it is started, asked, watched and ended here.
 
-Here a death and a standstill become answers like any other.  A shard is one worker and the
-programs that are its own, every so many-th of them.  What an answer means for the session is
-the engine's business.
+The death or hang of a worker becomes an answer like any other.  A shard is one worker with its
+programs, every so many-th of the session.  The engine decides what an answer means; nothing here
+does.
 """
 
 import multiprocessing
@@ -55,10 +55,10 @@ _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gone:
-    """The worker is no more: it was killed by itself (``abort``) or by us (``hang``).
+    """The worker has ended: it died (``abort``), or was killed because it hung (``hang``).
 
-    ``number`` and ``place`` are the program it had published and where that was,
-    ``trait`` how it ended, and ``words`` the last it printed.
+    ``number`` and ``place``: the program that it had published, and the place in it.
+    ``trait``: how it ended.  ``words``: the last lines that it printed.
     """
 
     kind: FailureKind
@@ -72,13 +72,13 @@ class Gone:
         return f"{end}: {self.words}" if self.words else end
 
     def failure(self, case: Case) -> Failure:
-        """The failure of ``case``, which it ran: at which op, and in which call of that."""
+        """The failure of ``case``, which it ran, with the op and the call at which it ended."""
         place, program = self.place, case.program
         position, op, notes = place.position, "", []
         if place.is_closing:
             position, op = len(program), "close"
         elif place.run > 1:
-            # Most of them are of another program than this one, whose ops have other places.
+            # Later runs are mostly of a transformed program, whose ops have other positions.
             what = "the same again, or a variant of it"
             notes.append(f"in run {place.run} of it ({what}), at op {position} of that")
             position = -1
@@ -98,7 +98,7 @@ class Gone:
 
 
 class Supervisor:
-    """One worker at a time; the next ``ask`` after a death starts another."""
+    """Owns one worker; the next ``ask`` after its death starts another."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -118,7 +118,7 @@ class Supervisor:
         return self.ready()
 
     def launch(self) -> None:
-        """Begin a fresh worker, which gets its device while others get theirs."""
+        """Begin a fresh worker, without waiting until it has its device."""
         self.stop()
         self._stderr.write_bytes(b"")
         ours, theirs = self._context.Pipe()
@@ -133,7 +133,7 @@ class Supervisor:
         theirs.close()
 
     def ready(self) -> Ready:
-        """What a worker that was launched says once it has its device.
+        """Wait until a launched worker has its device; its answer.
 
         Raises:
             NoDevice: there is none, or the worker dies before it has one.
@@ -150,16 +150,16 @@ class Supervisor:
         )
 
     def ask(self, request: Request) -> None:
-        """Send a request, to a fresh worker where there is none."""
+        """Send a request; start a worker where none runs."""
         if self._process is None:
             self.start()
         self._moved = time.monotonic()
-        # One that died meanwhile answers with its death.
+        # A worker that has died answers with its death.
         with suppress(ConnectionError):
             self._connection.send(request)
 
     def wait(self, stall_seconds: float) -> Answer | Gone:
-        """The next answer, however long it takes while programs go by."""
+        """The next answer; it may take any time as long as programs make progress."""
         self._moved = time.monotonic()
         while (answer := self.tick(stall_seconds)) is None:
             pass
@@ -170,7 +170,7 @@ class Supervisor:
     ) -> Answer | Gone | None:
         """The next answer, or None where it does not come in ``wait_seconds``.
 
-        A worker that began no program and no op for ``stall_seconds`` is killed.
+        A worker that has begun no program and no op for ``stall_seconds`` is killed.
 
         Raises:
             ProgramError: a kernel of the user's, or a target, cannot be judged.
@@ -210,11 +210,11 @@ class Supervisor:
         return answer
 
     def stop(self) -> None:
-        """End the worker, if there is one, and what it started, whatever they are doing."""
+        """Kill the worker, if there is one, and all processes that it started."""
         if self._process is None:
             return
         if os.name != "nt":
-            # A worker that has hardly begun has no group yet; one that is dead may have left some.
+            # A new worker has no group yet; a dead one may have left processes in its group.
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
@@ -223,7 +223,7 @@ class Supervisor:
         self._process = self._connection = None
 
     def close(self) -> None:
-        """End the worker, and remove what it left."""
+        """Kill the worker, and remove its files."""
         self.stop()
         self._folder.cleanup()
 
@@ -252,7 +252,7 @@ class Supervisor:
 
     def _last_words(self) -> str:
         with self._stderr.open("rb") as file:
-            # A target may have printed for hours.
+            # A target may have printed a lot, so only the end is read.
             file.seek(-min(_LAST_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
             text = file.read().decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -261,9 +261,10 @@ class Supervisor:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Put off an interrupt until what begins in the block has begun, and can ignore its own.
+    """Delay an interrupt until the process that starts in the block can ignore its own.
 
-    What is begun half only complains, and inherits that Ctrl-C is blocked.
+    A process that is interrupted while it starts prints a traceback.  It inherits that
+    interrupts are blocked.
     """
     if os.name == "nt" or current_thread() is not main_thread():
         yield
@@ -271,7 +272,7 @@ def _interrupts_held() -> Iterator[None]:
     came: list[int] = []
     ends = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in ends]
-    # As that begins it lets interrupts through again.
+    # Its start unblocks interrupts, so it comes before they are blocked.
     resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -306,13 +307,13 @@ def _cause(code: int) -> str:
 
 
 _SHRINK_STALL_SECONDS = 3.0
-"""How long a candidate may stand still; what a hang is was decided before."""
+"""Seconds without progress that make a candidate hang, while a failure is shrunk."""
 _DEATH_PATIENCE = 4
-"""How much more time shrinking has where each failing candidate costs a process."""
+"""The factor of the time for shrinking where each failing candidate kills a process."""
 
 
 class Shard:
-    """Programs ``next``, ``next + step`` and so on, up to but not ``stop``, in one worker."""
+    """Programs ``next``, ``next + step`` and so on, to before ``stop``, in one worker."""
 
     def __init__(self, supervisor: Supervisor, *, first: int, stop: int | None, step: int) -> None:
         self.next = first
@@ -324,23 +325,23 @@ class Shard:
 
     @property
     def has_programs(self) -> bool:
-        """Whether one is left that was not run."""
+        """Whether any program is left."""
         return self._stop is None or self.next < self._stop
 
     def begin(self) -> None:
-        """Let the worker run on, where it does not already."""
+        """Start the worker, unless it runs already."""
         if not self.is_running:
             self._supervisor.ask(Fuzz(first=self.next, stop=self._stop, step=self._step))
             self.is_running, self._is_told_to_stop = True, False
 
     def end(self) -> None:
-        """Have it stop after the program that it runs."""
+        """Stop the worker after its current program."""
         if self.is_running and not self._is_told_to_stop:
             self._supervisor.ask(Stop())
             self._is_told_to_stop = True
 
     def tick(self, stall_seconds: float, wait_seconds: float) -> Answer | Gone | None:
-        """What the worker says next, or None for now."""
+        """The worker's next answer; None where there is none yet."""
         answer = self._supervisor.tick(stall_seconds, wait_seconds)
         match answer:
             case Progress():
@@ -350,7 +351,7 @@ class Shard:
         return answer
 
     def pass_over(self, gone: Gone) -> int:
-        """Go on behind the program that the worker died of; how many were not told of before."""
+        """Continue after the program at which the worker died; gives how many are uncounted."""
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
         return passed
@@ -371,10 +372,10 @@ class Shard:
         seconds: float,
         stall_seconds: float,
     ) -> Shrunk | None:
-        """The smallest case that fails in the same way; None where ``case`` does not again.
+        """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
-        The worker that met it is not asked: its device may have been harmed.  An abort and a
-        hang have more time than ``seconds``.
+        A fresh worker runs it, since the device of the one that met it may be harmed.
+        An abort and a hang have more time than ``seconds``.
         """
         self._supervisor.stop()
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
@@ -389,7 +390,7 @@ class Shard:
 
 
 def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
-    """``case`` without what stands behind the op that it ended in, where it ends there again."""
+    """``case`` without the ops after the one at which it ended, if it still ends there."""
     if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
         return case
     ops = case.program.ops[: failure.position + 1]

@@ -1,7 +1,7 @@
 """The process in which programs run, because what is judged may abort or hang it.
 
-A worker publishes the number of each program before it runs it, in memory that outlives it.  It
-decides nothing: how long to go on, and what a failure means, is the engine's business.
+A worker publishes the number of each program before it runs it, in memory that outlives it.  The
+engine decides how long to go on and what a failure means; nothing here does.
 
 What stands beside a program is drawn here, apart from it, so as not to change it: the client
 that drives it, and the transformations that must change nothing.  A program has one or the
@@ -69,15 +69,15 @@ _CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if nam
 
 
 def draw_client(choices: Choices) -> str:
-    """The name of a client: the plain one in about half of the cases."""
+    """The name of a client; the plain one in about half of the cases."""
     return choices.weighted(_CLIENTS)
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
-    """``case`` with a client, where any of ``clients`` could drive it, or with transformations.
+    """``case`` with a drawn client, if ``clients``, or with drawn transformations.
 
-    Planned faults come at a call by its number, which neither leaves as it was:
-    there the faults are what is left out.
+    A case with planned faults gets neither: both would move the faults to other ops,
+    because a fault is planned for a call by its number.  It is tried without faults instead.
     """
     choices = SeededChoices(f"drawn {case.seed}")
     turn = choices.integer(0, 7)
@@ -92,30 +92,30 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
 
 
 def tries_without_faults(case: Case) -> bool:
-    """Whether a session holds ``case``, on a device that fails, against the same without faults."""
+    """Whether a session compares ``case``, on a failing device, with the same without faults."""
     turn = SeededChoices(f"drawn {case.seed}").integer(0, 7)
     return bool(case.device.shown_faults) and turn < _IN_EIGHT["without faults"]
 
 
 _DETERMINISM_EVERY = 64
-"""Of so many programs one is run twice more, to see that it leaves the same trace."""
+"""One in so many programs is run twice more, to check that its trace is the same."""
 _REPORT_SECONDS = 0.1
 
 
 def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) -> None:
     """Serve requests until the session closes the connection.
 
-    What native code prints as it dies goes to the file ``stderr``.
+    The file ``stderr`` receives what native code prints as it dies.
     """
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name != "nt":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        # What a target starts ends with the worker, whose group it is killed by.
+        # The processes that a target starts are killed with the worker's group.
         os.setpgrp()
         Thread(target=_end_with_session, daemon=True).start()
-    # A program that leaves buffers alive is no finding, and neither is a library's warning.
+    # Buffers left alive and warnings of libraries are not findings.
     warnings.simplefilter("ignore")
     try:
         bench = Bench(setup, published)
@@ -155,7 +155,7 @@ def _unmade(target: str, error: Exception) -> str:
 
 
 def _end_with_session() -> None:
-    """End the group where the session is killed, which could not end it any more."""
+    """End the worker's group when the session dies, which cannot do it any more."""
     session = parent_process()
     if session is not None:
         session.join()
@@ -185,12 +185,12 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
             case Plant():
                 connection.send(Planted(mistakes=bench.plant(hard=request.hard)))
             case Stop():
-                # It crossed the answer that ended the fuzzing.
+                # The fuzzing had ended already when the session sent it.
                 pass
 
 
 class Bench:
-    """A device, and what is judged on it: by default what ``setup`` names."""
+    """A device and the target that is judged on it; by default the one that ``setup`` names."""
 
     def __init__(
         self,
@@ -223,18 +223,18 @@ class Bench:
         )
 
     def close(self) -> None:
-        """Give back what is judged."""
+        """Close the target's factory."""
         self._factory.close()
 
     @property
     def _checks_determinism(self) -> bool:
-        """Whether a second run must leave the same trace: when another's reads come is its own."""
+        """Whether a second run must leave the same trace; a foreign target need not."""
         return self.is_ours and not self._setup.faults
 
     def unreachable(self) -> dict[str, str]:
-        """Why no program of the session reaches a rare event, where none does.
+        """The rare events that no program of the session can reach, each with the reason.
 
-        They are events of our own runtime: of another nobody asks for them.
+        Empty for other targets: the events are those of our runtime.
         """
         if not self.is_ours:
             return {}
@@ -251,7 +251,7 @@ class Bench:
         return {name: reason for name, reason in reasons.items() if reason}
 
     def judge(self, case: Case) -> Failure | None:
-        """The failure of one case, if any; none where it asks for more than is promised."""
+        """The failure of one case; None where it passes, or asks for more than is promised."""
         self._published.begin()
         self._factory.make_trace = self._published.trace_of_calls
         if self._first_beyond(case) is not None:
@@ -272,9 +272,9 @@ class Bench:
         return first_beyond(case.program, promises, self._kernels, case.limits(limits))
 
     def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
-        """What became of the mistakes that the session plants, and of a mutant of our runtime.
+        """Plant the session's mistakes, and a mutant where our own runtime is judged.
 
-        The mutant is drawn by the session's seed, and only where our runtime is judged.
+        The session's seed chooses the mutant.
         """
         tick = self._published.begin
         mistakes = hunt_mistakes(self._factory, self._setup.target, self.case, tick)
@@ -329,7 +329,7 @@ class Bench:
         )
 
     def case(self, number: int) -> Case:
-        """Program ``number`` of the session, and what is drawn beside it."""
+        """Program ``number`` of the session, with its client and transformations."""
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)
@@ -344,7 +344,7 @@ _MOST_NEW_OBJECTS = 50_000
 
 
 def spare_collector() -> None:
-    """Let the collector look at new objects only, and at many of them at a time."""
+    """Make Python's garbage collector scan only new objects, and less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_MOST_NEW_OBJECTS)

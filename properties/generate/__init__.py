@@ -1,1 +1,1 @@
-"""Making programs and whole cases.  Nothing here runs or judges any."""
+"""Makes programs and whole cases.  Nothing here runs or judges them."""

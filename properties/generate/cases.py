@@ -1,10 +1,9 @@
 """Drawing a whole case: a policy, a device's behaviour, and a program that knows their limits.
 
-``case_for`` gives program number i of a session.  Anyone who has the seed and i makes the same
-program again.  A policy is a preset as it is, with some of its numbers extreme, or with one
-thing scarce: a capacity of one and a limit of nought are where batching decisions collide, and
-what runs out in the middle of a batch does so only where nothing submits it before.
-``debug_dispatch_limit`` is never drawn, because it changes results.
+``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset as it
+is, or with some of its numbers extreme, or with one thing scarce.  Batching decisions collide at a
+capacity of one and a limit of 0.  A pool runs out in the middle of a batch only where nothing
+submits the batch before.  ``debug_dispatch_limit`` is never drawn, because it changes results.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +28,11 @@ ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """What the cases of a session are drawn for.
+    """What the cases of a session have in common.
 
-    ``limits`` are the device's, and ``small`` what it may be asked for instead.
-    The presets take turns, and on a simulated device the schedulers do so from one
-    round of presets to the next; with ``faults`` it fails now and then.
+    ``limits`` are the device's, and ``small`` those that a case may ask for instead.
+    The presets take turns; on a simulated device the schedulers do so too, from one
+    round of presets to the next.  With ``faults`` the device fails now and then.
     """
 
     device: str
@@ -106,7 +105,7 @@ def draw_case(
 
 
 def _behaving(text: str, scheduler: str, faults: bool, asked: AskedLimits) -> DeviceSpec:
-    """A simulated device, drawn apart from the program so as not to change that."""
+    """A simulated device, drawn apart from the program, so that it does not change it."""
     if scheduler != "random" and not faults:
         return DeviceSpec(name=SIMULATED, scheduler=scheduler, limits=asked)
     choices = SeededChoices(f"device {text}")
@@ -151,7 +150,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""Longer than any program takes: it is how a wait looks for its end that changes."""
+"""Longer than any program takes: it makes waits poll, and never ends one."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),
@@ -199,7 +198,7 @@ _ROOMY: Mapping[str, Any] = {
     "join_reads": True,
     "staged_write_bytes": 4096,
 }
-"""Nothing submits a batch but what asks for it, or what runs out."""
+"""A batch is submitted only by an op that asks for it, or where something runs out."""
 _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
     ({"uniform_slots": (1, 2, 3), "uniform_ring_bytes": (1, 40)}, 8),
     ({"upload_bytes": (64, 16, 256)}, 3),
@@ -209,7 +208,7 @@ _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
 
 
 def draw_policy(choices: Choices, preset: Policy) -> Policy:
-    """``preset`` itself, with about half of its numbers extreme, or short of one thing."""
+    """``preset`` as it is, or with about half of its numbers extreme, or with one thing scarce."""
     kind = choices.weighted(_KINDS)
     if kind == "preset":
         return preset

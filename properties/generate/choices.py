@@ -1,9 +1,8 @@
-"""The one seam of randomness: a source of choices, seeded or drawn by Hypothesis.
+"""The only source of randomness: choices, seeded or drawn by Hypothesis.
 
-Whoever makes programs asks a Choices and nothing else, so that one seed, or
-one Hypothesis example, is one program.  Smaller integers and earlier items are
-the simpler ones everywhere, because that is the way Hypothesis shrinks.  What
-is chosen for does not belong here.
+The generator asks a Choices and nothing else, so one seed, or one Hypothesis
+example, is one program.  Smaller integers and earlier items are simpler everywhere,
+because Hypothesis shrinks that way.  Nothing here knows what is chosen.
 """
 
 import random
@@ -16,7 +15,7 @@ T = TypeVar("T")
 
 
 class Weights(Generic[T]):
-    """Items with whole positive weights, added up once; the simplest item first."""
+    """Items with positive whole weights, summed once; the simplest item first."""
 
     __slots__ = ("items", "total", "totals")
 
@@ -32,7 +31,7 @@ class Weights(Generic[T]):
 
 
 class Choices(Protocol):
-    """What a maker of programs may ask."""
+    """The questions of the generator."""
 
     def integer(self, low: int, high: int) -> int:
         """A whole number in ``low..high``, both included; the lowest is the simplest."""
@@ -52,7 +51,7 @@ class Choices(Protocol):
 
 
 class SeededChoices:
-    """Choices that follow from a seed alone: equal on every machine and in every process."""
+    """Choices that follow from a seed alone, the same on every machine and in every process."""
 
     def __init__(self, seed: str) -> None:
         # A str is seeded through SHA-512, not through hash().
@@ -72,10 +71,10 @@ class SeededChoices:
 
 
 class DrawnChoices:
-    """Choices made of one function that draws an integer, which is all Hypothesis needs.
+    """Choices made of one function that draws an integer, such as Hypothesis's.
 
-    ``draw(low, high)`` gives a whole number in ``low..high`` and is shrunk
-    towards ``low`` by whoever owns it.
+    ``draw(low, high)`` gives a whole number in ``low..high``; its owner shrinks it
+    towards ``low``.
     """
 
     def __init__(self, draw: Callable[[int, int], int]) -> None:

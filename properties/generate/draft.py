@@ -1,7 +1,7 @@
-"""The unfinished program: its ops so far, and which buffers they leave alive.
+"""The unfinished program: its ops so far, and the buffers that they leave alive.
 
-Bookkeeping only: every method appends one op and notes what it changes.  What
-to append is decided in ``moves`` and ``mistakes``.
+Bookkeeping only: every method appends one op and notes what it changes.  ``moves``
+and ``mistakes`` decide what to append.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ from properties.generate.operands import Parameters, Signature, nonce_bytes, non
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_REAL_DISPATCHES = 24
-"""Past it, tolerances add up to nothing worth comparing, and exponents may run out."""
+"""With more, the sum of tolerances is too large to compare, and exponents may overflow."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +78,7 @@ class DraftedGraph:
 
     @property
     def buffers(self) -> list[LiveBuffer]:
-        """What its commands name, each once."""
+        """The buffers that its commands name, each once."""
         return list(dict.fromkeys(buffer for step in self.steps for buffer in step.buffers))
 
 
@@ -113,12 +113,12 @@ class Draft:
         """The buffer that was written last, while it lives."""
         self.dispatched: list[tuple[Signature, tuple[LiveBuffer, ...]]] = []
         self.scalars: dict[Parameters, tuple[int | float, ...]] = {}
-        """What was passed last, by the types it was passed as."""
+        """The scalars that were passed last, by their types."""
         self.dispatches = 0
         self.orphan: AnyDispatch | None = None
         """The last dispatch over a buffer that was freed since."""
         self.wide_grid: Grid | None = None
-        """A grid past the limit in a dimension, which a guarded kernel was given."""
+        """A grid past the limit in a dimension that was given to a guarded kernel."""
         self.graphs: list[DraftedGraph] = []
         self.refused_graphs: list[str] = []
         """Names of graphs whose capture was refused on purpose."""
@@ -246,7 +246,7 @@ class Draft:
         self._captured = []
 
     def end_capture(self) -> tuple[Step, ...]:
-        """What came since the beginning of the capture, appended nowhere yet."""
+        """The steps since ``begin_capture``; no op was appended for them."""
         steps, self._captured = tuple(self._captured or ()), None
         return steps
 

@@ -1,10 +1,9 @@
-"""Programs that ask a target for no more than it promises.
+"""Fits programs to a target's promises.
 
-Programs are drawn for the whole contract.  Here one is fitted to a target's promises: numbers are
-rounded to the granularity, grids folded into the dimensions there are, and what cannot be had is
-left out.  What was within its buffers stays so, and a program that fits is left as it is.  What is
-made of a program later, smaller or changed, may ask for more, so that it is asked again.  Nothing
-here is drawn.
+Programs are drawn for the whole contract.  Fitting rounds numbers to the granularity, folds grids
+into fewer dimensions, and leaves out what is not promised.  Ops stay inside their buffers, and a
+program that fits already is unchanged.  A smaller or changed program may ask for more, so it is
+checked again.  Nothing here is drawn.
 """
 
 import math
@@ -38,7 +37,7 @@ from reference.memory import Block
 def fitted(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> Program:
-    """``program`` as far as ``capabilities`` promise it."""
+    """``program``, fitted to ``capabilities``."""
     fitting = _Fitting(capabilities, kernels, limits)
     ops = [op for each in program for op in fitting.of(each)]
     return _without_unasked(Program(tuple(ops)), capabilities, kernels, limits)
@@ -166,7 +165,7 @@ class _Fitting:
         self._captures: dict[str, tuple[Capture, Capture]] = {}
 
     def of(self, op: Op) -> Iterator[Op]:
-        """The op as far as it is promised, or nothing."""
+        """The fitted op, or nothing."""
         match op:
             case Alloc():
                 size_bytes = self._size(op.size_bytes)
@@ -192,7 +191,7 @@ class _Fitting:
     def _size(self, size_bytes: int) -> int:
         unit = self._promised.buffer_size_bytes
         if size_bytes < 0 or size_bytes > self._limits.max_buffer_bytes:
-            # It is too large on purpose, and stays so.
+            # Too large on purpose; it stays so.
             return -(-size_bytes // unit) * unit if size_bytes > 0 else size_bytes // unit * unit
         return self._amount(size_bytes, unit)
 
@@ -278,7 +277,7 @@ class _Fitting:
         if min(op.grid) < 0:
             return op.grid
         x, y, z = op.grid
-        # A kernel is told how many workgroups there are, and not how they lie.
+        # A kernel knows the number of workgroups, and not their arrangement.
         folded = ((x * y * z, 1, 1), (x, y * z, 1), op.grid)
         grid = folded[self._promised.grid_dimensions - 1]
         if self._promised.spreads_grids or not self._kernels[op.kernel].guarded:

@@ -1,8 +1,8 @@
 """Whole programs, from a source of choices.
 
-A program is legal by construction, but for about one op in twenty that is
-refused on purpose.  What single ops look like is decided in ``moves``,
-``mistakes`` and ``operands``; what is alive is known to ``draft``.
+A program is legal by construction, except that about one op in twenty is refused
+on purpose.  ``moves``, ``mistakes`` and ``operands`` draw single ops; ``draft`` knows
+which buffers are alive.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def generate(
     indirect: bool = True,
     parts: bool = True,
 ) -> Program:
-    """One program, by the kernels it may name and the limits it is to respect.
+    """One program over ``kernels`` under ``limits``.
 
     Without a shape one is drawn.  ``invalid=False`` leaves out what is refused
     on purpose, so that every op is accepted under ``limits``; ``replays=False``
@@ -68,7 +68,7 @@ def generate(
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
     for _ in range(choices.integer(1, min(_OPENING_BUFFERS, shape.live_buffers))):
         buffer = make(choices, draft, False)
-        # What is zero already hides the op that wrongly clears it.
+        # A buffer that is zero anyway hides an op that wrongly clears it.
         if choices.chance(2, 3):
             draft.write(buffer, 0, buffer.size_bytes)
 
@@ -82,7 +82,7 @@ def _step(
     else:
         moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
     if len(draft.ops) == before:
-        # A move that found nothing to move must not hold the program up.
+        # A move that cannot be made must not stop the program from growing.
         draft.flush()
 
 

@@ -1,7 +1,7 @@
-"""How much a program can show: the earlier writers that each of its reads depends on.
+"""Measures how much a program can show: the number of earlier writers behind each of its reads.
 
-A read of bytes that one op wrote sees only whether that op happened; it takes two to see an order.
-Counted by the program alone, for statistics and tests.  Nothing here decides what is generated.
+A read that depends on one writer shows only whether that op happened; two are needed to show an
+order.  For statistics and tests, from the program alone.  Nothing here decides what is generated.
 """
 
 import math
@@ -16,7 +16,7 @@ from gpusim.ops import VERBS, Alloc, AnyDispatch, Bound, Capture, Dispatch, Op, 
 from gpusim.program import Program, replayed
 
 _Writers = npt.NDArray[np.uint64]
-"""For each byte of a buffer, the positions of the ops it depends on, as bits of a row of words."""
+"""A row of words a byte; its bits are the positions of the ops that the byte depends on."""
 _WORD_BITS = 64
 _MOST_GROUPS = 2**32 - 1
 
@@ -28,10 +28,10 @@ def writers_of_reads(
 ) -> tuple[int, ...]:
     """The number of earlier writers of each accepted read, in the order of the reads.
 
-    A write, copy or dispatch counts for the bytes it wrote until they are
-    overwritten, and through every copy and dispatch that takes them further.  A
-    dispatch is taken to join, word by word, whatever it binds, as far as its
-    grid reaches.
+    A write, copy or dispatch counts as a writer of its bytes until they are
+    overwritten, and of all bytes that copies and dispatches make of them.  A
+    dispatch is assumed to combine, word by word, all its buffers as far as its grid
+    reaches.
 
     ``accepted`` says of each op whether it was accepted.
     """

@@ -1,11 +1,10 @@
-"""The moves about how ops meet, and those of captured graphs.
+"""Moves of ops that touch the same bytes or narrowly do not; and moves of captured graphs.
 
-Whether one op has to wait for another is decided by the bytes they share: the ops of the first
-moves share no more than one word, or no buffer.
+The bytes that two ops share decide whether one has to wait for the other.  The ops of the first
+moves share one word, or no buffer.
 
-A replay stands for its commands as if they were called now, so that what suits them has to be
-found again: buffers that were freed since need others in their place, and others may take a
-place too.
+A replay runs its commands as if they were called now.  So buffers that have been freed since need
+others in their place, and some of the rest are replaced too.  Other legal moves are in ``moves``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +44,7 @@ _LEAST_WORDS = 6
 
 
 def brush(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy into the middle of a buffer, then writes that each share a word with what is there."""
+    """A copy into the middle of a buffer, then writes that each share a word with the copy."""
     pool = [buffer for buffer in draft.live if buffer.size_bytes >= _LEAST_WORDS * WORD_BYTES]
     if not pool:
         return
@@ -69,7 +68,7 @@ def brush(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def odd_bytes(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Bytes that are no whole words, one op after the other: those share a pass with dispatches."""
+    """Ops on bytes that are not whole words: they run as dispatches, in a pass with others."""
     for _ in range(choices.integer(2, 5)):
         match choices.integer(0, 4):
             case 0:
@@ -167,7 +166,7 @@ _SCALARS = Weights(("new", 5), ("captured", 3), ("some", 3))
 
 Swaps = Mapping[LiveBuffer, LiveBuffer]
 Entries = tuple[tuple[int | float, ...] | None, ...]
-"""Scalars for each dispatch of a graph; None for those of the capture."""
+"""Scalars for each dispatch of a graph; None keeps those of the capture."""
 
 
 def capture(choices: Choices, draft: Draft, shape: Shape) -> None:
@@ -221,7 +220,7 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """The most scalars there are, for which the uniforms of a graph may have to move."""
+    """A dispatch with the most scalars, which may move the uniforms of a graph."""
     signature = max(shape.kernels.items, key=lambda one: len(one.scalars))
     buffers = bind(choices, draft, signature)
     if buffers is not None and (draft.floats_allowed or not signature.real):
@@ -229,7 +228,7 @@ def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries | None:
-    """Scalars for each dispatch of a graph: new, near those of the capture, or those."""
+    """Scalars for each dispatch of a graph: new, or near those of the capture, or the same."""
     kind = choices.weighted(_SCALARS)
     if kind == "captured":
         return None
@@ -248,9 +247,9 @@ def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries
 
 
 def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | None:
-    """What stands in whose place: where a buffer is gone, and at times elsewhere.
+    """Buffers in place of those that are freed, and at times of others.
 
-    None where a buffer is gone and nothing fits in its place.
+    None where nothing fits in the place of a freed buffer.
     """
     swaps: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:
@@ -261,7 +260,7 @@ def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | N
                 swaps[buffer] = choices.pick(pool)
     if fits(draft, graph, swaps):
         return swaps
-    # One at a time, as far as it goes.
+    # One at a time, each kept only if the graph still fits.
     kept: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:
         if buffer not in draft.live:
@@ -274,7 +273,7 @@ def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | N
 
 
 def fits(draft: Draft, graph: DraftedGraph, swaps: Swaps) -> bool:
-    """Whether every command of the graph is legal over what stands in its buffers' places."""
+    """Whether every command of the graph is legal over the swapped buffers."""
     return all(
         _fits(draft, step, tuple(swaps.get(buffer, buffer) for buffer in step.buffers))
         for step in graph.steps
@@ -353,4 +352,4 @@ def _allowed(draft: Draft, graph: DraftedGraph) -> bool:
 
 
 GRAPH_MOVES: Mapping[MoveName, Move] = {"capture": capture, "replay": replay}
-"""The moves that only a target which replays is given, by their names in a shape."""
+"""The moves for targets that replay, by their names in a shape."""

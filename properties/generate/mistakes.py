@@ -1,8 +1,8 @@
 """The invalid ops: one function a refusal of the contract; those of dispatches stand apart.
 
-Each appends one op that must be refused and changes nothing, or appends
-nothing where the draft has not got what the mistake needs.  Legal ops do not
-belong here.  A handle of another runtime cannot be named in a program.
+Each appends one op that must be refused and changes nothing; it appends nothing where
+the draft lacks what the mistake needs.  Legal ops do not belong here.  There are no
+handles of another runtime, because a program cannot name them.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _PAST = (1, 4, 3, 64, 2**31, 2**32)
 
 
 def mistake(choices: Choices, draft: Draft, shape: Shape, *, replays: bool = True) -> None:
-    """One op that is refused; without ``replays`` it is no capture and no replay."""
+    """One op that is refused; a capture or replay only with ``replays``."""
     scarce = draft.limits.memory_budget_bytes is not None and choices.chance(1, 3)
     make = _bad_alloc if scarce else choices.weighted(_MISTAKES)
     if make in _WITH_GRAPHS and not replays:
@@ -56,7 +56,7 @@ def _bad_write(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     if found is None:
         return None
     name, offset, size = found
-    # A negative length cannot be written down, and a huge one is not worth its bytes.
+    # Data cannot have a negative length, and a huge one costs too much.
     data = draft.next_data(min(abs(size), 1024))
     return Write(buffer=name, offset=offset if size == len(data) else -1, data=data)
 
@@ -70,7 +70,7 @@ def _bad_read(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """The source wrong, or the target, or both."""
+    """A copy with a wrong source, a wrong target, or both."""
     found = _outside(choices, draft)
     if found is None or not draft.live:
         return None
@@ -91,7 +91,7 @@ def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _outside(choices: Choices, draft: Draft) -> tuple[str, int, int] | None:
-    """A buffer, an offset and a length, of which something is wrong."""
+    """A buffer, an offset and a length, at least one of them wrong."""
     if draft.freed and choices.chance(1, 3):
         return choices.pick(draft.freed), choices.pick((0, 4, -1)), choices.pick(EDGES[:6])
     if not draft.live:
@@ -122,7 +122,7 @@ def _bad_capture(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A graph that is none, one over a freed buffer, or operands that do not suit it."""
+    """A replay of no graph, of one over a freed buffer, or with wrong operands."""
     if draft.refused_graphs and choices.chance(1, 6):
         return Replay(graph=choices.pick(draft.refused_graphs))
     if not draft.graphs:
@@ -141,7 +141,7 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 def _wrong_entries(
     choices: Choices, graph: DraftedGraph, entries: Entries | None
 ) -> Entries | None:
-    """An entry too many or too few, or one with a scalar outside its type."""
+    """One entry too many or too few, or an entry with a scalar outside its type."""
     signatures = [step.signature for step in graph.steps if step.signature is not None]
     entries = entries or (None,) * len(signatures)
     if not signatures or choices.chance(1, 3):
@@ -159,7 +159,7 @@ def _wrong_entries(
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """None where the graph has nothing that could be bound wrongly."""
+    """Wrong swaps of buffers; None where the graph allows no wrong one."""
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
         if strangers:
@@ -181,7 +181,7 @@ def _wrong_swaps(
 
 
 def _too_short(draft: Draft, graph: DraftedGraph) -> list[tuple[str, str]]:
-    """Buffers that a copy of the graph would run out of, and in whose place."""
+    """Swaps that make a copy of the graph reach past a buffer's end."""
     ends = [
         (buffer, offset + step.command.size_bytes)
         for step in graph.steps
@@ -210,4 +210,4 @@ _MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
     (_bad_replay, 14),
 )
 _WITH_GRAPHS = (_bad_capture, _bad_replay)
-"""Mistakes that only a target which replays is given."""
+"""Mistakes for targets that replay."""

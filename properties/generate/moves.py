@@ -1,8 +1,8 @@
 """The legal moves: each appends one op, or a few that belong together.
 
-The moves of several ops are those from which bugs of deferred execution need
-more than chance gives: many dispatches in one batch, a buffer reborn at once,
-reads in flight together.  Invalid ops do not belong here.
+Bugs of deferred execution need situations that single random ops rarely make: many
+dispatches in one batch, a buffer freed and allocated again at once, several reads in
+flight.  The moves of several ops make them.  Invalid ops do not belong here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ _LEAST_ROOM_BYTES = 64
 
 
 def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A new buffer; past the shape's number an old one mostly goes first."""
+    """A new buffer; where the shape's number is reached, mostly free an old one first."""
     if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
         free(choices, draft, shape)
     if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
@@ -40,13 +40,13 @@ def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuffer:
-    """Allocate what fits; a float buffer has whole words only."""
+    """Allocate a buffer that fits the budget; a float buffer has whole words only."""
     size = max(draw_size(choices, draft.room_bytes), least)
     return draft.alloc(size // WORD_BYTES * WORD_BYTES if real else size, real)
 
 
 def write(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """New bytes; at times those of the write before, since whoever skips them must know why."""
+    """New bytes; at times the same as the write before, which a runtime might skip wrongly."""
     if draft.can_repeat and choices.chance(1, 12):
         draft.repeat()
         return
@@ -55,7 +55,7 @@ def write(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Within one class of contents; a quarter stays within one buffer, often overlapping."""
+    """A copy between floats or between integers; a quarter within one buffer, often overlapping."""
     target = any_buffer(choices, draft)
     source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
     if not target.real and choices.chance(1, 10):
@@ -78,7 +78,7 @@ def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
 def _copy_to_the_end(
     choices: Choices, draft: Draft, source: LiveBuffer, target: LiveBuffer
 ) -> None:
-    """From word to word, up to an end or a few bytes before it, where padding begins."""
+    """A copy at word offsets, up to the end or a few bytes before it, where padding begins."""
     source_offset, target_offset = (
         min(WORD_BYTES * choices.integer(0, 4), buffer.size_bytes // WORD_BYTES * WORD_BYTES)
         for buffer in (source, target)
@@ -89,7 +89,7 @@ def _copy_to_the_end(
 
 
 def read(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Mostly of what was written last, since a read of anything else sees little."""
+    """A read, mostly of the buffer written last, since a read of another shows little."""
     buffer = any_buffer(choices, draft)
     if draft.recent and (buffer.writers < 2 or choices.chance(2, 5)):
         buffer = draft.recent
@@ -105,7 +105,7 @@ def read(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def free(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Half of the time of what was dispatched last, which a batch may still need."""
+    """A free, half of the time of a buffer dispatched last, which a batch may still need."""
     if draft.dispatched and choices.chance(1, 2):
         draft.free(choices.pick(draft.dispatched[-1][1]))
     elif draft.live:
@@ -121,7 +121,7 @@ def sync(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def dispatch(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A kernel over live buffers, at times over those of a dispatch just before."""
+    """A kernel over live buffers, at times over those of a recent dispatch."""
     like_before = bool(draft.dispatched) and choices.chance(1, 4)
     if like_before:
         signature, buffers = _like_before(choices, draft, shape)
@@ -142,10 +142,10 @@ def _allowed(draft: Draft, signature: Signature) -> bool:
 def _like_before(
     choices: Choices, draft: Draft, shape: Shape
 ) -> tuple[Signature, tuple[LiveBuffer, ...]]:
-    """One of the last two dispatches: itself, or in another kernel, or with buffers swapped.
+    """One of the last two dispatches: the same, or with another kernel, or with buffers swapped.
 
-    Whatever is cached by kernel and buffers is found again by the first, and
-    must not be by the others.
+    A cache keyed by kernel and buffers must find the first again, and must not
+    find the others.
     """
     signature, buffers = draft.dispatched[-1 - choices.integer(0, 1) % len(draft.dispatched)]
     if len(set(buffers)) < len(buffers):
@@ -178,10 +178,10 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """The scalars of a dispatch before, at times of another kernel's, and all or all but one.
+    """The scalars of an earlier dispatch, of any kernel with these types; all, or all but one.
 
-    What is cached by content is found again by the same, and must not be by
-    what differs in one place.
+    A cache keyed by content must find the same scalars again, and must not find those
+    that differ in one.
     """
     if choices.chance(2, 3):
         return last
@@ -192,7 +192,7 @@ def near(
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
     """Buffers that fit a kernel, new ones where too few live; None where none fits.
 
-    What the kernel writes is bound once; what it only reads may be bound twice.
+    A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
     """
     chosen: dict[int, LiveBuffer] = {}
     taken: list[LiveBuffer] = []
@@ -227,7 +227,7 @@ def burst(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def scatter(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Many small writes into a buffer that was dispatched, which fill what holds them back."""
+    """Many small writes into a dispatched buffer; they fill the upload buffer."""
     dispatch(choices, draft, shape)
     pool = draft.dispatched[-1][1] if draft.dispatched else [any_buffer(choices, draft)]
     buffer = choices.pick(pool)
@@ -242,7 +242,7 @@ def scatter(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Free a buffer and allocate its like at once, so that what is recycled collides."""
+    """Free a buffer and allocate one like it at once, so that recycled resources collide."""
     if not draft.live:
         return
     again = draft.dispatched[-1] if draft.dispatched and choices.chance(1, 2) else None
@@ -270,7 +270,7 @@ def read_after_sync(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def write_after_read(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """The read must not see the write that overtakes it."""
+    """A read, then a write to its bytes; the read must not see the write."""
     buffer = any_buffer(choices, draft)
     offset, size = span_of(choices, buffer)
     draft.read(buffer, offset, size)
@@ -298,7 +298,7 @@ def any_buffer(choices: Choices, draft: Draft) -> LiveBuffer:
 
 
 def _hot(choices: Choices, pool: Sequence[LiveBuffer]) -> LiveBuffer:
-    """Older buffers more often, so that some are hot and others cold."""
+    """One of ``pool``, older buffers more often, so that some are hot and others cold."""
     last = len(pool) - 1
     return pool[min(choices.integer(0, last), choices.integer(0, last))]
 

@@ -1,9 +1,9 @@
-"""Single operands: sizes, spans of bytes, data, scalars and grids, and what a kernel asks for.
+"""Single operands: sizes, spans of bytes, data, scalars and grids; and the signatures of kernels.
 
-Each is drawn at the edges where runtimes go wrong: around words, around the alignment of
-uniform offsets, at both ends of a buffer.  What the generator needs to know of a kernel is
-read off its signature once.  Nothing here names a kernel: one added by a user is drawn like a
-built-in one.  Whole ops, and what is alive, do not belong here.
+Operands are drawn near the edges where runtimes go wrong: around words, around the alignment of
+uniform offsets, at both ends of a buffer.  A kernel is read once, into its signature.  Nothing here
+names a kernel, so a user's kernel is drawn like a built-in one.  Whole ops and live buffers do
+not belong here.
 """
 
 import random
@@ -31,7 +31,7 @@ _COUNTS = [
 ]
 
 Parameters = tuple[bool, tuple[Dtype, ...]]
-"""Whether floats are computed, and the types of the scalars: who shares them can share scalars."""
+"""Whether a kernel computes floats, and its scalars' types; equal ones can share scalars."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,9 +76,8 @@ def signature_of(kernel: Kernel) -> Signature:
 def drawable(kernels: Mapping[str, Kernel]) -> tuple[Signature, ...]:
     """The signatures of all kernels that a generated program may name, in their order.
 
-    Left out is a kernel that writes integers computed from floats: a float
-    result is known up to a tolerance only, and nothing could be said of an
-    integer made of it.
+    A kernel that writes integers computed from floats is left out: a float result is
+    known only within a tolerance, so such an integer could not be compared.
     """
     return _signatures(tuple(kernels.values()))
 
@@ -106,9 +105,9 @@ _GRIDS = Weights(
 )
 _MOST_WORD_GROUPS = 64
 _WIDE_GRIDS = 40
-"""One dispatch in so many of a guarded kernel exceeds the limit in a dimension."""
+"""One in so many dispatches of a guarded kernel exceeds the limit in a dimension."""
 _FULL_GRIDS = 200
-"""One dispatch in so many of any other kernel reaches it."""
+"""One in so many dispatches of other kernels reaches the limit."""
 
 _STREAM_BYTES = 1 << 17
 _LONGEST_BYTES = 1 << 16
@@ -167,7 +166,7 @@ def draw_span(choices: Choices, size: int) -> tuple[int, int]:
 
 
 def nonce_bytes(number: int, size: int) -> bytes:
-    """Data of the write of that number: no two numbers below 255 share their first byte.
+    """The data of write ``number``; the first bytes of any two numbers below 255 differ.
 
     No byte is zero, so that padding with zeros shows.
     """
@@ -184,10 +183,10 @@ def nonce_floats(number: int, size: int) -> bytes:
 
 
 def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[int | float, ...]:
-    """Scalars for the dispatch of that number: small, and distinct from any other's.
+    """The scalars of dispatch ``number``: small, and other than those of any other dispatch.
 
-    Odd integers, so that a multiplication by one loses nothing; at times one of
-    them is an extreme of its type instead.
+    Integers are odd, because multiplying by an odd number loses no information; at
+    times one of them is an extreme of its type instead.
     """
     dtypes = signature.scalars
     first = number * len(dtypes)
@@ -203,7 +202,7 @@ def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[i
 def _distinct(dtype: Dtype, number: int, tame: bool) -> int | float:
     value = 2 * number + 3
     if dtype == "f32":
-        # Around one where floats are computed, lest a chain of dispatches overflow.
+        # Near one where floats are computed, so that a chain of dispatches does not overflow.
         return (value % 320 + 64) / 256 if tame else value / 4
     return -value if dtype == "i32" and number % 2 else value
 

@@ -1,9 +1,9 @@
-"""What the programs of a draw look like: their length, and the weights of their moves.
+"""Shapes of programs: their length, and the weights of their moves and kernels.
 
-Data, and the drawing of it.  Half of the shapes are uniform: every move and
-kernel, at weights that suit most bugs.  The other half are swarms: a random
-subset at random weights, since a bug often needs some ops to be absent (Groce
-and others, "Swarm Testing", 2012).  What a move does does not belong here.
+Half of the shapes are uniform: every move and kernel, at weights that suit most
+bugs.  The other half are swarms: a random subset at random weights, since a bug
+often needs some ops to be absent (Groce and others, "Swarm Testing", 2012).  The
+moves themselves do not belong here.
 """
 
 from collections.abc import Sequence
@@ -70,23 +70,23 @@ _LIVE = Weights((3, 5), (1, 1), (2, 3), (4, 3), (5, 2), (6, 2), (12, 1))
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """How long a program is, and what it is made of."""
+    """The length of a program, and the weights of its parts."""
 
     min_ops: int = 12
     max_ops: int = 130
-    """The length is drawn between the two; a last move of several ops may exceed it."""
+    """The number of ops is drawn between the two; a last move of several may exceed it."""
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
     """Kernels that make grids, and are drawn for nothing else: they forget what was before."""
     live_buffers: int = 4
-    """Buffers alive at a time, about; allocs past it become rare."""
+    """About how many buffers are alive at a time; with more, allocs become rare."""
     real_buffers: int = 8
-    """One buffer in so many holds floats; 0: none does."""
+    """One in so many buffers holds floats; 0: none does."""
     mistakes: int = 7
-    """One move in so many is invalid on purpose."""
+    """One in so many moves is invalid on purpose."""
     dump: bool = True
-    """Read every live buffer in whole at the end, then sync."""
+    """Whether the program ends with a read of every live buffer and a sync."""
 
 
 def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
@@ -110,7 +110,7 @@ def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
 
 def _swarm_moves(choices: Choices) -> Weights[MoveName]:
     drawn = [(name, weight * choices.weighted(_SWARM_WEIGHTS)) for name, weight in _UNIFORM]
-    # Bytes must enter a program, or nothing that happens in it shows.
+    # Without writes all bytes are zero, and nothing shows.
     return Weights(("write", 8), *drawn)
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies over the generator; Hypothesis is imported here and nowhere else."""
+"""Hypothesis strategies over the generator; no other file here imports Hypothesis."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ def programs(
     max_ops: int = 60,
     promises: Capabilities = ALL_PROMISED,
 ) -> st.SearchStrategy[Program]:
-    """Programs of the generator, which shrink to few, small and aligned ops.
+    """Programs of the generator; they shrink to few, small and aligned ops.
 
     They ask for nothing beyond ``promises``, but may hold bytes that are no words.
 
@@ -99,7 +99,7 @@ def _short_shape(choices: Choices, kernels: Kernels, min_ops: int, max_ops: int)
 
 def _choices(draw: st.DrawFn) -> DrawnChoices:
     def integer(low: int, high: int) -> int:
-        # Counted from 0, since that is what Hypothesis shrinks to where it may.
+        # Counted from 0, because Hypothesis shrinks towards it.
         return low + draw(_up_to(high - low))
 
     return DrawnChoices(integer)

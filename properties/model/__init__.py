@@ -1,4 +1,4 @@
-"""What is judged and what came of it, as data: device, case, execution, failure, finding.
+"""What is judged, and the result, as data: device, case, target, execution, failure.
 
 Nothing here opens a device, runs a program or judges one.
 """

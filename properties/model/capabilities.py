@@ -1,9 +1,8 @@
-"""What a target promises: which ops it may be asked for, and what is owed of each.
+"""A target's promises: the ops that programs may use, and what each must do.
 
-The judge asks for nothing that is not promised, so that a runtime is judged by what it claims and
-by nothing else.  Each promise stands on its own.  What a program must look like to ask for no more
-is worked out in ``properties.generate.words``; what a target owes is compared in
-``properties.oracles.compare``.  Data only.
+The judge asks for no more than is promised, so a runtime is judged by its own claims only.  Each
+promise is independent of the others.  ``properties.generate.fitting`` fits programs to them, and
+``properties.oracles.compare`` checks that they are kept.  Data only.
 """
 
 from collections.abc import Mapping
@@ -17,12 +16,12 @@ from gpusim.limits import WORD_BYTES
 
 
 class Refusal(Enum):
-    """What a target promises of an op that the contract refuses."""
+    """A target's promise about ops that the contract refuses."""
 
     NOT_ASKED = "not_asked"
-    """Nothing: such ops are left out of the programs."""
+    """No promise: programs have no such ops."""
     CONTAINED = "contained"
-    """It may raise anything or do nothing, but no other op shows anything else for it."""
+    """The op may raise anything or nothing, but it must not change what other ops show."""
     NEXT_SYNC = "next_sync"
     """Contained; and if the op raises nothing, the next sync raises some error."""
     EXACT = "exact"
@@ -30,13 +29,13 @@ class Refusal(Enum):
 
     @property
     def is_asked(self) -> bool:
-        """Whether a program may hold such ops."""
+        """Whether programs may have such ops."""
         return self is not Refusal.NOT_ASKED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
-    """What a target promises; the judge asks for nothing more.
+    """A target's promises; the judge asks for no more.
 
     The defaults are WebGPU's own rules: whole words, copies between two buffers, and nothing
     invalid.  Sizes and offsets in bytes are multiples of what is promised here.
@@ -54,7 +53,7 @@ class Capabilities:
     copies_within: bool = False
     """Copies within one buffer, where the two ranges share no byte."""
     overlapping_copies: bool = False
-    """Copies within one buffer, where they do share some."""
+    """Copies within one buffer, where the two ranges share bytes."""
     invalid_handle: Refusal = Refusal.NOT_ASKED
     out_of_range: Refusal = Refusal.NOT_ASKED
     invalid_binding: Refusal = Refusal.NOT_ASKED
@@ -62,7 +61,7 @@ class Capabilities:
     limit_exceeded: Refusal = Refusal.NOT_ASKED
     out_of_memory: Refusal = Refusal.NOT_ASKED
     kernels: tuple[str, ...] = ()
-    """The kernels that it can run, by name; none names them all."""
+    """The names of the kernels that it can run; empty means all."""
     grid_dimensions: int = 3
     """How many dimensions of a grid may be more than 1."""
     spreads_grids: bool = False
@@ -70,7 +69,7 @@ class Capabilities:
     orders_deliveries: bool = True
     """Done callbacks are called, in the order in which the reads were issued."""
     delivers_at_sync: bool = False
-    """Reads arrive by the next sync, and nobody can wait for one before that."""
+    """Reads arrive by the next sync, and cannot be waited for before it."""
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
@@ -93,7 +92,7 @@ class Capabilities:
 
     @property
     def refuses(self) -> bool:
-        """Whether programs may hold any invalid op."""
+        """Whether programs may have any invalid op."""
         return any(level.is_asked for level in self.refusals)
 
     @property
@@ -103,19 +102,19 @@ class Capabilities:
 
     @property
     def is_loose(self) -> bool:
-        """Whether programs may hold an invalid op that need not raise the contract's error."""
+        """Whether programs may have invalid ops that need not raise the contract's error."""
         return not {Refusal.CONTAINED, Refusal.NEXT_SYNC}.isdisjoint(self.refusals)
 
     def refusal(self, error: str) -> Refusal:
-        """What is promised of an op that raises the class called ``error``.
+        """The promise about an op that the contract refuses with the class called ``error``.
 
-        A class that is no refusal, such as a fault of the device, is exact.
+        Any other class, such as a fault of the device, is exact.
         """
         level: Refusal = getattr(self, REFUSALS.get(error, ""), Refusal.EXACT)
         return level
 
     def contained(self, error: str) -> "Capabilities":
-        """The same promises, but ops that raise ``error`` are contained only."""
+        """The same promises, except that ops which raise ``error`` are only contained."""
         changed: Any = {REFUSALS[error]: Refusal.CONTAINED}
         return replace(self, **changed)
 
@@ -126,11 +125,11 @@ class Capabilities:
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
-        """What is promised of each class of invalid op."""
+        """The promise about each class of invalid op."""
         return tuple(getattr(self, name) for name in REFUSALS.values())
 
     def __str__(self) -> str:
-        """The nearer of the two bases, and what differs from it."""
+        """The nearer of the two bases, and the promises that differ from it."""
         return min((self._beside(name, base) for name, base in _BASES.items()), key=len)
 
     def _beside(self, name: str, base: "Capabilities") -> str:
@@ -165,7 +164,7 @@ _BASES = {"webgpu": Capabilities(), "contract": CONTRACT}
 def capabilities_of(
     *, refuses: bool = True, byte_exact: bool = True, **others: Any
 ) -> Capabilities:
-    """The promises of version 1 of findings and of the wire: two words for two groups of them."""
+    """The promises in version 1 of findings and of the wire, where two words name two groups."""
     promised = {**(_ANY_BYTES if byte_exact else {}), **(_EXACT if refuses else {})}
     return Capabilities(**{**promised, "spreads_grids": True, **others})
 
@@ -173,8 +172,8 @@ def capabilities_of(
 def parse_capabilities(text: str) -> Capabilities:
     """Read what ``str(Capabilities)`` wrote; ProgramError where a word is unknown.
 
-    ``webgpu`` and ``contract`` are what the rest is said beside; without either the words are those
-    of version 1.
+    ``webgpu`` or ``contract`` is the base from which the other words differ; without a base the
+    words are those of version 1.
     """
     base, *words = text.split()
     if base not in _BASES:
@@ -199,7 +198,7 @@ def read_promises(written: object) -> Capabilities:
     """Read what ``write_promises`` wrote, once through JSON or not.
 
     Raises:
-        ProgramError: naming the promise that is none, or has a value it cannot have.
+        ProgramError: names the promise that does not exist, or has a wrong value.
     """
     if not isinstance(written, dict):
         raise ProgramError(
@@ -224,7 +223,7 @@ def _no_promise(name: str, value: object) -> ProgramError:
     if name not in _DEFAULTS:
         near = get_close_matches(name, _DEFAULTS, n=1) or sorted(_DEFAULTS)
         return ProgramError(
-            f"cannot read promise {name!r} because none is called so "
+            f"cannot read promise {name!r} because none has that name "
             f"(probably {', '.join(near)} was meant)"
         )
     wanted = _WANTED.get(type(_DEFAULTS[name]), ", ".join(_LEVELS))

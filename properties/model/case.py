@@ -1,17 +1,17 @@
-"""A case: one execution to be judged, with everything that decides it, the device among it.
+"""A case: one execution to be judged, with all that decides it.  Data only.
 
     vulkan:1
     gl max_binding_bytes=512
     simulated scheduler=random seed=17 failed_maps=0,3
 
-are devices in their text form.  A simulated device does what WebGPU leaves open as its scheduler
-says, and fails as planned, so both are part of what decides a case.  Small limits bring into
-small programs what else only large ones meet: buffers larger than a binding, copies in pieces,
-spread grids, rings that grow.
+are devices in their text form.  A simulated device's scheduler decides what WebGPU leaves open, and
+its plan of faults what fails, so both are part of a case.  Small limits let small programs meet
+what otherwise only large ones meet: buffers larger than a binding, copies in pieces, spread
+grids, rings that grow.
 
-The transformations of a case are what must change nothing; a case transformed, and where each
-of its ops shows in the result, is an Rewrite.  Data only: what a transformation does, how a device
-is opened and how a case is run is not known here.
+The transformations of a case must not change what it shows.  A Rewrite is the transformed case,
+with the places of the original ops in it.  Nothing here transforms or runs a case, or opens a
+device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,35 +28,35 @@ from gpusim.simulated import NO_FAULTS, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
 
 SCHEDULERS = ("late", "early", "random")
-"""Those that take turns, the one that defers most first."""
+"""The schedulers that take turns; the one that defers most is first."""
 REPLAYED = "replay"
-"""The scheduler that plays the choices of ``schedule`` and then defers."""
+"""The scheduler that replays the choices of ``schedule``, then defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
 AskedLimits = tuple[tuple[str, int], ...]
-"""Limits that a device is asked for in place of its own, by name."""
+"""Limits by name that a device is opened with in place of its own."""
 
 _ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""As fine as an adapter allows: a payload of the widest kernel is more than one slot of a ring."""
+"""As fine as an adapter allows, so that the widest kernel's payload exceeds a slot of a ring."""
 _SHOWN_AS = {
-    # What takes several commands and ends half way loses all that it writes.
+    # An op of several commands that fails half way loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
     "out_of_memory": ("OutOfMemory", "DataLost"),
     "failed_submits": ("SubmitFailed", "DataLost"),
     "lost_at_call": ("DeviceLost",),
     "lost_at_submit": ("DeviceLost",),
 }
-"""The error classes in which a fault that the device was planned to have may show."""
+"""The error classes as which each kind of planned fault may show."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceSpec:
-    """A device by its name, and what is asked of it.
+    """A device by its name, with its limits, scheduler and faults.
 
-    ``seed`` is for the random scheduler, ``schedule`` for the one that replays;
-    scheduler and faults are a simulated device's only.
+    ``seed`` is for the random scheduler, ``schedule`` for the replaying one.  Only a
+    simulated device has a scheduler and faults.
     """
 
     name: str
@@ -80,7 +80,7 @@ class DeviceSpec:
         return frozenset(shown for name in planned for shown in _SHOWN_AS[name])
 
     def held(self, limits: Limits) -> Limits:
-        """What it holds where it would hold ``limits`` unasked."""
+        """The device's limits, where they are ``limits`` by default."""
         return replace(limits, **dict(self.limits)) if self.limits else limits
 
     def __str__(self) -> str:
@@ -131,10 +131,10 @@ def parse_device(text: str) -> DeviceSpec:
 
 
 def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
-    """What cases ask of a device that holds ``limits``, one as often as another.
+    """The limits that cases ask of a device with ``limits``, each equally often.
 
-    The empty one takes the device as it is.  Only a simulated device can be asked
-    for other alignments than it has.
+    The empty one takes the device as it is.  Only a simulated device can have other
+    alignments than its own.
     """
     fine = _ALIGNED if simulated else ()
     storage_bytes = dict(fine).get(
@@ -180,7 +180,7 @@ def _unreadable(text: str, because: str, probably: str = "a misspelling") -> Pro
 
 
 PLAIN = "plain"
-"""The client that just calls."""
+"""The client that only forwards ops."""
 RUNTIME = "runtime"
 """The target that is our own runtime."""
 NO_POLICY = replace(PRESETS["eager"], name="none")
@@ -192,9 +192,9 @@ Places = tuple[int, ...]
 class Case:
     """A program, what runs it and how, and the seed that made it.
 
-    ``target`` names it as the command line does.  ``promises`` are what it is held
-    to; where left out, what it says of itself.  A target other than our runtime
-    follows no ``policy``.  ``client`` names who drives it.
+    ``target``: its name on the command line.  ``promises``: what is demanded of it; None:
+    the promises that it states itself.  Only our runtime follows ``policy``.
+    ``client``: the name of the client that drives it.
     """
 
     program: Program
@@ -212,7 +212,7 @@ class Case:
         return self.policy == NO_POLICY
 
     def limits(self, limits: Limits) -> Limits:
-        """What it may use of a device that holds ``limits`` unless it is asked for less."""
+        """The limits of the case, on a device that has ``limits`` by default."""
         return self.device.held(limits).within(self.policy.memory_budget_bytes)
 
     @property
@@ -222,18 +222,18 @@ class Case:
 
 
 class Transformation(Protocol):
-    """One way to change a case without changing what it shows.
+    """A change of a case that must not change what it shows.
 
-    A frozen dataclass whose fields are whole numbers and words, so that it has a
-    text form.  A field called ``at`` is a position in the program: of an op, or
-    of the gap before one.
+    A frozen dataclass with whole numbers and words as fields, so that it has a text
+    form.  The field ``at`` is a position in the program: that of an op, or of the gap
+    before it.
     """
 
     name: ClassVar[str]
 
     @property
     def description(self) -> str:
-        """What it did, for a reader: ``flush before op 3``."""
+        """The change for a reader: ``flush before op 3``."""
         ...
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> "Rewrite | None":
@@ -243,7 +243,7 @@ class Transformation(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promise:
-    """What an op that a transformation put in must show: ``data``, or a refusal where None."""
+    """What an inserted op must show: ``data``, or a refusal where it is None."""
 
     position: int
     data: bytes | None = None
@@ -251,40 +251,40 @@ class Promise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rewrite:
-    """A transformed case, and what of it corresponds to the case as it was.
+    """A transformed case, and the places of the original ops in it.
 
-    ``places`` has an entry for each op of the original: the positions at which
-    the transformed program does the same.  Several are its pieces, in order;
-    none means that the op is gone and nothing is compared.
+    ``places`` has an entry for each op of the original: the positions of the ops that
+    replace it.  Several are its pieces, in order; an empty entry means that the op is
+    gone and is not compared.
     """
 
     case: Case
     places: tuple[Places, ...]
     promises: tuple[Promise, ...] = ()
     same_adapter: bool = True
-    """Whether floats must be equal to the bit."""
+    """Whether floats must be bit-equal."""
     steady: tuple[int, int] | None = None
-    """Ops, from the first to before the second, that repeat what was done before them."""
+    """Start and end of the ops that repeat the program."""
 
     def then(self, later: "Rewrite") -> "Rewrite":
-        """This transformation and then another one, as one."""
+        """This rewrite followed by ``later``, as one rewrite."""
         return Rewrite(
             case=later.case,
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
             same_adapter=self.same_adapter and later.same_adapter,
-            # What a later transformation puts into a repetition need not be there before it.
+            # A later transformation may insert ops into the repetition alone.
             steady=later.steady,
         )
 
     def places_of(self, places: Places) -> Places:
-        """Where the pieces of an op are in this rewrite: nowhere if one is gone."""
+        """The places of an op's pieces in this rewrite; empty if one of them is gone."""
         if not all(self.places[position] for position in places):
             return ()
         return tuple(place for position in places for place in self.places[position])
 
     def carried(self, promises: tuple[Promise, ...]) -> list[Promise]:
-        """Promises about ops that this rewrite still shows in one piece."""
+        """The promises about ops that are still in one piece in this rewrite."""
         return [
             replace(promise, position=self.places[promise.position][0])
             for promise in promises

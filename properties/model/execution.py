@@ -1,4 +1,4 @@
-"""An execution: what one run of a case showed.  Every oracle judges these, and nothing else."""
+"""An execution: what one run of a case showed.  Oracles judge executions only.  Data only."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from properties.model.case import Case
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Execution:
-    """One run of ``case``, and what it is held against."""
+    """One run of ``case``, with the promises and limits by which it is judged."""
 
     case: Case
     history: History
     capabilities: Capabilities
-    """What is promised of it."""
+    """The promises of the target."""
     limits: Limits
-    """What the case may use."""
+    """The limits of the case."""
     kernels: Kernels
     trace: Trace
-    """The calls on the driver with marks for ops between them; marks only where nobody traced."""
+    """The calls on the driver, and marks for ops; only marks where the target is not traced."""
     is_lawful: bool = False
-    """Whether the laws can be held against the trace: it has all that was asked and done."""
+    """Whether the trace is complete, so that the laws can be checked."""
     close_error: Exception | None = None
-    """What closing the target raised."""
+    """The error that the target's close raised."""

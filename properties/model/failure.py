@@ -1,7 +1,6 @@
-"""What is wrong with an execution: where it shows, and the argument.
+"""A failure: where an execution is wrong, and why.
 
-Every oracle gives one Failure or none.  What a failure means for a session is the session's
-business.
+Every oracle gives one Failure or none.  Data only; the session decides what a failure means.
 """
 
 from dataclasses import dataclass
@@ -9,22 +8,22 @@ from enum import StrEnum
 
 
 class FailureKind(StrEnum):
-    """What an execution shows that it must not."""
+    """The ways in which an execution can be wrong."""
 
     ERROR = "error"
-    """An op is refused or fails, is accepted, or is refused for another reason."""
+    """An op is wrongly refused or fails, is wrongly accepted, or has the wrong error."""
     VALUE = "value"
     LATE_ERROR = "late error"
-    """A read that was accepted has no value at the end, or another than at first."""
+    """An accepted read has no value at the end, or not the value that it had at first."""
     DELIVERY_ORDER = "delivery order"
     FAULTS = "faults"
-    """A fault of the device was not told, or told to the wrong op."""
+    """A fault of the device was not reported, or reported by the wrong op."""
     LAW = "law"
-    """The calls on the device break a law."""
+    """The calls on the driver break a law."""
     RELATION = "relation"
-    """A case and the same case transformed show different things."""
+    """A case and its rewrite show different results."""
     CRASH = "crash"
-    """The target raised what the contract has no class for, or as it was closed."""
+    """The target raised an error that the contract does not have, or raised in its close."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
@@ -32,38 +31,38 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """Where an execution parts from what it should show, and why that is wrong.
+    """Where an execution differs from what it should show, and why that is wrong.
 
-    ``position`` counts ops from 0 and is the program's length for the closing
-    sync and for what only shows at the end; -1 where no op is to blame.
+    ``position`` counts ops from 0.  It is the program's length for the closing sync and
+    for what shows only at the end; -1 where no op is to blame.
     """
 
     kind: FailureKind
     trait: str = ""
-    """What else must stay the same while the case shrinks: the error, the law, or nothing."""
+    """What must also stay the same while the case shrinks: an error, a law, or nothing."""
     position: int = -1
     op: str = ""
-    """The op as text, or what stands in its place."""
+    """The op as text, or a description where no op is meant."""
     what: str = ""
-    """What differs, where the kind does not say it."""
+    """What differs, where the kind does not tell."""
     reason: str
     sides: tuple[tuple[str, str], ...] = ()
-    """What was held against what, each with its name."""
+    """The two sides that differ, each with its name."""
     notes: tuple[str, ...] = ()
     """What else belongs to the argument, a line each."""
     byte: int | None = None
     """The first wrong byte of the buffer, where that is what differs."""
     details: str = ""
-    """What an exception said, whole: a message of several lines, or a traceback."""
+    """The whole message of an exception, or its traceback."""
 
     @property
     def signature(self) -> tuple[str, str]:
-        """Failures with equal ones fail in the same way."""
+        """Equal for failures that fail in the same way."""
         return str(self.kind), self.trait
 
     @property
     def argument(self) -> str:
-        """All of it but the details."""
+        """The failure without the details."""
         width = max((len(name) for name, _ in self.sides), default=0) + 1
         first = f"op {self.position}: {self.op}\n  " if self.position >= 0 else ""
         sides = [f"  {name + ':':{width}} {shown}" for name, shown in self.sides]

@@ -1,8 +1,8 @@
 """The interface between the judge and whatever executes programs.
 
-A target carries out ops by the names a program gives its buffers; the judge calls its
-``perform``.  Who brings a runtime writes an adapter: a target with one method an op.  Nothing here
-knows a particular target.
+A target carries out ops by the names that a program gives its buffers; the judge calls its
+``perform``.  Users write an adapter: a target with one method an op.  Nothing here knows a
+particular target.
 """
 
 from abc import ABC, abstractmethod
@@ -17,10 +17,9 @@ from properties.model.capabilities import Capabilities
 
 
 class TargetRaised(Exception):
-    """What a target in another process raised that the contract has no class for.
+    """An error of a target in another process that the contract does not have.
 
-    ``name`` is its class there and ``traceback`` where it came from, empty where the
-    target does not tell.
+    ``name``: its class there.  ``traceback``: empty where the target does not send it.
     """
 
     def __init__(self, name: str, message: str, traceback: str = "") -> None:
@@ -29,10 +28,10 @@ class TargetRaised(Exception):
 
 
 class Delivery(Protocol):
-    """A read on its way: its value, and a call when it has arrived."""
+    """A pending read: gives its value, and calls back when it has arrived."""
 
     def result(self) -> bytes:
-        """The bytes, waiting for them where they have not come; or the read's error."""
+        """Wait for the bytes; raises the read's error."""
         ...
 
     def add_done_callback(self, callback: Callable[["Delivery"], None]) -> None:
@@ -42,7 +41,7 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A delivery that is there already, for targets that read at once."""
+    """A delivery that has arrived already, for targets that read at once."""
 
     data: bytes | bytearray | memoryview
 
@@ -67,7 +66,7 @@ class Target(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish what was asked for, and give everything back."""
+        """Finish all ops, and release everything."""
         ...
 
 
@@ -80,13 +79,13 @@ class Adapter(ABC):
 
     Args:
         device: a wgpu-py device, shared by all programs; a runtime may open its own instead.
-        kernels: what ``dispatch`` may be asked for, by name.
+        kernels: the kernels that ``dispatch`` may have to run, by name.
     """
 
     capabilities: Capabilities = Capabilities(orders_deliveries=False)
     """What it promises: by default the values of valid ops, by WebGPU's own rules."""
     limits: Limits = Limits()
-    """What it holds, in bytes and counts; programs stay within, or exceed them to be refused."""
+    """Its limits; programs keep to them, or exceed them on purpose to be refused."""
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         self.device, self.kernels = device, kernels
@@ -102,7 +101,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def write(self, buffer: str, data: bytes, offset: int) -> None:
-        """Put ``data`` into the buffer from byte ``offset`` on."""
+        """Write ``data`` into the buffer from byte ``offset`` on."""
 
     @abstractmethod
     def dispatch(
@@ -122,16 +121,16 @@ class Adapter(ABC):
 
     @abstractmethod
     def free(self, buffer: str) -> None:
-        """Give the buffer back."""
+        """Free the buffer."""
 
     def flush(self) -> None:  # noqa: B027 - the default
-        """Submit what is recorded; nothing by default."""
+        """Submit what is recorded; does nothing by default."""
 
     def sync(self) -> None:  # noqa: B027 - the default
-        """Return when every op has happened and every read has arrived; nothing by default."""
+        """Return when every op is done and every read has arrived; does nothing by default."""
 
     def close(self) -> None:  # noqa: B027 - the default
-        """Give everything back at the end of a program; nothing by default."""
+        """Release everything at the end of a program; does nothing by default."""
 
 
 class IndirectAdapter(Adapter):
@@ -158,7 +157,7 @@ class ReplayingAdapter(Adapter):
 
     @abstractmethod
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        """Keep dispatches and copies under the name ``graph``; none is carried out."""
+        """Keep dispatches and copies under the name ``graph``, without running them."""
 
     @abstractmethod
     def replay(
@@ -167,22 +166,23 @@ class ReplayingAdapter(Adapter):
         scalars: Sequence[Scalars | None] | None,
         bindings: Sequence[tuple[str, str]],
     ) -> None:
-        """Carry the graph's commands out.
+        """Run the graph's commands.
 
         Args:
-            scalars: an entry for each dispatch, None to keep those of the capture; or None.
-            bindings: pairs of a captured buffer and the one that takes its place.
+            scalars: an entry for each dispatch, or None to keep those of the capture; None
+                instead of the entries keeps all.
+            bindings: pairs of a captured buffer and the one that replaces it.
         """
 
 
 def as_delivery(returned: object) -> Delivery:
-    """What a read returned, as a delivery.
+    """The returned value of a read, as a delivery.
 
     Raises:
         TypeError: it is neither bytes nor a delivery.
     """
     if isinstance(returned, bytes | bytearray | memoryview):
-        # Not copied: a value that changes after it was handed out is a finding.
+        # Not copied: a value that changes after its delivery is a finding.
         return Arrived(returned)
     if hasattr(returned, "result") and hasattr(returned, "add_done_callback"):
         delivery: Any = returned

@@ -1,7 +1,7 @@
-"""Two histories of one program held against each other, down to the bytes of each read.
+"""Compares two histories of one program, down to the bytes of each read.
 
-Exact bytes must be equal and whole float words agree within their error bound.  Where the bound
-is infinite nothing is compared; ``count_checked`` says how much that was, because a judge that
+Exact bytes must be equal, and whole float words must agree within their error bound.  Bytes with
+an infinite bound are not compared; ``count_checked`` counts what is, because a judge that
 compares nothing finds nothing.
 """
 
@@ -25,7 +25,7 @@ _LATE_REASON = "an accepted read has its value by the next sync, and nothing cha
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """What is wrong with an op, whichever it is; the fields are those of ``Failure``."""
+    """What is wrong with an op, without the op; the fields are those of ``Failure``."""
 
     kind: FailureKind
     expected: str
@@ -144,7 +144,7 @@ def _judge_op(
 def _judge_error(
     kind: FailureKind, trait: str, reason: str, meant: Outcome, shown: Outcome
 ) -> _Verdict:
-    """Errors that differ; one that the contract does not know is a crash, whatever was due."""
+    """The verdict on different errors; one that the contract does not have is always a crash."""
     name = shown.error or shown.late_error or ""
     if name.startswith(CRASH):
         kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
@@ -161,7 +161,7 @@ def _judge_error(
 
 
 def shown_as(outcome: Outcome, sound: str) -> str:
-    """How an op ended, in one line: its error with what that said, or ``sound`` where none."""
+    """The end of an op in one line: its error and message, or ``sound`` without an error."""
     name = outcome.error or outcome.late_error
     if name is None:
         return sound
@@ -170,7 +170,7 @@ def shown_as(outcome: Outcome, sound: str) -> str:
 
 
 def details_of(outcome: Outcome) -> str:
-    """What its exception said and one line does not hold."""
+    """The lines of an outcome's exception that do not fit one line."""
     if outcome.raised is None:
         return ""
     is_long = len(outcome.raised.message.splitlines()) > 1
@@ -233,7 +233,7 @@ def _names(data: bytes | None) -> tuple[str, ...]:
 
 
 _AROUND_BYTES = 8
-"""How much is shown on either side of the first wrong byte."""
+"""How many bytes are shown on either side of the first wrong one."""
 
 ErrorBounds = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -241,7 +241,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """Where two values part: both sides around it, and the argument in words."""
+    """Where two values differ: both sides around the place, and the argument."""
 
     expected: str
     got: str
@@ -252,7 +252,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """Bytes of reads that a comparison looks at: to the bit, by tolerance, not at all."""
+    """How many bytes of reads are compared exactly, within a tolerance, or not at all."""
 
     exact_bytes: int = 0
     tolerant_bytes: int = 0
@@ -260,7 +260,7 @@ class Checked:
     reads: int = 0
     """Reads of two bytes or more."""
     constant_reads: int = 0
-    """Of these, those that should give one byte over and over, and so show little."""
+    """Those of them that should give one repeated byte, and so show little."""
 
     def __add__(self, other: "Checked") -> "Checked":
         return Checked(
@@ -273,7 +273,7 @@ class Checked:
 
 
 def count_checked(program: Program, expected: History) -> Checked:
-    """How much of what ``program`` reads an oracle's history can hold others to."""
+    """How many bytes of the reads of ``program`` are compared, given the oracle's history."""
     exact = tolerant = skipped = reads = constant = 0
     for op, outcome in zip(program, expected.outcomes, strict=True):
         if type(op) is not Read or outcome.data is None:
@@ -343,7 +343,7 @@ def _wrong_bytes(
         return wrong
     tolerance = error_bound[phase:end:WORD_BYTES].astype(np.float64)
     tolerant = (tolerance > 0) & np.isfinite(tolerance)
-    # What is no float at all may look like one that signals.
+    # Bytes that are no float may look like a signalling NaN.
     with np.errstate(invalid="ignore", over="ignore"):
         floats_meant, floats_shown = (
             side[phase:end].copy().view("<f4").astype(np.float64) for side in (meant, shown)

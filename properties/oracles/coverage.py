@@ -1,7 +1,7 @@
 """What a trace reached: pairs of ops by hazard and boundary, rare events, shapes of batches.
 
-Everything is counted from what the driver was called with, never by who made
-the program.  Nothing is judged.
+Everything is counted from the calls on the driver, and nothing by the generator.
+Nothing is judged here.
 """
 
 from bisect import bisect_left, bisect_right
@@ -39,19 +39,19 @@ _BOUNDARY_OF = {
     "uniforms": "exhaustion",
     "sync": "sync",
 }
-"""What a submit for a reason is as a boundary; for any other it is a flush."""
+"""The boundary that a submit is, by its reason; a flush for any other reason."""
 EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
-"""Those of which a batch may use up all."""
+"""The kinds of uniforms that one batch can exhaust."""
 ENOUGH = 20
 """How often a session should have seen each cell that it can see."""
 _KIND_APART = {DispatchIndirect.verb: Dispatch.verb}
 """What an op counts as where it shares no bytes with the other."""
 _HOST = -1
-"""The place of what no command of a batch did, but the host."""
+"""The place of an act of the host, which is in no batch."""
 
 
 class Cell(NamedTuple):
-    """A pair of ops, what ties the later to the earlier, and what lies between them."""
+    """A pair of ops, the hazard between them, and the boundary between them."""
 
     earlier: str
     later: str
@@ -63,7 +63,7 @@ class Cell(NamedTuple):
 
 
 def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms)) -> str:
-    """Why no trace of a runtime with such ``uniforms`` can show a cell; empty where one can."""
+    """Why no trace under such ``uniforms`` can show a cell; empty where one can."""
     first, then = {
         "RAW": (WRITERS, READERS),
         "WAR": (READERS, WRITERS),
@@ -95,7 +95,7 @@ FEASIBLE = tuple(cell for cell in ALL_CELLS if not why_infeasible(cell))
 
 @dataclass(kw_only=True, slots=True)
 class Coverage:
-    """What one trace, or many, reached."""
+    """What one or more traces reached."""
 
     programs: int = 0
     cells: Counter[Cell] = field(default_factory=Counter)
@@ -116,7 +116,7 @@ class _Act(NamedTuple):
 
     expected: ExpectedOp
     touches: Mapping[int, str]
-    """The buffers it touches, and how: ``r``, ``w`` or ``rw``."""
+    """How it accesses each buffer: ``r``, ``w`` or ``rw``."""
     batch: int
     run: int
 
@@ -128,14 +128,14 @@ def cover(events: Iterable[Event], setting: Setting) -> Coverage:
 
 
 def check_and_cover(events: Iterable[Event], setting: Setting) -> Checker:
-    """Hold a run against the laws, and see in the same pass what it reached."""
+    """Check the laws over a run, and measure in the same pass what it reached."""
     checker = Checker(setting, (*WATCHERS, _Acts, Goals))
     checker.feed(events)
     return checker
 
 
 def coverage_of(checker: Checker) -> Coverage | None:
-    """What ``check_and_cover`` saw; None of a check that did not look."""
+    """What ``check_and_cover`` measured; None of a plain check."""
     acts, goals = checker.watcher(_Acts), checker.watcher(Goals)
     if acts is None or goals is None:
         return None
@@ -152,7 +152,7 @@ class _Acts:
         self._syncs: list[int] = []
         self._reason = ""
         self._carried = -1
-        """The last op that a batch carried out."""
+        """The last op that a batch has carried out."""
         self.batches: Counter[str] = Counter()
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -165,7 +165,7 @@ class _Acts:
         }
 
     def cells(self) -> Counter[Cell]:
-        """Every pair of ops on one buffer without another between, and neighbours on none."""
+        """Pairs of ops on a buffer, with no other op on it between; neighbours that share none."""
         cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}
@@ -250,9 +250,9 @@ def _short(kind: str, about: About) -> str:
 
 
 def chance_of_new(seen: Mapping[str, int]) -> float:
-    """The chance that the next one is of a kind never seen: Good and Turing's estimate.
+    """The chance that the next one is of a new kind, by Good and Turing's estimate.
 
-    ``seen`` counts what was seen by kind; with nothing seen it is 1.
+    ``seen`` counts by kind; the chance is 1 where it is empty.
     """
     total = sum(seen.values())
     return sum(count == 1 for count in seen.values()) / total if total else 1.0

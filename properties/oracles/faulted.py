@@ -1,10 +1,9 @@
-"""What a program means on a device that fails: an op that a fault stopped did not happen.
+"""What a program means on a device that fails: an op that raised a fault did not happen.
 
-The reference follows what was shown.  Where the target raised a fault that the
-device may show, the op is left out; everything else must be as if those ops
-were not in the program, and no byte that was delivered is excused.  Lost may be
-only what a failed batch would have written, or an op that failed half way, until
-it is overwritten whole.
+The reference follows the execution.  Where the target raised a fault that the device may
+show, the op is left out.  All else must be as if the program lacked those ops, and every
+delivered byte must be right.  Lost may be only bytes that a failed batch, or an op that failed
+half way, would have written, and only until they are overwritten whole.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,16 +44,16 @@ DATA_LOST = errors.DataLost.__name__
 _OUT_OF_MEMORY = errors.OutOfMemory.__name__
 _MAP_FAILED = errors.MapFailed.__name__
 _LOSING = (errors.SubmitFailed.__name__, LOST)
-"""Faults that take a batch, and what it would have written, with them."""
+"""Faults that lose a batch, and with it the bytes that it would have written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Followed:
-    """What the program means after all: its history, and the faults that its ops were reported."""
+    """The expected history under the faults, and the faults that ops reported."""
 
     expected: History
     reported: tuple[str, ...]
-    """By error class, in order; what the memory budget refuses is no fault."""
+    """The error classes, in order; refusals of the memory budget are not faults."""
 
 
 def follow(
@@ -66,10 +65,10 @@ def follow(
     *,
     piece_bytes: int | None = None,
 ) -> Followed:
-    """What ``program`` means, given which ops of ``got`` met one of ``faults``.
+    """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
 
-    ``faults`` are names of error classes.  Once a device is lost it stays so.  A
-    longer host write than ``piece_bytes`` takes several commands; None is no limit.
+    ``faults`` are names of error classes.  A lost device stays lost.  A host write longer
+    than ``piece_bytes`` takes several commands; None is no limit.
     """
     follower = _Follower(program, kernels, limits, got, faults, piece_bytes)
     shown = run(program, follower, follower)
@@ -82,13 +81,13 @@ def follow(
     )
     last = got.closing or got.outcomes[-1]
     if last.error in faults:
-        # The last sync did not take place, so reads may still be on their way.
+        # The last sync failed, so reads may still be pending.
         expected = replace(expected, deliveries=expected.deliveries[: len(got.deliveries)])
     return Followed(expected=expected, reported=tuple(follower.reported))
 
 
 def met_faults(trace: Trace) -> list[str]:
-    """The error classes of the faults that a traced driver met so far; a loss counts once."""
+    """The error classes of the faults in the trace; a loss counts once."""
     failed = [str(event["error"]) for event in trace if event.kind == "failed"]
     return [error for at, error in enumerate(failed) if error != LOST or LOST not in failed[:at]]
 
@@ -101,9 +100,9 @@ def judge_reported(
     *,
     reads_share: bool,
 ) -> Failure | None:
-    """Whether each of the faults that were ``met`` was reported once, and to whom it belongs.
+    """The failure where a fault of ``met`` was not reported once, by the op to which it belongs.
 
-    ``reads_share``: one failed map may fail several reads.
+    ``reads_share``: whether one failed map may fail several reads.
     """
     failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
     apart_from_loss = [error for error in reported if error != LOST]
@@ -126,7 +125,7 @@ def judge_reported(
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A read that was accepted and whose value never came."""
+    """An accepted read whose value never came."""
 
     error: str
 
@@ -138,7 +137,7 @@ class _Failed:
 
 
 class _Follower(Unwatched):
-    """The reference as a target, but for the ops that met a fault."""
+    """The reference as a target; it leaves out the ops that met a fault."""
 
     capabilities = CONTRACT
 
@@ -165,14 +164,14 @@ class _Follower(Unwatched):
         self._gone = False
         self._sizes: dict[str, int] = {}
         self._recorded: dict[str, None] = {}
-        """What was written since the last flush, and so may be in a batch that fails."""
+        """Bytes written since the last flush, which a failing batch may lose."""
         self._lost: dict[str, None] = {}
         self._captures: dict[str, Capture] = {
             op.graph: op for op in program if isinstance(op, Capture)
         }
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``: by the method of its verb, or as any op that only moves bytes."""
+        """See ``Target``: calls the method of its verb, or treats it as an op that moves bytes."""
         special = getattr(self, op.verb, None)
         if special is not None:
             delivery: Delivery | None = special(*arguments_of(op))
@@ -192,8 +191,8 @@ class _Follower(Unwatched):
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
-            # It is no fault where the budget refuses it; one that nobody has seen yet is raised
-            # before anything else is looked at.
+            # A refusal of the budget is no fault.  An error that nobody has seen is raised before
+            # any other check.
             with suppress(errors.Refused):
                 self._reference.alloc(buffer, size_bytes)
                 self._reference.free(buffer)
@@ -241,7 +240,7 @@ class _Follower(Unwatched):
         """Nothing is held."""
 
     def _meet_fault(self, *needed: str) -> None:
-        """Raise the fault that was shown, or that the device or one of ``needed`` is lost."""
+        """Raise the fault that was shown, or the loss of the device or of one of ``needed``."""
         shown = self._shown[self._position].error
         if self._gone:
             raise errors.DeviceLost("as it was shown")
@@ -266,7 +265,7 @@ class _Follower(Unwatched):
             self._recorded.clear()
 
     def _may_end_half_way(self, op: Op) -> bool:
-        """Whether it takes several commands, some of which may be submitted when one fails."""
+        """Whether the op takes several commands, so that it can fail half way."""
         if isinstance(op, HOST_WRITES):
             (buffer, _, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
             return size_bytes + WORD_BYTES > self._piece_bytes or (
@@ -277,19 +276,19 @@ class _Follower(Unwatched):
         return isinstance(op, Replay)
 
     def _overwrite(self, op: Op) -> None:
-        """A buffer that is written whole is lost no more."""
+        """Note the buffers that are written whole: they are not lost any more."""
         for buffer in _filled_by(op, self._sizes):
             self._lost.pop(buffer, None)
 
 
 def _filled_by(op: Op, sizes: Mapping[str, int]) -> list[str]:
-    """The buffers of which an op writes every byte, whatever was in them."""
+    """The buffers that an op overwrites whole."""
     written = [span.of(op) for span in VERBS[type(op)].writes]
     return [buffer for buffer, _, size_bytes in written if size_bytes == sizes[buffer]]
 
 
 def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
-    """The buffers whose bytes matter before ``ops``: all but those that one of them fills first."""
+    """The buffers whose bytes ``ops`` depend on: those that they do not first overwrite whole."""
     filled: set[str] = set()
     needed: list[str] = []
     for op in ops:

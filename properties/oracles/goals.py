@@ -45,17 +45,17 @@ _FLUSHED = {
     "queued": "host writes submitted for room",
     "early": "flushed early after a sync",
 }
-"""The rare events that a reason to submit is by itself."""
+"""The rare events that follow from the reason of a submit alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """What it takes for a rare event to happen at all."""
+    """What a rare event needs, so that it can happen."""
 
     uniforms: frozenset[Uniforms] = _ANY
-    """One of these must be where scalars live."""
+    """The policy must have one of these kinds of uniforms."""
     is_windowed: bool = False
-    """Some buffer must be larger than a binding may be."""
+    """Some buffer must be larger than the largest binding."""
     grows_ring: bool = False
     """Some scalars must take more than one slot of a ring."""
     needs_replays: bool = False
@@ -109,19 +109,19 @@ GOALS: Mapping[str, Goal] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What the programs of a session have between them."""
+    """What the programs of a session have in common."""
 
     uniforms: frozenset[Uniforms]
     limits: tuple[Limits, ...]
-    """Those that a program may run on."""
+    """The limits under which programs may run."""
     payload_bytes: int
-    """The longest scalars of a kernel."""
+    """The size of the largest uniform payload of a kernel."""
     replays: bool = True
-    """Whether there are captures and replays in them."""
+    """Whether the programs have captures and replays."""
 
 
 def why_unreachable(name: str, scope: Scope) -> str:
-    """Why no program of a session reaches a rare event; empty where some do."""
+    """Why no program of a session can reach a rare event; empty where one can."""
     goal = GOALS[name]
     if goal.uniforms.isdisjoint(scope.uniforms):
         return f"no policy has {' or '.join(sorted(goal.uniforms))} uniforms"
@@ -143,9 +143,9 @@ class Goals:
         self._state = state
         self.seen: Counter[str] = Counter()
         self._mapped = 0
-        """Maps under way."""
+        """The number of pending maps."""
         self._pages: dict[int, bool] = {}
-        """The staging buffers that the open batch copies to, and whether it does so again."""
+        """The staging buffers to which the open batch copies, and whether it does so twice."""
         self._submits = 0
         self._reads = 0
 
@@ -201,7 +201,7 @@ class Goals:
             self.seen["nothing but host writes submitted"] += 1
         op = self._state.op
         if reason == "write" and isinstance(op, Write):
-            # It was small enough to be staged, and there was no room for it.
+            # The write was small enough to be staged, but the upload buffer had no room.
             staged = self._state.policy.flush_on_conflict
             small = len(op.data) <= self._state.policy.staged_write_bytes
             if staged and small:

@@ -1,8 +1,8 @@
-"""Judging one case: run it, and hold what it showed against everything that must be true of it.
+"""Judges one case: runs it, and asks every oracle about the execution.
 
-The oracles are asked in turn and the first failure stands: what the program means, on a device
-that may fail; that its faults were reported; that the target closes; the laws over its trace; and
-the same case changed in ways that change nothing.
+The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
+may fail; the report of the device's faults; the close of the target; the laws over the trace; and
+the transformed case.
 """
 
 from collections import Counter
@@ -36,35 +36,35 @@ Laws = Callable[[Iterable[Event], Setting], Checker]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oracles:
-    """What judges, part by part, so that it can be seen what a broken part lets pass."""
+    """The parts of the judge, so that a test can replace one by a broken one."""
 
     reference: Reference = run_reference
     compare: Comparison = compare
     laws: Laws | None = check
-    """None holds no law."""
+    """None: no law is checked."""
     without_faults: bool = True
-    """Whether a case on a device that fails is held against the same without faults."""
+    """Whether a case on a failing device is compared with the same without faults."""
     shown_faults: frozenset[str] | None = None
-    """The error classes in which faults may show; those of the case's device where left out."""
+    """The error classes as which faults may show; None: those of the case's device."""
 
 
 SOUND = Oracles()
 MEANING_ONLY = Oracles(laws=None, without_faults=False)
-"""What the program means, and that the target closes."""
+"""Only the meaning of the program and the close of the target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What judging one case showed."""
+    """The result of judging one case."""
 
     execution: Execution
     expected: History
-    """What it should have shown."""
+    """The expected history."""
     failure: Failure | None
     held: Counter[str]
-    """How often each law was held against something."""
+    """How often each law checked something."""
     reached: Coverage | None
-    """What the trace reached, where the laws looked for that too."""
+    """What the trace reached, where that was measured too."""
 
 
 def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdict:
@@ -115,21 +115,21 @@ def _with_writer(failure: Failure, execution: Execution, expected: History) -> F
 
 
 def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
-    """Where a second run of ``case`` does something else on its driver than the first."""
+    """The failure where a second run of ``case`` leaves another trace than the first."""
     case = replace(case, client=PLAIN)
     first, second = execute(case, factory), execute(case, factory)
     return compare_traces(first.trace, second.trace)
 
 
 def setting_of(execution: Execution) -> Setting:
-    """What the trace of an execution is held against."""
+    """The setting of the laws over the trace of an execution."""
     return Setting(policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits)
 
 
 def _judge_meaning(
     execution: Execution, faults: frozenset[str], oracles: Oracles
 ) -> tuple[History, Failure | None]:
-    """What the program means, and where the execution shows something else."""
+    """What the program means, and the first difference of the execution from it."""
     program, got = execution.case.program, execution.history
     reported: tuple[str, ...] = ()
     if faults:
@@ -155,7 +155,7 @@ def _judge_meaning(
 
 
 def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None:
-    """A target that raises as it is closed, where no fault explains that."""
+    """The failure where the target's close raises, and no fault explains it."""
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
         return None

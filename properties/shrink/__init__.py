@@ -1,1 +1,1 @@
-"""Making failing cases small.  What a failure is, and how it is judged, is the caller's to say."""
+"""Makes failing cases small.  The caller says what a failure is and judges the candidates."""

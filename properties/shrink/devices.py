@@ -1,9 +1,8 @@
 """Simpler devices for a case: fewer faults, earlier faults, no small limits, the first scheduler.
 
-A planned fault comes at a call by its number, so that without an op before it, it has to come
-some calls earlier.  How many depends on the runtime, which nobody is asked: the likely numbers
-are tried.  Pure, and always strictly simpler; whether a result still fails is the reducer's to
-ask.
+A fault is planned for a call by its number.  So when ops before it are deleted, its number must go
+down by their calls.  Their number depends on the runtime, so the likely ones are tried.  Pure, and
+always strictly simpler; nothing here runs a case.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,11 +25,11 @@ _CALLS_AN_OP: Mapping[str, int] = {
 """The most calls of a kind that most ops make: a read maps once, an alloc creates a buffer."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 _MOST_SHIFTS = 16
-"""How many calls earlier a fault is tried at most, as each costs an execution."""
+"""A fault is tried at most this many calls earlier, since each try is an execution."""
 
 
 def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The device with one thing less or earlier, what changes most first."""
+    """The device with fewer or earlier faults, or fewer limits; the largest change first."""
     yield from _fewer_faults(device)
     yield from _fewer_limits(device)
     yield from _simpler_schedulers(device)
@@ -38,7 +37,7 @@ def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
 
 
 def with_earlier_faults(device: DeviceSpec, ops: int) -> Iterator[DeviceSpec]:
-    """The device whose faults come so many calls earlier as ``ops`` that are gone may have made."""
+    """The device with faults earlier by the calls that ``ops`` deleted ops may have made."""
     for name, at, number in _numbers(device.faults):
         most = min(number, _CALLS_AN_OP[name] * ops)
         for calls in range(1, most + 1, -(-most // _MOST_SHIFTS) or 1):
@@ -46,7 +45,7 @@ def with_earlier_faults(device: DeviceSpec, ops: int) -> Iterator[DeviceSpec]:
 
 
 def _fewer_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """None at all, then none of one kind, then each number gone."""
+    """The device without faults, then without those of one kind, then without single ones."""
     if not len(device.faults):
         return
     yield replace(device, faults=NO_FAULTS)
@@ -60,7 +59,7 @@ def _fewer_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
 
 
 def _sooner_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """One fault at a lower number: nought, then 1 and 2, then by halves."""
+    """The device with one fault at a lower number: 0, then 1 and 2, then by halves."""
     for name, at, number in _numbers(device.faults):
         halves = [number - (number >> shift) for shift in range(1, number.bit_length())]
         for lower in dict.fromkeys((0, 1, 2, *halves, number - 1)):
@@ -69,7 +68,7 @@ def _sooner_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
 
 
 def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The limits that it has unasked, then each of them so."""
+    """The device with its own limits, then without each small limit."""
     if device.limits:
         yield replace(device, limits=())
     for name, _ in device.limits:
@@ -79,7 +78,7 @@ def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
 
 
 def _simpler_schedulers(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The schedulers before its own, then a small seed, then fewer choices to replay."""
+    """The device with an earlier scheduler, a smaller seed, or a shorter schedule."""
     plain = replace(device, seed=0, schedule=())
     for scheduler in SCHEDULERS:
         if scheduler == device.scheduler:
@@ -94,7 +93,7 @@ def _simpler_schedulers(device: DeviceSpec) -> Iterator[DeviceSpec]:
 
 
 def _numbers(plan: FaultPlan) -> Iterator[tuple[str, int, int]]:
-    """Every number of a plan: of which kind, at which place among that, and the number itself."""
+    """Every number of a plan: its kind, its index in that kind, and the number."""
     for field in fields(plan):
         value = getattr(plan, field.name)
         numbers = (value,) if isinstance(value, int) else value or ()
@@ -103,7 +102,7 @@ def _numbers(plan: FaultPlan) -> Iterator[tuple[str, int, int]]:
 
 
 def _with_number(device: DeviceSpec, name: str, at: int, number: int) -> Iterator[DeviceSpec]:
-    """The device with one fault at another number, unless there is one of that kind already."""
+    """The device with one fault at another number, unless its kind has that number already."""
     numbers = getattr(device.faults, name)
     if isinstance(numbers, int):
         yield from _with_faults(device, name, number)
@@ -113,6 +112,6 @@ def _with_number(device: DeviceSpec, name: str, at: int, number: int) -> Iterato
 
 
 def _with_faults(device: DeviceSpec, name: str, value: Any) -> Iterator[DeviceSpec]:
-    """The device with other faults of one kind, unless too many would follow each other."""
+    """The device with other faults of one kind, unless too many are in a row."""
     with suppress(ProgramError):
         yield replace(device, faults=replace(device.faults, **{name: value}))

@@ -1,9 +1,9 @@
 """The shrink passes: each looks for smaller cases of one kind, and is one decorated function.
 
-They run one after the other, in the order in which they stand here, round and round until a
-round changes nothing: first the device, since a fault less makes every later candidate likelier
-to fail; then ops, since fewer make every later pass shorter.  How a smaller program, op or
-device is made is written beside each of those, and is pure; a pass decides what is tried when.
+They run in the order of this file, over and over until a round changes nothing.  The device is
+first, since a candidate with fewer faults is likelier to fail.  Ops are next, since fewer ops make
+every later pass shorter.  A pass decides what is tried when; the smaller programs, ops and devices
+are made by pure functions in other files.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -33,19 +33,19 @@ from properties.shrink.simpler import simpler_numbers, simpler_ops
 
 Pass = Callable[[Search, Kernels], None]
 PASSES: list[Pass] = []
-"""Every pass, in the order in which they run; a function's name is that of the pass."""
+"""Every pass, in the order in which they run; a pass has the name of its function."""
 _MOST_OPS_FOR_PAIRS = 16
 
 
 def shrink_pass(function: Pass) -> Pass:
-    """Register a pass behind those that are there."""
+    """Register a pass after the others."""
     PASSES.append(function)
     return function
 
 
 @shrink_pass
 def simplify_device(search: Search, kernels: Kernels) -> None:
-    """No faults, no small limits, the first scheduler; or as little of each as fails."""
+    """Remove faults, small limits and the scheduler, as far as the case still fails."""
     while search.take_first(_on_devices(search.case)):
         pass
 
@@ -63,14 +63,14 @@ def delete_ops(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def simplify_program(search: Search, kernels: Kernels) -> None:
-    """Fewer commands, buffers and kernels, and numbers that go down wherever they stand."""
+    """Reduce commands, buffers and kernels, and lower numbers everywhere at once."""
     while search.take_first_program(_whole_rewrites(search.program, kernels)):
         pass
 
 
 @shrink_pass
 def simplify_operands(search: Search, kernels: Kernels) -> None:
-    """One operand of one op after the other."""
+    """Simplify each operand of each op."""
     for position in range(len(search.program)):
         while search.take_first_program(_op_rewrites(search.program, position, kernels)):
             pass
@@ -78,7 +78,7 @@ def simplify_operands(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def rename(search: Search, kernels: Kernels) -> None:
-    """Buffers, results and graphs called after their order."""
+    """Name buffers, results and graphs by their order."""
     search.take_program(canonical(search.program))
 
 
@@ -112,7 +112,7 @@ def _delete_chunks(search: Search, chunk: int) -> bool:
 
 
 def _delete(search: Search, positions: Iterable[int]) -> bool:
-    """Whether the case fails without these ops, its faults where they are or earlier by as much."""
+    """Whether the case fails without these ops, with its faults as they are or earlier."""
     case, program = search.case, without(search.program, positions)
     ops = len(case.program) - len(program)
     earlier = with_earlier_faults(case.device, ops)

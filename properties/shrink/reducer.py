@@ -1,10 +1,9 @@
 """Delta debugging: the smallest case that still fails in the same way.
 
-``reduce`` runs the shrink passes round and round until nothing changes.  ``shrink`` does the same
-for client and transformations.  How a candidate is judged is the caller's: in this process or,
-where a candidate may kill its process, in a worker.  The time is bounded rather than the number
-of candidates.  After Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input"
-(2002).
+``reduce`` runs the shrink passes over and over until nothing changes.  ``shrink`` does the same for
+client and transformations.  The caller judges a candidate: in this process, or in a worker where
+a candidate may kill its process.  The time is bounded, and the number of candidates is not.  After
+Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002).
 """
 
 import time
@@ -29,12 +28,12 @@ def reduce(
 ) -> Case:
     """A case that still fails, and that passes without any one of its ops.
 
-    ``fails`` is asked once about each candidate and must say whether it shows
-    the failure that ``case`` shows.  The result is the same every time, unless
-    ``seconds`` of the ``clock`` run out first: then it is the smallest case found by then.
+    ``fails`` is asked once about each candidate: does it show the failure of ``case``?
+    The result is the same every time, unless ``seconds`` of the ``clock`` run out
+    first; then it is the smallest failing case so far.
 
     Raises:
-        ValueError: where ``case`` does not fail.
+        ValueError: ``case`` does not fail.
     """
     if not fails(case):
         raise ValueError(
@@ -48,7 +47,7 @@ def reduce(
 
 
 def _search(search: Search, kernels: Kernels) -> bool:
-    """Run every pass until none finds anything smaller; False where the time ran out first."""
+    """Run all passes until none finds a smaller case; False where the time ran out first."""
     before = None
     try:
         while before is not search.case:
@@ -66,16 +65,16 @@ Judgement = Callable[[Case], Failure | None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shrunk:
-    """The smallest case that was found, and how it fails."""
+    """The smallest case that was found, and its failure."""
 
     case: Case
     failure: Failure
     is_cut_short: bool
-    """Whether the time ran out before nothing smaller was left to try."""
+    """Whether the time ran out before every smaller case was tried."""
     candidates: int
-    """Cases that were judged for it, each once."""
+    """The number of cases that were judged, each once."""
     passes: Mapping[str, PassCount] = field(default_factory=dict)
-    """What each shrink pass did, by its name."""
+    """The counts of each shrink pass, by its name."""
 
 
 def shrink(
@@ -86,7 +85,7 @@ def shrink(
     kernels: Kernels = BUILTIN,
     seconds: float,
 ) -> Shrunk | None:
-    """The smallest case that fails as ``failure`` says, and how; None where ``case`` does not."""
+    """The smallest case that fails like ``failure``, and its failure; None if ``case`` does not."""
     variants = _VariantSearch(case, failure, judgement, kernels)
     if not variants.fails(case):
         return None
@@ -94,7 +93,7 @@ def shrink(
     statistics: Statistics = {}
     deadline = time.monotonic() + seconds
     search = Search(variants.case, variants.fails, statistics, lambda: time.monotonic() > deadline)
-    # Its result has transformations that did not follow their ops; that of ``variants`` has.
+    # Not this result but that of ``variants``: its transformations have followed their ops.
     is_complete = _search(search, kernels)
     variants.leave_out_variants()
     return Shrunk(
@@ -117,19 +116,19 @@ class _VariantSearch:
         self._judgement = judgement
         self._kernels = kernels
         self._judged: dict[str, Failure | None] = {}
-        """The failures of the same kind, and None for other cases, by their text."""
+        """The judged cases by their text: the failure if it is the same, otherwise None."""
 
     @property
     def candidates(self) -> int:
-        """How many cases were judged."""
+        """The number of cases that were judged."""
         return len(self._judged)
 
     def fails(self, candidate: Case) -> bool:
-        """Whether it fails in the same way, its transformations moved along with their ops."""
+        """Whether it fails in the same way; its transformations follow their ops first."""
         return self._take(self._following(candidate))
 
     def leave_out_variants(self) -> None:
-        """The plain client, and no transformation that is not needed."""
+        """Take the plain client if that still fails, and drop each transformation that can go."""
         if self.case.client != PLAIN:
             self._take(replace(self.case, client=PLAIN))
         for number in reversed(range(len(self.case.transformations))):
@@ -145,7 +144,7 @@ class _VariantSearch:
             self._judged[text] = found if is_same else None
         failure = self._judged[text]
         if failure is not None:
-            # Every case that fails is the smallest so far, so the last one is the result.
+            # A case is kept only if it fails, so the last one kept is the result.
             self.case, self.failure = candidate, failure
         return failure is not None
 

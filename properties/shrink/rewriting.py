@@ -1,7 +1,7 @@
-"""Smaller programs out of one program: pure rewrites of the whole of it.
+"""Smaller programs made of one program, by pure rewrites of the whole.
 
-Each gives a well-formed program, or None where there is none.  Which rewrite is
-tried when, and whether its result still fails, is the reducer's business.
+Each gives a well-formed program, or None where there is none.  The reducer decides
+which rewrite is tried when; nothing here runs a program.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ from properties.shrink.simpler import in_kernel, resized, simpler_kernels
 
 
 def without(program: Program, positions: Iterable[int]) -> Program:
-    """The program without these ops, and without those that name what they would have made."""
+    """The program without these ops and without those that use what they make."""
     gone = frozenset(positions)
     buffers: set[str] = set()
     graphs: set[str] = set()
@@ -56,10 +56,10 @@ def with_op(program: Program, position: int, op: Op) -> Program | None:
 
 
 def merges(program: Program) -> Iterator[Program]:
-    """The program with two buffers made one: every pair, either of the two kept.
+    """The program with two buffers merged: every pair, with either of the two kept.
 
-    Two whose lives do not meet become one that lives on, with a flush in place
-    of each free, since a free may submit what was recorded.
+    Two buffers that are never alive together become one that stays alive, with a flush
+    in place of each free, since a free may submit the batch.
     """
     names = [op.buffer for op in program if isinstance(op, Alloc)]
     for kept in names:
@@ -82,7 +82,7 @@ def _merged(program: Program, kept: str, dropped: str, lives_on: bool) -> Progra
 
 
 def without_commands(program: Program) -> Iterator[Program]:
-    """The program with one command less in a capture, and its scalars in no replay of it."""
+    """The program without one command of a capture, and without its scalars in replays."""
     for position, op in enumerate(program):
         if isinstance(op, Capture):
             for at in reversed(range(len(op.commands))):
@@ -108,7 +108,7 @@ def _without_command(program: Program, position: int, capture: Capture, at: int)
 
 
 def unrolled(program: Program) -> Iterator[Program]:
-    """The program with the commands of one replay in its place, where they are few."""
+    """The program with one replay replaced by its commands, where they are few."""
     captures = {op.graph: op for op in program if isinstance(op, Capture)}
     for position, op in enumerate(program):
         if isinstance(op, Replay) and len(captures[op.graph].commands) <= 1:
@@ -135,21 +135,21 @@ def numbers_of(program: Program) -> tuple[int, ...]:
 
 
 def with_number(program: Program, old: int, new: int) -> Program:
-    """One size, offset or length replaced by another wherever it stands.
+    """The program with one size, offset or length replaced everywhere.
 
-    What belongs together stays together: a buffer, and the reads of all of it.
+    So a buffer and the reads of all its bytes change together.
     """
     return _with_numbers(program, {old: new})
 
 
 def less_together(program: Program) -> Iterator[Program]:
-    """The program with its largest numbers less by as much: a buffer, and what fits into it.
+    """The program with its largest numbers lowered together: a buffer, and the ranges in it.
 
-    A write that ends with its buffer, and starts behind something, cannot be
-    shortened alone, nor can its buffer.
+    A write that starts inside its buffer and ends with it cannot be shortened alone, and
+    neither can the buffer.
     """
     numbers = [number for number in numbers_of(program) if number > 0]
-    # Whole words only, so that what is aligned stays so.
+    # Whole words only, so that aligned numbers stay aligned.
     words = max(numbers, default=0) // WORD_BYTES // 2
     while words:
         by = words * WORD_BYTES
@@ -179,7 +179,7 @@ def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
 
 
 def shifts(program: Program) -> Iterator[Program]:
-    """The program with the bytes of one buffer moved down, the buffer cut by as much or not."""
+    """The program with all offsets in one buffer lowered, and the buffer shortened or not."""
     for alloc in program:
         if isinstance(alloc, Alloc):
             low = min(_offsets(program, alloc.buffer), default=0)
@@ -190,7 +190,7 @@ def shifts(program: Program) -> Iterator[Program]:
 
 
 def canonical(program: Program) -> Program:
-    """Buffers named a, b, c in the order of their allocs; results r0, r1; and graphs g0, g1."""
+    """The program with buffers named a, b, c by their allocs, results r0, r1, graphs g0, g1."""
     buffers: dict[str, str] = {}
     results: dict[str, str] = {}
     graphs: dict[str, str] = {}
@@ -245,13 +245,13 @@ def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
 
 
 def _flat(program: Program) -> Iterator[Op]:
-    """The ops of a program, and the commands of a capture in its place."""
+    """The ops of a program, with the commands of each capture in its place."""
     for op in program:
         yield from op.commands if isinstance(op, Capture) else (op,)
 
 
 def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:
-    """A capture with ``change`` made to each of its commands, which it leaves commands."""
+    """A capture with ``change`` applied to its commands; it must give commands."""
     changed = map(change, capture.commands)
     return replace(capture, commands=tuple(op for op in changed if isinstance(op, Command)))
 

@@ -1,7 +1,7 @@
-"""The search for a smaller failing case: the smallest so far, and what was asked about already.
+"""The search for a smaller failing case: the smallest so far, and the candidates tried.
 
-A shrink pass proposes candidates to a ``Search``, which asks about each text once.  What a pass
-proposes, and when, is not known here; nor is what a failure means.
+A shrink pass proposes candidates to a ``Search``, which tries each text once.  Nothing here knows
+what a pass proposes, or what a failure means.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,14 +19,14 @@ class OutOfTime(Exception):
 
 @dataclass(kw_only=True, slots=True)
 class PassCount:
-    """What one pass did: the candidates that it had run, and how many of them were taken."""
+    """The counts of one pass: the candidates that were run, and those that were kept."""
 
     tried: int = 0
     taken: int = 0
 
 
 Statistics = dict[str, PassCount]
-"""What each pass did, by its name, in the order in which they first ran."""
+"""The counts of each pass, by its name, in the order in which they first ran."""
 
 
 class Search:
@@ -47,14 +47,14 @@ class Search:
         return self.case.program
 
     def begin(self, name: str) -> None:
-        """Count what follows as what the pass of that name does."""
+        """Count the candidates from now on for the pass of that name."""
         self._count = self._statistics.setdefault(name, PassCount())
 
     def take(self, candidate: Case) -> bool:
-        """Whether ``candidate`` fails; if it does, the search goes on from there.
+        """Whether ``candidate`` fails; if it does, the search continues from it.
 
         Raises:
-            OutOfTime: it was not asked about, because the time is over.
+            OutOfTime: it was not run, because the time is over.
         """
         text = text_of(candidate)
         if text in self._asked:
@@ -70,22 +70,22 @@ class Search:
         return True
 
     def take_program(self, program: Program | None) -> bool:
-        """The same for the case with another program, if there is one."""
+        """The same for the case with another program; False for None."""
         return program is not None and self.take(replace(self.case, program=program))
 
     def take_first(self, candidates: Iterable[Case]) -> bool:
-        """Whether one of ``candidates`` fails; the first that does is taken."""
+        """Whether one of ``candidates`` fails; the search continues from the first that does."""
         return any(self.take(candidate) for candidate in candidates)
 
     def take_first_program(self, programs: Iterable[Program]) -> bool:
-        """Whether the case fails with one of ``programs``; the first such is taken."""
+        """The same for the case with each of ``programs``."""
         return any(self.take_program(program) for program in programs)
 
 
 def text_of(case: Case) -> str:
-    """All that decides the run of a case: equal texts are the same run.
+    """All that decides the run of a case; cases with equal texts run alike.
 
-    Cases themselves do not compare so: a scalar that is not a number is unequal to itself.
+    Cases cannot be compared themselves, because a NaN among scalars is unequal to itself.
     """
     decided = (case.device, case.policy, case.client, case.target, case.promises)
     return "\n".join([*map(str, decided), *map(repr, case.transformations), str(case.program)])

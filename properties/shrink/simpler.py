@@ -61,7 +61,7 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
 
 
 def _ends_of(op: Read | Write) -> Iterator[Op]:
-    """The last bytes of a read or a write: what is wrong may stand there alone."""
+    """The op on its last bytes only, since the wrong bytes may be there."""
     size_bytes = op.size_bytes if isinstance(op, Read) else len(op.data)
     for size in simpler_numbers(size_bytes):
         if 0 < size < size_bytes:
@@ -84,7 +84,7 @@ def _simpler_bound(bound: tuple[Bound, ...]) -> Iterator[tuple[Bound, ...]]:
 
 
 def _fewer_bindings(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Nothing in another's place, one after the other."""
+    """The pairs without one of them, each in turn."""
     for at in range(len(pairs)):
         yield (*pairs[:at], *pairs[at + 1 :])
 
@@ -101,7 +101,7 @@ def _simpler_entries(entries: ReplayScalars) -> Iterator[ReplayScalars]:
 
 
 def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """The first kernel that changes just the target of a copy."""
+    """A copy as a dispatch of the first kernel that writes only the target."""
     for kernel in kernels.values():
         if [(one.access, one.dtype) for one in kernel.buffers] == [("read_write", "u32")]:
             scalars = (1,) * len(kernel.scalars)
@@ -121,7 +121,7 @@ def simpler_numbers(number: int) -> tuple[int, ...]:
 
 
 def _halfway(number: int) -> list[int]:
-    """Half of it off, a quarter, an eighth: few steps to any threshold, as by bisection."""
+    """The number less a half, a quarter, an eighth of it: few steps to any threshold."""
     return [number - (number >> shift) for shift in range(1, number.bit_length())]
 
 
@@ -130,7 +130,7 @@ def _size_key(number: int) -> tuple[bool, bool, int]:
 
 
 def resized(data: bytes, size: int) -> bytes:
-    """The first ``size`` bytes; where there are fewer, the last one goes on."""
+    """The first ``size`` bytes; where there are fewer, the last one is repeated."""
     return data[:size] + (data[-1:] or b"\x01") * (size - len(data))
 
 
@@ -179,15 +179,14 @@ def _simpler_scalars(scalars: Scalars) -> Iterator[Scalars]:
 def _scalar_key(value: int | float) -> tuple[bool, bool, bool, float]:
     strange = not math.isfinite(value)
     awkward = isinstance(value, float) or value < 0
-    # Nought comes late, because multiplying by it hides what came before.
+    # 0 comes late, because multiplying by it hides earlier ops.
     return strange, awkward, value == 0, 0.0 if strange else abs(value)
 
 
 def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel]:
-    """Kernels with fewer buffers than the one of that name, or as many and registered before it.
+    """Kernels with fewer buffers than the one of that name, or as many and registered earlier.
 
-    None takes floats: a simpler kernel must not make floats of bytes that were
-    never meant as such.
+    None takes floats, because the bytes in the buffers may be no valid floats.
     """
     order = sorted(kernels.values(), key=lambda kernel: len(kernel.buffers))
     for kernel in order:
@@ -223,4 +222,4 @@ _SIMPLER: Mapping[Operand, Callable[[Any], Iterable[Any]]] = {
     Operand.BINDINGS: _fewer_bindings,
     Operand.REPLAY_SCALARS: _simpler_entries,
 }
-"""Simpler values of an operand by what it is, in the order in which they are tried."""
+"""Makes simpler values of an operand, by its kind, in the order in which they are tried."""

@@ -1,1 +1,1 @@
-"""Targets the judge can drive: our runtime, and a naive one to hold beside it."""
+"""The judge's targets: our runtime, a naive one for comparison, and those of other processes."""

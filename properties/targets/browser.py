@@ -1,10 +1,10 @@
-"""Serves the runtime of a web page: each line of the judge goes to the page, its answer back.
+"""Serves the runtime of a web page: passes each line of the judge to the page, and answers back.
 
     python -m properties.targets.browser PAGE
 
-``PAGE`` is an HTML file or an address.  It defines ``answer(line)``, a promise of
-the lines to answer with, and runs in a Chromium without a window.  What the
-lines mean is nobody's business here.
+``PAGE`` is an HTML file or an address.  It defines ``answer(line)``, which promises the
+lines of the answer, and runs in a Chromium without a window.  Nothing here knows what
+the lines mean.
 """
 
 import json
@@ -39,11 +39,11 @@ _CRASHES = ("Inspector.targetCrashed", "Target.targetCrashed")
 
 
 class PageFailed(Exception):
-    """The page, or its browser, went wrong; as the last words of this process it is enough."""
+    """The page or its browser failed; the text is the last that this process prints."""
 
 
 class _Page:
-    """A page in a browser that is spoken to through two pipes (Chrome DevTools Protocol)."""
+    """A page in a browser, driven through two pipes (Chrome DevTools Protocol)."""
 
     def __init__(self, to_browser: int, from_browser: int, address: str) -> None:
         self._to, self._from = to_browser, from_browser
@@ -75,7 +75,7 @@ class _Page:
         os.write(self._to, json.dumps(message).encode() + b"\0")
         while (answer := self._receive()).get("id") != self._calls:
             if answer.get("method") in _CRASHES:
-                # Nothing that was asked of it is answered any more.
+                # No pending request will be answered.
                 raise PageFailed("the page has crashed")
         if "error" in answer:
             raise PageFailed(f"{method}: {answer['error']['message']}")
@@ -98,10 +98,10 @@ def _opened(address: str) -> Iterator[_Page]:
     """The page at ``address``, once it can answer; its browser ends with the block."""
     (in_browser, to_browser), (from_browser, out_browser) = os.pipe(), os.pipe()
     with tempfile.TemporaryDirectory(prefix="gpusim-browser-", ignore_cleanup_errors=True) as home:
-        # The browser speaks through its descriptors 3 and 4.
+        # The browser reads from its descriptor 3 and writes to 4.
         words = ["sh", "-c", f'exec "$@" 3<&{in_browser} 4>&{out_browser}', "sh"]
         words += [_browser(), *_FLAGS, f"--user-data-dir={home}"]
-        # A browser that root starts has no sandbox to run in.
+        # Chromium has no sandbox where root starts it.
         words += ["--no-sandbox"] if os.geteuid() == 0 else []
         quiet = subprocess.DEVNULL
         browser = subprocess.Popen(
@@ -133,16 +133,15 @@ def _is_ready(page: _Page) -> bool:
     try:
         return bool(page.evaluate(_IS_READY))
     except PageFailed:
-        # While a page takes the place of another there is none to ask, and none comes
-        # where nobody answers at its address.
+        # While a page loads there is none to ask; where the address gives no answer, none comes.
         return False
 
 
 def _browser() -> str:
     if os.name == "nt":
         raise NoDevice(
-            "cannot judge a page on Windows because the browser is spoken to through inherited "
-            "pipes (probably a runtime under Node does as well)"
+            "cannot judge a page on Windows because the browser is driven through inherited "
+            "pipes (probably the runtime can be judged under Node instead)"
         )
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
@@ -154,7 +153,7 @@ def _browser() -> str:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and says nothing of it."""
+    """Serves files without logging."""
 
     def log_message(self, *_: Any) -> None:
         """See ``BaseHTTPRequestHandler``."""
@@ -162,7 +161,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def _address_of(page: str) -> Iterator[str]:
-    """Where the page is; a file is served with its folder, since modules do not load from files."""
+    """The page's address; a file's folder is served, since modules do not load from files."""
     if "://" in page:
         yield page
         return
@@ -180,7 +179,7 @@ def _address_of(page: str) -> Iterator[str]:
 
 
 def main(page: str) -> None:
-    """Answer each line of the input, until there are no more."""
+    """Answer each line of the input until it ends."""
     with _address_of(page) as address, _opened(address) as opened:
         for line in sys.stdin:
             print(_answered(opened, line), flush=True)

@@ -1,10 +1,10 @@
-"""What a session judges: a factory opens a target for each program, and traces it where it can.
+"""Target factories: they open a target for each program, and trace it where they can.
 
-Our runtime is one factory's targets; adapters of others are another's.  A device that a case
-names is opened here, with a simulated one's behaviour and small limits: a simulated device
-enforces them, and on a real one the driver reports them and the laws see to it that they are
-kept.  The driver under judgement is not asked what its device holds, so that it cannot misreport
-that unseen.  Nothing here runs a program.
+One factory makes targets of our runtime, another of users' adapters.  The device of a case is
+opened here, with its small limits and, if simulated, its behaviour.  A simulated device enforces
+small limits; on a real one the driver reports them and the laws check that they are kept.  The
+limits are never read from the driver under judgement, which might misreport them.  Nothing here
+runs a program.
 """
 
 from abc import ABC, abstractmethod
@@ -44,25 +44,25 @@ _NATIVE_NAMES = {
     "storage_offset_alignment_bytes": "min-storage-buffer-offset-alignment",
     "uniform_offset_alignment_bytes": "min-uniform-buffer-offset-alignment",
 }
-"""What our limits of a device are called by wgpu-py."""
+"""wgpu-py's names of our limits of a device."""
 _WHOLE_WORDS = ("max_buffer_bytes", "max_binding_bytes")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A target for one program, and a trace of what it does."""
+    """A target for one program, and its trace."""
 
     target: Target
     trace: Trace
     is_traced: bool = False
-    """Whether the trace holds all that reached the driver, so that laws can be held against it."""
+    """Whether the trace has all calls on the driver, so that the laws can be checked."""
 
 
 def as_target(made: Any) -> Target:
-    """What a maker of targets gave, once it is seen to be a target.
+    """``made``, which must be a target.
 
     Raises:
-        TypeError: it carries out no ops.
+        TypeError: it has no method ``perform``.
     """
     if not hasattr(made, "perform"):
         raise TypeError(
@@ -77,25 +77,25 @@ class TargetFactory(ABC):
     """Makes a target for each program of a session."""
 
     limits: Limits
-    """What its device holds."""
+    """The limits of its device."""
     capabilities: Capabilities
-    """What its targets promise; programs hold nothing else."""
+    """What its targets promise; programs ask for no more."""
     kernels: Kernels
     small: tuple[AskedLimits, ...] = ()
-    """Small limits that its device may be asked for."""
+    """The small limits that a case may ask of its device."""
     description: str = ""
-    """What it runs on, where that is not the device of the session."""
+    """What its targets run on, where it is not the session's device."""
     is_ours: bool = False
-    """Whether its targets are our runtime: others know neither our policies nor our clients."""
+    """Whether its targets are our runtime; others have neither our policies nor our clients."""
     make_trace: Callable[[], Trace] = Trace
-    """Makes the trace of each target; one may tell what it is told as it comes."""
+    """Makes the trace of each target; a trace may publish its events."""
 
     @abstractmethod
     def open(self, case: Case) -> Opened:
-        """A new target, that shares at most the device with the one before."""
+        """A new target; it shares at most the device with earlier ones."""
 
-    def close(self) -> None:  # noqa: B027 - most keep nothing but a device
-        """Give back what its targets shared."""
+    def close(self) -> None:  # noqa: B027 - most share nothing but a device
+        """Release what its targets share."""
 
 
 class Wrapping(TargetFactory):
@@ -108,7 +108,7 @@ class Wrapping(TargetFactory):
         self._factory, self._wrap = factory, wrap
 
     def open(self, case: Case) -> Opened:
-        """A wrapped target, whose trace may hold more than was asked for."""
+        """A wrapped target; its trace may have more calls than the program asked for."""
         opened = self._factory.open(case)
         return Opened(target=self._wrap(opened.target), trace=opened.trace)
 
@@ -116,10 +116,10 @@ class Wrapping(TargetFactory):
 class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
-    A simulated device begins anew with each program, so that its schedule
-    starts with it.  One that is to fail at a call by its number is a new one, as
-    compiling is a call too; and each is, with a driver of its own, where
-    ``make_driver`` is given, since that driver may count.
+    A simulated device is reset for each program, so that its schedule starts with the
+    program.  It is a new one instead where a fault is planned for a call by its number,
+    because compiling is a call too; and wherever ``make_driver`` is given, with a driver
+    of its own, because that driver may count calls.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -143,7 +143,7 @@ class RuntimeFactory(TargetFactory):
         self.small = small_limits(self.limits, simulated=spec.is_simulated)
         self._driver: Driver = self._make_driver(native)
         self._simulated: dict[AskedLimits, tuple[Any, Driver]] = {}
-        """Simulated devices that may begin anew, with their drivers, by what they hold."""
+        """Simulated devices to be reset, with their drivers, by their limits."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
@@ -176,11 +176,11 @@ class RuntimeFactory(TargetFactory):
 
 
 MakeTarget = Callable[[Any, Kernels], Any]
-"""From an opened device and kernels to a target."""
+"""Makes a target, given an opened device and the kernels."""
 
 
 class AdapterFactory(TargetFactory):
-    """Targets that ``make_target`` makes of one opened device and the kernels, untraced."""
+    """Untraced targets that ``make_target`` makes on one opened device."""
 
     def __init__(
         self, device: str, kernels: Kernels = BUILTIN, *, make_target: MakeTarget = NaiveTarget
@@ -221,7 +221,7 @@ class _Unmade:
 
 
 def limits_of(device: Any) -> Limits:
-    """What a wgpu-py device says of itself."""
+    """The limits of a wgpu-py device."""
     values = {name: int(device.limits[native]) for name, native in _NATIVE_NAMES.items()}
     for name in _WHOLE_WORDS:
         values[name] -= values[name] % WORD_BYTES
@@ -229,7 +229,7 @@ def limits_of(device: Any) -> Limits:
 
 
 def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
-    """A device with the face of a wgpu-py device.
+    """A device with the interface of a wgpu-py device.
 
     Raises:
         NoDevice: there is no such adapter, or it gives no such device.
@@ -246,7 +246,7 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
 
 
 def scheduler_of(device: DeviceSpec) -> Scheduler:
-    """What decides for a simulated device what WebGPU leaves open."""
+    """The scheduler of a simulated device."""
     if device.scheduler == REPLAYED:
         return Replaying(device.schedule, runs=False)
     return strategy(device.scheduler, device.seed)

@@ -1,7 +1,7 @@
-"""A process that is spoken to line by line: started, told, heard, and ended.
+"""A process that is asked line by line: it is started, gets lines, gives lines, and is ended.
 
-A line that is no answer of the target's is kept, to be shown where the target does not go on.
-Nothing here knows which lines are sent, or what becomes of an answer.
+Lines that are no answers are kept, and shown where the target stops answering.  Nothing here knows
+which lines are sent, or what an answer is for.
 """
 
 import re
@@ -18,10 +18,10 @@ from threading import Thread
 from properties.targets.wire import Answer, Detail, TargetFailed, parse_answer, parse_glued
 
 _LAST_WORDS, _KEPT_LINES = 3, 60
-"""How many lines of its errors are shown, and how many are looked through."""
+"""How many of its last error lines are shown, and how many are searched."""
 _NAMES_ERROR = re.compile(r"\b\w*(?:Error|Exception)\b.*:")
 _END_SECONDS = 2.0
-"""How long it may take to end by itself, once nobody speaks to it or it does not listen."""
+"""How long a process may take to end by itself, once its input is closed or it failed."""
 _LOOK_SECONDS = 1.0
 """How often it is seen to that it lives while it is waited for."""
 
@@ -29,9 +29,8 @@ _LOOK_SECONDS = 1.0
 class TargetProcess:
     """The process of a command, line by line.
 
-    Threads of its own read the lines, since not every system can wait for a pipe for a
-    limited time.  What it says on its errors, or on its output without answering, goes to
-    ours as well.
+    Threads read its lines, since not every system can wait for a pipe with a timeout.  Its
+    error output, and its other output that is no answer, go to our error output too.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -40,10 +39,10 @@ class TargetProcess:
         self._last_line, self._last_stray = "", ""
         self._has_ended = False
         self._begun: set[str] = set()
-        """What answers came behind."""
+        """The unfinished lines after which answers came."""
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._ahead: list[bytes | None] = []
-        """A line that came while it was seen whether one does."""
+        """A line that was read ahead, to see whether one comes."""
         self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
         self._readers = [Thread(target=read, daemon=True) for read in (self._pump, self._listen)]
         for reader in self._readers:
@@ -55,7 +54,7 @@ class TargetProcess:
         return self._process.poll() is None
 
     def tell(self, line: str) -> None:
-        """Send one line; TargetFailed where nobody is there to read it."""
+        """Send one line; TargetFailed where the process no longer reads."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line.encode() + b"\n")
@@ -76,11 +75,10 @@ class TargetProcess:
         return self._last_line
 
     def hear_answer(self) -> Answer | Detail | None:
-        """What its next line means; None where that is no answer.
+        """The next line as an answer; None where it is none.
 
-        An answer may come behind what a library printed and did not end.  One that another
-        line might look like as well counts where nothing follows, since whoever waits for
-        an answer is answered next.
+        An answer may follow text that a library printed without a newline.  Such a line that
+        may also be something else counts as an answer where no other line follows.
         """
         line = self.hear()
         answer = parse_answer(line)
@@ -96,19 +94,19 @@ class TargetProcess:
         return None
 
     def is_silent(self) -> bool:
-        """Whether no line comes for a while."""
+        """Whether no line comes for a short time."""
         with suppress(Empty):
             self._ahead = self._ahead or [self._lines.get(timeout=_LOOK_SECONDS)]
         return self._ahead in ([], [None])
 
     def leave(self, stray: str) -> None:
-        """Keep a line that is no answer, to be shown where it does not go on."""
+        """Keep a line that is no answer; it is shown where the target stops answering."""
         if stray.strip():
             self._last_stray = stray
             print(f"output of the target: {stray}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Let it end by itself, now that nobody speaks to it, and see that it does; once."""
+        """Close the input, let the process end by itself, or kill it; later calls do nothing."""
         if self._has_ended:
             return
         self._has_ended = True
@@ -117,7 +115,7 @@ class TargetProcess:
             # What it was told last may never have been read.
             self._process.stdin.close()
         self._wait_for_end()
-        # What it has started may hold its output open, and the readers wait for that.
+        # Its child processes may hold its output open, for which the readers wait.
         for reader in self._readers:
             reader.join(_END_SECONDS)
 
@@ -176,10 +174,10 @@ class TargetProcess:
         return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
 
     def _last_words(self) -> str:
-        """What it said last: on its output, answer or not, then on its errors."""
+        """The last that it printed, to its output and then to its errors."""
         self._readers[1].join(_END_SECONDS)
         errors = list(self._errors)
-        # What a stack is printed below says more than where it ends.
+        # The line above a stack trace says more than its last line.
         named = [line for line in errors[:-_LAST_WORDS] if _NAMES_ERROR.search(line)][-1:]
         words = [f"its last line was {self._last_line!r}"] if self._last_line else []
         if self._last_stray not in ("", self._last_line):

@@ -1,4 +1,7 @@
-"""A deliberately naive target on plain wgpu-py: every op at once, odd bytes on the host."""
+"""A deliberately naive target on plain wgpu-py.
+
+Every op is submitted at once, and bytes that are not whole words are patched on the host.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Targets of a runtime in another process or language.
+"""Targets in another process, for runtimes in any language.
 
 Each op is a line to the process that serves them.  Nothing here knows what an op means.
 """
@@ -39,11 +39,11 @@ from properties.targets.wire import (
 
 
 class ProcessTarget:
-    """The target that ``process`` serves, from the opening of a program to its close.
+    """The target that ``process`` serves, for one program.
 
-    Raises what the process answers, and ``TargetFailed`` where that is no
-    answer, or there is none.  It waits for an answer as long as it takes: what is
-    too long is the session's to say.
+    Raises the errors that the process answers, and ``TargetFailed`` where there is no
+    answer, or none that can be read.  It waits without a limit; the session ends a
+    target that hangs.
     """
 
     def __init__(self, process: TargetProcess, ready: Ready) -> None:
@@ -52,10 +52,10 @@ class ProcessTarget:
         self._reads: dict[str, _Read] = {}
         self._is_open = False
         self._broken: TargetFailed | None = None
-        """Why nothing that the process says is of use any more."""
+        """Why the process can no longer be used; None while it can."""
 
     def perform(self, op: Op) -> Delivery | None:
-        """Send the op, and take what it is answered."""
+        """Send the op, and take its answer."""
         if not isinstance(op, Read):
             self._ask(write_op(op))
             return None
@@ -67,10 +67,10 @@ class ProcessTarget:
         self._ask(CLOSE)
 
     def _ask(self, line: str) -> None:
-        """Send a line and take what it is answered, up to its own outcome.
+        """Send a line, and take its answers up to its own outcome.
 
-        A program is opened by its first line, so that what goes wrong in that
-        shows as what became of an op.
+        The first line of a program opens it, so that an error in that becomes the
+        outcome of an op.
         """
         if not self._is_open:
             self._is_open = True
@@ -80,9 +80,9 @@ class ProcessTarget:
             raise exception_of(raised)
 
     def _exchange(self, line: str) -> Raised | None:
-        """The same; the error that the line was answered with.
+        """Send a line, and take its answers; gives the error that it was answered with.
 
-        A process that gives no answer is ended, since nobody knows where it is then.
+        A process that fails to answer is ended, since its state is unknown.
         """
         if self._broken is not None:
             raise self._broken
@@ -111,12 +111,12 @@ class ProcessTarget:
     def _read_of(self, result: str) -> "_Read":
         read = self._reads.get(result)
         if read is None:
-            raise TargetFailed(f"the target delivered {result}, which nobody has read")
+            raise TargetFailed(f"the target delivered {result}, but no read of that name was sent")
         return read
 
 
 class _Read:
-    """A read on its way from the other process."""
+    """A pending read of the other process."""
 
     def __init__(self, ask: Callable[[], None]) -> None:
         self._ask = ask
@@ -124,7 +124,7 @@ class _Read:
         self._callbacks: list[Callable[[Delivery], None]] = []
 
     def settle(self, outcome: bytes | Exception) -> None:
-        """It has arrived; once more where the target says so twice, for the judge to see."""
+        """Take the value; a second value is delivered again, so that the judge sees it."""
         self._outcome = outcome
         for callback in self._callbacks:
             callback(self)
@@ -147,17 +147,16 @@ class _Read:
 
 
 START_SECONDS = 60.0
-"""How long a process may take until it is ready."""
+"""How long a process may take to get ready."""
 
 
 class ProcessFactory(TargetFactory):
-    """The targets that the process of ``command`` serves, one a program.
+    """The targets that the process of ``command`` serves, one for each program.
 
-    A process that died, or went silent, is followed by another: what became of
-    it belongs to the program that it was given.
+    A process that died or went silent is replaced by a new one for the next program.
 
     Raises:
-        NoDevice: the command does not start, or does not say that it is ready.
+        NoDevice: the command does not start, or does not get ready.
     """
 
     def __init__(self, device: str, kernels: Kernels = BUILTIN, *, command: str) -> None:
@@ -169,7 +168,7 @@ class ProcessFactory(TargetFactory):
         self.description = self._ready.description or command
 
     def open(self, case: Case) -> Opened:
-        """The target of a new program; nothing of it can be traced."""
+        """The target of a new program, without a trace."""
         if not self._process.is_alive:
             self._process.end()
             self._process, self._ready = self._start()
@@ -177,7 +176,7 @@ class ProcessFactory(TargetFactory):
         return Opened(target=target, trace=self.make_trace())
 
     def close(self) -> None:
-        """Let the process end; a session need not, since it ends with the session's own."""
+        """End the process; without it, it ends with the session's process."""
         self._process.end()
 
     def _start(self) -> tuple[TargetProcess, Ready]:
@@ -200,7 +199,7 @@ class ProcessFactory(TargetFactory):
 
 
 def _remedy(error: Exception) -> str:
-    """What most likely helps a command that does not get ready."""
+    """The likely remedy for a command that does not get ready."""
     if isinstance(error, FileNotFoundError):
         return "a misspelled command, or one that is not installed"
     for pattern, remedy in _MISSING:
@@ -213,11 +212,11 @@ _MISSING = (
     (r"Cannot find (?:package|module) '([^'/.][^']*)'", "`npm install {}` beside its script"),
     (r"No module named '([^']+)'", "{} is to be installed for the Python of that command"),
 )
-"""What a missing package is told by, and the remedy."""
+"""How an error names a missing package, and the remedy."""
 
 
 def _ready_line(process: TargetProcess) -> str:
-    """Its first line that says so; whatever it prints before that does not make it later."""
+    """The line that says that the process is ready; other output does not extend the time."""
     until, details = time.monotonic() + START_SECONDS, [""]
     while True:
         line = process.hear(max(0.0, until - time.monotonic()))
@@ -232,4 +231,4 @@ def _ready_line(process: TargetProcess) -> str:
             case _:
                 process.leave(line)
         if time.monotonic() > until:
-            raise TargetFailed(f"it said much, and in {START_SECONDS:g} s not {READY!r}")
+            raise TargetFailed(f"it printed other lines, but in {START_SECONDS:g} s no {READY!r}")

@@ -1,4 +1,4 @@
-"""Our runtime as a target: names to handles, and nothing more."""
+"""Our runtime as a target: it maps names to handles, and does nothing more."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         self._graphs[graph].replay(scalars, bound)
 
     def close(self) -> None:
-        """Close the runtime, which has to give back what the program left alive."""
+        """Close the runtime, which must free what the program left alive."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self.runtime.close()

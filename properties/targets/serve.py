@@ -1,7 +1,7 @@
-"""The other end of the line protocol in Python: serves targets to a judge in another process.
+"""The target's end of the line protocol in Python: serves targets to a judge in another process.
 
-For a runtime that lives in another environment than the judge.  It carries out
-what it is told, and judges nothing.
+It is for a runtime that needs another environment than the judge.  Nothing is judged
+here.
 """
 
 import os
@@ -76,7 +76,7 @@ class _Server:
             delivery.add_done_callback(lambda done: self._deliver(op.result, done))
 
     def _await(self, result: str) -> None:
-        # Its value or its error is told as it is delivered, not here.
+        # The value, or the error, is sent when it is delivered.
         with suppress(GpusimError):
             self._reads[result].result()
 
@@ -88,7 +88,7 @@ class _Server:
 
 
 def _details(error: Exception) -> str:
-    """What one line does not hold of it: its message, or where a crash came from."""
+    """The lines of an error that do not fit one line: its message, or a crash's traceback."""
     if isinstance(error, GpusimError):
         return str(error) if "\n" in str(error) else ""
     return "".join(traceback.format_exception(error)).rstrip()
@@ -97,11 +97,11 @@ def _details(error: Exception) -> str:
 def serve(start: Callable[[str], MakeTarget]) -> None:
     """Serve the judge at the other end of this process's input and output, until it hangs up.
 
-    ``start`` is called once, with the name of the device that the judge was
-    asked for; what it returns makes a new target for each program.
+    ``start`` is called once, with the name of the device; it returns a function that
+    makes a new target for each program.
     """
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    # Whatever else prints must not get between the answers.
+    # Other output must not mix with the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
         make_target = start(str(parse_hello(sys.stdin.readline())["device"]))

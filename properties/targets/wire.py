@@ -1,4 +1,4 @@
-"""What the judge and a target in another process say to each other: lines of text, as data.
+"""The line protocol between the judge and a target in another process.  Data only.
 
     judge   hello {"version": 1, "newest": 2, "device": "vulkan", "kernels": [...]}
     target  ready {"version": 2, "promises": {"invalid_handle": "contained"}}
@@ -16,8 +16,8 @@
 
 An op is a line of the text form.  The target answers each line with ``ok`` or
 with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
-``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  An error that has more to
-say than a line, as a traceback, says it before that, a line each: ``detail TEXT``.
+``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  Further lines of an error, such
+as a traceback, are sent before it, as ``detail TEXT`` each.
 Other lines are not for the judge.  ``open`` begins a program and ``close`` ends it;
 ``await RESULT`` asks for a read that has not arrived.  A ``ready`` without
 a version is of version 1, where ``refuses`` and ``byte_exact`` stand for groups of promises, and
@@ -62,7 +62,7 @@ _GLUED_READY = re.compile(rf".*({READY} \{{.*\}})\s*")
 
 
 class TargetFailed(TargetRaised):
-    """The target gave no answer, or none that can be understood."""
+    """The target gave no answer, or none that can be read."""
 
     def __init__(self, message: str) -> None:
         super().__init__(type(self).__name__, message)
@@ -70,7 +70,7 @@ class TargetFailed(TargetRaised):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
-    """What a target says of itself once it has started; all of it may be left out."""
+    """A target's description of itself, sent when it has started; all fields are optional."""
 
     capabilities: Capabilities = field(default_factory=Capabilities)
     limits: Limits = field(default_factory=Limits)
@@ -85,7 +85,7 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """It was not: the class of the error, its message, and all that it says where that is more."""
+    """The line was refused or failed: the error's class, message, and further lines if any."""
 
     error: str
     message: str
@@ -112,7 +112,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One line of what the next error says."""
+    """One of the further lines of the next error."""
 
     text: str
 
@@ -121,7 +121,7 @@ Answer = Ok | Raised | Value | Failed
 
 
 def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
-    """The first line of the judge: the device it was asked for, and every kernel."""
+    """The first line of the judge: the name of the device, and every kernel."""
     message = {
         "version": VERSION,
         "newest": NEWEST,
@@ -132,7 +132,7 @@ def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
-    """What that line holds; ProgramError where it is none that is understood here."""
+    """The contents of that line; ProgramError where it cannot be read."""
     message = _after(HELLO, line)
     if message.get("version") != VERSION:
         raise ProgramError(
@@ -154,7 +154,7 @@ def write_ready(ready: Ready) -> str:
 
 
 def parse_ready(line: str) -> Ready:
-    """What that line holds; ProgramError where it is malformed."""
+    """The contents of that line; ProgramError where it is malformed."""
     message = _after(READY, line)
     limits = message.pop("limits", {})
     if not isinstance(limits, dict):
@@ -180,7 +180,7 @@ def _promised(message: dict[str, Any]) -> Capabilities:
 
 
 def write_answer(answer: Answer) -> str:
-    """One answer as one line, and those of its details before it."""
+    """One answer as one line, with the lines of its details before it."""
     match answer:
         case Ok():
             return "ok"
@@ -199,8 +199,7 @@ def _details(details: str) -> list[str]:
 def parse_answer(line: str) -> Answer | Detail | None:
     """What a line of the target means; None where it is none of its answers.
 
-    Whatever else prints to its standard output, as native libraries do, is
-    nobody's answer.  TargetFailed where an answer is malformed.
+    TargetFailed where an answer is malformed.
     """
     match line.split(maxsplit=1):
         case ["ok"]:
@@ -216,7 +215,7 @@ def parse_answer(line: str) -> Answer | Detail | None:
         case [word, *_] if word == _DETAIL:
             return Detail(line.strip().removeprefix(_DETAIL).removeprefix(" "))
         case [word, *_] if word in _FORMS:
-            # To leave it alone would be to wait for an answer that has been given.
+            # Ignoring it would mean to wait for an answer that has come already.
             form = _FORMS[word]
             raise TargetFailed(f"the target answered {line[:200]!r}, which should be {form!r}")
     return None
@@ -224,14 +223,14 @@ def parse_answer(line: str) -> Answer | Detail | None:
 
 @dataclass(frozen=True, slots=True)
 class Glued:
-    """An answer behind a line that something else began and did not end."""
+    """An answer after text that something else printed without a newline."""
 
     answer: Answer
     before: str
 
     @property
     def is_certain(self) -> bool:
-        """Whether nothing but an answer looks like it; other libraries say ``ok`` as well."""
+        """Whether it can only be an answer; a library may print ``ok`` as well."""
         match self.answer:
             case Raised(error):
                 return _contract_error(error) is not None
@@ -241,7 +240,7 @@ class Glued:
 
 
 def parse_glued(line: str) -> Glued | None:
-    """The answer at the end of a line that is none; None where it does not end like one."""
+    """The answer at the end of a line that begins otherwise; None where it has none."""
     found = _GLUED.fullmatch(line)
     answer = None if found is None else parse_answer(found[2])
     if found is None or answer is None or isinstance(answer, Detail):
@@ -250,7 +249,7 @@ def parse_glued(line: str) -> Glued | None:
 
 
 def ready_in(line: str) -> str | None:
-    """What a line says of being ready, whatever stands before it; None where nothing."""
+    """The ready message in a line, after any other text; None where it has none."""
     if line.split()[:1] == [READY]:
         return line
     found = _GLUED_READY.fullmatch(line)
@@ -263,7 +262,7 @@ def _parted(words: str) -> tuple[str, str]:
 
 
 def exception_of(answer: Raised | Failed) -> Exception:
-    """What an answer tells of: an error of the contract, or TargetRaised for any other."""
+    """The error in an answer: one of the contract, or TargetRaised for any other."""
     kind = _contract_error(answer.error)
     if kind is not None:
         return kind(answer.details or answer.message)
@@ -276,7 +275,7 @@ def _contract_error(name: str) -> type[Refused] | type[DeviceFault] | None:
 
 
 def _describe(kernel: Kernel) -> dict[str, Any]:
-    """A kernel for whoever compiles it; its uniform buffer is its scalars, then ``groups``."""
+    """A kernel for the target's compiler; its uniforms are its scalars, then ``groups``."""
     return {
         "name": kernel.name,
         "wgsl": kernel.wgsl(),
@@ -302,7 +301,7 @@ def _after(verb: str, line: str) -> dict[str, Any]:
 
 
 def _taken(kind: type[Any], message: dict[str, Any], check: Callable[[str, Any], Any]) -> Any:
-    """The values of ``kind``'s fields, which are taken out of ``told``."""
+    """The values of ``kind``'s fields, removed from ``message``."""
     names = [one.name for one in fields(kind) if one.name in message]
     return kind(**{name: check(name, message.pop(name)) for name in names})
 

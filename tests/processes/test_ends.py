@@ -124,7 +124,7 @@ def test_an_interrupted_session_reports_what_it_has_and_says_so(tmp_path: Path) 
         os.killpg(session.pid, signal.SIGINT)
         printed, errors = session.communicate(timeout=_PATIENCE_SECONDS)
     assert session.returncode == 130
-    assert "nothing shown until it was interrupted: no program ran" in printed
+    assert "invalid until it was interrupted: no program ran" in printed
     assert json.loads(path.read_text(encoding="utf-8"))["interrupted"]
     assert errors == ""
 

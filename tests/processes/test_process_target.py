@@ -133,7 +133,7 @@ def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ("print('value r7 00'); print('ok')", "delivered r7, which nobody has read"),
+        ("print('value r7 00'); print('ok')", "delivered r7, but no read of that name was sent"),
         ("print('value r0 xyz' if 'read' in line else 'ok')", "not hexadecimal"),
         ("print('error TypeError x is undefined')", "TypeError: x is undefined"),
         ("print('ok')", "answered a wait for a read without its value"),
@@ -192,7 +192,7 @@ def test_an_output_that_no_line_will_come_from_is_not_waited_for(does: str) -> N
 def test_one_that_prints_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_factory, "START_SECONDS", 0.5)
     chatty = "while True: print('loading')"
-    with pytest.raises(NoDevice, match=r"said much, and in 0\.5 s not 'ready'"):
+    with pytest.raises(NoDevice, match=r"printed other lines, but in 0\.5 s no 'ready'"):
         load_target(f"exec:{shlex.join([sys.executable, '-c', chatty])}")("simulated", BUILTIN)
 
 

@@ -112,7 +112,7 @@ def test_a_simulated_device_is_read_back(spec: DeviceSpec) -> None:
 def test_an_unknown_word_of_a_simulated_device_is_named(word: str) -> None:
     with pytest.raises(ProgramError, match=word):
         parse_device(f"simulated {word}")
-    with pytest.raises(ProgramError, match="'seed=1' says nothing"):
+    with pytest.raises(ProgramError, match="such a device has no 'seed=1'"):
         parse_device("vulkan seed=1")
 
 

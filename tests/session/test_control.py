@@ -1,4 +1,4 @@
-"""A session that would not have seen a mistake shows nothing."""
+"""A session that would not have seen a mistake is invalid."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -178,7 +178,7 @@ def test_what_is_out_of_reach_is_named_and_not_asked_for() -> None:
 def test_a_session_warns_of_what_it_has_not_seen() -> None:
     session = session_of(ENOUGH_TRACES)
     laws, cells = session.warnings
-    assert laws.startswith("never held against anything: law A1, A2")
+    assert laws.startswith("never checked anything: law A1, A2")
     assert re.match(r"\d+ pairs of ops were met less than 20 times: .*; and \d+ more$", cells)
     met = {cell: ENOUGH for cell in FEASIBLE if cell.boundary != "exhaustion"}
     session.tally.reached.cells.update(met)
@@ -207,8 +207,8 @@ def test_the_median_counts_programs_not_lengths() -> None:
 def test_a_law_that_only_faults_bring_up_is_missed_only_under_faults() -> None:
     session = session_of(ENOUGH_TRACES)
     session.tally.held.update(law.name for law in LAWS if law.name not in ("D7", "A1"))
-    (laws,) = (text for text in session.warnings if text.startswith("never held"))
-    assert laws == "never held against anything: law A1"
+    (laws,) = (text for text in session.warnings if text.startswith("never checked"))
+    assert laws == "never checked anything: law A1"
     session.settings = replace(session.settings, device="simulated", faults=True)
-    (laws,) = (text for text in session.warnings if text.startswith("never held"))
-    assert laws == "never held against anything: law A1, D7"
+    (laws,) = (text for text in session.warnings if text.startswith("never checked"))
+    assert laws == "never checked anything: law A1, D7"

@@ -1,1 +1,1 @@
-"""The drivers: how the runtime speaks to a device, and what may stand in between."""
+"""The drivers through which the runtime calls a device, and decorators of them."""

@@ -1,7 +1,7 @@
-"""The verbs in which the runtime speaks to a device, and one driver over wgpu-py.
+"""The verbs through which the runtime calls a device, and one driver over wgpu-py.
 
-Here a device's errors become ours.  Nothing here decides when anything is
-issued, and nothing above it touches a device object.
+Here a device's errors become ours.  Nothing here decides when a command is issued, and
+no other part of the runtime touches a device object.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
 Value = TypeVar("Value")
 Receive: TypeAlias = Callable[[memoryview], Value]
-"""Makes a value of mapped bytes, which are gone when it returns."""
+"""Makes a value of mapped bytes, which are valid only until it returns."""
 
 
 class Driver(Protocol):
@@ -63,8 +63,8 @@ class Driver(Protocol):
     ``lost`` is true once any verb has found the device gone.  ``compile`` may
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` does, and may then be called again.
-    ``wait`` and ``drain`` say whether what they wait for came within ``seconds``; None
-    is as long as it takes, and 0 only looks.
+    ``wait`` and ``drain`` say whether they succeeded within ``seconds``; None waits as
+    long as it takes, and 0 does not wait.
     """
 
     limits: Limits
@@ -90,10 +90,10 @@ class Driver(Protocol):
 
 
 class WgpuDriver:
-    """A Driver over a wgpu-py device, or over one that looks the same.
+    """A Driver over a wgpu-py device, or over one with its interface.
 
-    Compiled kernels are kept for the life of the driver, so that many runtimes
-    may share one driver and compile each kernel once.
+    Compiled kernels are kept for the life of the driver, so runtimes that share a driver
+    compile each kernel once.
     """
 
     def __init__(self, device: Any) -> None:
@@ -107,10 +107,10 @@ class WgpuDriver:
 
     @property
     def lost(self) -> bool:
-        """Whether a verb has found the device gone, or its promise of a loss has settled.
+        """Whether a verb has found the device lost, or its promise of a loss has settled.
 
-        WebGPU surfaces no errors after a loss (specification, section 22
-        "Errors & Debugging"), so that without that promise nothing would tell.
+        After a loss WebGPU reports no errors (specification, section 22 "Errors &
+        Debugging"), so without that promise a loss might go unnoticed.
         """
         return self._found_lost or (self._loss is not None and self._loss._state != "pending")
 
@@ -176,13 +176,12 @@ class WgpuDriver:
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         """A command buffer of ``commands`` in order.
 
-        A compute pass holds one dispatch, or with ``merge_passes`` all that come
-        in a row: WebGPU orders the dispatches of a pass like those of several,
-        each being a usage scope of its own (specification, "Synchronization").
+        A compute pass has one dispatch, or with ``merge_passes`` all dispatches in a row:
+        WebGPU runs the dispatches of a pass in order, each as a usage scope of its own
+        (specification, "Synchronization").
 
-        Encoding stands right before the submit: ``finish`` is where a device
-        that was destroyed meanwhile says so, and a submit to one aborts the
-        process (gfx-rs/wgpu-native#588).
+        Encode right before the submit: ``finish`` raises on a device that was destroyed
+        meanwhile, and a submit to one aborts the process (gfx-rs/wgpu-native#588).
         """
         try:
             encoder = self._new_encoder(label)
@@ -194,7 +193,7 @@ class WgpuDriver:
             raise self._fault(error, SubmitFailed, what) from error
 
     def submit(self, command_buffer: Any) -> None:
-        """Hand a command buffer to the queue."""
+        """Submit a command buffer to the queue."""
         try:
             self._queue.submit([command_buffer])
         except wgpu.GPUError as error:
@@ -203,8 +202,8 @@ class WgpuDriver:
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
         """Ask for the first ``size_bytes`` bytes of a staging buffer.
 
-        READ_NOSYNC leaves out the empty submit that wgpu-py puts before a map;
-        the submit that fills the staging buffer has been made.
+        READ_NOSYNC leaves out the empty submit that wgpu-py makes before a map; the
+        submit that fills the staging buffer has been made already.
         """
         try:
             promise = buffer.native.map_async("READ_NOSYNC", 0, size_bytes)
@@ -213,10 +212,10 @@ class WgpuDriver:
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Whether all that was submitted before is done, and wgpu-native's memory for it free.
+        """Whether all submitted work is done, and wgpu-native's memory for it free.
 
-        wgpu-py 0.32 has no promise of submitted work that works, so that a read
-        of four bytes tells.
+        The promise of submitted work does not work in wgpu-py 0.32, so this reads four
+        bytes instead.
         """
         source = self.create_buffer(WORD_BYTES, Role.STORAGE)
         target = self.create_buffer(WORD_BYTES, Role.STAGING)
@@ -233,7 +232,7 @@ class WgpuDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled, either way; DeviceLost where it never will."""
+        """Whether the map has succeeded or failed; DeviceLost where it never will."""
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()
@@ -245,7 +244,7 @@ class WgpuDriver:
         return True
 
     async def wait_async(self, mapping: StagingMap) -> None:
-        """The same, leaving the event loop free."""
+        """The same, without blocking the event loop."""
         delays = poll_delays()
         while self._is_pending(mapping):
             delay = next(delays)
@@ -254,7 +253,7 @@ class WgpuDriver:
                 self._check_alive()
 
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
-        """What ``receive`` makes of the mapped bytes; the buffer is unmapped again."""
+        """The value that ``receive`` makes of the mapped bytes; then unmap the buffer."""
         native = mapping.buffer.native
         try:
             mapping.native.sync_wait()
@@ -267,7 +266,7 @@ class WgpuDriver:
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        # wgpu-py has no public way to ask a promise whether it has settled.
+        # wgpu-py has no public way to check whether a promise has settled.
         return bool(mapping.native._state == "pending")
 
     def _new_encoder(self, label: str) -> Any:
@@ -277,7 +276,7 @@ class WgpuDriver:
         return encoder.finish()
 
     def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
-        """One compute pass; a pipeline or bind group that is set already is not set again."""
+        """Encode one compute pass; set a pipeline or bind group only where it changes."""
         compute_pass = encoder.begin_compute_pass()
         last_pipeline, last_group, last_offset = None, None, None
         for pipeline, group, groups, offset in dispatches:
@@ -326,7 +325,7 @@ class WgpuDriver:
         )
 
     def _check_alive(self) -> None:
-        """Raise DeviceLost where the device was destroyed; a destroyed one answers no map."""
+        """Raise DeviceLost where the device was destroyed, so that its maps never settle."""
         try:
             self._device.create_command_encoder(label="alive?").finish()
         except wgpu.GPUError as error:
@@ -345,7 +344,7 @@ class WgpuDriver:
 
 
 def _promise_of_loss(device: Any) -> Any:
-    """The device's promise of a loss; None where there is none, as in wgpu-py 0.32."""
+    """The device's promise of a loss; None where it has none, as in wgpu-py 0.32."""
     try:
         return device.lost_async
     except (AttributeError, NotImplementedError):
@@ -353,7 +352,7 @@ def _promise_of_loss(device: Any) -> Any:
 
 
 def limits_of(device: Any) -> Limits:
-    """The limits of a wgpu-py device as ours."""
+    """The limits of a wgpu-py device, as ``Limits``."""
     limits = device.limits
     return Limits(
         max_buffer_bytes=words_down(limits["max-buffer-size"]),
@@ -380,14 +379,14 @@ def _layout_entries(kernel: Kernel, dynamic_uniforms: bool) -> list[dict[str, An
 
 
 def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[bool, list[Any]]]:
-    """Commands in order, as (is a pass, its commands)."""
+    """The commands in groups: whether the group is a pass, and its commands."""
     if not merge:
         return ((isinstance(command, DispatchCommand), [command]) for command in commands)
     return ((kind is DispatchCommand, list(group)) for kind, group in groupby(commands, type))
 
 
 def poll_delays() -> Iterator[float]:
-    """Seconds between the looks at a map: it is awaited now, so never many."""
+    """Seconds between the polls of a map; always short, since somebody awaits it."""
     return chain(_POLL_DELAYS_SECONDS, repeat(_POLL_DELAYS_SECONDS[-1]))
 
 

@@ -1,7 +1,6 @@
-"""Faults as an overlay on a sound driver: which call of which verb fails, and how.
+"""A driver that fails as planned: which call of which verb fails, and how.
 
-Faults are the environment's; every property must hold under them.  The plan is
-data and the driver below knows nothing of programs.
+Every property must hold under faults.  The plan is data; nothing here knows a program.
 """
 
 from collections import Counter
@@ -33,7 +32,7 @@ class Fault:
 
 
 class FaultyDriver:
-    """A driver with a plan of faults; after a DeviceLost every verb but destroy raises it."""
+    """A driver with a plan of faults; after a DeviceLost every verb except destroy raises it."""
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:
         self.limits = driver.limits

@@ -1,14 +1,13 @@
-"""A driver that calls wgpu-native itself where that is measured to matter, below wgpu-py's methods.
+"""A driver that calls wgpu-native directly where that is measured to be faster than wgpu-py.
 
-wgpu-py opens an error scope for each call, and this one for each run of
-commands.  wgpu-py has a thread of its own poll the device while a map is under
-way, and this polls in the call that waits, for the submission that the map
-needs and none after it.  What is recorded, in what order, is the same as with
-``WgpuDriver``.
+wgpu-py opens an error scope for each call; this driver opens one for each run of
+commands.  wgpu-py polls the device in a thread while a map is pending; this driver
+polls in the call that waits, up to the submission that the map needs.  It records the
+same commands in the same order as ``WgpuDriver``.
 
-wgpu-native calls back from whatever call polls the device, in any thread, and
-may do so when nobody waits any more.  So the callback of its maps lives as long
-as the process, and finds the map that it is for by a number.
+wgpu-native calls back from any call that polls the device, in any thread, perhaps when
+nobody waits any more.  So the callback of maps lives as long as the process, and finds
+its map by a number.
 """
 
 from collections.abc import Callable, Iterator
@@ -76,7 +75,7 @@ class NativeDriver(WgpuDriver):
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=expected)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Whether all that was submitted before is done, and wgpu-native's memory for it free."""
+        """Whether all submitted work is done, and wgpu-native's memory for it free."""
         if seconds is None:
             self._finish_submission(self._submission)
             self._check_alive()
@@ -84,10 +83,10 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled, either way; DeviceLost where it never will.
+        """Whether the map has succeeded or failed; DeviceLost where it never will.
 
-        wgpu-native's own wait has no timeout, so that one with a timeout looks
-        again and again instead.
+        wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
+        instead.
         """
         if seconds is not None:
             return self._comes_true(lambda: not self._is_pending(mapping), seconds)
@@ -98,10 +97,10 @@ class NativeDriver(WgpuDriver):
         return True
 
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
-        """What ``receive`` makes of the mapped bytes; the buffer is unmapped again.
+        """The value that ``receive`` makes of the mapped bytes; then unmap the buffer.
 
-        A map may settle well on a device that was destroyed, and asking for the
-        bytes of it then aborts the process.
+        A map may succeed on a destroyed device, and asking for its bytes then aborts the
+        process.
         """
         self.wait(mapping)
         self._check_alive()
@@ -120,13 +119,13 @@ class NativeDriver(WgpuDriver):
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        """Whether the map has not settled: it does so inside a poll."""
+        """Whether the map is pending; it settles inside a poll."""
         if mapping.native.is_pending:
             self._is_queue_empty()
         return bool(mapping.native.is_pending)
 
     def _is_queue_empty(self) -> bool:
-        """Whether nothing that was submitted is still to be done."""
+        """Whether all submitted work is done."""
         null = self._api.ffi.NULL
         return bool(self._lib.wgpuDevicePoll(self._device._internal, False, null))
 
@@ -136,7 +135,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` until it says yes, for ``seconds``; DeviceLost where it never will."""
+        """Ask ``has_come`` for up to ``seconds``; whether it said yes.  DeviceLost."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()
@@ -149,8 +148,8 @@ class NativeDriver(WgpuDriver):
     def _check_alive(self) -> None:
         """Raise DeviceLost where the device was destroyed.
 
-        A layout that there is already is the cheapest thing to ask a device
-        for; an encoder costs it a command pool, a tenth of a millisecond.
+        Asking for a layout that exists already is the cheapest call; an encoder would
+        cost a command pool, a tenth of a millisecond.
         """
         try:
             self._new_empty_layout()
@@ -212,7 +211,7 @@ class NativeDriver(WgpuDriver):
 
     @contextmanager
     def _scope(self, name: str) -> Iterator[None]:
-        """One error scope for all calls inside it; the error that they leave is raised."""
+        """One error scope for all calls in the block; raises the error that they leave."""
         handler = self._api.error_handler
         handler.capture(name)
         error = None
@@ -239,7 +238,7 @@ class NativeMap:
 
 
 class NativeMaps:
-    """Every map under way in this process, by number."""
+    """Every pending map of this process, by number."""
 
     def __init__(self, api: Any) -> None:
         self._ffi = ffi = api.ffi
@@ -261,7 +260,7 @@ class NativeMaps:
         self._info.callback = settle
 
     def expect(self, submission: int) -> tuple[NativeMap, Any]:
-        """A map that is about to be asked for, and what wgpu-native is to be told of it."""
+        """A map that is about to be requested, and the user data for wgpu-native's callback."""
         number = next(self._numbers)
         expected = self._pending[number] = NativeMap(submission)
         self._info.userdata1 = self._ffi.cast("void *", number)
@@ -270,14 +269,14 @@ class NativeMaps:
 
 @cache
 def native_maps() -> NativeMaps:
-    """Those of this process."""
+    """The maps of this process."""
     from wgpu.backends.wgpu_native import _api
 
     return NativeMaps(_api)
 
 
 def driver_for(device: Any) -> WgpuDriver:
-    """The fastest sound driver: below wgpu-py where the device is of its own backend."""
+    """The fastest sound driver: ``NativeDriver`` where the device is of wgpu-py's own backend."""
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         return NativeDriver(device)
     return WgpuDriver(device)

@@ -1,6 +1,6 @@
-"""From what a caller names to a driver: a device, the name of one, or none at all.
+"""Makes the driver of a runtime, from a device, the name of one, or nothing.
 
-The one place of the runtime that knows devices by name.  Nothing here is recorded or submitted.
+Only this file of the runtime knows devices by name.  Nothing here records or submits.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ _OF_A_DEVICE = ("create_buffer", "limits", "queue")
 def open_driver(device: Any, driver: Driver | None) -> Driver:
     """The driver of a runtime: ``driver``, or the fastest sound one over ``device``.
 
-    ``device`` is one of wgpu-py's, or one that looks the same; the name of one; or None, which
-    takes the best adapter of this machine and never the simulated device.
+    ``device`` is one of wgpu-py's, or one with its interface; the name of one; or None, for the
+    best adapter of this machine, which is never the simulated device.
 
     Raises:
-        NoDevice: it is no device, or there is none of that name, or no adapter at all.
+        NoDevice: it is no device, no device has that name, or there is no adapter.
     """
     if driver is None:
         return driver_for(_device_of(device))

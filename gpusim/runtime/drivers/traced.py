@@ -1,8 +1,7 @@
-"""Decorators that write down what a runtime does, without changing any of it.
+"""Decorators that trace what a runtime does, without changing it.
 
-``TracedDriver`` emits the device events; ``traced_parts`` wraps collaborators
-so that what happens inside them is emitted as well.  Wrapped or not is all
-there is: no other module asks whether it is being traced.
+``TracedDriver`` emits the events of the device; ``traced_parts`` wraps collaborators, so
+that events inside them are emitted as well.  No other module knows whether it is traced.
 """
 
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from gpusim.trace import Event, Trace
 
 _SUBMIT, _DRAIN = Event("submit", {}), Event("drain", {})
 _Bound = tuple[int, int, int]
-"""A range as a trace tells it: the number of its buffer, its offset and its size."""
+"""A range in a trace: the number of its buffer, its offset and its size."""
 
 
 class _Numbers(dict[int, int]):
@@ -56,13 +55,13 @@ class TracedDriver:
         self._driver = driver
         self._numbers = _Numbers()
         self._bound: dict[int, tuple[_Bound, ...]] = {}
-        """The ranges of each bind group, by its uid, as this trace tells them."""
+        """The ranges of each bind group in this trace, by its uid."""
         self._tell = trace.events.append
         self._told_loss = False
 
     @property
     def lost(self) -> bool:
-        """Whether the device is gone; told once, since no verb need have failed."""
+        """Whether the device is lost; emits the loss once, since no verb may have failed."""
         lost = self._driver.lost
         if lost and not self._told_loss:
             self._told_loss = True
@@ -170,7 +169,7 @@ class TracedDriver:
             raise
 
     def drain(self, seconds: float | None = None) -> bool:
-        """See ``Driver``; emitted where it is done, since else nothing has happened."""
+        """See ``Driver``; emits an event only where the work is done."""
         try:
             is_done = self._driver.drain(seconds)
         except DeviceFault as fault:
@@ -181,7 +180,7 @@ class TracedDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """See ``Driver``; emitted where the map has settled, since else nothing has happened."""
+        """See ``Driver``; emits an event only where the map has settled."""
         waited = Event("wait", {"buffer": self._numbers[mapping.buffer.uid]})
         try:
             has_settled = self._driver.wait(mapping, seconds)
@@ -249,7 +248,7 @@ class TracedDriver:
         )
 
     def _bound_by(self, group: BindGroup, offset: int | None) -> tuple[_Bound, ...]:
-        """What a dispatch binds, its dynamic offset counted in."""
+        """The ranges that a dispatch binds, with its dynamic offset added."""
         bound = self._bound.get(group.uid) or self._ranges(group.ranges)
         if offset is None:
             return bound

@@ -1,4 +1,7 @@
-"""The laws over a trace: what must hold of the calls on a device, whatever the bytes are."""
+"""The laws over a trace: what must hold of the calls on a device, whatever bytes they move.
+
+No law needs the reference.
+"""
 
 from properties.oracles.laws.catalogue import ELSEWHERE, LAWS, Law, Setting
 from properties.oracles.laws.checker import Checker, check

@@ -1,5 +1,5 @@
-"""Laws of batches: how large they are, why they are submitted, that none is empty, and what lies
-in a dispatch's uniform slot at the submit.
+"""Laws of batches: their size, the reason of each submit, that none is empty, and the contents of
+each dispatch's uniform slot at the submit.
 """
 
 import math
@@ -34,11 +34,11 @@ _OPS_OF = {
     "free": (Free,),
     "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
-"""The ops that may submit for a reason; the other reasons say themselves when they hold."""
+"""The ops that may submit for a reason; any other reason is checked where it arises."""
 
 
 class Batches:
-    """Holds each batch against the policy."""
+    """Checks each batch against the policy."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -46,9 +46,9 @@ class Batches:
         self._queued_bytes = self._queued_before = 0
         """Bytes of host writes that wait for a submit, and that did before the last event."""
         self._commands = -1
-        """How many commands the encoder that is not submitted says it has; -1 without one."""
+        """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
-        """Commands after which a batch goes early; a failure, or the debug mode, hides it."""
+        """Commands after which a batch is submitted early; infinite where that is unknown."""
         self._synced({})
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -130,9 +130,9 @@ class Batches:
                 )
 
     def _before_last_op(self, count: int) -> int:
-        """How many commands the batch held before the last that no submit may part.
+        """The number of commands before the last ones, which no submit may split.
 
-        A write that is staged and the patch of its edges go together.
+        A staged write and the patch of its edges go together.
         """
         if count < 2 or self._state.batch[-2][0] != "copy":
             return count - 1
@@ -179,7 +179,7 @@ class Batches:
                 return reason == "close" and self._state.is_closing
 
     def _write(self, about: About) -> None:
-        """Host writes wait for a submit: no more of them than the policy says."""
+        """Check that no more host writes wait for a submit than the policy allows."""
         most = self._state.policy.queued_write_bytes
         self._queued_before = self._queued_bytes
         if about["role"] != STORAGE or most is None:
@@ -195,7 +195,7 @@ class Batches:
         self._queued_bytes += size_bytes
 
     def _is_queue_full(self) -> bool:
-        """Whether the write under way, or its next piece, has no room beside those that wait."""
+        """Whether the current write, or its next piece, exceeds the limit of waiting writes."""
         most, expected = self._state.policy.queued_write_bytes, self._state.expected
         if most is None or type(expected) is not ExpectedWrite or not self._queued_bytes:
             return False
@@ -225,13 +225,13 @@ Slot = tuple[int, int, int]
 
 
 class UniformLaws:
-    """Looks into the uniform buffers each time a batch is submitted."""
+    """Checks the uniform buffers at each submit."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._alignment = state.setting.limits.uniform_offset_alignment_bytes
         self._written_at: dict[int, int] = {}
-        """The op under way when a uniform buffer was last written, by number."""
+        """The position of the op that last wrote each uniform buffer, by its number."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -279,7 +279,7 @@ class UniformLaws:
                 report(laws.B7, f"{run} has its slot at {offset}, no multiple of {self._alignment}")
 
     def _check_overlaps(self, slots: dict[Slot, bytes]) -> None:
-        """Two slots of a batch that are not the same one have no byte in common."""
+        """Different slots of a batch share no byte."""
         end_of: tuple[int, int] = (0, 0)
         for number, offset, size_bytes in sorted(slots):
             if number == end_of[0] and offset < end_of[1]:

@@ -1,4 +1,4 @@
-"""Laws of caches: bind groups of live buffers only, and never more entries than agreed."""
+"""Laws of caches: they hold bind groups of live buffers only, and stay within their capacity."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 Ranges = tuple[tuple[int, int, int], ...]
-"""What a bind group binds: buffers by number, each with an offset and a size in bytes."""
+"""The ranges of a bind group: a buffer's number, an offset and a size in bytes each."""
 
 
 class Caches:
-    """Counts what caches hold, and follows the bind groups by the order of their making."""
+    """Counts the entries of caches, and follows bind groups in the order in which they are made."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -28,11 +28,11 @@ class Caches:
         self._groups: dict[int, Ranges] = {}
         """The ranges of each bind group that is kept, the oldest first."""
         self._made: dict[int, tuple[str, Ranges]] = {}
-        """The kernel and the ranges that each bind group was made for."""
+        """The kernel and the ranges for which each bind group was made."""
         self._unnoticed = 0
-        """Bind groups made and not yet counted."""
+        """Bind groups made and not yet counted by the cache."""
         self._dropped = 0
-        """Bind groups given up since the last free."""
+        """Bind groups dropped since the last free."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -60,7 +60,7 @@ class Caches:
         self._unnoticed += 1
 
     def _dispatch(self, about: About) -> None:
-        """The group was made for this kernel and for these buffers."""
+        """Check that the group was made for this kernel and for these buffers."""
         state = self._state
         state.checked["E5"] += 1
         kernel, ranges = self._made.get(about["group"], ("", ()))
@@ -108,7 +108,7 @@ class Caches:
             self._unnoticed = 0
 
     def _freed(self, about: About) -> None:
-        """Every kept group of a freed buffer went with it."""
+        """Check that every cached group of a freed buffer was dropped."""
         state, op = self._state, self._state.op
         assert isinstance(op, Free)
         known, dropped = state.names.get(op.buffer), self._dropped

@@ -1,7 +1,7 @@
-"""The laws that a trace can show, each a value; who looks after the others; and their page.
+"""The laws over a trace as values, where the other laws are checked, and the page of both.
 
-A law is a sentence with a source.  What holds a trace against it stands in another file.  The
-law of determinism holds of two traces, so it is a function of both, and stands here.
+A law is a sentence with a source.  Other files check it.  Only the law of determinism is checked
+here, since it needs two traces.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ class Law:
     """One thing that must hold of every trace."""
 
     name: str
-    """Its letter, which says what it is about, and its number."""
+    """A letter for the subject, and a number."""
     sentence: str
     source: str
-    """The section of the WebGPU specification, the pull request or the page that says so."""
+    """The section of the WebGPU specification, the pull request or the page that gives the rule."""
     needs_faults: bool | None = None
-    """Whether only a device that fails, or only one that does not, brings it up; None: both do."""
+    """True: only a failing device can break it.  False: only a sound one.  None: both."""
 
 
 def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
-    """A law broken at the op under way, or at the close where there is none."""
+    """The failure of a law that is broken during an op, or at the close."""
     return Failure(
         kind=FailureKind.LAW,
         trait=law.name,
@@ -47,14 +47,14 @@ def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """What a trace is held against beside itself."""
+    """What the laws need to know besides the trace."""
 
     policy: Policy
     kernels: Mapping[str, Kernel]
     limits: Limits
 
     def kernel(self, name: str) -> Kernel | None:
-        """The kernel of a dispatch: a program's, or one of the runtime's own."""
+        """The kernel of that name: a program's, or one of the runtime's own."""
         return self.kernels[name] if name in self.kernels else _OWN.get(name)
 
 
@@ -84,11 +84,11 @@ A4 = _law(
 )
 A5 = _law("A5", "a copy moves the very bytes of its call, from and to their places", _CONTRACT)
 A8 = _law("A8", "an op writes inside its range, and padding touches no neighbour", _CONTRACT)
-A9 = _law("A9", "a host write puts the bytes of its call", _CONTRACT)
+A9 = _law("A9", "a host write writes the bytes of its call", _CONTRACT)
 A11 = _law("A11", "a read copies all of its range", _CONTRACT)
 A12 = _law(
     "A12",
-    "an alloc makes a new buffer, which WebGPU zeroes, of at least its size",
+    "an alloc makes a new buffer of at least its size, which WebGPU zeroes",
     'WebGPU specification, "Buffers"',
 )
 
@@ -116,16 +116,16 @@ D3 = _law("D3", "when a sync returns, all that was issued before is done and del
 D4 = _law(
     "D4", "a staging buffer is free, copied to, being mapped or mapped: in that order", _MAPPING
 )
-D5 = _law("D5", "what is mapped was copied there for this very read", _MAPPING)
+D5 = _law("D5", "the mapped bytes were copied there for this very read", _MAPPING)
 D6 = _law("D6", "no more staging buffers are kept than the policy says", _POLICY)
 D7 = _law("D7", "a staging buffer whose map failed is never used again", _MAPPING, faults=True)
 
-E1 = _law("E1", "a new buffer is no buffer that was there before", _CONTRACT)
+E1 = _law("E1", "a new buffer is none that existed before", _CONTRACT)
 E2 = _law("E2", "a buffer is not accepted after its free", _CONTRACT)
 E3 = _law("E3", "no bind group of a destroyed buffer is used or kept", _BUFFER)
 E5 = _law("E5", "a dispatch is given the bind group of its own kernel and buffers", _BINDING)
 E6 = _law("E6", "a uniform buffer is not destroyed while an open batch may read it", _TVM)
-E7 = _law("E7", "a cache holds no more than its capacity, and makes what it counts", _POLICY)
+E7 = _law("E7", "a cache holds no more than its capacity, and counts all that it makes", _POLICY)
 
 F1 = _law("F1", "the device's buffers are those of live handles, pools and the open batch", _BUFFER)
 F2 = _law("F2", "after close every buffer is destroyed", _BUFFER)
@@ -162,44 +162,44 @@ LAWS: tuple[Law, ...] = (
 )  # fmt: skip
 
 ELSEWHERE = {
-    "A6": "a pass's dispatches run one after the other: the simulated device's schedules",
+    "A6": "dispatches of a pass run one after the other: the simulated device's schedules",
     "A7": "batches run one after the other: the simulated device's schedules",
     "A10": "a result never changes: the runner looks at each value twice",
     "A13": "results depend on their data alone: the metamorphic relations",
     "B4": "an exhausted pool submits and loses nothing: C1 and C7 here, values in the reference",
     "C3": "a flush anywhere changes nothing: the metamorphic relations",
-    "C6": "what acts at once submits first: A1, A2, A4 and F6, which name what was overtaken",
-    "C8": "calls from a callback see a whole runtime: programs with callbacks and the reference",
-    "C10": "eager and batched agree: the metamorphic relations",
+    "C6": "what acts at once submits first: A1, A2, A4 and F6, which name the overtaken op",
+    "C8": "calls inside a callback work as elsewhere: programs with callbacks and the reference",
+    "C10": "eager and batched runs agree: the metamorphic relations",
     "D8": "reads change nothing else: the metamorphic relations",
     "D9": "waiting for one read settles those before it: D2 here",
     "D10": "syncs may nest and run side by side: the asynchronous clients",
-    "D11": "a result's memory is its owner's: the runner looks at each value twice",
+    "D11": "a result's memory belongs to its owner: the runner looks at each value twice",
     "E4": "caches change no result: the metamorphic relations",
     "E8": "no upload is left out: A3 and C1 here, values in the reference",
-    "F3": "bytes in use add up: stats() held against the trace by the runtime's tests",
+    "F3": "bytes in use add up: the runtime's tests compare stats() with the trace",
     "F5": "a steady program makes nothing new: the metamorphic relations",
-    "F7": "the number of submits is a function of program and policy: H1 here",
+    "F7": "program and policy decide the number of submits: H1 here",
     "G3": "the error class is the contract's: the reference",
     "G6": "close is legal in every state: the runtime's tests of lifetimes",
     "H2": "schedules change no result: sessions over schedulers",
     "H3": "devices agree: sessions over devices",
     "H4": "another thread is refused: the runtime's tests of the contract",
 }
-"""Laws that no single trace of device calls can show, and what looks after each."""
+"""Laws that no single trace can show, and where each is checked."""
 
 
 _HEAD = """# The laws over a trace
 
-What must hold of the calls on a device, whatever bytes they move: checked after every program, on
-simulated and real devices alike, and without the reference. A violation names its law, the op, and
-why, as an argument. `python -m properties.oracles.laws.catalogue` writes this page.
+What must hold of the calls on a device, whatever bytes they move. The laws are checked after every
+program, on simulated and real devices, without the reference. A violation names its law, the op and
+the reason. `python -m properties.oracles.laws.catalogue` writes this page.
 
 | law | what must hold | source |
 |---|---|---|
 """
 _MIDDLE = """
-What no single trace can show is looked after elsewhere:
+Laws that no single trace can show are checked elsewhere:
 
 | law | where |
 |---|---|

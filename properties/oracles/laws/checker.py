@@ -1,4 +1,4 @@
-"""All laws over one trace, in a single pass: each event goes to the laws that watch its kind."""
+"""Checks all laws over a trace in a single pass: an event goes to the laws that need its kind."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -17,17 +17,17 @@ from properties.oracles.laws.state import Handler, TraceState, accepted
 
 
 class Watcher(Protocol):
-    """Some laws that look at the same things."""
+    """Checks some laws that need the same events."""
 
     def handlers(self) -> Mapping[str, Handler]:
-        """A handler for each kind of event; not kept, so that a watcher holds none of itself."""
+        """A handler for each kind of event; not stored, which would make a reference cycle."""
         ...
 
 
 OUTCOME, RAISED = "outcome", "raised"
 ACCEPTED: dict[type, str] = {kind: accepted(kind) for kind in VERBS}
 OUTCOMES = (RAISED, *ACCEPTED.values())
-"""What an outcome is dispatched as, so that a law sees those only that concern it."""
+"""The keys of outcomes, so that a law gets only those that it needs."""
 
 W = TypeVar("W", bound=Watcher)
 
@@ -46,7 +46,7 @@ WATCHERS: tuple[Callable[[TraceState], Watcher], ...] = (
 
 
 class Checker:
-    """Takes the events of one run, some at a time; what they break is there at once."""
+    """Takes the events of one run, some at a time; violations are known at once."""
 
     def __init__(
         self, setting: Setting, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
@@ -58,7 +58,7 @@ class Checker:
             self._add(handlers)
 
     def watcher(self, kind: type[W]) -> W | None:
-        """The watcher of that class; None where no such one looks on."""
+        """The watcher of that class; None where there is none."""
         return next((one for one in self._watchers if isinstance(one, kind)), None)
 
     @property

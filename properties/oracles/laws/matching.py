@@ -1,7 +1,7 @@
-"""What one command does to bytes, whether it is what an op waits for, and what is left of the op.
+"""Matches commands with the expected ops: what a command does, and what is left of its op.
 
-The kinds of command differ; the pieces that they come to do not.  Expected writes, reads, copies
-and dispatches are matched with pieces, so that an op may be carried out in several.
+Every command, of whatever kind, becomes a piece: a write, a copy, a read or a dispatch.  Expected
+ops are matched with pieces, so that a runtime may carry an op out in several.
 """
 
 import struct
@@ -30,7 +30,7 @@ _MASKS = {
     for first in range(WORD_BYTES)
     for count in range(1, WORD_BYTES + 1 - first)
 }
-"""The bytes of a word that a mask keeps: the first, and how many."""
+"""The bytes of a word that a mask selects: the first, and their number."""
 
 
 class CopyPiece(NamedTuple):
@@ -45,7 +45,7 @@ class CopyPiece(NamedTuple):
 
 
 class WritePiece(NamedTuple):
-    """Bytes of the host's, each run with its offset in the target."""
+    """Bytes of the host, in runs with their offsets in the target."""
 
     target: int
     runs: tuple[tuple[int, bytes], ...]
@@ -65,7 +65,7 @@ Piece = CopyPiece | WritePiece | ReadPiece
 
 
 def piece_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Piece | None:
-    """What a copy, or a dispatch of one of the runtime's own kernels, does; None of no sense."""
+    """The piece of a copy, or of a dispatch of a bytewise kernel; None where it has none."""
     if kind == "copy":
         return _of_copy(about, state)
     uniforms = content_of(about["ranges"][-1], state)
@@ -83,7 +83,7 @@ def piece_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Piece | 
 
 
 def content_of(bound: tuple[int, int, int], state: TraceState) -> bytes | None:
-    """What host writes put into a range of a buffer that only they write."""
+    """The bytes in a range of a buffer that only host writes change."""
     number, offset, size_bytes = bound
     known = state.buffers.get(number)
     if known is None or known.content is None:
@@ -143,7 +143,7 @@ def command_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Comman
 
 
 def meets(expected: ExpectedOp, command: Command, state: TraceState) -> bool:
-    """Whether ``command`` carries out ``expected``, or the next part of it."""
+    """Whether ``command`` does ``expected``, or its next part."""
     piece = command.piece
     if isinstance(expected, ExpectedDispatch):
         return command.kind == "dispatch" and is_dispatch(expected, command.about)
@@ -159,7 +159,7 @@ def meets(expected: ExpectedOp, command: Command, state: TraceState) -> bool:
 
 
 def meet(expected: ExpectedOp, command: Command, state: TraceState) -> None:
-    """Take off ``expected`` what ``command``, which meets it, does."""
+    """Remove from ``expected`` the part that ``command``, which meets it, does."""
     piece = command.piece
     if isinstance(expected, ExpectedDispatch):
         state.runs.append((expected, command.about))
@@ -180,7 +180,7 @@ def meet(expected: ExpectedOp, command: Command, state: TraceState) -> None:
 
 
 def is_dispatch(expected: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
-    """Whether a dispatch is that of ``expected``: kernel, buffers and grid."""
+    """Whether a dispatch has the kernel, buffers and grid of ``expected``."""
     if expected.kernel.name != about["kernel"]:
         return False
     bound: tuple[tuple[int, int, int], ...] = about["ranges"][: len(expected.ranges)]
@@ -208,12 +208,12 @@ def write_fault(expected: ExpectedWrite, start: int, data: bytes) -> Law | None:
 
 
 def inside_bytes(expected: ExpectedWrite, start: int, data: bytes) -> int:
-    """How many bytes of ``data`` at ``start`` are the write's, and not padding."""
+    """How many bytes of ``data`` at ``start`` belong to the write; the rest is padding."""
     return min(start + len(data), expected.op.offset + len(expected.op.data)) - start
 
 
 def resembles(expected: ExpectedOp, command: Command) -> bool:
-    """Whether ``command`` looks like a part of ``expected`` gone wrong."""
+    """Whether ``command`` looks like a wrong part of ``expected``."""
     piece = command.piece
     match expected, piece:
         case ExpectedCopy(), CopyPiece():
@@ -228,7 +228,7 @@ def resembles(expected: ExpectedOp, command: Command) -> bool:
 
 
 def blame(expected: ExpectedOp, command: Command) -> Law:
-    """The law that a command breaks which resembles ``expected``."""
+    """The law that ``command``, a wrong part of ``expected``, breaks."""
     piece = command.piece
     match expected, piece:
         case ExpectedCopy(), CopyPiece():
@@ -248,7 +248,7 @@ def blame(expected: ExpectedOp, command: Command) -> Law:
 
 
 def _is_write(expected: ExpectedWrite, piece: WritePiece) -> bool:
-    """Whether all its bytes are the write's, and still to come."""
+    """Whether all bytes of the piece belong to the write and are still missing."""
     if piece.target != expected.target.number:
         return False
     for start, data in piece.runs:
@@ -261,7 +261,7 @@ def _is_write(expected: ExpectedWrite, piece: WritePiece) -> bool:
 
 
 def _fills_scratch(expected: ExpectedCopy, piece: CopyPiece, state: TraceState) -> bool:
-    """Whether it copies all of the source to a buffer that was made during the op."""
+    """Whether the piece copies the whole source to a buffer that was made during the op."""
     target, op = state.buffers.get(piece.target), expected.op
     return (
         target is not None
@@ -275,7 +275,7 @@ def _fills_scratch(expected: ExpectedCopy, piece: CopyPiece, state: TraceState) 
 
 
 def _goes_on(expected: ExpectedCopy, piece: CopyPiece) -> bool:
-    """Whether it goes on where the expected stands, from the source or from a copy of it."""
+    """Whether the piece continues the expected copy, from its source or from a copy of that."""
     op, done = expected.op, expected.op.size_bytes - expected.left
     source_offset = piece.source_offset
     if expected.scratch is not None and piece.source == expected.scratch[0]:

@@ -1,6 +1,6 @@
-"""Laws of order: what reaches the queue is what the ops asked for, once and in their order.
+"""Laws of order: the queue gets what the ops asked for, once and in their order.
 
-What acts on the queue at once never overtakes what is still recorded.
+A host write, which acts on the queue at once, never overtakes a recorded command.
 """
 
 from collections.abc import Mapping
@@ -39,16 +39,16 @@ _LAW_OF = {
     ExpectedWrite: laws.A3,
     ExpectedRead: laws.A1,
 }
-"""What is checked where a command carries out an expected of a kind."""
+"""The law that is checked where a command does an expected op, by the op's kind."""
 
 
 class Order:
-    """Holds each submitted command against the first op that waits for one."""
+    """Compares each submitted command with the first op that waits for one."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._index = 0
-        """Which command of the batch is looked at."""
+        """The index of the current command in the batch."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -78,7 +78,7 @@ class Order:
                 self._meet(command_of(kind, command, state))
 
     def _meet_dispatch(self, about: About) -> bool:
-        """The common case: a dispatch that is just what the first op waits for."""
+        """Whether the dispatch is exactly what the first op waits for, as is common."""
         state = self._state
         expected = state.open[0] if state.open else None
         if not isinstance(expected, ExpectedDispatch) or not is_dispatch(expected, about):
@@ -107,7 +107,7 @@ class Order:
             self._unasked(command)
 
     def _excuse_alike(self, command: Command) -> None:
-        """What an op that failed half way may have recorded cannot be told from its like's."""
+        """Excuse a command that an op which failed half way may have recorded."""
         for expected in self._state.open:
             expected.optional = expected.optional or meets(expected, command, self._state)
 
@@ -137,7 +137,7 @@ class Order:
         )
 
     def _is_fence(self, command: Command) -> bool:
-        """Whether it is the read by which a sync waits: of nothing that a program knows."""
+        """Whether it is a sync's own read of a buffer that is not the program's."""
         state = self._state
         if not isinstance(command.piece, ReadPiece):
             return False
@@ -147,7 +147,7 @@ class Order:
         return type(state.op) is Sync or state.is_closing or state.policy.debug_submit_each
 
     def _unasked(self, command: Command) -> None:
-        """A command that no op waits for just so: say what is nearest, and take it for that."""
+        """Report a command that no op waits for, with the op that it resembles most."""
         state = self._state
         waiting = state.open
         expected = next((expected for expected in waiting if resembles(expected, command)), None)
@@ -161,7 +161,7 @@ class Order:
         waiting.remove(expected)
 
     def _write(self, about: About) -> None:
-        """A host write to a program's buffer carries just the bytes of the op under way."""
+        """Check that a host write to a program's buffer has the bytes of the current op."""
         state, expected = self._state, self._state.expected
         if about["role"] != STORAGE:
             return
@@ -180,12 +180,12 @@ class Order:
         expected.started = True
 
     def _raised(self, about: About) -> None:
-        """Nothing more is expected of an op that raised, or maybe something if it failed."""
+        """Expect nothing more of an op that raised; one that failed may be half done."""
         state = self._state
         for expected in reversed(state.expected_ops):
             if not state.open or state.open[-1] is not expected:
                 return
-            # Of a replay, what was not submitted by then is taken back.
+            # A replay that fails takes back what it has not submitted.
             whole = type(state.op) is Replay or not self._may_be_half_done(expected)
             if state.failed_verb and not whole:
                 expected.optional = True
@@ -193,7 +193,7 @@ class Order:
                 state.open.pop()
 
     def _wrote(self, about: About) -> None:
-        """A write that the queue has already is not waited for."""
+        """Stop waiting for a write that the queue has."""
         state, expected = self._state, self._state.expected
         if (
             expected is not None
@@ -212,7 +212,7 @@ class Order:
         state.open.clear()
 
     def _may_be_half_done(self, expected: ExpectedOp) -> bool:
-        """Whether an op that failed may have recorded some of its commands; most have but one."""
+        """Whether a failed op may have recorded some of its commands; most ops have only one."""
         limits = self._state.setting.limits
         if type(expected) is ExpectedCopy:
             return expected.source is expected.target or expected.op.size_bytes > least_piece_bytes(
@@ -226,7 +226,7 @@ class Order:
 
 
 class Visibility:
-    """Holds each host write against the expected ops that wait for a submit."""
+    """Checks each host write against the expected ops that wait for a submit."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -260,7 +260,7 @@ class Visibility:
                     )
 
     def _allocated(self, about: About) -> None:
-        """An alloc that was accepted made a buffer of the device, of its own."""
+        """Check that an accepted alloc made a new buffer of the device."""
         state = self._state
         op = state.op
         assert isinstance(op, Alloc)

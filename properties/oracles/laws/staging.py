@@ -1,6 +1,6 @@
-"""Laws of the way back: staging buffers as a state machine, reads in their order, and errors.
+"""Laws of readback: staging buffers as a state machine, the order of reads, and errors.
 
-An op that raises did nothing, and a failure of the device is raised.
+An op that raises has done nothing, and every failure of the device is raised.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 
 class State(StrEnum):
-    """Where a staging buffer is on its way."""
+    """The states of a staging buffer."""
 
     FREE = "free"
     COPIED = "copied to by a batch that is not submitted"
@@ -40,7 +40,7 @@ NEXT: Mapping[str, Mapping[State | None, State]] = {
     "wait": {State.PENDING: State.MAPPED, State.MAPPED: State.MAPPED},
     "take": {State.MAPPED: State.FREE},
 }
-"""What may happen, in which state, and the state after it; nothing else may."""
+"""The allowed steps, the states in which each may happen, and the state after it."""
 _MAY_GO = (State.FREE, State.FAILED)
 
 
@@ -52,14 +52,14 @@ class Staging:
         self._states: dict[int, State] = {}
         self._filled_bytes: dict[int, int] = {}
         self._copied: list[int] = []
-        """Staging buffers of the batch that is not submitted."""
+        """Staging buffers to which the open batch copies."""
         self._map_acts: dict[int, int] = {}
         self._acts = self._acts_before = 0
-        """Host writes and submits that the queue was given."""
+        """The number of host writes and submits."""
         self._done = 0
         """How many of those are known to be done."""
         self._submitted = self._submitted_before = 0
-        """How many there were at the last submit, that included."""
+        """The number of acts up to the last submit, included."""
         self._issued: list[str] = []
         self._delivered = 0
         self._taken: set[str] = set()
@@ -145,7 +145,7 @@ class Staging:
         self._done = self._submitted
 
     def _step(self, number: int, what: str) -> None:
-        """Follow the table; a step that it lacks is a violation."""
+        """Take a step of the table; any other is a violation."""
         state = self._state
         stage = self._states.get(number)
         state.checked["D4"] += 1
@@ -161,7 +161,7 @@ class Staging:
             state.report(laws.D4, f"{what} of staging buffer {number}, which is {said}")
 
     def _failed(self, about: About) -> None:
-        """What a failure leaves behind: nothing under way can be used again."""
+        """Retire the staging buffers that a failure makes useless."""
         state, verb = self._state, about["verb"]
         state.checked["D7"] += 1
         if verb in ("submit", "write_buffer"):
@@ -216,7 +216,7 @@ class Staging:
             self._issued.pop()
 
     def _check_kept(self, about: About) -> None:
-        """Of the free buffers, one a read that waits for its submit may be taken already."""
+        """Check the free buffers; reads that wait for their submit may have taken one each."""
         state, most = self._state, self._state.policy.staging_buffers
         state.checked["D6"] += 1
         kept = list(self._states.values()).count(State.FREE)
@@ -243,11 +243,11 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""What is raised by a later op: the failure of a read's verb, and a loss that a free noticed."""
+"""Verbs whose failure a later op raises: those of reads, and a loss that a free meets."""
 
 
 class Failures:
-    """Holds each outcome against what happened on the device during the op."""
+    """Compares each outcome with what happened on the device during the op."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -287,7 +287,7 @@ class Failures:
             state.checked["G2"] += 1
             inside = [kind for kind in driver_events if "." in kind]
             if type(state.op) in (Capture, Replay):
-                # The commands before the refused one were checked, which leaves their shapes.
+                # The commands before the refused one were checked, which caches their shapes.
                 inside = [kind for kind in inside if not kind.startswith("shapes.")]
             if inside:
                 state.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")

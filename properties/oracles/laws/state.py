@@ -1,8 +1,8 @@
-"""What a trace has shown so far: buffers, names, and what was asked for and not submitted.
+"""The state of a trace so far: buffers, names, and ops that wait for their submit.
 
-Every law reads it.  It looks at an event after the laws did, so that they see
-the state in which the event came; only the beginning of an op it sees first.
-It judges nothing.
+Every law reads it.  It is updated after the laws have seen an event, so that they see
+the state before it; only the beginning of an op updates it first.  Nothing is judged
+here.
 """
 
 from collections import deque
@@ -29,11 +29,11 @@ About = Mapping[str, Any]
 Handler = Callable[[About], None]
 _LAW_NAMES = tuple(law.name for law in LAWS)
 MOST_VIOLATIONS = 16
-"""After so many nothing more is looked for: the first says most."""
+"""After so many violations the check stops: the first one says most."""
 
 
 def accepted(kind: type[Op]) -> str:
-    """The key under which a handler sees the outcome of an accepted op of a kind."""
+    """The key of outcomes of accepted ops of that kind, for handlers."""
     return f"accepted {kind.__name__}"
 
 
@@ -45,30 +45,30 @@ class TraceState:
         self.policy = setting.policy
         self.violations: list[Failure] = []
         self.checked = dict.fromkeys(_LAW_NAMES, 0)
-        """How often each law was held against something, by its name."""
+        """How often each law checked something, by its name."""
         self.driver_events: list[Event] = []
-        """The events since the op under way began."""
+        """The driver's events since the current op began."""
         self.position = -1
         self.op: Op | None = None
         self.expected_ops: tuple[ExpectedOp, ...] = ()
-        """What the op under way must do to the queue."""
+        """What the current op must do to the queue."""
         self.expected: ExpectedOp | None = None
-        """The one thing that it must do; a replay may have many, and has none."""
+        """The one expected op of the current op; None for a replay, which may have many."""
         self.is_closing = False
         self.buffers: dict[int, Known] = {}
         self.live: dict[int, Known] = {}
         self.names: dict[str, Known] = {}
         """The user's live buffers."""
         self.graphs: dict[str, Capture] = {}
-        """What was captured."""
+        """The captures by their graph."""
         self.open: deque[ExpectedOp] = deque()
-        """Asked for, not submitted."""
+        """Expected ops that were not submitted yet."""
         self.batch: list[tuple[str, About]] = []
-        """Commands of the encoder that waits for its submit, as kind and what about."""
+        """Commands of the open encoder: the kind and the details of each."""
         self.runs: list[tuple[ExpectedDispatch, About]] = []
-        """Dispatches of the batch that is being submitted, with the ops they belong to."""
+        """Dispatches of the batch that is being submitted, with their ops."""
         self.carried: list[tuple[ExpectedOp, int]] = []
-        """What the batch that is being submitted completes, with the command that does."""
+        """Expected ops that the current submit completes, with the index of the last command."""
         self.fetches: dict[str, int] = {}
         """The staging buffer of each read that was submitted, by result."""
         self.submits = 0
@@ -76,21 +76,21 @@ class TraceState:
         """Whether a queued host write waits for a submit to start it."""
         self._owed_submit = False
         self.failed_verb = ""
-        """The verb that failed during the op under way."""
+        """The verb of the driver that failed during the current op."""
         self.has_lost_batch = False
-        """Whether the last failure took the open batch with it."""
+        """Whether the last failure lost the open batch."""
         self.failures = 0
         self.is_lost = self.was_lost = False
-        """Whether the device is lost, and whether it was when the op under way began."""
+        """Whether the device is lost, and whether it was when the current op began."""
         self.made: Known | None = None
-        """The storage buffer that was made last during the op under way."""
+        """The storage buffer that was made last during the current op."""
 
     def first(self) -> Mapping[str, Handler]:
-        """What looks at an event before the laws do."""
+        """The handlers that run before the laws'."""
         return {"op": self._op, "failed": self._failed, "close": self._close}
 
     def last(self) -> Mapping[str, Handler]:
-        """What looks at an event after the laws did."""
+        """The handlers that run after the laws'."""
         return {
             "create_buffer": self._create,
             "destroy_buffer": self._destroy,
@@ -100,12 +100,12 @@ class TraceState:
         }
 
     def report(self, law: Law, argument: str) -> None:
-        """A law is broken."""
+        """Note that a law is broken."""
         if len(self.violations) < MOST_VIOLATIONS:
             self.violations.append(broken(law, self.position, self.op, argument))
 
     def name_of(self, number: int) -> str:
-        """A buffer as the program knows it, or as the device does."""
+        """A buffer's name in the program, or its number on the device."""
         for name, known in self.names.items():
             if known.number == number:
                 return name
@@ -143,9 +143,9 @@ class TraceState:
             self.open.clear()
 
     def _loses_batch(self) -> bool:
-        """Whether the failure took the open batch with it.
+        """Whether the failure lost the open batch.
 
-        What is written for a whole batch is written right before its submit.
+        A batch's uniforms and uploads are written right before its submit.
         """
         if self.failed_verb != "write_buffer":
             return self.failed_verb in ("encode", "submit")

@@ -1,10 +1,10 @@
-"""The third family of oracle: a program, and another that must show the same.
+"""The metamorphic relations: a case and its transformed case must show the same.
 
-A relation judges without the reference: it runs a case as it is and transformed,
-and compares what corresponds.  Importing this names what a judge needs.
+They need no reference: a case is run as it is and transformed, and the corresponding
+ops are compared.  The import gives what a judge needs.
 """
 
-# Importing them registers the transformations.
+# These imports register the transformations.
 from properties.oracles.metamorphic import (  # noqa: F401
     boundaries,
     folding,

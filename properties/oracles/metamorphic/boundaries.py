@@ -1,6 +1,7 @@
-"""Where commands are submitted, and under which configuration, changes nothing that is shown.
+"""Transformations of where and how commands are submitted, which must not change results.
 
-Flush and sync put in and left out; the same program under another policy, schedule or device.
+Flushes and syncs are inserted or left out; the program runs under another policy, schedule or
+device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,12 +113,12 @@ _VALUES: Mapping[str, Sequence[object]] = {
     "wait_seconds": (None, 600),
     "debug_submit_each": (False, True),
 }
-"""What a field of a policy is set to."""
+"""The values that a field of a policy may be set to."""
 
 
 @transformation(6, "policy {field}={value}")
 class SetField(Kind):
-    """One batching decision of the policy is another: a limit, a pool, a cache."""
+    """One field of the policy is changed: a limit, a pool or a cache."""
 
     field: str
     value: str
@@ -139,7 +140,7 @@ class SetField(Kind):
 
 @transformation(3, "policy {preset}")
 class SetPreset(Kind):
-    """The policy is a preset, eager among them."""
+    """The policy is replaced by a preset; eager is one of them."""
 
     preset: Annotated[str, OneOf(*PRESETS)]
 
@@ -150,7 +151,7 @@ class SetPreset(Kind):
 
 @transformation(lambda scope: 3 * scope.case.device.is_simulated, "schedule {scheduler} {seed}")
 class SetSchedule(Kind):
-    """A simulated device does what is left open by another schedule."""
+    """The simulated device gets another scheduler."""
 
     scheduler: Annotated[str, OneOf(*SCHEDULERS)]
     seed: Seed = 0
@@ -164,7 +165,7 @@ class SetSchedule(Kind):
 
 @transformation(lambda scope: bool(scope.others), "device {device}")
 class SetDevice(Kind):
-    """Another device: what no kernel with a tolerance computed is the same."""
+    """Another device; only results of kernels with a tolerance may differ."""
 
     device: Annotated[str, lambda choices, scope: choices.pick(scope.others)]
 

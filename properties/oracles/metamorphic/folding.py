@@ -1,8 +1,8 @@
-"""Relations that need the reference: a prefix as writes of what it leaves, a replay as its calls.
+"""Transformations that need the reference: a prefix becomes writes, and a replay its calls.
 
-After Rigger and others, "Constant Optimization Driven Database System Testing" (2024): what was
-computed is given as a constant.  A replay is refused whole and its calls one by one, so it has
-to be known that it is accepted.
+After Rigger and others, "Constant Optimization Driven Database System Testing" (2024): constants
+replace what was computed.  The reference also tells that a replay is accepted, because a
+replay is refused whole, and its calls would be refused one by one.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from reference import Reference, run
 
 @transformation(2, "the ops before op {at} replaced by writes of what they leave")
 class FoldPrefix(Kind):
-    """The ops before ``at`` are left out, and the bytes they leave are written instead."""
+    """The ops before ``at`` are replaced by writes of the bytes that they leave."""
 
     at: Gap
 
@@ -45,7 +45,7 @@ class FoldPrefix(Kind):
         rewriting = Rewriting(case)
         for op in case.program.ops[: self.at]:
             if isinstance(op, Capture):
-                # It leaves no bytes, and what follows may replay it.
+                # A capture leaves no bytes, and a later op may replay it.
                 rewriting.keep(op)
                 continue
             rewriting.drop()
@@ -65,7 +65,7 @@ def _is_finer(op: Op, limits: Limits) -> bool:
 
 
 def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
-    """What gives a new buffer the bytes it was left with, unless it was refused or freed."""
+    """The ops that make a buffer with its bytes; none where it was refused or freed."""
     data = left.get(buffer)
     return [] if data is None else [Write(buffer=buffer, offset=0, data=data)]
 
@@ -73,8 +73,8 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
 def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
     """The bytes of each buffer, None for a freed one.
 
-    None in all where a float is in doubt, or a capture was refused, as it might
-    not be where it comes before what was freed by then.
+    None instead of all where a float is not exact, or a capture was refused: before the
+    frees it might be accepted.
     """
     program = case.program
     reference = Reference(kernels, case.limits(Limits()))
@@ -83,7 +83,7 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
         try:
             reference.perform(op)
         except LimitExceeded:
-            # Another device may well have room for it.
+            # Another device may have room for it.
             return None
         except (Refused, DeviceFault):
             if isinstance(op, Capture) or _is_finer(op, reference.limits):

@@ -1,4 +1,7 @@
-"""Ops put in that nothing depends on: reads, dead work, refused ops, what is overwritten."""
+"""Transformations that insert ops on which nothing depends.
+
+Reads, dead work, refused ops, and writes that are overwritten.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -138,7 +141,7 @@ class InsertRefused(Kind):
 
 
 def _refused(program: Program, wanted: InsertRefused) -> Op | None:
-    """The op, over a live buffer or a freed one; None where there is none."""
+    """The refused op, over a live or a freed buffer; None where none fits."""
     live = live_before(program, wanted.at)
     before = program.ops[: wanted.at]
     gone = [op.buffer for op in before if isinstance(op, Alloc) and op.buffer not in live]

@@ -1,7 +1,7 @@
-"""Ops in another order, and bytes in other pieces.
+"""Transformations of the order of ops, and of the pieces in which bytes move.
 
-Ops are swapped, put among others or done all over again.  Writes, copies and reads are cut in
-two, and neighbours joined.
+Ops are swapped, interleaved with others, or repeated.  Writes, copies and reads are split, and
+neighbours merged.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ from properties.oracles.metamorphic.rewrites import (
 
 @transformation(3, "op {at} split after {sixteenths}/16 of its bytes")
 class Split(Kind):
-    """The write, copy or read at ``at`` in two: so many sixteenths of it, then the rest."""
+    """The write, copy or read at ``at`` is split after so many sixteenths of its bytes."""
 
     at: Annotated[int, op_of(Write, Copy, Read)]
     sixteenths: Annotated[int, OneOf(8, 0, 1, 4, 5, 11, 15)]
@@ -60,7 +60,7 @@ class Split(Kind):
 
 
 def _draw_twin(choices: Choices, scope: Scope) -> int:
-    """The first of two writes or copies in a row; the end of the program if it has none."""
+    """The position of the first of two writes or copies in a row; the program's end if none."""
     program = scope.case.program
     twins = [
         position
@@ -72,9 +72,9 @@ def _draw_twin(choices: Choices, scope: Scope) -> int:
 
 @transformation(1, "op {at} and the next merged")
 class Merge(Kind):
-    """The write or copy at ``at`` and the next op, which goes on where it ends, as one.
+    """The write or copy at ``at`` and the next, which continues it, become one op.
 
-    A write may also start inside the one before it, whose bytes it then replaces.
+    The second write may also start inside the first one, and replaces its bytes.
     """
 
     at: Annotated[int, _draw_twin]
@@ -100,7 +100,7 @@ class Merge(Kind):
 
 
 def _pieces(op: Op, sixteenths: int, head: str, tail: str) -> tuple[Op, ...]:
-    """The op in two; none where it is of another kind, or an overlap ties its bytes."""
+    """The op in two; empty where it is of another kind, or its bytes overlap."""
     match op:
         case Write():
             cut = len(op.data) * sixteenths // 16
@@ -197,7 +197,7 @@ class Interleave(Kind):
 class Twice(Kind):
     """The program, everything freed, and the program again on the same runtime.
 
-    The second time shows what the first does, and makes no new pooled objects.
+    The second run shows the same as the first, and makes no new pooled objects.
     """
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
@@ -214,7 +214,7 @@ class Twice(Kind):
 
 
 def _other_program(choices: Choices, kernels: Kernels, replays: bool) -> list[Op]:
-    """Ops over names of their own; graphs only where the target is known to have them."""
+    """Another program; it has graphs only where the target replays."""
     shape = replace(draw_shape(choices, drawable(kernels)), min_ops=8, max_ops=_OTHER_OPS)
     program = generate(
         choices, kernels=kernels, shape=shape, replays=replays, indirect=False, parts=False
@@ -223,7 +223,7 @@ def _other_program(choices: Choices, kernels: Kernels, replays: bool) -> list[Op
 
 
 def _apart(op: Op, prefix: str) -> Op:
-    """The op over names that start with ``prefix``, which no generated name does."""
+    """The op with ``prefix`` before its names; no generated name starts with it."""
     match op:
         case Read():
             op = replace(op, result=prefix + op.result)

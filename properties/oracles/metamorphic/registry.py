@@ -3,10 +3,10 @@
     insert_boundary boundary=flush at=3
     swap at=5
 
-is a program's transformations in their text form, one a line; reading what was written gives
-the same transformation.  A kind is one decorated class: how it is written, drawn and applied
-stands in it, and nowhere else is a list of kinds.  What a class's ``draw`` may ask is here, and
-a few are drawn for a case from the source of choices that drew the program.
+are transformations in their text form, one a line; reading what was written gives the same
+transformation.  A kind is one decorated class with all that it needs: how it is drawn, written
+and applied.  There is no other list of kinds.  Here are also the means for drawing fields.  No kind
+is defined here.
 """
 
 import re
@@ -37,7 +37,7 @@ _MOST_SEED = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What transformations are drawn for: a case, where else it may run, what is refused there."""
+    """What drawing needs to know: the case, other devices, and whether the target refuses."""
 
     case: Case
     others: tuple[str, ...] = ()
@@ -80,15 +80,15 @@ class OneOf:
 
 Gap = Annotated[int, draw_gap]
 Which = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_WHICH)]
-"""Which of some things whose number is known only later."""
+"""An index into things whose number is known only later; counted round."""
 Seed = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_SEED)]
 
 
 class Kind(ABC):
     """A class of transformations: frozen data, with a text form.
 
-    Fields are whole numbers and words, each annotated with how it is drawn.  One called ``at`` is
-    a position in the program: of an op, or of the gap before one.
+    Fields are whole numbers and words, each annotated with how it is drawn.  The field ``at`` is a
+    position in the program: that of an op, or of the gap before it.
     """
 
     __slots__ = ()
@@ -105,7 +105,7 @@ class Kind(ABC):
 
     @property
     def description(self) -> str:
-        """What it did, for a reader: ``flush before op 3``."""
+        """The change for a reader: ``flush before op 3``."""
         return self._description.format(**_values(self))
 
     @abstractmethod
@@ -138,7 +138,7 @@ def transformation(
 
 
 _TRIES = 6
-"""Kinds asked for before a case is given up as one that hardly any applies to."""
+"""How many kinds are tried before a case is left without a transformation."""
 
 
 def draw_transformations(
@@ -153,9 +153,9 @@ def draw_transformations(
 ) -> tuple[Transformation, ...]:
     """One to ``most`` transformations that apply to ``case``, one after the other.
 
-    ``devices`` are others that it may run on; ``refuses`` is whether the target
-    refuses what is invalid; ``kinds`` are the names of those to draw from, all
-    where left out.  None where nothing that was drawn applies.
+    ``devices``: other devices on which it may run.  ``refuses``: whether the target
+    refuses invalid ops.  ``kinds``: the names of the kinds to draw from, by default
+    all.  None where no drawn kind applies.
     """
     others = tuple(device for device in devices if device != case.device.name)
     scope = Scope(case=case, others=others, refuses=refuses)

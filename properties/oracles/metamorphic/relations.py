@@ -1,9 +1,9 @@
-"""A case as it is and transformed, held against each other where they correspond.
+"""Compares a case with its rewrite, op by corresponding op.
 
-The third family of oracle: it needs no reference.  ``judge_relations`` runs a case transformed
-and compares it with the run as it is.  Where the device fails by plan, the faults decide what is
-left out: an op that raises a fault did not happen, so the program without those ops, on a
-device without faults, must show what the others showed.
+No reference is needed.  ``judge_relations`` runs the rewrite and compares it with the original
+run.  On a device with planned faults the rewrite is the program without the ops that raised a
+fault, on a device without faults: an op that raised did not happen, and the others must show the
+same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +31,9 @@ _SHOWN_BYTES = 32
 def compare_rewrite(
     rewrite: Rewrite, original: Execution, transformed: Execution
 ) -> Failure | None:
-    """The first op of the original that shows something else in its rewrite.
+    """The first op of the original that shows another result in its rewrite.
 
-    The trait of the failure is what differs: error, value, delivery order, promise,
+    The trait of the failure names what differs: error, value, delivery order, promise,
     objects or close.
     """
     comparison = _Comparison(rewrite, original, transformed)
@@ -82,7 +82,7 @@ class _Comparison:
         return None
 
     def promises(self) -> Failure | None:
-        """What the transformation put in, which was known beforehand."""
+        """The inserted ops, whose results are known beforehand."""
         for promise in self._rewrite.promises:
             shown = self._after.outcomes[promise.position]
             if promise.data is None and not self._capabilities.is_exact:
@@ -105,7 +105,7 @@ class _Comparison:
         return self._at_end("delivery order", reason, ", ".join(meant), ", ".join(shown))
 
     def objects(self) -> Failure | None:
-        """Where work is repeated, what was made for it the first time serves again."""
+        """Repeated work makes no new pooled objects."""
         steady, transformed = self._rewrite.steady, self._executions[1]
         if steady is None or any(event.kind.endswith(".evicted") for event in transformed.trace):
             return None
@@ -194,7 +194,7 @@ class _Comparison:
 
 
 def _result_names(program: Program, rewrite: Rewrite) -> dict[str, tuple[str, ...]]:
-    """The results in the rewrite that stand for each result of the original."""
+    """The results in the rewrite for each result of the original."""
     names = {}
     for op, places in zip(program, rewrite.places, strict=True):
         if isinstance(op, Read):
@@ -228,7 +228,7 @@ def _show(outcome: Outcome) -> str:
 
 
 def _details(*outcomes: Outcome) -> str:
-    """What the one of two outcomes that raised said."""
+    """The message of the outcome that raised."""
     return next(filter(None, map(details_of, outcomes)), "")
 
 
@@ -237,7 +237,7 @@ def transform(
     transformations: Sequence[Transformation],
     kernels: Mapping[str, Kernel] = BUILTIN,
 ) -> Rewrite | None:
-    """The rewrite under all of them, one after the other; None where one does not apply."""
+    """The rewrite under all transformations in turn; None where one does not apply."""
     rewrite = unchanged(case)
     for transformation in transformations:
         later = transformation.apply(rewrite.case, kernels)
@@ -248,10 +248,10 @@ def transform(
 
 
 def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> Failure | None:
-    """Where the case of ``original`` and its rewrite under its transformations part.
+    """The first difference between ``original`` and the rewrite of its case.
 
-    ``again`` executes the rewrite.  None as well where a transformation does not
-    apply, and where the rewrite asks for more than the target promises.
+    ``again`` executes the rewrite.  Also None where a transformation does not apply, and
+    where the rewrite asks for more than the target promises.
     """
     case, kernels = original.case, original.kernels
     rewrite = transform(case.plain, case.transformations, kernels)

@@ -80,10 +80,10 @@ class Rename(Kind):
 
 @transformation(3, "buffer {which} at {pad_bytes} of a bigger one, between sentinels")
 class Embed(Kind):
-    """One buffer at an offset of a bigger one, between sentinels that must stay.
+    """One buffer is embedded in a bigger one, between sentinels that must not change.
 
-    A kernel is given all of a buffer, so that a dispatch over the embedded one
-    works on a copy of it, which is copied back where the kernel writes.
+    A kernel binds whole buffers.  So a dispatch over the embedded buffer runs on a copy
+    of it, which is copied back where the kernel writes.
     """
 
     which: Which
@@ -111,7 +111,7 @@ class Embed(Kind):
 
 @dataclass(frozen=True, slots=True)
 class _Embedding:
-    """One buffer on its way into a bigger one; its own name stays with the copy for kernels."""
+    """Rewrites ops over the embedded buffer; the copy for kernels keeps its name."""
 
     rewriting: Rewriting
     buffer: str
@@ -120,7 +120,7 @@ class _Embedding:
     pad_bytes: int
 
     def take(self, op: Op, kernels: Mapping[str, Kernel]) -> None:
-        """The next op, over the embedded buffer."""
+        """Rewrite the next op."""
         if self.buffer not in buffers_of(op):
             self.rewriting.keep(op)
             return
@@ -144,7 +144,7 @@ class _Embedding:
                 self.rewriting.keep(self._moved(op))
 
     def look(self) -> None:
-        """Read the sentinels, which nobody has written to."""
+        """Read the sentinels, which must be unchanged."""
         names = [op.result for op in self.rewriting.ops if isinstance(op, Read)]
         for number, offset in enumerate((0, self.pad_bytes + self.size_bytes)):
             read = Read(
@@ -167,7 +167,7 @@ class _Embedding:
             self.rewriting.add(back)
 
     def _moved(self, op: Op) -> Op:
-        """The op with what it reads and writes of the buffer at its new place."""
+        """The op with its ranges of the buffer moved into the bigger one."""
         changes: dict[str, Any] = {}
         for span in VERBS[type(op)].spans:
             if getattr(op, span.buffer) == self.buffer:
@@ -182,7 +182,7 @@ class _Embedding:
 
 @transformation(0, "the same once more")
 class Same(Kind):
-    """Nothing is changed: the same case shows the same twice."""
+    """Nothing is changed: a case shows the same twice."""
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return unchanged(case)

@@ -1,9 +1,8 @@
-"""Rewriting a program while keeping account of its ops, and what such a rewrite has to know.
+"""Rewrites programs while keeping track of their ops, and analyses programs for that.
 
-An rewrite is a rewritten program with where each op shows in it.  What can be said of a program's
-ops without running it is here as well: sizes, lives, who conflicts.  A position in a
-transformation follows the op that it meant while the program around it shrinks.  What a
-transformation does is not known here.
+A rewrite is a rewritten program with the places of the original ops in it.  The analyses run
+nothing: sizes, lives and conflicts of buffers.  While a program shrinks, the positions in its
+transformations follow their ops.  No transformation is defined here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +29,14 @@ from properties.model.case import Case, Places, Promise, Rewrite, Transformation
 
 
 def unchanged(case: Case, *, same_adapter: bool = True) -> Rewrite:
-    """The rewrite under a transformation that leaves the program alone."""
+    """The rewrite under a transformation that does not change the program."""
     places = tuple((position,) for position in range(len(case.program)))
     return Rewrite(case=case, places=places, same_adapter=same_adapter)
 
 
 @dataclass(slots=True)
 class Rewriting:
-    """A transformed program as it grows, op by op."""
+    """Builds a transformed program, op by op."""
 
     case: Case
     ops: list[Op] = field(default_factory=list)
@@ -45,30 +44,30 @@ class Rewriting:
     promises: list[Promise] = field(default_factory=list)
 
     def keep(self, op: Op) -> None:
-        """The next op of the original, as it is or in another form."""
+        """Keep the next op of the original, as ``op``."""
         self.places.append((len(self.ops),))
         self.ops.append(op)
 
     def keep_as(self, *pieces: Op) -> None:
-        """The next op of the original, in pieces."""
+        """Keep the next op of the original, as these pieces."""
         self.places.append(tuple(range(len(self.ops), len(self.ops) + len(pieces))))
         self.ops += pieces
 
     def drop(self) -> None:
-        """The next op of the original is left out."""
+        """Leave out the next op of the original."""
         self.places.append(())
 
     def add(self, *ops: Op) -> None:
-        """Ops that the original does not have."""
+        """Add ops that the original does not have."""
         self.ops += ops
 
     def add_promised(self, op: Op, data: bytes | None) -> None:
-        """An op that the original does not have, and what it must show."""
+        """Add an op that the original does not have; it must show ``data``, or be refused."""
         self.promises.append(Promise(position=len(self.ops), data=data))
         self.ops.append(op)
 
     def rewrite(self, *, steady: tuple[int, int] | None = None) -> Rewrite | None:
-        """The result, None where it is not well formed."""
+        """The rewrite; None where its program is not well formed."""
         try:
             program = Program(tuple(self.ops))
         except ProgramError:
@@ -99,12 +98,12 @@ Sizes = Mapping[str, int]
 
 
 def sizes_of(program: Program) -> dict[str, int]:
-    """The size in bytes that each buffer was asked for."""
+    """The size of each buffer, in bytes."""
     return {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
 
 
 def live_before(program: Program, at: int) -> list[str]:
-    """Buffers allocated and not freed by the ops before ``at``, in the order of their making."""
+    """Buffers allocated and not freed by the ops before ``at``, in the order of their allocs."""
     live: dict[str, None] = {}
     for op in program.ops[:at]:
         if isinstance(op, Alloc):
@@ -120,7 +119,7 @@ def nth(names: list[str], which: int) -> str | None:
 
 
 def fresh_names(program: Program, count: int) -> list[str]:
-    """Names that the program gives to no buffer and no result."""
+    """Names that are new to the program."""
     taken = {op.buffer for op in program if isinstance(op, Alloc)}
     taken |= {op.result for op in program if isinstance(op, Read)}
     names = (f"t_{number}" for number in range(len(taken) + count))
@@ -128,7 +127,7 @@ def fresh_names(program: Program, count: int) -> list[str]:
 
 
 def may_alloc(case: Case) -> bool:
-    """Whether another buffer changes nothing: no budget counts it."""
+    """Whether an alloc may be inserted: the policy has no memory budget."""
     return case.policy.memory_budget_bytes is None
 
 
@@ -142,11 +141,11 @@ def is_inside(op: Op, sizes: Sizes) -> bool:
 
 
 def independent(first: Op, second: Op, kernels: Mapping[str, Kernel]) -> bool:
-    """Whether two ops that follow each other may change places and nothing shows it."""
+    """Whether swapping two neighbouring ops changes no result."""
     if isinstance(first, Sync | Replay) or isinstance(second, Sync | Replay):
         return False
     if isinstance(first, Read) and isinstance(second, Read):
-        # Reads are delivered in the order in which they were issued.
+        # Swapped reads would be delivered in another order.
         return False
     if _begins_or_ends(first, second) or _begins_or_ends(second, first):
         return False
@@ -189,7 +188,7 @@ def _computed_from(op: Op, access: Access) -> bool:
 
 
 def _touches(op: Op, kernels: Mapping[str, Kernel]) -> list[Access]:
-    """Every byte an op depends on or changes; a buffer's life counts as all its bytes."""
+    """Every byte that an op depends on or changes; for an alloc or free, the whole buffer."""
     if isinstance(op, Alloc | Free | Capture):
         return [Access(buffer, *WHOLE, True) for buffer in buffers_of(op)]
     return accesses(op, kernels)
@@ -202,7 +201,7 @@ Follow = Callable[[int], int]
 def without_one(
     case: Case, transformations: Transformations, number: int, kernels: Mapping[str, Kernel]
 ) -> Transformations:
-    """The transformations without one; those after it keep the ops that they meant."""
+    """The transformations without one; the positions of those after it are adjusted."""
     for transformation in transformations[:number]:
         rewrite = transformation.apply(case, kernels)
         if rewrite is None:
@@ -218,7 +217,7 @@ def without_one(
 def moved_along(
     old: Case, new: Case, transformations: Sequence[Transformation], kernels: Mapping[str, Kernel]
 ) -> Transformations:
-    """Transformations of ``old``, for ``new``: each position follows the op that it meant."""
+    """Transformations of ``old``, adjusted to ``new``: each position follows its op."""
     moved = []
     for number, transformation in enumerate(transformations):
         other = _moved(transformation, follower(old.program, new.program))
@@ -238,7 +237,7 @@ def _moved(transformation: Transformation, follow: Follow) -> Transformation:
 
 
 def follower(old: Program, new: Program) -> Follow:
-    """Where each position of ``old`` went: that of the next op that is still there."""
+    """Maps a position of ``old`` to ``new``: to the same op, or the next that is left."""
     kept = _kept(old, new)
 
     def follow(position: int) -> int:
