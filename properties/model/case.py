@@ -119,7 +119,7 @@ def parse_device(text: str) -> DeviceSpec:
                 probably = meant(key, known, "a misspelling")
             elif name != SIMULATED and key not in LIMIT_NAMES:
                 probably = f"device {SIMULATED} is meant"
-            raise _unreadable(text, f"{word!r} says nothing of such a device", probably)
+            raise _unreadable(text, f"such a device has no {word!r}", probably)
     return DeviceSpec(
         name=name,
         limits=tuple(limits),
