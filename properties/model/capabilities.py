@@ -68,8 +68,6 @@ class Capabilities:
     """A grid past the device's limit of a dimension is spread over more of them."""
     orders_deliveries: bool = True
     """Done callbacks are called, in the order in which the reads were issued."""
-    delivers_at_sync: bool = False
-    """Reads arrive by the next sync, and cannot be waited for before it."""
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
