@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim import BUILTIN, Buffer, Kernel, Runtime, Ticket, open_device
-from gpusim.testing import CONTRACT, ReplayingAdapter, serve
+from gpusim.testing import CONTRACT, IndirectAdapter, ReplayingAdapter, serve
 
 
-class Served(ReplayingAdapter):
+class Served(ReplayingAdapter, IndirectAdapter):
     """A ``Runtime``, driven by the names of a program."""
 
-    capabilities = replace(CONTRACT, replays=True)
+    capabilities = replace(CONTRACT, replays=True, indirect=True, parts=True)
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         super().__init__(device, kernels)
@@ -34,10 +34,18 @@ class Served(ReplayingAdapter):
         self.runtime.write(self.buffers[buffer], data, offset)
 
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Any, grid: tuple[int, int, int]
+        self, kernel: str, buffers: Sequence[Any], scalars: Any, grid: tuple[int, int, int]
     ) -> None:
-        bound = [self.buffers[name] for name in buffers]
+        bound = [self._bound(each) for each in buffers]
         self.runtime.dispatch(self.kernels[kernel], bound, scalars, grid)
+
+    def dispatch_indirect(
+        self, kernel: str, buffers: Sequence[Any], scalars: Any, counts: str, offset: int
+    ) -> None:
+        bound = [self._bound(each) for each in buffers]
+        self.runtime.dispatch_indirect(
+            self.kernels[kernel], bound, scalars, counts=self.buffers[counts], offset=offset
+        )
 
     def copy(self, source: str, at: int, target: str, target_at: int, size_bytes: int) -> None:
         ends = {"source_offset": at, "target_offset": target_at, "size_bytes": size_bytes}
@@ -64,6 +72,12 @@ class Served(ReplayingAdapter):
     def replay(self, graph: str, scalars: Any, bindings: Sequence[tuple[str, str]]) -> None:
         bound = {self.buffers[old]: self.buffers[new] for old, new in bindings}
         self.graphs[graph].replay(scalars, bound)
+
+    def _bound(self, each: Any) -> Any:
+        """A buffer by its name, or a part of one."""
+        if isinstance(each, str):
+            return self.buffers[each]
+        return self.buffers[each.buffer].part(each.offset, each.size_bytes)
 
     def close(self) -> None:
         self.runtime.close()

@@ -16,6 +16,7 @@ from gpusim.errors import (
     InvalidCapture,
     InvalidData,
     InvalidHandle,
+    InvalidKernel,
     InvalidScalar,
     LimitExceeded,
     MapFailed,
@@ -26,6 +27,7 @@ from gpusim.errors import (
     Refused,
     RuntimeClosed,
     SubmitFailed,
+    WaitTimedOut,
     WrongThread,
 )
 from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
@@ -66,6 +68,7 @@ __all__ = [
     "InvalidCapture",
     "InvalidData",
     "InvalidHandle",
+    "InvalidKernel",
     "InvalidScalar",
     "Kernel",
     "Kernels",
@@ -86,6 +89,7 @@ __all__ = [
     "SubmitFailed",
     "Ticket",
     "Uniforms",
+    "WaitTimedOut",
     "WrongThread",
     "adapters",
     "open_device",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from gpusim.errors import NoDevice
+from gpusim.errors import NoDevice, meant
 
 SIMULATED = "simulated"
 BEST = "best"
@@ -71,8 +71,9 @@ def find_adapter(name: str = BEST) -> Adapter:
     for adapter in found:
         if adapter.name == name:
             return adapter
-    there = ", ".join(adapter.name for adapter in found)
-    probably = what_is_missing() if is_name(name) else "a misspelling of one of those"
+    known = [adapter.name for adapter in found]
+    probably = what_is_missing() if is_name(name) else meant(name, known, "a misspelling")
+    there = ", ".join(known)
     raise NoDevice(
         f"cannot open device {name!r} because this machine has {there} (probably {probably})"
     )

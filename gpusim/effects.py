@@ -1,8 +1,8 @@
 """Which bytes an op reads and which it writes, by the table of ops.
 
-A dispatch reads every buffer that it binds, and writes those that its kernel writes; both count
-as whole buffers.  A replay does what the commands of its capture do.  Nothing here knows
-whether an op is accepted.
+A dispatch reads what it binds, a buffer or a part of one, and writes what its kernel writes of
+that; an indirect dispatch reads its grid too.  A replay does what the commands of its capture do.
+Nothing here knows whether an op is accepted.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from itertools import compress
 from typing import NamedTuple
 
 from gpusim.kernels import Kernel
-from gpusim.ops import VERBS, Capture, Dispatch, Op, Replay
+from gpusim.ops import VERBS, AnyDispatch, Bound, Capture, Op, Replay, name_of
 from gpusim.program import replayed
 
 Captures = Mapping[str, Capture]
@@ -32,30 +32,33 @@ def accesses(
     op: Op, kernels: Mapping[str, Kernel], captures: Captures = _NO_CAPTURES
 ) -> list[Access]:
     """Every byte that ``op`` reads or writes; what a kernel writes, it also reads."""
-    if isinstance(op, Dispatch):
-        written = kernels[op.kernel].writes
-        pairs = zip(op.buffers, written, strict=False)
-        return [Access(buffer, *WHOLE, writes) for buffer, writes in pairs]
     if isinstance(op, Replay):
         commands = replayed(captures[op.graph], op)
         return [access for command in commands for access in accesses(command, kernels)]
     verb = VERBS[type(op)]
-    return [_access(*span.of(op), False) for span in verb.reads] + [
-        _access(*span.of(op), True) for span in verb.writes
-    ]
+    found = [_access(*span.of(op), False) for span in verb.reads]
+    found += [_access(*span.of(op), True) for span in verb.writes]
+    if isinstance(op, AnyDispatch):
+        bound = zip(op.buffers, kernels[op.kernel].writes, strict=False)
+        found += [Access(name_of(each), *_reach(each), writes) for each, writes in bound]
+    return found
 
 
 def written_by(
     op: Op, kernels: Mapping[str, Kernel], captures: Captures = _NO_CAPTURES
 ) -> list[str]:
     """The buffers that ``op`` writes, in order; none where its kernel is unknown."""
-    if isinstance(op, Dispatch):
+    if isinstance(op, AnyDispatch):
         known = op.kernel in kernels
-        return list(compress(op.buffers, kernels[op.kernel].writes)) if known else []
+        return list(map(name_of, compress(op.buffers, kernels[op.kernel].writes))) if known else []
     if isinstance(op, Replay):
         commands = replayed(captures[op.graph], op)
         return [name for command in commands for name in written_by(command, kernels)]
     return [getattr(op, span.buffer) for span in VERBS[type(op)].writes]
+
+
+def _reach(bound: Bound) -> tuple[int, int]:
+    return WHOLE if isinstance(bound, str) else (bound.offset, bound.offset + bound.size_bytes)
 
 
 def _access(buffer: str, offset: int, size_bytes: int, writes: bool) -> Access:

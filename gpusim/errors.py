@@ -1,8 +1,10 @@
 """The errors that gpusim raises on purpose, by whose fault they are.
 
-The program's, the device's, or ours.  Nothing
-here imports anything, and no other module defines an error of its own.
+The program's, the device's, or ours.  Nothing of gpusim is imported here, and no other module
+defines an error of its own.
 """
+
+from collections.abc import Iterable
 
 
 class GpusimError(Exception):
@@ -94,4 +96,16 @@ class InvalidKernel(ProgramError):
 
 
 class NoDevice(GpusimError):
-    """This machine has no adapter of that name, or the argument is no device."""
+    """No adapter of that name on this machine, or something that is no device."""
+
+
+def meant(word: str, known: Iterable[str], otherwise: str) -> str:
+    """What most likely caused an unknown word, for the end of an error's text.
+
+    That is ``'NAME' is meant`` where a known name is near to it, and ``otherwise`` where none is.
+    """
+    from difflib import get_close_matches
+
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"{by_lower[near[0]]!r} is meant" if near else otherwise

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
 
 class Operand(Enum):
@@ -32,6 +32,21 @@ class Operand(Enum):
     BINDINGS = "bindings"
 
 
+GRID_BYTES = 12
+"""Bytes of a grid that is read on the GPU: three u32.  Source: WebGPU specification,
+"dispatchWorkgroupsIndirect"."""
+
+
+class Part(NamedTuple):
+    """``size_bytes`` bytes of a buffer from byte ``offset``, as a dispatch binds them."""
+
+    buffer: str
+    offset: int
+    size_bytes: int
+
+
+Bound = str | Part
+"""What a dispatch binds: all of a buffer, by its name, or a part of it."""
 Grid = tuple[int, int, int]
 Scalars = tuple[int | float, ...]
 BufferName = Annotated[str, Operand.BUFFER]
@@ -61,13 +76,25 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dispatch:
-    """Run a kernel over buffers; ``grid`` counts workgroups, and a zero is a no-op."""
+    """Run a kernel over buffers, or parts; ``grid`` counts workgroups, and a zero is a no-op."""
 
     verb: ClassVar[str] = "dispatch"
     kernel: Annotated[str, Operand.KERNEL]
-    buffers: Annotated[tuple[str, ...], Operand.BUFFERS]
+    buffers: Annotated[tuple[Bound, ...], Operand.BUFFERS]
     scalars: Annotated[Scalars, Operand.SCALARS]
     grid: Annotated[Grid, Operand.GRID]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DispatchIndirect:
+    """A dispatch whose grid is read on the GPU: three u32 of ``counts``, from byte ``offset``."""
+
+    verb: ClassVar[str] = "dispatch_indirect"
+    kernel: Annotated[str, Operand.KERNEL]
+    buffers: Annotated[tuple[Bound, ...], Operand.BUFFERS]
+    scalars: Annotated[Scalars, Operand.SCALARS]
+    counts: BufferName
+    offset: Offset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +142,8 @@ class Sync:
     verb: ClassVar[str] = "sync"
 
 
-Command = Dispatch | Copy
+AnyDispatch = Dispatch | DispatchIndirect
+Command = AnyDispatch | Copy
 """An op that may be captured."""
 
 
@@ -132,7 +160,7 @@ class Capture:
 class Replay:
     """Run a graph's commands, as if each was called now.
 
-    ``scalars`` has an entry for each dispatch of the graph; an entry of None keeps the
+    ``scalars`` has an entry for each dispatch of either kind; an entry of None keeps the
     scalars of the capture, and None instead of the entries keeps all of them.
     ``bindings`` are pairs, applied all at once: a buffer of the capture, and the
     buffer that replaces it.
@@ -144,21 +172,24 @@ class Replay:
     bindings: Annotated[tuple[tuple[str, str], ...], Operand.BINDINGS] = ()
 
 
-Op = Alloc | Write | Dispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
+Op = Alloc | Write | AnyDispatch | Copy | Read | Free | Flush | Sync | Capture | Replay
 AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """The fields of an op that name some bytes: buffer, offset, and size or data."""
+    """The fields of an op that name some bytes: buffer, offset, and size or data.
+
+    A number in the place of the last is a size that all ops of the kind have.
+    """
 
     buffer: str
     offset: str
-    length: str
+    length: str | int
 
     def of(self, op: "Op") -> tuple[str, int, int]:
         """The buffer, the offset and the number of bytes of ``op``."""
-        length = getattr(op, self.length)
+        length = self.length if isinstance(self.length, int) else getattr(op, self.length)
         size_bytes = len(length) if isinstance(length, bytes) else length
         return getattr(op, self.buffer), getattr(op, self.offset), size_bytes
 
@@ -167,8 +198,8 @@ class Span:
 class Verb:
     """The row of one op in the table; it refers to the fields of the op by name.
 
-    A dispatch reads and writes whole buffers, as its kernel says; a replay does
-    what the commands of its graph do.
+    A dispatch reads and writes what it binds, as its kernel says, beside what
+    stands here; a replay does what the commands of its graph do.
     """
 
     kind: type[Op]
@@ -231,6 +262,10 @@ VERBS: Mapping[type[Op], Verb] = {
         ),
         Verb(kind=Dispatch),
         Verb(
+            kind=DispatchIndirect,
+            reads=(Span(buffer="counts", offset="offset", length=GRID_BYTES),),
+        ),
+        Verb(
             kind=Copy,
             reads=(Span(buffer="source", offset="source_offset", length="size_bytes"),),
             writes=(Span(buffer="target", offset="target_offset", length="size_bytes"),),
@@ -250,6 +285,11 @@ VERBS: Mapping[type[Op], Verb] = {
 """The table: every op that there is."""
 HOST_WRITES = tuple(verb.kind for verb in VERBS.values() if verb.writes and not verb.reads)
 """The ops that bring bytes from the host."""
+
+
+def name_of(bound: Bound) -> str:
+    """The buffer that is bound, in whole or in part."""
+    return bound if isinstance(bound, str) else bound.buffer
 
 
 def arguments_of(op: Op) -> tuple[Any, ...]:

@@ -10,16 +10,17 @@ from gpusim.errors import ProgramError
 from gpusim.ops import (
     VERBS,
     AnyOp,
+    Bound,
     Capture,
     Command,
     Copy,
-    Dispatch,
     Op,
     Operand,
     Replay,
     Scalars,
     Verb,
     each_command,
+    name_of,
     with_operands,
 )
 from gpusim.text import parse_line, write_op
@@ -29,7 +30,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
     Operand.BUFFER: lambda name: (name,),
-    Operand.BUFFERS: lambda names: names,
+    Operand.BUFFERS: lambda bound: map(name_of, bound),
     Operand.COMMANDS: lambda commands: (name for op in commands for name in buffers_of(op)),
     Operand.BINDINGS: lambda pairs: (name for pair in pairs for name in pair),
 }
@@ -70,11 +71,16 @@ def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
         op,
         {
             Operand.BUFFER: new,
-            Operand.BUFFERS: lambda each: tuple(map(new, each)),
+            Operand.BUFFERS: lambda bound: tuple([_bound_to(each, new) for each in bound]),
             Operand.COMMANDS: each_command(lambda command: renamed(command, names)),
             Operand.BINDINGS: lambda pairs: tuple((new(old), new(other)) for old, other in pairs),
         },
     )
+
+
+def _bound_to(bound: Bound, new: Callable[[str], str]) -> Bound:
+    """The same of the buffer that stands in its place."""
+    return new(bound) if isinstance(bound, str) else bound._replace(buffer=new(bound.buffer))
 
 
 def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
@@ -102,10 +108,10 @@ def flattened(ops: Iterable[Op]) -> Iterator[Op]:
 
 
 def _with_scalars(command: Command, entries: Iterator[Scalars | None]) -> Command:
-    scalars = next(entries, None) if isinstance(command, Dispatch) else None
-    if scalars is None or isinstance(command, Copy):
+    if isinstance(command, Copy):
         return command
-    return replace(command, scalars=scalars)
+    scalars = next(entries, None)
+    return command if scalars is None else replace(command, scalars=scalars)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@
     def test_my_runtime() -> None:
         check(MyRuntime, programs=200)
 
-This module is the public face of the judge, which is ``properties``; nothing is decided here.
-The import loads only the types that an adapter needs.  A function loads the judge, and with it
-wgpu, when it is called.
+The door from gpusim to its judge, ``properties``, which decides everything.  Only the types that
+an adapter needs are loaded with this module; a function loads the judge, and wgpu, when called.
 """
 
 import os
@@ -20,7 +19,7 @@ from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal
-from properties.model.target import Adapter, Delivery, ReplayingAdapter
+from properties.model.target import Adapter, Delivery, IndirectAdapter, ReplayingAdapter
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -35,6 +34,7 @@ __all__ = [
     "Capabilities",
     "Delivery",
     "Finding",
+    "IndirectAdapter",
     "MakeTarget",
     "Refusal",
     "ReplayingAdapter",
@@ -321,8 +321,7 @@ def programs(
         limits=limits,
         min_ops=min_ops,
         max_ops=max_ops,
-        invalid=capabilities.refuses,
-        replays=capabilities.replays,
+        promises=capabilities,
     )
     return drawn.map(lambda program: fitted(program, capabilities, known, limits or Limits()))
 

@@ -3,6 +3,8 @@
     alloc a 64
     write a 0 00112233
     dispatch affine a 3,5 1x1x1
+    dispatch fold a,b[256:512] 3 1x1x1
+    dispatch_indirect affine a 3,5 c 16
     copy a 0 b 4 16
     read a 0 16 -> r
     free a
@@ -13,19 +15,31 @@
     replay g 7,9 a=c,b=a
 
 Lists are joined by commas.  ``-`` is an empty list or no data; data is
-hexadecimal; a float has Python's shortest form; ``#`` starts a comment.  A replay
-gives the scalars of each dispatch, separated by semicolons, ``_`` where the capture's
-are kept, or ``*`` to keep all of them; then pairs ``OLD=NEW`` of buffers.
+hexadecimal; a float has Python's shortest form; ``#`` starts a comment.  A dispatch
+binds a buffer whole, or from one byte up to another.  A replay gives the scalars of
+each dispatch, separated by semicolons, ``_`` where the capture's are kept, or ``*``
+to keep all of them; then pairs ``OLD=NEW`` of buffers.
 Reading what was written gives the same op.  The kind of an operand says how it is
 written, so no op has code of its own here.  Nothing here runs anything.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from gpusim.errors import ProgramError
-from gpusim.ops import VERBS, Command, Copy, Dispatch, Grid, Op, Operand, Scalars, Verb, operands_of
+from gpusim.ops import (
+    VERBS,
+    Bound,
+    Command,
+    Grid,
+    Op,
+    Operand,
+    Part,
+    Scalars,
+    Verb,
+    operands_of,
+)
 
 _KEPT, _ALL_KEPT = "_", "*"
 
@@ -130,6 +144,23 @@ def _binding(word: str) -> tuple[str, str]:
     return old, new
 
 
+def _write_bound(bound: Bound) -> str:
+    if isinstance(bound, str):
+        return bound
+    return f"{bound.buffer}[{bound.offset}:{bound.offset + bound.size_bytes}]"
+
+
+def _bound(word: str) -> Bound:
+    name, bracket, rest = word.partition("[")
+    if not bracket:
+        return word
+    start, colon, end = rest.removesuffix("]").partition(":")
+    if not colon or not rest.endswith("]"):
+        raise ValueError(f"{word!r} does not say which part of a buffer it is")
+    offset = _integer(start)
+    return Part(name, offset, _integer(end) - offset)
+
+
 def _read_commands(*words: str) -> tuple[Command, ...]:
     if not words:
         raise ValueError("it has no commands, not even a '-'")
@@ -140,7 +171,7 @@ def _read_commands(*words: str) -> tuple[Command, ...]:
 
 def _command(words: list[str]) -> Command:
     op = _read(_VERBS[words[0]], words[1:]) if words and words[0] in _COMMANDS else None
-    if not isinstance(op, Dispatch | Copy):
+    if not isinstance(op, Command):
         raise ValueError(f"{' '.join(words)!r} is no dispatch and no copy")
     return op
 
@@ -192,11 +223,15 @@ def _grid(word: str) -> Grid:
     return x, y, z
 
 
-_COMMANDS = (Dispatch.verb, Copy.verb)
+_COMMANDS = tuple([kind.verb for kind in get_args(Command)])
 _VERBS = {verb.name: verb for verb in VERBS.values()}
 _FORMS: dict[Operand, _Form] = {
     Operand.BUFFER: _Form(write=str, read=str),
-    Operand.BUFFERS: _Form(write=_join, read=_split, shown="BUFFER,..."),
+    Operand.BUFFERS: _Form(
+        write=lambda bound: _join(tuple(map(_write_bound, bound))),
+        read=lambda word: tuple(map(_bound, _split(word))),
+        shown="BUFFER,... (or BUFFER[START:END])",
+    ),
     Operand.RESULT: _Form(write="-> {}".format, read=_result, shown="-> RESULT", words=2),
     Operand.GRAPH: _Form(write=str, read=str),
     Operand.KERNEL: _Form(write=str, read=str),
@@ -208,7 +243,7 @@ _FORMS: dict[Operand, _Form] = {
     ),
     Operand.GRID: _Form(write=lambda grid: "x".join(map(str, grid)), read=_grid, shown="XxYxZ"),
     Operand.COMMANDS: _Form(
-        write=_commands, read=_read_commands, shown="dispatch ...; copy ...", words=-1
+        write=_commands, read=_read_commands, shown="dispatch ...; copy ... (none: -)", words=-1
     ),
     Operand.REPLAY_SCALARS: _Form(
         write=_entries, read=_read_entries, shown="SCALAR,...;... (kept: _ or *)"

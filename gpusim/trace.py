@@ -49,6 +49,10 @@ class Trace:
         """Append one event."""
         self.events.append(Event(kind, about))
 
+    def mark(self, event: Event) -> None:
+        """Append what begins: an op, or the close."""
+        self.events.append(event)
+
     def count(self, kind: str) -> int:
         """How many events of a kind there are."""
         return sum(event.kind == kind for event in self.events)

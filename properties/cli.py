@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from properties.arguments import Once, Parser, UsageError, read_text, read_value
+
 if TYPE_CHECKING:
     from gpusim.program import Program
 
@@ -41,9 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    arguments = _parser(words).parse_args(words)
+    try:
+        arguments = _parser(words).parse_args(words)
+    except UsageError as error:
+        print(f"gpusim: {error}", file=sys.stderr)
+        return WRONG_USAGE
     from gpusim.errors import GpusimError, ProgramError
-    from properties.fuzz.settings import UsageError
 
     try:
         return _COMMANDS[arguments.command][0](arguments)
@@ -92,9 +97,6 @@ def _fuzz(arguments: argparse.Namespace) -> int:
     from properties.fuzz.settings import Settings, gather
 
     settings = gather(Settings, vars(arguments), os.environ)
-    if settings.json is not None:
-        # A path that cannot be written is wrong usage; find out before anything runs.
-        settings.json.touch()
     console = Console()
     console.print(settings.describe(), highlight=False, markup=False)
     with live(console) as watch:
@@ -114,7 +116,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from properties.fuzz.settings import ReplaySettings, gather
 
     settings = gather(ReplaySettings, vars(arguments), os.environ)
-    plan = plan_replay(Path(arguments.file), settings)
+    plan = plan_replay(Path(read_value(read_text, arguments.file, "FILE")), settings)
     program = plan.case.program
     print(f"{plan}\n\n{_shown(program)}")
     done = replay(plan, settings.stall)
@@ -122,9 +124,6 @@ def _replay(arguments: argparse.Namespace) -> int:
     if done.failure is not None:
         print(done.failure)
         return FOUND
-    if not len(program):
-        print("invalid: the program has no op", file=sys.stderr)
-        return COULD_NOT_RUN
     print(f"passes: all {len(program)} ops show what they mean")
     return NOTHING_FOUND
 
@@ -152,13 +151,18 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gpusim", description="A batched WebGPU runtime, and its judge.", epilog=_EPILOG
+    parser = Parser(
+        prog="gpusim",
+        description="A batched WebGPU runtime, and its judge.",
+        epilog=_EPILOG,
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     asked = next((word for word in words if not word.startswith("-")), "")
     for name, (_, text) in _COMMANDS.items():
-        options = commands.add_parser(name, help=text, description=text, epilog=_EPILOG)
+        options = commands.add_parser(
+            name, help=text, description=text, epilog=_EPILOG, allow_abbrev=False
+        )
         if name == asked and name != "devices":
             _add_options(options, name)
     return parser
@@ -185,7 +189,7 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
         if setting.flag:
             parser.add_argument(f"--{name}", action="store_const", const="yes", help=text)
         else:
-            parser.add_argument(f"--{name}", metavar=setting.metavar, help=text)
+            parser.add_argument(f"--{name}", action=Once, metavar=setting.metavar, help=text)
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {

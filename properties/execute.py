@@ -88,11 +88,11 @@ class Marks:
     """
 
     def __init__(self, trace: Trace) -> None:
-        self._tell = trace.events.append
+        self._tell, self._begin = trace.events.append, trace.mark
 
     def began(self, position: int, op: Op) -> None:
         """``op`` is about to be issued."""
-        self._tell(Event("op", {"position": position, "op": op}))
+        self._begin(Event("op", {"position": position, "op": op}))
 
     def ended(self, position: int, outcome: Outcome) -> None:
         """The op at ``position`` has returned or raised."""
@@ -104,7 +104,7 @@ class Marks:
 
     def closing(self) -> None:
         """The target is about to be closed."""
-        self._tell(Event("close", {}))
+        self._begin(Event("close", {}))
 
     def closed(self) -> None:
         """The target was closed."""

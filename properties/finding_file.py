@@ -2,7 +2,7 @@
 
     gpusim finding 2
     target: runtime
-    promises: contract replays=yes
+    promises: contract replays=yes indirect=yes parts=yes
     device: vulkan
     policy: pooled uniform_slots=2
     client: awaiting
@@ -166,12 +166,15 @@ def _version_of(line: str) -> int:
     name, _, version = line.strip().rpartition(" ")
     if name != _MAGIC or not version.isdecimal():
         raise _malformed(1, f"{line!r} is not '{_MAGIC} {FORMAT_VERSION}'", "another kind of file")
-    if int(version) not in _HEADERS:
+    # Python refuses to make a number of thousands of digits.
+    number = int(version) if len(version) < 19 else -1
+    if number not in _HEADERS:
         known = " and ".join(map(str, _HEADERS))
+        shown = version if len(version) < 19 else f"{version[:18]}..."
         raise _malformed(
-            1, f"the format is version {version} and this reads {known}", "another gpusim"
+            1, f"the format is version {shown} and this reads {known}", "another gpusim"
         )
-    return int(version)
+    return number
 
 
 def _client(text: str) -> str:
@@ -220,6 +223,10 @@ def _parse_header(number: int, line: str, known: tuple[str, ...], headers: dict[
     try:
         headers[header] = _READ[header](text.strip())
     except (ProgramError, ValueError) as error:
+        if "(probably" in str(error):
+            raise ProgramError(
+                f"cannot read line {number} of the finding because it holds no {header}: {error}"
+            ) from None
         raise _malformed(number, f"it holds no {header}: {error}", "a misspelling") from None
 
 

@@ -6,6 +6,7 @@ nothing.  Nothing here knows what an accepted op does.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from gpusim.errors import (
     InvalidBinding,
@@ -17,9 +18,9 @@ from gpusim.errors import (
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Capture, Dispatch, Grid, Replay
+from gpusim.ops import GRID_BYTES, AnyDispatch, Bound, Capture, Grid, Part, Replay, name_of
 from gpusim.program import buffers_of
-from reference.memory import Block
+from reference.memory import Block, part_of
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
@@ -90,7 +91,7 @@ def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
                 f"cannot bind {new} in place of {old} because {replay.graph} does not use {old} "
                 "(probably the two are the wrong way round)"
             )
-    dispatches = sum(isinstance(command, Dispatch) for command in capture.commands)
+    dispatches = sum(isinstance(command, AnyDispatch) for command in capture.commands)
     if replay.scalars is not None and len(replay.scalars) != dispatches:
         raise InvalidScalar(
             f"cannot replay {replay.graph} because it has {dispatches} dispatches and scalars for "
@@ -99,15 +100,14 @@ def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
     return capture
 
 
-def check_dispatch(
+def check_bound(
     kernel: Kernel,
-    buffers: Sequence[str],
+    buffers: Sequence[Bound],
     scalars: Sequence[int | float],
-    grid: Grid,
     blocks: Mapping[str, Block],
     limits: Limits,
 ) -> tuple[Block, ...]:
-    """The buffers that the dispatch binds, in order."""
+    """What a dispatch binds, in order; its grid is not looked at."""
     if len(buffers) != len(kernel.buffers):
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} because it binds {len(kernel.buffers)} buffers and "
@@ -118,7 +118,18 @@ def check_dispatch(
             f"cannot dispatch {kernel.name} because it binds {len(buffers)} buffers and the device "
             f"at most {limits.max_storage_buffers} (probably the kernel wants splitting)"
         )
-    bound = tuple([check_handle(buffer, blocks) for buffer in buffers])
+    whole = [check_handle(name_of(buffer), blocks) for buffer in buffers]
+    for buffer, block in zip(buffers, whole, strict=True):
+        if isinstance(buffer, Part):
+            check_range(buffer.buffer, block, buffer.offset, buffer.size_bytes)
+    for buffer in buffers:
+        if isinstance(buffer, Part) and buffer.offset % limits.storage_offset_alignment_bytes:
+            raise InvalidBinding(
+                f"cannot bind {buffer.buffer} from {buffer.offset} on to {kernel.name} because a "
+                f"part starts at a multiple of {limits.storage_offset_alignment_bytes} "
+                "(probably the device of another machine allows finer ones)"
+            )
+    bound = tuple(map(_bound, buffers, whole))
     for buffer, block in zip(buffers, bound, strict=True):
         if block.words == 0:
             raise InvalidBinding(
@@ -131,24 +142,59 @@ def check_dispatch(
                 f"cannot bind {buffer} to {kernel.name} because a binding holds at most "
                 f"{limits.max_binding_bytes} bytes (probably the buffer wants splitting)"
             )
-    _check_aliases(kernel, buffers)
+    _check_aliases(kernel, buffers, bound)
     kernel.check_scalars(scalars)
-    _check_grid(kernel, grid, limits)
     return bound
 
 
-def _check_aliases(kernel: Kernel, buffers: Sequence[str]) -> None:
-    if len(set(buffers)) == len(buffers):
+def _bound(buffer: Bound, block: Block) -> Block:
+    return part_of(block, buffer.offset, buffer.size_bytes) if isinstance(buffer, Part) else block
+
+
+def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
+    """A buffer is written by none of its bindings or by all, and those share no word."""
+    if len(set(map(name_of, buffers))) == len(buffers):
         return
-    for binding, buffer in zip(kernel.buffers, buffers, strict=True):
-        if binding.access == "read_write" and buffers.count(buffer) > 1:
+    bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
+    for (one, first, block), (other, second, further) in combinations(bindings, 2):
+        accesses = {one.access, other.access}
+        if name_of(first) != name_of(second) or accesses == {"read"}:
+            continue
+        start = max(_start(first), _start(second))
+        end = min(_start(first) + 4 * block.words, _start(second) + 4 * further.words)
+        if len(accesses) == 2 or start < end:
             raise InvalidBinding(
-                f"cannot dispatch {kernel.name} because {buffer} is bound twice and written as "
-                f"{binding.name} (probably the result wants a buffer of its own)"
+                f"cannot dispatch {kernel.name} because {name_of(first)} is bound as {one.name} "
+                f"and as {other.name}, and written (probably the result wants a buffer of its own)"
             )
 
 
-def _check_grid(kernel: Kernel, grid: Grid, limits: Limits) -> None:
+def _start(buffer: Bound) -> int:
+    return buffer.offset if isinstance(buffer, Part) else 0
+
+
+def check_grid_place(
+    kernel: Kernel, buffers: Sequence[Bound], counts: str, offset: int, blocks: Mapping[str, Block]
+) -> Block:
+    """The buffer that a grid is read from."""
+    block = check_handle(counts, blocks)
+    if offset % WORD_BYTES != 0:
+        raise InvalidBinding(
+            f"cannot read a grid at {offset} of {counts} because a grid begins with a whole word "
+            "(probably an offset in bytes that should be one in words)"
+        )
+    check_range(counts, block, offset, GRID_BYTES)
+    for binding, buffer in zip(kernel.buffers, buffers, strict=True):
+        if name_of(buffer) == counts and binding.access == "read_write":
+            raise InvalidBinding(
+                f"cannot dispatch {kernel.name} over a grid in {counts} because it is written as "
+                f"{binding.name} (probably the grid wants a buffer of its own)"
+            )
+    return block
+
+
+def check_grid(kernel: Kernel, grid: Grid, limits: Limits) -> None:
+    """Refuse a grid that the kernel, or the device, cannot run."""
     most = math.inf if kernel.guarded else limits.max_groups_per_dimension
     if min(grid) < 0 or max(grid) > most:
         raise LimitExceeded(

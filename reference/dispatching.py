@@ -15,6 +15,7 @@ from gpusim.errors import InvalidKernel
 from gpusim.kernels import Binding, Kernel
 from gpusim.kernels.kernel import NUMPY_DTYPES, Array
 from gpusim.limits import WORD_BYTES
+from gpusim.ops import GRID_BYTES, Grid
 from reference.memory import Block, ErrorBounds, error_bound_of
 
 _SMALLEST, _LARGEST = 2.0**-60, 2.0**60
@@ -61,6 +62,22 @@ def _meaningless(
         f"{type(error).__name__}, over {words}, scalars {scalars}, {groups} groups "
         f"(probably a mistake in that function):\n{lines}"
     )
+
+
+def grid_at(block: Block, offset: int) -> Grid | None:
+    """The three u32 at ``offset``; None where one of their bytes is not exact."""
+    end = offset + GRID_BYTES
+    if block.error_bound is not None and block.error_bound[offset:end].any():
+        return None
+    x, y, z = block.data[offset:end].view("<u4").tolist()
+    return x, y, z
+
+
+def spoil_written(kernel: Kernel, blocks: Sequence[Block]) -> None:
+    """Promise nothing of what the kernel writes."""
+    for block, written in zip(blocks, kernel.writes, strict=True):
+        if written:
+            error_bound_of(block)[: block.words * WORD_BYTES] = np.inf
 
 
 def _view(block: Block, binding: Binding) -> Array:

@@ -14,6 +14,8 @@ from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.ops import (
+    AnyDispatch,
+    Bound,
     Capture,
     Command,
     Copy,
@@ -25,18 +27,21 @@ from gpusim.ops import (
     Scalars,
     Sync,
     arguments_of,
+    name_of,
 )
 from gpusim.program import Program, buffers_of, replayed
 from reference import memory
 from reference.checks import (
     check_alloc,
+    check_bound,
     check_copy,
-    check_dispatch,
+    check_grid,
+    check_grid_place,
     check_handle,
     check_range,
     check_replay,
 )
-from reference.dispatching import apply_kernel
+from reference.dispatching import apply_kernel, grid_at, spoil_written
 
 _ACCEPTED = Outcome()
 """The outcome of an accepted op without a value."""
@@ -97,14 +102,31 @@ class Reference:
         memory.put(block, offset, data)
 
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+        self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
         """Run a kernel.  InvalidHandle, InvalidBinding, LimitExceeded, InvalidScalar.
 
         Raises ProgramError where no kernel of that name is registered.
         """
         found = _kernel(kernel, self._kernels)
-        _dispatch(found, self._check_dispatch(found, buffers, scalars, grid), scalars, grid)
+        bound = self._check_bound_to(found, buffers, scalars)
+        check_grid(found, grid, self.limits)
+        _dispatch(found, bound, scalars, grid)
+
+    def dispatch_indirect(
+        self,
+        kernel: str,
+        buffers: Sequence[Bound],
+        scalars: Sequence[int | float],
+        counts: str,
+        offset: int,
+    ) -> None:
+        """Run a kernel over a grid that stands in a buffer.  As ``dispatch``, and OutOfRange."""
+        found = _kernel(kernel, self._kernels)
+        bound = self._check_bound_to(found, buffers, scalars)
+        self._check_unbound((counts,))
+        place = check_grid_place(found, buffers, counts, offset, self._blocks)
+        self._dispatch_over(self.grid_in(place, offset), found, bound, scalars)
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
@@ -116,7 +138,7 @@ class Reference:
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
         """Keep commands for later.  Raises what refuses any of them now."""
         capture = Capture(graph=graph, commands=tuple(commands))
-        self._check_bound(buffers_of(capture))
+        self._check_unbound(buffers_of(capture))
         for command in capture.commands:
             self._check(command)
         self._graphs[graph] = capture
@@ -133,21 +155,13 @@ class Reference:
         """
         entries = None if scalars is None else tuple(scalars)
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
-        self._check_bound(buffers_of(replay))
+        self._check_unbound(buffers_of(replay))
         capture = check_replay(replay, self._graphs)
-        checked = [(command, self._check(command)) for command in replayed(capture, replay)]
-        for command, blocks in checked:
-            if isinstance(command, Copy):
-                memory.move(
-                    blocks[0],
-                    command.source_offset,
-                    blocks[1],
-                    command.target_offset,
-                    command.size_bytes,
-                )
-            else:
-                kernel = _kernel(command.kernel, self._kernels)
-                _dispatch(kernel, blocks, command.scalars, command.grid)
+        commands = replayed(capture, replay)
+        for command in commands:
+            self._check(command)
+        for command in commands:
+            self.perform(command)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> ReferenceDelivery:
         """GPU to host.  InvalidHandle, OutOfRange."""
@@ -170,10 +184,34 @@ class Reference:
     def close(self) -> None:
         """There is nothing to release."""
 
-    def _check(self, command: Command) -> tuple[memory.Block, ...]:
-        """The buffers that a command names, unless it is refused."""
+    def grid_in(self, block: memory.Block, offset: int) -> Grid | None:
+        """The grid that stands in a buffer; None where its bytes are not known."""
+        return grid_at(block, offset)
+
+    def _dispatch_over(
+        self,
+        grid: Grid | None,
+        kernel: Kernel,
+        blocks: Sequence[memory.Block],
+        scalars: Sequence[int | float],
+    ) -> None:
+        """Run a kernel over a grid that nobody checked.
+
+        Past the limit of a dimension it does nothing, and past what the kernel can
+        count nothing is known of what it writes.
+        """
+        if grid is None:
+            spoil_written(kernel, blocks)
+        elif max(grid) <= self.limits.max_groups_per_dimension:
+            if math.prod(grid) > kernel.max_groups:
+                spoil_written(kernel, blocks)
+            else:
+                _dispatch(kernel, blocks, scalars, grid)
+
+    def _check(self, command: Command) -> None:
+        """Refuse a command that cannot be carried out now."""
         if isinstance(command, Copy):
-            return check_copy(
+            check_copy(
                 command.source,
                 command.source_offset,
                 command.target,
@@ -181,16 +219,22 @@ class Reference:
                 command.size_bytes,
                 self._blocks,
             )
+            return
         kernel = _kernel(command.kernel, self._kernels)
-        return self._check_dispatch(kernel, command.buffers, command.scalars, command.grid)
+        self._check_bound_to(kernel, command.buffers, command.scalars)
+        if isinstance(command, Dispatch):
+            check_grid(kernel, command.grid, self.limits)
+        else:
+            self._check_unbound((command.counts,))
+            check_grid_place(kernel, command.buffers, command.counts, command.offset, self._blocks)
 
-    def _check_dispatch(
-        self, kernel: Kernel, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+    def _check_bound_to(
+        self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float]
     ) -> tuple[memory.Block, ...]:
-        self._check_bound(buffers)
-        return check_dispatch(kernel, buffers, scalars, grid, self._blocks, self.limits)
+        self._check_unbound([name_of(bound) for bound in buffers])
+        return check_bound(kernel, buffers, scalars, self._blocks, self.limits)
 
-    def _check_bound(self, buffers: Sequence[str]) -> None:
+    def _check_unbound(self, buffers: Sequence[str]) -> None:
         if not self._unbound:
             return
         for buffer in buffers:
@@ -217,11 +261,11 @@ def run(
         InvalidKernel: a kernel is not registered (before anything runs), or its meaning raises.
     """
     for op in program:
-        if isinstance(op, Dispatch):
+        if isinstance(op, AnyDispatch):
             _kernel(op.kernel, kernels)
         elif isinstance(op, Capture):
             for command in op.commands:
-                if isinstance(command, Dispatch):
+                if isinstance(command, AnyDispatch):
                     _kernel(command.kernel, kernels)
     executor = make(kernels, limits)
     deliveries: list[str] = []

@@ -40,6 +40,12 @@ def zeros(size_bytes: int) -> Block:
     return Block(np.zeros(size_bytes, dtype=np.uint8))
 
 
+def part_of(block: Block, offset: int, size_bytes: int) -> Block:
+    """A part as a block of its own, whose bytes and error bounds are those of ``block``."""
+    end = offset + size_bytes
+    return Block(block.data[offset:end], error_bound_of(block)[offset:end])
+
+
 def put(block: Block, offset: int, data: bytes) -> None:
     """Store these bytes at ``offset``; they are exact from now on."""
     block.data[offset : offset + len(data)] = np.frombuffer(data, dtype=np.uint8)

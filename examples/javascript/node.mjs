@@ -10,7 +10,11 @@ const { BatchedRuntime } = await import("./runtime.js");
 const { served } = await import("./target.js");
 
 const gpu = create([]);
-const openDevice = async () => (await gpu.requestAdapter()).requestDevice();
+const openDevice = async () => {
+  const adapter = await gpu.requestAdapter();
+  if (!adapter) throw new Error("Dawn finds no adapter on this machine");
+  return adapter.requestDevice();
+};
 const answer = served(openDevice, (device, pipelines) => new BatchedRuntime(device, pipelines));
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -121,7 +121,8 @@ class Target {
 function told(answer, error) {
   const stack = (error.stack ?? "").split("\n").filter(Boolean);
   const message = error.message.replaceAll("\n", " / ");
-  return [...stack.map((line) => `detail ${line}`), `${answer} ${error.constructor.name} ${message}`].join("\n");
+  const details = stack.map((line) => `detail ${line}`);
+  return [...details, `${answer} ${error.constructor.name} ${message}`].join("\n");
 }
 
 function bytesOf(hex) {

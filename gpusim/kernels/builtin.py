@@ -16,6 +16,7 @@ from gpusim.errors import ProgramError
 from gpusim.kernels.kernel import Array, Binding, Kernel, Scalar
 
 _GROUP = 64
+_COUNTED = 5
 _PRIME = np.uint32(0x01000193)
 _WORD = np.dtype(np.uint32)
 
@@ -175,13 +176,15 @@ EXCHANGE = Kernel(
 
 
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    """Each word is given a sum, so that a grid on the GPU may be as large as it likes."""
     (x,) = arrays
     (a,) = scalars
-    added = np.arange(groups, dtype=np.uint32) * a + np.uint32(1)
+    first = np.arange(len(x), dtype=np.uint64)
     rounds, rest = divmod(groups, len(x))
-    if rounds:
-        x += added[: rounds * len(x)].reshape(rounds, -1).sum(axis=0, dtype=np.uint32)
-    x[:rest] += added[groups - rest :]
+    turns = np.full(len(x), rounds, dtype=np.uint64)
+    turns[:rest] += np.uint64(1)
+    numbers = turns * first + np.uint64(len(x)) * (turns * (turns - (turns > 0)) // np.uint64(2))
+    x += (numbers * np.uint64(a) + turns).astype(np.uint32)
 
 
 TALLY = Kernel(
@@ -194,6 +197,29 @@ TALLY = Kernel(
     guarded=True,
 )
 """x[group mod n] += a*group + 1, once a group: a doubled or missing group shows."""
+
+
+def _count(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
+    (x,) = arrays
+    a, b = scalars
+    head = x[: groups * _GROUP]
+    turned = head * a + b + np.arange(len(head), dtype=np.uint32)
+    head[:] = turned % np.uint32(_COUNTED) + np.uint32(1)
+
+
+COUNT = Kernel(
+    name="count",
+    buffers=(Binding(name="x", access="read_write"),),
+    scalars=(Scalar(name="a"), Scalar(name="b")),
+    body=(
+        "    if (i < arrayLength(&x)) {\n"
+        f"        x[i] = (args.a * x[i] + args.b + i) % {_COUNTED}u + 1u;\n"
+        "    }"
+    ),
+    meaning=_count,
+    below=_COUNTED + 1,
+)
+"""x <- (a*x + b + i) mod 5 + 1, for the grids of indirect dispatches."""
 
 
 def _blend(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -233,8 +259,10 @@ class Kernels(Mapping[str, Kernel]):
                 )
         self._by_name = {kernel.name: kernel for kernel in kernels}
         if len(self._by_name) != len(kernels):
+            names = [kernel.name for kernel in kernels]
+            twice = next(name for name in names if names.count(name) > 1)
             raise ProgramError(
-                "cannot register kernels because two share a name "
+                f"cannot register kernels because two share a name, {twice!r} "
                 "(probably one shadows a built-in kernel)"
             )
 
@@ -259,5 +287,5 @@ class Kernels(Mapping[str, Kernel]):
         return Kernels(*(kernel for kernel in self._by_name.values() if kernel.name in names))
 
 
-BUILTIN = Kernels(AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, EXCHANGE, TALLY, BLEND)
+BUILTIN = Kernels(AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, EXCHANGE, TALLY, COUNT, BLEND)
 """The kernels that come with gpusim, for generated programs."""

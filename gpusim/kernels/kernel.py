@@ -83,6 +83,9 @@ class Kernel:
 
     ``tolerance`` is the relative error of one application.  Float kernels need it,
     because adapters round differently; None means exact.
+
+    ``below`` is a limit of the u32 words that it writes, which then may be a grid;
+    None means that they may be any.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Kernel:
     guarded: bool = False
     declarations: str = ""
     tolerance: float | None = None
+    below: int | None = None
     _packer: struct.Struct = field(init=False, repr=False)
     _pack: Callable[..., bytes] = field(init=False, repr=False)
     _plain_types: list[type] = field(init=False, repr=False)

@@ -65,8 +65,8 @@ class Batch:
             self.size_bytes += plan.uniform_bytes
         if plan not in self._plans:
             self._plans[plan] = None
-            for bound, offset, size_bytes in plan.ranges:
-                self._touch(bound, offset, offset + size_bytes)
+            for touched, offset, size_bytes in plan.touches:
+                self._touch(touched, offset, offset + size_bytes)
             for buffer in plan.written:
                 self.written[buffer] = None
 

@@ -6,9 +6,10 @@ so a stale handle reaches nothing.  No device is called here.
 
 from collections.abc import Iterator
 from itertools import count
-from typing import NoReturn
+from operator import index
+from typing import NamedTuple, NoReturn
 
-from gpusim.errors import InvalidHandle
+from gpusim.errors import InvalidHandle, OutOfRange
 from gpusim.runtime.commands import DeviceBuffer, Range, new_tuple
 from gpusim.runtime.handles import Handle
 
@@ -16,7 +17,16 @@ from gpusim.runtime.handles import Handle
 class Buffer(Handle):
     """A handle to ``size_bytes`` bytes on the device; made by ``Runtime.alloc``."""
 
-    __slots__ = ("__weakref__", "_device_buffer", "_table", "label", "lost", "size_bytes", "uid")
+    __slots__ = (
+        "__weakref__",
+        "_device_buffer",
+        "_lent",
+        "_table",
+        "label",
+        "lost",
+        "size_bytes",
+        "uid",
+    )
     _instead = "its bytes were meant: read them"
 
     def __init__(
@@ -30,6 +40,8 @@ class Buffer(Handle):
     ) -> None:
         self._table = table
         self._device_buffer: DeviceBuffer | None = device_buffer
+        self._lent: DeviceBuffer | None = None
+        """What it stands for while that is lent."""
         self.uid = uid
         self.size_bytes = size_bytes
         self.label = label
@@ -43,8 +55,27 @@ class Buffer(Handle):
 
     @property
     def is_live(self) -> bool:
-        """Whether it has not been freed."""
-        return self._device_buffer is not None
+        """Whether it was not freed."""
+        return (self._lent or self._device_buffer) is not None
+
+    def part(self, offset: int, size_bytes: int | None = None) -> "BufferPart":
+        """``size_bytes`` bytes from byte ``offset``, for a dispatch to bind in the buffer's place.
+
+        ``size_bytes`` left out is the rest of the buffer.  Whether a kernel can be
+        given them is looked at by the dispatch.
+
+        Raises:
+            OutOfRange: one of the two is no whole number.
+        """
+        try:
+            start = index(offset)
+            size = self.size_bytes - start if size_bytes is None else index(size_bytes)
+        except TypeError:
+            raise OutOfRange(
+                f"cannot take a part of {self!r} at {offset!r} of {size_bytes!r} bytes because "
+                "these are no whole numbers (probably a division that gave a float)"
+            ) from None
+        return BufferPart(self, int(start), int(size))
 
     def __repr__(self) -> str:
         name = self.label or f"buffer {self.uid}"
@@ -55,6 +86,23 @@ class Buffer(Handle):
             f"cannot make an array of {self!r} because its bytes are on the device (probably "
             "runtime.read(buffer, dtype=...).result() was meant)"
         )
+
+
+class BufferPart(NamedTuple):
+    """``size_bytes`` bytes of a buffer from ``offset``; made by ``Buffer.part``."""
+
+    buffer: Buffer
+    offset: int
+    size_bytes: int
+
+
+Bound = Buffer | BufferPart
+"""What a dispatch binds."""
+
+
+def buffer_of(bound: Bound) -> Buffer:
+    """The buffer that is bound, in whole or in part."""
+    return bound.buffer if isinstance(bound, BufferPart) else bound
 
 
 class Losing:
@@ -97,6 +145,16 @@ class BufferTable:
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         return buffer
 
+    def check_new(self, native: object) -> None:
+        """InvalidHandle where a live buffer stands for ``native`` already."""
+        for buffer in self:
+            device_buffer = buffer._lent or buffer._device_buffer
+            if device_buffer is not None and device_buffer.native is native:
+                raise InvalidHandle(
+                    f"cannot adopt {native!r} because {buffer!r} stands for it already (probably "
+                    "it was adopted twice)"
+                )
+
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         """The device buffer of a live handle of this table; InvalidHandle for any other."""
         if not isinstance(buffer, Buffer):
@@ -109,6 +167,11 @@ class BufferTable:
                 f"cannot use {buffer!r} because this runtime did not make it "
                 "(probably it belongs to another runtime)"
             )
+        if buffer._lent is not None:
+            raise InvalidHandle(
+                f"cannot use {buffer!r} because it is lent (probably this belongs behind the with "
+                "block of lend)"
+            )
         if buffer._device_buffer is None:
             raise InvalidHandle(
                 f"cannot use {buffer!r} because it was freed (probably too early, or twice)"
@@ -119,13 +182,30 @@ class BufferTable:
         """The whole words of a live buffer, which a kernel binds."""
         return new_tuple(Range, (self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4))
 
+    def bound(self, bound: Bound) -> Range:
+        """The same of a part as well, whether or not it lies in its buffer."""
+        if not isinstance(bound, BufferPart):
+            return self.whole_words(bound)
+        buffer, offset, size_bytes = bound
+        return new_tuple(Range, (self.device_buffer(buffer), offset, size_bytes // 4 * 4))
+
     def remove(self, buffer: Buffer) -> DeviceBuffer:
-        """Remove a handle; gives its device buffer."""
-        device_buffer = self.device_buffer(buffer)
-        buffer._device_buffer = None
+        """End a handle's life; the device buffer it stood for."""
+        device_buffer = buffer._lent or self.device_buffer(buffer)
+        buffer._device_buffer = buffer._lent = None
         del self._live[buffer.uid]
         self.live_bytes -= buffer.size_bytes
         return device_buffer
+
+    def lend(self, buffer: Buffer) -> DeviceBuffer:
+        """What a live handle stands for; every use of it is refused until it is taken back."""
+        buffer._lent, buffer._device_buffer = self.device_buffer(buffer), None
+        return buffer._lent
+
+    def take_back(self, buffer: Buffer) -> None:
+        """End of a loan; nothing where the buffer has gone meanwhile."""
+        if buffer._lent is not None:
+            buffer._device_buffer, buffer._lent = buffer._lent, None
 
     def describe_left(self) -> str:
         """The warning of a runtime that closes now; empty where no buffer is left."""

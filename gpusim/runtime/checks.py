@@ -20,8 +20,12 @@ from gpusim.errors import (
 )
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Grid, Scalars
-from gpusim.runtime.buffers import Buffer
+from gpusim.ops import GRID_BYTES, Grid, Scalars
+from gpusim.runtime.buffers import Bound, Buffer, BufferPart, buffer_of
+from gpusim.runtime.commands import (
+    DeviceBuffer,
+    Range,
+)
 
 _THREE_INTS = [int, int, int]
 _MOST_CHARACTERS = 80
@@ -159,41 +163,105 @@ def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
         )
 
 
-def check_bindings(kernel: Kernel, buffers: Sequence[Buffer], limits: Limits) -> None:
-    """Raise InvalidBinding or LimitExceeded where live ``buffers`` do not fit the kernel.
+def check_bindings(
+    kernel: Kernel, bound: Sequence[Bound], ranges: Sequence[Range], limits: Limits
+) -> None:
+    """OutOfRange, InvalidBinding or LimitExceeded where live buffers do not suit the kernel.
 
-    WebGPU specification, "Buffer Binding": a binding has a size above zero and
-    within the limit; "Resource Usages": a writable one is bound once.
+    ``ranges`` are the whole words of what is bound.  WebGPU specification, "Buffer
+    Binding": a binding has a size above zero and within the limit, and an aligned
+    offset; "Resource Usages" and "Encoder bind groups alias a writable resource": in
+    one dispatch a buffer is either read or written, and what is written is bound once.
     """
-    for buffer in buffers:
-        if buffer.size_bytes < WORD_BYTES:
+    for each in bound:
+        if isinstance(each, BufferPart):
+            check_range(
+                f"bind to {kernel.name}", each.offset, each.size_bytes, each.buffer.size_bytes
+            )
+    alignment_bytes = limits.storage_offset_alignment_bytes
+    for at, (_, offset, _) in enumerate(ranges):
+        if offset % alignment_bytes:
             raise InvalidBinding(
-                f"cannot bind {buffer!r} to {kernel.name} because it has no whole word "
+                f"cannot bind {_told(kernel, bound, at)} because this device binds at multiples "
+                f"of {alignment_bytes} bytes (probably the data wants padding)"
+            )
+    for at, (_, _, size_bytes) in enumerate(ranges):
+        if not size_bytes:
+            raise InvalidBinding(
+                f"cannot bind {_told(kernel, bound, at)} because it has no whole word "
                 "(probably its size counts elements)"
             )
-    for buffer in buffers:
-        if buffer.size_bytes // WORD_BYTES * WORD_BYTES > limits.max_binding_bytes:
+    for at, (_, _, size_bytes) in enumerate(ranges):
+        if size_bytes > limits.max_binding_bytes:
             raise LimitExceeded(
-                f"cannot bind {buffer!r} to {kernel.name} because a binding of this device holds "
+                f"cannot bind {_told(kernel, bound, at)} because a binding of this device holds "
                 f"at most {limits.max_binding_bytes} bytes (probably it should be split)"
             )
-    _check_aliases(kernel, buffers)
+    _check_aliases(kernel, bound, ranges)
 
 
-def _check_aliases(kernel: Kernel, buffers: Sequence[Buffer]) -> None:
-    if len(set(buffers)) == len(buffers):
+def _told(kernel: Kernel, bound: Sequence[Bound], at: int) -> str:
+    """A binding in words: the buffer, which part of it, and as what."""
+    each = bound[at]
+    told = f"{_bytes(each)} of {each.buffer!r}" if isinstance(each, BufferPart) else repr(each)
+    return f"{told} as {kernel.buffers[at].name} of {kernel.name}"
+
+
+def _bytes(bound: Bound) -> str:
+    if isinstance(bound, BufferPart):
+        return f"bytes {bound.offset} to {bound.offset + bound.size_bytes}"
+    return "all bytes"
+
+
+def _check_aliases(kernel: Kernel, bound: Sequence[Bound], ranges: Sequence[Range]) -> None:
+    if len({device_buffer for device_buffer, _, _ in ranges}) == len(ranges):
         return
-    for buffer in written(kernel, buffers):
-        if sum(other is buffer for other in buffers) > 1:
-            raise InvalidBinding(
-                f"cannot dispatch {kernel.name} because {buffer!r} is bound writable and bound "
-                "again (probably a copy of it is needed)"
-            )
+    writes = kernel.writes
+    for at, (device_buffer, offset, size_bytes) in enumerate(ranges):
+        for before, (other, start, length) in enumerate(ranges[:at]):
+            if other is not device_buffer or not (writes[at] or writes[before]):
+                continue
+            is_shared = offset < start + length and start < offset + size_bytes
+            if is_shared or writes[at] != writes[before]:
+                both = "writes what both hold" if is_shared else "reads one and writes the other"
+                raise InvalidBinding(
+                    f"cannot bind {_told(kernel, bound, at)} because {_bytes(bound[before])} of "
+                    f"that buffer are bound as {kernel.buffers[before].name}, and the kernel "
+                    f"{both} (probably a copy of it is needed)"
+                )
 
 
-def written(kernel: Kernel, buffers: Sequence[Buffer]) -> list[Buffer]:
-    """The buffers that the kernel may write."""
-    return list(compress(buffers, kernel.writes))
+def written(kernel: Kernel, bound: Sequence[Bound]) -> list[Buffer]:
+    """The buffers that the kernel may write, each once."""
+    return list(dict.fromkeys(map(buffer_of, compress(bound, kernel.writes))))
+
+
+def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offset: int) -> None:
+    """InvalidBinding or OutOfRange where no grid can be read at ``offset`` of ``counts``.
+
+    WebGPU specification, "dispatchWorkgroupsIndirect": the offset is a multiple of
+    four, and the buffer is bound writable nowhere in the dispatch.
+    """
+    if offset % WORD_BYTES:
+        raise InvalidBinding(
+            f"cannot dispatch {kernel.name} over a grid at byte {offset} of {counts!r} because "
+            "that is no multiple of 4 (probably an offset counts elements of another size)"
+        )
+    check_range("read a grid of", offset, GRID_BYTES, counts.size_bytes)
+    if counts in written(kernel, buffers):
+        raise InvalidBinding(
+            f"cannot dispatch {kernel.name} over a grid in {counts!r} because the kernel writes "
+            "that buffer (probably the grid wants a buffer of its own)"
+        )
+
+
+def check_holds_grids(kernel: Kernel, counts: Buffer, device_buffer: DeviceBuffer) -> None:
+    """InvalidBinding where the GPU may not read a grid from a buffer, which was adopted."""
+    if not device_buffer.holds_grids:
+        raise InvalidBinding(
+            f"cannot dispatch {kernel.name} over a grid in {counts!r} because that was adopted "
+            "without INDIRECT usage (probably it should be made with it)"
+        )
 
 
 def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:

@@ -24,11 +24,26 @@ class Role(StrEnum):
 
 
 class DeviceBuffer:
-    """One buffer of the device; ``uid`` is never given to another buffer of its driver."""
+    """One buffer of the device; ``uid`` is never given to another buffer of its driver.
 
-    __slots__ = ("native", "role", "size_bytes", "uid")
+    ``is_adopted``: it is the caller's, and never destroyed by us.  ``holds_grids``:
+    its usages let the GPU read a grid from it.
+    """
 
-    def __init__(self, *, uid: int, native: Any, size_bytes: int, role: Role) -> None:
+    __slots__ = ("holds_grids", "is_adopted", "native", "role", "size_bytes", "uid")
+
+    def __init__(
+        self,
+        *,
+        uid: int,
+        native: Any,
+        size_bytes: int,
+        role: Role,
+        is_adopted: bool = False,
+        holds_grids: bool = True,
+    ) -> None:
+        self.is_adopted = is_adopted
+        self.holds_grids = holds_grids
         self.uid = uid
         self.native = native
         self.size_bytes = size_bytes
@@ -90,6 +105,10 @@ PlainRange = tuple[DeviceBuffer, int, int]
 """A ``Range``, or a plain tuple of its fields, which costs a fifth; every dispatch makes one."""
 
 
+UNKNOWN_GROUPS = 2**32 - 1
+"""The number of workgroups where the GPU reads their grid: a guarded kernel leaves none out."""
+
+
 class Launch(NamedTuple):
     """``groups`` workgroups in all, dispatched as ``spread`` (x, y, z)."""
 
@@ -97,8 +116,15 @@ class Launch(NamedTuple):
     spread: Grid
 
 
+class GridAt(NamedTuple):
+    """Where the GPU reads a grid: three u32 of a device buffer, from byte ``offset``."""
+
+    buffer: DeviceBuffer
+    offset: int
+
+
 class DispatchCommand(NamedTuple):
-    """Run a pipeline over ``groups`` workgroups (x, y, z).
+    """Run a pipeline over ``groups`` workgroups (x, y, z), or as many as the GPU reads there.
 
     ``uniform_offset`` is the dynamic offset of the uniform binding, None where
     the bind group has none.
@@ -106,7 +132,7 @@ class DispatchCommand(NamedTuple):
 
     pipeline: Pipeline
     bind_group: BindGroup
-    groups: Grid
+    groups: Grid | GridAt
     uniform_offset: int | None = None
 
     def shifted(self, by_bytes: int) -> "DispatchCommand":

@@ -12,17 +12,45 @@ from typing import NamedTuple, Self
 from gpusim.errors import InvalidCapture
 from gpusim.kernels import Kernel
 from gpusim.ops import Grid, Scalars
-from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.buffers import Bound, Buffer, BufferPart, buffer_of
 from gpusim.runtime.handles import Handle
+
+
+class GridIn(NamedTuple):
+    """A grid that the GPU reads when it gets there: three u32 of ``counts``, from ``offset``."""
+
+    counts: Buffer
+    offset: int
 
 
 class DispatchCall(NamedTuple):
     """Run ``kernel`` over ``grid`` workgroups."""
 
     kernel: Kernel
-    buffers: tuple[Buffer, ...]
+    buffers: tuple[Bound, ...]
     scalars: Scalars
-    grid: Grid
+    grid: Grid | GridIn
+
+    @property
+    def named(self) -> tuple[Buffer, ...]:
+        """The buffers that it binds, and the one that its grid is in."""
+        named = tuple(map(buffer_of, self.buffers))
+        return (*named, self.grid.counts) if isinstance(self.grid, GridIn) else named
+
+    def over(self, names: Mapping[Buffer, Buffer]) -> "DispatchCall":
+        """The same over the buffers that stand in their places."""
+        grid = self.grid
+        if isinstance(grid, GridIn):
+            grid = grid._replace(counts=names[grid.counts])
+        return self._replace(
+            buffers=tuple([_over(each, names) for each in self.buffers]), grid=grid
+        )
+
+
+def _over(bound: Bound, names: Mapping[Buffer, Buffer]) -> Bound:
+    if isinstance(bound, BufferPart):
+        return bound._replace(buffer=names[bound.buffer])
+    return names[bound]
 
 
 class CopyCall(NamedTuple):
@@ -33,6 +61,11 @@ class CopyCall(NamedTuple):
     target: Buffer
     target_offset: int
     size_bytes: int
+
+    @property
+    def named(self) -> tuple[Buffer, Buffer]:
+        """The source and the target."""
+        return self.source, self.target
 
     def over(self, names: Mapping[Buffer, Buffer]) -> "CopyCall":
         """The same call between the buffers that replace its own."""
@@ -102,7 +135,7 @@ class Graph(Handle):
         traceback: TracebackType | None,
     ) -> None:
         self._captures.end()
-        self.buffers = tuple(dict.fromkeys(_named(self.calls)))
+        self.buffers = tuple(dict.fromkeys([one for call in self.calls for one in call.named]))
         self.named = frozenset(self.buffers)
         dispatches = [call for call in self.calls if isinstance(call, DispatchCall)]
         self.scalars = tuple(call.scalars for call in dispatches)
@@ -141,10 +174,3 @@ class Captures:
                 f"cannot {what} while a capture is open because a graph holds dispatches and "
                 "copies only (probably it belongs before the with block, or after it)"
             )
-
-
-def _named(calls: Sequence[Call]) -> list[Buffer]:
-    named: list[Buffer] = []
-    for call in calls:
-        named += (call.source, call.target) if isinstance(call, CopyCall) else call.buffers
-    return named

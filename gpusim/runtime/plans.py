@@ -16,24 +16,35 @@ from typing import Any, Generic, Protocol, TypeVar
 from gpusim.errors import LimitExceeded
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Grid
+from gpusim.ops import GRID_BYTES, Grid
 from gpusim.runtime import checks
-from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.buffers import Bound, Buffer, BufferTable, buffer_of
 from gpusim.runtime.caches import CacheState, shape_key
-from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Pipeline, Range
+from gpusim.runtime.commands import (
+    UNKNOWN_GROUPS,
+    BindGroup,
+    DeviceBuffer,
+    GridAt,
+    Launch,
+    Pipeline,
+    Range,
+)
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.graph import CopyCall, DispatchCall
+from gpusim.runtime.graph import CopyCall, DispatchCall, GridIn
 
 _PLAIN_GRID = (int, int, int)
+AnyGrid = int | Sequence[int] | GridIn
+"""A grid as a caller gives it."""
 
 
 class DispatchPlan:
     """A dispatch without its scalars: checked, bound and spread.
 
-    ``groups`` and ``spread`` are those of its launch; ``launched`` is the number of
-    workgroups in the spread, which may be a few more.  ``group`` is its bind group, where
-    that does not depend on the scalars; ``ring`` is then the buffer of uniforms that the
-    group binds.
+    ``groups`` and ``spread`` are those of its launch, and ``launched`` the
+    workgroups of the spread, a few of which may be too many: 0 where only the
+    GPU knows.  ``touches`` are the ranges that it binds, and the one that its
+    grid is read from; ``group`` is the bind group where that does not depend on
+    the scalars, and ``ring`` the buffer of uniforms that it binds then.
     """
 
     __slots__ = (
@@ -46,6 +57,7 @@ class DispatchPlan:
         "ranges",
         "ring",
         "spread",
+        "touches",
         "uniform_bytes",
         "written",
     )
@@ -54,7 +66,7 @@ class DispatchPlan:
         self,
         kernel: Kernel,
         ranges: tuple[Range, ...],
-        launch: Launch,
+        launch: Launch | GridAt,
         *,
         pipeline: Pipeline,
         buffers: Sequence[Buffer] = (),
@@ -63,8 +75,15 @@ class DispatchPlan:
         self.kernel = kernel
         self.uniform_bytes = kernel.uniform_bytes
         self.ranges = ranges
-        self.groups, self.spread = launch
-        self.launched = prod(launch.spread)
+        self.groups: int
+        self.spread: Grid | GridAt
+        if isinstance(launch, GridAt):
+            self.groups, self.spread, self.launched = UNKNOWN_GROUPS, launch, 0
+            self.touches: tuple[Range, ...] = (*ranges, Range(*launch, GRID_BYTES))
+        else:
+            self.groups, self.spread = launch
+            self.launched = prod(launch.spread)
+            self.touches = ranges
         self.pipeline = pipeline
         self.buffers = tuple(buffers)
         self.written = tuple(written)
@@ -174,9 +193,9 @@ class Planner:
     def plan(
         self,
         kernel: Kernel,
-        buffers: Sequence[Buffer],
+        buffers: Sequence[Bound],
         scalars: Sequence[int | float],
-        grid: int | Sequence[int],
+        grid: AnyGrid,
         *,
         even_lost: bool = False,
     ) -> tuple[DispatchPlan, bytes]:
@@ -208,14 +227,15 @@ class Planner:
     def call(
         self,
         kernel: Kernel,
-        buffers: Sequence[Buffer],
+        buffers: Sequence[Bound],
         scalars: Sequence[int | float],
-        grid: int | Sequence[int],
+        grid: AnyGrid,
     ) -> DispatchCall:
         """A checked dispatch; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
-        return DispatchCall(kernel, buffers, scalars, checks.grid_of(kernel, grid))
+        kept = grid if isinstance(grid, GridIn) else checks.grid_of(kernel, grid)
+        return DispatchCall(kernel, buffers, scalars, kept)
 
     def check_copy(
         self,
@@ -245,28 +265,39 @@ class Planner:
     def _make(
         self,
         kernel: Kernel,
-        buffers: Sequence[Buffer],
+        buffers: Sequence[Bound],
         scalars: Sequence[int | float],
-        grid: int | Sequence[int],
+        grid: AnyGrid,
     ) -> DispatchPlan:
         checks.check_kernel(kernel, len(buffers), self._limits)
-        ranges = tuple([self._buffers.whole_words(buffer) for buffer in buffers])
-        checks.check_bindings(kernel, buffers, self._limits)
+        ranges = tuple([self._buffers.bound(each) for each in buffers])
+        checks.check_bindings(kernel, buffers, ranges, self._limits)
         kernel.pack(scalars, 0)  # refuses what cannot be packed
-        launch = self._shapes.get(kernel, checks.grid_of(kernel, grid))
+        launch = self._launch(kernel, buffers, grid)
         written = checks.written(kernel, buffers)
         pipeline = self._pipelines.compiled(kernel)
+        named = [*map(buffer_of, buffers), *([grid.counts] if isinstance(grid, GridIn) else [])]
         return DispatchPlan(
-            kernel, ranges, launch, pipeline=pipeline, buffers=buffers, written=written
+            kernel, ranges, launch, pipeline=pipeline, buffers=named, written=written
         )
 
+    def _launch(self, kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Launch | GridAt:
+        if not isinstance(grid, GridIn):
+            return self._shapes.get(kernel, checks.grid_of(kernel, grid))
+        device_buffer = self._buffers.device_buffer(grid.counts)
+        checks.check_grid_in(kernel, buffers, grid.counts, grid.offset)
+        checks.check_holds_grids(kernel, grid.counts, device_buffer)
+        return GridAt(device_buffer, grid.offset)
 
-def _key(kernel: Kernel, buffers: Sequence[Buffer], grid: int | Sequence[int]) -> Hashable | None:
-    """The key of a dispatch with a grid of plain ints; None for any other grid.
+
+def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | None:
+    """The key of a dispatch whose grid is no plain int; None where it is not of those either.
 
     1.0 and True equal 1, and must not find the plan of 1.
     """
     if type(grid) is tuple and tuple(map(type, grid)) == _PLAIN_GRID:
+        return (kernel, grid, *buffers)
+    if isinstance(grid, GridIn) and type(grid.offset) is int:
         return (kernel, grid, *buffers)
     return None
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from operator import index
 from typing import Any
 
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from gpusim.limits import WORD_BYTES
 
 
@@ -60,8 +60,9 @@ class Policy:
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
-    """Launched workgroups after which a batch is submitted.  A GPU's watchdog resets the device
-    where one submission takes too long, and the GPU cannot be shared in the middle of one."""
+    """Workgroups launched after which a batch is submitted: a GPU's watchdog resets the device
+    where one submission works for too long, and the GPU cannot be shared in the middle of it.
+    A grid that the GPU reads counts as none."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
     ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
@@ -252,14 +253,20 @@ def policy_of(policy: object) -> Policy:
 
 def parse_policy(text: str) -> Policy:
     """Read what ``str(policy)`` wrote; ProgramError where a word is unknown."""
+    if not text.split():
+        raise ProgramError(
+            f"cannot read a policy because it has no name (probably one of {', '.join(PRESETS)})"
+        )
     name, *changes = text.split()
     values: dict[str, Any] = {}
+    known = [field.name for field in fields(Policy) if field.name != "name"]
     for change in changes:
         key, _, word = change.partition("=")
-        if key not in Policy.__slots__:
+        if key not in known:
+            probably = meant(key, known, "a misspelling")
             raise ProgramError(
                 f"cannot read policy {text!r} because {key!r} is no field of a policy "
-                "(probably a misspelling)"
+                f"(probably {probably})"
             )
         values[key] = _value(key, word)
     base = PRESETS.get(name, Policy(name=name))

@@ -67,8 +67,9 @@ class Ticket(Handle):
             WaitTimedOut: a TimeoutError; the read is still pending, and may be asked again.
         """
         if not self._settled:
+            seconds = checks.seconds("wait for a read", timeout)
             self._begin(self)
-            self._readbacks.settle_through(self, checks.seconds("wait for a read", timeout))
+            self._readbacks.settle_through(self, seconds)
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[["Ticket"], object]) -> None:

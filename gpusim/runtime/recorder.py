@@ -179,8 +179,9 @@ class Recorder:
             self._submit_for(self._rules.after_recording(self._batch))
 
     def before_free(self, buffer: DeviceBuffer) -> None:
-        """Submit the commands that use a buffer which is about to be freed."""
-        self._submit_for(self._rules.before_free(self._batch))
+        """Submit what may still refer to a buffer that is about to go, or be the caller's again."""
+        is_wanted = buffer.is_adopted and self._batch.touches(buffer)
+        self._submit_for(FlushReason.FREE if is_wanted else self._rules.before_free(self._batch))
 
     def after_sync(self) -> None:
         """All is done: start again with small batches."""

@@ -150,10 +150,8 @@ class Replays:
             if isinstance(call, CopyCall):
                 steps.append(self._planner.check_copy(*call.over(names)))
             else:
-                over = [names[buffer] for buffer in call.buffers]
-                plan, _ = self._planner.plan(
-                    call.kernel, over, next(values), call.grid, even_lost=True
-                )
+                kernel, over, _, grid = call.over(names)
+                plan, _ = self._planner.plan(kernel, over, next(values), grid, even_lost=True)
                 steps.append(plan)
         bound = BoundGraph(steps, buffers, alignment_bytes=self._alignment_bytes)
         if self._as_runs:

@@ -5,31 +5,28 @@ No batching is decided here (see ``batch``), and no queue is touched (see ``reco
 
 import warnings
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
+from gpusim.runtime.assembly import Assembly
 from gpusim.runtime.batch import FlushReason
-from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.buffers import Bound, Buffer
 from gpusim.runtime.byte_plans import words_up
 from gpusim.runtime.commands import Role
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.drivers.opening import open_driver
-from gpusim.runtime.graph import Captures, Graph
-from gpusim.runtime.guard import Guard
-from gpusim.runtime.handles import Handle
+from gpusim.runtime.graph import Graph, GridIn
 from gpusim.runtime.host_data import Destination, plain_bytes
+from gpusim.runtime.loans import Loan
 from gpusim.runtime.parts import Parts
-from gpusim.runtime.plans import Pipelines, Planner
 from gpusim.runtime.policy import PRESETS, Policy, policy_of
 from gpusim.runtime.readbacks import Ticket
-from gpusim.runtime.replays import DebugModes
-from gpusim.runtime.stats import COUNTED, Stats
+from gpusim.runtime.stats import Stats, stats_of
 
 
-class Runtime(Handle):
+class Runtime(Assembly):
     """A batched compute runtime on one WebGPU device.
 
     Commands gather and reach the queue in few submissions; results are those of
@@ -45,10 +42,9 @@ class Runtime(Handle):
             runtimes that share one compile each kernel once.
         parts: the collaborators, to replace some.
 
-    Every op raises ``Refused`` classes for what the caller did wrong, in the
-    order of docs/CONTRACT.md and with nothing changed, and ``DeviceFault``
-    classes for what no check could foresee.  The constructor raises NoDevice or
-    ProgramError where its arguments make no runtime.
+    Every op raises ``Refused`` classes for what the caller did wrong, in the order
+    of docs/CONTRACT.md and with nothing changed, and ``DeviceFault`` classes for what no
+    check could foresee.  NoDevice and ProgramError: no runtime can be made.
     """
 
     _instead = "each process, and each thread, makes its own"
@@ -64,77 +60,9 @@ class Runtime(Handle):
         self.policy = policy_of(policy)
         self._driver = open_driver(device, driver)
         self.policy.check_fits(self._driver.limits.max_buffer_bytes)
+        self.device: Any = self._driver.device
         self.limits: Limits = self._driver.limits.within(self.policy.memory_budget_bytes)
-        self._done = dict.fromkeys(COUNTED, 0)
-        self._captures = Captures()
-        self._assemble_stores(parts)
-        self._assemble_ops(parts)
-
-    def _assemble_stores(self, parts: Parts) -> None:
-        """Make the pools, caches and tables, and the recorder over them."""
-        driver, policy = self._driver, self.policy
-        caches = parts.caches(policy)
-        self._buffers = parts.buffers()
-        self._uniforms = parts.uniforms(driver, policy, caches)
-        self._bind_groups = parts.bind_groups(driver, policy, caches)
-        self._shapes = parts.shapes(driver, policy, caches)
-        self._staging = parts.staging(driver, policy, caches)
-        self._uploads = parts.uploads(driver, policy)
-        self._clock = parts.clock()
-        self._readbacks = parts.readbacks(driver, self._staging, self._clock, policy.wait_seconds)
-        self._recorder = parts.recorder(
-            driver,
-            uniforms=self._uniforms,
-            bind_groups=self._bind_groups,
-            uploads=self._uploads,
-            rules=parts.flush_rules(policy),
-            readbacks=self._readbacks,
-            clock=self._clock,
-            merge_passes=policy.merge_passes,
-            keep_groups=policy.cache_bind_groups,
-            wait_seconds=policy.wait_seconds,
-        )
-
-    def _assemble_ops(self, parts: Parts) -> None:
-        """Make the parts that check ops, plan them, carry them out and wait for them."""
-        driver, policy = self._driver, self.policy
-        pipelines = Pipelines(driver, dynamic_uniforms=self._uniforms.is_dynamic)
-        self._planner = Planner(
-            limits=self.limits,
-            buffers=self._buffers,
-            plans=parts.plans(policy.plan_cache),
-            shapes=self._shapes,
-            pipelines=pipelines,
-        )
-        self._guard = Guard(
-            driver,
-            recorder=self._recorder,
-            readbacks=self._readbacks,
-            captures=self._captures,
-        )
-        self._transfers = parts.transfers(driver, self._recorder, self._buffers, pipelines)
-        self._reads = parts.reads(
-            driver,
-            recorder=self._recorder,
-            staging=self._staging,
-            readbacks=self._readbacks,
-            clock=self._clock,
-            guard=self._guard,
-            join=policy.join_reads,
-            page_bytes=policy.staging_page_bytes,
-        )
-        self._debug = DebugModes.of(policy, self._reads, self._guard, self._done)
-        self._replays = parts.replays(
-            guard=self._guard,
-            planner=self._planner,
-            recorder=self._recorder,
-            transfers=self._transfers,
-            plans=parts.bound_graphs(policy.graph_cache),
-            done=self._done,
-            debug=self._debug,
-            as_runs=self._debug is None and self._uniforms.is_dynamic,
-            alignment_bytes=driver.limits.uniform_offset_alignment_bytes,
-        )
+        self._assemble(parts)
 
     def alloc(self, size_bytes: int, *, label: str = "") -> Buffer:
         """A new buffer of ``size_bytes`` bytes, all zero; ``label`` is for messages.
@@ -149,6 +77,31 @@ class Runtime(Handle):
         device_buffer = self._driver.create_buffer(words_up(max(size_bytes, 1)), Role.STORAGE)
         self._done["allocs"] += 1
         return self._buffers.add(device_buffer, size_bytes, label)
+
+    def adopt(self, buffer: Any, *, label: str = "") -> Buffer:
+        """A handle to a wgpu buffer of the caller's, which is never destroyed here.
+
+        From now on until its ``free``, the caller uses it in a ``lend`` only.
+
+        Raises:
+            InvalidHandle: it is no buffer of ``device``, is mapped, or has a handle already.
+            InvalidBinding: no whole words, or no STORAGE, COPY_SRC or COPY_DST usage.
+        """
+        self._guard.check_op("adopt a buffer")
+        self._buffers.check_new(buffer)
+        device_buffer = self._driver.adopt_buffer(buffer)
+        return self._buffers.add(device_buffer, device_buffer.size_bytes, label)
+
+    def lend(self, buffer: Buffer) -> Loan:
+        """Lend the wgpu buffer of ``buffer``: ``with runtime.lend(x) as native: ...``
+
+        Queue work of the caller's in the block comes after all that was called before
+        it, and before all that is called after.  In it no op may use ``buffer``.
+
+        Raises:
+            InvalidHandle, DataLost: on entry, and nothing is lent.
+        """
+        return Loan(buffer, self._guard, self._buffers, self._recorder, self._forget)
 
     def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
         """Host to GPU: exactly the bytes of ``data``, taken now, at byte ``offset``.
@@ -196,16 +149,17 @@ class Runtime(Handle):
     def dispatch(
         self,
         kernel: Kernel,
-        buffers: Sequence[Buffer],
+        buffers: Sequence[Bound],
         scalars: Sequence[int | float] = (),
-        grid: int | Sequence[int] = 1,
+        grid: int | Sequence[int] | GridIn = 1,
     ) -> None:
         """Run ``kernel`` over the whole words of ``buffers``; ``grid`` counts workgroups.
 
-        A grid with a zero in it does nothing.  The scalars are those of this call.
+        A buffer's ``part`` may be bound in its place.  A grid with a zero in it does
+        nothing.  The scalars are those of this call.
 
         Raises:
-            InvalidBinding, InvalidHandle, LimitExceeded, InvalidScalar, DataLost:
+            InvalidBinding, InvalidHandle, OutOfRange, LimitExceeded, InvalidScalar, DataLost:
                 in the order of docs/CONTRACT.md, and nothing is changed.
             ProgramError: the device refuses the kernel's WGSL.
         """
@@ -222,6 +176,25 @@ class Runtime(Handle):
         self._done["dispatches"] += 1
         if debug is not None:
             debug.after_dispatch()
+
+    def dispatch_indirect(
+        self,
+        kernel: Kernel,
+        buffers: Sequence[Bound],
+        scalars: Sequence[int | float] = (),
+        *,
+        counts: Buffer,
+        offset: int = 0,
+    ) -> None:
+        """``dispatch`` over a grid that the GPU reads when it gets there, x, y and z.
+
+        It stands in three u32 of ``counts`` from byte ``offset``, a multiple of four.
+        Past the device's limit in a dimension it does nothing.
+
+        Raises:
+            Refused, DataLost, ProgramError: as ``dispatch``, and for where the grid is.
+        """
+        self.dispatch(kernel, buffers, scalars, GridIn(counts, checks.whole("dispatch", offset)))
 
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
@@ -274,8 +247,7 @@ class Runtime(Handle):
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
             self._recorder.before_free(device_buffer)
-        self._planner.forget(buffer)
-        self._replays.forget(buffer)
+        self._forget(buffer)
         self._bind_groups.forget(device_buffer)
         self._recorder.destroy(self._buffers.remove(buffer))
         self._done["frees"] += 1
@@ -324,20 +296,16 @@ class Runtime(Handle):
         return list(self._buffers)
 
     def stats(self) -> Stats:
-        """The counters up to now."""
-        return Stats(
-            **self._done,
-            commands=self._recorder.commands,
-            submits=self._clock.submits,
-            flushes=dict(self._recorder.flushes),
-            live_buffers=len(self._buffers),
-            live_bytes=self._buffers.live_bytes,
-            peak_bytes=self._buffers.peak_bytes,
-            total_bytes=self._buffers.total_bytes,
-            uniforms=self._uniforms.counts.copy(),
-            bind_groups=self._bind_groups.counts.copy(),
-            shapes=self._shapes.counts.copy(),
-            staging=self._staging.counts.copy(),
+        """What has happened so far."""
+        return stats_of(
+            self._done,
+            self._recorder,
+            self._clock,
+            self._buffers,
+            uniforms=self._uniforms,
+            bind_groups=self._bind_groups,
+            shapes=self._shapes,
+            staging=self._staging,
         )
 
     def close(self, timeout: float | None = 60.0) -> None:
@@ -367,13 +335,12 @@ class Runtime(Handle):
             raise checks.runtime_closed()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _forget(self, buffer: Buffer) -> None:
+        self._planner.forget(buffer)
+        self._replays.forget(buffer)
 
     def _give_back(self) -> None:
         self._bind_groups.clear()

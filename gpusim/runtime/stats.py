@@ -7,6 +7,7 @@ Each part counts in its own ``Counts``; ``Runtime.stats()`` copies them into one
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import Any
 
 
 @dataclass(kw_only=True, slots=True)
@@ -74,3 +75,20 @@ class Stats:
     bind_groups: Counts = field(default_factory=Counts)
     shapes: Counts = field(default_factory=Counts)
     staging: Counts = field(default_factory=Counts)
+
+
+def stats_of(
+    done: Mapping[str, Any], recorder: Any, clock: Any, buffers: Any, **stores: Any
+) -> Stats:
+    """The counters of a runtime's collaborators as they are now; ``stores`` have ``counts``."""
+    return Stats(
+        **done,
+        commands=recorder.commands,
+        submits=clock.submits,
+        flushes=dict(recorder.flushes),
+        live_buffers=len(buffers),
+        live_bytes=buffers.live_bytes,
+        peak_bytes=buffers.peak_bytes,
+        total_bytes=buffers.total_bytes,
+        **{name: store.counts.copy() for name, store in stores.items()},
+    )

@@ -215,6 +215,9 @@ class GPUBuffer:
         elif number in self._device.timeline.faults.failed_maps:
             because = "a fault was planned"
         if because is None:
+            if self._device.timeline.lost:
+                # The map goes well, and its bytes are gone with the device.
+                self.state = DESTROYED
             return bytearray(self.memory[start : start + length])
         if not self._device.timeline.lost:
             self.state = AVAILABLE

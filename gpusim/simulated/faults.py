@@ -4,6 +4,7 @@ A plan counts calls and says which of them fail.  It does nothing by itself; the
 plan is empty.
 """
 
+import re
 from dataclasses import dataclass, fields
 
 from gpusim.errors import ProgramError
@@ -58,6 +59,7 @@ class FaultPlan:
         return " ".join(words) or "none"
 
 
+_NUMBERS = re.compile(r"[0-9]{1,18}(?:,[0-9]{1,18})*")
 _ONE = ("lost_at_call", "lost_at_submit")
 _MANY = tuple(field.name for field in fields(FaultPlan) if field.name not in _ONE)
 
@@ -69,9 +71,12 @@ def parse_faults(text: str) -> FaultPlan:
         if word == "none":
             continue
         name, _, numbers = word.partition("=")
-        if name not in (*_MANY, *_ONE) or not numbers.replace(",", "").isdigit():
-            raise _malformed(f"{word!r} names no fault")
-        indices = tuple(int(number) for number in numbers.split(","))
+        if name not in (*_MANY, *_ONE) or name in values:
+            raise _malformed(f"{word!r} names no fault, or one that was named before")
+        if not _NUMBERS.fullmatch(numbers) or (name in _ONE and "," in numbers):
+            wanted = "one number" if name in _ONE else "numbers with a comma between two"
+            raise _malformed(f"{word!r} does not hold {wanted}, each from 0 on")
+        indices = tuple(map(int, numbers.split(",")))
         values[name] = indices if name in _MANY else indices[0]
     return FaultPlan(**values)  # type: ignore[arg-type]
 

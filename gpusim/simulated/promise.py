@@ -8,6 +8,7 @@ when a promise settles; nothing here does.
 
 import sys
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any
 
 from gpusim.simulated.timeline import Timeline
@@ -185,7 +186,10 @@ class Promise:
 
     def _schedule_resolve(self) -> None:
         if self._loop_call is not None:
-            self._loop_call(self._resolve_quietly)
+            # The loop may have closed; wgpu-py meets that in a callback of wgpu-native's, which
+            # hands no error on.
+            with suppress(RuntimeError):
+                self._loop_call(self._resolve_quietly)
 
     def _resolve_quietly(self) -> None:
         # The promise keeps the error; whoever waits gets it.

@@ -5,34 +5,30 @@ A benchmark is imported when it is run.  Nothing is measured here.
 
 import argparse
 import shlex
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gpusim.devices import BEST
+from properties.arguments import (
+    Once,
+    UsageError,
+    read_device,
+    read_file_to_write,
+    read_whole,
+)
 from properties.bench.timing import Report, Row, write_report
 
-_DONE, _WRONG_USAGE, _COULD_NOT_RUN = 0, 2, 3
 _ROUNDS = {"decode": 1, "dispatch": 3, "readback": 15, "fuzz": 3, "scale": 1}
 """Rounds that are counted, without ``--rounds``."""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one benchmark; its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m properties.bench")
-    add_options(parser)
-    words = list(sys.argv[1:] if argv is None else argv)
-    from gpusim.errors import GpusimError, ProgramError
-
-    try:
-        run(parser.parse_args(words))
-    except (ProgramError, OSError) as error:
-        print(f"gpusim: {error}", file=sys.stderr)
-        return _WRONG_USAGE
-    except GpusimError as error:
-        print(f"gpusim: {error}", file=sys.stderr)
-        return _COULD_NOT_RUN
-    return _DONE
+_IGNORED = {
+    "dispatch": ("small",),
+    "fuzz": ("small",),
+    "scale": ("rounds",),
+}
+"""The arguments that a benchmark has no use for."""
+_ONE_ONLY = {"small": "size", "rounds": "round"}
+_PICTURES = (".png", ".svg")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +40,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="dispatch",
         help="what to measure (default: dispatch)",
     )
-    parser.add_argument("--device", default="best", metavar="NAME", help="the device to run on")
-    parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds that are counted")
+
+    def add(name: str, read: Callable[[str], Any], text: str, **how: Any) -> None:
+        parser.add_argument(name, action=Once, read=read, help=text, **how)
+
+    add("--device", read_device, "the device to run on", metavar="NAME", default=BEST)
+    add("--rounds", read_whole(1), "rounds that are counted", metavar="N")
     parser.add_argument("--small", action="store_true", help="sizes for a software adapter")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them (.png or .svg)")
+    add("--json", read_file_to_write, "write the figures as JSON", metavar="FILE")
+    add("--plot", _read_picture, "draw them (.png or .svg)", metavar="FILE")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -57,17 +57,20 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         NoDevice: there is no device of that name.
         ProgramError: a plot was asked for and matplotlib is missing.
-        OSError: a file cannot be written.
+        UsageError: an argument would be ignored.
     """
     from rich.console import Console
 
     from gpusim.devices import find_adapter, open_device
     from properties.bench.show import text_of
 
+    for name in _IGNORED.get(arguments.benchmark, ()):
+        if getattr(arguments, name):
+            raise UsageError(
+                f"cannot take --{name} because benchmark {arguments.benchmark} has only one "
+                f"{_ONE_ONLY[name]} (probably --{name} is to be left out)"
+            )
     draw = _drawing(arguments.plot)
-    for file in (arguments.json, arguments.plot):
-        if file is not None:
-            file.open("ab").close()
     adapter = find_adapter(arguments.device)
     progress = Console(stderr=True)
 
@@ -143,13 +146,16 @@ def _drawing(file: Path | None) -> Callable[[Report, Path], None]:
     return load_drawing()
 
 
+def _read_picture(text: str) -> Path:
+    file = read_file_to_write(text)
+    if file.suffix not in _PICTURES:
+        raise UsageError(
+            f"it ends with none of {', '.join(_PICTURES)} (probably another kind of picture is "
+            "meant)"
+        )
+    return file
+
+
 def _command(arguments: argparse.Namespace, device: str, rounds: int) -> str:
     words = ["gpusim", "bench", arguments.benchmark, "--device", device, "--rounds", str(rounds)]
     return shlex.join(words + ["--small"] * arguments.small)
-
-
-def _rounds(word: str) -> int:
-    rounds = int(word)
-    if rounds < 1:
-        raise argparse.ArgumentTypeError(f"at least 1 round is needed, and {rounds} is not")
-    return rounds

@@ -14,6 +14,7 @@ from properties.clients.client import (
     ReentrantClient,
     WrongThreadClient,
 )
+from properties.clients.sharing import SharingClient
 from properties.model.case import PLAIN, Case
 from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
@@ -28,6 +29,7 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "own_arrays": lambda target, program: OwnArraysClient(target),
     "dropping": lambda target, program: DroppingClient(target),
     "reentrant": lambda target, program: ReentrantClient(target),
+    "sharing": lambda target, program: SharingClient(target),
     "closing": ClosingClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
 }

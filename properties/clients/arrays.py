@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.ops import Capture, Dispatch, Read, Replay, Write
+from gpusim.ops import (
+    AnyDispatch,
+    Capture,
+    Dispatch,
+    DispatchIndirect,
+    Read,
+    Replay,
+    Write,
+)
 from gpusim.runtime import Ticket
 from properties.clients.client import BrokenPromise, Client
 from properties.model.target import Delivery
@@ -41,13 +49,20 @@ class MutatingClient(Client):
         with _lent([op.scalars]) as (passed,):
             self.target.dispatch(op.kernel, op.buffers, passed, op.grid)
 
+    def dispatch_indirect(self, op: DispatchIndirect) -> None:
+        """The same over a grid on the GPU."""
+        with _lent([op.scalars]) as (passed,):
+            self.target.dispatch_indirect(op.kernel, op.buffers, passed, op.counts, op.offset)
+
     def capture(self, op: Capture) -> None:
         """Do the same for every dispatch of a capture; a replay may keep its scalars."""
-        dispatches = [command for command in op.commands if isinstance(command, Dispatch)]
+        dispatches = [command for command in op.commands if isinstance(command, AnyDispatch)]
         with _lent([command.scalars for command in dispatches]) as passed:
             lists = iter(passed)
             lent = [
-                replace(command, scalars=next(lists)) if isinstance(command, Dispatch) else command
+                replace(command, scalars=next(lists))
+                if isinstance(command, AnyDispatch)
+                else command
                 for command in op.commands
             ]
             self.target.capture(op.graph, lent)

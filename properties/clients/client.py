@@ -8,12 +8,13 @@ runtime in done callbacks.  A client has a method for each verb that it treats o
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault, InvalidHandle, RuntimeClosed, WrongThread
+from gpusim.errors import DeviceFault, InvalidHandle, RuntimeClosed, WaitTimedOut, WrongThread
 from gpusim.kernels import SCRAMBLE
 from gpusim.ops import Dispatch, Flush, Op, Read, Sync
 from gpusim.program import Program
@@ -79,7 +80,16 @@ class AskingClient(Client):
         if len(self._tickets) % _TURNS == _TURNS - 1:
             self._ask(len(self._tickets) - 2)
 
+    def flush(self, op: Flush) -> None:
+        """What has arrived may be delivered now."""
+        self.target.perform(op)
+        self.target.runtime.poll()
+
     def _ask(self, position: int) -> None:
+        """Every other is asked for at once before it is waited for."""
+        if position % 2:
+            with suppress(WaitTimedOut):
+                self._tickets[position].result(timeout=0)
         self._tickets[position].result()
         if not all(ticket.done() for ticket in self._tickets[: position + 1]):
             raise BrokenPromise("a read has its value, and a read issued before it has none")

@@ -17,8 +17,8 @@ from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Copy, Op
 from gpusim.program import Program, flattened
+from properties.arguments import UsageError
 from properties.finding_file import Finding, printable, write
-from properties.fuzz.settings import UsageError
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.shrink.reducer import Shrunk

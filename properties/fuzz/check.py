@@ -17,10 +17,10 @@ from gpusim.kernels import Kernels
 from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.fuzz.bugs import Bug, Bugs
-from properties.fuzz.loading import TARGETS, MakeFactory, load_kernels
+from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
 from properties.fuzz.protocol import Setup, Tally
 from properties.fuzz.published import Published
-from properties.fuzz.replay import ReplayPlan, replay_command
+from properties.fuzz.replay import ReplayPlan, check_asked, replay_command
 from properties.fuzz.settings import Settings
 from properties.fuzz.worker import Bench
 from properties.model.case import NO_POLICY, Case, DeviceSpec
@@ -44,9 +44,11 @@ def check(
     Raises:
         NoDevice: there is no such device.
         ProgramError: the target or the kernels that ``settings`` name cannot be loaded.
-        UsageError: nothing can be saved in the folder of ``settings``.
+        UsageError: the target would ignore a setting, or nothing can be saved in the folder.
     """
     kernels = load_kernels(settings.kernels) if kernels is None else kernels
+    if make_target is not None or not is_ours(load_target(settings.target)):
+        settings.refuse_ignored()
     bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
     setup = Setup(
         device=settings.device,
@@ -82,6 +84,7 @@ def judge_again(
     case = plan.case
     setup = Setup(device=case.device.name, kernels=plan.kernels, target=case.target, presets=())
     with _opened(setup, make_target, kernels) as bench:
+        check_asked(bench.beyond_promises(case))
         return bench.judge(case)
 
 

@@ -16,7 +16,7 @@ from gpusim.runtime.policy import PRESETS, Uniforms
 from properties.finding_file import read
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import warnings
-from properties.fuzz.loading import load_kernels, load_target
+from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.protocol import (
     ENOUGH_TRACES,
@@ -124,9 +124,11 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     Raises:
         NoDevice: there is no device of that name, or nothing to judge on it.
         ProgramError: the kernels, or what is judged, cannot be loaded.
+        UsageError: a setting would be ignored, or nothing can be saved.
     """
     kernels = load_kernels(settings.kernels)
-    load_target(settings.target)
+    if not is_ours(load_target(settings.target)):
+        settings.refuse_ignored()
     setup = Setup(
         device=settings.device,
         presets=settings.presets,

@@ -4,15 +4,18 @@ What is loaded is not run here.
 """
 
 import importlib
+import inspect
 import shlex
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from properties.model.case import RUNTIME
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
@@ -36,50 +39,62 @@ def load(spec: str, default_name: str = "") -> Any:
     where, colon, name = spec.rpartition(":")
     if not colon:
         where, name = spec, default_name
-    try:
-        return getattr(_module(where), name)
-    except (ImportError, OSError, SyntaxError, AttributeError, ValueError) as error:
-        raise ProgramError(
-            f"cannot load {name or 'a name'} from {where!r} because {error} "
-            "(probably a misspelled module or path)"
-        ) from error
-    except Exception as error:
-        raise ProgramError(
-            f"cannot load {name or 'a name'} from {where!r} because of "
-            f"{type(error).__name__}: {error} (probably a mistake in that file)"
-        ) from error
+    if not name:
+        raise _cannot_load("a name", where, "none was given", f"{where or 'FILE.py'}:NAME is meant")
+    module = _module(where, name)
+    if not hasattr(module, name):
+        public = [each for each in vars(module) if not each.startswith("_")]
+        probably = meant(name, public, f"it is to be defined there under the name {name}")
+        raise _cannot_load(name, where, f"it has no {name!r}", probably)
+    return getattr(module, name)
 
 
 def load_kernels(spec: str) -> Kernels:
-    """The built-in kernels and, where ``spec`` names any, those of its ``KERNELS``."""
+    """The built-in kernels and, where ``spec`` names any, those of its ``KERNELS``.
+
+    Raises:
+        ProgramError: there is no list of kernels, or it is empty.
+    """
     if not spec:
         return BUILTIN
     own = load(spec, "KERNELS")
-    kernels = list(own.values()) if isinstance(own, Kernels) else list(own)
+    if isinstance(own, str) or not isinstance(own, Iterable):
+        raise _no_kernels(spec, f"{own!r} is no list", "KERNELS = [...] is meant")
+    kernels = list(own.values()) if isinstance(own, Mapping) else list(own)
+    if not kernels:
+        raise _no_kernels(spec, "its list is empty", "they are to be put into it, or left out here")
     for kernel in kernels:
         if not isinstance(kernel, Kernel):
-            raise ProgramError(
-                f"cannot take kernels from {spec} because {kernel!r} is no Kernel "
-                "(probably KERNELS is to be a list of them)"
-            )
+            raise _no_kernels(spec, f"{kernel!r} is no Kernel", "KERNELS is to be a list of them")
     names = {kernel.name for kernel in kernels if BUILTIN.get(kernel.name) is not kernel}
     return BUILTIN.adding(*(kernel for kernel in kernels if kernel.name in names))
+
+
+def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:
+    return ProgramError(f"cannot take kernels from {spec} because {because} (probably {probably})")
 
 
 def load_target(name: str) -> MakeFactory:
     """Makes the factory of a target: one of ``TARGETS``, a command, a page, or a Python object.
 
-    The object makes a target or an adapter, given an opened device and the kernels; or it
-    is a TargetFactory.
+    What stands at a place makes a target or an adapter of an opened device and
+    the kernels; a TargetFactory may stand there as well.
+
+    Raises:
+        ProgramError: nothing can be loaded from there, or it makes no targets.
     """
     if name in TARGETS:
         return TARGETS[name]
     if name.startswith(COMMAND):
-        return partial(ProcessFactory, command=name.removeprefix(COMMAND))
+        command = name.removeprefix(COMMAND)
+        _see_that_starts(command)
+        return partial(ProcessFactory, command=command)
     if name.startswith(PAGE):
+        _see_that_is_there(name.removeprefix(PAGE))
         words = [sys.executable, "-m", "properties.targets.browser", name.removeprefix(PAGE)]
         return partial(ProcessFactory, command=shlex.join(words))
     made = load(name)
+    _check_makes_targets(made, name)
     kind = made.func if isinstance(made, partial) else made
     if isinstance(kind, type) and issubclass(kind, TargetFactory):
         factory: MakeFactory = made
@@ -87,10 +102,110 @@ def load_target(name: str) -> MakeFactory:
     return partial(AdapterFactory, make_target=made)
 
 
-def _module(where: str) -> ModuleType:
-    if not where.endswith(".py"):
-        return importlib.import_module(where)
-    path = Path(where).resolve()
+def _see_that_starts(command: str) -> None:
+    """Raise ProgramError where a command has no program that could be started."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ProgramError(
+            f"cannot start target {COMMAND}{command} because of this: {error} "
+            "(probably a quotation mark is missing)"
+        ) from None
+    if not words or shutil.which(words[0]) is None:
+        raise ProgramError(
+            f"cannot start target {COMMAND}{command} because there is no program "
+            f"{words[0] if words else ''!r} (probably a misspelled command, or one that is not "
+            "installed)"
+        )
+
+
+def _see_that_is_there(page: str) -> None:
+    """Raise ProgramError where a page is a file that is not there."""
+    path = page.partition("?")[0]
+    if "://" not in page and not Path(path).is_file():
+        raise ProgramError(
+            f"cannot open target {PAGE}{page} because there is no file {path} (probably a "
+            "misspelled path, or an address without its http://)"
+        )
+
+
+def is_ours(make: MakeFactory) -> bool:
+    """Whether what it makes is our runtime, which follows policies, schedulers and faults."""
+    kind = make.func if isinstance(make, partial) else make
+    return isinstance(kind, type) and issubclass(kind, TargetFactory) and kind.is_ours
+
+
+def _check_makes_targets(made: Any, spec: str) -> None:
+    """Raise ProgramError where ``made`` cannot be called with a device and kernels."""
+    if not callable(made):
+        raise ProgramError(
+            f"cannot judge {spec} because it is {made!r} and makes no target of a device and "
+            "kernels (probably the name of an adapter's class is meant)"
+        )
+    try:
+        inspect.signature(made).bind("device", BUILTIN)
+    except TypeError as error:
+        raise ProgramError(
+            f"cannot judge {spec} because it is called with a device and kernels, and then: "
+            f"{error} (probably it is to be {made.__name__}(device, kernels))"
+        ) from None
+    except ValueError:
+        # Python does not know what some of its own functions take.
+        return
+
+
+def _module(where: str, name: str) -> ModuleType:
+    """The module or file ``where``, of which ``name`` is wanted; ProgramError as ``load``."""
+    try:
+        return _loaded(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    except SyntaxError as error:
+        because = f"line {error.lineno} of {error.filename} is no Python: {error.msg}"
+        raise _cannot_load(name, where, because, f"a slip in {error.text!r}") from error
+    except ModuleNotFoundError as error:
+        raise _not_found(name, where, error) from error
+    except OSError as error:
+        raise _no_file(name, where, error) from error
+    except Exception as error:
+        lines = traceback.format_exception(error, limit=-1)
+        because = f"it raised {type(error).__name__}: {error}"
+        raise _cannot_load(name, where, because, "a mistake in it", "".join(lines)) from error
+
+
+def _not_found(name: str, where: str, error: ModuleNotFoundError) -> ProgramError:
+    """``where`` itself is no module, or it imports one that is not there."""
+    missing = error.name or ""
+    if where != missing and not where.startswith(f"{missing}."):
+        because = f"it imports {missing!r}, which is not there"
+        return _cannot_load(name, where, because, f"{missing} is not installed for this Python")
+    file = f"{where.replace('.', '/')}.py"
+    probably = "a misspelled module, or a file without its .py"
+    if Path(file).is_file():
+        probably = f"{file}:{name} is meant"
+    return _cannot_load(name, where, f"there is no module {missing!r}", probably)
+
+
+def _no_file(name: str, where: str, error: OSError) -> ProgramError:
+    """The file ``where`` cannot be read."""
+    path = Path(where)
+    if not path.parent.is_dir():
+        return _cannot_load(name, where, f"there is no folder {path.parent}", "a misspelled path")
+    if not path.exists():
+        there = sorted(each.name for each in path.parent.glob("*.py"))
+        probably = meant(path.name, there, "a misspelled path")
+        return _cannot_load(name, where, f"there is no file {where}", probably)
+    return _cannot_load(name, where, f"{error.strerror}", "another path is meant")
+
+
+def _cannot_load(
+    name: str, where: str, because: str, probably: str, details: str = ""
+) -> ProgramError:
+    text = f"cannot load {name} from {where!r} because {because} (probably {probably})"
+    return ProgramError(f"{text}:\n{details.rstrip()}" if details else text)
+
+
+def _loaded(path: Path) -> ModuleType:
+    """The module that the file at ``path`` is, made anew where the file has changed."""
+    path = path.resolve()
     source = path.read_text(encoding="utf-8")
     loaded = _LOADED.get(path)
     if loaded is None or loaded[0] != source:
@@ -108,5 +223,10 @@ def _executed(path: Path, source: str) -> ModuleType:
     module.__file__ = str(path)
     # Dataclasses look their module up in sys.modules.
     sys.modules[name] = module
-    exec(compile(source, str(path), "exec"), module.__dict__)
+    # It finds the modules beside it, as it would were it run.
+    sys.path.insert(0, str(path.parent))
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    finally:
+        sys.path.remove(str(path.parent))
     return module

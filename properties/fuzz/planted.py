@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gpusim.ops import Dispatch, Free, Op, Write
+from gpusim.ops import AnyDispatch, Free, Op, Write
 from properties.model.case import Case
 from properties.model.failure import FailureKind
 from properties.model.target import Delivery, Target
@@ -63,7 +63,7 @@ class _Overtaking(_Mistaken):
         delivery = self._target.perform(op)
         if isinstance(op, Write):
             self._write = op
-        elif isinstance(op, Dispatch) and self._write is not None:
+        elif isinstance(op, AnyDispatch) and self._write is not None:
             write, self._write = self._write, None
             self._target.perform(write)
         elif isinstance(op, Free):
@@ -89,9 +89,9 @@ class _Doubling(_Mistaken):
     _dispatches = 0
 
     def perform(self, op: Op) -> Delivery | None:
-        self._dispatches += isinstance(op, Dispatch)
+        self._dispatches += isinstance(op, AnyDispatch)
         delivery = self._target.perform(op)
-        if isinstance(op, Dispatch) and not self._dispatches % _EVERY:
+        if isinstance(op, AnyDispatch) and not self._dispatches % _EVERY:
             self._target.perform(op)
         return delivery
 

@@ -242,6 +242,8 @@ class JudgeCase:
     """Judge one case and answer with ``Judged``."""
 
     case: Case
+    is_replay: bool = False
+    """Whether to say so where it asks for more than the target promises; it passes otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -288,8 +290,10 @@ class CannotRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CannotJudge:
-    """A case cannot be judged, because a user's kernel fails."""
+    """A case cannot be judged: a kernel of the user's is at fault, say, or a device has no room."""
 
+    error: str
+    """The class in ``gpusim.errors``."""
     reason: str
 
 
@@ -327,9 +331,11 @@ class RanAll:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """The failure of a judged case, None where it passed."""
+    """The failure of a judged case, None where it passed or was not run."""
 
     failure: Failure | None
+    beyond_promises: str = ""
+    """What of the case is more than the target promises, so that it was not run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,11 +1,10 @@
 """The progress of a worker, in memory that it shares with its session and that outlives it.
 
-A worker that has died or hangs cannot report what it was doing.  So it publishes it beforehand: the
-number of its program, the current op, the call on the driver.  Each is a number in shared memory,
-which costs little.  Nothing here knows why a worker has ended.
+A worker that dies or stands still cannot say what it was doing.  So it says so beforehand: the
+number of its program, the op that it issues and, where a case is judged by itself, the call on the
+driver.  Each is a number in shared memory.  Nothing here knows why a worker is gone.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -43,7 +42,7 @@ class Place:
     """The position of the last op that was begun; -1 where none is known."""
     is_closing: bool = False
     call: str = ""
-    """The call on the driver; empty where there was none, or the target is not traced."""
+    """Empty where there was none, or nobody told."""
 
 
 class Published:
@@ -64,11 +63,15 @@ class Published:
         memory[_RUN] = memory[_OP] = memory[_CALL] = 0
 
     def trace(self) -> Trace:
-        """The trace of a new run; it publishes its events."""
+        """The trace of a new run, which publishes each op as it begins."""
         self._memory[_RUN] += 1
         self._memory[_OP] = self._memory[_CALL] = 0
-        trace = Trace()
-        trace.events = _Published(self._memory)
+        return _Ops(self._memory)
+
+    def trace_of_calls(self) -> Trace:
+        """The same, which publishes each call on the driver too: that takes longer."""
+        trace = self.trace()
+        trace.events = _Calls(self._memory)
         return trace
 
     @property
@@ -90,22 +93,31 @@ class Published:
         return Place(run=run, position=position, is_closing=is_closing, call=_CALLS[call])
 
 
-class _Published(list[Event]):
-    """A list of events that publishes ops and calls on the driver when they are added."""
+class _Ops(Trace):
+    """A trace that publishes each op as it begins."""
 
-    def __init__(self, memory: Any, events: Iterable[Event] = ()) -> None:
-        super().__init__(events)
+    def __init__(self, memory: Any) -> None:
+        super().__init__()
+        self._memory = memory
+
+    def mark(self, event: Event) -> None:
+        """Append what begins, and publish it first."""
+        is_close = event.kind == "close"
+        self._memory[_OP] = _CLOSING if is_close else event["position"] + 1
+        self._memory[_CALL] = 0
+        self.events.append(event)
+
+
+class _Calls(list[Event]):
+    """Events, of which the calls on the driver are published as they are told, before they are
+    made."""
+
+    def __init__(self, memory: Any) -> None:
+        super().__init__()
         self._memory = memory
 
     def append(self, event: Event) -> None:
-        """Publish an event, then append it; events are emitted before they happen."""
-        kind = event.kind
-        if code := _CODES.get(kind):
+        """Append one event."""
+        if code := _CODES.get(event.kind):
             self._memory[_CALL] = code
-        elif kind == "op":
-            self._memory[_OP] = event["position"] + 1
-            self._memory[_CALL] = 0
-        elif kind == "close":
-            self._memory[_OP] = _CLOSING
-            self._memory[_CALL] = 0
         super().append(event)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from gpusim.errors import GpusimError, ProgramError
 from gpusim.runtime.policy import PRESETS
+from properties.arguments import UsageError
 from properties.finding_file import Finding, read
-from properties.fuzz.loading import TARGETS, load_target
+from properties.fuzz.loading import TARGETS, load_kernels, load_target
 from properties.fuzz.protocol import Setup
-from properties.fuzz.settings import ReplaySettings, UsageError
+from properties.fuzz.settings import ReplaySettings
 from properties.fuzz.supervisor import Supervisor
 from properties.model.case import RUNTIME, Case, parse_device
 from properties.model.failure import Failure
@@ -21,6 +22,10 @@ from properties.model.failure import Failure
 
 class Untrusted(GpusimError):
     """A file names code to run that its user did not name."""
+
+
+class NothingToShow(GpusimError):
+    """A finding of which a replay would show nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +56,18 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
 
     Raises:
         ProgramError: the file is malformed.
-        UsageError: ``settings`` name another target or other kernels than the file.
-        Untrusted: the file names code that ``settings`` do not; the text has the command to type.
+        UsageError: another target or other kernels are asked for than it names, or what it
+            would ignore.
+        Untrusted: it names something to run that ``settings`` do not; the command is in the text.
+        NothingToShow: its program has no op.
         OSError: it cannot be read.
     """
     finding = read(path)
     case, kernels = finding.case, finding.kernels
+    if not len(case.program):
+        raise NothingToShow(
+            f"cannot replay {path} because the program has no op (probably its lines were lost)"
+        )
     if not (case.target + kernels).isprintable():
         raise ProgramError(
             f"cannot replay {path} because its target or kernels hold characters that cannot be "
@@ -64,8 +75,8 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
         )
     if not finding.names_target and settings.target is None:
         raise Untrusted(
-            f"cannot replay {path} because a file of version 1 does not name its target "
-            f"(probably {replay_command(path, RUNTIME, kernels)})"
+            f"cannot replay {path} because a file of version 1 names no target that could be "
+            f"trusted (probably {replay_command(path, RUNTIME, kernels)})"
         )
     target = case.target
     if not finding.names_target or _is_named("target", target, settings.target):
@@ -77,11 +88,13 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
     if target in TARGETS:
         # A built-in target states its own promises, so those of the file are ignored.
         case = replace(case, promises=None)
-    if settings.device is not None:
-        case = replace(case, device=parse_device(settings.device))
-    if settings.policy is not None:
-        case = replace(case, policy=PRESETS[settings.policy])
-    return ReplayPlan(case=replace(case, target=target), kernels=settings.kernels or kernels)
+    if settings.kernels and not kernels:
+        raise UsageError(
+            f"cannot take --kernels={settings.kernels} because the finding needs none but "
+            "the built-in ones (probably it is to be left out)"
+        )
+    case = _elsewhere(replace(case, target=target), settings)
+    return ReplayPlan(case=case, kernels=settings.kernels or kernels)
 
 
 def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
@@ -90,17 +103,29 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
     Raises:
         ProgramError: its target or kernels cannot be loaded.
         NoDevice: its device is not on this machine.
+        NothingToShow: its program asks for more than the target promises, and was not run.
     """
     load_target(plan.case.target)
+    load_kernels(plan.kernels)
     setup = Setup(
         device=plan.case.device.name, kernels=plan.kernels, target=plan.case.target, presets=()
     )
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()
-        failure = supervisor.judge(plan.case, stall_seconds)
+        judged = supervisor.judge_again(plan.case, stall_seconds)
+    check_asked(judged.beyond_promises)
     return Replay(
-        case=plan.case, device=ready.device, description=ready.description, failure=failure
+        case=plan.case, device=ready.device, description=ready.description, failure=judged.failure
     )
+
+
+def check_asked(beyond_promises: str) -> None:
+    """Raise NothingToShow where a case was not run since it is ``beyond_promises``."""
+    if beyond_promises:
+        raise NothingToShow(
+            f"cannot replay it because {beyond_promises} (probably the target promised more when "
+            "the finding was made, or its line of promises was changed)"
+        )
 
 
 def replay_command(path: Path, target: str, kernels: str) -> str:
@@ -109,6 +134,27 @@ def replay_command(path: Path, target: str, kernels: str) -> str:
     words += ["--target", target] if target else []
     words += ["--kernels", kernels] if kernels else []
     return shlex.join(words)
+
+
+def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
+    """``case`` on the device and with the policy that were asked for, if any were."""
+    name, policy = settings.device, settings.policy
+    if name is not None and name != case.device.name:
+        if len(case.device.faults):
+            raise UsageError(
+                f"cannot take --device={name} because the finding's device fails as planned "
+                f"({case.device.faults}), and only {case.device.name} does so on demand (probably "
+                "it is to be left out)"
+            )
+        case = replace(case, device=parse_device(name))
+    if policy is not None:
+        if case.follows_no_policy:
+            raise UsageError(
+                f"cannot take --policy={policy} because target {case.target} follows no policy of "
+                "gpusim (probably it is to be left out)"
+            )
+        case = replace(case, policy=PRESETS[policy])
+    return case
 
 
 def _is_named(what: str, recorded: str, given: str | None) -> bool:

@@ -157,8 +157,11 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
     client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
     policy = f"policy {bug.case.policy}, " if session.is_ours else ""
-    console.print(f"{policy}program {bug.case.seed}{client}", highlight=False)
-    # Lines of a program are never wrapped, so that they can be copied.
+    device = str(bug.case.device)
+    # Faults, limits and a scheduler are as much a part of it as the program.
+    asked = "" if device == bug.case.device.name else f"device {device}, "
+    console.print(f"{asked}{policy}program {bug.case.seed}{client}", highlight=False)
+    # Whatever the width, a line of a program stays one line, to be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
     if bug.reproduced is False:
         console.print("It did not fail again when it was run by itself.")

@@ -5,25 +5,35 @@ environment, the environment before the default.  Nothing else reads the environ
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
-from gpusim.devices import BEST, SIMULATED, is_name, names
+from gpusim.devices import BEST, SIMULATED, names
+from gpusim.errors import meant
 from gpusim.runtime.policy import PRESETS
+from properties.arguments import (
+    UsageError,
+    read_device,
+    read_file_to_write,
+    read_folder,
+    read_path,
+    read_seconds,
+    read_text,
+    read_value,
+    read_whole,
+)
 from properties.fuzz.loading import COMMAND, PAGE, TARGETS
 from properties.model.case import RUNTIME, SCHEDULERS
 
 ALL = "all"
 DEFAULT_SECONDS = 60.0
+_MOST_WORKERS = 256
+"""Each is a process with a device of its own."""
 _PLACES = f"MODULE_OR_FILE:NAME, {COMMAND}COMMAND or {PAGE}PAGE"
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)
 _SCHEDULERS = ", ".join(SCHEDULERS)
-
-
-class UsageError(ValueError):
-    """A setting with a value that it cannot have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,62 +48,45 @@ class Setting:
     """Whether it is given on the command line without a value."""
 
 
-def _device(text: str) -> str:
-    if not is_name(text):
-        raise UsageError(f"it is none of {_DEVICES}, or one of them with a number")
-    return text
+def _none_of(known: str, probably: str) -> UsageError:
+    return UsageError(f"it is none of {known} (probably {probably})")
 
 
 def _preset(text: str) -> str:
     if text not in PRESETS:
-        raise UsageError(f"it is none of {_POLICIES}")
+        raise _none_of(_POLICIES, meant(text, PRESETS, "a misspelling"))
     return text
 
 
 def _presets(text: str) -> str:
     if text != ALL and text not in PRESETS:
-        raise UsageError(f"it is none of {_POLICIES} or {ALL}")
+        raise _none_of(f"{_POLICIES} or {ALL}", meant(text, (*PRESETS, ALL), "a misspelling"))
     return text
 
 
 def _scheduler(text: str) -> str:
     if text not in (*SCHEDULERS, ALL):
-        raise UsageError(f"it is none of {_SCHEDULERS} or {ALL}")
+        known = (*SCHEDULERS, ALL)
+        raise _none_of(f"{_SCHEDULERS} or {ALL}", meant(text, known, "a misspelling"))
     return text
 
 
 def _target(text: str) -> str:
     if text not in TARGETS and not text.partition(":")[2].strip():
-        raise UsageError(f"it is none of {', '.join(TARGETS)}, {_PLACES}")
+        probably = f"{text.rstrip(':')}:NAME, with the name of an adapter's class, is meant"
+        if not text.endswith((".py", ":")):
+            probably = meant(text, TARGETS, "its place is to be given")
+        raise _none_of(f"{', '.join(TARGETS)}, {_PLACES}", probably)
     return text
 
 
 def _truth(text: str) -> bool:
     if text not in ("yes", "no"):
-        raise UsageError("it is neither yes nor no")
+        raise UsageError("it is neither yes nor no (probably yes is meant)")
     return text == "yes"
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise UsageError(f"it is no whole number of at least {least}")
-        return int(text)
-
-    return read
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise UsageError("it is no number of seconds above 0")
-    return value
-
-
-_STALL = Setting(_seconds, "a program without progress for so long hangs", "S")
+_STALL = Setting(read_seconds, "seconds without progress that are a hang", "S")
 _TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
 
 
@@ -101,7 +94,7 @@ _TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "
 class Settings:
     """Every setting of a session; ``origins`` says where each one not at its default came from."""
 
-    device: Annotated[str, Setting(_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
+    device: Annotated[str, Setting(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
     policy: Annotated[str, Setting(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
     scheduler: Annotated[
         str, Setting(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
@@ -111,37 +104,63 @@ class Settings:
     ] = False
     seconds: Annotated[
         float | None,
-        Setting(_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
+        Setting(read_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
     ] = None
-    programs: Annotated[int | None, Setting(_whole(1), "stop after so many programs")] = None
+    programs: Annotated[int | None, Setting(read_whole(1), "stop after so many")] = None
     workers: Annotated[
-        int, Setting(_whole(1), "number of processes that run programs, each with a device")
+        int,
+        Setting(
+            read_whole(1, _MOST_WORKERS),
+            "processes that run programs side by side, each with a device",
+        ),
     ] = 1
-    seed: Annotated[int, Setting(_whole(0), "a program follows from it and its number")] = 0
-    first: Annotated[int, Setting(_whole(0), "number of the first program")] = 0
-    findings: Annotated[int, Setting(_whole(1), "stop after so many different findings")] = 3
-    failures: Annotated[int, Setting(_whole(1), "stop after so many failing programs")] = 10
+    seed: Annotated[int, Setting(read_whole(0), "programs follow from it and their number")] = 0
+    first: Annotated[int, Setting(read_whole(0), "number of the first program")] = 0
+    findings: Annotated[int, Setting(read_whole(1), "stop after so many different ones")] = 3
+    failures: Annotated[int, Setting(read_whole(1), "stop after so many failing programs")] = 10
     known: Annotated[
-        Path | None, Setting(Path, "findings to run first and not to report again", "DIR")
+        Path | None, Setting(read_folder, "findings to run first and not to report again", "DIR")
     ] = None
     stall: Annotated[float, _STALL] = 30.0
-    shrink: Annotated[float, Setting(_seconds, "how long shrinking one failure may take", "S")] = (
-        15.0
-    )
-    save: Annotated[Path, Setting(Path, "folder for the findings", "DIR")] = Path("findings")
-    json: Annotated[Path | None, Setting(Path, "write the results to a file", "FILE")] = None
+    shrink: Annotated[
+        float, Setting(read_seconds, "what making one failure small may take", "S")
+    ] = 15.0
+    save: Annotated[Path, Setting(read_path, "folder for what is found", "DIR")] = Path("findings")
+    json: Annotated[
+        Path | None, Setting(read_file_to_write, "write what happened to a file", "FILE")
+    ] = None
     kernels: Annotated[
-        str, Setting(str, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
+        str, Setting(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
     ] = ""
     target: Annotated[str, _TARGET] = RUNTIME
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        if self.faults and self.device != SIMULATED:
-            raise UsageError(
-                f"cannot let device {self.device} fail because only the simulated one fails on "
-                f"demand (probably --device {SIMULATED} is missing)"
-            )
+        if self.device == SIMULATED:
+            return
+        for name, needs in _SIMULATED_ONLY.items():
+            if getattr(self, name) != _default(name):
+                raise UsageError(
+                    f"cannot take {self.source(name)} because only the simulated device {needs}, "
+                    f"and this is {self.device} (probably --device {SIMULATED} is missing)"
+                )
+
+    def refuse_ignored(self) -> None:
+        """Raise UsageError where a target that is not our runtime would ignore a setting."""
+        for name, ignored in _OURS_ONLY.items():
+            if getattr(self, name) != _default(name):
+                raise UsageError(
+                    f"cannot take {self.source(name)} because target {self.target} {ignored} "
+                    f"(probably {self.source(name)} is to be left out)"
+                )
+
+    def source(self, name: str) -> str:
+        """A setting and its value, as they were given."""
+        value = getattr(self, name)
+        origin = self.origins.get(name, "argument")
+        if origin == "command line":
+            return f"--{name}" if value is True else f"--{name}={value}"
+        return f"{name if origin == 'argument' else origin}={value}"
 
     @property
     def presets(self) -> tuple[str, ...]:
@@ -170,6 +189,20 @@ class Settings:
         )
 
 
+_SIMULATED_ONLY = {"scheduler": "has a scheduler", "faults": "fails on demand"}
+"""The settings that no other device follows, and why."""
+_OURS_ONLY = {
+    "policy": "follows no policy of gpusim",
+    "scheduler": "has its device opened once, with the first scheduler",
+    "faults": "is not held to what gpusim does on a device that fails",
+}
+"""The settings that no other target than our runtime follows, and why."""
+
+
+def _default(name: str) -> Any:
+    return next(field.default for field in fields(Settings) if field.name == name)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplaySettings:
     """Settings of a replay; the finding gives those that are left out.
@@ -180,7 +213,7 @@ class ReplaySettings:
 
     device: Annotated[
         str | None,
-        Setting(_device, "in place of the finding's device", "NAME", from_environment=False),
+        Setting(read_device, "in place of the finding's device", "NAME", from_environment=False),
     ] = None
     policy: Annotated[
         str | None,
@@ -193,10 +226,18 @@ class ReplaySettings:
     ] = None
     kernels: Annotated[
         str | None,
-        Setting(str, "the kernels of the finding, so that they may be loaded", "PLACE", False),
+        Setting(
+            read_text, "the kernels of the finding, so that they may be loaded", "PLACE", False
+        ),
     ] = None
     trust: Annotated[
-        bool, Setting(_truth, "run whatever the file names", from_environment=False, flag=True)
+        bool,
+        Setting(
+            _truth,
+            "run whatever target and kernels the file names; one of version 1 names no target",
+            from_environment=False,
+            flag=True,
+        ),
     ] = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -222,9 +263,12 @@ def gather(
         if name in arguments:
             values[name], origins[name] = _checked(setting, arguments[name], name), "argument"
         elif (text := command_line.get(name)) is not None:
-            values[name], origins[name] = _read(setting, text, f"--{name}"), "command line"
+            values[name], origins[name] = (
+                read_value(setting.read, text, f"--{name}"),
+                "command line",
+            )
         elif setting.from_environment and (text := environment.get(variable)):
-            values[name], origins[name] = _read(setting, text, variable), variable
+            values[name], origins[name] = read_value(setting.read, text, variable), variable
     return kind(**values, origins=origins)
 
 
@@ -246,11 +290,4 @@ def _checked(setting: Setting, value: Any, source: str) -> Any:
     if value is None:
         return None
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-    return _read(setting, text, source)
-
-
-def _read(setting: Setting, text: str, source: str) -> Any:
-    try:
-        return setting.read(text)
-    except UsageError as error:
-        raise UsageError(f"cannot take {source}={text} because {error}") from None
+    return read_value(setting.read, text, source)

@@ -19,7 +19,8 @@ from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Any, Self
 
-from gpusim.errors import InternalError, InvalidKernel, NoDevice
+from gpusim import errors
+from gpusim.errors import GpusimError, InternalError, NoDevice
 from gpusim.kernels import Kernels
 from gpusim.program import Program
 from gpusim.text import write_op
@@ -172,7 +173,8 @@ class Supervisor:
         A worker that has begun no program and no op for ``stall_seconds`` is killed.
 
         Raises:
-            InvalidKernel: a kernel of the user's cannot be judged.
+            ProgramError: a kernel of the user's, or a target, cannot be judged.
+            NoDevice: what is judged cannot be started again.
             InternalError: the judge failed in the worker.
         """
         try:
@@ -192,13 +194,20 @@ class Supervisor:
         return self._gone(FailureKind.HANG, "", "; ".join(filter(None, said)))
 
     def judge(self, case: Case, stall_seconds: float) -> Failure | None:
-        """The failure of one case in the worker; the worker's death is a failure too."""
-        self.ask(JudgeCase(case=case))
+        """The failure of one case, in the worker; a death is a failure as well."""
+        return self._judged(JudgeCase(case=case), stall_seconds).failure
+
+    def judge_again(self, case: Case, stall_seconds: float) -> Judged:
+        """The same, or why the case was not run."""
+        return self._judged(JudgeCase(case=case, is_replay=True), stall_seconds)
+
+    def _judged(self, request: JudgeCase, stall_seconds: float) -> Judged:
+        self.ask(request)
         answer = self.wait(stall_seconds)
         if isinstance(answer, Gone):
-            return answer.failure(case)
+            return Judged(failure=answer.failure(request.case))
         assert isinstance(answer, Judged)
-        return answer.failure
+        return answer
 
     def stop(self) -> None:
         """Kill the worker, if there is one, and all processes that it started."""
@@ -278,7 +287,8 @@ def _interrupts_held() -> Iterator[None]:
 
 def _checked(answer: Answer) -> Answer:
     if isinstance(answer, CannotJudge):
-        raise InvalidKernel(answer.reason)
+        kind: type[GpusimError] = getattr(errors, answer.error)
+        raise kind(answer.reason)
     if isinstance(answer, Broken):
         raise InternalError(
             f"cannot judge program {answer.number} because the judge itself failed (please report "

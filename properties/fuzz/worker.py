@@ -20,9 +20,10 @@ from multiprocessing import parent_process
 from threading import Thread
 
 from gpusim.devices import SIMULATED, find_adapter
-from gpusim.errors import GpusimError, InvalidKernel
+from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
+from gpusim.text import write_op
 from properties.clients import CLIENTS
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
@@ -52,8 +53,8 @@ from properties.fuzz.protocol import (
 from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import Choices, SeededChoices, Weights
-from properties.generate.fitting import is_within_capabilities
-from properties.model.case import NO_POLICY, PLAIN, Case
+from properties.generate.fitting import first_beyond
+from properties.model.case import NO_POLICY, PLAIN, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
@@ -121,6 +122,9 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     except (GpusimError, OSError) as error:
         connection.send(CannotRun(reason=str(error)))
         return
+    except Exception as error:
+        connection.send(CannotRun(reason=_unmade(setup.target, error)))
+        return
     spare_collector()
     connection.send(
         Ready(
@@ -132,14 +136,22 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     )
     try:
         _serve(bench, connection)
-    except InvalidKernel as error:
+    except (ProgramError, NoDevice) as error:
+        # What a target raises is in a history; this is the user's.
         with suppress(ConnectionError):
-            connection.send(CannotJudge(reason=str(error)))
+            connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
-        # An error of the target would be in a history; this is one of the judge.
+        # And this is the judge's own.
         with suppress(ConnectionError):
             connection.send(Broken(number=published.number, traceback=traceback.format_exc()))
     _end_group()
+
+
+def _unmade(target: str, error: Exception) -> str:
+    return (
+        f"cannot judge {target!r} because making it raised {type(error).__name__}: {error} "
+        f"(probably a mistake in it):\n{''.join(traceback.format_exception(error)).rstrip()}"
+    )
 
 
 def _end_with_session() -> None:
@@ -165,7 +177,9 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
             case Fuzz():
                 bench.fuzz(request, connection)
             case JudgeCase():
-                connection.send(Judged(failure=bench.judge(request.case)))
+                beyond = bench.beyond_promises(request.case) if request.is_replay else ""
+                failure = None if beyond else bench.judge(request.case)
+                connection.send(Judged(failure=failure, beyond_promises=beyond))
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number)))
             case Plant():
@@ -202,7 +216,7 @@ class Bench:
             kernels=self._kernels,
             small=self._factory.small,
             presets=setup.presets,
-            schedulers=setup.schedulers,
+            schedulers=setup.schedulers if self.is_ours else SCHEDULERS[:1],
             faults=setup.faults,
             target=setup.target,
             promises=self._factory.capabilities,
@@ -239,10 +253,23 @@ class Bench:
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case; None where it passes, or asks for more than is promised."""
         self._published.begin()
-        promises, limits = case.promises or self._factory.capabilities, self._factory.limits
-        if not is_within_capabilities(case.program, promises, self._kernels, case.limits(limits)):
+        self._factory.make_trace = self._published.trace_of_calls
+        if self._first_beyond(case) is not None:
             return None
         return judge(case, self._factory).failure
+
+    def beyond_promises(self, case: Case) -> str:
+        """What of ``case`` is more than is promised, in words; empty where nothing is."""
+        position = self._first_beyond(case)
+        if position is None:
+            return ""
+        promises = case.promises or self._factory.capabilities
+        op = write_op(case.program[position])
+        return f"op {position}, {op}, asks for more than the target promises ({promises})"
+
+    def _first_beyond(self, case: Case) -> int | None:
+        promises, limits = case.promises or self._factory.capabilities, self._factory.limits
+        return first_beyond(case.program, promises, self._kernels, case.limits(limits))
 
     def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
         """Plant the session's mistakes, and a mutant where our own runtime is judged.
@@ -277,6 +304,7 @@ class Bench:
     def run(self, number: int, tally: Tally) -> FailedProgram | None:
         """Judge program ``number`` of the session, and count it in ``tally``."""
         self._published.begin(number)
+        self._factory.make_trace = self._published.trace
         start = time.perf_counter()
         case = self.case(number)
         measured = is_measured(number)

@@ -23,7 +23,7 @@ from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
 
 _MOST_SEED = 2**32 - 1
-_ALL_PROMISED = replace(CONTRACT, replays=True)
+ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class Setting:
     schedulers: tuple[str, ...] = SCHEDULERS
     faults: bool = False
     target: str = RUNTIME
-    promises: Capabilities = _ALL_PROMISED
+    promises: Capabilities = ALL_PROMISED
 
 
 def case_for(seed: int, number: int, setting: Setting) -> Case:
@@ -77,7 +77,7 @@ def draw_case(
     limits: Limits | None = None,
     shape: Shape | None = None,
     target: str = RUNTIME,
-    promises: Capabilities = _ALL_PROMISED,
+    promises: Capabilities = ALL_PROMISED,
 ) -> Case:
     """One case around ``preset``; ``limits`` are the device's.
 
@@ -94,8 +94,10 @@ def draw_case(
         shape=shape,
         invalid=promises.refuses,
         replays=promises.replays,
+        indirect=promises.indirect,
+        parts=promises.parts,
     )
-    if promises != _ALL_PROMISED:
+    if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises

@@ -6,23 +6,30 @@ and ``mistakes`` decide what to append.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
+    GRID_BYTES,
     Alloc,
+    AnyDispatch,
+    Bound,
     Capture,
     Command,
     Copy,
     Dispatch,
+    DispatchIndirect,
     Flush,
     Free,
     Grid,
     Op,
+    Part,
     Read,
     Replay,
     Sync,
     Write,
 )
+from gpusim.program import buffers_of
 from properties.generate.operands import Parameters, Signature, nonce_bytes, nonce_floats
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -37,7 +44,9 @@ class LiveBuffer:
     name: str
     size_bytes: int
     real: bool
-    """Whether it holds floats: whole, aligned, finite and normal ones."""
+    """Whether it holds floats: whole aligned ones only, all finite and normal."""
+    counts: bool = True
+    """Whether each of its whole words may be in a grid of the GPU's, as a nought may."""
     writers: int = 0
     written_offset: int = 0
     written_bytes: int = 0
@@ -45,11 +54,19 @@ class LiveBuffer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A captured command, what it binds, and its kernel's signature; None for a copy."""
+    """A captured command, the buffers it names, and its kernel's signature; None for a copy."""
 
     command: Command
     buffers: tuple[LiveBuffer, ...]
     signature: Signature | None = None
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Which bytes it binds of each buffer, as offset and size; -1: all that there are."""
+        if isinstance(self.command, Copy):
+            return []
+        bound = self.command.buffers
+        return [(0, -1) if isinstance(one, str) else (one.offset, one.size_bytes) for one in bound]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -65,11 +82,30 @@ class DraftedGraph:
         return list(dict.fromkeys(buffer for step in self.steps for buffer in step.buffers))
 
 
+Spans = Sequence[tuple[int, int] | None]
+"""An offset and a size for each buffer that a dispatch binds; None for all of it."""
+
+
+def _bound(buffers: Sequence[LiveBuffer], spans: Spans | None) -> tuple[Bound, ...]:
+    if spans is None:
+        return tuple([buffer.name for buffer in buffers])
+    pairs = zip(buffers, spans, strict=True)
+    return tuple([one.name if span is None else Part(one.name, *span) for one, span in pairs])
+
+
+def is_in_words(op: Copy) -> bool:
+    """Whether it copies whole words to whole words."""
+    numbers = op.source_offset, op.target_offset, op.size_bytes
+    return not any(number % WORD_BYTES for number in numbers)
+
+
 class Draft:
     """Ops, the buffers alive after them, and the counters that make operands distinct."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, indirect: bool = True, parts: bool = True) -> None:
         self.limits = limits
+        self.indirect, self.parts = indirect, parts
+        """Whether a grid may be read on the GPU, and whether parts of buffers may be bound."""
         self.ops: list[Op] = []
         self.live: list[LiveBuffer] = []
         self.freed: list[str] = []
@@ -79,16 +115,16 @@ class Draft:
         self.scalars: dict[Parameters, tuple[int | float, ...]] = {}
         """The scalars that were passed last, by their types."""
         self.dispatches = 0
-        self.orphan: Dispatch | None = None
-        """The last dispatch over a buffer that has been freed since."""
+        self.orphan: AnyDispatch | None = None
+        """The last dispatch over a buffer that was freed since."""
         self.wide_grid: Grid | None = None
         """A grid past the limit in a dimension that was given to a guarded kernel."""
         self.graphs: list[DraftedGraph] = []
         self.refused_graphs: list[str] = []
         """Names of graphs whose capture was refused on purpose."""
         self._captured: list[Step] | None = None
-        """The steps of the open capture; None outside one."""
-        self._last_write: tuple[LiveBuffer, Write] | None = None
+        """The steps of the capture that is being drafted."""
+        self._last_write: tuple[LiveBuffer, Write, bool] | None = None
         self._allocated_bytes = 0
         self._buffers = 0
         self._reads = 0
@@ -131,11 +167,16 @@ class Draft:
         return buffer
 
     def write(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
-        data = self.next_data(size_bytes, buffer.real)
-        op = Write(buffer=buffer.name, offset=offset, data=data)
-        self._last_write = buffer, op
-        self.ops.append(op)
-        self._wrote(buffer, offset, size_bytes)
+        self._write(buffer, offset, self.next_data(size_bytes, buffer.real))
+
+    def write_counts(self, buffer: LiveBuffer, offset: int, data: bytes) -> None:
+        """Whole words that may be in a grid on the GPU."""
+        self._write(buffer, offset, data, counts=True)
+
+    @property
+    def is_capturing(self) -> bool:
+        """Whether commands are captured, and nothing else may come."""
+        return self._captured is not None
 
     @property
     def can_repeat(self) -> bool:
@@ -145,9 +186,9 @@ class Draft:
     def repeat(self) -> None:
         """The last write once more, with the same bytes."""
         if self._last_write is not None:
-            buffer, op = self._last_write
+            buffer, op, counts = self._last_write
             self.ops.append(op)
-            self._wrote(buffer, op.offset, len(op.data))
+            self._wrote(buffer, op.offset, len(op.data), counts=counts)
 
     def copy(
         self,
@@ -172,14 +213,33 @@ class Draft:
         buffers: tuple[LiveBuffer, ...],
         scalars: tuple[int | float, ...],
         grid: Grid,
+        spans: Spans | None = None,
     ) -> None:
-        names = tuple([buffer.name for buffer in buffers])
-        op = Dispatch(kernel=signature.name, buffers=names, scalars=scalars, grid=grid)
-        self._command(Step(command=op, buffers=buffers, signature=signature))
-        self.dispatched.append((signature, buffers))
-        self.scalars[signature.parameters] = scalars
+        """``spans``: which bytes to bind of each buffer, None for all of it."""
+        bound = _bound(buffers, spans)
+        op = Dispatch(kernel=signature.name, buffers=bound, scalars=scalars, grid=grid)
+        self._dispatched(Step(command=op, buffers=buffers, signature=signature), scalars)
         if max(grid) > self.limits.max_groups_per_dimension:
             self.wide_grid = grid
+
+    def dispatch_indirect(
+        self,
+        signature: Signature,
+        buffers: tuple[LiveBuffer, ...],
+        scalars: tuple[int | float, ...],
+        counts: LiveBuffer,
+        offset: int,
+        spans: Spans | None = None,
+    ) -> None:
+        op = DispatchIndirect(
+            kernel=signature.name,
+            buffers=_bound(buffers, spans),
+            scalars=scalars,
+            counts=counts.name,
+            offset=offset,
+        )
+        step = Step(command=op, buffers=(*buffers, counts), signature=signature)
+        self._dispatched(step, scalars)
 
     def begin_capture(self) -> None:
         """Dispatches and copies from here on are captured."""
@@ -217,8 +277,8 @@ class Draft:
         )
 
     def free(self, buffer: LiveBuffer) -> None:
-        over = (op for op in reversed(self.ops) if isinstance(op, Dispatch))
-        self.orphan = next((op for op in over if buffer.name in op.buffers), self.orphan)
+        over = (op for op in reversed(self.ops) if isinstance(op, AnyDispatch))
+        self.orphan = next((op for op in over if buffer.name in buffers_of(op)), self.orphan)
         self.ops.append(Free(buffer=buffer.name))
         self.live.remove(buffer)
         self.freed.append(buffer.name)
@@ -249,6 +309,26 @@ class Draft:
             if buffer.real is real and WORD_BYTES <= buffer.size_bytes <= most
         ]
 
+    def counting(self) -> Sequence[LiveBuffer]:
+        """The live buffers that a grid may be read from."""
+        pool = [one for one in self.live if one.counts and not one.real]
+        return [one for one in pool if one.size_bytes >= GRID_BYTES]
+
+    def _write(self, buffer: LiveBuffer, offset: int, data: bytes, *, counts: bool = False) -> None:
+        op = Write(buffer=buffer.name, offset=offset, data=data)
+        self._last_write = buffer, op, counts
+        self.ops.append(op)
+        self._wrote(buffer, offset, len(data), counts=counts)
+
+    def _dispatched(self, step: Step, scalars: tuple[int | float, ...]) -> None:
+        assert step.signature is not None
+        self._command(step)
+        buffers = step.buffers[: len(step.signature.written)]
+        if not any(buffers.count(one) > 1 for one in compress(buffers, step.signature.written)):
+            # Parts of one buffer may be written; all of it bound twice may not.
+            self.dispatched.append((step.signature, buffers))
+        self.scalars[step.signature.parameters] = scalars
+
     def _command(self, step: Step) -> None:
         """Append a command, or capture it."""
         if self._captured is not None:
@@ -260,14 +340,28 @@ class Draft:
     def _ran(self, step: Step, buffers: Sequence[LiveBuffer]) -> None:
         """Note what a command did over ``buffers``."""
         if isinstance(step.command, Copy):
-            self._wrote(buffers[1], step.command.target_offset, step.command.size_bytes)
+            self._copied(step.command, *buffers)
         elif step.signature is not None:
-            for buffer, written in zip(buffers, step.signature.written, strict=True):
+            signature = step.signature
+            spans = zip(buffers, step.spans, signature.written, strict=False)
+            for buffer, (offset, size_bytes), written in spans:
                 if written:
-                    self._wrote(buffer, 0, buffer.size_bytes // WORD_BYTES * WORD_BYTES)
-            self._real_dispatches += step.signature.real
+                    reach = buffer.size_bytes if size_bytes < 0 else size_bytes
+                    words = reach // WORD_BYTES * WORD_BYTES
+                    # What the grid leaves out keeps what it was.
+                    counts = signature.counts and buffer.counts
+                    self._wrote(buffer, offset, words, counts=counts)
+            self._real_dispatches += signature.real
 
-    def _wrote(self, buffer: LiveBuffer, offset: int, size_bytes: int) -> None:
+    def _copied(self, op: Copy, source: LiveBuffer, target: LiveBuffer) -> None:
+        counts = source.counts and is_in_words(op)
+        self._wrote(target, op.target_offset, op.size_bytes, counts=counts)
+
+    def _wrote(
+        self, buffer: LiveBuffer, offset: int, size_bytes: int, *, counts: bool = False
+    ) -> None:
+        is_whole = offset == 0 and size_bytes >= buffer.size_bytes // WORD_BYTES * WORD_BYTES
+        buffer.counts = counts and (buffer.counts or is_whole)
         buffer.writers += 1
         buffer.written_offset = offset
         buffer.written_bytes = size_bytes

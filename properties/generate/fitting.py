@@ -6,15 +6,32 @@ program that fits already is unchanged.  A smaller or changed program may ask fo
 checked again.  Nothing here is drawn.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Capture, Command, Copy, Dispatch, Grid, Op, Read, Replay, Write
+from gpusim.ops import (
+    Alloc,
+    AnyDispatch,
+    Bound,
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Grid,
+    Op,
+    Read,
+    Replay,
+    Write,
+)
 from gpusim.program import Program, buffers_of, replayed
 from properties.model.capabilities import Capabilities, Refusal
+from reference import Reference, ReferenceDelivery
 from reference import run as run_reference
+from reference.memory import Block
 
 
 def fitted(
@@ -29,30 +46,98 @@ def fitted(
 def is_within_capabilities(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> bool:
-    """Whether ``program`` asks for no more than is promised."""
+    """Whether ``program`` asks for nothing that is not promised."""
+    return first_beyond(program, capabilities, kernels, limits) is None
+
+
+def first_beyond(
+    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+) -> int | None:
+    """The position of the first op that asks for what is not promised; None where none does."""
     fitting = _Fitting(capabilities, kernels, limits)
-    fits = all(list(fitting.of(op)) == [op] for op in program)
-    return fits and _without_unasked(program, capabilities, kernels, limits) == program
+    for position, op in enumerate(program):
+        if list(fitting.of(op)) != [op]:
+            return position
+    asked = _without_unasked(program, capabilities, kernels, limits)
+    if asked == program:
+        return None
+    both = zip(program, asked, strict=False)
+    return next((at for at, (op, other) in enumerate(both) if op != other), len(asked))
 
 
 def _without_unasked(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> Program:
-    """The program without ops whose refusal is not promised, and without those that need them."""
-    if Refusal.NOT_ASKED not in capabilities.refusals:
+    """The program without ops that raise what nobody may ask for, and what hangs on them.
+
+    Nor does anybody have to run a grid on the GPU that is unknown or large, which is what programs
+    that were changed may come to.
+    """
+    has_grids = any(isinstance(op, DispatchIndirect) for op in _flat(program))
+    if Refusal.NOT_ASKED not in capabilities.refusals and not has_grids:
         return program
-    meant = run_reference(program, kernels, limits)
+    while True:
+        kept = _asked(program, capabilities, kernels, limits)
+        if not has_grids or kept == program:
+            return kept
+        # Without an op, the next grid may be another.
+        program = kept
+
+
+def _asked(
+    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+) -> Program:
+    grids = _Grids(kernels, limits)
+    meant = run_reference(program, kernels, limits, make=lambda *_: grids)
     gone: set[str] = set()
     kept: list[Op] = []
-    for op, outcome in zip(program, meant.outcomes, strict=True):
-        asked = outcome.error is None or (
-            capabilities.refusal(outcome.error) is not Refusal.NOT_ASKED
-        )
-        if asked and gone.isdisjoint(_names(op)):
+    for position, (op, outcome) in enumerate(zip(program, meant.outcomes, strict=True)):
+        is_asked = outcome.error is None or capabilities.refusal(outcome.error).is_asked
+        if is_asked and position not in grids.wild and gone.isdisjoint(_names(op)):
             kept.append(op)
         else:
             gone.update(_made(op))
     return Program(tuple(kept))
+
+
+class _Grids(Reference):
+    """A reference that notes the ops which read a grid that is unknown or large."""
+
+    def __init__(self, kernels: Kernels, limits: Limits) -> None:
+        super().__init__(kernels, limits)
+        self.wild: set[int] = set()
+        self._position = -1
+
+    def perform(self, op: Op) -> ReferenceDelivery | None:
+        """See ``Reference``."""
+        self._position += 1
+        return super().perform(op)
+
+    def grid_in(self, block: Block, offset: int) -> Grid | None:
+        """See ``Reference``."""
+        grid = super().grid_in(block, offset)
+        if grid is None or not self._is_small(grid):
+            self.wild.add(self._position)
+        return grid
+
+    def _is_small(self, grid: Grid) -> bool:
+        most = self.limits.max_groups_per_dimension
+        if 0 in grid or max(grid) >= _NO_DEVICE_RUNS:
+            return True
+        return max(grid) <= most and math.prod(grid) <= _MOST_SMALL_GROUPS
+
+
+_NO_DEVICE_RUNS = 2**24
+_MOST_SMALL_GROUPS = 1 << 16
+
+
+def _dispatches(capture: Capture) -> int:
+    return sum(isinstance(command, AnyDispatch) for command in capture.commands)
+
+
+def _flat(program: Program) -> Iterator[Op]:
+    for op in program:
+        yield from op.commands if isinstance(op, Capture) else (op,)
 
 
 def _names(op: Op) -> tuple[str, ...]:
@@ -70,14 +155,14 @@ def _made(op: Op) -> tuple[str, ...]:
 
 
 class _Fitting:
-    """Fits op after op; knows the buffers' drawn and fitted sizes, and the captures."""
+    """The sizes of the buffers and the captures so far, each as drawn and as fitted."""
 
     def __init__(self, capabilities: Capabilities, kernels: Kernels, limits: Limits) -> None:
         self._promised = capabilities
         self._kernels = kernels
         self._limits = limits
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._captures: dict[str, Capture] = {}
+        self._captures: dict[str, tuple[Capture, Capture]] = {}
 
     def of(self, op: Op) -> Iterator[Op]:
         """The fitted op, or nothing."""
@@ -92,12 +177,13 @@ class _Fitting:
                 yield from self._read(op)
             case Capture():
                 captured = replace(op, commands=tuple(self._commands(op)))
-                self._captures[op.graph] = captured
-                if self._promised.replays:
+                # Its replays have scalars for each dispatch.
+                if self._promised.replays and _dispatches(captured) == _dispatches(op):
+                    self._captures[op.graph] = op, captured
                     yield captured
             case Replay():
                 yield from self._replay(op)
-            case Copy() | Dispatch():
+            case Copy() | Dispatch() | DispatchIndirect():
                 yield from self._command(op)
             case _:
                 yield op
@@ -129,9 +215,8 @@ class _Fitting:
             yield replace(op, offset=offset, size_bytes=size_bytes)
 
     def _command(self, op: Command) -> Iterator[Command]:
-        if isinstance(op, Dispatch):
-            if not self._promised.kernels or op.kernel in self._promised.kernels:
-                yield replace(op, grid=self._grid(op))
+        if isinstance(op, AnyDispatch):
+            yield from self._dispatch(op)
             return
         units = self._promised.copy_offset_bytes, self._promised.copy_size_bytes
         places = [(op.source, op.source_offset), (op.target, op.target_offset)]
@@ -143,23 +228,44 @@ class _Fitting:
         if self._may_copy(copy):
             yield copy
 
+    def _dispatch(self, op: AnyDispatch) -> Iterator[Command]:
+        promised = self._promised
+        has_parts = not all(isinstance(bound, str) for bound in op.buffers)
+        if promised.kernels and op.kernel not in promised.kernels:
+            return
+        if has_parts and not promised.parts:
+            return
+        fitted = replace(op, buffers=tuple(map(self._bound, op.buffers))) if has_parts else op
+        if isinstance(fitted, Dispatch):
+            yield replace(fitted, grid=self._grid(fitted))
+        elif promised.indirect:
+            yield fitted
+
+    def _bound(self, bound: Bound) -> Bound:
+        """The same in the units of a buffer: a kernel sees no more than whole words of a part."""
+        if isinstance(bound, str):
+            return bound
+        unit = self._promised.buffer_size_bytes
+        return bound._replace(size_bytes=bound.size_bytes // unit * unit)
+
     def _commands(self, capture: Capture) -> Iterator[Command]:
-        least = self._promised.copy_size_bytes
+        # A small copy cannot grow here, because it may run over other buffers.
+        smallest = 1 if self._promised.empty_ops else 0
+        too_small = range(smallest, self._promised.copy_size_bytes)
         for command in capture.commands:
-            # Smaller ones cannot be rounded up here: a replay may use smaller buffers.
-            if isinstance(command, Dispatch) or command.size_bytes >= least:
+            if isinstance(command, AnyDispatch) or command.size_bytes not in too_small:
                 yield from self._command(command)
 
     def _replay(self, op: Replay) -> Iterator[Op]:
-        capture = self._captures[op.graph]
-        commands = replayed(capture, op)
-        if not self._promised.replays:
+        drawn, capture = self._captures.get(op.graph, (None, None))
+        if drawn is None or capture is None:
             return
+        commands = replayed(capture, op)
         if any(isinstance(each, Copy) and not self._may_copy(each) for each in commands):
             return
-        # Replacing a buffer that the capture no longer names would be refused.
-        names = buffers_of(capture)
-        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] in names))
+        # A binding in the place of what is captured no more would be refused.
+        gone = {*buffers_of(drawn)} - {*buffers_of(capture)}
+        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] not in gone))
 
     def _may_copy(self, copy: Copy) -> bool:
         if copy.source != copy.target:

@@ -17,6 +17,7 @@ from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
 from properties.generate.mistakes import mistake
 from properties.generate.moves import MOVES, Move, dispatch, make
 from properties.generate.operands import drawable
+from properties.generate.places import INDIRECT_MOVES, PART_MOVES
 from properties.generate.shape import MoveName, Shape, draw_shape
 
 _OPENING_BUFFERS = 3
@@ -30,12 +31,15 @@ def generate(
     shape: Shape | None = None,
     invalid: bool = True,
     replays: bool = True,
+    indirect: bool = True,
+    parts: bool = True,
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
-    Without a shape one is drawn.  ``invalid=False`` leaves out the ops that are refused
-    on purpose, so every op is accepted under ``limits``; ``replays=False`` leaves out
-    captures and replays.
+    Without a shape one is drawn.  ``invalid=False`` leaves out what is refused
+    on purpose, so that every op is accepted under ``limits``; ``replays=False``
+    leaves out captures and replays, ``indirect=False`` grids on the GPU, and
+    ``parts=False`` bindings of parts of buffers.
 
     Raises:
         ProgramError: where no kernel of ``kernels`` can be drawn.
@@ -47,8 +51,9 @@ def generate(
             "(probably the registry is empty, or each of its kernels writes integers from floats)"
         )
     shape = shape or draw_shape(choices, signatures)
-    draft = Draft(limits or Limits())
+    draft = Draft(limits or Limits(), indirect=indirect, parts=parts)
     moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
+    moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
     closing = len(draft.live) + 1 if shape.dump else 0

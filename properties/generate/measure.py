@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import VERBS, Alloc, Capture, Dispatch, Op, Read, Replay
+from gpusim.ops import VERBS, Alloc, AnyDispatch, Bound, Capture, Dispatch, Op, Read, Replay
 from gpusim.program import Program, replayed
 
 _Writers = npt.NDArray[np.uint64]
 """A row of words a byte; its bits are the positions of the ops that the byte depends on."""
 _WORD_BITS = 64
+_MOST_GROUPS = 2**32 - 1
 
 
 def writers_of_reads(
@@ -62,17 +63,25 @@ def writers_of_reads(
 def _note(
     op: Op, bit: _Writers, buffers: dict[str, _Writers], kernels: Mapping[str, Kernel]
 ) -> None:
-    if isinstance(op, Dispatch):
-        bound = [buffers[name] for name in op.buffers]
-        _join(kernels[op.kernel], bound, math.prod(op.grid), bit)
-        return
     verb, taken = VERBS[type(op)], bit
     for span in verb.reads:
         source, start, size_bytes = span.of(op)
         taken = buffers[source][start : start + size_bytes] | bit
+    if isinstance(op, AnyDispatch):
+        # What a grid on the GPU comes from decides over every word.
+        groups = math.prod(op.grid) if isinstance(op, Dispatch) else _MOST_GROUPS
+        joined = np.bitwise_or.reduce(np.atleast_2d(taken), axis=0)
+        _join(kernels[op.kernel], [_of(bound, buffers) for bound in op.buffers], groups, joined)
+        return
     for span in verb.writes:
         target, start, size_bytes = span.of(op)
         buffers[target][start : start + size_bytes] = taken
+
+
+def _of(bound: Bound, buffers: dict[str, _Writers]) -> _Writers:
+    if isinstance(bound, str):
+        return buffers[bound]
+    return buffers[bound.buffer][bound.offset : bound.offset + bound.size_bytes]
 
 
 def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: _Writers) -> None:

@@ -8,11 +8,22 @@ others in their place, and some of the rest are replaced too.  Other legal moves
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations, compress
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Copy
+from gpusim.ops import (
+    GRID_BYTES,
+    Copy,
+    DispatchIndirect,
+)
 from properties.generate.choices import Choices, Weights
-from properties.generate.draft import Draft, DraftedGraph, LiveBuffer, Step
+from properties.generate.draft import (
+    Draft,
+    DraftedGraph,
+    LiveBuffer,
+    Step,
+    is_in_words,
+)
 from properties.generate.moves import (
     Move,
     any_buffer,
@@ -25,7 +36,8 @@ from properties.generate.moves import (
     span_of,
     sync,
 )
-from properties.generate.operands import draw_scalars
+from properties.generate.operands import draw_counts, draw_scalars
+from properties.generate.places import indirect, launch_indirect, parts
 from properties.generate.shape import MoveName, Shape
 
 _LEAST_WORDS = 6
@@ -89,11 +101,22 @@ def apart(choices: Choices, draft: Draft, shape: Shape) -> None:
         return
     start, half = choices.integer(0, len(pool) - 1), (len(pool) + 1) // 2
     turned = pool[start:] + pool[:start]
-    _op_over(choices, draft, shape, turned[:half])
-    boundary = choices.pick((None, flush, sync, None))
-    if boundary is not None:
-        boundary(choices, draft, shape)
-    _op_over(choices, draft, shape, turned[half:])
+    halves = [turned[:half], turned[half:]]
+    grids = [buffer for buffer in draft.counting() if buffer in pool]
+    if draft.indirect and grids and len(pool) > 2 and choices.chance(2, 3):
+        counts = choices.pick(grids)
+        others = [buffer for buffer in turned if buffer is not counts]
+        halves = [[counts, others[0]], others[1:]]
+        if choices.chance(1, 2):
+            halves = halves[::-1]
+    for turn, some in enumerate(halves):
+        boundary = choices.pick((None, flush, sync, None)) if turn else None
+        if boundary is not None:
+            boundary(choices, draft, shape)
+        if len(some) == 2 and some[0] in grids and choices.chance(4, 5):
+            _dispatch_over(choices, draft, shape, some)
+        else:
+            _op_over(choices, draft, shape, some)
 
 
 def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBuffer]) -> None:
@@ -101,11 +124,7 @@ def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBu
     kind = choices.pick(("copy", "write", "dispatch", "read", "copy"))
     first, last = pool[0], pool[-1]
     if kind == "dispatch":
-        signature = choices.weighted(shape.kernels)
-        count = len(signature.written)
-        bound = [buffer for buffer in draft.bindable(False) if buffer in pool][:count]
-        if len(bound) == count and not signature.real:
-            launch(choices, draft, signature, tuple(bound))
+        _dispatch_over(choices, draft, shape, pool)
     elif kind == "copy":
         most = min(first.size_bytes, last.size_bytes - 1)
         draft.copy(first, 0, last, choices.pick((1, 0)), choices.integer(1, max(most, 1)))
@@ -113,6 +132,25 @@ def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBu
         draft.write(first, *span_of(choices, first))
     else:
         draft.read(first, 0, first.size_bytes)
+
+
+def _dispatch_over(
+    choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBuffer]
+) -> None:
+    """A dispatch over buffers of ``pool``, and mostly over a grid in another of them."""
+    grids = [buffer for buffer in draft.counting() if buffer in pool] if draft.indirect else []
+    counts = choices.pick(grids) if grids and choices.chance(4, 5) else None
+    bindable = [one for one in draft.bindable(False) if one in pool and one is not counts]
+    most = len(bindable)
+    fitting = [one for one in shape.kernels.items if len(one.written) <= most and not one.real]
+    if not fitting:
+        return
+    signature = choices.pick(fitting)
+    bound = tuple(bindable[: len(signature.written)])
+    if counts is None:
+        launch(choices, draft, signature, bound)
+    else:
+        launch_indirect(choices, draft, signature, bound, counts, 0)
 
 
 NEIGHBOUR_MOVES: Mapping[MoveName, Move] = {
@@ -143,6 +181,10 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
     for _ in range(length):
         if draft.live and choices.chance(1, 4):
             copy(choices, draft, shape)
+        elif draft.indirect and choices.chance(1, 5):
+            indirect(choices, draft, shape)
+        elif draft.parts and choices.chance(1, 6):
+            parts(choices, draft, shape)
         else:
             dispatch(choices, draft, shape)
     return draft.end_capture()
@@ -161,7 +203,20 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
             swaps = draw_swaps(choices, draft, graph)
         if swaps is None or not _allowed(draft, graph):
             return
+        if not finds_grids(graph, swaps):
+            _write_grids(choices, draft, graph, swaps)
+            if not finds_grids(graph, swaps):
+                return
         draft.replay(graph, draw_entries(choices, draft, graph), swaps)
+
+
+def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swaps) -> None:
+    """Counts in all of each buffer that a graph looks for a grid in."""
+    indirect = [step for step in graph.steps if isinstance(step.command, DispatchIndirect)]
+    for counts in dict.fromkeys(swaps.get(step.buffers[-1], step.buffers[-1]) for step in indirect):
+        if not counts.real:
+            words = counts.size_bytes // WORD_BYTES
+            draft.write_counts(counts, 0, draw_counts(choices, words))
 
 
 def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
@@ -225,6 +280,31 @@ def fits(draft: Draft, graph: DraftedGraph, swaps: Swaps) -> bool:
     )
 
 
+def finds_grids(graph: DraftedGraph, swaps: Swaps) -> bool:
+    """Whether every indirect dispatch of a graph finds a grid of few groups."""
+    spoilt: list[LiveBuffer] = []
+    for step in graph.steps:
+        buffers = tuple(swaps.get(buffer, buffer) for buffer in step.buffers)
+        counts = buffers[-1]
+        is_unfit = counts.real or not counts.counts or counts in spoilt
+        if isinstance(step.command, DispatchIndirect) and is_unfit:
+            return False
+        spoilt += _spoilt_by(step, buffers, spoilt)
+    return True
+
+
+def _spoilt_by(
+    step: Step, buffers: Sequence[LiveBuffer], spoilt: Sequence[LiveBuffer]
+) -> list[LiveBuffer]:
+    """The buffers in which nobody should look for a grid after a step."""
+    if isinstance(step.command, Copy):
+        source, target = buffers
+        is_sound = source.counts and source not in spoilt and is_in_words(step.command)
+        return [] if is_sound else [target]
+    assert step.signature is not None
+    return [] if step.signature.counts else list(compress(buffers, step.signature.written))
+
+
 def _fits(draft: Draft, step: Step, buffers: tuple[LiveBuffer, ...]) -> bool:
     if any(buffer not in draft.live for buffer in buffers):
         return False
@@ -236,10 +316,33 @@ def _fits(draft: Draft, step: Step, buffers: tuple[LiveBuffer, ...]) -> bool:
         )
         return end <= source.size_bytes and target_end <= target.size_bytes
     assert step.signature is not None
+    bound = list(zip(buffers, step.spans, step.signature.written, strict=False))
+    ranges = [_range(buffer, span) for buffer, span, _ in bound]
     most = draft.limits.max_binding_bytes
-    bound = zip(buffers, step.signature.written, strict=True)
-    return all(WORD_BYTES <= buffer.size_bytes <= most for buffer in buffers) and not any(
-        written and buffers.count(buffer) > 1 for buffer, written in bound
+    inside = all(
+        end <= buffer.size_bytes and WORD_BYTES <= end - start <= most
+        for buffer, (start, end) in zip(buffers, ranges, strict=False)
+    )
+    written = [buffer for buffer, _, writes in bound if writes]
+    if isinstance(step.command, DispatchIndirect):
+        counts, end = buffers[-1], step.command.offset + GRID_BYTES
+        inside = inside and end <= counts.size_bytes and counts not in written
+    return inside and not _is_aliased(bound, ranges)
+
+
+def _range(buffer: LiveBuffer, span: tuple[int, int]) -> tuple[int, int]:
+    offset, size_bytes = span
+    return offset, buffer.size_bytes if size_bytes < 0 else offset + size_bytes
+
+
+def _is_aliased(
+    bound: Sequence[tuple[LiveBuffer, tuple[int, int], bool]], ranges: Sequence[tuple[int, int]]
+) -> bool:
+    """Whether a buffer is read and written, or written where it is bound again."""
+    pairs = combinations(zip(bound, ranges, strict=True), 2)
+    return any(
+        one is other and (writes or also) and (writes != also or (start < stop and begin < end))
+        for ((one, _, writes), (start, end)), ((other, _, also), (begin, stop)) in pairs
     )
 
 

@@ -1,28 +1,31 @@
-"""The invalid ops: a function for each refusal of the contract.
+"""The invalid ops: one function a refusal of the contract; those of dispatches stand apart.
 
 Each appends one op that must be refused and changes nothing; it appends nothing where
 the draft lacks what the mistake needs.  Legal ops do not belong here.  There are no
 handles of another runtime, because a program cannot name them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 
-from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Capture, Copy, Dispatch, Free, Grid, Op, Read, Replay, Write
+from gpusim.ops import (
+    Alloc,
+    Capture,
+    Command,
+    Copy,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Write,
+)
 from properties.generate.choices import Choices, Weights
-from properties.generate.draft import Draft, DraftedGraph, LiveBuffer
+from properties.generate.draft import Draft, DraftedGraph
 from properties.generate.meetings import Entries, draw_entries, draw_steps, fits
-from properties.generate.moves import bind
-from properties.generate.operands import EDGES, Signature, draw_scalars, draw_span
+from properties.generate.operands import EDGES, draw_span
+from properties.generate.refused_dispatches import BAD_SCALARS, bad_dispatch, orphaned_dispatch
 from properties.generate.shape import Shape
 
 _PAST = (1, 4, 3, 64, 2**31, 2**32)
-_BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
-    "u32": (-1, 2**32, 1.5, 2.0, float("nan")),
-    "i32": (2**31, -(2**31) - 1, 0.5, -1.0, float("inf")),
-    "f32": (float("nan"), float("inf"), -float("inf"), 3.5e38, 2**128),
-}
 
 
 def mistake(choices: Choices, draft: Draft, shape: Shape, *, replays: bool = True) -> None:
@@ -30,7 +33,7 @@ def mistake(choices: Choices, draft: Draft, shape: Shape, *, replays: bool = Tru
     scarce = draft.limits.memory_budget_bytes is not None and choices.chance(1, 3)
     make = _bad_alloc if scarce else choices.weighted(_MISTAKES)
     if make in _WITH_GRAPHS and not replays:
-        make = _bad_dispatch
+        make = bad_dispatch
     op = make(choices, draft, shape)
     if op is not None:
         draft.ops.append(op)
@@ -108,9 +111,9 @@ def _outside(choices: Choices, draft: Draft) -> tuple[str, int, int] | None:
 
 
 def _bad_capture(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A capture with one bad command, alone or after good ones; it makes no graph."""
-    bad = choices.pick((_bad_dispatch, _bad_dispatch, _bad_copy))(choices, draft, shape)
-    if not isinstance(bad, Dispatch | Copy):
+    """One bad command, behind good ones or alone: no graph comes of it."""
+    bad = choices.pick((bad_dispatch, bad_dispatch, _bad_copy))(choices, draft, shape)
+    if not isinstance(bad, Command):
         return None
     good = draw_steps(choices, draft, shape) if choices.chance(1, 2) else ()
     draft.refused_graphs.append(draft.new_graph())
@@ -149,7 +152,7 @@ def _wrong_entries(
         return (*entries[:at], (1,), *entries[at + 1 :])
     bad = [1] * len(dtypes)
     position = choices.integer(0, len(dtypes) - 1)
-    wrong = (*bad[:position], choices.pick(_BAD_SCALARS[dtypes[position]]), *bad[position + 1 :])
+    wrong = (*bad[:position], choices.pick(BAD_SCALARS[dtypes[position]]), *bad[position + 1 :])
     return (*entries[:at], wrong, *entries[at + 1 :])
 
 
@@ -195,163 +198,15 @@ def _too_short(draft: Draft, graph: DraftedGraph) -> list[tuple[str, str]]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Launch:
-    """The parts of a dispatch, while mistakes are put into them."""
-
-    signature: Signature
-    buffers: tuple[str, ...]
-    scalars: tuple[int | float, ...]
-    grid: Grid = (1, 1, 1)
-
-
-_Fault = Callable[[Choices, Draft, _Launch], _Launch | None]
-
-
-def _bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """One mistake in a dispatch, or at times two, to see which is checked first."""
-    signature = choices.weighted(shape.kernels)
-    bound = _bound(choices, draft, signature)
-    if bound is None:
-        return None
-    scalars = draw_scalars(choices, signature, draft.take_dispatch_number())
-    right = _Launch(
-        signature=signature, buffers=tuple([buffer.name for buffer in bound]), scalars=scalars
-    )
-    wrong = _first_that_applies(choices, draft, right)
-    if choices.chance(1, 6):
-        wrong = choices.weighted(_FAULTS)(choices, draft, wrong) or wrong
-    return Dispatch(
-        kernel=signature.name, buffers=wrong.buffers, scalars=wrong.scalars, grid=wrong.grid
-    )
-
-
-def _orphaned_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A dispatch that was accepted before, repeated after one of its buffers was freed."""
-    return draft.orphan
-
-
-def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[LiveBuffer] | None:
-    if all(draft.bindable(real) for real in signature.floats):
-        return bind(choices, draft, signature)
-    return None
-
-
-def _first_that_applies(choices: Choices, draft: Draft, right: _Launch) -> _Launch:
-    return choices.weighted(_FAULTS)(choices, draft, right) or _wrong_count(choices, draft, right)
-
-
-def _freed_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    if not draft.freed or not launch.buffers:
-        return None
-    return _with_buffer(choices, launch, choices.pick(draft.freed))
-
-
-def _wordless_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    small = [buffer.name for buffer in draft.live if buffer.size_bytes < WORD_BYTES]
-    if not small or not launch.buffers:
-        return None
-    return _with_buffer(choices, launch, choices.pick(small))
-
-
-def _long_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    most = draft.limits.max_binding_bytes
-    long = [
-        buffer.name for buffer in draft.live if buffer.size_bytes // WORD_BYTES * WORD_BYTES > most
-    ]
-    if not long or not launch.buffers:
-        return None
-    return _with_buffer(choices, launch, choices.pick(long))
-
-
-def _aliased_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    signature = launch.signature
-    if len(launch.buffers) < 2 or len(launch.buffers) != len(signature.written):
-        return None
-    written = choices.pick([at for at, flag in enumerate(signature.written) if flag] or [0])
-    if not signature.written[written]:
-        return None
-    other = choices.pick([at for at in range(len(launch.buffers)) if at != written])
-    buffers = list(launch.buffers)
-    buffers[other] = buffers[written]
-    return replace(launch, buffers=tuple(buffers))
-
-
-def _with_buffer(choices: Choices, launch: _Launch, name: str) -> _Launch:
-    buffers = list(launch.buffers)
-    buffers[choices.integer(0, len(buffers) - 1)] = name
-    return replace(launch, buffers=tuple(buffers))
-
-
-def _wrong_count(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """Too few buffers, or too many."""
-    if choices.chance(1, 3):
-        return replace(launch, buffers=(*launch.buffers, *launch.buffers[:1]))
-    return replace(launch, buffers=launch.buffers[:-1])
-
-
-def _wrong_scalar(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    dtypes = launch.signature.scalars
-    if not dtypes or len(launch.scalars) != len(dtypes):
-        return None
-    position = choices.integer(0, len(dtypes) - 1)
-    scalars = list(launch.scalars)
-    scalars[position] = choices.pick(_BAD_SCALARS[dtypes[position]])
-    return replace(launch, scalars=tuple(scalars))
-
-
-def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    if launch.scalars and choices.chance(1, 2):
-        return replace(launch, scalars=launch.scalars[:-1])
-    return replace(launch, scalars=(*launch.scalars, 1))
-
-
-def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """A grid that is negative or past the limit; at times one that a guarded kernel has had."""
-    if draft.wide_grid and not launch.signature.guarded and choices.chance(2, 3):
-        return replace(launch, grid=draft.wide_grid)
-    grid = list(launch.grid)
-    position = choices.integer(0, 2)
-    most = draft.limits.max_groups_per_dimension
-    past = choices.chance(1, 2) and not launch.signature.guarded
-    grid[position] = most + choices.pick((1, 2)) if past else -choices.pick((1, 2))
-    if choices.chance(1, 4):
-        # A zero elsewhere makes the dispatch a no-op; it must be refused all the same.
-        grid[(position + 1) % 3] = 0
-    return replace(launch, grid=(grid[0], grid[1], grid[2]))
-
-
-def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """A grid with each dimension within the limit, but with too many groups in all."""
-    signature = launch.signature
-    most = min(draft.limits.max_groups_per_dimension, 2**16 - 1)
-    x = signature.max_groups + 1 if signature.guarded else most
-    y = -(-(signature.max_groups + 1) // x)
-    if y > most:
-        return None
-    return replace(launch, grid=choices.pick(((x, y, 1), (1, x, y), (y, 1, x))))
-
-
-_FAULTS: Weights[_Fault] = Weights(
-    (_wrong_count, 2),
-    (_freed_buffer, 7),
-    (_wordless_buffer, 3),
-    (_long_buffer, 5),
-    (_aliased_buffer, 4),
-    (_wrong_scalar, 8),
-    (_wrong_scalar_count, 2),
-    (_wrong_grid, 4),
-    (_too_many_groups, 2),
-)
 _MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
-    (_bad_read, 4),
-    (_bad_write, 4),
+    (_bad_read, 5),
+    (_bad_write, 5),
     (_bad_copy, 5),
     (_bad_alloc, 3),
     (_double_free, 2),
-    (_bad_dispatch, 12),
-    (_orphaned_dispatch, 2),
-    (_bad_capture, 6),
+    (bad_dispatch, 18),
+    (orphaned_dispatch, 2),
+    (_bad_capture, 9),
     (_bad_replay, 14),
 )
 _WITH_GRAPHS = (_bad_capture, _bad_replay)

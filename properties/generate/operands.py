@@ -18,6 +18,18 @@ from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Grid
 from properties.generate.choices import Choices, Weights
 
+FEW = 6
+"""A word below it may be in a grid on the GPU, whose groups nobody counts before they run."""
+NO_DEVICE_RUNS = 2**32 - 1
+"""Past the limit of any device in a dimension."""
+_COUNTS_RANDOM = random.Random("counts")
+_COUNTS = [
+    _COUNTS_RANDOM.randint(1, FEW - 2)
+    if _COUNTS_RANDOM.random() < 0.9
+    else _COUNTS_RANDOM.choice((0, NO_DEVICE_RUNS))
+    for _ in range(1 << 15)
+]
+
 Parameters = tuple[bool, tuple[Dtype, ...]]
 """Whether a kernel computes floats, and its scalars' types; equal ones can share scalars."""
 
@@ -36,6 +48,8 @@ class Signature:
     guarded: bool
     real: bool
     """Whether any buffer holds floats."""
+    counts: bool
+    """Whether each word that it writes may be in a grid of few groups."""
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -55,6 +69,7 @@ def signature_of(kernel: Kernel) -> Signature:
         max_groups=kernel.max_groups,
         guarded=kernel.guarded,
         real=any(floats),
+        counts=kernel.below is not None and kernel.below <= FEW,
     )
 
 
@@ -232,3 +247,9 @@ def _grid(choices: Choices, cover: int) -> Grid:
 def _wide(choices: Choices, most: int) -> Grid:
     groups = most + choices.integer(1, 3)
     return choices.pick(((groups, 1, 1), (1, groups, 1), (1, 1, groups)))
+
+
+def draw_counts(choices: Choices, words: int) -> bytes:
+    """Words that may be in a grid on the GPU: few groups, at times none, at times too many."""
+    at = choices.integer(0, len(_COUNTS) - words)
+    return struct.pack(f"<{words}I", *_COUNTS[at : at + words])

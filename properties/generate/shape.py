@@ -35,6 +35,8 @@ MoveName = Literal[
     "odd_bytes",
     "apart",
     "brush",
+    "indirect",
+    "parts",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -57,6 +59,8 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("odd_bytes", 4),
     ("apart", 6),
     ("brush", 3),
+    ("indirect", 12),
+    ("parts", 5),
 )
 _UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
@@ -73,6 +77,8 @@ class Shape:
     """The number of ops is drawn between the two; a last move of several may exceed it."""
     moves: Weights[MoveName]
     kernels: Weights[Signature]
+    counting: tuple[Signature, ...] = ()
+    """Kernels that make grids, and are drawn for nothing else: they forget what was before."""
     live_buffers: int = 4
     """About how many buffers are alive at a time; with more, allocs become rare."""
     real_buffers: int = 8
@@ -84,7 +90,9 @@ class Shape:
 
 
 def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
-    """A uniform shape or a swarm, equally often."""
+    """A uniform shape or a swarm, as often the one as the other."""
+    counting = tuple(signature for signature in signatures if signature.counts)
+    signatures = tuple(one for one in signatures if not one.counts) or signatures
     low, high = choices.weighted(_LENGTHS)
     swarm = choices.chance(1, 2)
     return Shape(
@@ -92,6 +100,7 @@ def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
         max_ops=high,
         moves=_swarm_moves(choices) if swarm else _UNIFORM_MOVES,
         kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
+        counting=counting,
         live_buffers=choices.weighted(_LIVE),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
         mistakes=choices.pick((7, 40, 4)) if swarm else 7,

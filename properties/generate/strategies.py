@@ -10,12 +10,12 @@ from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
-from properties.generate.cases import draw_case, draw_policy
+from properties.generate.cases import ALL_PROMISED, draw_case, draw_policy
 from properties.generate.choices import Choices, DrawnChoices
 from properties.generate.generator import generate
 from properties.generate.operands import drawable
 from properties.generate.shape import Shape, draw_shape
-from properties.model.capabilities import capabilities_of
+from properties.model.capabilities import Capabilities
 from properties.model.case import Case, parse_device
 
 
@@ -25,13 +25,14 @@ def programs(
     limits: Limits | None = None,
     min_ops: int = 0,
     max_ops: int = 60,
-    invalid: bool = True,
-    replays: bool = True,
+    promises: Capabilities = ALL_PROMISED,
 ) -> st.SearchStrategy[Program]:
     """Programs of the generator; they shrink to few, small and aligned ops.
 
-    By default shorter than those of a seed, so that shrinking can reach ``min_ops``
-    and an example fits Hypothesis's buffer.
+    They ask for nothing beyond ``promises``, but may hold bytes that are no words.
+
+    Shorter than those of a seed by default, so that shrinking can reach
+    ``min_ops`` and an example stays within what Hypothesis buffers.
     """
 
     @st.composite
@@ -39,7 +40,14 @@ def programs(
         choices = _choices(draw)
         shape = _short_shape(choices, kernels, min_ops, max_ops)
         return generate(
-            choices, kernels=kernels, limits=limits, shape=shape, invalid=invalid, replays=replays
+            choices,
+            kernels=kernels,
+            limits=limits,
+            shape=shape,
+            invalid=promises.refuses,
+            replays=promises.replays,
+            indirect=promises.indirect,
+            parts=promises.parts,
         )
 
     return drawn()
@@ -64,8 +72,7 @@ def cases(
     limits: Limits | None = None,
     min_ops: int = 0,
     max_ops: int = 60,
-    invalid: bool = True,
-    replays: bool = True,
+    promises: Capabilities = ALL_PROMISED,
 ) -> st.SearchStrategy[Case]:
     """Cases on one device: a policy, then a program that knows its memory budget."""
 
@@ -80,7 +87,7 @@ def cases(
             kernels=kernels,
             limits=limits,
             shape=shape,
-            promises=capabilities_of(refuses=invalid, replays=replays),
+            promises=promises,
         )
 
     return drawn()

@@ -71,7 +71,11 @@ class Capabilities:
     delivers_at_sync: bool = False
     """Reads arrive by the next sync, and cannot be waited for before it."""
     replays: bool = False
-    """It captures and replays: it has ``capture`` and ``replay``."""
+    """It captures and replays: it is a ``ReplayingAdapter``."""
+    indirect: bool = False
+    """It dispatches over grids that stand in a buffer: it is an ``IndirectAdapter``."""
+    parts: bool = False
+    """It binds parts of buffers: what a dispatch binds may be a ``Part`` in the place of a name."""
 
     def __post_init__(self) -> None:
         for name, unit_bytes in self._granularity.items():
@@ -151,7 +155,7 @@ _ANY_BYTES: Mapping[str, Any] = {
 }
 _EXACT: Mapping[str, Any] = dict.fromkeys(REFUSALS.values(), Refusal.EXACT)
 CONTRACT = Capabilities(**_ANY_BYTES, **_EXACT, spreads_grids=True)
-"""The whole contract, except captures and replays."""
+"""All that the contract says, but for graphs, grids on the GPU and parts of buffers."""
 
 
 _BASES = {"webgpu": Capabilities(), "contract": CONTRACT}

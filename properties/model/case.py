@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Protocol
 
-from gpusim.devices import SIMULATED, is_name
-from gpusim.errors import ProgramError
+from gpusim.devices import SIMULATED, is_name, names
+from gpusim.errors import ProgramError, meant
 from gpusim.kernels import Kernel
-from gpusim.limits import Limits
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, FaultPlan, parse_faults
@@ -97,20 +97,29 @@ def parse_device(text: str) -> DeviceSpec:
     """Read what ``str(DeviceSpec)`` wrote; ProgramError where a word is unknown."""
     name, *words = text.split() or [""]
     if not is_name(name):
-        raise _unreadable(text, f"{name!r} is the name of no device")
+        probably = meant(name, names(), "a misspelling")
+        raise _unreadable(text, f"{name!r} is the name of no device", probably)
     limits: list[tuple[str, int]] = []
     behaviour: dict[str, str] = {}
     faults = []
     for word in words:
         key, _, value = word.partition("=")
-        if key in LIMIT_NAMES and value.isdecimal():
+        if key in behaviour or key in dict(limits):
+            raise _unreadable(text, f"it gives {key} twice", "two devices were joined")
+        if key in LIMIT_NAMES and _is_limit(key, value):
             limits.append((key, int(value)))
         elif name == SIMULATED and key in _SHOWN_AS:
             faults.append(word)
         elif name == SIMULATED and _is_behaviour(key, value):
             behaviour[key] = value
         else:
-            raise _unreadable(text, f"such a device has no {word!r}")
+            known = (*LIMIT_NAMES, *_SHOWN_AS, *_BEHAVIOUR)
+            probably = "its value is none that it can have"
+            if key not in known:
+                probably = meant(key, known, "a misspelling")
+            elif name != SIMULATED and key not in LIMIT_NAMES:
+                probably = f"device {SIMULATED} is meant"
+            raise _unreadable(text, f"such a device has no {word!r}", probably)
     return DeviceSpec(
         name=name,
         limits=tuple(limits),
@@ -141,23 +150,41 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     )
 
 
+_BEHAVIOUR = ("scheduler", "seed", "schedule")
+
+
 def _is_behaviour(key: str, value: str) -> bool:
     if key == "scheduler":
         return value in (*SCHEDULERS, REPLAYED)
     numbers: Sequence[str] = value.split(",") if key == "schedule" else [value]
-    return key in ("seed", "schedule") and all(number.isdecimal() for number in numbers)
+    return key in ("seed", "schedule") and all(map(_is_whole, numbers))
 
 
-def _unreadable(text: str, because: str) -> ProgramError:
-    return ProgramError(f"cannot read device {text!r} because {because} (probably a misspelling)")
+def _is_limit(key: str, value: str) -> bool:
+    """Whether a device can have such a limit: bytes are whole words, alignments powers of two."""
+    if not _is_whole(value) or not int(value):
+        return False
+    number = int(value)
+    if key.endswith("alignment_bytes"):
+        return number.bit_count() == 1
+    return not key.endswith("_bytes") or number % WORD_BYTES == 0
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it is a number that a device could count to."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _unreadable(text: str, because: str, probably: str = "a misspelling") -> ProgramError:
+    return ProgramError(f"cannot read device {text!r} because {because} (probably {probably})")
 
 
 PLAIN = "plain"
 """The client that only forwards ops."""
 RUNTIME = "runtime"
 """The target that is our own runtime."""
-NO_POLICY = PRESETS["eager"]
-"""The policy in the case of a target that follows none of ours."""
+NO_POLICY = replace(PRESETS["eager"], name="none")
+"""What stands in the case of a target that follows no policy of ours."""
 Places = tuple[int, ...]
 
 
@@ -181,8 +208,8 @@ class Case:
 
     @property
     def follows_no_policy(self) -> bool:
-        """Whether the target is not our runtime, and so follows no policy of ours."""
-        return self.target != RUNTIME and self.policy == NO_POLICY
+        """Whether its target is another than our runtime, with no policy of ours."""
+        return self.policy == NO_POLICY
 
     def limits(self, limits: Limits) -> Limits:
         """The limits of the case, on a device that has ``limits`` by default."""

@@ -49,7 +49,9 @@ class Failure:
     sides: tuple[tuple[str, str], ...] = ()
     """The two sides that differ, each with its name."""
     notes: tuple[str, ...] = ()
-    """Further lines of the argument."""
+    """What else belongs to the argument, a line each."""
+    byte: int | None = None
+    """The first wrong byte of the buffer, where that is what differs."""
     details: str = ""
     """The whole message of an exception, or its traceback."""
 

@@ -133,6 +133,23 @@ class Adapter(ABC):
         """Release everything at the end of a program; does nothing by default."""
 
 
+class IndirectAdapter(Adapter):
+    """An adapter that dispatches over grids on the GPU."""
+
+    capabilities = Capabilities(orders_deliveries=False, indirect=True)
+
+    @abstractmethod
+    def dispatch_indirect(
+        self,
+        kernel: str,
+        buffers: Sequence[str],
+        scalars: Sequence[int | float],
+        counts: str,
+        offset: int,
+    ) -> None:
+        """Run the kernel over the grid of three u32 at byte ``offset`` of ``counts``."""
+
+
 class ReplayingAdapter(Adapter):
     """An adapter that keeps commands under a graph's name, and runs them again."""
 

@@ -7,12 +7,19 @@ and with what, is in ``matrix``.
 import argparse
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
+from gpusim.devices import SIMULATED
+from properties.arguments import (
+    Once,
+    read_device,
+    read_file_to_write,
+    read_seconds,
+    read_whole,
+)
 from properties.mutants.matrix import HARD_PROGRAMS, OWN, Plan, Row, as_json, build
 from properties.mutants.mistakes import MUTANTS, find
 from properties.mutants.oracles import ORACLES
@@ -21,23 +28,30 @@ from properties.oracles.laws import LAWS
 Values = Mapping[str, Any]
 
 _SOUND, _FOUND_FAULT = 0, 1
+_MOST_JOBS = 256
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--only", metavar="NAME", action="append", help="this mutant; may repeat")
-    parser.add_argument("--seeds", metavar="N", type=int, default=1, help="seeds 1 to N")
-    parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes that hunt")
-    parser.add_argument("--seconds", metavar="N", type=float, default=OWN.seconds, help="a hunt")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the matrix as JSON")
-    parser.add_argument("--page", metavar="FILE", type=Path, help="write the matrix as a page")
-    parser.add_argument("--device", metavar="NAME", default="simulated", help="where they run")
+
+    def add(name: str, read: Callable[[str], Any], text: str, **how: Any) -> None:
+        parser.add_argument(name, action=Once, read=read, help=text, **how)
+
+    add("--seeds", read_whole(1), "seeds 1 to N", metavar="N", default=1)
+    add("--jobs", read_whole(1, _MOST_JOBS), "processes that hunt", metavar="N", default=1)
+    add("--seconds", read_seconds, "a hunt", metavar="N", default=OWN.seconds)
+    add("--json", read_file_to_write, "write the matrix as JSON", metavar="FILE")
+    add("--page", read_file_to_write, "write the matrix as a page", metavar="FILE")
+    add("--device", read_device, "where they run", metavar="NAME", default=SIMULATED)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the matrix; 0 where every mutant was found and the control passed, else 1."""
     warnings.simplefilter("ignore", ResourceWarning)
-    mutants = [find(name) for name in arguments.only] if arguments.only else MUTANTS
+    # Each once, however often it is named.
+    names = dict.fromkeys(arguments.only or ())
+    mutants = [find(name) for name in names] if names else MUTANTS
     plan = Plan(
         device=arguments.device,
         seeds=tuple(range(1, arguments.seeds + 1)),

@@ -15,7 +15,7 @@ from gpusim.errors import DeviceFault, ProgramError
 from gpusim.history import CRASH, History, Outcome
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Op, Read, Sync
-from gpusim.program import Program, buffers_of
+from gpusim.program import Program
 from gpusim.text import write_op
 from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.failure import Failure, FailureKind
@@ -33,6 +33,7 @@ class _Verdict:
     reason: str
     trait: str = ""
     details: str = ""
+    byte: int | None = None
 
 
 def compare(
@@ -63,7 +64,7 @@ def compare(
             owing += [position] if _owes_an_error(meant, shown, capabilities) else []
             continue
         else:
-            verdict = _judge_op(program, position, op, meant, shown, capabilities)
+            verdict = _judge_op(op, meant, shown, capabilities)
         if verdict is not None:
             return _failure(position, _shown_op(program, position), verdict)
     verdict = _judge_deliveries(expected.deliveries, got.deliveries, capabilities)
@@ -121,16 +122,12 @@ def _failure(position: int, op: str, verdict: _Verdict) -> Failure:
         reason=verdict.reason,
         sides=(("expected", verdict.expected), ("got", verdict.got)),
         details=verdict.details,
+        byte=verdict.byte,
     )
 
 
 def _judge_op(
-    program: Program,
-    position: int,
-    op: Op,
-    meant: Outcome,
-    shown: Outcome,
-    capabilities: Capabilities,
+    op: Op, meant: Outcome, shown: Outcome, capabilities: Capabilities
 ) -> _Verdict | None:
     if shown.error != meant.error:
         names = f"{meant.error or 'accepted'}/{shown.error or 'accepted'}"
@@ -140,7 +137,7 @@ def _judge_op(
     if isinstance(op, Sync):
         return _judge_deliveries(_names(meant.data), _names(shown.data), capabilities)
     if isinstance(op, Read) and meant.data is not None:
-        return _judge_value(program, position, op, meant, shown)
+        return _judge_value(op, meant, shown)
     return None
 
 
@@ -180,15 +177,16 @@ def details_of(outcome: Outcome) -> str:
     return outcome.raised.traceback or outcome.raised.message * is_long
 
 
-def _judge_value(
-    program: Program, position: int, op: Read, meant: Outcome, shown: Outcome
-) -> _Verdict | None:
+def _judge_value(op: Read, meant: Outcome, shown: Outcome) -> _Verdict | None:
     difference = first_difference(op, meant.data or b"", shown.data or b"", meant.error_bound)
     if difference is None:
         return None
-    reason = f"{difference.reason}; {_last_use(program, position, op.buffer)}"
     return _Verdict(
-        kind=FailureKind.VALUE, expected=difference.expected, got=difference.got, reason=reason
+        kind=FailureKind.VALUE,
+        expected=difference.expected,
+        got=difference.got,
+        reason=difference.reason,
+        byte=difference.byte,
     )
 
 
@@ -234,13 +232,6 @@ def _names(data: bytes | None) -> tuple[str, ...]:
     return tuple(data.decode().split(",")) if data else ()
 
 
-def _last_use(program: Program, position: int, buffer: str) -> str:
-    """The op that a wrong value most likely starts from."""
-    before = [n for n in range(position) if buffer in buffers_of(program[n])]
-    at = next((n for n in reversed(before) if not isinstance(program[n], Read)), before[0])
-    return f"before it, op {at} is the last to change or use {buffer}: {write_op(program[at])}"
-
-
 _AROUND_BYTES = 8
 """How many bytes are shown on either side of the first wrong one."""
 
@@ -255,6 +246,8 @@ class Difference:
     expected: str
     got: str
     reason: str
+    byte: int | None = None
+    """The first wrong byte of the buffer; None where the sizes differ."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -330,6 +323,7 @@ def first_difference(
         expected=_show(expected, op.offset, first),
         got=_show(got, op.offset, first),
         reason=_argue(op, first, last, len(at), error_bound),
+        byte=op.offset + first,
     )
 
 

@@ -10,7 +10,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gpusim.ops import HOST_WRITES, VERBS, Read, Sync
+from gpusim.ops import (
+    HOST_WRITES,
+    VERBS,
+    Dispatch,
+    DispatchIndirect,
+    Read,
+    Sync,
+)
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.goals import Goals
@@ -36,7 +43,9 @@ _BOUNDARY_OF = {
 EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
 """The kinds of uniforms that one batch can exhaust."""
 ENOUGH = 20
-"""How often a session should have met each pair within its reach."""
+"""How often a session should have seen each cell that it can see."""
+_KIND_APART = {DispatchIndirect.verb: Dispatch.verb}
+"""What an op counts as where it shares no bytes with the other."""
 _HOST = -1
 """The place of an act of the host, which is in no batch."""
 
@@ -63,6 +72,8 @@ def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms))
     }[cell.hazard]
     if cell.earlier not in first or cell.later not in then:
         return "an op of the pair does not access bytes that way"
+    if cell.hazard == "none" and DispatchIndirect.verb in (cell.earlier, cell.later):
+        return "where no bytes are shared, a grid on the GPU is one like any other"
     if cell.boundary == "same pass" and Read.verb in (cell.earlier, cell.later):
         return "a read is a copy, which is in no pass"
     if cell.boundary == "exhaustion" and not EXHAUSTIBLE.intersection(uniforms):
@@ -208,9 +219,10 @@ class _Acts:
             self._acts.append(_Act(expected, _touches(expected), len(self._reasons), _HOST))
 
     def _cell(self, earlier: _Act, later: _Act, hazard: str) -> Cell:
-        return Cell(
-            earlier.expected.verb, later.expected.verb, hazard, self._boundary(earlier, later)
-        )
+        first, then = earlier.expected.verb, later.expected.verb
+        if hazard == "none":
+            first, then = _KIND_APART.get(first, first), _KIND_APART.get(then, then)
+        return Cell(first, then, hazard, self._boundary(earlier, later))
 
     def _boundary(self, earlier: _Act, later: _Act) -> str:
         start, end = earlier.expected.position, later.expected.position
@@ -227,7 +239,7 @@ def _touches(expected: ExpectedOp) -> dict[int, str]:
     if type(expected) is ExpectedWrite:
         return {expected.target.number: "w"}
     touches: dict[int, str] = {}
-    written = "rw" if type(expected) is ExpectedDispatch else "w"
+    written = "rw" if isinstance(expected, ExpectedDispatch) else "w"
     for number, _, _, writes in expected.touches:
         touches[number] = "rw" if number in touches else written if writes else "r"
     return touches

@@ -16,17 +16,18 @@ from gpusim import errors
 from gpusim.effects import written_by
 from gpusim.history import History, Outcome
 from gpusim.kernels import Kernels
-from gpusim.limits import Limits
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
     HOST_WRITES,
     VERBS,
+    AnyDispatch,
     Capture,
     Copy,
-    Dispatch,
     Op,
     Replay,
     Scalars,
     arguments_of,
+    name_of,
 )
 from gpusim.program import Program, replayed
 from gpusim.trace import Trace
@@ -267,7 +268,7 @@ class _Follower(Unwatched):
         """Whether the op takes several commands, so that it can fail half way."""
         if isinstance(op, HOST_WRITES):
             (buffer, _, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
-            return size_bytes > self._piece_bytes or (
+            return size_bytes + WORD_BYTES > self._piece_bytes or (
                 self._sizes[buffer] > self.limits.max_binding_bytes
             )
         if isinstance(op, Copy):
@@ -292,7 +293,7 @@ def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
     needed: list[str] = []
     for op in ops:
         read = [getattr(op, span.buffer) for span in VERBS[type(op)].reads]
-        bound = op.buffers if isinstance(op, Dispatch) else read
+        bound = [*map(name_of, op.buffers), *read] if isinstance(op, AnyDispatch) else read
         needed += [name for name in bound if name not in filled]
         filled.update(_filled_by(op, sizes))
     return needed

@@ -7,13 +7,27 @@ less than it seems.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 
 from gpusim.errors import OutOfMemory
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import Limits
-from gpusim.ops import VERBS, Alloc, Copy, Dispatch, Free, Read, Replay, Sync, Write
+from gpusim.ops import (
+    VERBS,
+    Alloc,
+    AnyDispatch,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Part,
+    Read,
+    Replay,
+    Sync,
+    Write,
+)
 from gpusim.runtime.policy import Uniforms
-from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedCopy
+from properties.oracles.laws.expected import GRID_DIMENSIONS, STAGING, STORAGE, ExpectedCopy
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _ANY = frozenset(Uniforms)
@@ -77,6 +91,9 @@ GOALS: Mapping[str, Goal] = {
     "zero length": Goal(),
     "empty grid": Goal(),
     "spread grid": Goal(),
+    "grid read in the batch that wrote it": Goal(),
+    "part of a buffer bound": Goal(),
+    "two parts of a buffer bound": Goal(),
     "unaligned bytes": Goal(),
     "window of a large buffer patched": Goal(is_windowed=True),
     "window of a large buffer copied": Goal(is_windowed=True),
@@ -150,6 +167,7 @@ class Goals:
             accepted(Read): self._has_read,
             accepted(Copy): self._copied,
             accepted(Dispatch): self._dispatched,
+            accepted(DispatchIndirect): self._bound,
             accepted(Replay): self._replayed,
             accepted(Free): self._freed,
             accepted(Sync): self._synced,
@@ -201,6 +219,8 @@ class Goals:
                 self.seen["replay cut by a submit"] += 1
 
     def _dispatch(self, about: About) -> None:
+        if len(about["groups"]) < GRID_DIMENSIONS and self._was_written(about["groups"][0]):
+            self.seen["grid read in the batch that wrote it"] += 1
         if about["kernel"] not in _WINDOWED:
             return
         self.seen["unaligned bytes"] += 1
@@ -248,7 +268,7 @@ class Goals:
     def _touched(self, about: About) -> None:
         op = self._state.op
         assert op is not None
-        if not any([getattr(op, span.length) for span in VERBS[type(op)].spans]):
+        if not any([span.of(op)[2] for span in VERBS[type(op)].spans]):
             self.seen["zero length"] += 1
 
     def _copied(self, about: About) -> None:
@@ -258,7 +278,29 @@ class Goals:
             self.seen["copy within a buffer"] += 1
         self._touched(about)
 
+    def _was_written(self, number: int) -> bool:
+        """Whether a command of the batch writes a buffer."""
+        for kind, command in self._state.batch:
+            if kind == "copy" and command["target"] == number:
+                return True
+            kernel = self._state.setting.kernel(command["kernel"]) if kind == "dispatch" else None
+            written = () if kernel is None else compress(command["ranges"], kernel.writes)
+            if any(bound == number for bound, _, _ in written):
+                return True
+        return False
+
+    def _bound(self, about: About) -> None:
+        """Which bytes a dispatch is given."""
+        op = self._state.op
+        assert isinstance(op, AnyDispatch)
+        parts = [bound for bound in op.buffers if isinstance(bound, Part)]
+        if parts:
+            self.seen["part of a buffer bound"] += 1
+        if len({part.buffer for part in parts}) < len(parts):
+            self.seen["two parts of a buffer bound"] += 1
+
     def _dispatched(self, about: About) -> None:
+        self._bound(about)
         op = self._state.op
         assert isinstance(op, Dispatch)
         if 0 in op.grid:

@@ -19,6 +19,7 @@ from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
+from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
@@ -100,7 +101,17 @@ def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
         failure = compare(execution.case.program, verdict.expected, execution.history, promises)
     if failure is None or promises == execution.capabilities:
         return None
-    return promises, failure
+    return promises, _with_writer(failure, execution, verdict.expected)
+
+
+def _with_writer(failure: Failure, execution: Execution, expected: History) -> Failure:
+    """A wrong value with the op that should have written the first wrong byte."""
+    if failure.byte is None:
+        return failure
+    program, at = execution.case.program, failure.position
+    kernels, limits = execution.kernels, execution.limits
+    writer = last_writer(program, at, failure.byte, expected, kernels, limits)
+    return replace(failure, reason=f"{failure.reason}; {writer}")
 
 
 def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
@@ -134,8 +145,10 @@ def _judge_meaning(
     else:
         expected = oracles.reference(program, execution.kernels, execution.limits)
     failure = oracles.compare(program, expected, got, execution.capabilities)
-    if failure is None and execution.is_lawful:
-        # A device without planned faults may fail too; that must be reported as well.
+    if failure is not None:
+        failure = _with_writer(failure, execution, expected)
+    elif execution.is_lawful:
+        # A device without planned faults may fail too, and that has to be reported as well.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
         failure = judge_reported(program, got, reported, met, reads_share=shared)
     return expected, failure

@@ -22,7 +22,8 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_call": 16,
     "lost_at_submit": 2,
 }
-"""The calls of each kind that an op usually makes at most: a read makes one map."""
+"""The most calls of a kind that most ops make: a read maps once, an alloc creates a buffer."""
+_ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 _MOST_SHIFTS = 16
 """A fault is tried at most this many calls earlier, since each try is an execution."""
 
@@ -70,8 +71,10 @@ def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
     """The device with its own limits, then without each small limit."""
     if device.limits:
         yield replace(device, limits=())
-    for at in range(len(device.limits)):
-        yield replace(device, limits=(*device.limits[:at], *device.limits[at + 1 :]))
+    for name, _ in device.limits:
+        # Narrow bindings go with a fine alignment: no device binds less than it aligns to.
+        gone = {name, _NARROW} if name == _ALIGNMENT else {name}
+        yield replace(device, limits=tuple(each for each in device.limits if each[0] not in gone))
 
 
 def _simpler_schedulers(device: DeviceSpec) -> Iterator[DeviceSpec]:

@@ -85,6 +85,8 @@ def rename(search: Search, kernels: Kernels) -> None:
 @shrink_pass
 def simplify_policy(search: Search, kernels: Kernels) -> None:
     """Each number back to the preset's, then the preset to the first that still fails."""
+    if search.case.follows_no_policy:
+        return
     for field in fields(Policy):
         policy = search.case.policy
         usual = getattr(PRESETS.get(policy.name, Policy()), field.name)

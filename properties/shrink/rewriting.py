@@ -14,13 +14,15 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
     VERBS,
     Alloc,
+    AnyDispatch,
+    Bound,
     Capture,
-    Copy,
-    Dispatch,
+    Command,
     Flush,
     Free,
     Op,
     Operand,
+    Part,
     Read,
     Replay,
     each_command,
@@ -89,7 +91,7 @@ def without_commands(program: Program) -> Iterator[Program]:
 
 def _without_command(program: Program, position: int, capture: Capture, at: int) -> Program:
     commands = (*capture.commands[:at], *capture.commands[at + 1 :])
-    before = sum(isinstance(command, Dispatch) for command in capture.commands[:at])
+    before = sum(isinstance(command, AnyDispatch) for command in capture.commands[:at])
     ops: list[Op] = []
     for here, op in enumerate(program):
         if here == position:
@@ -98,7 +100,7 @@ def _without_command(program: Program, position: int, capture: Capture, at: int)
             names = buffers_of(replace(capture, commands=commands))
             bindings = tuple(pair for pair in op.bindings if pair[0] in names)
             scalars = op.scalars
-            if scalars is not None and isinstance(capture.commands[at], Dispatch):
+            if scalars is not None and isinstance(capture.commands[at], AnyDispatch):
                 scalars = (*scalars[:before], *scalars[before + 1 :])
             op = replace(op, scalars=scalars, bindings=bindings)
         ops.append(op)
@@ -127,6 +129,8 @@ def numbers_of(program: Program) -> tuple[int, ...]:
                 numbers.append(value)
             elif what is Operand.DATA:
                 numbers.append(len(value))
+            elif what is Operand.BUFFERS:
+                numbers += [number for one in value if isinstance(one, Part) for number in one[1:]]
     return tuple(sorted(dict.fromkeys(numbers), reverse=True))
 
 
@@ -160,8 +164,8 @@ def _with_numbers(program: Program, changes: Mapping[int, int]) -> Program:
 
 
 def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
-    """The program with all dispatches of one kernel moved to a simpler kernel."""
-    for name in dict.fromkeys(op.kernel for op in _flat(program) if isinstance(op, Dispatch)):
+    """Every dispatch of one kernel in a simpler kernel, all at once."""
+    for name in dict.fromkeys(op.kernel for op in _flat(program) if isinstance(op, AnyDispatch)):
         for kernel in simpler_kernels(name, kernels):
             yield _each(program, partial(_in_kernel, name, kernel))
 
@@ -169,7 +173,7 @@ def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Itera
 def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
     if isinstance(op, Capture):
         return _captured(op, partial(_in_kernel, name, kernel))
-    if isinstance(op, Dispatch) and op.kernel == name:
+    if isinstance(op, AnyDispatch) and op.kernel == name:
         return next(in_kernel(op, kernel), op)
     return op
 
@@ -212,9 +216,16 @@ def _on_numbers(op: Op, change: Callable[[int], int]) -> Op:
             Operand.OFFSET: change,
             Operand.SIZE: change,
             Operand.DATA: lambda data: resized(data, max(change(len(data)), 0)),
+            Operand.BUFFERS: lambda bound: tuple([_part(one, change) for one in bound]),
             Operand.COMMANDS: each_command(lambda command: _on_numbers(command, change)),
         },
     )
+
+
+def _part(bound: Bound, change: Callable[[int], int]) -> Bound:
+    if isinstance(bound, str):
+        return bound
+    return Part(bound.buffer, change(bound.offset), change(bound.size_bytes))
 
 
 def _offsets(program: Program, buffer: str) -> Iterator[int]:
@@ -242,7 +253,7 @@ def _flat(program: Program) -> Iterator[Op]:
 def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:
     """A capture with ``change`` applied to its commands; it must give commands."""
     changed = map(change, capture.commands)
-    return replace(capture, commands=tuple(op for op in changed if isinstance(op, Dispatch | Copy)))
+    return replace(capture, commands=tuple(op for op in changed if isinstance(op, Command)))
 
 
 def _each(program: Program, change: Callable[[Op], Op]) -> Program:

@@ -1,9 +1,10 @@
 """Simpler operands for one op, the simplest first: pure, and always strictly simpler.
 
-For sizes, offsets and lengths, 0 is simplest, then aligned numbers, then small ones.  For
-a grid it is 1; for scalars 1, 2, 3; for data one repeated byte.  A kernel is simpler with
-fewer buffers, then by an earlier place in the registry.  A copy, which needs bytes in
-another buffer, becomes a dispatch over one.  Nothing here runs an op.
+Simple means: nought, then aligned, then small, for sizes, offsets and lengths;
+1 for a grid, and one of the host's for one on the GPU; 1, 2, 3 for scalars; one
+repeated byte for data; all of a buffer for a part; few buffers, then an early
+place in the registry, for a kernel; and a dispatch over one buffer for a copy,
+which needs something in another.
 """
 
 import math
@@ -13,15 +14,33 @@ from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import VERBS, Capture, Copy, Dispatch, Grid, Op, Operand, Read, Scalars, Write
+from gpusim.ops import (
+    VERBS,
+    AnyDispatch,
+    Bound,
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Grid,
+    Op,
+    Operand,
+    Part,
+    Read,
+    Scalars,
+    Write,
+)
 
 ReplayScalars = tuple[Scalars | None, ...] | None
 _FILLS = (1, 2, 3)
 
 
 def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """The op with one operand simpler, or a simpler op in its place."""
-    if isinstance(op, Dispatch):
+    """The same op with one operand simpler, or as a simpler op."""
+    if isinstance(op, DispatchIndirect):
+        yield Dispatch(kernel=op.kernel, buffers=op.buffers, scalars=op.scalars, grid=(1, 1, 1))
+    if isinstance(op, AnyDispatch):
         for kernel in simpler_kernels(op.kernel, kernels):
             yield from in_kernel(op, kernel)
     operands = VERBS[type(op)].operands.items()
@@ -33,7 +52,7 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
     if isinstance(op, Capture):
         for at, command in enumerate(op.commands):
             for found in simpler_ops(command, kernels):
-                assert isinstance(found, Dispatch | Copy)
+                assert isinstance(found, Command)
                 yield replace(op, commands=(*op.commands[:at], found, *op.commands[at + 1 :]))
     if isinstance(op, Copy):
         yield from _as_dispatch(op, kernels)
@@ -51,6 +70,17 @@ def _ends_of(op: Read | Write) -> Iterator[Op]:
                 yield replace(op, offset=at, size_bytes=size)
             else:
                 yield replace(op, offset=at, data=op.data[-size:])
+
+
+def _simpler_bound(bound: tuple[Bound, ...]) -> Iterator[tuple[Bound, ...]]:
+    """All of a buffer, then an earlier or a shorter part, one after the other."""
+    for at, one in enumerate(bound):
+        if isinstance(one, Part):
+            parts: list[Bound] = [one.buffer]
+            parts += [one._replace(offset=number) for number in simpler_numbers(one.offset)]
+            parts += [one._replace(size_bytes=number) for number in simpler_numbers(one.size_bytes)]
+            for simpler in parts:
+                yield (*bound[:at], simpler, *bound[at + 1 :])
 
 
 def _fewer_bindings(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:
@@ -166,8 +196,8 @@ def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel
             yield kernel
 
 
-def in_kernel(op: Dispatch, kernel: Kernel) -> Iterator[Op]:
-    """The dispatch of another kernel, over the last or the first of its buffers."""
+def in_kernel(op: AnyDispatch, kernel: Kernel) -> Iterator[Op]:
+    """The dispatch in another kernel, over the last of its buffers or the first."""
     count = len(kernel.buffers)
     if count > len(op.buffers):
         return
@@ -186,6 +216,7 @@ _SIMPLER: Mapping[Operand, Callable[[Any], Iterable[Any]]] = {
     Operand.DATA: simpler_data,
     Operand.SIZE: simpler_numbers,
     Operand.OFFSET: simpler_numbers,
+    Operand.BUFFERS: _simpler_bound,
     Operand.GRID: _simpler_grids,
     Operand.SCALARS: _simpler_scalars,
     Operand.BINDINGS: _fewer_bindings,

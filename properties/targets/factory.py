@@ -15,8 +15,10 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
+from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, driver_for
-from gpusim.runtime.drivers.traced import TracedDriver, traced_parts
+from gpusim.runtime.drivers.traced import TracedDriver
+from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
@@ -29,7 +31,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.model.target import Target
+from properties.model.target import Delivery, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -190,9 +192,32 @@ class AdapterFactory(TargetFactory):
         self.limits, self.capabilities = first.limits, first.capabilities
 
     def open(self, case: Case) -> Opened:
-        """A new target, without a trace."""
-        made = self._make_target(self._device, self.kernels)
-        return Opened(target=as_target(made), trace=self.make_trace())
+        """A new target; nothing of it can be traced.
+
+        One that cannot be made has crashed, and raises why from every op.
+        """
+        trace = self.make_trace()
+        try:
+            return Opened(
+                target=as_target(self._make_target(self._device, self.kernels)), trace=trace
+            )
+        except Exception as error:
+            return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
+
+
+class _Unmade:
+    """Stands for a target whose maker raised ``error``."""
+
+    def __init__(self, error: Exception, capabilities: Capabilities, limits: Limits) -> None:
+        self.capabilities, self.limits = capabilities, limits
+        self._error = error
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        raise self._error
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 def limits_of(device: Any) -> Limits:

@@ -3,21 +3,23 @@
 Every op is submitted at once, and bytes that are not whole words are patched on the host.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wgpu import BufferUsage
 
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.ops import Grid
+from gpusim.ops import Bound, Grid, Part
 from properties.model.capabilities import capabilities_of
-from properties.model.target import Adapter
+from properties.model.target import IndirectAdapter
 
 
-class NaiveTarget(Adapter):
-    """Carries out valid ops; it refuses nothing by itself, and uses nothing of our runtime."""
+class NaiveTarget(IndirectAdapter):
+    """For valid ops only: it refuses nothing by itself, and knows nothing of our runtime."""
 
-    capabilities = capabilities_of(refuses=False, orders_deliveries=False)
+    capabilities = capabilities_of(
+        refuses=False, orders_deliveries=False, indirect=True, parts=True
+    )
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel] = BUILTIN) -> None:
         super().__init__(device, kernels)
@@ -25,6 +27,7 @@ class NaiveTarget(Adapter):
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
+        usage |= BufferUsage.INDIRECT
         native = self.device.create_buffer(size=max(size_bytes + 3 & ~3, 4), usage=usage)
         self._buffers[buffer] = native, size_bytes
 
@@ -34,24 +37,47 @@ class NaiveTarget(Adapter):
         self.device.queue.write_buffer(self._buffers[buffer][0], 0, content)
 
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+        self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
-        device, code, groups = self.device, self.kernels[kernel], grid[0] * grid[1] * grid[2]
+        groups = grid[0] * grid[1] * grid[2]
+        spread = grid if max(grid) <= 65_535 else (65_535, groups // 65_535 + 1, 1)
+        payload = self.kernels[kernel].pack(scalars, groups)
+        self._run(kernel, buffers, payload, lambda run: run.dispatch_workgroups(*spread))
+
+    def dispatch_indirect(
+        self,
+        kernel: str,
+        buffers: Sequence[Bound],
+        scalars: Sequence[int | float],
+        counts: str,
+        offset: int,
+    ) -> None:
+        native, payload = self._buffers[counts][0], self.kernels[kernel].pack(scalars, 2**32 - 1)
+        self._run(
+            kernel, buffers, payload, lambda run: run.dispatch_workgroups_indirect(native, offset)
+        )
+
+    def _run(
+        self, kernel: str, buffers: Sequence[Bound], payload: bytes, go: Callable[[Any], None]
+    ) -> None:
+        device, code = self.device, self.kernels[kernel]
         module = device.create_shader_module(code=code.wgsl())
         pipeline = device.create_compute_pipeline(layout="auto", compute={"module": module})
-        sizes = [(self._buffers[name][0], self._buffers[name][1] // 4 * 4) for name in buffers]
-        if payload := code.pack(scalars, groups):
+        parts = [
+            Part(one, 0, self._buffers[one][1]) if isinstance(one, str) else one for one in buffers
+        ]
+        ranges = [(self._buffers[name][0], offset, size // 4 * 4) for name, offset, size in parts]
+        if payload:
             uniform = device.create_buffer_with_data(data=payload, usage=BufferUsage.UNIFORM)
-            sizes.append((uniform, len(payload)))
-        bound = [{"buffer": native, "offset": 0, "size": size} for native, size in sizes]
+            ranges.append((uniform, 0, len(payload)))
+        bound = [{"buffer": one, "offset": at, "size": size} for one, at, size in ranges]
         entries = [{"binding": at, "resource": each} for at, each in enumerate(bound)]
         group = device.create_bind_group(layout=pipeline.get_bind_group_layout(0), entries=entries)
         encoder = device.create_command_encoder()
         compute_pass = encoder.begin_compute_pass()
         compute_pass.set_pipeline(pipeline)
         compute_pass.set_bind_group(0, group)
-        spread = grid if max(grid) <= 65_535 else (65_535, groups // 65_535 + 1, 1)
-        compute_pass.dispatch_workgroups(*spread)
+        go(compute_pass)
         compute_pass.end()
         device.queue.submit([encoder.finish()])
 

@@ -6,18 +6,27 @@ from dataclasses import replace
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
-from gpusim.ops import Command, Grid, Scalars
-from gpusim.runtime import Buffer, Driver, Graph, Parts, Policy, Runtime, Ticket
+from gpusim.ops import Bound, Command, Grid, Scalars
+from gpusim.runtime import (
+    Buffer,
+    BufferPart,
+    Driver,
+    Graph,
+    Parts,
+    Policy,
+    Runtime,
+    Ticket,
+)
 from properties.model.capabilities import CONTRACT
-from properties.model.target import ReplayingAdapter
+from properties.model.target import IndirectAdapter, ReplayingAdapter
 
 _ALL = Parts()
 
 
-class RuntimeTarget(ReplayingAdapter):
+class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     """A ``Runtime`` over ``driver``, driven by the names of a program."""
 
-    capabilities = replace(CONTRACT, replays=True)
+    capabilities = replace(CONTRACT, replays=True, indirect=True, parts=True)
 
     def __init__(
         self,
@@ -40,10 +49,23 @@ class RuntimeTarget(ReplayingAdapter):
         self.runtime.write(self.find(buffer), data, offset)
 
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+        self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
-        handles = [self.find(buffer) for buffer in buffers]
+        handles = [self._find_bound(bound) for bound in buffers]
         self.runtime.dispatch(self._kernels[kernel], handles, scalars, grid)
+
+    def dispatch_indirect(
+        self,
+        kernel: str,
+        buffers: Sequence[Bound],
+        scalars: Sequence[int | float],
+        counts: str,
+        offset: int,
+    ) -> None:
+        handles = [self._find_bound(bound) for bound in buffers]
+        self.runtime.dispatch_indirect(
+            self._kernels[kernel], handles, scalars, counts=self.find(counts), offset=offset
+        )
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
@@ -88,6 +110,15 @@ class RuntimeTarget(ReplayingAdapter):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             self.runtime.close()
+
+    def name(self, name: str, buffer: Buffer) -> None:
+        """Let a program's name stand for a buffer that somebody else made a handle of."""
+        self._buffers[name] = buffer
+
+    def _find_bound(self, bound: Bound) -> Buffer | BufferPart:
+        if isinstance(bound, str):
+            return self.find(bound)
+        return self.find(bound.buffer).part(bound.offset, bound.size_bytes)
 
     def find(self, name: str) -> Buffer:
         """The handle of that name; InvalidHandle where its alloc was refused."""

@@ -114,6 +114,9 @@ def test_a_session_that_finds_something(
     (found,) = json.loads((tmp_path / "session.json").read_text(encoding="utf-8"))["findings"]
     assert found["summary"].startswith("op ")
     assert found["program"] in printed
+    assert found["shrink"]["candidates"] > len(found["shrink"]["passes"])
+    assert found["shrink"]["passes"]["delete_ops"]["taken"] > 0
+    assert f"made small in {found['shrink']['candidates']} candidates" in printed
     for line in ("expected: from byte", "got:      from byte", f"gpusim replay {found['file']}"):
         assert line in printed
     assert main(["replay", found["file"], "--target", target]) == 1
@@ -175,7 +178,10 @@ def test_kernels_that_a_file_names_are_not_loaded_unasked(
 ) -> None:
     ran = tmp_path / "ran"
     module = tmp_path / "stranger.py"
-    module.write_text(f"open({str(ran)!r}, 'w').close()\nKERNELS = []\n", encoding="utf-8")
+    module.write_text(
+        f"open({str(ran)!r}, 'w').close()\nfrom gpusim.kernels import BUILTIN\nKERNELS = BUILTIN\n",
+        encoding="utf-8",
+    )
     text = finding.read_text(encoding="utf-8")
     finding.write_text(text.replace("seed:", f"kernels: {module}\nseed:"), encoding="utf-8")
     assert main(["replay", str(finding)]) == 3
@@ -196,6 +202,9 @@ def test_a_file_of_version_1_is_judged_on_the_target_of_the_command_line(
         f"gpusim finding 1\ndevice: simulated\npolicy: eager\n\n{OVERTAKEN}", encoding="utf-8"
     )
     assert main(["replay", str(old)]) == 3
+    assert main(["replay", str(old), "--trust"]) == 3
+    assert "names no target that could be trusted" in capsys.readouterr().err
+    assert main(["replay", str(old)]) == 3
     assert f"gpusim replay {old} --target runtime" in capsys.readouterr().err
     assert main(["replay", str(old), "--target", "runtime"]) == 0
     assert main(["replay", str(old), "--target", OVERTAKING]) == 1
@@ -208,7 +217,24 @@ def test_a_program_of_no_op_does_not_pass(
     case = Case(program=Program(()), device=DeviceSpec(name="simulated"))
     write(path, Finding(case=case))
     assert main(["replay", str(path)]) == 3
-    assert "the program has no op" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "the program has no op" in printed.err
+    assert printed.out == "", "it was run"
+
+
+def test_a_program_beyond_the_promises_does_not_pass(
+    capsys: pytest.CaptureFixture[str], foreign: Path
+) -> None:
+    text = foreign.read_text(encoding="utf-8")
+    words = ["replay", str(foreign), "--target", OVERTAKING]
+    foreign.write_text(f"{text}capture g -\nreplay g * -\n", encoding="utf-8")
+    assert main(words) == 3
+    printed = capsys.readouterr()
+    assert "op 4, capture g -, asks for more than the target promises (" in printed.err
+    assert "passes" not in printed.out
+    foreign.write_text(f"{text}write a 4 00\n", encoding="utf-8")
+    assert main(words) == 3
+    assert "op 4, write a 4 00, asks for more than" in capsys.readouterr().err
 
 
 def test_a_long_program_is_not_printed_whole(
@@ -241,7 +267,7 @@ def test_a_device_that_cannot_be_read_is_named_by_its_line(
         (["fuzz", "--seconds", "soon"], r"soon.*no number of seconds"),
         (["fuzz", "--programs", "0"], r"at least 1"),
         (["fuzz", "--scheduler", "lazy"], r"late, early, random or all"),
-        (["fuzz", "--device", "gl", "--faults"], r"only the simulated one fails on demand"),
+        (["fuzz", "--device", "gl", "--faults"], r"only the simulated device fails on demand"),
         (["fuzz", "--kernels", "no_such_module"], r"cannot load KERNELS from 'no_such_module'"),
         (["fuzz", "--target", "fast"], r"runtime, naive"),
         (["fuzz", "--target", "no_such_module:x"], r"cannot load x from 'no_such_module'"),
@@ -282,7 +308,7 @@ def test_a_target_that_raises_as_it_is_loaded_is_named(
 ) -> None:
     (tmp_path / "broken.py").write_text("1/0\n", encoding="utf-8")
     assert main(["fuzz", "--target", f"{tmp_path / 'broken.py'}:judge"]) == 2
-    assert "because of ZeroDivisionError: division by zero" in capsys.readouterr().err
+    assert "because it raised ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
 def test_a_mistake_of_our_own_is_no_finding(
@@ -295,9 +321,7 @@ def test_a_mistake_of_our_own_is_no_finding(
 
 @pytest.mark.parametrize("words", [[], ["fuse"], ["fuzz", "--polcy", "all"], ["replay"]])
 def test_words_that_are_no_command_are_wrong_usage(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(words)
-    assert stopped.value.code == 2
+    assert main(words) == 2
 
 
 def test_a_malformed_finding_is_wrong_usage(

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from gpusim.runtime import PRESETS
+from properties.arguments import UsageError
 from properties.fuzz.settings import (
     DEFAULT_SECONDS,
     ReplaySettings,
     Settings,
-    UsageError,
     gather,
 )
 

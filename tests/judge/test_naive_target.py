@@ -8,7 +8,10 @@ import pytest
 
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Grid
+from gpusim.ops import (
+    Bound,
+    Grid,
+)
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.execute import run
@@ -34,10 +37,10 @@ class HoldsDispatchesBack(NaiveTarget):
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel] = BUILTIN) -> None:
         super().__init__(device, kernels)
-        self._held: list[tuple[str, Sequence[str], Sequence[int | float], Grid]] = []
+        self._held: list[tuple[str, Sequence[Bound], Sequence[int | float], Grid]] = []
 
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+        self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
         self._held.append((kernel, buffers, scalars, grid))
 
@@ -49,7 +52,13 @@ class HoldsDispatchesBack(NaiveTarget):
 
 
 def _program(number: int) -> Program:
-    return generate(SeededChoices(f"naive/{number}"), limits=Limits(), invalid=False, replays=False)
+    return generate(
+        SeededChoices(f"naive/{number}"),
+        limits=Limits(),
+        invalid=False,
+        replays=False,
+        indirect=False,
+    )
 
 
 def _judge(program: Program, device: Any, make: MakeTarget) -> Failure | None:

@@ -195,6 +195,21 @@ def exceeds_limit(cut: Cut) -> Corrupted:
             yield events
 
 
+def launches_too_much(cut: Cut) -> Corrupted:
+    limit = cut.policy.batch_groups
+    if limit is None or limit > 10:
+        return
+    for _, commands in encodes(cut):
+        if len(commands) > 2 and cut.events[commands[0]].kind == "dispatch":
+            yield cut.changed(commands[0], groups=(limit, 1, 1))
+
+
+def queues_too_much(cut: Cut) -> Corrupted:
+    for at in cut.all("encode", reason="queued"):
+        if not cut.events[at]["commands"]:
+            yield cut.without(at, at + 1)
+
+
 def submits_again(cut: Cut) -> Corrupted:
     for at in cut.all("submit"):
         yield cut.inserted(at, cut.events[at])
@@ -237,7 +252,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Cut], Corrupted], ...]] = {
     "B7": (shifts_slot,),
     "C1": (submits_twice,),
     "C2": (submits_nothing,),
-    "C4": (exceeds_limit,),
+    "C4": (exceeds_limit, launches_too_much, queues_too_much),
     "C5": (submits_again,),
     "C7": (gives_wrong_reason,),
     "C9": (forgets_batch,),

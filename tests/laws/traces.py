@@ -75,6 +75,8 @@ POLICIES = (
     "cached staging_buffers=2 batch_commands=5",
     "lazy cache_bind_groups=True bind_group_cache=3",
     "cached bind_group_cache=3 uniform_cache=3",
+    "lazy batch_groups=5",
+    "ring queued_write_bytes=16 staged_write_bytes=0",
 )
 
 

@@ -290,6 +290,15 @@ def test_a_folded_prefix_leaves_out_what_its_refused_ops_would_have_done() -> No
     assert Write(buffer="b", offset=0, data=bytes(4)) in rewrite.case.program.ops
 
 
+@pytest.mark.parametrize(("offset", "folds"), [(256, True), (32, False)])
+def test_a_prefix_is_folded_where_no_device_binds_its_parts_otherwise(
+    offset: int, folds: bool
+) -> None:
+    program = Program.parse(f"alloc a 512\ndispatch affine a[{offset}:512] 1,1 1x1x1\nflush\n")
+    case = Case(program=program, policy=PRESETS["cached"], device=NOWHERE)
+    assert (FoldPrefix(at=2).apply(case, BUILTIN) is not None) is folds
+
+
 @pytest.mark.parametrize(
     ("refusal", "error"),
     [

@@ -12,13 +12,11 @@ import pytest
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
 from gpusim.testing import Adapter, TargetFailed
-from properties.execute import run
 from properties.finding_file import HEADERS, format_finding, parse_finding
+from properties.fuzz.check import judge_program
 from properties.fuzz.loading import load
 from properties.model.failure import FailureKind
-from properties.oracles.compare import compare
 from properties.targets.naive_target import NaiveTarget
-from reference import run as run_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -124,18 +122,13 @@ def overtaking(device: Any) -> Adapter:
 
 def test_the_bug_of_the_readme_is_found_as_it_says(overtaking: Adapter) -> None:
     text, verdict = the_found_bug()
-    program = Program.parse(text)
-    expected = run_reference(program)
-    mismatch = compare(program, expected, run(program, overtaking), overtaking.capabilities)
-    assert " ".join(str(mismatch).split()) == verdict
+    failure = judge_program(Program.parse(text), overtaking, BUILTIN)
+    assert " ".join(str(failure).split()) == verdict
 
 
 def test_without_the_mistake_there_is_no_bug(device: Any) -> None:
     text, _ = the_found_bug()
-    program = Program.parse(text)
-    target = NaiveTarget(device)
-    shown = run(program, target)
-    assert compare(program, run_reference(program), shown, target.capabilities) is None
+    assert judge_program(Program.parse(text), NaiveTarget(device), BUILTIN) is None
 
 
 def test_the_finding_that_is_explained_is_that_of_the_example() -> None:

@@ -49,7 +49,7 @@ MAY_IMPORT = {
 """The longest entry that a module's name starts with holds for it."""
 
 LAYERS = (
-    ("model",),
+    ("model", "arguments"),
     ("targets", "generate"),
     ("clients",),
     ("execute",),

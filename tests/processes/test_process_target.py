@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpusim.errors import NoDevice
+from gpusim.errors import NoDevice, ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
@@ -159,15 +159,19 @@ def test_what_else_it_prints_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("exec:gpusim-has-no-such-command", "gpusim-has-no-such-command"),
         (f"exec:{sys.executable} -c 1/0", "exit status 1; .*ZeroDivisionError"),
         (f"exec:{sys.executable} -c 'print(\"ready 1\")'", "JSON object"),
-        (f"exec:{sys.executable} 'unclosed", "No closing quotation"),
     ],
 )
 def test_a_command_that_gets_nowhere_says_why(command: str, words: str) -> None:
     with pytest.raises(NoDevice, match=rf"(?s)cannot judge .* does not get ready .*({words})"):
         load_target(command)("simulated", BUILTIN)
+
+
+@pytest.mark.parametrize("command", ["gpusim-has-no-such-command", f"{sys.executable} 'unclosed"])
+def test_a_command_that_cannot_be_started_is_refused_before_anything_runs(command: str) -> None:
+    with pytest.raises(ProgramError, match=f"cannot start target exec:{command} because"):
+        load_target(f"exec:{command}")
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Alloc, Capture, Copy, Op, Read, Write
 from gpusim.program import Program, flattened
 from properties.generate.choices import SeededChoices
-from properties.generate.fitting import fitted
+from properties.generate.fitting import first_beyond, fitted
 from properties.generate.generator import generate
 from properties.model.capabilities import capabilities_of
+from properties.targets.runtime_target import RuntimeTarget
 from reference import run as run_reference
 
 PROGRAMS = 300
-WORDS = capabilities_of(byte_exact=False, replays=True)
+WORDS = capabilities_of(byte_exact=False, replays=True, indirect=True, parts=True)
 
 
 def in_words(program: Program) -> Program:
@@ -91,3 +92,10 @@ def test_what_was_accepted_still_is_and_most_of_a_program_is_left() -> None:
 )
 def test_a_program_in_words(text: str, worded: str) -> None:
     assert str(in_words(Program.parse(text))).strip() == worded
+
+
+def test_a_program_for_a_target_that_promises_all_is_within_that() -> None:
+    # What is not within its promises is not run again, and so never made small.
+    every = RuntimeTarget.capabilities
+    for _, program in programs(invalid=True):
+        assert first_beyond(program, every, BUILTIN, Limits()) is None

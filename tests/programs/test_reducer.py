@@ -9,7 +9,7 @@ import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.ops import Alloc, Dispatch, Flush, Free, Read, Write
-from gpusim.program import Program
+from gpusim.program import Program, buffers_of
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.generate.choices import SeededChoices
 from properties.generate.generator import generate
@@ -44,8 +44,10 @@ def dispatch_then_write_then_read(case: Case) -> bool:
     state: dict[str, int] = {}
     for op in case.program:
         match op:
-            case Dispatch() if op.kernel == "affine" and len(op.buffers) == 1:
-                state.setdefault(op.buffers[0], 1)
+            case Dispatch() if (
+                op.kernel == "affine" and len(op.buffers) == len(op.scalars) - 1 == 1
+            ):
+                state.setdefault(buffers_of(op)[0], 1)
             case Write() if state.get(op.buffer) == 1:
                 state[op.buffer] = 2
             case Read() if state.get(op.buffer) == 2:
@@ -55,7 +57,7 @@ def dispatch_then_write_then_read(case: Case) -> bool:
     return False
 
 
-SEEDS = [seed for at in range(90) if dispatch_then_write_then_read(generated(seed := f"r {at}"))]
+SEEDS = [seed for at in range(140) if dispatch_then_write_then_read(generated(seed := f"r {at}"))]
 MINIMAL = "alloc a 0\ndispatch affine a 1,1 1x1x1\nwrite a 0 -\nread a 0 0 -> r0\n"
 
 

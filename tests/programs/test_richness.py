@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from gpusim.ops import Alloc, Copy, Dispatch, Flush, Free, Op, Read, Sync, Write
-from gpusim.program import Program
+from gpusim.program import (
+    Program,
+    buffers_of,
+)
 from properties.generate.choices import SeededChoices
 from properties.generate.generator import generate
 
@@ -67,8 +70,8 @@ def _marks(program: Program) -> Iterator[str]:
                 yield from ["one buffer read twice"] * (
                     op.kernel == "mix" and op.buffers[:1] == op.buffers[1:2]
                 )
-                last = dispatched.get(op.buffers)
+                last = dispatched.get(buffers_of(op))
                 yield from ["repeated dispatch"] * (last == op.kernel)
                 yield from ["same buffers, other kernel"] * (last not in (None, op.kernel))
-                dispatched[op.buffers] = op.kernel
+                dispatched[buffers_of(op)] = op.kernel
         before = op

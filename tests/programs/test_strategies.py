@@ -7,6 +7,7 @@ from gpusim.ops import Dispatch, Read, Write
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.generate.strategies import cases, policies, programs
+from properties.model.capabilities import capabilities_of
 from properties.model.case import Case, DeviceSpec
 from reference import run
 
@@ -21,7 +22,7 @@ SEARCH = settings(QUICK, max_examples=2000)
 
 
 @QUICK
-@given(programs(invalid=False))
+@given(programs(promises=capabilities_of(refuses=False)))
 def test_drawn_programs_are_legal(program: Program) -> None:
     assert all(outcome.error is None for outcome in run(program).outcomes)
 

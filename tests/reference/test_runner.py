@@ -7,7 +7,12 @@ import pytest
 import reference
 from gpusim.errors import DeviceLost, MapFailed
 from gpusim.history import History, Outcome
-from gpusim.ops import Grid, Op, Sync
+from gpusim.ops import (
+    Bound,
+    Grid,
+    Op,
+    Sync,
+)
 from gpusim.program import Program
 from properties import execute
 from properties.execute import CHANGED, Unwatched
@@ -227,7 +232,7 @@ def test_values_are_looked_at_by_the_first_sync_even_without_callbacks() -> None
 def test_a_stray_error_is_an_outcome() -> None:
     class Stumbles(Honest):
         def dispatch(
-            self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+            self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
         ) -> None:
             raise TypeError("too many arguments")
 

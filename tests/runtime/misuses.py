@@ -86,6 +86,9 @@ NUMBERS: list[Row] = [
         OutOfRange,
         "source_offset=nan",
     ),
+    ("a timeout of NaN", lambda at: at.ticket.result(float("nan")), OutOfRange, "timeout=nan"),
+    ("a timeout below 0", lambda at: at.runtime.sync(timeout=-1), OutOfRange, "timeout=-1"),
+    ("a timeout of a text", lambda at: at.runtime.sync("1 s"), OutOfRange, "timeout='1 s'"),
 ]
 DATA: list[Row] = [
     ("floats of NumPy", lambda at: at.runtime.write(at.x, np.zeros(2)), InvalidData, "np.float32"),
@@ -208,7 +211,7 @@ DISPATCHES: list[Row] = [
         "a buffer written twice",
         lambda at: at.runtime.dispatch(EXCHANGE, [at.x, at.x], (1,)),
         InvalidBinding,
-        "<x, 16 bytes>.*probably a copy of it",
+        "<x, 16 bytes> as y .*all bytes .*bound as x.*probably a copy is needed",
     ),
     (
         "a scalar alone",

@@ -180,6 +180,20 @@ def test_the_limit_in_bytes_means_what_it_says(
     check_stats(runtime, trace)
 
 
+@pytest.mark.parametrize(("limit", "submits"), [(0, 4), (3, 4), (4, 2), (7, 1), (None, 0)])
+def test_the_limit_in_workgroups_means_what_it_says(
+    traced: Open, limit: int | None, submits: int
+) -> None:
+    runtime, trace = traced(replace(PRESETS["lazy"], batch_groups=limit))
+    a = filled(runtime)
+    before = trace.count("submit")
+    for scalar in range(4):
+        runtime.dispatch(AFFINE, [a], [3, scalar], (3, 1, 1))
+    assert trace.count("submit") - before == submits
+    assert flushes(trace)["groups"] == submits
+    check_stats(runtime, trace)
+
+
 def test_an_exhausted_uniform_pool_flushes_and_loses_nothing(traced: Open) -> None:
     runtime, trace = traced(replace(PRESETS["pooled"], uniform_slots=2))
     a = filled(runtime)

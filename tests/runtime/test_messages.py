@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from gpusim.errors import GpusimError, WrongThread
-from gpusim.kernels import AFFINE, FOLD, SCRAMBLE, TALLY, Binding, Kernel
+from gpusim.kernels import (
+    AFFINE,
+    EXCHANGE,
+    FOLD,
+    SCRAMBLE,
+    TALLY,
+    Binding,
+    Kernel,
+)
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime
 from gpusim.runtime.policy import parse_policy
 
@@ -112,14 +120,51 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a buffer without a word",
         lambda at: at.runtime.dispatch(SCRAMBLE, [at.odd]),
-        "cannot bind <buffer 2, 3 bytes> to scramble because it has no whole word (probably its "
-        "size counts elements)",
+        "cannot bind <buffer 2, 3 bytes> as x of scramble because it has no whole word (probably "
+        "its size counts elements)",
     ),
     (
         "a buffer bound twice",
         lambda at: at.runtime.dispatch(FOLD, [at.a, at.a], [1]),
-        "cannot dispatch fold because <a, 16 bytes> is bound writable and bound again (probably a "
-        "copy of it is needed)",
+        "cannot bind <a, 16 bytes> as y of fold because all bytes of that buffer are bound as x, "
+        "and the kernel writes what both hold (probably a copy of it is needed)",
+    ),
+    (
+        "parts that share a written word",
+        lambda at: at.runtime.dispatch(EXCHANGE, [at.a.part(0, 8), at.a.part(0, 4)], [1]),
+        "cannot bind bytes 0 to 4 of <a, 16 bytes> as y of exchange because bytes 0 to 8 of that "
+        "buffer are bound as x, and the kernel writes what both hold (probably a copy of it is "
+        "needed)",
+    ),
+    (
+        "a part past the end",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.a.part(0, 17)]),
+        "cannot bind to scramble 17 bytes at offset 0 because the buffer holds 16 (probably an "
+        "offset counts elements instead of bytes)",
+    ),
+    (
+        "a part that is not aligned",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.a.part(4)]),
+        "cannot bind bytes 4 to 16 of <a, 16 bytes> as x of scramble because this device binds at "
+        "multiples of {aligned} bytes (probably the data wants padding)",
+    ),
+    (
+        "a grid at an odd byte",
+        lambda at: at.runtime.dispatch_indirect(SCRAMBLE, [at.a], counts=at.a, offset=2),
+        "cannot dispatch scramble over a grid at byte 2 of <a, 16 bytes> because that is no "
+        "multiple of 4 (probably an offset counts elements of another size)",
+    ),
+    (
+        "a grid past the end",
+        lambda at: at.runtime.dispatch_indirect(SCRAMBLE, [at.a], counts=at.a, offset=8),
+        "cannot read a grid of 12 bytes at offset 8 because the buffer holds 16 (probably an "
+        "offset counts elements instead of bytes)",
+    ),
+    (
+        "a grid that the kernel writes",
+        lambda at: at.runtime.dispatch_indirect(SCRAMBLE, [at.a], counts=at.a),
+        "cannot dispatch scramble over a grid in <a, 16 bytes> because the kernel writes that "
+        "buffer (probably the grid wants a buffer of its own)",
     ),
     (
         "a grid of floats",
@@ -228,6 +273,7 @@ def test_a_refusal_says_what_why_and_what_was_probably_meant(
         "{most}": TALLY.max_groups + 1,
         "{index}": TALLY.max_groups,
         "{groups}": limits.max_groups_per_dimension,
+        "{aligned}": limits.storage_offset_alignment_bytes,
     }
     for figure, value in figures.items():
         message = message.replace(figure, str(value))

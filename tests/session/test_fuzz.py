@@ -1,16 +1,19 @@
 """Sessions over right and wrong targets: what is found, made small, kept, and gone on from."""
 
+import io
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from gpusim.errors import InternalError, NoDevice
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.replay import Replay, Untrusted, plan_replay, replay
+from properties.fuzz.report import show_bug
 from properties.fuzz.settings import ReplaySettings, Settings
 from properties.model.case import RUNTIME
 
@@ -139,7 +142,15 @@ def test_a_fault_that_is_not_told_is_found_and_replays_with_its_device(tmp_path:
     target = planted("ignores_failed_submits")
     session = run(tmp_path, "simulated", target, programs=400, faults=True, policy="lazy")
     (bug,) = session.bugs.met.values()
-    assert bug.case.device.faults.failed_submits
+    assert str(bug.case.device) == "simulated failed_submits=0"
+    assert len(bug.case.program) <= 5
+    assert bug.shrunk is not None
+    assert bug.shrunk.candidates > 10
+    console = Console(record=True, width=200, file=io.StringIO())
+    show_bug(1, bug, session, console)
+    printed = console.export_text()
+    assert "device simulated failed_submits=0, policy" in printed
+    assert f"made small in {bug.shrunk.candidates} candidates" in printed
     assert again(bug.file, target).failure == bug.failure
 
 

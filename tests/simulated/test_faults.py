@@ -95,7 +95,12 @@ def test_a_plan_is_one_line(plan: FaultPlan) -> None:
         ("failed_maps=0,1,2,3,4", "more than 4 failures in a row"),
         ("failed_maps=" + ",".join(map(str, range(0, 34, 2))), "17 faults"),
         ("failed_maps=2,1", "not an ascending list"),
-        ("failed_maps=", "no fault"),
+        ("failed_maps=", "does not hold numbers"),
+        ("failed_maps=0,", "does not hold numbers"),
+        ("failed_maps=\u00b2", "does not hold numbers"),
+        ("failed_maps=" + "9" * 5000, "does not hold numbers"),
+        ("lost_at_call=1,2", "does not hold one number"),
+        ("failed_maps=1 failed_maps=2", "named before"),
         ("broken=1", "no fault"),
     ],
 )

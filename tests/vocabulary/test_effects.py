@@ -24,6 +24,8 @@ CAPTURED = parse_op("capture g dispatch fold a,b 1 1x1x1; copy a 1 b 2 3")
         ("alloc a 4", []),
         ("write a 2 0011", [("a", 2, 4, True)]),
         ("dispatch fold a,b 1 1x1x1", [("a", *WHOLE, False), ("b", *WHOLE, True)]),
+        ("dispatch fold a[0:9],b 1 1x1x1", [("a", 0, 9, False), ("b", *WHOLE, True)]),
+        ("dispatch_indirect affine a 1,2 c 4", [("c", 4, 16, False), ("a", *WHOLE, True)]),
         ("copy a 1 b 2 3", [("a", 1, 4, False), ("b", 2, 5, True)]),
         ("read a 1 2 -> r", [("a", 1, 3, False)]),
         ("free a", []),
@@ -50,7 +52,8 @@ def test_the_accesses_of_every_op(line: str, expected: list[tuple[str, int, int,
 
 def test_every_op_of_the_table_has_a_form_and_arguments() -> None:
     program = Program.parse(
-        "alloc a 8\nalloc b 8\nwrite a 0 01\ndispatch fold a,b 1 1x1x1\ncopy a 0 b 0 4\n"
+        "alloc a 8\nalloc b 8\nwrite a 0 01\ndispatch fold a,b[0:4] 1 1x1x1\ncopy a 0 b 0 4\n"
+        "dispatch_indirect fold a,b 1 a 4\n"
         "read a 0 4 -> r\ncapture g copy a 0 b 0 4\nreplay g * -\nflush\nsync\nfree a\n"
     )
     assert {type(op) for op in program} == set(VERBS)

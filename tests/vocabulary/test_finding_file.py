@@ -16,7 +16,7 @@ from gpusim.simulated import FaultPlan
 from properties import finding_file
 from properties.finding_file import Finding, format_finding, parse_finding, printable
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal
-from properties.model.case import SCHEDULERS, Case, DeviceSpec, parse_device
+from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec, parse_device
 from properties.oracles.metamorphic import parse_transformation
 
 TEXT = """gpusim finding 2
@@ -145,7 +145,22 @@ def test_what_was_drawn_beside_the_program_is_kept() -> None:
     ("header", "message"),
     [
         ("client: nobody", "line 6 .* its client is none of plain, asking"),
-        ("transformations: twice; thrice", "cannot read transformation 'thrice'"),
+        ("transformations: twice; thrice", r"'thrice' is none \(probably 'twice' is meant\)"),
+        ("transformations: set_preset preset=bogus", "preset is none of eager, lazy"),
+        ("transformations: insert_boundary boundary=fence at=1", "boundary is none of flush, sync"),
+        ("transformations: insert_read at=1 which=0 part=middle", "part is none of whole, head"),
+        ("transformations: insert_read at=1 wich=0 part=head", "'wich=0' is no .*'which' is meant"),
+        ("transformations: insert_read at=1 at=1 which=0", "it gives at twice"),
+        ("transformations: insert_boundary boundary=sync", "it has no at"),
+        ("transformations: swap at=-1", "at is no number from 0"),
+        ("transformations: swap at=" + "9" * 5000, "at is no number from 0"),
+        ("transformations: embed which=0 pad_bytes=-4", "pad_bytes is no number from 0"),
+        ("transformations: embed which=0 pad_bytes=5", "pad_bytes is none of 4, 256"),
+        ("transformations: split at=1 sixteenths=99", "sixteenths is none of 8"),
+        ("transformations: set_schedule scheduler=lazy seed=0", "scheduler is none of late"),
+        ("transformations: set_device device=vulcan", "'vulcan' is the name of no device"),
+        ("transformations: set_field field=uniform_slot value=1", "'uniform_slots' is meant"),
+        ("transformations: set_field field=uniform_slots value=0", "uniform_slots=0"),
     ],
 )
 def test_a_client_or_transformation_of_no_such_name_is_refused(header: str, message: str) -> None:
@@ -161,9 +176,16 @@ def test_only_target_device_and_policy_must_be_there() -> None:
 
 
 def test_a_target_that_is_not_ours_has_no_policy() -> None:
-    case = dataclasses.replace(FINDING.case, target="exec:node it.mjs", policy=PRESETS["eager"])
+    case = dataclasses.replace(FINDING.case, target="exec:node it.mjs", policy=NO_POLICY)
     text = format_finding(dataclasses.replace(FINDING, case=case))
     assert "policy" not in text
+    assert parse_finding(text).case == case
+
+
+def test_a_factory_of_ours_has_its_policy_whichever_it_is() -> None:
+    case = dataclasses.replace(FINDING.case, target="own.py:factory", policy=PRESETS["eager"])
+    text = format_finding(dataclasses.replace(FINDING, case=case))
+    assert "policy: eager\n" in text
     assert parse_finding(text).case == case
 
 
@@ -222,6 +244,30 @@ def test_a_header_of_another_version_is_refused() -> None:
         ("uniform_slots=2", "uniform_slot=2", "line 5 .* holds no policy: .*'uniform_slot' is no"),
         ("uniform_slots=2", "uniform_slots=two", "line 5 .* holds no policy"),
         ("uniform_slots=2", "uniform_slots=0", "line 5 .* holds no policy"),
+        ("pooled uniform_slots=2", "  ", "line 5 .* holds no policy: .* it has no name"),
+        ("uniform_slots=2", "upload_bytes=None", "line 5 .* holds no policy: .*upload_bytes=None"),
+        ("uniform_slots=2", "name=eager", "line 5 .* holds no policy: .*'name' is no field"),
+        ("gpusim finding 2", "gpusim finding " + "9" * 5000, r"line 1 .* version 9+\.\.\. and"),
+        (
+            "max_binding_bytes=512",
+            "failed_maps=0",
+            "line 4 .*probably device simulated is meant",
+        ),
+        ("max_binding_bytes=512", "max_binding_bytes=0", "line 4 .* none that it can have"),
+        ("max_binding_bytes=512", "max_binding_bytes=7", "line 4 .* none that it can have"),
+        (
+            "max_binding_bytes=512",
+            "storage_offset_alignment_bytes=48",
+            "line 4 .* none that it can have",
+        ),
+        (
+            "max_binding_bytes=512",
+            "max_binding_bytes=512 max_binding_bytes=8",
+            "line 4 .* it gives max_binding_bytes twice",
+        ),
+        ("vulkan max_binding_bytes=512", "simulated failed_maps=0,", "line 4 .* hold numbers"),
+        ("vulkan max_binding_bytes=512", "simulated scheduler=lazy", "line 4 .* it can have"),
+        ("vulkan max_binding_bytes=512", "simulated sheduler=late", "'scheduler' is meant"),
         ("pooled uniform_slots=2", "", "line 5 .* holds no policy"),
         ("read a 0 4 -> r\n", "read a 0 4\n", "line 13 because it has 3 operands"),
         ("read a 0 4 -> r\n", "read b 0 4 -> r\n", "line 13 because it does not fit"),

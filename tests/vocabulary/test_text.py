@@ -102,6 +102,8 @@ def test_comments_blank_lines_and_blanks_mean_nothing() -> None:
         ("free", "it has 0 operands instead of 1", "free BUFFER"),
         ("flush now", "it has 1 operands instead of 0", "expected: flush"),
         ("sync 1", "it has 1 operands instead of 0", "expected: sync"),
+        ("capture", "it has no graph", "capture GRAPH dispatch ...; copy ... (none: -)"),
+        ("capture g", "it has no commands, not even a '-'", "(none: -)"),
     ],
 )
 def test_a_malformed_line_is_named_with_what_was_expected(

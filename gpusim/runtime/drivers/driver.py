@@ -30,15 +30,20 @@ from gpusim.runtime.commands import (
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
+    GridAt,
     Pipeline,
     Range,
     RecordedCommand,
     Role,
     StagingMap,
 )
+from gpusim.runtime.drivers.adoption import check_adoptable
 
 _USAGE = {
-    Role.STORAGE: wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
+    Role.STORAGE: wgpu.BufferUsage.STORAGE
+    | wgpu.BufferUsage.INDIRECT
+    | wgpu.BufferUsage.COPY_SRC
+    | wgpu.BufferUsage.COPY_DST,
     Role.UNIFORM: wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST,
     Role.UPLOAD: wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
@@ -54,17 +59,20 @@ Receive: TypeAlias = Callable[[memoryview], Value]
 class Driver(Protocol):
     """A device as the runtime sees it; every verb raises only ``DeviceFault`` classes.
 
-    ``lost`` is true once any verb has found the device lost.  ``compile`` may also
-    raise ``ProgramError``, for a kernel whose WGSL the device refuses.
+    ``device`` is what it speaks to.  ``adopt_buffer`` raises ``Refused`` classes.
+    ``lost`` is true once any verb has found the device gone.  ``compile`` may
+    also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` does, and may then be called again.
     ``wait`` and ``drain`` say whether they succeeded within ``seconds``; None waits as
     long as it takes, and 0 does not wait.
     """
 
     limits: Limits
+    device: Any
 
     @property
     def lost(self) -> bool: ...
+    def adopt_buffer(self, native: Any) -> DeviceBuffer: ...
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer: ...
     def destroy_buffer(self, buffer: DeviceBuffer) -> None: ...
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None: ...
@@ -92,7 +100,7 @@ class WgpuDriver:
         self.limits = limits_of(device)
         self._found_lost = False
         self._loss = _promise_of_loss(device)
-        self._device = device
+        self.device = self._device = device
         self._queue = device.queue
         self._uids = count(1)
         self._pipelines: dict[tuple[Kernel, bool], Pipeline] = {}
@@ -116,9 +124,22 @@ class WgpuDriver:
             ) from error
         return DeviceBuffer(uid=next(self._uids), native=native, size_bytes=size_bytes, role=role)
 
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """A buffer of the caller's; InvalidHandle or InvalidBinding where it is not fit for ops."""
+        check_adoptable(native, self._device)
+        return DeviceBuffer(
+            uid=next(self._uids),
+            native=native,
+            size_bytes=native.size,
+            role=Role.STORAGE,
+            is_adopted=True,
+            holds_grids=bool(native.usage & wgpu.BufferUsage.INDIRECT),
+        )
+
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
-        """Free the memory; submitted work still finishes."""
-        buffer.native.destroy()
+        """Give the memory back that is ours; work already submitted still finishes."""
+        if not buffer.is_adopted:
+            buffer.native.destroy()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         """Whole words, in queue order: after what was submitted, before what was not."""
@@ -265,7 +286,10 @@ class WgpuDriver:
             if group is not last_group or offset != last_offset:
                 last_group, last_offset = group, offset
                 compute_pass.set_bind_group(0, group.native, () if offset is None else (offset,))
-            compute_pass.dispatch_workgroups(*groups)
+            if type(groups) is GridAt:
+                compute_pass.dispatch_workgroups_indirect(groups.buffer.native, groups.offset)
+            else:
+                compute_pass.dispatch_workgroups(*groups)
         compute_pass.end()
 
     def _encode_copies(self, encoder: Any, copies: list[CopyCommand]) -> None:

@@ -36,11 +36,16 @@ class FaultyDriver:
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:
         self.limits = driver.limits
+        self.device = driver.device
         self.lost = driver.lost
         self.raised: list[Fault] = []
         self._driver = driver
         self._plan = {(fault.verb, fault.call): fault for fault in faults}
         self._calls: Counter[str] = Counter()
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """See ``Driver``; the plan knows nothing of it."""
+        return self._driver.adopt_buffer(native)
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """See ``Driver``."""

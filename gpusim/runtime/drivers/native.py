@@ -20,7 +20,13 @@ from typing import Any
 import wgpu
 
 from gpusim.errors import DeviceLost, MapFailed, SubmitFailed
-from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, StagingMap
+from gpusim.runtime.commands import (
+    CopyCommand,
+    DeviceBuffer,
+    DispatchCommand,
+    GridAt,
+    StagingMap,
+)
 from gpusim.runtime.drivers.driver import Receive, Value, WgpuDriver, poll_delays
 
 
@@ -184,9 +190,10 @@ class NativeDriver(WgpuDriver):
         set_pipeline = self._lib.wgpuComputePassEncoderSetPipeline
         set_bind_group = self._lib.wgpuComputePassEncoderSetBindGroup
         dispatch = self._lib.wgpuComputePassEncoderDispatchWorkgroups
+        dispatch_indirect = self._lib.wgpuComputePassEncoderDispatchWorkgroupsIndirect
         offsets, null = self._offsets, self._api.ffi.NULL
         last_pipeline, last_group, last_offset = None, None, None
-        for pipeline, group, (x, y, z), offset in dispatches:
+        for pipeline, group, groups, offset in dispatches:
             if pipeline is not last_pipeline:
                 last_pipeline = pipeline
                 set_pipeline(native, pipeline.native._internal)
@@ -197,7 +204,10 @@ class NativeDriver(WgpuDriver):
                 else:
                     offsets[0] = offset
                     set_bind_group(native, 0, group.native._internal, 1, offsets)
-            dispatch(native, x, y, z)
+            if type(groups) is GridAt:
+                dispatch_indirect(native, groups.buffer.native._internal, groups.offset)
+            else:
+                dispatch(native, *groups)
 
     @contextmanager
     def _scope(self, name: str) -> Iterator[None]:

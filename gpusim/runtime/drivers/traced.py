@@ -4,37 +4,25 @@
 that events inside them are emitted as well.  No other module knows whether it is traced.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cache
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from gpusim.errors import DeviceFault, DeviceLost
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Grid
-from gpusim.runtime.batch import Batch
-from gpusim.runtime.caches import BindGroupStore, CacheState
 from gpusim.runtime.commands import (
     BindGroup,
     CopyCommand,
     DeviceBuffer,
     DispatchCommand,
-    Launch,
+    GridAt,
     Pipeline,
-    PlainRange,
     Range,
     RecordedCommand,
     Role,
     StagingMap,
 )
 from gpusim.runtime.drivers.driver import Driver, Receive, Value
-from gpusim.runtime.parts import Parts
-from gpusim.runtime.plans import Shapes
-from gpusim.runtime.policy import Policy
-from gpusim.runtime.staging import StagingPool
-from gpusim.runtime.stats import RISING, Counts, rising
-from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 from gpusim.trace import Event, Trace
 
 _SUBMIT, _DRAIN = Event("submit", {}), Event("drain", {})
@@ -53,15 +41,17 @@ class _Numbers(dict[int, int]):
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
-    A verb that raises a DeviceFault is followed by a ``failed`` event.  Objects are
-    numbered in the order in which this trace first saw them, so two runs of one program
-    leave equal traces on a shared driver.  ``limits`` replace the driver's, to test a
-    runtime under smaller ones.
+    A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups
+    of an indirect dispatch are two numbers: a buffer, and an offset in it.  Objects
+    appear by the order in which this trace first saw them, so that two runs of
+    one program leave equal traces on a driver they share.  ``limits`` stand for the
+    driver's, to see what a runtime does on a device that holds less.
     """
 
     def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:
         self.trace = trace
         self.limits = limits or driver.limits
+        self.device = driver.device
         self._driver = driver
         self._numbers = _Numbers()
         self._bound: dict[int, tuple[_Bound, ...]] = {}
@@ -89,6 +79,13 @@ class TracedDriver:
         self._tell(
             Event("create_buffer", {"buffer": number, "role": role, "size_bytes": size_bytes})
         )
+        return buffer
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        """See ``Driver``."""
+        buffer = self._driver.adopt_buffer(native)
+        number = self._numbers[buffer.uid]
+        self._tell(Event("adopt_buffer", {"buffer": number, "size_bytes": buffer.size_bytes}))
         return buffer
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
@@ -218,6 +215,10 @@ class TracedDriver:
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
         pipeline, group, groups, offset = command
+        if isinstance(groups, GridAt):
+            grid: tuple[int, ...] = self._numbers[groups.buffer.uid], groups.offset
+        else:
+            grid = groups
         self._tell(
             Event(
                 "dispatch",
@@ -225,7 +226,7 @@ class TracedDriver:
                     "kernel": pipeline.kernel.name,
                     "group": self._numbers[group.uid],
                     "ranges": self._bound_by(group, offset),
-                    "groups": groups,
+                    "groups": grid,
                 },
             )
         )
@@ -257,139 +258,3 @@ class TracedDriver:
     def _ranges(self, ranges: tuple[Range, ...]) -> tuple[_Bound, ...]:
         numbers = self._numbers
         return tuple([(numbers[buffer.uid], at, size) for buffer, at, size in ranges])
-
-
-def traced_parts(parts: Parts, trace: Trace) -> Parts:
-    """``parts`` with pools and caches wrapped so that every rise of a count is an event."""
-    return replace(
-        parts,
-        uniforms=_watched(parts.uniforms, _TracedUniforms, trace),
-        bind_groups=_watched(parts.bind_groups, _TracedBindGroups, trace),
-        shapes=_watched(parts.shapes, _TracedShapes, trace),
-        staging=_watched(parts.staging, _TracedStaging, trace),
-    )
-
-
-def _watched(
-    make: Callable[..., Any], wrap: Callable[..., Any], trace: Trace
-) -> Callable[..., Any]:
-    def made(driver: Driver, policy: Policy, caches: CacheState) -> Any:
-        return wrap(make(driver, policy, caches), trace)
-
-    return made
-
-
-@cache
-def _rises_of(name: str) -> list[Event]:
-    """One event for each count; they can be shared, since events never change."""
-    return [Event(f"{name}.{count}", {}) for count in RISING]
-
-
-class _Watch:
-    """Emits a ``<part>.<count>`` event for each rise of a part's counts."""
-
-    def __init__(self, name: str, counts: Counts, trace: Trace) -> None:
-        self._rises = _rises_of(name)
-        self._counts = counts
-        self._events = trace.events
-        self._seen = rising(counts)
-
-    def look(self) -> None:
-        """Emit the rises since the last look."""
-        seen, now = self._seen, rising(self._counts)
-        if now == seen:
-            return
-        self._seen = now
-        for place, count in enumerate(now):
-            if count > seen[place]:
-                self._events += [self._rises[place]] * (count - seen[place])
-
-
-class _TracedUniforms:
-    def __init__(self, inner: UniformStore, trace: Trace) -> None:
-        self.counts = inner.counts
-        self.is_dynamic = inner.is_dynamic
-        self.before_submit = inner.before_submit
-        self.clear = inner.clear
-        self._inner = inner
-        self._watch = _Watch("uniforms", inner.counts, trace)
-
-    @property
-    def capacity_bytes(self) -> int:
-        return self._dynamic.capacity_bytes
-
-    def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        try:
-            return self._dynamic.ring_for(size_bytes, batch)
-        finally:
-            self._watch.look()
-
-    @property
-    def _dynamic(self) -> DynamicUniforms:
-        return cast(DynamicUniforms, self._inner)
-
-    def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        full = self._inner.is_full(batch, size_bytes)
-        if full:
-            self._watch.look()
-        return full
-
-    def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        try:
-            return self._inner.take(payload, batch)
-        finally:
-            self._watch.look()
-
-
-class _TracedBindGroups:
-    def __init__(self, inner: BindGroupStore, trace: Trace) -> None:
-        self.counts = inner.counts
-        self.clear = inner.clear
-        self._inner = inner
-        self._watch = _Watch("bind_groups", inner.counts, trace)
-
-    def get(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
-        try:
-            return self._inner.get(pipeline, ranges)
-        finally:
-            self._watch.look()
-
-    def forget(self, buffer: DeviceBuffer) -> None:
-        try:
-            self._inner.forget(buffer)
-        finally:
-            self._watch.look()
-
-
-class _TracedShapes:
-    def __init__(self, inner: Shapes, trace: Trace) -> None:
-        self.counts = inner.counts
-        self._inner = inner
-        self._watch = _Watch("shapes", inner.counts, trace)
-
-    def get(self, kernel: Kernel, grid: Grid) -> Launch:
-        try:
-            return self._inner.get(kernel, grid)
-        finally:
-            self._watch.look()
-
-
-class _TracedStaging:
-    def __init__(self, inner: StagingPool, trace: Trace) -> None:
-        self.counts = inner.counts
-        self.clear = inner.clear
-        self.discard = inner.discard
-        self._inner = inner
-        self._watch = _Watch("staging", inner.counts, trace)
-
-    def take(self, size_bytes: int) -> DeviceBuffer:
-        try:
-            return self._inner.take(size_bytes)
-        finally:
-            self._watch.look()
-
-    def give_back(self, buffer: DeviceBuffer) -> None:
-        try:
-            self._inner.give_back(buffer)
-        finally:
-            self._watch.look()

@@ -7,7 +7,7 @@ registers the mutants.
 from importlib import import_module
 from pkgutil import iter_modules
 
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from properties.mutants.mutant import REGISTERED, Mutant
 
 for _name in sorted(module.name for module in iter_modules(__path__)):
@@ -21,6 +21,9 @@ def find(name: str) -> Mutant:
     for mutant in MUTANTS:
         if mutant.name == name:
             return mutant
+    probably = meant(
+        name, [mutant.name for mutant in MUTANTS], "a misspelling: see docs/mutants.md"
+    )
     raise ProgramError(
-        f"cannot find mutant {name!r} because none has that name (probably a misspelling)"
+        f"cannot find mutant {name!r} because none has that name (probably {probably})"
     )

@@ -9,13 +9,17 @@ from typing import Any, TypeVar
 
 from gpusim.kernels import Kernel
 from gpusim.ops import Grid
-from gpusim.runtime.buffers import Buffer
+from gpusim.runtime.buffers import (
+    Buffer,
+    BufferPart,
+)
 from gpusim.runtime.caches import (
     BoundedCache,
     CachedBindGroups,
     CacheState,
 )
 from gpusim.runtime.commands import BindGroup, DeviceBuffer, Launch, Pipeline, Range, Role
+from gpusim.runtime.graph import GridIn
 from gpusim.runtime.plans import AnyPlan, DispatchPlan, Plans, Shapes, plan_launch
 from gpusim.runtime.policy import Policy
 from properties.mutants.mutant import Overlay, mutant
@@ -306,7 +310,8 @@ class PlanKeyLacksOrder(KeyedPlans[DispatchPlan]):
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *buffers = key
-        return (kernel, grid, *sorted(buffer.uid for buffer in buffers))
+        parts = [one if isinstance(one, BufferPart) else BufferPart(one, 0, -1) for one in buffers]
+        return (kernel, grid, *sorted((one.buffer.uid, *one[1:]) for one in parts))
 
 
 @mutant(part="plans")
@@ -324,7 +329,8 @@ class PlanKeyProduct(KeyedPlans[DispatchPlan]):
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *buffers = key
-        groups = grid if isinstance(grid, int) else abs(grid[0] * grid[1] * grid[2])
+        is_plain = isinstance(grid, int | GridIn)
+        groups = grid if is_plain else abs(grid[0] * grid[1] * grid[2])
         return (kernel, groups, *buffers)
 
 

@@ -219,8 +219,8 @@ class FailedReadGivesZeros(Readbacks):
 class ReadReturnsView(Readbacks):
     """The bytes of a read are a view on memory that the next read of its size writes."""
 
-    def __init__(self, driver: Driver, staging: StagingPool, clock: QueueClock) -> None:
-        super().__init__(driver, staging, clock)
+    def __init__(self, *made_of: Any) -> None:
+        super().__init__(*made_of)
         self._memory: dict[int, bytearray] = {}
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:

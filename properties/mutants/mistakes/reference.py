@@ -8,7 +8,7 @@ from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Grid
+from gpusim.ops import Bound, Grid
 from properties.mutants.mutant import mutant
 from reference.executor import Reference
 
@@ -34,7 +34,7 @@ class ZeroGridRunsOnce(Reference):
     """A grid with a nought in it runs as if that were a one."""
 
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+        self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
         x, y, z = (size or 1 for size in grid)
         super().dispatch(kernel, buffers, scalars, (x, y, z))
@@ -56,7 +56,7 @@ class ScalarsOfTheFirst(Reference):
     """A kernel keeps the scalars of its first dispatch."""
 
     def dispatch(
-        self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
+        self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
         super().dispatch(kernel, buffers, scalars, grid)
         kept = self._kept.setdefault(kernel, scalars)

@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import HOST_WRITES, Dispatch, Flush, Free, Replay, Sync
+from gpusim.ops import (
+    HOST_WRITES,
+    Dispatch,
+    DispatchIndirect,
+    Flush,
+    Free,
+    Replay,
+    Sync,
+)
 from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
@@ -24,7 +32,7 @@ _OPS_OF = {
     "asked": (Flush,),
     "write": HOST_WRITES,
     "free": (Free,),
-    "sync": (Sync, Dispatch, Replay),
+    "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
 """The ops that may submit for a reason; any other reason is checked where it arises."""
 
@@ -35,8 +43,8 @@ class Batches:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._reason = ""
-        self._queued_bytes = 0
-        """The bytes of host writes that wait for a submit."""
+        self._queued_bytes = self._queued_before = 0
+        """Bytes of host writes that wait for a submit, and that did before the last event."""
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
@@ -75,7 +83,7 @@ class Batches:
         self._check_reason(count)
         if self._reason == "early":
             self._early *= 2
-        self._queued_bytes = 0
+        self._queued_before, self._queued_bytes = self._queued_bytes, 0
 
     def _synced(self, about: About) -> None:
         first = self._state.policy.first_batch
@@ -86,6 +94,8 @@ class Batches:
         self._early = math.inf
         if about["verb"] in ("encode", "submit"):
             self._commands = -1
+        if about["verb"] in ("submit", "write_buffer"):
+            self._queued_bytes = self._queued_before
 
     def _closed(self, about: About) -> None:
         if self._commands >= 0:
@@ -171,6 +181,7 @@ class Batches:
     def _write(self, about: About) -> None:
         """Check that no more host writes wait for a submit than the policy allows."""
         most = self._state.policy.queued_write_bytes
+        self._queued_before = self._queued_bytes
         if about["role"] != STORAGE or most is None:
             return
         size_bytes = max(len(about["data"]), most // MOST_QUEUED_WRITES)
@@ -204,7 +215,9 @@ class Batches:
 
 
 def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
-    return sum(math.prod(about["groups"]) for kind, about in batch if kind == "dispatch")
+    """Workgroups of a batch, apart from grids that only the GPU knows: those are two numbers."""
+    grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
+    return sum(math.prod(grid) for grid in grids if len(grid) == 3)
 
 
 Slot = tuple[int, int, int]

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
-from gpusim.ops import Dispatch, Free, Sync
+from gpusim.ops import (
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Sync,
+)
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
@@ -35,6 +40,7 @@ class Caches:
             "create_bind_group": self._make,
             "dispatch": self._dispatch,
             accepted(Dispatch): self._check_held,
+            accepted(DispatchIndirect): self._check_held,
             accepted(Sync): self._check_held,
             "failed": self._failed,
             "bind_groups.created": self._created,

@@ -12,9 +12,25 @@ from typing import Any
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Capture, Copy, Dispatch, Op, Read, Replay, Write
+from gpusim.ops import (
+    GRID_BYTES,
+    AnyDispatch,
+    Capture,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Op,
+    Part,
+    Read,
+    Replay,
+    Write,
+    name_of,
+)
 from gpusim.program import replayed
-from gpusim.runtime.commands import Role
+from gpusim.runtime.commands import (
+    UNKNOWN_GROUPS,
+    Role,
+)
 
 STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING.value
 
@@ -39,8 +55,14 @@ Names = Mapping[str, Known]
 """The user's live buffers."""
 KernelOf = Callable[[str], Kernel | None]
 
+Bytes = tuple[int, int, int]
+"""A device buffer's number, an offset and a size."""
 Touch = tuple[int, int, int, bool]
 """A device buffer's number, the bytes from start to end, and whether they are written."""
+
+
+GRID_DIMENSIONS = 3
+"""Numbers in a grid as a trace tells it; a place that a grid is read from has fewer."""
 
 
 class ExpectedOp:
@@ -71,27 +93,30 @@ class ExpectedOp:
 
 
 class ExpectedDispatch(ExpectedOp):
-    """A dispatch over ``groups`` workgroups in all."""
+    """A dispatch over ``groups`` workgroups in all; ``grid`` is as a trace tells it."""
 
     __slots__ = ("grid", "groups", "kernel", "ranges", "scalars")
     verb = Dispatch.verb
 
-    def __init__(self, position: int, op: Dispatch, kernel: Kernel, buffers: list[Known]) -> None:
+    def __init__(
+        self, position: int, op: AnyDispatch, kernel: Kernel, ranges: tuple[Bytes, ...]
+    ) -> None:
         super().__init__(position, 1)
         self.kernel = kernel
         self.scalars = op.scalars
-        self.grid = op.grid
-        self.groups = op.grid[0] * op.grid[1] * op.grid[2]
-        self.ranges = tuple(
-            [(known.number, 0, known.user_bytes // WORD_BYTES * WORD_BYTES) for known in buffers]
-        )
+        self.ranges = ranges
+        self.grid: tuple[int, ...] = ()
+        self.groups = UNKNOWN_GROUPS
+        if isinstance(op, Dispatch):
+            self.grid = op.grid
+            self.groups = op.grid[0] * op.grid[1] * op.grid[2]
 
     @property
     def touches(self) -> tuple[Touch, ...]:
         """Every buffer that it binds."""
         return tuple(
             [
-                (number, start, size, written)
+                (number, start, start + size, written)
                 for (number, start, size), written in zip(
                     self.ranges, self.kernel.writes, strict=False
                 )
@@ -101,6 +126,19 @@ class ExpectedDispatch(ExpectedOp):
     def payload(self) -> bytes:
         """The uniform bytes that belong to this very call."""
         return self.kernel.pack(self.scalars, self.groups)
+
+
+class ExpectedIndirect(ExpectedDispatch):
+    """A dispatch whose grid is read at byte ``grid[1]`` of device buffer ``grid[0]``."""
+
+    __slots__ = ()
+    verb = DispatchIndirect.verb
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """Every buffer that it binds, and its grid."""
+        number, offset = self.grid
+        return (*super().touches, (number, offset, offset + GRID_BYTES, False))
 
 
 class ExpectedCopy(ExpectedOp):
@@ -219,11 +257,33 @@ def expect(
 def _dispatch_of(
     position: int, op: Dispatch, names: Names, kernel_of: KernelOf
 ) -> ExpectedDispatch | None:
-    kernel = kernel_of(op.kernel)
-    buffers = [names[name] for name in op.buffers if name in names]
-    if kernel is None or len(buffers) < len(op.buffers) or 0 in op.grid:
+    kernel, ranges = kernel_of(op.kernel), _ranges_of(op, names)
+    if kernel is None or ranges is None or 0 in op.grid:
         return None
-    return ExpectedDispatch(position, op, kernel, buffers)
+    return ExpectedDispatch(position, op, kernel, ranges)
+
+
+def _indirect_of(
+    position: int, op: DispatchIndirect, names: Names, kernel_of: KernelOf
+) -> ExpectedIndirect | None:
+    kernel, ranges = kernel_of(op.kernel), _ranges_of(op, names)
+    if kernel is None or ranges is None or op.counts not in names:
+        return None
+    expected = ExpectedIndirect(position, op, kernel, ranges)
+    expected.grid = names[op.counts].number, op.offset
+    return expected
+
+
+def _ranges_of(op: AnyDispatch, names: Names) -> tuple[Bytes, ...] | None:
+    """The whole words of what it binds; None where it names what nobody knows."""
+    ranges = []
+    for bound in op.buffers:
+        known = names.get(name_of(bound))
+        if known is None:
+            return None
+        offset, size_bytes = bound[1:] if isinstance(bound, Part) else (0, known.user_bytes)
+        ranges.append((known.number, offset, size_bytes // WORD_BYTES * WORD_BYTES))
+    return tuple(ranges)
 
 
 def _write_of(position: int, op: Write, names: Names, kernel_of: KernelOf) -> ExpectedWrite | None:
@@ -246,6 +306,7 @@ def _read_of(position: int, op: Read, names: Names, kernel_of: KernelOf) -> Expe
 
 _ITEM_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], ExpectedOp | None]] = {
     Dispatch: _dispatch_of,
+    DispatchIndirect: _indirect_of,
     Write: _write_of,
     Copy: _copy_of,
     Read: _read_of,

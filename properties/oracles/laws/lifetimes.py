@@ -5,13 +5,28 @@ or use after its end, never reaches the driver.
 """
 
 from collections.abc import Mapping
+from itertools import combinations, compress
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Copy, Free, Op, Replay
+from gpusim.ops import (
+    GRID_BYTES,
+    Alloc,
+    Copy,
+    Free,
+    Op,
+    Replay,
+)
 from gpusim.program import buffers_of
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import STAGING, STORAGE, UNIFORM, ExpectedDispatch, Known
+from properties.oracles.laws.expected import (
+    GRID_DIMENSIONS,
+    STAGING,
+    STORAGE,
+    UNIFORM,
+    ExpectedDispatch,
+    Known,
+)
 from properties.oracles.laws.state import About, Handler, TraceState
 
 _JUST_NOW = -1
@@ -234,19 +249,36 @@ class Validity:
             elif offset + size_bytes > known.size_bytes:
                 self._illegal(f"{self._state.name_of(number)} is bound past its end")
         if len(numbers) < len(ranges):
-            self._check_aliases(about, [number for number, _, _ in ranges])
-        if max(about["groups"]) > self._most_groups:
+            self._check_aliases(about)
+        if len(about["groups"]) < GRID_DIMENSIONS:
+            self._check_grid_in(about)
+        elif max(about["groups"]) > self._most_groups:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
-    def _check_aliases(self, about: About, numbers: list[int]) -> None:
+    def _check_aliases(self, about: About) -> None:
+        """In one dispatch a buffer is read or written, and what is written is bound once."""
         kernel = self._state.setting.kernel(about["kernel"])
         if kernel is None:
             return
-        for number, written in zip(numbers, kernel.writes, strict=False):
-            if written and numbers.count(number) > 1:
+        bound = [*zip(about["ranges"], kernel.writes, strict=False)]
+        for ((one, start, size), writes), ((other, begin, length), also) in combinations(bound, 2):
+            if one != other or not (writes or also):
+                continue
+            if writes != also or (start < begin + length and begin < start + size):
                 self._illegal(
-                    f"{self._state.name_of(number)} is bound writable to {kernel.name} and again"
+                    f"{self._state.name_of(one)} is bound writable to {kernel.name} and again"
                 )
+
+    def _check_grid_in(self, about: About) -> None:
+        """A grid is read from whole words of a buffer that the dispatch does not write."""
+        number, offset = about["groups"]
+        kernel = self._state.setting.kernel(about["kernel"])
+        self._check_range(number, offset, GRID_BYTES, "is read for a grid")
+        if offset % WORD_BYTES:
+            self._illegal(f"a grid is read at {offset} of {self._state.name_of(number)}, unaligned")
+        written = () if kernel is None else compress(about["ranges"], kernel.writes)
+        if any(bound == number for bound, _, _ in written):
+            self._illegal(f"{kernel} writes {self._state.name_of(number)}, which its grid is in")
 
     def _check_copy(self, about: About) -> None:
         source, target = about["source"], about["target"]

@@ -13,6 +13,7 @@ from gpusim.limits import WORD_BYTES
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import Law
 from properties.oracles.laws.expected import (
+    GRID_DIMENSIONS,
     STAGING,
     ExpectedCopy,
     ExpectedDispatch,
@@ -144,7 +145,7 @@ def command_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Comman
 def meets(expected: ExpectedOp, command: Command, state: TraceState) -> bool:
     """Whether ``command`` does ``expected``, or its next part."""
     piece = command.piece
-    if type(expected) is ExpectedDispatch:
+    if isinstance(expected, ExpectedDispatch):
         return command.kind == "dispatch" and is_dispatch(expected, command.about)
     if type(expected) is ExpectedWrite:
         return type(piece) is WritePiece and _is_write(expected, piece)
@@ -160,7 +161,7 @@ def meets(expected: ExpectedOp, command: Command, state: TraceState) -> bool:
 def meet(expected: ExpectedOp, command: Command, state: TraceState) -> None:
     """Remove from ``expected`` the part that ``command``, which meets it, does."""
     piece = command.piece
-    if type(expected) is ExpectedDispatch:
+    if isinstance(expected, ExpectedDispatch):
         state.runs.append((expected, command.about))
         expected.left = 0
     elif type(expected) is ExpectedWrite and type(piece) is WritePiece:
@@ -186,10 +187,12 @@ def is_dispatch(expected: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
     return bound == expected.ranges and covers(expected, about["groups"])
 
 
-def covers(expected: ExpectedDispatch, groups: tuple[int, int, int]) -> bool:
-    """Whether the grid is the op's, or is large enough for a guarded kernel's groups."""
+def covers(expected: ExpectedDispatch, groups: tuple[int, ...]) -> bool:
+    """Whether the dispatched grid is the op's, or one that holds a guarded kernel's groups."""
     if groups == expected.grid:
         return True
+    if len(groups) != GRID_DIMENSIONS or len(expected.grid) != GRID_DIMENSIONS:
+        return False
     return expected.kernel.guarded and groups[0] * groups[1] * groups[2] >= expected.groups
 
 

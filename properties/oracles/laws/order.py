@@ -5,12 +5,14 @@ A host write, which acts on the queue at once, never overtakes a recorded comman
 
 from collections.abc import Mapping
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import HOST_WRITES, Alloc, Flush, Replay, Sync
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import (
     STORAGE,
     ExpectedCopy,
     ExpectedDispatch,
+    ExpectedIndirect,
     ExpectedOp,
     ExpectedRead,
     ExpectedWrite,
@@ -32,6 +34,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _LAW_OF = {
     ExpectedDispatch: laws.E5,
+    ExpectedIndirect: laws.E5,
     ExpectedCopy: laws.A5,
     ExpectedWrite: laws.A3,
     ExpectedRead: laws.A1,
@@ -78,7 +81,7 @@ class Order:
         """Whether the dispatch is exactly what the first op waits for, as is common."""
         state = self._state
         expected = state.open[0] if state.open else None
-        if type(expected) is not ExpectedDispatch or not is_dispatch(expected, about):
+        if not isinstance(expected, ExpectedDispatch) or not is_dispatch(expected, about):
             return False
         expected.started = True
         state.open.popleft()
@@ -218,7 +221,7 @@ class Order:
         if type(expected) is not ExpectedWrite:
             return False
         most = self._state.policy.queued_write_bytes
-        in_pieces = most is not None and len(expected.op.data) > most
+        in_pieces = most is not None and len(expected.op.data) + WORD_BYTES > most
         return in_pieces or expected.target.size_bytes > limits.max_binding_bytes
 
 

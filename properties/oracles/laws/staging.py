@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from gpusim import errors
-from gpusim.ops import Capture, Dispatch, Free, Read, Replay, Sync
+from gpusim.ops import (
+    AnyDispatch,
+    Capture,
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Read,
+    Replay,
+    Sync,
+)
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
@@ -73,6 +82,7 @@ class Staging:
             "raised": self._raised,
             accepted(Read): self._check_kept,
             accepted(Dispatch): self._check_kept,
+            accepted(DispatchIndirect): self._check_kept,
             accepted(Sync): self._synced,
         }
 
@@ -257,8 +267,8 @@ class Failures:
     def _check_accepted(self) -> None:
         state = self._state
         state.checked["G5"] += 1
-        # In debug mode a dispatch waits after it has happened; a later op raises that failure.
-        waits = state.policy.debug_submit_each and type(state.op) in (Dispatch, Replay)
+        # A dispatch that waits for itself has happened by then: what fails is raised later.
+        waits = state.policy.debug_submit_each and isinstance(state.op, AnyDispatch | Replay)
         if state.failed_verb and state.failed_verb not in _LATER and not waits:
             state.report(laws.G5, f"{state.failed_verb} failed and no error was raised")
         elif state.was_lost and type(state.op) is not Free:

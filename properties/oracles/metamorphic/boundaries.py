@@ -110,6 +110,7 @@ _VALUES: Mapping[str, Sequence[object]] = {
     "staging_buffers": (4, 0, 1, 2),
     "staging_page_bytes": (4096, 16, 256),
     "staging_class_bytes": (1 << 20, 0, 256),
+    "wait_seconds": (None, 600),
     "debug_submit_each": (False, True),
 }
 """The values that a field of a policy may be set to."""
@@ -121,6 +122,10 @@ class SetField(Kind):
 
     field: str
     value: str
+
+    def __post_init__(self) -> None:
+        # ProgramError where a policy has no such field, or it no such value.
+        parse_policy(f"{PRESETS['eager'].name} {self.field}={self.value}")
 
     @classmethod
     def draw(cls, choices: Choices, scope: Scope) -> Self:
@@ -163,6 +168,10 @@ class SetDevice(Kind):
     """Another device; only results of kernels with a tolerance may differ."""
 
     device: Annotated[str, lambda choices, scope: choices.pick(scope.others)]
+
+    def __post_init__(self) -> None:
+        # ProgramError where no device has that name.
+        parse_device(self.device)
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         device = parse_device(self.device)

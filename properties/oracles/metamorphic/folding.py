@@ -13,7 +13,16 @@ import numpy as np
 from gpusim.errors import DeviceFault, LimitExceeded, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Capture, Free, Op, Replay, Write
+from gpusim.ops import (
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Free,
+    Op,
+    Part,
+    Replay,
+    Write,
+)
 from gpusim.program import Program, replayed
 from properties.model.case import Case, Rewrite
 from properties.oracles.metamorphic.registry import Gap, Kind, op_of, transformation
@@ -48,6 +57,13 @@ class FoldPrefix(Kind):
         return rewriting.rewrite()
 
 
+def _is_finer(op: Op, limits: Limits) -> bool:
+    """Whether it binds a part where another device may well allow it."""
+    step = limits.storage_offset_alignment_bytes
+    bound = op.buffers if isinstance(op, AnyDispatch) else ()
+    return any(isinstance(one, Part) and one.offset % step for one in bound)
+
+
 def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
     """The ops that make a buffer with its bytes; none where it was refused or freed."""
     data = left.get(buffer)
@@ -70,7 +86,7 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
             # Another device may have room for it.
             return None
         except (Refused, DeviceFault):
-            if isinstance(op, Capture):
+            if isinstance(op, Capture) or _is_finer(op, reference.limits):
                 return None
             if isinstance(op, Alloc):
                 refused.add(op.buffer)

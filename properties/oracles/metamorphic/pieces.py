@@ -216,7 +216,9 @@ class Twice(Kind):
 def _other_program(choices: Choices, kernels: Kernels, replays: bool) -> list[Op]:
     """Another program; it has graphs only where the target replays."""
     shape = replace(draw_shape(choices, drawable(kernels)), min_ops=8, max_ops=_OTHER_OPS)
-    program = generate(choices, kernels=kernels, shape=shape, replays=replays)
+    program = generate(
+        choices, kernels=kernels, shape=shape, replays=replays, indirect=False, parts=False
+    )
     return [_apart(op, "o_") for op in program]
 
 

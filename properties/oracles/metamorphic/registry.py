@@ -12,7 +12,7 @@ is defined here.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import (
     Annotated,
     Any,
@@ -25,7 +25,7 @@ from typing import (
     get_type_hints,
 )
 
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.ops import Op
 from properties.generate.choices import Choices, Weights
@@ -186,31 +186,53 @@ def write_transformation(transformation: Transformation) -> str:
 
 
 def parse_transformation(text: str) -> Transformation:
-    """Read a line of ``write_transformation``; ProgramError where it is none."""
-    name, *words = text.split(" ") if "=" in text else [text]
-    try:
-        kind = KINDS[name]
-        hints = get_type_hints(kind, include_extras=True)
-        values = dict(word.split("=", 1) for word in words)
-        return kind(**{key: _parsed(hints[key], value) for key, value in values.items()})
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProgramError(
-            f"cannot read transformation {text!r} because {error!r} is no name, field or value "
-            "of one (probably a misspelling)"
-        ) from error
+    """Read what ``write_transformation`` wrote.
+
+    Raises:
+        ProgramError: it is none of ``KINDS``, or a field of it cannot have such a value.
+    """
+    name, *words = text.split() or [""]
+    kind: Any = KINDS.get(name)
+    if kind is None:
+        raise _unreadable(text, f"{name!r} is none", meant(name, KINDS, "a misspelling"))
+    hints = get_type_hints(kind, include_extras=True)
+    wanted = {field.name: field.default is MISSING for field in fields(kind)}
+    values: dict[str, Any] = {}
+    for word in words:
+        key, _, value = word.partition("=")
+        if key in values:
+            raise _unreadable(text, f"it gives {key} twice", "two lines were joined")
+        if key not in wanted:
+            has = f"it has {', '.join(wanted) or 'none'}"
+            raise _unreadable(text, f"{word!r} is no field of it", meant(key, wanted, has))
+        values[key] = _parsed(text, key, hints[key], value)
+    missing = [key for key, is_needed in wanted.items() if is_needed and key not in values]
+    if missing:
+        raise _unreadable(text, f"it has no {missing[0]}", "the line was cut")
+    made: Transformation = kind(**values)
+    return made
 
 
-def _parsed(hint: Any, text: str) -> int | str:
-    """The value of a field; ValueError where the field cannot have it."""
+def _parsed(text: str, key: str, hint: Any, word: str) -> int | str:
+    """The value of a field: ProgramError where it can have no such value."""
     kind, draws = (hint.__origin__, hint.__metadata__[0]) if _is_drawn(hint) else (hint, None)
+    value: int | str = word
     if kind is int:
-        if not text.isdecimal():
-            raise ValueError(text)
-        return int(text)
+        if not (word.isascii() and word.isdecimal()) or len(word) > 10 or int(word) > _MOST_SEED:
+            raise _unreadable(text, f"{key} is no number from 0 to {_MOST_SEED}", "a slip in it")
+        value = int(word)
     allowed = draws.values if isinstance(draws, OneOf) else get_args(kind)
-    if allowed and text not in allowed:
-        raise ValueError(text)
-    return text
+    if allowed and value not in allowed:
+        known = tuple(map(str, allowed))
+        probably = meant(word, known, "a misspelling")
+        raise _unreadable(text, f"{key} is none of {', '.join(known)}", probably)
+    return value
+
+
+def _unreadable(text: str, because: str, probably: str) -> ProgramError:
+    return ProgramError(
+        f"cannot read transformation {text[:200]!r} because {because} (probably {probably})"
+    )
 
 
 def _is_drawn(hint: object) -> bool:

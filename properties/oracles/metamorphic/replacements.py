@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 from gpusim.effects import written_by
 from gpusim.kernels import Kernel
-from gpusim.ops import VERBS, Alloc, Capture, Copy, Dispatch, Free, Op, Read, Replay, Write
+from gpusim.ops import (
+    VERBS,
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Write,
+)
 from gpusim.program import buffers_of, renamed
 from properties.model.case import Case, Rewrite
 from properties.oracles.metamorphic.registry import Kind, OneOf, Which, op_of, transformation
@@ -125,7 +138,7 @@ class _Embedding:
                     self.look()
                 self.rewriting.keep(op)
                 self.rewriting.add(Free(buffer=self.home))
-            case Dispatch():
+            case Dispatch() | DispatchIndirect():
                 self._dispatch(op, kernels)
             case _:
                 self.rewriting.keep(self._moved(op))
@@ -145,7 +158,7 @@ class _Embedding:
     def _is_freed(self) -> bool:
         return Free(buffer=self.home) in self.rewriting.ops
 
-    def _dispatch(self, op: Dispatch, kernels: Mapping[str, Kernel]) -> None:
+    def _dispatch(self, op: AnyDispatch, kernels: Mapping[str, Kernel]) -> None:
         to_kernel = _copy(self.home, self.pad_bytes, self.buffer, 0, self.size_bytes)
         back = _copy(self.buffer, 0, self.home, self.pad_bytes, self.size_bytes)
         self.rewriting.add(to_kernel)

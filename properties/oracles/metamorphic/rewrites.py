@@ -13,7 +13,17 @@ from typing import Any
 from gpusim.effects import WHOLE, Access, accesses, written_by
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
-from gpusim.ops import VERBS, Alloc, Capture, Dispatch, Free, Op, Read, Replay, Sync
+from gpusim.ops import (
+    VERBS,
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Sync,
+)
 from gpusim.program import Program, buffers_of, flattened
 from properties.model.case import Case, Places, Promise, Rewrite, Transformation
 
@@ -165,8 +175,8 @@ def rounded_buffers(program: Program, kernels: Mapping[str, Kernel]) -> frozense
 
 
 def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> list[str]:
-    """The buffers into which the op writes rounded values."""
-    computes = isinstance(op, Dispatch) and kernels[op.kernel].tolerance is not None
+    """What it writes, where that comes of something rounded, or is rounded as it is written."""
+    computes = isinstance(op, AnyDispatch) and kernels[op.kernel].tolerance is not None
     touched = accesses(op, kernels)
     is_source = any(one.buffer in rounded for one in touched if _computed_from(op, one))
     return written_by(op, kernels) if computes or is_source else []
@@ -174,7 +184,7 @@ def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> lis
 
 def _computed_from(op: Op, access: Access) -> bool:
     """Whether what ``op`` writes may depend on the bytes of ``access``."""
-    return isinstance(op, Dispatch) or not access.writes
+    return isinstance(op, AnyDispatch) or not access.writes
 
 
 def _touches(op: Op, kernels: Mapping[str, Kernel]) -> list[Access]:

@@ -1,0 +1,47 @@
+"""Loans: a buffer of the runtime in the caller's hands, for queue work of the caller's own.
+
+A loan orders by the queue alone.  What was called before it is submitted when it begins, and
+nothing of the runtime touches the buffer until it ends; so the caller's queue work comes after
+the one and before whatever is called later.  Nothing is waited for.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from gpusim.runtime import checks
+from gpusim.runtime.batch import FlushReason
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.guard import Guard
+from gpusim.runtime.recorder import Recorder
+
+
+class Loan:
+    """What ``Runtime.lend`` gives; its ``with`` block is the loan.
+
+    ``forget`` drops what was planned over a buffer.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        guard: Guard,
+        buffers: BufferTable,
+        recorder: Recorder,
+        forget: Callable[[Buffer], None],
+    ) -> None:
+        self._buffer = buffer
+        self._guard = guard
+        self._buffers = buffers
+        self._recorder = recorder
+        self._forget = forget
+
+    def __enter__(self) -> Any:
+        self._guard.check_op("lend a buffer")
+        self._buffers.device_buffer(self._buffer)
+        checks.check_not_lost("lend", self._buffer)
+        self._recorder.submit(FlushReason.ASKED)
+        self._forget(self._buffer)
+        return self._buffers.lend(self._buffer).native
+
+    def __exit__(self, *_: object) -> None:
+        self._buffers.take_back(self._buffer)

@@ -1,0 +1,136 @@
+"""What people write on a command line: its parser, and readers of single values.
+
+A reader takes the text of one value, or raises UsageError with what is wrong with it and the
+remedy; who calls it knows which argument that was.  No command and no setting is known here.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+MOST = 2**63 - 1
+"""The largest whole number that is taken: a worker publishes such numbers in 64 bits."""
+
+
+class UsageError(ValueError):
+    """An argument has a value that it cannot have, or says what nobody would follow."""
+
+
+def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """A reader of whole numbers."""
+
+    def read(text: str) -> int:
+        is_number = text.isascii() and text.isdecimal()
+        if is_number and (len(text) > len(str(MOST)) or int(text) > most):
+            raise UsageError(f"it is more than {most} (probably a digit too many)")
+        if not is_number or int(text) < least:
+            raise UsageError(
+                f"it is no whole number of at least {least} (probably a number such as 10 is meant)"
+            )
+        return int(text)
+
+    return read
+
+
+def read_seconds(text: str) -> float:
+    """A time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise UsageError(
+            "it is no number of seconds above 0 (probably a number such as 2.5 is meant)"
+        )
+    return value
+
+
+def read_device(text: str) -> str:
+    """A name that a device has on some machine."""
+    # Whatever is of gpusim loads NumPy, which takes long, and help needs none of it.
+    from gpusim.devices import is_name, names
+    from gpusim.errors import meant
+
+    if not is_name(text):
+        raise UsageError(
+            f"it is none of {', '.join(names())}, or one of them with a number "
+            f"(probably {meant(text, names(), 'see gpusim devices')})"
+        )
+    return text
+
+
+def read_text(text: str) -> str:
+    """Any text but an empty one."""
+    if not text.strip():
+        raise UsageError("it is empty (probably a variable of the shell is not set)")
+    return text
+
+
+def read_path(text: str) -> Path:
+    """A path, which need not be there."""
+    return Path(read_text(text))
+
+
+def read_folder(text: str) -> Path:
+    """The path of a folder that is there."""
+    folder = read_path(text)
+    if not folder.is_dir():
+        raise UsageError("there is no folder of that name (probably a misspelled path)")
+    return folder
+
+
+def read_file_to_write(text: str) -> Path:
+    """The path of a file that can be written; it is not touched."""
+    file = read_path(text)
+    if file.is_dir():
+        raise UsageError("it is a folder (probably a file in it is meant)")
+    if not file.parent.is_dir():
+        raise UsageError(f"there is no folder {file.parent} (probably it is to be made first)")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UsageError("it cannot be written (probably another place is meant)")
+    return file
+
+
+def read_value(read: Callable[[str], Any], text: str, source: str) -> Any:
+    """The value in ``text``; the UsageError names ``source``, the argument or the variable."""
+    try:
+        return read(text)
+    except UsageError as error:
+        raise UsageError(f"cannot take {source}={text} because {error}") from None
+
+
+class Once(argparse.Action):
+    """Reads one value; a second one would replace the first, and say nothing of it."""
+
+    def __init__(self, *about: Any, read: Callable[[str], Any] = str, **named: Any) -> None:
+        super().__init__(*about, **named)
+        self._read = read
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """See argparse."""
+        source = option_string or self.dest
+        if getattr(namespace, self.dest) is not self.default:
+            raise UsageError(
+                f"cannot take {source}={values} because {source} was given before "
+                "(probably one of the two is left from an earlier command)"
+            )
+        setattr(namespace, self.dest, read_value(self._read, values, source))
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are those of every other wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(
+            f"cannot understand the command line because of this: {message} "
+            f"(probably `{self.prog} --help` shows what is meant)"
+        )

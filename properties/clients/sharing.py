@@ -1,0 +1,90 @@
+"""A client with buffers and queue work of its own, which it shares with the runtime.
+
+It adopts buffers and borrows the runtime's, and puts its own work into the same queue.  What the
+program shows is the same, since a loan orders that work just where the op was.
+"""
+
+from itertools import count
+from typing import Any
+
+from wgpu import BufferUsage
+
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Alloc, Copy, Free, Write
+from gpusim.runtime import Buffer
+from properties.clients.client import BrokenPromise, Client
+from properties.targets.runtime_target import RuntimeTarget
+
+_USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST | BufferUsage.INDIRECT
+
+
+class SharingClient(Client):
+    """Makes every second buffer itself, and does every second write and copy of words itself."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._turns = count()
+        self._mine: dict[str, Any] = {}
+
+    def alloc(self, op: Alloc) -> None:
+        """A buffer of the client's own, where the runtime would have one and nobody counts."""
+        limits = self.target.limits
+        fits = 0 < op.size_bytes <= limits.max_buffer_bytes and not op.size_bytes % WORD_BYTES
+        if not fits or limits.memory_budget_bytes is not None or next(self._turns) % 2:
+            self.target.perform(op)
+            return
+        runtime = self.target.runtime
+        native = runtime.device.create_buffer(size=op.size_bytes, usage=_USAGE)
+        self._mine[op.buffer] = native
+        self.target.name(op.buffer, runtime.adopt(native, label=op.buffer))
+
+    def write(self, op: Write) -> None:
+        """Whole words by the client itself, in a loan."""
+        buffer = self._lendable(op.buffer, op.offset, len(op.data))
+        if buffer is None or next(self._turns) % 2:
+            self.target.perform(op)
+            return
+        with self.target.runtime.lend(buffer) as native:
+            self.target.runtime.device.queue.write_buffer(native, op.offset, op.data)
+
+    def copy(self, op: Copy) -> None:
+        """Whole words between two buffers by the client itself, in two loans."""
+        source = self._lendable(op.source, op.source_offset, op.size_bytes)
+        target = self._lendable(op.target, op.target_offset, op.size_bytes)
+        if source is None or target is None or source is target or next(self._turns) % 2:
+            self.target.perform(op)
+            return
+        runtime = self.target.runtime
+        with runtime.lend(source) as origin, runtime.lend(target) as place:
+            encoder = runtime.device.create_command_encoder()
+            encoder.copy_buffer_to_buffer(
+                origin, op.source_offset, place, op.target_offset, op.size_bytes
+            )
+            runtime.device.queue.submit([encoder.finish()])
+
+    def free(self, op: Free) -> None:
+        """A buffer of the client's own is alive after that, and nothing of it is wanted."""
+        self.target.perform(op)
+        native = self._mine.pop(op.buffer, None)
+        if native is None:
+            return
+        queue = self.target.runtime.device.queue
+        queue.write_buffer(native, 0, b"\xee" * native.size)
+        if bytes(queue.read_buffer(native)) != b"\xee" * native.size:
+            raise BrokenPromise("a buffer of the client's is written after its free")
+        native.destroy()
+
+    def close(self) -> None:
+        """The client's buffers outlive the runtime."""
+        device = self.target.runtime.device
+        self.target.close()
+        for native in self._mine.values():
+            device.queue.write_buffer(native, 0, bytes(native.size))
+            native.destroy()
+
+    def _lendable(self, name: str, offset: int, size_bytes: int) -> Buffer | None:
+        """The live buffer of that name, where the words are in it."""
+        buffer = self.target.find(name)
+        if not buffer.is_live or offset % WORD_BYTES or size_bytes % WORD_BYTES or size_bytes <= 0:
+            return None
+        return buffer if 0 <= offset <= buffer.size_bytes - size_bytes else None

@@ -1,0 +1,73 @@
+"""Which op wrote a byte last, by what the ops mean.
+
+A wrong value shows in a read, and most likely starts from the op that should have written the
+first wrong byte.  An op writes a byte where the byte after it is not what was there before it,
+whatever that was: the oracle is asked twice, with other bytes before.  Nothing here knows what
+an op does, and no failure depends on it.
+"""
+
+from collections.abc import Mapping
+
+from gpusim.errors import ProgramError
+from gpusim.history import History
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from gpusim.ops import Alloc, Op, Read, Replay, Write
+from gpusim.program import Program, buffers_of
+from gpusim.text import write_op
+from reference import run
+
+_TRIED = (0x00, 0xFF)
+_RESULT = "the_byte_after"
+
+
+def last_writer(
+    program: Program,
+    position: int,
+    byte: int,
+    expected: History,
+    kernels: Mapping[str, Kernel],
+    limits: Limits,
+) -> str:
+    """Which op before the read at ``position`` last wrote ``byte`` of its buffer, in words.
+
+    ``expected`` is what the program means: an op that is refused in it writes nothing.
+    """
+    read = program[position]
+    assert isinstance(read, Read)
+    accepted = [n for n in range(position) if expected.outcomes[n].error is None]
+    for at in reversed(accepted):
+        op = program[at]
+        if isinstance(op, Alloc) and op.buffer == read.buffer:
+            return f"nothing wrote byte {byte} of {read.buffer} since op {at}: {write_op(op)}"
+        before = [program[n] for n in accepted if n < at]
+        if _may_write(op, read.buffer) and _writes(before, op, read.buffer, byte, kernels, limits):
+            return f"byte {byte} of {read.buffer} was last written by op {at}: {write_op(op)}"
+    return f"nothing wrote byte {byte} of {read.buffer}"
+
+
+def _may_write(op: Op, buffer: str) -> bool:
+    """Whether it names the buffer, or may use it by the name of a graph."""
+    return isinstance(op, Replay) or (not isinstance(op, Read) and buffer in buffers_of(op))
+
+
+def _writes(
+    before: list[Op],
+    op: Op,
+    buffer: str,
+    byte: int,
+    kernels: Mapping[str, Kernel],
+    limits: Limits,
+) -> bool:
+    """Whether ``op`` writes the byte after ``before``."""
+    look = Read(buffer=buffer, offset=byte, size_bytes=1, result=_RESULT)
+    for value in _TRIED:
+        put = Write(buffer=buffer, offset=byte, data=bytes([value]))
+        try:
+            after = run(Program((*before, put, op, look)), kernels, limits).outcomes[-1].data
+        except ProgramError:
+            # The meaning of its kernel does not stand the other byte, so that it uses it.
+            return True
+        if after != bytes([value]):
+            return True
+    return False

@@ -1,0 +1,87 @@
+"""What goes wrong with shared buffers shows in the hands of the client that shares them."""
+
+from typing import Any
+
+import pytest
+
+from gpusim.program import Program
+from gpusim.runtime import PRESETS, Parts, Policy
+from gpusim.runtime.batch import FlushReason
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.recorder import Recorder
+from properties.generate.cases import Setting, case_for
+from properties.model.case import PLAIN, Case, parse_device
+from properties.model.failure import Failure
+from properties.mutants.mutant import Overlay, around_driver
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import RuntimeFactory
+
+PROGRAM = Program.parse(
+    "alloc a 64\nalloc b 64\nwrite a 0 01010101\nwrite b 0 02020202\ndispatch fold a,b 3 1x1x1\n"
+    "write b 0 03030303\nwrite a 0 04040404\nwrite b 4 05050505\nread b 0 64 -> r0\n"
+    "dispatch scramble a - 1x1x1\nfree a\nalloc c 64\ndispatch scramble c - 1x1x1\n"
+    "read b 0 64 -> r1\nread c 0 64 -> r2\nsync\n"
+)
+
+
+class LoanOvertakesBatch(Recorder):
+    """Nothing is submitted when a buffer is lent, or when anybody asks for it."""
+
+    def submit(self, reason: FlushReason) -> None:
+        if reason is not FlushReason.ASKED:
+            super().submit(reason)
+
+
+class AdoptedIsDestroyed(Overlay):
+    """A buffer of the caller's is destroyed like any other."""
+
+    def destroy_buffer(self, buffer: DeviceBuffer) -> None:
+        buffer.native.destroy()
+
+
+class FreeOfAdoptedDeferred(Recorder):
+    """What uses a buffer of the caller's may still be recorded when it is given up."""
+
+    def before_free(self, buffer: DeviceBuffer) -> None:
+        self._submit_for(self._rules.before_free(self._batch))
+
+
+class LentForGood(BufferTable):
+    """A buffer that was lent once is never taken back."""
+
+    def take_back(self, buffer: Buffer) -> None:
+        """Nothing is."""
+
+
+def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Failure | None:
+    factory = RuntimeFactory("simulated", **broken)
+    case = Case(program=PROGRAM, policy=policy, device=parse_device("simulated"), client=client)
+    return judge(case, factory, MEANING_ONLY).failure
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"parts": Parts(recorder=LoanOvertakesBatch)},
+        {"parts": Parts(recorder=FreeOfAdoptedDeferred)},
+        {"parts": Parts(buffers=LentForGood)},
+        {"make_driver": around_driver(AdoptedIsDestroyed)},
+    ],
+    ids=lambda broken: str(next(iter(broken))),
+)
+def test_a_mistake_about_shared_buffers_is_seen_by_sharing_alone(broken: Any) -> None:
+    assert failure(PLAIN, **broken) is None
+    assert failure("sharing", **broken) is not None
+
+
+def test_programs_show_the_same_over_shared_buffers(device_name: str) -> None:
+    factory = RuntimeFactory(device_name)
+    setting = Setting(device=device_name, limits=factory.limits)
+    for number in range(150):
+        case = case_for(71, number, setting)
+        shared = Case(
+            program=case.program, policy=case.policy, device=case.device, client="sharing"
+        )
+        found = judge(shared, factory, MEANING_ONLY).failure
+        assert found is None, f"{found}\n{case.policy}\n{case.program}"
