@@ -211,7 +211,7 @@ DISPATCHES: list[Row] = [
         "a buffer written twice",
         lambda at: at.runtime.dispatch(EXCHANGE, [at.x, at.x], (1,)),
         InvalidBinding,
-        "<x, 16 bytes> as y .*all bytes .*bound as x.*probably a copy is needed",
+        "<x, 16 bytes> as y .*all bytes .*bound as x.*probably a copy of it is needed",
     ),
     (
         "a scalar alone",

@@ -167,7 +167,7 @@ def test_a_close_gives_up_a_device_that_does_not_answer(
     runtime, _ = silent()
     tickets = [affine_read(runtime) for _ in range(3)]
     free_all(runtime)
-    with pytest.raises(WaitTimedOut, match="cannot finish what was called before a close"):
+    with pytest.raises(WaitTimedOut, match="cannot finish the ops before a close"):
         runtime.close(timeout=0.001)
     assert not runtime.is_open
     for ticket in tickets:
