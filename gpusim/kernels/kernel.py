@@ -150,8 +150,8 @@ class Kernel:
             if scalars.keys() == {*names}:
                 return tuple([scalars[name] for name in names])
             raise InvalidScalar(
-                f"cannot dispatch {self.name} because scalars={scalars!r} does not name just "
-                f"{', '.join(names) or 'nothing'} (probably a misspelling, or one too few)"
+                f"cannot dispatch {self.name} because the names in scalars={scalars!r} are not "
+                f"{', '.join(names) or 'none'} (probably a misspelling, or one too few)"
             )
         if isinstance(scalars, _UNORDERED) or not isinstance(scalars, Iterable):
             raise InvalidScalar(
@@ -200,7 +200,7 @@ class Kernel:
         return payload + groups.to_bytes(4, "little") if self.guarded else payload
 
     def _floats_fit(self, scalars: Sequence[int | float]) -> bool:
-        # Packing rounds a float just past the largest down instead of refusing it.
+        # A float just past the largest is not refused: packing rounds it down.
         return all(abs(scalars[at]) <= _F32_MAX for at in self._float_positions)
 
     def wgsl(self) -> str:

@@ -99,8 +99,8 @@ class Batch:
     def touches(self, buffer: DeviceBuffer, start: int = 0, end: int | None = None) -> bool:
         """Whether a recorded command may read or write bytes from ``start`` to ``end``.
 
-        A batch keeps one span of touched bytes for each buffer, so a yes may be wrong,
-        and a no never is.
+        A batch keeps one span of touched bytes for each buffer.  So True may be wrong, but
+        False is always right.
         """
         span = self._touched.get(buffer)
         if span is None:
@@ -147,12 +147,12 @@ class FlushRules:
         self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
         """Bytes of host writes that may wait for a submit; twice as many may be unfinished."""
         self.least_queued_bytes = 0 if queued_bytes is None else queued_bytes // MOST_QUEUED_WRITES
-        """The bytes for which a host write counts at least."""
+        """A shorter host write counts as this many bytes."""
         self._early = math.inf
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit where a limit is reached; every command reaches one of 0 or 1."""
+        """The reason to submit where a limit is reached; a limit of 0 or 1 always is."""
         count = len(batch.commands)
         if (
             count < self._soonest
@@ -198,7 +198,7 @@ class FlushRules:
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """The reason to submit before a host write that finds too many waiting for a submit."""
+        """The reason to submit before a host write, where too many bytes would wait otherwise."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 

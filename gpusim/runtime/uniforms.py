@@ -1,8 +1,8 @@
 """Stores of uniforms, for the scalars of dispatches: fresh, pooled by position, cached by content.
 
-A slot is on the *submitted* clock: only once the batch that reads it is submitted
-does the queue order a later write after it.  The ring, the fourth store, is in
-``batch.py``.
+A slot is on the *submitted* clock: it may be written again once the batch that reads it
+is submitted, because the queue runs the later write after the batch.  The ring, the
+fourth store, is in ``batch.py``.
 """
 
 from typing import Protocol
@@ -79,7 +79,7 @@ class FreshUniforms:
         return Range(buffer, 0, len(payload))
 
     def before_submit(self, batch: Batch) -> None:
-        """Nothing: each was written when it was made."""
+        """Do nothing: each buffer was written when it was made."""
 
     def clear(self) -> list[DeviceBuffer]:
         """Do nothing: every buffer belongs to a batch."""
@@ -164,7 +164,7 @@ class CachedUniforms:
         return Range(buffer, 0, len(payload))
 
     def before_submit(self, batch: Batch) -> None:
-        """Nothing: each was written when it was made."""
+        """Do nothing: each buffer was written when it was made."""
 
     def clear(self) -> list[DeviceBuffer]:
         """Drop every entry; the caller destroys the buffers."""

@@ -44,9 +44,9 @@ class Profile:
     tells_work_done: bool
     """``on_submitted_work_done`` works."""
     finish_tells_all: bool
-    """A mistake shows at ``finish`` even where a buffer recorded before it was destroyed."""
+    """``finish`` reports a mistake even where a buffer of an earlier command was destroyed."""
     ends_nested_passes: bool
-    """A pass begun inside another ends without an error of its own while that is open."""
+    """While the outer pass is open, ending a nested pass raises no error."""
     submit_raises: bool
     """A submit that is refused raises."""
     unsets_bind_groups: bool

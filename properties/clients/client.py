@@ -62,7 +62,7 @@ class AskingClient(Client):
         self._tickets: list[Ticket] = []
 
     def read(self, op: Read) -> Ticket:
-        """Read; ask for the value at once, or in reverse after the next read, or later."""
+        """Read; by turns ask for the value at once, or later, or for all values in reverse."""
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         self._tickets.append(ticket)
         turn = len(self._tickets) % _TURNS
@@ -96,7 +96,7 @@ class AskingClient(Client):
 
 
 class AwaitingClient(Client):
-    """Uses an event loop: two tasks await each read, one may be cancelled; syncs come by threes."""
+    """Uses an event loop: two tasks await each read, and three tasks sync at once."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)

@@ -68,7 +68,7 @@ def program_of(name: str) -> Program:
 
 
 def _starts_with_a(steps: tuple[str, ...]) -> bool:
-    """Whether the first name is a; each other program is one of these with its names swapped."""
+    """Whether the first name is a; a program that starts with b only swaps the two names."""
     named = next((step for step in steps if " " in step), "x a")
     return named.split()[1] == "a"
 

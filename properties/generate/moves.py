@@ -180,8 +180,8 @@ def near(
 ) -> tuple[int | float, ...]:
     """The scalars of an earlier dispatch, of any kernel with these types; all, or all but one.
 
-    A cache keyed by content must find the same scalars again, and must not find those
-    that differ in one.
+    A cache keyed by content must find equal scalars again, and must miss where one of them
+    differs.
     """
     if choices.chance(2, 3):
         return last

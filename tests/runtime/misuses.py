@@ -223,13 +223,13 @@ DISPATCHES: list[Row] = [
         "a scalar misspelt",
         lambda at: at.runtime.dispatch(AFFINE, [at.x], {"a": 1, "c": 2}),
         InvalidScalar,
-        "does not name just a, b",
+        "are not a, b",
     ),
     (
         "scalars by place in a dict",
         lambda at: at.runtime.dispatch(AFFINE, [at.x], {0: 1, 1: 2}),
         InvalidScalar,
-        "does not name just a, b",
+        "are not a, b",
     ),
     (
         "a set of scalars",

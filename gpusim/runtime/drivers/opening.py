@@ -22,7 +22,7 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
     best adapter of this machine, which is never the simulated device.
 
     Raises:
-        NoDevice: it is no device, no device has that name, or there is no adapter.
+        NoDevice: ``device`` is not a device, or has an unknown name, or there is no adapter.
     """
     if driver is None:
         return driver_for(_device_of(device))
@@ -33,8 +33,8 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
         )
     if device is not None:
         raise NoDevice(
-            f"cannot make a runtime on device={device!r} because driver= speaks to a device of "
-            "its own (probably one of the two is left over)"
+            f"cannot make a runtime on device={device!r} because driver= has its own device "
+            "(probably one of the two is left over)"
         )
     return driver
 
