@@ -20,7 +20,6 @@ from gpusim.ops import (
     Scalars,
     Verb,
     each_command,
-    name_of,
     with_operands,
 )
 from gpusim.text import parse_line, write_op
@@ -30,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
     Operand.BUFFER: lambda name: (name,),
-    Operand.BUFFERS: lambda bound: map(name_of, bound),
+    Operand.BUFFERS: lambda bound: [one if type(one) is str else one.buffer for one in bound],
     Operand.COMMANDS: lambda commands: (name for op in commands for name in buffers_of(op)),
     Operand.BINDINGS: lambda pairs: (name for pair in pairs for name in pair),
 }

@@ -139,6 +139,9 @@ def in_order(kernel: Kernel, buffers: Any, scalars: Any) -> tuple[tuple[Buffer, 
 
 
 def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
+    if type(buffers) is list or type(buffers) is tuple:
+        # Nearly always; the abstract classes below take long to ask.
+        return tuple(buffers)
     if isinstance(buffers, Buffer | str | Mapping | Set) or not isinstance(buffers, Iterable):
         probably = "a list of one" if isinstance(buffers, Buffer) else "a list"
         raise InvalidBinding(
