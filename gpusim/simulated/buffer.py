@@ -91,7 +91,7 @@ class GPUBuffer:
         self.map_async(mode, offset, size).sync_wait()
 
     def map_async(self, mode: int | str, offset: int = 0, size: int | None = None) -> Promise:
-        """Ask for a range of bytes; mapped once the promise is taken.
+        """Ask to map a range of bytes; it is mapped when the promise's result is taken.
 
         Raises:
             ValueError: a range that is not inside the buffer, or not aligned.
@@ -299,7 +299,7 @@ class GPUBuffer:
 @lru_cache(maxsize=16)
 def _mode_bits(mode: int | str) -> int:
     if isinstance(mode, str):
-        # wgpu-py's name for a map without the empty submit that it makes before each.
+        # wgpu-py makes an empty submit before every map, except in the mode READ_NOSYNC.
         return flag_bits(wgpu.MapMode, "READ" if mode == "READ_NOSYNC" else mode)
     return int(mode)
 
@@ -316,7 +316,7 @@ def flag_bits(flags: Any, text: str) -> int:
 
 
 def _lost_map(reaches_device: int) -> Exception:
-    """The error of a map on a destroyed device; its poller is gone, and wgpu-py trips on that."""
+    """The error of a map on a destroyed device, whose poller wgpu-py has dropped."""
     no_poller: Exception = AttributeError("'NoneType' object has no attribute 'get_token'")
     error: Exception = device_lost("map this buffer") if reaches_device else no_poller
     return error

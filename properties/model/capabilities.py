@@ -67,7 +67,7 @@ class Capabilities:
     spreads_grids: bool = False
     """A grid past the device's limit of a dimension is spread over more of them."""
     orders_deliveries: bool = True
-    """Done callbacks are called, in the order in which the reads were issued."""
+    """It calls done callbacks, and calls them in the order of the reads."""
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
@@ -127,7 +127,7 @@ class Capabilities:
         return tuple(getattr(self, name) for name in REFUSALS.values())
 
     def __str__(self) -> str:
-        """The nearer of the two bases, and the promises that differ from it."""
+        """The base that gives the shorter text, then the promises that differ from it."""
         return min((self._beside(name, base) for name, base in _BASES.items()), key=len)
 
     def _beside(self, name: str, base: "Capabilities") -> str:
@@ -153,7 +153,7 @@ _ANY_BYTES: Mapping[str, Any] = {
 }
 _EXACT: Mapping[str, Any] = dict.fromkeys(REFUSALS.values(), Refusal.EXACT)
 CONTRACT = Capabilities(**_ANY_BYTES, **_EXACT, spreads_grids=True)
-"""All that the contract says, but for graphs, grids on the GPU and parts of buffers."""
+"""Everything in the contract except graphs, grids on the GPU and parts of buffers."""
 
 
 _BASES = {"webgpu": Capabilities(), "contract": CONTRACT}

@@ -17,7 +17,7 @@ from properties.model.capabilities import Capabilities
 
 
 class TargetRaised(Exception):
-    """An error of a target in another process that the contract does not have.
+    """An error class outside the contract, raised by a target in another process.
 
     ``name``: its class there.  ``traceback``: empty where the target does not send it.
     """
@@ -85,7 +85,7 @@ class Adapter(ABC):
     capabilities: Capabilities = Capabilities(orders_deliveries=False)
     """What it promises: by default the values of valid ops, by WebGPU's own rules."""
     limits: Limits = Limits()
-    """Its limits; programs keep to them, or exceed them on purpose to be refused."""
+    """Its limits.  Programs stay within them, except where a refusal is tested."""
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         self.device, self.kernels = device, kernels

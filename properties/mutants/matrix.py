@@ -1,7 +1,7 @@
 """The kill matrix: every mutant against every oracle that looks at its part, over several seeds.
 
-A mutant's own oracle hunts it on every seed with the whole budget, and makes
-what it finds on the first one small; the others try it there, with a few programs.
+A mutant's own oracle hunts it on every seed with the whole budget, and shrinks the find of
+the first seed.  The other oracles try only the first seed, with few programs.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from properties.mutants.oracles import LAWS, ORACLES, Oracle, oracles_for
 OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=20.0)
 OTHERS = Budget(programs=30, seconds=1.5, shrink_seconds=0.0)
 _RARE_FACTOR = 5
-"""A mutant that was seen to survive a thousand programs is given so many times as much."""
+"""The budget of a ``rare`` mutant is multiplied by this."""
 CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
 HARD_PROGRAMS = 100
 """A mutant that survives so many random programs is a hard one."""
@@ -123,7 +123,7 @@ def build(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Hunts:
-    """A row without its mutant, which no process can hand to another."""
+    """A row without its mutant, because a mutant cannot be sent between processes."""
 
     own: tuple[Hunt, ...]
     others: tuple[Hunt, ...]

@@ -105,7 +105,7 @@ def _delete_chunks(search: Search, chunk: int) -> bool:
     end = len(search.program)
     while end > 0:
         start = max(0, end - chunk)
-        # What goes with an alloc stands after it, so nothing before ``start`` moves.
+        # Deleting an alloc deletes only later ops, so positions before ``start`` stay valid.
         deleted |= _delete(search, range(start, end))
         end = start
     return deleted
@@ -122,7 +122,7 @@ def _delete(search: Search, positions: Iterable[int]) -> bool:
 
 
 def _delete_pair(search: Search) -> bool:
-    """Two at once: a free and a flush, say, each of which alone still matters."""
+    """Two ops at once, where neither can go alone: a free and a flush, say."""
     if len(search.program) > _MOST_OPS_FOR_PAIRS:
         return False
     pairs = combinations(range(len(search.program)), 2)

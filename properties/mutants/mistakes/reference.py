@@ -15,7 +15,7 @@ from reference.executor import Reference
 
 @mutant(part="reference")
 class ForwardCopy(Reference):
-    """A copy within one buffer goes byte by byte from its start, over what it has yet to read."""
+    """A copy within one buffer runs forward, and overwrites source bytes before it reads them."""
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
@@ -79,7 +79,7 @@ class FreeTwiceIsFine(Reference):
 
 @mutant(part="reference", hard=True)
 class BudgetOfOne(Reference):
-    """The budget is held against each buffer alone."""
+    """Each buffer is compared with the whole budget, as if it were the only one."""
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         blocks, self._blocks = self._blocks, {}

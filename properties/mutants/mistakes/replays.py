@@ -1,8 +1,7 @@
 """Mistakes in how a captured graph is kept, bound and played again.
 
-A replay is its calls once more, with the scalars and over the buffers that it is
-given; a run of commands that is recorded as one is cut where the flush rules would
-have cut its calls.
+A replay repeats the graph's calls with given scalars and buffers.  A run is recorded as
+one piece, but is split where the flush rules would have split single calls.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ class ReplayKeepsOldBindings(KeyedPlans[BoundGraph]):
 
 @mutant(part="bound_graphs", hard=True)
 class ReplayBoundInAnyOrder(KeyedPlans[BoundGraph]):
-    """A graph is found by the buffers that it is replayed over, whichever stands in which place."""
+    """The key of a bound graph ignores the order of its buffers."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         graph, *buffers = key
@@ -72,7 +71,7 @@ class KeptScalarsOfReplayBefore(Replays):
 
 @mutant(part="replays", hard=True)
 class SwapsOneAfterTheOther(Replays):
-    """What stands in whose place is put in one after the other, and so may be replaced again."""
+    """Replacements are applied one after another, so one may be replaced itself."""
 
     def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
         chained = dict(bindings or {})
@@ -137,7 +136,7 @@ class _FixedRun(Run):
 
 @mutant(part="replays")
 class RunOffsetsKept(Replays):
-    """A run binds its uniforms from the start of the ring, behind which they may well be."""
+    """A run binds its uniforms from the start of the ring, even where they begin later."""
 
     def _run_of(self, steps: Sequence[Step]) -> Run | None:
         run = super()._run_of(steps)
@@ -181,7 +180,7 @@ class RunWritesUnmarked(Recorder):
 
 @mutant(part="recorder", hard=True)
 class RunLosesStepAtCut(Recorder):
-    """A run that is cut goes on behind the step at which it was cut."""
+    """After a cut, the run skips one step."""
 
     def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         stop = super()._record_part(run, payload, start)
@@ -210,7 +209,7 @@ class RunNeverCut(Recorder):
 
 @mutant(part="recorder", found_by="laws")
 class RunCutLate(Recorder):
-    """A run is cut one command behind the limit of a batch."""
+    """A run is cut one command too late."""
 
     def _end_of_part(self, run: Run, start: int) -> int:
         stop = super()._end_of_part(run, start)

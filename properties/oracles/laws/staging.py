@@ -216,7 +216,7 @@ class Staging:
             self._issued.pop()
 
     def _check_kept(self, about: About) -> None:
-        """Check the free buffers; reads that wait for their submit may have taken one each."""
+        """Check how many free buffers are kept; each read of the open batch may hold one more."""
         state, most = self._state, self._state.policy.staging_buffers
         state.checked["D6"] += 1
         kept = list(self._states.values()).count(State.FREE)
@@ -243,7 +243,7 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""Verbs whose failure a later op raises: those of reads, and a loss that a free meets."""
+"""A later op raises the failures of these: the verbs of a read, and a loss met by a free."""
 
 
 class Failures:
@@ -267,7 +267,7 @@ class Failures:
     def _check_accepted(self) -> None:
         state = self._state
         state.checked["G5"] += 1
-        # A dispatch that waits for itself has happened by then: what fails is raised later.
+        # With ``debug_submit_each`` a dispatch has happened already: a later op raises its failure.
         waits = state.policy.debug_submit_each and isinstance(state.op, AnyDispatch | Replay)
         if state.failed_verb and state.failed_verb not in _LATER and not waits:
             state.report(laws.G5, f"{state.failed_verb} failed and no error was raised")
