@@ -7,6 +7,7 @@ nothing.  Nothing here knows what an accepted op does.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from operator import is_not
 
 from gpusim.errors import (
     InvalidBinding,
@@ -118,18 +119,10 @@ def check_bound(
             f"cannot dispatch {kernel.name} because it binds {len(buffers)} buffers and the device "
             f"at most {limits.max_storage_buffers} (probably the kernel wants splitting)"
         )
-    whole = [check_handle(name_of(buffer), blocks) for buffer in buffers]
-    for buffer, block in zip(buffers, whole, strict=True):
-        if isinstance(buffer, Part):
-            check_range(buffer.buffer, block, buffer.offset, buffer.size_bytes)
-    for buffer in buffers:
-        if isinstance(buffer, Part) and buffer.offset % limits.storage_offset_alignment_bytes:
-            raise InvalidBinding(
-                f"cannot bind {buffer.buffer} from {buffer.offset} on to {kernel.name} because a "
-                f"part starts at a multiple of {limits.storage_offset_alignment_bytes} "
-                "(probably the device of another machine allows finer ones)"
-            )
-    bound = tuple(map(_bound, buffers, whole))
+    names = [name_of(buffer) for buffer in buffers]
+    bound = tuple([check_handle(name, blocks) for name in names])
+    if any(map(is_not, names, buffers)):
+        bound = _check_parts(kernel, buffers, bound, limits)
     for buffer, block in zip(buffers, bound, strict=True):
         if block.words == 0:
             raise InvalidBinding(
@@ -142,9 +135,27 @@ def check_bound(
                 f"cannot bind {buffer} to {kernel.name} because a binding holds at most "
                 f"{limits.max_binding_bytes} bytes (probably the buffer wants splitting)"
             )
-    _check_aliases(kernel, buffers, bound)
+    if len(set(names)) < len(names):
+        _check_aliases(kernel, buffers, bound)
     kernel.check_scalars(scalars)
     return bound
+
+
+def _check_parts(
+    kernel: Kernel, buffers: Sequence[Bound], whole: Sequence[Block], limits: Limits
+) -> tuple[Block, ...]:
+    """What is bound, in whole or in part; each part lies in its buffer, and is aligned."""
+    for buffer, block in zip(buffers, whole, strict=True):
+        if isinstance(buffer, Part):
+            check_range(buffer.buffer, block, buffer.offset, buffer.size_bytes)
+    for buffer in buffers:
+        if isinstance(buffer, Part) and buffer.offset % limits.storage_offset_alignment_bytes:
+            raise InvalidBinding(
+                f"cannot bind {buffer.buffer} from {buffer.offset} on to {kernel.name} because a "
+                f"part starts at a multiple of {limits.storage_offset_alignment_bytes} "
+                "(probably the device of another machine allows finer ones)"
+            )
+    return tuple(map(_bound, buffers, whole))
 
 
 def _bound(buffer: Bound, block: Block) -> Block:
@@ -153,8 +164,6 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
     """A buffer is written by none of its bindings or by all, and those share no word."""
-    if len(set(map(name_of, buffers))) == len(buffers):
-        return
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     for (one, first, block), (other, second, further) in combinations(bindings, 2):
         accesses = {one.access, other.access}

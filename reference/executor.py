@@ -6,7 +6,7 @@ read has its value at the call.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.errors import DeviceFault, InvalidHandle, InvalidKernel, Refused
@@ -231,10 +231,10 @@ class Reference:
     def _check_bound_to(
         self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float]
     ) -> tuple[memory.Block, ...]:
-        self._check_unbound([name_of(bound) for bound in buffers])
+        self._check_unbound(map(name_of, buffers))
         return check_bound(kernel, buffers, scalars, self._blocks, self.limits)
 
-    def _check_unbound(self, buffers: Sequence[str]) -> None:
+    def _check_unbound(self, buffers: Iterable[str]) -> None:
         if not self._unbound:
             return
         for buffer in buffers:

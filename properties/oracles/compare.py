@@ -54,14 +54,15 @@ def compare(
         outcomes.append((Sync(), expected.closing, got.closing))
     owing: list[int] = []
     for position, (op, meant, shown) in enumerate(outcomes):
-        if isinstance(op, Sync) and owing:
+        if owing and isinstance(op, Sync):
             if shown.error is not None:
                 # It tells of what went wrong before, and need not say what it delivered.
                 owing.clear()
                 continue
             verdict: _Verdict | None = _untold(program, owing)
-        elif _is_loose(meant, capabilities):
-            owing += [position] if _owes_an_error(meant, shown, capabilities) else []
+        elif meant.error is not None and capabilities.refusal(meant.error) is not Refusal.EXACT:
+            if capabilities.refusal(meant.error) is Refusal.NEXT_SYNC and shown.error is None:
+                owing.append(position)
             continue
         else:
             verdict = _judge_op(op, meant, shown, capabilities)
@@ -84,16 +85,6 @@ def _shown_op(program: Program, position: int) -> str:
     if position == len(program):
         return "sync (after the last op)"
     return write_op(program[position])
-
-
-def _is_loose(meant: Outcome, capabilities: Capabilities) -> bool:
-    """Whether the op is refused, and the target does not promise which error that gives."""
-    return meant.error is not None and (capabilities.refusal(meant.error) is not Refusal.EXACT)
-
-
-def _owes_an_error(meant: Outcome, shown: Outcome, capabilities: Capabilities) -> bool:
-    is_late = capabilities.refusal(meant.error or "") is Refusal.NEXT_SYNC
-    return is_late and shown.error is None
 
 
 def _untold(program: Program, owing: list[int]) -> _Verdict:
