@@ -18,7 +18,7 @@ from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.fuzz.bugs import Bug, Bugs
 from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
-from properties.fuzz.protocol import Setup, Tally
+from properties.fuzz.protocol import Setup, Tally, setup_of
 from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, check_asked, replay_command
 from properties.fuzz.settings import Settings
@@ -50,17 +50,8 @@ def check(
     if make_target is not None or not is_ours(load_target(settings.target)):
         settings.refuse_ignored()
     bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
-    setup = Setup(
-        device=settings.device,
-        presets=settings.presets,
-        schedulers=settings.schedulers,
-        faults=settings.faults,
-        seed=settings.seed,
-        kernels=settings.kernels,
-        target=settings.target,
-    )
     first, tally = settings.first, Tally()
-    with _opened(setup, make_target, kernels) as bench:
+    with _opened(setup_of(settings), make_target, kernels) as bench:
         for number in range(first, first + (settings.programs or 0)):
             failed = bench.run(number, tally)
             if failed is not None:

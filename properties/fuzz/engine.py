@@ -24,8 +24,8 @@ from properties.fuzz.protocol import (
     Plant,
     Planted,
     Progress,
-    Setup,
     Tally,
+    setup_of,
 )
 from properties.fuzz.settings import Settings
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
@@ -129,19 +129,12 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     kernels = load_kernels(settings.kernels)
     if not is_ours(load_target(settings.target)):
         settings.refuse_ignored()
-    setup = Setup(
-        device=settings.device,
-        presets=settings.presets,
-        schedulers=settings.schedulers,
-        faults=settings.faults,
-        seed=settings.seed,
-        kernels=settings.kernels,
-        target=settings.target,
-    )
     bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
     session = Session(settings=settings, bugs=bugs)
     with ExitStack() as stack:
-        supervisors = [stack.enter_context(Supervisor(setup)) for _ in range(settings.workers)]
+        supervisors = [
+            stack.enter_context(Supervisor(setup_of(settings))) for _ in range(settings.workers)
+        ]
         for supervisor in supervisors:
             supervisor.launch()
         ready, *_ = [supervisor.ready() for supervisor in supervisors]
@@ -165,9 +158,9 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
     device is named as not run.
     """
     for path in sorted((settings.known or Path()).glob("*.txt")):
-        case, names_target = read(path).case, read(path).names_target
-        reason = ""
-        if names_target and case.target != settings.target:
+        finding, reason = read(path), ""
+        case = finding.case
+        if finding.names_target and case.target != settings.target:
             reason = f"it was found on target {case.target}"
         elif case.device.name != device:
             reason = f"it was found on device {case.device.name}"

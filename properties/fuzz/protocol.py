@@ -15,6 +15,7 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
 from properties.fuzz.planted import PlantedMistake
+from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
 from properties.model.case import Case
 from properties.model.failure import Failure
@@ -226,6 +227,19 @@ class Setup:
     schedulers: tuple[str, ...] = ()
     faults: bool = False
     seed: int = 0
+
+
+def setup_of(settings: Settings) -> Setup:
+    """What the workers of a session with these settings need."""
+    return Setup(
+        device=settings.device,
+        presets=settings.presets,
+        schedulers=settings.schedulers,
+        faults=settings.faults,
+        seed=settings.seed,
+        kernels=settings.kernels,
+        target=settings.target,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
