@@ -13,6 +13,7 @@ from dataclasses import replace
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from gpusim.ops import (
+    VERBS,
     Alloc,
     AnyDispatch,
     Bound,
@@ -96,7 +97,7 @@ def _asked(
         if is_asked and position not in grids.wild and gone.isdisjoint(_names(op)):
             kept.append(op)
         else:
-            gone.update(_made(op))
+            gone.update(_introduced(op))
     return Program(tuple(kept))
 
 
@@ -145,13 +146,9 @@ def _names(op: Op) -> tuple[str, ...]:
     return (*buffers_of(op), *graph)
 
 
-def _made(op: Op) -> tuple[str, ...]:
-    match op:
-        case Alloc():
-            return (op.buffer,)
-        case Capture():
-            return (op.graph,)
-    return ()
+def _introduced(op: Op) -> tuple[str, ...]:
+    name = VERBS[type(op)].makes
+    return (getattr(op, name),) if name else ()
 
 
 class _Fitting:
