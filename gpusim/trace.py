@@ -50,7 +50,7 @@ class Trace:
         self.events.append(Event(kind, about))
 
     def mark(self, event: Event) -> None:
-        """Append what begins: an op, or the close."""
+        """Append a mark: an op or the close begins here."""
         self.events.append(event)
 
     def count(self, kind: str) -> int:

@@ -144,7 +144,7 @@ class ContractMachine(RuleBasedStateMachine):
     @precondition(lambda self: self._target.capabilities.replays)
     @rule(target=graphs, first=live, second=live, a=_words, size=_fractions)
     def capture(self, first: str, second: str, a: int, size: int) -> object:
-        """A captured call is checked as if it was called now, and does not happen."""
+        """A captured call is checked as if it were called now, but it is not carried out."""
         graph = f"g{self._made}"
         self._made += 1
         commands = (

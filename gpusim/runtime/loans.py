@@ -1,8 +1,8 @@
 """Loans: a buffer of the runtime in the caller's hands, for queue work of the caller's own.
 
-A loan orders by the queue alone.  What was called before it is submitted when it begins, and
-nothing of the runtime touches the buffer until it ends; so the caller's queue work comes after
-the one and before whatever is called later.  Nothing is waited for.
+A loan orders by the queue alone.  Earlier calls are submitted when it begins, and nothing of the
+runtime touches the buffer until it ends.  So the caller's queue work comes after the earlier
+calls and before the later ones.  Nothing is waited for.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Pending reads: their tickets, the order of deliveries, and what the queue has done.
 
 A readback is *recorded* until its batch is submitted, then it is mapped, and it is
-*done* once its bytes were taken; that shows how far the queue has got.  Tickets settle
-only here, each once, in the order in which their reads were issued.
+*done* once its bytes were taken.  A read that is done shows that the queue has finished its
+batch.  Tickets settle only here, each once, in the order in which their reads were issued.
 """
 
 import asyncio
@@ -318,7 +318,7 @@ class Readbacks:
             return True
 
     def _poll_for_loop(self) -> bool:
-        """Poll; whether a callback still waits for a submitted read."""
+        """Poll.  True if a callback still waits for a submitted read."""
         before = len(self._queue)
         has_come = self.poll() < before
         is_wanted = self._listened > 0 and self._is_under_way

@@ -133,7 +133,7 @@ def _is_ready(page: _Page) -> bool:
     try:
         return bool(page.evaluate(_IS_READY))
     except PageFailed:
-        # While a page loads there is none to ask; where the address gives no answer, none comes.
+        # A page that still loads cannot be asked; if its address does not respond, none ever comes.
         return False
 
 

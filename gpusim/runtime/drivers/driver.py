@@ -137,7 +137,7 @@ class WgpuDriver:
         )
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
-        """Give the memory back that is ours; work already submitted still finishes."""
+        """Free the buffer unless the caller owns it; work already submitted still finishes."""
         if not buffer.is_adopted:
             buffer.native.destroy()
 
@@ -212,7 +212,7 @@ class WgpuDriver:
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Whether all submitted work is done, and wgpu-native's memory for it free.
+        """Wait for all submitted work, and for wgpu-native to free its memory; whether both ended.
 
         The promise of submitted work does not work in wgpu-py 0.32, so this reads four
         bytes instead.

@@ -80,7 +80,7 @@ class OneOf:
 
 Gap = Annotated[int, draw_gap]
 Which = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_WHICH)]
-"""An index into things whose number is known only later; counted round."""
+"""An index into a list whose length is known only later; it wraps round at the end."""
 Seed = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_SEED)]
 
 
@@ -138,7 +138,7 @@ def transformation(
 
 
 _TRIES = 6
-"""How many kinds are tried before a case is left without a transformation."""
+"""How many draws are made at most for each transformation that is wanted."""
 
 
 def draw_transformations(
@@ -155,7 +155,7 @@ def draw_transformations(
 
     ``devices``: other devices on which it may run.  ``refuses``: whether the target
     refuses invalid ops.  ``kinds``: the names of the kinds to draw from, by default
-    all.  None where no drawn kind applies.
+    all.  The result is empty where no drawn kind applies.
     """
     others = tuple(device for device in devices if device != case.device.name)
     scope = Scope(case=case, others=others, refuses=refuses)
