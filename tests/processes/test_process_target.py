@@ -136,7 +136,7 @@ def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> Non
         ("print('value r7 00'); print('ok')", "delivered r7, but no read of that name was sent"),
         ("print('value r0 xyz' if 'read' in line else 'ok')", "not hexadecimal"),
         ("print('error TypeError x is undefined')", "TypeError: x is undefined"),
-        ("print('ok')", "answered a wait for a read without its value"),
+        ("print('ok')", "the sync was answered without its value"),
     ],
 )
 def test_what_is_no_answer_is_a_finding(tmp_path: Path, answers: str, words: str) -> None:
