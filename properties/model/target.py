@@ -110,12 +110,12 @@ class Adapter(ABC):
         return as_delivery(returned) if op.verb == "read" else None
 
     def addressed(self, op: AnyOp) -> AnyOp:
-        """``op`` with what the methods take in the place of names: by default the names."""
+        """``op`` with what the methods take for the names of buffers: by default the names."""
         return op
 
     @abstractmethod
-    def alloc(self, buffer: str, size_bytes: int) -> None:
-        """Make a buffer of zeros; ``size_bytes`` may be 0."""
+    def alloc(self, buffer: str, size_bytes: int) -> object:
+        """Make a buffer of zeros; only a ``HandleAdapter`` returns anything."""
 
     @abstractmethod
     def write(self, buffer: str, data: bytes, offset: int) -> None:
@@ -225,6 +225,10 @@ class HandleAdapter(Adapter):
             self._handles[op.buffer] = self.alloc(op.buffer, op.size_bytes)
             return None
         return super().perform(self.addressed(op))
+
+    def carry_out(self, command: Command) -> None:
+        """Carry out a command of a capture, which has handles already."""
+        super().perform(command)
 
     def addressed(self, op: AnyOp) -> AnyOp:
         """``op`` with handles in the place of names."""
