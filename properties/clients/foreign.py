@@ -135,26 +135,31 @@ class _Twice:
 
 
 class OverlappingClient(ForeignClient):
-    """Begins a sync after every read; the program's own sync begins last, and ends first."""
+    """Begins a sync before every read, and another right before the program's own.
+
+    The program's own sync begins last, and ends first.
+    """
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
         super().__init__(target, promises)
-        self._names = (f"s{number}" for number in count())
+        self._numbers = count()
         self._begun: list[str] = []
         self._is_over = False
         """Whether the program's own sync has returned, which came after all that are begun."""
 
     def read(self, op: Read) -> Delivery | None:
-        """Wait for the syncs that outlived the program's own; read, and begin another."""
+        """Wait for the syncs that outlived the program's own, begin another, and read.
+
+        Only the program's own sync comes after the last read, so that no other can deliver it.
+        """
         if self._is_over:
             self._end()
-        delivery = self.target.perform(op)
-        self._begun.append(self._begin())
-        return delivery
+        self.doors.begin_sync(self._new_name())
+        return self.target.perform(op)
 
     def sync(self, op: Sync) -> None:
         """All syncs that came before this are still under way when it returns."""
-        self.doors.end_sync(self._begin())
+        self.doors.sync_beside(self._new_name())
         self._is_over = True
 
     def close(self) -> None:
@@ -162,10 +167,10 @@ class OverlappingClient(ForeignClient):
         self._end()
         super().close()
 
-    def _begin(self) -> str:
-        name = next(self._names)
-        self.doors.begin_sync(name)
-        return name
+    def _new_name(self) -> str:
+        """The name of a sync that is about to begin."""
+        self._begun.append(f"s{next(self._numbers)}")
+        return self._begun[-1]
 
     def _end(self) -> None:
         for name in self._begun:

@@ -35,8 +35,12 @@ class Doors(Protocol):
         """Begin a sync under a new name, and do not wait for it (``concurrent_syncs``)."""
         ...
 
+    def sync_beside(self, name: str) -> None:
+        """Begin a sync under a new name, then another at once, and wait for the second only."""
+        ...
+
     def end_sync(self, name: str) -> None:
-        """Wait for that sync."""
+        """Wait for the sync of that name."""
         ...
 
 
@@ -65,6 +69,11 @@ class AdapterDoors:
     def begin_sync(self, name: str) -> None:
         """See ``Doors``."""
         self._syncs[name] = self._adapter.begin_sync()
+
+    def sync_beside(self, name: str) -> None:
+        """See ``Doors``."""
+        self.begin_sync(name)
+        self._adapter.begin_sync().result()
 
     def end_sync(self, name: str) -> None:
         """See ``Doors``."""

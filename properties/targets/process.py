@@ -20,6 +20,7 @@ from properties.targets.lines import TargetProcess
 from properties.targets.wire import (
     AWAIT,
     BEGIN,
+    BESIDE,
     CLOSE,
     END,
     HELLO,
@@ -81,6 +82,12 @@ class ProcessTarget:
         """See ``Doors``."""
         self._begun[name] = [*self._reads.values()]
         self._ask(f"{BEGIN} {name}")
+
+    def sync_beside(self, name: str) -> None:
+        """See ``Doors``."""
+        self._begun[name] = [*self._reads.values()]
+        self._ask(f"{BESIDE} {name} {write_op(Sync())}")
+        _fall_due(self._begun[name])
 
     def end_sync(self, name: str) -> None:
         """See ``Doors``."""

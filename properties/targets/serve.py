@@ -71,6 +71,9 @@ class _Server:
                 self._expect(op, self._doors.read_into(op, array))
             case wire.BEGIN:
                 self._doors.begin_sync(rest)
+            case wire.BESIDE:
+                self._doors.sync_beside(rest.split()[0])
+                self._tell_rest()
             case wire.END:
                 self._doors.end_sync(rest)
                 self._tell_rest()

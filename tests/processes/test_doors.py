@@ -1,8 +1,9 @@
 """The doors of a target in another process: each line does there what the client wants."""
 
 import shlex
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,10 +117,26 @@ def test_our_runtime_is_sound_however_it_is_driven(ours: TargetFactory, client: 
         assert failure is None, f"{failure}\n{case.program}"
 
 
-def _failure(folder: Path, client: str, mistake: str = "") -> Failure | None:
+def _python(folder: Path, mistake: str) -> list[str]:
     script = folder / "memory.py"
     script.write_text(TARGET.format(mistake=mistake), encoding="utf-8")
-    command = shlex.join([sys.executable, str(script)])
+    return [sys.executable, str(script)]
+
+
+def _javascript(folder: Path, mistake: str) -> list[str]:
+    return ["node", str(ROOT / "tests" / "processes" / "memory.mjs"), mistake]
+
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+Command = Callable[[Path, str], list[str]]
+LANGUAGES = [
+    pytest.param(_python, id="python"),
+    pytest.param(_javascript, id="javascript", marks=needs_node),
+]
+
+
+def _failure(words: list[str], client: str) -> Failure | None:
+    command = shlex.join(words)
     subject = load_target(f"exec:{command}")("simulated", BUILTIN)
     case = Case(
         program=PROGRAM, policy=NO_POLICY, device=DeviceSpec(name="simulated"), client=client
@@ -139,11 +156,14 @@ MISTAKES = {
 }
 
 
+@pytest.mark.parametrize("command", LANGUAGES)
 @pytest.mark.parametrize("client", MISTAKES)
-def test_a_client_finds_its_mistake_and_no_other(tmp_path: Path, client: str) -> None:
-    assert _failure(tmp_path, client) is None
-    assert _failure(tmp_path, client, MISTAKES[client]) is not None
-    assert _failure(tmp_path, "plain", MISTAKES[client]) is None
+def test_a_client_finds_what_a_plain_one_does_not_see(
+    tmp_path: Path, client: str, command: Command
+) -> None:
+    assert _failure(command(tmp_path, ""), client) is None
+    assert _failure(command(tmp_path, MISTAKES[client]), client) is not None
+    assert _failure(command(tmp_path, MISTAKES[client]), "plain") is None
 
 
 def test_a_read_that_a_sync_forgot_is_never_asked_for_again(tmp_path: Path) -> None:
