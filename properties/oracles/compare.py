@@ -1,8 +1,8 @@
 """Compares two histories of one program, down to the bytes of each read.
 
 Exact bytes must be equal, and whole float words must agree within their error bound.  Bytes with
-an infinite bound are not compared; ``count_checked`` counts what is, because a judge that
-compares nothing finds nothing.
+an infinite bound are not compared.  ``count_checked`` counts the bytes that are, because a judge
+that compares nothing finds nothing.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _LATE_REASON = "an accepted read has its value by the next sync, and nothing cha
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """What is wrong with an op, without the op; the fields are those of ``Failure``."""
+    """The part of a ``Failure`` that says what is wrong; the op is added later."""
 
     kind: FailureKind
     expected: str
@@ -41,8 +41,8 @@ def compare(
 ) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
-    An op that the contract refuses owes what ``capabilities`` promise of its class; a target that
-    does not order its deliveries owes no order.
+    For an op that the contract refuses, ``capabilities`` decide what it must do, by its class of
+    error.  The order of deliveries counts only where the target promises it.
 
     Raises:
         ProgramError: where a history does not belong to the program.
@@ -56,7 +56,7 @@ def compare(
     for position, (op, meant, shown) in enumerate(outcomes):
         if owing and isinstance(op, Sync):
             if shown.error is not None:
-                # It tells of what went wrong before, and need not say what it delivered.
+                # This error reports an earlier op, so the sync need not say what it delivered.
                 owing.clear()
                 continue
             verdict: _Verdict | None = _untold(program, owing)
@@ -75,7 +75,7 @@ def compare(
 
 
 def unrefused_class(failure: Failure) -> str | None:
-    """The class of an op that was accepted though its refusal was promised, if that is it."""
+    """If the failure is an op that was accepted against a promise, the error that was promised."""
     error, _, shown = failure.trait.partition("/")
     is_accepted = failure.kind is FailureKind.ERROR and shown == "accepted"
     return error if is_accepted and error in REFUSALS else None
@@ -89,7 +89,7 @@ def _shown_op(program: Program, position: int) -> str:
 
 def _untold(program: Program, owing: list[int]) -> _Verdict:
     op = write_op(program[owing[0]])
-    reason = f"op {owing[0]} is refused ({op}), and the next sync was promised to tell of it"
+    reason = f"op {owing[0]} is refused ({op}), and the next sync raised no error, as was promised"
     return _Verdict(kind=FailureKind.ERROR, expected="an error", got="accepted", reason=reason)
 
 
@@ -135,7 +135,7 @@ def _judge_op(
 def _judge_error(
     kind: FailureKind, trait: str, reason: str, meant: Outcome, shown: Outcome
 ) -> _Verdict:
-    """The verdict on different errors; one that the contract does not have is always a crash."""
+    """The verdict where errors differ; an error that is not in the contract is always a crash."""
     name = shown.error or shown.late_error or ""
     if name.startswith(CRASH):
         kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
@@ -224,7 +224,7 @@ def _names(data: bytes | None) -> tuple[str, ...]:
 
 
 _AROUND_BYTES = 8
-"""How many bytes are shown on either side of the first wrong one."""
+"""How many bytes are shown before and after the first wrong one."""
 
 ErrorBounds = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -251,7 +251,7 @@ class Checked:
     reads: int = 0
     """Reads of two bytes or more."""
     constant_reads: int = 0
-    """Those of them that should give one repeated byte, and so show little."""
+    """The reads among these that should give one repeated byte, and so show little."""
 
     def __add__(self, other: "Checked") -> "Checked":
         return Checked(
