@@ -1,8 +1,8 @@
 """Compares two histories of one program, down to the bytes of each read.
 
 Exact bytes must be equal, and whole float words must agree within their error bound.  Bytes with
-an infinite bound are not compared; ``count_checked`` counts what is, because a judge that
-compares nothing finds nothing.
+an infinite bound are not compared.  ``count_checked`` counts the bytes that are, because a judge
+that compares nothing finds nothing.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class _Late:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """What is wrong with an op, without the op; the fields are those of ``Failure``."""
+    """The part of a ``Failure`` that says what is wrong; the op is added later."""
 
     kind: FailureKind
     expected: str
@@ -77,8 +77,8 @@ def compare(
 ) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
-    An op that the contract refuses owes what ``capabilities`` promise of its class; a target that
-    does not order its deliveries owes no order.
+    For an op that the contract refuses, ``capabilities`` decide what it must do, by its class of
+    error.  The order of deliveries counts only where the target promises it.
 
     Raises:
         ProgramError: where a history does not belong to the program.
@@ -107,7 +107,7 @@ def compare(
 
 
 def unrefused_class(failure: Failure) -> str | None:
-    """The class of an op that was accepted though its refusal was promised, if that is it."""
+    """If the failure is an op that was accepted against a promise, the error that was promised."""
     error, _, shown = failure.trait.partition("/")
     is_accepted = failure.kind is FailureKind.ERROR and shown == "accepted"
     return error if is_accepted and error in REFUSALS else None
@@ -167,7 +167,7 @@ def _judge_op(
 def _judge_error(
     kind: FailureKind, trait: str, reason: str, meant: Outcome, shown: Outcome
 ) -> _Verdict:
-    """The verdict on different errors; one that the contract does not have is always a crash."""
+    """The verdict where errors differ; an error that is not in the contract is always a crash."""
     name = shown.error or shown.late_error or ""
     if name.startswith(CRASH):
         kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
@@ -256,7 +256,7 @@ def _names(data: bytes | None) -> tuple[str, ...]:
 
 
 _AROUND_BYTES = 8
-"""How many bytes are shown on either side of the first wrong one."""
+"""How many bytes are shown before and after the first wrong one."""
 
 ErrorBounds = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -283,7 +283,7 @@ class Checked:
     reads: int = 0
     """Reads of two bytes or more."""
     constant_reads: int = 0
-    """Those of them that should give one repeated byte, and so show little."""
+    """The reads among these that should give one repeated byte, and so show little."""
 
     def __add__(self, other: "Checked") -> "Checked":
         return Checked(
