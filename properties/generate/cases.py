@@ -32,7 +32,8 @@ class Setting:
 
     ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
     take turns, program by program.  On a simulated device the schedulers take turns too, round by
-    round of the presets.  Every fourth round of schedulers has the profile of wgpu-native.  With ``faults`` the device fails now and then.
+    round of the presets.  Every fourth round of schedulers has the profile of wgpu-native.  With
+    ``faults`` the device fails now and then.
     """
 
     device: str
