@@ -103,7 +103,7 @@ class TargetFailed(AssertionError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionResult:
-    """The results of a session.  That it found nothing counts only where it is valid."""
+    """The results of a session.  Only a valid session without findings counts as clean."""
 
     device: str
     """The name of the device; never ``best``."""
@@ -114,7 +114,7 @@ class SessionResult:
     findings: tuple[Finding, ...]
     """The different findings, in the order in which they were met."""
     invalid_because: str
-    """Why the session is invalid, such as that it missed a planted mistake; else empty."""
+    """Why the session is invalid, for instance a missed planted mistake; empty if it is valid."""
     interrupted: bool
     """Whether Ctrl-C ended it."""
 
@@ -176,8 +176,8 @@ def check_program(
 ) -> None:
     """Judge one program on a new ``target``, and close the target; return if it passes.
 
-    The text form of a program is that of ``Program.parse``.  In a test with Hypothesis, draw it
-    from ``programs``.
+    A text is read by ``Program.parse``.  A test with Hypothesis draws the program from
+    ``programs``.
 
     Raises:
         TargetFailed: it fails.  The program is not made smaller.
@@ -219,7 +219,7 @@ def fuzz(
         seconds, programs: stop after so long or so many; by default after 60 seconds.
         workers: the number of worker processes, each with a device.
         findings: stop after so many different findings.
-        scheduler: of the simulated device; by default all in turn.
+        scheduler: the simulated device's; by default all in turn.
         faults: let the simulated device fail now and then.
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.
@@ -265,13 +265,14 @@ def replay(
         path: the file that a session or ``check`` saved.
         make_target: the target to run; needed unless it is a built-in one.  An adapter's class
             replaces the recorded target; a name must be the recorded one.
-        device, policy: in the place of the finding's.
-        kernels: the finding's kernels, where it has any.
+        device: replaces the finding's.
+        policy: a preset's name; replaces the finding's.
+        kernels: the kernels of the finding's program, if it uses any of your own.
         trust: load any target and kernels that the file names.
 
     Raises:
         TargetFailed: it still fails.
-        Untrusted: the file names code that the arguments do not; the text says which.
+        Untrusted: the file names code that no argument names; the message says which.
         NoDevice: there is no such device.
         ProgramError: the file is malformed, or its target or kernels cannot be loaded.
         ValueError: an argument has a value that it cannot have.

@@ -20,10 +20,10 @@
 
 The number on the first line is the version of this format.  Headers come in any order, each at
 most once.  ``target`` and ``device`` are required; ``policy`` is too, where our own runtime was
-judged, since other targets follow none.  The lines of ``details`` follow it, each behind a bar.
-After the blank line comes the program in its text form.  Version 1 can be read as well: it names
-no target, and calls the client ``caller``.  Nothing here runs a program, loads what a file names,
-or says what a failure means.
+judged, since other targets follow none.  The lines of ``details`` follow its header, each behind
+a bar.  After the blank line comes the program in its text form.  A file of version 1 can be read
+as well: it names no target, and ``caller`` is its header of the client.  Nothing here runs a
+program, loads what a file names, or says what a failure means.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ _BETWEEN = "; "
 _BAR = "|"
 """The first character of each line of the details."""
 _NO_FAULTS_BY_V1 = "without_faults"
-"""A transformation of version 1; ignored, since every replay tries it."""
+"""A transformation of version 1; it is ignored, since every replay checks it anyway."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -130,7 +130,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(buffer=freed, use=st.integers(0, 3))
     def use_after_free(self, buffer: str, use: int) -> None:
-        """A freed buffer is refused everywhere; its name never means another buffer."""
+        """Every op refuses a freed buffer; its name never means another buffer."""
         match use:
             case 0:
                 self._both(lambda side: side.write(buffer, b"x", 0))

@@ -51,13 +51,13 @@ _VARIANTS = {
     "clients": tuple(CLIENTS),
     "relations": tuple(name for name in KINDS if name not in ("same", "set_device")),
 }
-"""What every session draws beside its programs."""
+"""Everything that a session draws with its programs."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
 """Without ``close``: a program ends with a sync, so its close has nothing to submit."""
 
 
 _SHOWN_CELLS = 4
-"""How many of the pairs that were met too seldom a warning names; the table has all."""
+"""The most pairs that a warning names; the table has all."""
 
 
 def coverage(tally: Tally) -> dict[str, Table]:

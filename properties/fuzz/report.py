@@ -162,10 +162,10 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
     policy = f"policy {bug.case.policy}, " if session.is_ours else ""
     device = str(bug.case.device)
-    # Faults, limits and a scheduler are as much a part of it as the program.
+    # Faults, limits and a scheduler belong to a finding as much as its program.
     asked = "" if device == bug.case.device.name else f"device {device}, "
     console.print(f"{asked}{policy}program {bug.case.seed}{client}", highlight=False)
-    # Whatever the width, a line of a program stays one line, to be copied.
+    # A line of a program is never wrapped, so that it can be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
     if bug.reproduced is False:
         console.print("It did not fail again when it was run by itself.")

@@ -97,7 +97,7 @@ class Adapter(ABC):
     """
 
     capabilities: Capabilities = Capabilities(orders_deliveries=False)
-    """What it promises: by default the values of valid ops, by WebGPU's own rules."""
+    """Its promises; by default, valid ops have the right values under WebGPU's own rules."""
     limits: Limits = Limits()
     """Its limits.  Programs stay within them, except where a refusal is tested."""
 
