@@ -1,21 +1,24 @@
 """What a watched call says, and the calls of the device and of its buffers.
 
 A ``Call`` has an ``about``, which takes the arguments as the method does and gives the details of
-the event, and an ``after``, which remembers what the call made or set.  Arguments that ``about`` cannot read are the
-device's to refuse.  Nothing here calls a device.
+the event, and an ``after``, which remembers what the call made or set.  Arguments that ``about``
+cannot read are the device's to refuse.  Nothing here calls a device.
 """
 
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import wgpu
 
 from gpusim.layer.shaders import access_of_layouts, access_of_wgsl, layout_of
 from gpusim.layer.watch import Group, PassState, Pipeline, Watch
 
 About = Callable[..., dict[str, Any]]
-After = Callable[..., None]
+After = Callable[..., Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +30,10 @@ class Call:
     about: About | None = None
     """Makes the event's details: ``about(watch, self, *arguments)``."""
     after: After | None = None
-    """Called with (watch, self, details, result, *arguments) once the method has returned."""
+    """Called with (watch, self, details, result, *arguments) once the method has returned.
+
+    What it returns, unless None, takes the place of the result.
+    """
 
 
 def _flags(of: Any) -> list[tuple[str, int]]:
@@ -205,16 +211,21 @@ def read_mapped(
 
 def keep_view(
     watch: Watch, buffer: Any, about: dict[str, Any], view: Any, *_: Any, copy: bool = True
-) -> None:
-    """Remember a view of mapped memory until the mapping ends."""
-    if not copy:
-        watch.views.setdefault(buffer.uid, []).append((about["site"], view))
+) -> memoryview | None:
+    """Hand out a view of an array over the mapped memory; who holds the array holds the memory."""
+    if copy:
+        return None
+    holder = np.frombuffer(view, np.uint8)
+    handed = holder.data
+    kept = (about["site"], handed, weakref.ref(holder))
+    watch.views.setdefault(buffer.uid, []).append(kept)
+    return handed
 
 
 def end_views(watch: Watch, buffer: Any, about: dict[str, Any], result: Any) -> None:
     """Tell which views of a mapping that has ended somebody still holds."""
-    for site, view in watch.views.pop(buffer.uid, ()):
-        try:
-            view.release()
-        except BufferError:
+    for site, handed, holder in watch.views.pop(buffer.uid, ()):
+        with suppress(BufferError):
+            handed.release()
+        if holder() is not None:
             watch.emit("keep_view", {"buffer": about["buffer"], "view_site": site})

@@ -11,8 +11,6 @@ from functools import wraps
 from itertools import count
 from typing import Any
 
-import wgpu
-
 from gpusim.layer.calls import Call
 from gpusim.layer.commands import CALLS, KINDS_OF_CLASSES
 from gpusim.layer.watch import Watch, kind_of
@@ -76,7 +74,7 @@ class Between:
     def number_of(self, thing: Any) -> int:
         """The number of an object; one that was made unseen gets it now."""
         if getattr(type(thing), "_watch", None) is self.watch:
-            number = self.watch.numbers.get(thing.uid)
+            number: int | None = self.watch.numbers.get(thing.uid)
             if number is not None:
                 return number
         return self._adopt(thing)
@@ -155,21 +153,17 @@ def _watched(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
                 about = about_of(watch, self, *arguments, **named)
         except _UNREADABLE:
             return native(self, *arguments, **named)
-        if kind:
-            refusal = watch.emit(kind, about)
-            if refusal is not None:
-                error = wgpu.GPUValidationError(refusal)
-                watch.failed(error)
-                raise error
+        number = watch.emit(kind, about) if kind else 0
         try:
             result = native(self, *arguments, **named)
         except Exception as error:
-            if kind:
-                watch.failed(error)
+            if number:
+                watch.failed(error, number)
             raise
-        if after is not None:
-            after(watch, self, about, result, *arguments, **named)
-        return result
+        if after is None:
+            return result
+        instead = after(watch, self, about, result, *arguments, **named)
+        return result if instead is None else instead
 
     return method
 

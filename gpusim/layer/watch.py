@@ -11,6 +11,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+import wgpu
+
 from gpusim.layer.shaders import UNKNOWN, Access, Layout
 from gpusim.layer.sites import call_site
 from gpusim.trace import Event
@@ -74,25 +76,38 @@ class Watch:
         """The number of each object, by its uid."""
         self.states: dict[int, Any] = {}
         """What must be remembered of an object, by its uid: a layout, group, pipeline or pass."""
-        self.views: dict[int, list[tuple[str, memoryview]]] = {}
+        self.views: dict[int, list[tuple[str, memoryview, Callable[[], object]]]] = {}
         """The views of mapped memory that were handed out, and where, by the buffer's uid."""
         self._counts: Counter[str] = Counter()
         self._gone: deque[tuple[str, int]] = deque()
         self._lock = threading.RLock()
         self._told = 0
 
-    def emit(self, kind: str, about: dict[str, Any]) -> str | None:
-        """Tell an event of the call that is being carried out; the sink's answer."""
+    def emit(self, kind: str, about: dict[str, Any]) -> int:
+        """Tell an event of the call that is being carried out; the event's number.
+
+        Raises:
+            GPUValidationError: the sink refuses the call.
+        """
         about["site"] = call_site()
         with self._lock:
             if self._gone:
                 self._tell_gone()
-            self._told += 1
-            return self.sink(Event(kind, about))
+            refusal = self._tell(Event(kind, about))
+            number = self._told
+        if refusal is not None:
+            error = wgpu.GPUValidationError(refusal)
+            self.failed(error, number)
+            raise error
+        return number
 
-    def failed(self, error: BaseException) -> None:
-        """Tell that the call told last has raised."""
-        self.emit("error", {"call": self._told, "type": kind_of(error), "message": str(error)})
+    def failed(self, error: BaseException, call: int) -> None:
+        """Tell that the call whose event has this number has raised."""
+        self.emit("error", {"call": call, "type": kind_of(error), "message": str(error)})
+
+    def _tell(self, event: Event) -> str | None:
+        self._told += 1
+        return self.sink(event)
 
     def next_number(self, kind: str) -> int:
         """The number of the next object of a class."""
@@ -117,7 +132,7 @@ class Watch:
             self.views.pop(uid, None)
             number = self.numbers.pop(uid, None)
             if number is not None and kind in _TOLD_WHEN_COLLECTED:
-                self.sink(Event("collect_" + kind, {kind: number}))
+                self._tell(Event("collect_" + kind, {kind: number}))
 
     def flush(self) -> None:
         """Tell what was collected since the last event."""
