@@ -78,7 +78,7 @@ class Reads:
         return readback.ticket
 
     def goal_of_sync(self) -> Ticket | None:
-        """Submit everything; gives the ticket whose delivery means that all of it is done.
+        """Submit everything; gives the ticket whose delivery shows that all of it is done.
 
         A map waits for the submit before it, and the queue works in order.  So a read that
         was the queue's last act serves as the fence (TVM 18871); after any later act, a host
@@ -136,7 +136,7 @@ class Reads:
         return [] if source is None else [source]
 
     def _begin(self, ticket: Ticket) -> None:
-        """Submit a read for which somebody is about to wait."""
+        """Submit a read that somebody is about to wait for."""
         self._guard.check_wait()
         if ticket.is_recorded:
             self._recorder.submit(FlushReason.READ)

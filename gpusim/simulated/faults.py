@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from gpusim.errors import ProgramError
 
 MOST_FAULTS = 16
-"""A plan with more faults than this would be a broken machine."""
+"""The most faults of a plan; more would be a broken machine."""
 MOST_IN_A_ROW = 4
-"""After more failures of one kind in a row than this, no retry could succeed."""
+"""The most failures of one kind in a row; after more, no retry could succeed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,7 +29,7 @@ from properties.model.case import RUNTIME, SCHEDULERS
 ALL = "all"
 DEFAULT_SECONDS = 60.0
 _MOST_WORKERS = 256
-"""Each is a process with a device of its own."""
+"""The most workers: each is a process with its own device."""
 _PLACES = f"MODULE_OR_FILE:NAME, {COMMAND}COMMAND or {PAGE}PAGE"
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)

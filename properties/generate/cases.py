@@ -1,9 +1,9 @@
 """Drawing a whole case: a policy, a device's behaviour, and a program that knows their limits.
 
-``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset as it
-is, or with some of its numbers extreme, or with one thing scarce.  Batching decisions collide at a
-capacity of one and a limit of 0.  A pool runs out in the middle of a batch only where nothing
-submits the batch before.  ``debug_dispatch_limit`` is never drawn, because it changes results.
+``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
+unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
+capacity of 1 and a limit of 0.  A pool runs out inside a batch only if nothing has submitted the
+batch before that.  ``debug_dispatch_limit`` is never drawn, because it changes results.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +30,9 @@ ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 class Setting:
     """What the cases of a session have in common.
 
-    ``limits`` are the device's, and ``small`` those that a case may ask for instead.
-    The presets take turns; on a simulated device the schedulers do so too, from one
-    round of presets to the next.  With ``faults`` the device fails now and then.
+    ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
+    take turns, program by program.  On a simulated device the schedulers take turns too, round by
+    round of the presets.  With ``faults`` the device fails now and then.
     """
 
     device: str
@@ -105,7 +105,7 @@ def draw_case(
 
 
 def _behaving(text: str, scheduler: str, faults: bool, asked: AskedLimits) -> DeviceSpec:
-    """A simulated device, drawn apart from the program, so that it does not change it."""
+    """A simulated device, drawn apart from the program, so that the program does not change."""
     if scheduler != "random" and not faults:
         return DeviceSpec(name=SIMULATED, scheduler=scheduler, limits=asked)
     choices = SeededChoices(f"device {text}")
@@ -150,7 +150,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""Longer than any program takes: it makes waits poll, and never ends one."""
+"""Longer than any program takes: waits poll because of it, and none times out."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),

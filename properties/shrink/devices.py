@@ -1,8 +1,8 @@
 """Simpler devices for a case: fewer faults, earlier faults, no small limits, the first scheduler.
 
-A fault is planned for a call by its number.  So when ops before it are deleted, its number must go
-down by their calls.  Their number depends on the runtime, so the likely ones are tried.  Pure, and
-always strictly simpler; nothing here runs a case.
+A fault is planned for a call by its number.  So when ops before it are deleted, its number must
+fall by the number of their calls.  The runtime decides how many calls an op makes, so the likely
+numbers are tried.  Every function is pure, and gives only simpler devices.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,10 +22,10 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_call": 16,
     "lost_at_submit": 2,
 }
-"""The most calls of a kind that most ops make: a read maps once, an alloc creates a buffer."""
+"""The most calls of one kind by a usual op: a read maps once, an alloc creates one buffer."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 _MOST_SHIFTS = 16
-"""A fault is tried at most this many calls earlier, since each try is an execution."""
+"""The most calls by which a fault is moved at once, since each try is an execution."""
 
 
 def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:

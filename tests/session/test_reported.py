@@ -21,7 +21,7 @@ PROGRAM = Program.parse(
 )
 AFTER = bytes((2, 2, 3, 4))
 SHOWN = frozenset({"MapFailed", "SubmitFailed", "OutOfMemory", "DeviceLost", "DataLost"})
-ONCE = "an error that nobody has seen is raised once"
+ONCE = "an error that no call has raised yet is raised once"
 
 
 def history(*outcomes: Outcome, deliveries: Sequence[str] = ("r0",)) -> History:

@@ -44,7 +44,7 @@ class FaultyDriver:
         self._calls: Counter[str] = Counter()
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
-        """See ``Driver``; the plan knows nothing of it."""
+        """See ``Driver``; no fault can be planned for it."""
         return self._driver.adopt_buffer(native)
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
