@@ -145,6 +145,11 @@ def _sanitize(arguments: argparse.Namespace) -> int:
             "cannot sanitize because no program is named (probably SCRIPT.py, or -m MODULE, is "
             "left out)"
         )
+    if not arguments.is_module and not Path(arguments.words[0]).is_file():
+        raise UsageError(
+            f"cannot sanitize {arguments.words[0]} because there is no such file (probably another "
+            "path, or -m before a module, is meant)"
+        )
     return run(arguments.words, is_module=arguments.is_module, as_json=arguments.json)
 
 

@@ -5,6 +5,7 @@ the event, and an ``after``, which remembers what the call made or set.  Argumen
 cannot read are the device's to refuse.  Nothing here calls a device.
 """
 
+import sys
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ import numpy as np
 import wgpu
 
 from gpusim.layer.shaders import access_of_layouts, access_of_wgsl, layout_of
+from gpusim.layer.sites import is_inner
 from gpusim.layer.watch import Group, PassState, Pipeline, Watch
 
 About = Callable[..., dict[str, Any]]
@@ -212,8 +214,11 @@ def read_mapped(
 def keep_view(
     watch: Watch, buffer: Any, about: dict[str, Any], view: Any, *_: Any, copy: bool = True
 ) -> memoryview | None:
-    """Hand out a view of an array over the mapped memory; who holds the array holds the memory."""
-    if copy:
+    """Hand out a view of an array over the mapped memory; who holds the array holds the memory.
+
+    A view that wgpu takes for itself is its own affair.
+    """
+    if copy or is_inner(sys._getframe(2).f_code.co_filename):
         return None
     holder = np.frombuffer(view, np.uint8)
     handed = holder.data

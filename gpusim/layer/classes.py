@@ -120,7 +120,7 @@ class Between:
         body: dict[str, Any] = {
             "__slots__": (),
             "__doc__": base.__doc__,
-            "__module__": __name__,
+            "__module__": base.__module__,
             "_watch": self.watch,
             "_watched": self.number,
             "_number": staticmethod(self.number_of),

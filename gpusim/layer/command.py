@@ -93,7 +93,9 @@ def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take:
         for name, show in methods.items()
         if hasattr(base, name)
     }
-    thing.__class__ = type(base.__name__, (base,), {"_shows": True, **body})
+    thing.__class__ = type(
+        base.__name__, (base,), {"__module__": base.__module__, "_shows": True, **body}
+    )
 
 
 def _run_program(words: Sequence[str], is_module: bool) -> bool:
