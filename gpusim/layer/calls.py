@@ -16,7 +16,7 @@ import numpy as np
 import wgpu
 
 from gpusim.layer.shaders import access_of_layouts, access_of_wgsl, layout_of
-from gpusim.layer.sites import is_inner
+from gpusim.layer.sites import call_site, is_inner
 from gpusim.layer.watch import Group, PassState, Pipeline, Watch
 
 About = Callable[..., dict[str, Any]]
@@ -222,7 +222,7 @@ def keep_view(
         return None
     holder = np.frombuffer(view, np.uint8)
     handed = holder.data
-    kept = (about["site"], handed, weakref.ref(holder))
+    kept = (call_site(), handed, weakref.ref(holder))
     watch.views.setdefault(buffer.uid, []).append(kept)
     return handed
 

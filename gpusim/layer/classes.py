@@ -20,6 +20,8 @@ Disturb = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 """What ``about`` raises over arguments that the device will refuse itself."""
+_FORGOTTEN_EARLY = ("GPUComputePassEncoder", "GPURenderPassEncoder")
+"""What is forgotten by its last call already, so that its collection says nothing."""
 _device_numbers = count(1)
 
 
@@ -131,11 +133,13 @@ class Between:
         for method, call in CALLS.get(name, {}).items():
             native = getattr(base, method, None)
             if native is not None:
-                body[method] = _watched(self._disturb(method, native), call)
+                native = self._disturb(method, native)
+                told = bool(call.kind) and self.watch.wants(call.kind)
+                body[method] = _watched(native, call) if told else _followed(native, call)
         if hasattr(base, "_take_value") or hasattr(base, "_resolve"):
             step = "_take_value" if hasattr(base, "_take_value") else "_resolve"
             body[step] = _settling(getattr(base, step))
-        else:
+        elif name not in _FORGOTTEN_EARLY:
             body["__del__"] = _collected(KINDS_OF_CLASSES.get(name, ""), base)
         return type(name, (base,), body)
 
@@ -153,12 +157,11 @@ def _watched(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
                 about = about_of(watch, self, *arguments, **named)
         except _UNREADABLE:
             return native(self, *arguments, **named)
-        number = watch.emit(kind, about) if kind else 0
+        number = watch.emit(kind, about)
         try:
             result = native(self, *arguments, **named)
         except Exception as error:
-            if number:
-                watch.failed(error, number)
+            watch.failed(error, number)
             raise
         if after is None:
             return result
@@ -166,6 +169,28 @@ def _watched(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
         return result if instead is None else instead
 
     return method
+
+
+def _followed(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """The method that makes a call of which nothing is told, and remembers what it made."""
+    about_of, after = call.about, call.after
+
+    @wraps(native)
+    def method(self: Any, *arguments: Any, **named: Any) -> Any:
+        watch = self._watch
+        about: dict[str, Any] = {}
+        try:
+            if about_of is not None:
+                about = about_of(watch, self, *arguments, **named)
+        except _UNREADABLE:
+            return native(self, *arguments, **named)
+        result = native(self, *arguments, **named)
+        if after is None:
+            return result
+        instead = after(watch, self, about, result, *arguments, **named)
+        return result if instead is None else instead
+
+    return native if about_of is None and after is None else method
 
 
 def _collected(kind: str, base: type) -> Callable[[Any], None]:

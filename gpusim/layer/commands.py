@@ -29,7 +29,7 @@ from gpusim.layer.calls import (
     settles_map,
 )
 from gpusim.layer.shaders import UNKNOWN
-from gpusim.layer.watch import PassState, Range, Watch, bound_by
+from gpusim.layer.watch import FINISHED, PassState, Range, Watch, bound_by
 
 # Encoders and passes.
 
@@ -90,7 +90,8 @@ def _dispatch_indirect(
 
 
 def _end_pass(watch: Watch, on: Any) -> dict[str, Any]:
-    state = watch.states[on.uid]
+    state = watch.states.pop(on.uid)
+    watch.numbers.pop(on.uid, None)
     return {"encoder": state.encoder, "pass": state.number}
 
 
@@ -159,6 +160,11 @@ def _finish(watch: Watch, encoder: Any, *, label: str = "") -> dict[str, Any]:
         "command_buffer": watch.next_number("command_buffer"),
         "device": encoder._watched,
     }
+
+
+def _know_commands(watch: Watch, encoder: Any, about: dict[str, Any], made: Any, **_: Any) -> None:
+    watch.states[encoder.uid] = FINISHED
+    watch.know("command_buffer", encoder._stand(made), about["command_buffer"])
 
 
 # Rendering.
@@ -296,7 +302,7 @@ CALLS: dict[str, dict[str, Call]] = {
         "copy_buffer_to_texture": Call(kind="use", about=_to_texture),
         "copy_texture_to_buffer": Call(kind="use", about=_from_texture),
         "resolve_query_set": Call(kind="use", about=_resolve),
-        "finish": Call(kind="finish", about=_finish, after=know("command_buffer")),
+        "finish": Call(kind="finish", about=_finish, after=_know_commands),
     },
     "GPUComputePassEncoder": {
         **_SET,

@@ -13,7 +13,7 @@ from gpusim.layer.classes import stand_between
 from gpusim.layer.report import Report
 from gpusim.layer.rules import RULES, Rule
 from gpusim.layer.rules.rule import Check, Finding
-from gpusim.layer.scene import RECORDED, Scene
+from gpusim.layer.scene import KINDS, RECORDED, Scene
 from gpusim.layer.watch import Watch
 from gpusim.trace import Event
 
@@ -35,9 +35,9 @@ class Sanitizer:
         """How often each was found."""
         self._on_report = on_report
         self._scene = Scene()
-        self._watch = Watch(self)
         self._checks: list[tuple[Rule, Check]] = [(rule, rule.check(self._scene)) for rule in rules]
-        self._by_kind: dict[str, list[tuple[Rule, Callable[[Event], Any]]]] = {}
+        self._by_kind = {kind: self._looking(kind) for kind in KINDS}
+        self._watch = Watch(self, wanted=KINDS)
         self._places: dict[tuple[object, ...], Report] = {}
         self._is_finished = False
 
@@ -51,7 +51,7 @@ class Sanitizer:
         if kind in RECORDED:
             self._scene.apply(event)
         refusal = None
-        for rule, look in self._looking(kind):
+        for rule, look in self._by_kind.get(kind, ()):
             for finding in look(event):
                 report = self._take(rule, finding)
                 if rule.refuses and refusal is None:
@@ -64,7 +64,7 @@ class Sanitizer:
         """Look for what shows only at the end; every report."""
         if not self._is_finished:
             self._is_finished = True
-            self._watch.flush()
+            self._watch.tell_gone()
             for rule, check in self._checks:
                 for finding in check.at_end():
                     self._take(rule, finding)
@@ -77,14 +77,9 @@ class Sanitizer:
         self.finish()
 
     def _looking(self, kind: str) -> list[tuple[Rule, Callable[[Event], Any]]]:
-        looking = self._by_kind.get(kind)
-        if looking is None:
-            looking = self._by_kind[kind] = [
-                (rule, getattr(check, kind))
-                for rule, check in self._checks
-                if kind in vars(type(check))
-            ]
-        return looking
+        return [
+            (rule, getattr(check, kind)) for rule, check in self._checks if hasattr(check, kind)
+        ]
 
     def _take(self, rule: Rule, finding: Finding) -> Report:
         key = (rule.name, *(place.site for place in finding.places))

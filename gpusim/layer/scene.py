@@ -32,6 +32,8 @@ _CHANGING = (
     "collect_command_buffer",
     "submit",
 )
+KINDS = frozenset({*_CHANGING, "keep_view"})
+"""The kinds of events that the scene and the rules look at."""
 _MOST_NESTED = 16
 """A call that raises may have made some calls itself before."""
 

@@ -8,7 +8,7 @@ Nothing here knows which calls there are, or what is wrong with any.
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import wgpu
@@ -24,6 +24,10 @@ Range = tuple[int, int, int]
 """A buffer's number, an offset and a size in bytes."""
 Bound = tuple[int, int, int, str]
 """A range and the access to it."""
+
+
+FINISHED = "finished"
+"""The state of an encoder that has been finished: nothing is told of it any more."""
 
 
 class PassState:
@@ -68,10 +72,14 @@ class Group:
 
 
 class Watch:
-    """Numbers objects and hands events on; shared by all devices that one sink watches."""
+    """Numbers objects and hands events on; shared by all devices that one sink watches.
 
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
+    ``wanted`` are the kinds of events that the sink looks at; None are all.
+    """
+
+    def __init__(self, sink: Sink, wanted: Collection[str] | None = None) -> None:
+        self._sink = sink
+        self._wanted = wanted
         self.numbers: dict[int, int] = {}
         """The number of each object, by its uid."""
         self.states: dict[int, Any] = {}
@@ -83,6 +91,10 @@ class Watch:
         self._lock = threading.RLock()
         self._told = 0
 
+    def wants(self, kind: str) -> bool:
+        """Whether the sink looks at events of that kind."""
+        return self._wanted is None or kind in self._wanted
+
     def emit(self, kind: str, about: dict[str, Any]) -> int:
         """Tell an event of the call that is being carried out; the event's number.
 
@@ -92,9 +104,9 @@ class Watch:
         about["site"] = call_site()
         with self._lock:
             if self._gone:
-                self._tell_gone()
-            refusal = self._tell(Event(kind, about))
-            number = self._told
+                self.tell_gone()
+            number = self._told = self._told + 1
+            refusal = self._sink(Event(kind, about))
         if refusal is not None:
             error = wgpu.GPUValidationError(refusal)
             self.failed(error, number)
@@ -104,10 +116,6 @@ class Watch:
     def failed(self, error: BaseException, call: int) -> None:
         """Tell that the call whose event has this number has raised."""
         self.emit("error", {"call": call, "type": kind_of(error), "message": str(error)})
-
-    def _tell(self, event: Event) -> str | None:
-        self._told += 1
-        return self.sink(event)
 
     def next_number(self, kind: str) -> int:
         """The number of the next object of a class."""
@@ -125,22 +133,17 @@ class Watch:
         """An object is being collected, perhaps in the middle of anything."""
         self._gone.append((kind, uid))
 
-    def _tell_gone(self) -> None:
-        while self._gone:
-            kind, uid = self._gone.popleft()
-            self.states.pop(uid, None)
-            self.views.pop(uid, None)
-            number = self.numbers.pop(uid, None)
-            if number is not None and kind in _TOLD_WHEN_COLLECTED:
-                self._tell(Event("collect_" + kind, {kind: number}))
-
-    def flush(self) -> None:
+    def tell_gone(self) -> None:
         """Tell what was collected since the last event."""
         with self._lock:
-            self._tell_gone()
-
-
-_TOLD_WHEN_COLLECTED = ("buffer", "encoder", "command_buffer")
+            while self._gone:
+                kind, uid = self._gone.popleft()
+                state = self.states.pop(uid, None)
+                self.views.pop(uid, None)
+                number = self.numbers.pop(uid, None)
+                if number is not None and kind and state is not FINISHED:
+                    self._told += 1
+                    self._sink(Event("collect_" + kind, {kind: number}))
 
 
 def kind_of(error: BaseException) -> str:

@@ -18,13 +18,6 @@ class WrongSubmit(Check):
 
     def submit(self, event: Event) -> Iterator[Finding]:
         """Look at the command buffers in turn; one finding is enough to refuse them all."""
-        here = Place(doing="it is submitted", site=event["site"])
-        all_lost = lost(
-            command
-            for number in dict.fromkeys(event["command_buffers"])
-            if number in self.scene.command_buffers
-            for command in self.scene.command_buffers[number].commands
-        )
         for place, number in enumerate(event["command_buffers"]):
             recorded = self.scene.command_buffers.get(number)
             if recorded is None:
@@ -33,8 +26,16 @@ class WrongSubmit(Check):
             wrong = self._wrong(event, number, recorded, is_again)
             if wrong is not None:
                 what, places = wrong
-                yield Finding(what=what, places=(*places, here), lost=all_lost)
+                here = Place(doing="it is submitted", site=event["site"])
+                yield Finding(what=what, places=(*places, here), lost=self._lost(event))
                 return
+
+    def _lost(self, event: Event) -> tuple[Place, ...]:
+        numbers = dict.fromkeys(event["command_buffers"])
+        known = self.scene.command_buffers
+        return lost(
+            command for number in numbers if number in known for command in known[number].commands
+        )
 
     def _wrong(
         self, event: Event, number: int, recorded: Encoder, is_again: bool
