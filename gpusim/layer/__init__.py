@@ -4,6 +4,7 @@ It tells every call of the program as an event, with the line that made it.  Rul
 events find mistakes that the device does not tell.  It knows neither the runtime nor the judge.
 """
 
+from gpusim.layer.adversary import Adversary
 from gpusim.layer.classes import stand_between
 from gpusim.layer.report import Place, Report
 from gpusim.layer.rules import RULES, Rule
@@ -12,6 +13,7 @@ from gpusim.layer.watch import Watch
 
 __all__ = [
     "RULES",
+    "Adversary",
     "Place",
     "Report",
     "Rule",

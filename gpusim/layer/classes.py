@@ -16,7 +16,7 @@ from gpusim.layer.commands import CALLS, KINDS_OF_CLASSES
 from gpusim.layer.watch import Watch, kind_of
 
 Disturb = Callable[[str, Callable[..., Any]], Callable[..., Any]]
-"""Gives the native method of that name, or another in its place."""
+"""Gives the native method ``Class.method``, or another in its place."""
 
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 """What ``about`` raises over arguments that the device will refuse itself."""
@@ -133,7 +133,7 @@ class Between:
         for method, call in CALLS.get(name, {}).items():
             native = getattr(base, method, None)
             if native is not None:
-                native = self._disturb(method, native)
+                native = self._disturb(f"{name}.{method}", native)
                 told = bool(call.kind) and self.watch.wants(call.kind)
                 body[method] = _watched(native, call) if told else _followed(native, call)
         if hasattr(base, "_take_value") or hasattr(base, "_resolve"):
