@@ -21,6 +21,7 @@ from properties.generate.generator import generate
 from properties.generate.shape import Shape
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
+from properties.model.disturbance import Disturbance
 
 _MOST_SEED = 2**32 - 1
 ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
@@ -127,6 +128,14 @@ def _faults(choices: Choices) -> FaultPlan:
         lost_at_call=choices.integer(0, 400) if choices.chance(1, 8) else None,
         lost_at_submit=choices.integer(0, 16) if choices.chance(1, 8) else None,
     )
+
+
+def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
+    """What the layer does to program ``seed``, drawn apart from it; only what is survived fails."""
+    choices = SeededChoices(f"disturbance {seed}")
+    order = choices.integer(0, _MOST_SEED)
+    faults = FaultPlan(failed_maps=_counts(choices, 4), out_of_memory=_counts(choices, 8))
+    return Disturbance(seed=order, faults=faults).allowed(promises)
 
 
 def _counts(choices: Choices, most: int) -> tuple[int, ...]:

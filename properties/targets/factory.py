@@ -87,6 +87,8 @@ class TargetFactory(ABC):
     """What its targets run on, where it is not the session's device."""
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
+    disturbs: bool = False
+    """Whether its targets can be disturbed, as a case may ask."""
     make_trace: Callable[[], Trace] = Trace
     """Makes the trace of each target; a trace may publish its events."""
 
@@ -105,6 +107,7 @@ class Wrapping(TargetFactory):
         self.limits, self.capabilities = factory.limits, factory.capabilities
         self.kernels, self.small = factory.kernels, factory.small
         self.description, self.is_ours = factory.description, factory.is_ours
+        self.disturbs = factory.disturbs
         self._factory, self._wrap = factory, wrap
 
     def open(self, case: Case) -> Opened:
