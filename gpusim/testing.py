@@ -194,6 +194,7 @@ def fuzz(
     policy: str | None = None,
     scheduler: str | None = None,
     faults: bool = False,
+    adversary: bool = False,
     kernels: str = "",
     stall_seconds: float = 30.0,
     shrink_seconds: float = 15.0,
@@ -212,6 +213,8 @@ def fuzz(
         findings: stop after so many different findings.
         scheduler: of the simulated device; by default all in turn.
         faults: let the simulated device fail now and then.
+        adversary: put a layer between a target in JavaScript and its device, which settles maps
+            in other orders and fails what the target promises to survive.
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.
 
@@ -232,6 +235,7 @@ def fuzz(
         policy=policy,
         scheduler=scheduler,
         faults=faults or None,
+        adversary=adversary or None,
         kernels=kernels or None,
         stall=stall_seconds,
         shrink=shrink_seconds,

@@ -43,7 +43,9 @@ class Disturbance:
 
     def allowed(self, promises: Capabilities) -> "Disturbance":
         """The same without faults that a target with ``promises`` need not survive."""
-        gone: dict[str, Any] = {name: () for name, word in SURVIVED.items() if not getattr(promises, word)}
+        gone: dict[str, Any] = {
+            name: () for name, word in SURVIVED.items() if not getattr(promises, word)
+        }
         return replace(self, faults=replace(self.faults, **gone))
 
     def __str__(self) -> str:

@@ -89,4 +89,6 @@ def text_of(case: Case) -> str:
     """
     decided = (case.device, case.policy, case.client, case.target, case.promises)
     disturbed = str(case.disturbance)
-    return "\n".join([*map(str, decided), disturbed, *map(repr, case.transformations), str(case.program)])
+    return "\n".join(
+        [*map(str, decided), disturbed, *map(repr, case.transformations), str(case.program)]
+    )
