@@ -204,6 +204,7 @@ def fuzz(
     policy: str | None = None,
     scheduler: str | None = None,
     faults: bool = False,
+    adversary: bool = False,
     kernels: str = "",
     stall_seconds: float = 30.0,
     shrink_seconds: float = 15.0,
@@ -221,6 +222,8 @@ def fuzz(
         findings: stop after so many different findings.
         scheduler: the simulated device's; by default all in turn.
         faults: let the simulated device fail now and then.
+        adversary: put a layer between a target in JavaScript and its device, which settles maps
+            in other orders and fails what the target promises to survive.
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.
 
@@ -241,6 +244,7 @@ def fuzz(
         policy=policy,
         scheduler=scheduler,
         faults=faults or None,
+        adversary=adversary or None,
         kernels=kernels or None,
         stall=stall_seconds,
         shrink=shrink_seconds,

@@ -51,7 +51,7 @@ from properties.fuzz.protocol import (
     is_measured,
 )
 from properties.fuzz.published import Published
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import Setting, case_for, draw_disturbance
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import first_beyond
 from properties.model.capabilities import Capabilities
@@ -65,8 +65,16 @@ from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
 
-_IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2}
+_IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
 _CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
+
+
+_CALLERS = Weights(*((name, 1) for name in CLIENTS if name != PLAIN))
+
+
+def draw_caller(choices: Choices) -> str:
+    """The name of a client that is not the plain one."""
+    return choices.weighted(_CALLERS)
 
 
 def draw_client(choices: Choices) -> str:
@@ -86,13 +94,15 @@ def with_foreign_client(case: Case, promises: Capabilities) -> Case:
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
     """``case`` with a drawn client, if ``clients``, or with drawn transformations.
 
-    A case with planned faults gets neither.  A fault is planned for a call by its number, so both
-    would move faults to other ops.  Such a case is tried without faults instead.
+    A case with planned faults gets no transformations.  A fault is planned for a call by its
+    number, so they would move faults to other ops.  Such a case meets a client, or is tried
+    without faults.
     """
     choices = SeededChoices(f"drawn {case.seed}")
     turn = choices.integer(0, 7)
     if case.device.shown_faults:
-        return case
+        meets = 0 <= turn - _IN_EIGHT["without faults"] < _IN_EIGHT["client meets faults"]
+        return replace(case, client=draw_caller(choices)) if clients and meets else case
     if turn < _IN_EIGHT["client"]:
         return replace(case, client=draw_client(choices)) if clients else case
     if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
@@ -218,6 +228,11 @@ class Bench:
         self._kernels: Kernels = load_kernels(setup.kernels) if kernels is None else kernels
         make_factory = make_factory or load_target(setup.target)
         self._factory = make_factory(adapter.name, self._kernels)
+        if setup.adversary and not self._factory.disturbs:
+            raise ProgramError(
+                f"cannot disturb target {setup.target} because no layer fits between it and its "
+                "device (probably --adversary is to be left out)"
+            )
         self._factory.make_trace = published.trace
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
@@ -354,7 +369,9 @@ class Bench:
         promises = self._factory.capabilities
         if not self.is_ours:
             case = with_foreign_client(case, promises)
-        if promises.is_loose:
+        if self._setup.adversary:
+            case = replace(case, disturbance=draw_disturbance(case.seed, promises))
+        if promises.is_loose or case.injected:
             # The error of an invalid op may change with the ops around it.
             return case
         return with_variants(case, self._kernels, refuses=promises.is_exact, clients=self.is_ours)

@@ -93,6 +93,10 @@ class Capabilities:
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
     """It dispatches over grids that stand in a buffer: it is an ``IndirectAdapter``."""
+    survives_failed_maps: bool = False
+    """A failed map costs the reads that waited for it, which raise, and nothing else."""
+    survives_out_of_memory: bool = False
+    """An op that gets no memory raises and does nothing; all else is as ever."""
     parts: bool = False
     """It binds parts of buffers: what a dispatch binds may be a ``Part`` in the place of a name."""
 

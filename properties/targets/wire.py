@@ -42,12 +42,13 @@ from properties.model.capabilities import (
     read_promises,
     write_promises,
 )
+from properties.model.disturbance import Disturbance, as_json
 from properties.model.target import TargetRaised
 
 VERSION, NEWEST = 1, 2
 """What every target of this protocol understands, and the version with promises one by one."""
 HELLO, READY = "hello", "ready"
-OPEN, CLOSE, AWAIT = "open", "close", "await"
+OPEN, CLOSE, AWAIT, ADVERSARY = "open", "close", "await", "adversary"
 SPOILT, INTO, BEGIN, BESIDE, END = "spoilt", "into", "begin", "beside", "end"
 _FORMS = {
     "ok": "ok",
@@ -132,6 +133,16 @@ def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
         "kernels": list(map(_describe, kernels)),
     }
     return f"{HELLO} {json.dumps(message)}"
+
+
+def write_adversary(source: str) -> str:
+    """The line that gives the target the layer, as the text of a JavaScript module."""
+    return f"{ADVERSARY} {json.dumps(source)}"
+
+
+def write_open(disturbance: Disturbance | None) -> str:
+    """The first line of a program, with what the layer is to do to it if there is one."""
+    return OPEN if disturbance is None else f"{OPEN} {as_json(disturbance)}"
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
