@@ -18,8 +18,17 @@ from typing import TYPE_CHECKING, Any
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.model.capabilities import CONTRACT, Capabilities, Refusal
-from properties.model.target import Adapter, Delivery, IndirectAdapter, ReplayingAdapter
+from properties.model.capabilities import CONTRACT, Arrival, Capabilities, Refusal
+from properties.model.target import (
+    Adapter,
+    ArrayAdapter,
+    ConcurrentAdapter,
+    Delivery,
+    HandleAdapter,
+    IndirectAdapter,
+    PendingSync,
+    ReplayingAdapter,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -31,11 +40,16 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTRACT",
     "Adapter",
+    "ArrayAdapter",
+    "Arrival",
     "Capabilities",
+    "ConcurrentAdapter",
     "Delivery",
     "Finding",
+    "HandleAdapter",
     "IndirectAdapter",
     "MakeTarget",
+    "PendingSync",
     "Refusal",
     "ReplayingAdapter",
     "SessionResult",
@@ -71,14 +85,11 @@ class Finding:
 
     def __str__(self) -> str:
         lines = [f"{self.program}\n{self.failure}"]
-        if not self.reproduced:
-            lines.append("It did not fail again when it was run by itself.")
-        if self.is_cut_short:
-            lines.append("Shrinking it was cut short: with more time it may become smaller.")
-        if self.path is not None:
-            lines.append(f"file:   {self.path}")
-        if self.replay:
-            lines.append(f"replay: {self.replay}")
+        lines += ["It did not fail again when it was run by itself."] * (not self.reproduced)
+        cut_short = "Shrinking it was cut short: with more time it may become smaller."
+        lines += [cut_short] * self.is_cut_short
+        lines += [] if self.path is None else [f"file:   {self.path}"]
+        lines += [f"replay: {self.replay}"] if self.replay else []
         return "\n".join(lines)
 
 
@@ -178,8 +189,7 @@ def check_program(
     program = Program.parse(program) if isinstance(program, str) else program
     failure = judge_program(program, target, BUILTIN.adding(*kernels))
     if failure is not None:
-        finding = Finding(program=program, failure=str(failure))
-        raise TargetFailed(type(target).__name__, finding)
+        raise TargetFailed(type(target).__name__, Finding(program=program, failure=str(failure)))
 
 
 def fuzz(
@@ -206,8 +216,7 @@ def fuzz(
 
     Args:
         make_target: an adapter's class at the top level of a module, or a target's name.
-        seconds: stop after so long; by default 60 without ``programs``.
-        programs: stop after so many programs.
+        seconds, programs: stop after so long or so many; by default after 60 seconds.
         workers: the number of worker processes, each with a device.
         findings: stop after so many different findings.
         scheduler: the simulated device's; by default all in turn.
@@ -309,8 +318,7 @@ def programs(
         capabilities: the target's promises; programs ask for no more.
         kernels: kernels beside the built-in ones.
         limits: the target's limits; by default those that WebGPU guarantees.
-        min_ops: the fewest ops of a program.
-        max_ops: the most ops.
+        min_ops, max_ops: the fewest and the most ops of a program.
     """
     from properties.generate.fitting import fitted
     from properties.generate.strategies import programs as strategy

@@ -5,6 +5,7 @@ a particular target.
 """
 
 import traceback
+from dataclasses import replace
 from typing import Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
@@ -165,7 +166,8 @@ class _Recorder:
             raise
         except Exception as error:
             self._unmake(op)
-            return failed_with(error)
+            failed = failed_with(error)
+            return replace(failed, data=self._delivered_names()) if type(op) is Sync else failed
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
@@ -203,11 +205,14 @@ class _Recorder:
 
     def _after_sync(self) -> Outcome:
         """What was delivered when the sync returned; only then the values are asked for."""
-        delivered = ",".join(self.deliveries).encode()
+        delivered = self._delivered_names()
         for value in self._waiting:
             value.take()
         self._waiting.clear()
         return Outcome(data=delivered)
+
+    def _delivered_names(self) -> bytes:
+        return ",".join(self.deliveries).encode()
 
 
 class _Value:

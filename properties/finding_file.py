@@ -34,7 +34,7 @@ from typing import Any
 from gpusim.errors import ProgramError
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
-from properties.clients import CLIENTS
+from properties.clients import CLIENTS, FOREIGN_CLIENTS
 from properties.model.capabilities import parse_capabilities
 from properties.model.case import NO_POLICY, PLAIN, RUNTIME, Case, Transformation, parse_device
 from properties.oracles.metamorphic import parse_transformation, write_transformation
@@ -178,8 +178,9 @@ def _version_of(line: str) -> int:
 
 
 def _client(text: str) -> str:
-    if text not in CLIENTS:
-        raise ProgramError(f"its client is none of {', '.join(CLIENTS)}")
+    known = (*CLIENTS, *FOREIGN_CLIENTS)
+    if text not in known:
+        raise ProgramError(f"its client is none of {', '.join(known)}")
     return text
 
 

@@ -225,7 +225,7 @@ class ContractMachine(RuleBasedStateMachine):
 
         self._both(issue)
 
-    def _both(self, act: Callable[[Adapter | Reference], None]) -> bool:
+    def _both(self, act: Callable[[Adapter | Reference], object]) -> bool:
         """Act on the oracle, then on the target; both raise the same class of error, or none."""
         meant, shown = (_error_of(act, side) for side in self._sides())
         assert shown == meant, f"the target showed {shown}, the contract says {meant}"
@@ -245,7 +245,9 @@ def _replaying(side: Adapter | Reference) -> ReplayingAdapter | Reference:
     return side if isinstance(side, Reference) else cast(ReplayingAdapter, side)
 
 
-def _error_of(act: Callable[[Adapter | Reference], None], side: Adapter | Reference) -> str | None:
+def _error_of(
+    act: Callable[[Adapter | Reference], object], side: Adapter | Reference
+) -> str | None:
     try:
         act(side)
     except GpusimError as error:

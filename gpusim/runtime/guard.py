@@ -9,7 +9,7 @@ cycle and keep all of it alive until the garbage collector runs.
 import os
 from threading import get_ident
 
-from gpusim.errors import DeviceFault, WrongThread
+from gpusim.errors import DeviceFault, MapFailed, WrongThread
 from gpusim.runtime import checks
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.graph import Captures
@@ -57,6 +57,15 @@ class Guard:
         self.check()
         self._captures.refuse(what)
 
+    def check_sync(self) -> None:
+        """The same for a sync, which raises a fault once every read is settled."""
+        if not self.is_open:
+            raise checks.runtime_closed()
+        self.check_thread()
+        if self._driver.lost:
+            self.raise_fault()
+        self._captures.refuse("sync")
+
     def check_free(self) -> None:
         """Raise the error that forbids a free; a free works after a fault too."""
         if not self.is_open:
@@ -76,8 +85,13 @@ class Guard:
             raise self._wrong_thread()
 
     def keep(self, fault: DeviceFault) -> None:
-        """Keep a fault that does not belong to this op; the next op raises it."""
-        self._readbacks.unseen = self._readbacks.unseen or fault
+        """Keep a fault that does not belong to this op; the next op raises it.
+
+        One of a failed map gives way, since its reads tell of that one too.
+        """
+        unseen = self._readbacks.unseen
+        if unseen is None or isinstance(unseen, MapFailed):
+            self._readbacks.unseen = fault
 
     def raise_fault(self) -> None:
         """Raise a fault that no call has raised yet; on a lost device raise DeviceLost, always."""

@@ -93,18 +93,27 @@ class Reads:
         return self._readbacks.last_ticket
 
     def wait_for_all(self, seconds: float | None = None) -> None:
-        """Return when every earlier call is done; nothing is pending then."""
-        goal = self.goal_of_sync()
-        if goal is not None:
-            self._readbacks.settle_through(goal, seconds)
-        self._recorder.after_sync()
+        """Return when every earlier call is done; nothing is pending then.
+
+        Where a fault leaves no fence, it is raised once every read is settled.
+        """
+        goal, fault = self._goal_or_fault()
+        try:
+            if goal is not None:
+                self._readbacks.settle_through(goal, seconds)
+        except WaitTimedOut as late:
+            raise fault or late from None
+        self._after_sync(fault)
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         """The same, without blocking the event loop."""
-        goal = self.goal_of_sync()
-        if goal is not None:
-            await self._readbacks.settle_through_async(goal, seconds)
-        self._recorder.after_sync()
+        goal, fault = self._goal_or_fault()
+        try:
+            if goal is not None:
+                await self._readbacks.settle_through_async(goal, seconds)
+        except WaitTimedOut as late:
+            raise fault or late from None
+        self._after_sync(fault)
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
         """Submit and settle all that is left; gives a fault that no call has raised yet.
@@ -140,6 +149,19 @@ class Reads:
         self._guard.check_wait()
         if ticket.is_recorded:
             self._recorder.submit(FlushReason.READ)
+
+    def _goal_or_fault(self) -> tuple[Ticket | None, DeviceFault | None]:
+        """The goal of a sync; the last read, and the fault, where that leaves no fence."""
+        try:
+            return self.goal_of_sync(), None
+        except DeviceFault as fault:
+            self._guard.notice_loss()
+            return self._readbacks.last_ticket, fault
+
+    def _after_sync(self, fault: DeviceFault | None) -> None:
+        if fault is not None:
+            raise fault
+        self._recorder.after_sync()
 
     def _issue_fence(self) -> None:
         if self._fence_source is None:

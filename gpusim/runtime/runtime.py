@@ -263,16 +263,16 @@ class Runtime(Assembly):
         ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
         Raises:
-            DeviceFault: one that no call has raised yet, once.
+            DeviceFault: one that no call has raised yet, once; every read is settled by then.
             WaitTimedOut: a TimeoutError; the earlier ops are still pending.
         """
-        self._guard.check_op("sync")
+        self._guard.check_sync()
         self._reads.wait_for_all(checks.seconds("sync", timeout))
         self._guard.raise_fault()
 
     async def sync_async(self, timeout: float | None = None) -> None:
         """``sync`` without blocking the event loop; covers the calls made before it."""
-        self._guard.check_op("sync")
+        self._guard.check_sync()
         await self._reads.wait_for_all_async(checks.seconds("sync", timeout))
         self._guard.raise_fault()
 

@@ -41,6 +41,8 @@ class Profile:
     loss_settles_maps: bool
     """A device that becomes lost rejects its pending maps.  In wgpu-native the map of an idle
     buffer succeeds, though its bytes are gone, and the map of a buffer in use never settles."""
+    tells_loss: bool
+    """A device has a promise of its loss, ``lost_async``."""
     tells_work_done: bool
     """``on_submitted_work_done`` works."""
     finish_tells_all: bool

@@ -74,9 +74,8 @@ class DeviceState:
         number = self.calls[kind] = self.calls.get(kind, -1) + 1
         if timeline.emit is not None:
             timeline.emit("call", method=kind, number=number)
-        if timeline.calls == timeline.lost_at_call:
+        if timeline.losses and timeline.losses.get(kind) == number:
             self.lose("a fault was planned")
-        timeline.calls += 1
         return number
 
     def count(self, kind: str) -> int:

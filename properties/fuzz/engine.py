@@ -55,6 +55,8 @@ class Session:
     """The planted mistakes, and whether each was seen; empty where the target died before."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
+    not_asked: Sequence[str] = ()
+    """What no client asks of a foreign target, since it is not promised."""
     deaths: int = 0
     uncounted: int = 0
     """Programs that ran and are missing in the tally, because their worker died."""
@@ -140,7 +142,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         ready, *_ = [supervisor.ready() for supervisor in supervisors]
         session.device, session.description = ready.device, ready.description
         session.is_ours = ready.is_ours
-        session.unreachable = ready.unreachable
+        session.unreachable, session.not_asked = ready.unreachable, ready.not_asked
         try:
             if settings.known is not None:
                 run_known(session.bugs, settings, session.device, supervisors[0])

@@ -8,10 +8,10 @@ judges that runtime.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpusim.ops import AnyDispatch, Free, Op, Write
-from properties.model.case import Case
+from properties.model.case import PLAIN, Case
 from properties.model.failure import FailureKind
 from properties.model.target import Delivery, Target
 from properties.mutants.hunt import PlantedMutant
@@ -120,7 +120,8 @@ def hunt_mistakes(
     programs = failing = 0
     while programs < _MOST_PROGRAMS and failing < _MOST_FAILING and len(seen) < len(MISTAKES):
         tick()
-        case = case_of(programs).plain
+        # The mistake stands where a client would, so that the program is driven plainly.
+        case = replace(case_of(programs).plain, client=PLAIN)
         programs += 1
         if judge(case, factory, MEANING_ONLY).failure is not None:
             failing += 1

@@ -5,7 +5,7 @@ the sum of its workers' tallies.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -293,6 +293,8 @@ class Ready:
     """Whether our runtime is judged, which follows the policy of a case."""
     unreachable: Mapping[str, str]
     """Why no program of the session reaches a rare event, by the event."""
+    not_asked: Sequence[str] = ()
+    """What no client asks of a foreign target, each with the promise that it would need."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,6 +65,7 @@ def as_json(session: Session) -> dict[str, Any]:
         "goals": {goal: tally.reached.goals[goal] for goal in GOALS},
         "goals_missed": session.missed_goals,
         "probes_unreachable": dict(session.unreachable),
+        "not_asked": list(session.not_asked),
         "cells": {
             "traces": tally.reached.programs,
             "reached": {str(cell): tally.reached.cells[cell] for cell in FEASIBLE},
@@ -143,6 +144,9 @@ def show(session: Session, console: Console) -> None:
         console.print(Text(f"{mistake}"), soft_wrap=True)
     for name, reason in session.unreachable.items():
         console.print(f"out of reach: {name}, since {reason}", highlight=False)
+    if session.not_asked:
+        words = f"not asked, since not promised: {'; '.join(session.not_asked)}"
+        console.print(Text(words), soft_wrap=True)
     for warning in session.warnings:
         console.print(f"[yellow]warning[/]: {warning}", highlight=False)
     for known in session.bugs.known:

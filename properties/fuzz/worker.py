@@ -24,7 +24,7 @@ from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
-from properties.clients import CLIENTS
+from properties.clients import CLIENTS, FOREIGN_CLIENTS, not_asked, suiting
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -54,6 +54,7 @@ from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import first_beyond
+from properties.model.capabilities import Capabilities
 from properties.model.case import NO_POLICY, PLAIN, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
@@ -64,25 +65,44 @@ from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
 
-_IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2}
+_IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
 _CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
 
 
+_CALLERS = Weights(*((name, 1) for name in CLIENTS if name != PLAIN))
+
+
+def draw_caller(choices: Choices) -> str:
+    """The name of a client that is not the plain one."""
+    return choices.weighted(_CALLERS)
+
+
 def draw_client(choices: Choices) -> str:
-    """The name of a client; the plain one in about half of the cases."""
+    """The name of a client of our runtime; the plain one in about half of the cases."""
     return choices.weighted(_CLIENTS)
+
+
+def with_foreign_client(case: Case, promises: Capabilities) -> Case:
+    """``case`` of a foreign target: in two of eight with one of the clients that suit it."""
+    choices = SeededChoices(f"drawn {case.seed}")
+    names = suiting(promises)
+    if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:
+        return case
+    return replace(case, client=choices.pick(names))
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
     """``case`` with a drawn client, if ``clients``, or with drawn transformations.
 
-    A case with planned faults gets neither.  A fault is planned for a call by its number, so both
-    would move faults to other ops.  Such a case is tried without faults instead.
+    A case with planned faults gets no transformations.  A fault is planned for a call by its
+    number, so they would move faults to other ops.  Such a case meets a client, or is tried
+    without faults.
     """
     choices = SeededChoices(f"drawn {case.seed}")
     turn = choices.integer(0, 7)
     if case.device.shown_faults:
-        return case
+        meets = 0 <= turn - _IN_EIGHT["without faults"] < _IN_EIGHT["client meets faults"]
+        return replace(case, client=draw_caller(choices)) if clients and meets else case
     if turn < _IN_EIGHT["client"]:
         return replace(case, client=draw_client(choices)) if clients else case
     if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
@@ -132,6 +152,7 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
             description=bench.description,
             is_ours=bench.is_ours,
             unreachable=bench.unreachable(),
+            not_asked=bench.not_asked(),
         )
     )
     try:
@@ -250,6 +271,10 @@ class Bench:
         reasons = {name: why_unreachable(name, scope) for name in GOALS}
         return {name: reason for name, reason in reasons.items() if reason}
 
+    def not_asked(self) -> list[str]:
+        """What no client of the session asks for, because the target does not promise it."""
+        return [] if self.is_ours else not_asked(self._factory.capabilities)
+
     def judge(self, case: Case) -> Failure | None:
         """The failure of one case; None where it passes, or is not wholly promised."""
         self._published.begin()
@@ -261,9 +286,12 @@ class Bench:
     def beyond_promises(self, case: Case) -> str:
         """The op of ``case`` that the target does not promise, in words; empty without one."""
         position = self._first_beyond(case)
-        if position is None:
-            return ""
         promises = case.promises or self._factory.capabilities
+        if position is None:
+            caller = None if self.is_ours else FOREIGN_CLIENTS.get(case.client)
+            if caller is None or caller.suits(promises):
+                return ""
+            return f"client {case.client} asks for {caller.asks_for}, which is not promised"
         op = write_op(case.program[position])
         return f"op {position}, {op}, asks for more than the target promises ({promises})"
 
@@ -334,6 +362,8 @@ class Bench:
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)
         promises = self._factory.capabilities
+        if not self.is_ours:
+            case = with_foreign_client(case, promises)
         if promises.is_loose:
             # The error of an invalid op may change with the ops around it.
             return case

@@ -24,7 +24,7 @@ from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
-from gpusim.simulated import NO_FAULTS, FaultPlan, parse_faults
+from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
 
 SCHEDULERS = ("late", "early", "random")
@@ -45,23 +45,35 @@ _SHOWN_AS = {
     # An op that fails between two of its commands loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
     "out_of_memory": ("OutOfMemory", "DataLost"),
+    "internal_errors": ("DeviceFault", "DataLost"),
     "failed_submits": ("SubmitFailed", "DataLost"),
-    "lost_at_call": ("DeviceLost",),
+    "failed_writes": ("SubmitFailed", "DataLost"),
+    "failed_bind_groups": ("OutOfMemory", "DataLost"),
+    "failed_encodes": ("SubmitFailed", "DataLost"),
     "lost_at_submit": ("DeviceLost",),
+    "lost_at_write": ("DeviceLost",),
+    "lost_at_map": ("DeviceLost",),
+    "lost_at_unmap": ("DeviceLost",),
+    "lost_at_buffer": ("DeviceLost",),
+    "lost_at_destroy": ("DeviceLost",),
+    "lost_at_bind_group": ("DeviceLost",),
+    "lost_at_pipeline": ("DeviceLost",),
+    "lost_at_encode": ("DeviceLost",),
 }
 """The error classes that each kind of planned fault may cause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceSpec:
-    """A device by its name, with its limits, scheduler and faults.
+    """A device by its name, with its limits, profile, scheduler and faults.
 
     ``seed`` is for the random scheduler, ``schedule`` for the replaying one.  Only a
-    simulated device has a scheduler and faults.
+    simulated device has a profile and a scheduler.
     """
 
     name: str
     limits: AskedLimits = ()
+    profile: str = SPEC.name
     scheduler: str = SCHEDULERS[0]
     seed: int = 0
     schedule: tuple[int, ...] = ()
@@ -86,6 +98,7 @@ class DeviceSpec:
 
     def __str__(self) -> str:
         words = [self.name]
+        words += [f"profile={self.profile}"] if self.profile != SPEC.name else []
         words += [f"scheduler={self.scheduler}"] if self.scheduler != SCHEDULERS[0] else []
         words += [f"seed={self.seed}"] if self.seed else []
         words += [f"schedule={','.join(map(str, self.schedule))}"] if self.schedule else []
@@ -109,7 +122,7 @@ def parse_device(text: str) -> DeviceSpec:
             raise _unreadable(text, f"it gives {key} twice", "two devices were joined")
         if key in LIMIT_NAMES and _is_limit(key, value):
             limits.append((key, int(value)))
-        elif name == SIMULATED and key in _SHOWN_AS:
+        elif key in _SHOWN_AS:
             faults.append(word)
         elif name == SIMULATED and _is_behaviour(key, value):
             behaviour[key] = value
@@ -118,12 +131,13 @@ def parse_device(text: str) -> DeviceSpec:
             probably = "its value is none that it can have"
             if key not in known:
                 probably = meant(key, known, "a misspelling")
-            elif name != SIMULATED and key not in LIMIT_NAMES:
+            elif name != SIMULATED and key in _BEHAVIOUR:
                 probably = f"device {SIMULATED} is meant"
             raise _unreadable(text, f"such a device has no {word!r}", probably)
     return DeviceSpec(
         name=name,
         limits=tuple(limits),
+        profile=behaviour.get("profile", SPEC.name),
         scheduler=behaviour.get("scheduler", SCHEDULERS[0]),
         seed=int(behaviour.get("seed", 0)),
         schedule=tuple(map(int, filter(None, behaviour.get("schedule", "").split(",")))),
@@ -151,12 +165,14 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     )
 
 
-_BEHAVIOUR = ("scheduler", "seed", "schedule")
+_BEHAVIOUR = ("profile", "scheduler", "seed", "schedule")
 
 
 def _is_behaviour(key: str, value: str) -> bool:
     if key == "scheduler":
         return value in (*SCHEDULERS, REPLAYED)
+    if key == "profile":
+        return value in PROFILES
     numbers: Sequence[str] = value.split(",") if key == "schedule" else [value]
     return key in ("seed", "schedule") and all(map(_is_whole, numbers))
 

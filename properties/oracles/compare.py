@@ -20,7 +20,43 @@ from gpusim.text import write_op
 from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.failure import Failure, FailureKind
 
+_ENDED = f"{CRASH}TargetFailed"
+"""What an op shows whose target has ended: no promise covers that."""
 _LATE_REASON = "an accepted read has its value by the next sync, and nothing changes it afterwards"
+
+
+class _Late:
+    """Refused ops since the last sync that raised nothing; the next sync may tell of them.
+
+    WebGPU itself tells of an invalid command late, by an uncaptured error.
+    """
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self._capabilities = capabilities
+        self._may_tell = False
+        self.untold: int | None = None
+        """The first op since the last sync of which the next sync must tell."""
+
+    def takes(self, position: int, meant: Outcome, shown: Outcome) -> bool:
+        """Whether an op is refused, and what it showed may be anything short of an end."""
+        if meant.error is None or shown.error == _ENDED:
+            return False
+        refusal = self._capabilities.refusal(meant.error)
+        if refusal is Refusal.EXACT:
+            return False
+        if shown.error is None:
+            self._may_tell = True
+            if refusal is Refusal.NEXT_SYNC and self.untold is None:
+                self.untold = position
+        return True
+
+    def is_told_by(self, sync: Outcome) -> bool:
+        """Whether the error of a sync tells of such ops; it need not say what it delivered."""
+        tells = self._may_tell and sync.error not in (None, _ENDED)
+        self._may_tell = False
+        if tells:
+            self.untold = None
+        return tells
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,17 +88,13 @@ def compare(
     outcomes = [*zip(program, expected.outcomes, got.outcomes, strict=True)]
     if expected.closing is not None and got.closing is not None:
         outcomes.append((Sync(), expected.closing, got.closing))
-    owing: list[int] = []
+    late = _Late(capabilities)
     for position, (op, meant, shown) in enumerate(outcomes):
-        if owing and isinstance(op, Sync):
-            if shown.error is not None:
-                # This error reports an earlier op, so the sync need not say what it delivered.
-                owing.clear()
-                continue
-            verdict: _Verdict | None = _untold(program, owing)
-        elif meant.error is not None and capabilities.refusal(meant.error) is not Refusal.EXACT:
-            if capabilities.refusal(meant.error) is Refusal.NEXT_SYNC and shown.error is None:
-                owing.append(position)
+        if isinstance(op, Sync) and late.is_told_by(shown):
+            continue
+        if isinstance(op, Sync) and late.untold is not None and shown.error is None:
+            verdict: _Verdict | None = _untold(program, late.untold)
+        elif late.takes(position, meant, shown):
             continue
         else:
             verdict = _judge_op(op, meant, shown, capabilities)
@@ -87,9 +119,9 @@ def _shown_op(program: Program, position: int) -> str:
     return write_op(program[position])
 
 
-def _untold(program: Program, owing: list[int]) -> _Verdict:
-    op = write_op(program[owing[0]])
-    reason = f"op {owing[0]} is refused ({op}), and the next sync raised no error, as was promised"
+def _untold(program: Program, position: int) -> _Verdict:
+    op = write_op(program[position])
+    reason = f"op {position} is refused ({op}), and the next sync was promised to tell of it"
     return _Verdict(kind=FailureKind.ERROR, expected="an error", got="accepted", reason=reason)
 
 

@@ -289,7 +289,7 @@ def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -
         history=_excused(shown.history, faults),
         close_error=None if error is not None and name_of(error) in faults else error,
     )
-    failure = compare_rewrite(rewrite, excused, _until(shown.case.program, excused, sound))
+    failure = compare_rewrite(rewrite, excused, sound)
     if failure is None:
         return None
     note = "with: no faults, and without the ops that the faults stopped"
@@ -322,13 +322,3 @@ def _excused(history: History, faults: frozenset[str]) -> History:
     if closing is not None and closing.error in faults:
         return replace(history, closing=None)
     return history
-
-
-def _until(program: Program, shown: Execution, sound: Execution) -> Execution:
-    """``sound`` without the reads that ``shown`` lacks, since its last sync did not take place."""
-    before, after = shown.history, sound.history
-    last = before.closing or (before.outcomes[-1] if before.outcomes else Outcome())
-    if (before.closing is not None or isinstance(program[-1], Sync)) and last.error is None:
-        return sound
-    arrived = tuple(name for name in after.deliveries if name in before.deliveries)
-    return replace(sound, history=replace(after, deliveries=arrived))
