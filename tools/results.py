@@ -17,7 +17,7 @@ from pathlib import Path
 LEAST_PROGRAMS = 1_000
 """Programs that a session must have judged on each device."""
 UNITS = "units"
-"""The environment that stands for no device, and so has no session."""
+"""The environment without a device, and so without a session."""
 _TOX = Path(__file__).resolve().parent.parent / ".tox"
 _COLUMNS = "{:<10} {:>7} {:>7} {:>8} {:>9} {:>9} {:>9}  {}"
 

@@ -239,7 +239,7 @@ class _Fitting:
             yield fitted
 
     def _bound(self, bound: Bound) -> Bound:
-        """What is bound, in the units of buffers; a kernel sees only the whole words of a part."""
+        """The binding in the units of buffers; a kernel sees only the whole words of a part."""
         if isinstance(bound, str):
             return bound
         unit = self._promised.buffer_size_bytes

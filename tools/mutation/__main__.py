@@ -31,7 +31,7 @@ from tools.mutation.sample import draw
 from tools.mutation.suite import Sight, look, read_sight
 
 KEPT = ROOT / "build" / "mutation"
-"""What was tried, so that a run can go on; remove it to begin anew."""
+"""The folder of results, so that a run can go on; remove it to begin anew."""
 _LOOK_CPU_SECONDS = 1800
 DATA = {part: ROOT / "docs" / "data" / f"mutation-{part}.json" for part in PARTS}
 PAGE = ROOT / "docs" / "mutation.md"

@@ -33,7 +33,7 @@ _LEFT_OUT = (
 _NO_CODE = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom, cst.TypeAlias)
 _STATEMENTS = (cst.BaseSmallStatement, cst.BaseCompoundStatement)
 _PLACED = (cst.BaseExpression, *_STATEMENTS)
-"""What has lines of its own; operators stand in one of these."""
+"""The nodes with lines of their own; every change lies in one of these."""
 _NEVER_MUTATED_CALLS = ("len", "isinstance")
 """mutmut's own exceptions: without an argument these only raise."""
 _ASSERTING = "strict"

@@ -97,7 +97,7 @@ class Sight:
 
 
 def read_sight(path: Path) -> Sight:
-    """What was kept."""
+    """Read what ``Sight.write`` wrote."""
     found = json.loads(path.read_text())
     names = list(found["seconds"])
     reached = {
