@@ -60,7 +60,7 @@ def find_adapter(name: str = BEST) -> Adapter:
     """
     if name == SIMULATED:
         return _SIMULATED
-    is_dawn = is_name(name) and name.startswith(DAWN)
+    is_dawn = name.partition(":")[0] == DAWN
     found = [*_wgpu_adapters(), _SIMULATED, *(_dawn_adapters() if is_dawn else ())]
     if name == BEST:
         return found[0]
@@ -176,9 +176,12 @@ def _ask_wgpu() -> tuple[list[Any], str]:
             return [], str(error)
 
 
-@cache
 def _ask_dawn() -> tuple[list[Any], str]:
-    """Dawn's adapters of the backends known here; empty where there is no Dawn, and why."""
+    """Dawn's adapters of the backends known here; empty where there is no Dawn, and why.
+
+    They are new ones each time, since an adapter of Dawn gives one device (specification, section
+    4.3 "GPUAdapter": it is consumed then).
+    """
     with _a_runtime_dir():
         try:
             import wgpudawn

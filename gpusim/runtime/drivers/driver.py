@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import chain, count, groupby, repeat
 from math import inf
 from time import monotonic
+from traceback import clear_frames
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import wgpu
@@ -38,7 +39,7 @@ from gpusim.runtime.commands import (
     StagingMap,
 )
 from gpusim.runtime.drivers.adoption import check_adoptable
-from gpusim.runtime.drivers.package import package_of
+from gpusim.runtime.drivers.package import first_line, package_of, promise_of_loss, says_lost
 
 _USAGE = {
     Role.STORAGE: wgpu.BufferUsage.STORAGE
@@ -98,11 +99,10 @@ class WgpuDriver:
 
     def __init__(self, device: Any) -> None:
         self.limits = limits_of(device)
-        package = package_of(device)
-        self._errors, self._tick = package.errors, package.tick
-        self._look_seconds = package.look_seconds
+        self._package = package_of(device)
+        self._errors = self._package.errors
         self._found_lost = False
-        self._loss = _promise_of_loss(device)
+        self._loss = promise_of_loss(device)
         self.device = self._device = device
         self._queue = device.queue
         self._uids = count(1)
@@ -239,7 +239,9 @@ class WgpuDriver:
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()
-            settled = left > 0 and mapping.native._thread_event.wait(min(left, self._look_seconds))
+            settled = left > 0 and mapping.native._thread_event.wait(
+                min(left, self._package.look_seconds)
+            )
             if not settled:
                 self._check_alive()
             if left <= 0:
@@ -274,7 +276,7 @@ class WgpuDriver:
     def _has_settled(self, promise: Any) -> bool:
         # wgpu-py has no public way to check whether a promise has settled.
         if promise._state == "pending":
-            self._tick()
+            self._package.tick()
         return bool(promise._state != "pending")
 
     def _new_encoder(self, label: str) -> Any:
@@ -318,7 +320,7 @@ class WgpuDriver:
                 compute={"module": module, "entry_point": "main"},
             )
         except self._errors.GPUError as error:
-            if _says_lost(error) or isinstance(error, self._errors.GPUInternalError):
+            if says_lost(error) or isinstance(error, self._errors.GPUInternalError):
                 raise self._fault(error, DeviceFault, f"compile kernel {kernel.name}") from error
             raise ProgramError(
                 f"cannot compile kernel {kernel.name} because the device refuses its WGSL "
@@ -333,35 +335,27 @@ class WgpuDriver:
         )
 
     def _check_alive(self) -> None:
-        """Raise DeviceLost where the device was destroyed, so that its maps never settle.
-
-        wgpu-native's ``finish`` raises there.  Dawn's does not, and settles a promise instead.
-        """
+        """Raise DeviceLost where the device was destroyed, so that its maps never settle."""
         try:
             self._device.create_command_encoder(label="alive?").finish()
         except self._errors.GPUError as error:
             raise self._fault(error, DeviceLost, "wait for the device") from error
         if self.lost:
-            raise self._fault(RuntimeError("its loss was told"), DeviceLost, "wait for the device")
+            raise self._fault(RuntimeError("it said so"), DeviceLost, "wait for the device")
 
     def _fault(self, error: Exception, kind: type[DeviceFault], what: str) -> DeviceFault:
-        if kind is DeviceLost or _says_lost(error):
+        # An error of wgpudawn is in a cycle with the frame that held the bytes of a write, and to
+        # collect that cycle ends the process.
+        clear_frames(error.__traceback__)
+        if kind is DeviceLost or says_lost(error):
             self._found_lost = True
             return DeviceLost(
                 f"cannot {what} because the device is lost (probably it was destroyed, or its "
-                f"driver was reset): {_first_line(error)}"
+                f"driver was reset): {first_line(error)}"
             )
         if isinstance(error, self._errors.GPUOutOfMemoryError):
             kind = OutOfMemory
-        return kind(f"cannot {what} because the device refused: {_first_line(error)}")
-
-
-def _promise_of_loss(device: Any) -> Any:
-    """The device's promise of a loss; None where it has none, as in wgpu-py 0.32."""
-    try:
-        return device.lost_async
-    except (AttributeError, NotImplementedError):
-        return None
+        return kind(f"cannot {what} because the device refused: {first_line(error)}")
 
 
 def limits_of(device: Any) -> Limits:
@@ -401,12 +395,3 @@ def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[
 def poll_delays() -> Iterator[float]:
     """Seconds between the polls of a map; always short, since somebody awaits it."""
     return chain(_POLL_DELAYS_SECONDS, repeat(_POLL_DELAYS_SECONDS[-1]))
-
-
-def _says_lost(error: Exception) -> bool:
-    return "device is lost" in str(error).lower() or "device lost" in str(error).lower()
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
