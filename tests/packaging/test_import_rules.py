@@ -29,8 +29,9 @@ MAY_IMPORT = {
     # Only these two modules of gpusim import the judge.
     "gpusim.__main__": ("properties.cli",),
     "gpusim.testing": ("hypothesis", "properties", *VOCABULARY),
-    "gpusim.devices": ("wgpu", "gpusim.simulated", *VOCABULARY),
+    "gpusim.devices": ("wgpu", "wgpudawn", "gpusim.simulated", *VOCABULARY),
     "gpusim.runtime": ("numpy", "wgpu", "gpusim.runtime", *VOCABULARY),
+    "gpusim.runtime.drivers.package": ("wgpu", "wgpudawn", *VOCABULARY),
     "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
     "reference": ("numpy", "reference", *VOCABULARY),
