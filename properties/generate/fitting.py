@@ -71,10 +71,10 @@ def first_beyond(
 def _without_unasked(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> Program:
-    """The program without ops that raise what nobody may ask for, and what hangs on them.
+    """The program without ops whose refusal is not promised, and without ops that depend on them.
 
-    Nor does anybody have to run a grid on the GPU that is unknown or large, which is what programs
-    that were changed may come to.
+    Indirect dispatches over an unknown or large grid are left out too; a changed program may have
+    some.
     """
     has_grids = any(isinstance(op, DispatchIndirect) for op in _flat(program))
     if Refusal.NOT_ASKED not in capabilities.refusals and not has_grids:
@@ -271,7 +271,7 @@ class _Fitting:
             yield fitted
 
     def _bound(self, bound: Bound) -> Bound:
-        """The same in the units of a buffer: a kernel sees no more than whole words of a part."""
+        """The binding in the units of buffers; a kernel sees only the whole words of a part."""
         if isinstance(bound, str):
             return bound
         unit = self._promised.buffer_size_bytes
@@ -292,7 +292,7 @@ class _Fitting:
         commands = replayed(capture, op)
         if any(isinstance(each, Copy) and not self._may_copy(each) for each in commands):
             return
-        # A binding in the place of what is captured no more would be refused.
+        # A binding for a buffer that is no longer captured would be refused.
         gone = {*buffers_of(drawn)} - {*buffers_of(capture)}
         yield replace(
             op,

@@ -1,7 +1,7 @@
 """Small targets that each promise something else, and their twins with one mistake each.
 
-A target works on the reference, so that it is sound but for what its promise leaves it.  It fails
-loudly where it is asked for more than it promises, and uses every freedom that its promise gives.
+A target works on the reference, so it is sound where its promise demands that.  It uses every
+freedom that its promise gives, and fails loudly where it is asked for more.
 """
 
 from collections.abc import Callable

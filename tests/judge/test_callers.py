@@ -1,4 +1,4 @@
-"""Foreign targets are driven as they promise to be: sound ones pass, and a twin is found."""
+"""Clients of foreign targets: sound targets pass, and twins with a mistake are found."""
 
 from collections.abc import Callable
 from dataclasses import replace
