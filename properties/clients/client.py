@@ -128,9 +128,9 @@ class AwaitingClient(Client):
             _, task = self._tasks[-_TASKS]
             task.cancel()
             self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
-            self._raise_fault()
             if task.cancelled():
                 self._tasks.pop(-_TASKS)
+            self._raise_fault()
         return ticket
 
     def flush(self, op: Flush) -> None:
