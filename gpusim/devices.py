@@ -61,7 +61,7 @@ def find_adapter(name: str = BEST) -> Adapter:
     if name == SIMULATED:
         return _SIMULATED
     is_dawn = name.partition(":")[0] == DAWN
-    found = [*_wgpu_adapters(), _SIMULATED, *(_dawn_adapters() if is_dawn else [])]
+    found: list[Adapter] = [*_wgpu_adapters(), _SIMULATED, *(_dawn_adapters() if is_dawn else ())]
     if name == BEST:
         return found[0]
     for adapter in found:

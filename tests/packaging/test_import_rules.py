@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources: the house in docs/ARCHITECTURE.md."""
+"""Who may import whom, as docs/ARCHITECTURE.md says, read from the sources."""
 
 import ast
 import functools
@@ -26,7 +26,7 @@ MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, ("numpy", *VOCABULARY)),
     # It finds the runtime late; another test holds that it loads nothing.
     "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices"),
-    # The two doors to the judge: a command and a module, which nothing else of gpusim passes.
+    # Only these two modules of gpusim import the judge.
     "gpusim.__main__": ("properties.cli",),
     "gpusim.testing": ("hypothesis", "properties", *VOCABULARY),
     "gpusim.devices": ("wgpu", "wgpudawn", "gpusim.simulated", *VOCABULARY),
