@@ -219,7 +219,7 @@ def fuzz(
         findings: stop after so many different findings.
         scheduler: the simulated device's; by default all in turn.
         faults: let the simulated device fail now and then.
-        adversary: a layer under a target in JavaScript settles maps in other orders, and fails.
+        adversary: disturb the target's device (docs/JUDGING.md).
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.
 

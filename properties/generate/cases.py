@@ -168,7 +168,11 @@ def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
     """What the layer does to program ``seed``, drawn apart from it; only what is survived fails."""
     choices = SeededChoices(f"disturbance {seed}")
     order = choices.integer(0, _MOST_SEED)
-    faults = FaultPlan(failed_maps=_counts(choices, 4), out_of_memory=_counts(choices, 8))
+    faults = FaultPlan(
+        failed_maps=_counts(choices, 4),
+        out_of_memory=_counts(choices, 8),
+        lost_at_submit=choices.integer(0, 8) if choices.chance(1, 8) else None,
+    )
     return Disturbance(seed=order, faults=faults).allowed(promises)
 
 

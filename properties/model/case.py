@@ -26,7 +26,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
-from properties.model.disturbance import SURVIVED, Disturbance
+from properties.model.disturbance import Disturbance
 
 SCHEDULERS = ("late", "early", "random")
 """The schedulers that take turns, the one that defers most first."""
@@ -238,8 +238,7 @@ class Case:
     @property
     def injected(self) -> frozenset[str]:
         """The kinds of fault that the layer injects."""
-        faults = NO_FAULTS if self.disturbance is None else self.disturbance.faults
-        return frozenset(name for name in SURVIVED if getattr(faults, name))
+        return frozenset() if self.disturbance is None else self.disturbance.injected
 
     @property
     def plain(self) -> "Case":
