@@ -19,7 +19,7 @@ from properties.model.case import PLAIN, Case
 from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
-__all__ = ["CLIENTS", "BrokenPromise", "Client", "drive", "keeps_to_program"]
+__all__ = ["CLIENTS", "BrokenPromise", "Client", "drive", "keeps_to_program", "tells_faults"]
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: target,
@@ -36,6 +36,8 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 """Each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
+_KEEPS_FAULTS = ("reentrant", "closing", "sharing")
+"""Those that may meet a fault of a driver which no op of the program shows."""
 
 
 def drive(target: Target, case: Case) -> Target:
@@ -51,3 +53,8 @@ def drive(target: Target, case: Case) -> Target:
 def keeps_to_program(client: str) -> bool:
     """Whether the client issues only the ops of the program; the laws need that."""
     return client in _KEEP_TO_PROGRAM
+
+
+def tells_faults(client: str) -> bool:
+    """Whether an op raises each fault that the client meets before the close."""
+    return client not in _KEEPS_FAULTS
