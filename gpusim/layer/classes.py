@@ -25,11 +25,12 @@ _FORGOTTEN_EARLY = ("GPUComputePassEncoder", "GPURenderPassEncoder")
 _device_numbers = count(1)
 
 
-def _undisturbed(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
+def undisturbed(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
+    """The native method."""
     return native
 
 
-def stand_between(device: Any, watch: Watch, disturb: Disturb = _undisturbed) -> "Between":
+def stand_between(device: Any, watch: Watch, disturb: Disturb = undisturbed) -> "Between":
     """Watch a wgpu-py device, or one with its interface, from now on.
 
     Raises:

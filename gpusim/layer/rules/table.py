@@ -98,3 +98,6 @@ RULES = (
         check=EndlessWrites,
     ),
 )
+
+REFUSING = tuple(rule for rule in RULES if rule.refuses)
+"""The rules that refuse a submit at which wgpu-native would abort the process."""
