@@ -25,11 +25,13 @@ VOCABULARY = (
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, ("numpy", *VOCABULARY)),
     # It finds the runtime late; another test holds that it loads nothing.
-    "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices"),
+    "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices", "gpusim.layer"),
     # The two doors to the judge: a command and a module, which nothing else of gpusim passes.
     "gpusim.__main__": ("properties.cli",),
     "gpusim.testing": ("hypothesis", "properties", *VOCABULARY),
     "gpusim.devices": ("wgpu", "gpusim.simulated", *VOCABULARY),
+    # What stands between any program and its device knows neither our runtime nor the judge.
+    "gpusim.layer": ("numpy", "wgpu", "gpusim.layer", "gpusim.trace"),
     "gpusim.runtime": ("numpy", "wgpu", "gpusim.runtime", *VOCABULARY),
     "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
