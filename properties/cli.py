@@ -78,12 +78,14 @@ def _in_words(error: OSError) -> str:
 
 
 def _devices(arguments: argparse.Namespace) -> int:
-    from gpusim.devices import INSTALL, SIMULATED, adapters
+    from gpusim.devices import DAWN, INSTALL, SIMULATED, adapters, what_dawn_misses
 
     found = adapters()
     width = max((len(adapter.name) for adapter in found), default=0)
     for adapter in found:
         print(f"{adapter.name:{width}}  {adapter.description}")
+    if missing := what_dawn_misses():
+        print(f"{DAWN:{width}}  {missing}")
     if all(adapter.name == SIMULATED for adapter in found):
         print(f"no adapter was found; what gives one: {INSTALL}", file=sys.stderr)
     return NOTHING_FOUND
