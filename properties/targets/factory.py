@@ -15,7 +15,7 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import Adversary, Watch, stand_between
+from gpusim.layer import REFUSING, Adversary, Report, Sanitizer
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, driver_for
@@ -24,7 +24,7 @@ from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
-from gpusim.trace import Event, Trace
+from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
@@ -191,7 +191,8 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    A layer stands between them and the device from the first case on that asks to be disturbed.
+    A layer stands between them and the device from the first case on that asks to be disturbed.  It
+    also refuses the submits at which wgpu-native would abort the process.
     """
 
     disturbs = True
@@ -225,7 +226,7 @@ class AdapterFactory(TargetFactory):
             if disturbance is None:
                 return
             self._adversary = Adversary()
-            stand_between(self._device, Watch(_unseen, wanted=()), self._adversary.disturb)
+            Sanitizer(_unseen, REFUSING).watch(self._device, self._adversary.disturb)
         if disturbance is None:
             self._adversary.begin(None)
             return
@@ -237,8 +238,8 @@ class AdapterFactory(TargetFactory):
         )
 
 
-def _unseen(event: Event) -> None:
-    """Nothing is told of a disturbed program."""
+def _unseen(report: Report) -> None:
+    """The error in the place of an abort says enough."""
 
 
 class _Unmade:
