@@ -5,7 +5,7 @@
     def test_my_runtime() -> None:
         check(MyRuntime, programs=200)
 
-The door from gpusim to its judge, ``properties``, which decides everything.  Only the types that
+The judge itself is ``properties``, and it decides everything.  Only the types that
 an adapter needs are loaded with this module; a function loads the judge, and wgpu, when called.
 """
 
@@ -176,8 +176,7 @@ def check_program(
 ) -> None:
     """Judge one program on a new ``target``, and close the target; return if it passes.
 
-    A text is read by ``Program.parse``.  A test with Hypothesis draws the program from
-    ``programs``.
+    ``Program.parse`` reads a text.  A test with Hypothesis draws from ``programs``.
 
     Raises:
         TargetFailed: it fails.  The program is not made smaller.
@@ -338,14 +337,12 @@ def programs(
 
 
 def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
-    """Serve a judge in another process over standard input and output, until it hangs up.
+    """Serve a judge in another process, which runs ``gpusim fuzz --target exec:COMMAND``.
 
-    It is for a runtime in another environment, judged by ``gpusim fuzz --target exec:COMMAND``.
-    docs/JUDGING.md describes the lines.
+    It ends when that process hangs up.  docs/JUDGING.md describes the lines.
 
     Args:
-        start: called once, with the name of the device; it returns a function that makes a
-            new adapter for each program.
+        start: called once with the name of the device; returns what makes an adapter a program.
     """
     from properties.targets.serve import serve as serve_lines
 

@@ -51,8 +51,8 @@ _KEEP_TO_PROGRAM = (PLAIN, "asking")
 def drive(target: Target, case: Case) -> Target:
     """``target``, driven by the client of ``case``.
 
-    Some clients need our own runtime, and the others a foreign target; where the client does not
-    suit the target, that is driven plainly.
+    Some clients need our own runtime, and the others a foreign target.  If the client does not
+    suit the target, the target is driven plainly.
     """
     if isinstance(target, RuntimeTarget):
         make = CLIENTS.get(case.client)

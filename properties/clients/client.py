@@ -88,12 +88,12 @@ class AskingClient(Client):
             self._ask(len(self._tickets) - 2)
 
     def flush(self, op: Flush) -> None:
-        """What has arrived may be delivered now."""
+        """Flush, then poll: the reads that have arrived may be delivered now."""
         self.target.perform(op)
         self.target.runtime.poll()
 
     def _ask(self, position: int) -> None:
-        """Every other is asked for at once before it is waited for."""
+        """Ask for a value; for every other read, look at it without a wait first."""
         ticket = self._tickets[position]
         try:
             if position % 2:
@@ -151,7 +151,7 @@ class AwaitingClient(Client):
             self._loop.close()
 
     def _raise_fault(self) -> None:
-        """Raise what a task met that is not the error of its read: it belongs to this op."""
+        """Raise the error of a task that is not the error of its read: it belongs to this op."""
         for at, (_, task) in enumerate(self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 del self._tasks[at]
@@ -199,7 +199,7 @@ class ClosingClient(Client):
         self._loss: DeviceLost | None = None
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``; notes a loss, which a close tells no second time."""
+        """See ``Target``; notes a loss of the device, since the close does not raise it again."""
         try:
             return super().perform(op)
         except DeviceLost as loss:

@@ -99,6 +99,7 @@ def draw_case(
         replays=promises.replays,
         indirect=promises.indirect,
         parts=promises.parts,
+        special_floats=promises.special_floats,
     )
     if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)

@@ -68,7 +68,7 @@ class ProcessTarget:
         """Why the process can no longer be used; None while it can."""
 
     def perform(self, op: Op) -> Delivery | None:
-        """Send the op, and take its answer."""
+        """Send the op, and read its answer."""
         if isinstance(op, Read):
             return self._read(op, write_op(op))
         before = [*self._reads.values()] if isinstance(op, Sync) else []
@@ -200,7 +200,7 @@ class _Read:
 
 
 def _fall_due(reads: list[_Read]) -> None:
-    """A sync after these has returned."""
+    """Note that a sync after these reads has returned."""
     for read in reads:
         read.is_due = True
 
