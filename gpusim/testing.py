@@ -5,8 +5,7 @@
     def test_my_runtime() -> None:
         check(MyRuntime, programs=200)
 
-The judge itself is ``properties``, and it decides everything.  Only the types that
-an adapter needs are loaded with this module; a function loads the judge, and wgpu, when called.
+The judge is ``properties``; a function here loads it, and wgpu, only when it is called.
 """
 
 import os
@@ -137,8 +136,7 @@ def check(
     Args:
         make_target: an adapter's class, or a target's name as in ``gpusim fuzz --target``.
         programs: their number; program ``i`` follows from ``seed`` and ``i`` alone.
-        device: a name that ``gpusim devices`` shows; by default the one in the variable
-            GPUSIM_DEVICE, or the best.
+        device: a name that ``gpusim devices`` shows; by default GPUSIM_DEVICE's, or the best.
         policy: a preset's name, for our own runtime; by default all in turn.
         kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
         shrink_seconds: how long shrinking the failing program may take.
@@ -179,7 +177,7 @@ def check_program(
     ``Program.parse`` reads a text.  A test with Hypothesis draws from ``programs``.
 
     Raises:
-        TargetFailed: it fails.  The program is not made smaller.
+        TargetFailed: it fails; it is not made smaller.
         ProgramError: the text is no program.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
@@ -337,12 +335,13 @@ def programs(
 
 
 def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
-    """Serve a judge in another process, which runs ``gpusim fuzz --target exec:COMMAND``.
+    """Serve a judge in another process over standard input and output, until it hangs up.
 
-    It ends when that process hangs up.  docs/JUDGING.md describes the lines.
+    It is for a runtime in another environment, judged by ``gpusim fuzz --target exec:COMMAND``.
+    docs/JUDGING.md describes the lines.
 
     Args:
-        start: called once with the name of the device; returns what makes an adapter a program.
+        start: called once with the device's name; gives a maker of an adapter for each program.
     """
     from properties.targets.serve import serve as serve_lines
 

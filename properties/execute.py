@@ -13,7 +13,7 @@ from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Event, Trace
-from properties.clients import drive, keeps_to_program
+from properties.clients import drive, keeps_to_program, tells_faults
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.target import Delivery, Target, TargetRaised
@@ -48,6 +48,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         kernels=factory.kernels,
         trace=trace,
         is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
+        tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         close_error=close_error,
     )
 

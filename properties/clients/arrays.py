@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gpusim.errors import DeviceFault
 from gpusim.ops import (
     AnyDispatch,
     Capture,
@@ -116,8 +117,17 @@ class _IntoMiddle(_Given):
         self._middle = middle
 
     def result(self) -> Any:
-        """The bytes in the client's array, which must not change after the delivery."""
-        if self._ticket.result() is not self._middle:
+        """The bytes in the client's array, which must not change after the delivery.
+
+        A read that fails leaves them as they were.
+        """
+        try:
+            value = self._ticket.result()
+        except DeviceFault:
+            if any(self._middle):
+                raise BrokenPromise("a read that fails changes the array of its caller") from None
+            raise
+        if value is not self._middle:
             raise BrokenPromise("a read with out gives another object")
         if self._array[: len(_EDGE)] != _EDGE or self._array[-len(_EDGE) :] != _EDGE:
             raise BrokenPromise("a read into an array changes bytes beside its place")

@@ -57,7 +57,7 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
     if device.is_simulated:
         device = _behaving(text, turn, setting, asked)
     elif setting.faults:
-        device = replace(device, faults=_faults(SeededChoices(f"device {text}")))
+        device = replace(device, faults=draw_faults(SeededChoices(f"device {text}")))
     return draw_case(
         SeededChoices(text),
         preset=PRESETS[setting.presets[preset]],
@@ -121,7 +121,7 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
         profile=profile,
         scheduler=scheduler,
         seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
-        faults=_faults(choices) if setting.faults else NO_FAULTS,
+        faults=draw_faults(choices) if setting.faults else NO_FAULTS,
         limits=asked,
     )
 
@@ -151,7 +151,7 @@ _LOSING = Weights(
 _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
 
 
-def _faults(choices: Choices) -> FaultPlan:
+def draw_faults(choices: Choices) -> FaultPlan:
     """Usually one or two faults, early enough that most programs meet them."""
     planned: dict[str, Any] = {}
     for _ in range(choices.weighted(_KINDS_OF_FAULTS)):

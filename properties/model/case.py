@@ -14,6 +14,7 @@ with the places of the original ops in it.  Nothing here transforms or runs a ca
 device.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Protocol
@@ -92,6 +93,18 @@ class DeviceSpec:
             return frozenset()
         planned = [name for name in _SHOWN_AS if getattr(self.faults, name) not in ((), None)]
         return frozenset(shown for name in planned for shown in _SHOWN_AS[name])
+
+    @property
+    def planned_faults(self) -> Counter[str]:
+        """How many faults are planned, by the error class; of a loss there is at most one."""
+        planned: Counter[str] = Counter()
+        if len(self.faults):
+            for name, (error, *_) in _SHOWN_AS.items():
+                numbers = getattr(self.faults, name)
+                planned[error] += len(numbers) if isinstance(numbers, tuple) else 0
+                if isinstance(numbers, int):
+                    planned[error] = 1
+        return +planned
 
     def held(self, limits: Limits) -> Limits:
         """``limits`` with those in their place that this device has been given."""
