@@ -1,4 +1,4 @@
-"""The clients by name, and the target through which each drives a program."""
+"""The clients by name: how often each is drawn, and the target through which it drives."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,12 +14,14 @@ from properties.clients.client import (
     ReentrantClient,
     WrongThreadClient,
 )
+from properties.clients.misusing import MisusingClient
 from properties.clients.sharing import SharingClient
+from properties.generate.choices import Choices, Weights
 from properties.model.case import PLAIN, Case
 from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
-__all__ = ["CLIENTS", "BrokenPromise", "Client", "drive", "keeps_to_program"]
+__all__ = ["CLIENTS", "BrokenPromise", "Client", "draw_client", "drive", "keeps_to_program"]
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: target,
@@ -29,6 +31,7 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "own_arrays": lambda target, program: OwnArraysClient(target),
     "dropping": lambda target, program: DroppingClient(target),
     "reentrant": lambda target, program: ReentrantClient(target),
+    "misusing": lambda target, program: MisusingClient(target),
     "sharing": lambda target, program: SharingClient(target),
     "closing": ClosingClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
@@ -36,6 +39,13 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 """Each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
+_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
+_CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
+
+
+def draw_client(choices: Choices) -> str:
+    """The name of a client; those with the largest tables more often."""
+    return choices.weighted(_CLIENTS)
 
 
 def drive(target: Target, case: Case) -> Target:

@@ -6,10 +6,12 @@ runtime in done callbacks.  A client has a method for each verb that it treats o
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from gpusim.kernels import SCRAMBLE
 from gpusim.ops import Dispatch, Flush, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime import Ticket
+from properties.clients.forbidden import METHODS, Call
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -48,7 +51,8 @@ class Client:
 
 _TURNS = 4
 _TASKS = 2
-_SYNCS = 3
+_SYNCS = 4
+"""The first of them is cancelled."""
 
 
 class AskingClient(Client):
@@ -96,7 +100,7 @@ class AskingClient(Client):
 
 
 class AwaitingClient(Client):
-    """Uses an event loop: two tasks await each read, and three tasks sync at once."""
+    """Uses an event loop: two tasks await each read, and four tasks sync at once."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -123,7 +127,10 @@ class AwaitingClient(Client):
         self._loop.run_until_complete(asyncio.sleep(0))
 
     def sync(self, op: Sync) -> None:
-        """Start three syncs at once; each must deliver every read issued before it."""
+        """Start four syncs at once; each must deliver every read issued before it.
+
+        The first is cancelled as soon as it waits.
+        """
         self._loop.run_until_complete(self._sync_side_by_side())
 
     def close(self) -> None:
@@ -132,12 +139,15 @@ class AwaitingClient(Client):
         self._loop.close()
 
     async def _sync_side_by_side(self) -> None:
-        syncs = [self._sync_once() for _ in range(_SYNCS)]
-        ends = await asyncio.gather(*syncs, return_exceptions=True)
+        first, *others = [asyncio.create_task(self._sync_once()) for _ in range(_SYNCS)]
+        await asyncio.sleep(0)
+        first.cancel()
+        ends = await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
         for error in ends:
             if error is not None:
-                raise error
+                raise _blamed(error)
 
     async def _sync_once(self) -> None:
         await self.target.runtime.sync_async()
@@ -150,15 +160,15 @@ class AwaitingClient(Client):
         values = await asyncio.gather(*(task for _, task in tasks), return_exceptions=True)
         for (ticket, _), value in zip(tasks, values, strict=True):
             if isinstance(value, BaseException):
-                raise value
+                raise _blamed(value)
             if value != ticket.result():
                 raise BrokenPromise("awaiting a read gives another value than its result")
 
 
 class ClosingClient(Client):
-    """Closes instead of the last sync, with reads in flight.
+    """Closes instead of the last sync, with reads in flight; half of the time in a callback.
 
-    The close settles every ticket with its value; after it every op is refused.
+    The close settles every ticket with its value; after it every call is refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
@@ -177,14 +187,29 @@ class ClosingClient(Client):
         if self._syncs_left:
             self.target.perform(op)
             return
-        self.target.close()
+        last = self._tickets[-1] if self._tickets else None
+        if last is None or last.done() or len(self._tickets) % 2:
+            self.target.close()
+        else:
+            last.add_done_callback(self._close)
+            last.result()
         if not all(ticket.done() for ticket in self._tickets):
             raise BrokenPromise("a read is not settled, though its runtime is closed")
+        for name, call in METHODS.items():
+            self._check_closed(name, call)
+
+    def _close(self, _: Ticket) -> None:
+        self.target.close()
+
+    def _check_closed(self, name: str, call: Call) -> None:
+        runtime = self.target.runtime
         try:
-            self.target.runtime.flush()
+            call(SimpleNamespace(x=None, y=None), runtime)
         except RuntimeClosed:
             return
-        raise BrokenPromise("a runtime that is closed still flushes")
+        except Exception as error:
+            raise BrokenPromise(f"{name} of a closed runtime ends with {error!r}") from error
+        raise BrokenPromise(f"{name} of a closed runtime is not refused")
 
 
 class DroppingClient(Client):
@@ -221,6 +246,13 @@ class WrongThreadClient(Client):
         self._thread.shutdown()
 
 
+def _blamed(error: BaseException) -> BaseException:
+    """The error of a task; nobody cancels one that is waited for here."""
+    if isinstance(error, asyncio.CancelledError):
+        return BrokenPromise("a task is cancelled because another one was")
+    return error
+
+
 async def _wait_for(ticket: Ticket) -> Any:
     return await ticket
 
@@ -230,7 +262,10 @@ _MOST_CALLBACKS = 24
 
 
 class ReentrantClient(Client):
-    """Each delivery starts work on a new buffer that is not in the program."""
+    """Each delivery starts work on a new buffer that is not in the program.
+
+    A callback before that one raises, which no other callback notices.
+    """
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -306,5 +341,21 @@ class _Answered:
         return self._ticket.result()
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        self._ticket.add_done_callback(_raise)
         self._ticket.add_done_callback(lambda _: callback(self))
         self._ticket.add_done_callback(self._answer)
+
+
+class _Meant(Exception):
+    """A callback raised on purpose."""
+
+
+def _raise(_: Ticket) -> None:
+    raise _Meant("a callback of a client raises on purpose")
+
+
+def _was_not_meant(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and record.exc_info[0] is _Meant)
+
+
+logging.getLogger("gpusim").addFilter(_was_not_meant)

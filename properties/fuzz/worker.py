@@ -24,7 +24,7 @@ from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
-from properties.clients import CLIENTS
+from properties.clients import draw_client
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -52,9 +52,9 @@ from properties.fuzz.protocol import (
 )
 from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for
-from properties.generate.choices import Choices, SeededChoices, Weights
+from properties.generate.choices import SeededChoices
 from properties.generate.fitting import first_beyond
-from properties.model.case import NO_POLICY, PLAIN, SCHEDULERS, Case
+from properties.model.case import NO_POLICY, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
@@ -65,12 +65,6 @@ from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2}
-_CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
-
-
-def draw_client(choices: Choices) -> str:
-    """The name of a client; the plain one in about half of the cases."""
-    return choices.weighted(_CLIENTS)
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from gpusim.runtime import Driver, Parts, WgpuDriver
+from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.batch import RingUniforms
 from gpusim.runtime.caches import CachedBindGroups, CacheState
 from gpusim.runtime.plans import Shapes
@@ -49,6 +49,7 @@ class Mutant:
     """Whether it ends only by being stopped."""
     parts: Parts = _ALL
     make_driver: Callable[[Any], Driver] = WgpuDriver
+    make_runtime: Callable[..., Runtime] = Runtime
     reference: Reference = run
 
 
@@ -70,7 +71,7 @@ def mutant(
 ) -> Callable[[Broken], Broken]:
     """Register a class as a mutant, whose ``part`` it is; the class itself stays as it is.
 
-    ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"`` or
+    ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
     ``"reference"``.  ``make`` turns the class into the maker of that part, where it
     is not made as the sound one is.  ``beside`` are other parts that the mistake
     needs, with their classes.  The rest is as in ``Mutant``.
@@ -132,9 +133,10 @@ def _fields(broken: Mapping[str, Any]) -> dict[str, Any]:
 _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "driver": lambda broken: {"make_driver": around_driver(broken)},
     "device": lambda broken: {"make_driver": lambda device: WgpuDriver(broken(device))},
+    "runtime": lambda broken: {"make_runtime": broken},
     "reference": lambda broken: {"reference": partial(run, make=broken)},
 }
-"""What is no part of the runtime: how it is put around one, or beside it."""
+"""What is no part of the runtime: how it is put around one, beside it, or in its place."""
 
 
 def _maker(part: str, broken: Any) -> Any:

@@ -16,7 +16,7 @@ from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
-from gpusim.runtime import Driver, Parts, driver_for
+from gpusim.runtime import Driver, Parts, Runtime, driver_for
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
@@ -132,9 +132,11 @@ class RuntimeFactory(TargetFactory):
         *,
         parts: Parts = _ALL,
         make_driver: Callable[[Any], Driver] | None = None,
+        make_runtime: Callable[..., Runtime] = Runtime,
     ) -> None:
         self.kernels = kernels
         self._parts = parts
+        self._make_runtime = make_runtime
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
@@ -157,6 +159,7 @@ class RuntimeFactory(TargetFactory):
             case.policy,
             kernels=self.kernels,
             parts=traced_parts(self._parts, trace),
+            make_runtime=self._make_runtime,
         )
         return Opened(target=target, trace=trace, is_traced=True)
 
