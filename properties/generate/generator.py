@@ -51,7 +51,7 @@ def generate(
             "(probably the registry is empty, or each of its kernels writes integers from floats)"
         )
     shape = shape or draw_shape(choices, signatures)
-    draft = Draft(limits or Limits(), indirect=indirect, parts=parts)
+    draft = Draft(limits or Limits(), indirect=indirect, parts=parts, palette=shape.palette)
     moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
     moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
     length = choices.integer(shape.min_ops, shape.max_ops)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from gpusim.limits import WORD_BYTES
 from properties.generate.choices import Choices, Weights
-from properties.generate.operands import Signature
+from properties.generate.operands import Signature, draw_size
 
 MoveName = Literal[
     "write",
@@ -37,6 +38,7 @@ MoveName = Literal[
     "brush",
     "indirect",
     "parts",
+    "twin",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -61,10 +63,13 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("brush", 3),
     ("indirect", 12),
     ("parts", 5),
+    ("twin", 4),
 )
 _UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
 _SWARM_WEIGHTS = Weights((4, 3), (0, 4), (1, 2), (16, 2))
+_PALETTES = Weights((0, 5), (1, 1), (2, 2), (3, 1))
+_MOST_PALETTE_BYTES = 1024
 _LIVE = Weights((3, 5), (1, 1), (2, 3), (4, 3), (5, 2), (6, 2), (12, 1))
 
 
@@ -81,6 +86,8 @@ class Shape:
     """Kernels that make grids, and are drawn for nothing else: they forget what was before."""
     live_buffers: int = 4
     """About how many buffers are alive at a time; with more, allocs become rare."""
+    palette: tuple[int, ...] = ()
+    """The sizes in bytes of most buffers, since those of a model are mostly alike; or any."""
     real_buffers: int = 8
     """One in so many buffers holds floats; 0: none does."""
     mistakes: int = 7
@@ -102,10 +109,16 @@ def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
         kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
         counting=counting,
         live_buffers=choices.weighted(_LIVE),
+        palette=tuple([_palette_size(choices) for _ in range(choices.weighted(_PALETTES))]),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
         mistakes=choices.pick((7, 40, 4)) if swarm else 7,
         dump=not choices.chance(1, 10),
     )
+
+
+def _palette_size(choices: Choices) -> int:
+    # Most buffers of a program must have room for something.
+    return max(draw_size(choices, _MOST_PALETTE_BYTES), WORD_BYTES)
 
 
 def _swarm_moves(choices: Choices) -> Weights[MoveName]:

@@ -79,12 +79,13 @@ handed over; every one must be found, by programs that were not made for it. Wri
 `gpusim mutants --seeds 5 --page docs/mutants.md`.
 
 The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, and the contract under faults. A number is the programs that
-it took on the first seed; `-` means not within the programs that the oracle was given, which is
-few unless the mutant is its own (in bold); an empty cell means that the oracle does not look at
-that part. "Ops" is the size of the smallest program that shows it, and a star marks what survives
-a hundred random programs on the median seed. Those that random programs seldom meet are shown to
-be no equals of the sound part by programs written by hand, in `tests/mutants/test_rare.py`.
+between a program and a changed one, the contract under faults, and the clients. A number is the
+programs that it took on the first seed; `-` means not within the programs that the oracle was
+given, which is few unless the mutant is its own (in bold); an empty cell means that the oracle
+does not look at that part. "Ops" is the size of the smallest program that shows it, and a star
+marks what survives a hundred random programs on the median seed. Those that random programs seldom
+meet are shown to be no equals of the sound part by programs written by hand, in
+`tests/mutants/test_rare.py`.
 """
 
 
