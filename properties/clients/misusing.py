@@ -27,6 +27,10 @@ _MOST_BYTES = 1 << 13
 """A larger buffer makes a misuse slow where it is not refused."""
 
 
+_TELLING = ("free", "sync")
+"""A free tells of no fault, and a sync that does settles reads: a misuse does neither."""
+
+
 class _Missing(Exception):
     """The program has nothing of the kind that a misuse needs."""
 
@@ -115,7 +119,7 @@ class MisusingClient(Client):
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``."""
         choices = SeededChoices(f"misuse {write_op(op)}")
-        if choices.chance(1, 2):
+        if choices.chance(1, 2) and op.verb not in _TELLING:
             self._misuse(choices.pick(OF_A_RUNTIME))
         delivery = super().perform(op)
         self._note(op, delivery)

@@ -63,7 +63,7 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("brush", 3),
     ("indirect", 12),
     ("parts", 5),
-    ("twin", 4),
+    ("twin", 3),
 )
 _UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
@@ -79,11 +79,11 @@ class Shape:
 
     min_ops: int = 12
     max_ops: int = 130
-    """The number of ops is drawn between the two; a last move of several may exceed it."""
+    """The number of ops is drawn between the two; the last move may add a few more."""
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
-    """Kernels that make grids, and are drawn for nothing else: they forget what was before."""
+    """Kernels that make grids; they are drawn only for that, since they hide earlier mistakes."""
     live_buffers: int = 4
     """About how many buffers are alive at a time; with more, allocs become rare."""
     palette: tuple[int, ...] = ()
