@@ -5,7 +5,7 @@
     def test_my_runtime() -> None:
         check(MyRuntime, programs=200)
 
-The door from gpusim to its judge, ``properties``, which decides everything.  Only the types that
+The judge itself is ``properties``, and it decides everything.  Only the types that
 an adapter needs are loaded with this module; a function loads the judge, and wgpu, when called.
 """
 
@@ -176,8 +176,7 @@ def check_program(
 ) -> None:
     """Judge one program on a new ``target``, and close the target; return if it passes.
 
-    A text is read by ``Program.parse``.  A test with Hypothesis draws the program from
-    ``programs``.
+    ``Program.parse`` reads a text.  A test with Hypothesis draws from ``programs``.
 
     Raises:
         TargetFailed: it fails.  The program is not made smaller.
@@ -204,6 +203,7 @@ def fuzz(
     policy: str | None = None,
     scheduler: str | None = None,
     faults: bool = False,
+    adversary: bool = False,
     kernels: str = "",
     stall_seconds: float = 30.0,
     shrink_seconds: float = 15.0,
@@ -221,6 +221,8 @@ def fuzz(
         findings: stop after so many different findings.
         scheduler: the simulated device's; by default all in turn.
         faults: let the simulated device fail now and then.
+        adversary: put a layer between a target in JavaScript and its device, which settles maps
+            in other orders and fails what the target promises to survive.
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.
 
@@ -241,6 +243,7 @@ def fuzz(
         policy=policy,
         scheduler=scheduler,
         faults=faults or None,
+        adversary=adversary or None,
         kernels=kernels or None,
         stall=stall_seconds,
         shrink=shrink_seconds,

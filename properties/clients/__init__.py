@@ -69,8 +69,8 @@ def draw_caller(choices: Choices) -> str:
 def drive(target: Target, case: Case) -> Target:
     """``target``, driven by the client of ``case``.
 
-    Some clients need our own runtime, and the others a foreign target; where the client does not
-    suit the target, that is driven plainly.
+    Some clients need our own runtime, and the others a foreign target.  If the client does not
+    suit the target, the target is driven plainly.
     """
     if isinstance(target, RuntimeTarget):
         make = CLIENTS.get(case.client)

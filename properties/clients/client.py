@@ -82,12 +82,12 @@ class AskingClient(Client):
             self._ask(len(self._tickets) - 2)
 
     def flush(self, op: Flush) -> None:
-        """What has arrived may be delivered now."""
+        """Flush, then poll: the reads that have arrived may be delivered now."""
         self.target.perform(op)
         self.target.runtime.poll()
 
     def _ask(self, position: int) -> None:
-        """Every other is asked for at once before it is waited for."""
+        """Ask for a value; for every other read, look at it without a wait first."""
         ticket = self._tickets[position]
         try:
             if position % 2:
@@ -117,7 +117,7 @@ class ClosingClient(Client):
         self._error: DeviceFault | None = None
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``; notes a loss, which a close tells no second time."""
+        """See ``Target``; notes a loss of the device, since the close does not raise it again."""
         try:
             return super().perform(op)
         except DeviceLost as loss:

@@ -1,7 +1,8 @@
 """The distinct failures of a session; each is written to one file.
 
-Two failing programs show one bug if they fail in the same way and, once shrunk, take the same: the
-classes of their invalid ops or, where all are valid, the kinds of their ops, and odd bytes.
+Two failing programs show one bug if they fail in the same way and, once shrunk, have the same
+signature: the classes of their invalid ops or, if all ops are valid, the kinds of their ops and
+whether bytes are odd.
 """
 
 import os
@@ -61,7 +62,7 @@ class Bugs:
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
         self.known_failures = 0
-        """Failing programs that show what was known before."""
+        """How many failing programs showed a bug that was known before."""
         self._folder = folder
         self._place = place
         self._kernels = kernels
@@ -121,7 +122,7 @@ class Bugs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """A finding of before, and what became of it."""
+    """A finding of an earlier session, and the result of running it again."""
 
     file: Path
     signature: Signature = ()
@@ -135,9 +136,9 @@ class Known:
 
 
 def signature_of(case: Case, failure: Failure, kernels: Kernels) -> Signature:
-    """What tells failures apart: how it failed, and what it takes.
+    """Equal for failures of one bug: how the case failed, and which ops that takes.
 
-    An invalid op harms whatever is there, so that what else is there says nothing.
+    An invalid op may harm anything, so where there is one the other ops do not count.
     """
     program, limits = case.program, case.limits(Limits())
     meant = run_reference(program, kernels, limits)
@@ -149,11 +150,11 @@ def signature_of(case: Case, failure: Failure, kernels: Kernels) -> Signature:
 
 
 _PLAIN_VERBS = ("alloc", "read", "flush", "sync")
-"""What nearly every program has."""
+"""The kinds of ops that nearly every program has."""
 
 
 def _forms(program: Program) -> set[str]:
-    """What forms its ops have that not every runtime takes."""
+    """The forms of its ops that not every runtime takes."""
     ops = list(flattened(program))
     odd = any(number % WORD_BYTES for op in ops for number in _numbers(op))
     within = any(isinstance(op, Copy) and op.source == op.target for op in ops)

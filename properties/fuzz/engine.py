@@ -50,7 +50,7 @@ class Session:
     bugs: Bugs
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
-    """The time of the session without that of shrinking."""
+    """The time of the session, without the time of shrinking."""
     planted: tuple[PlantedMistake, ...] = ()
     """The planted mistakes, and whether each was seen; empty where the target died before."""
     unreachable: Mapping[str, str] = field(default_factory=dict)

@@ -226,6 +226,8 @@ class Setup:
     presets: tuple[str, ...]
     schedulers: tuple[str, ...] = ()
     faults: bool = False
+    adversary: bool = False
+    """Whether a layer between the targets and their device disturbs each program."""
     seed: int = 0
 
 
@@ -236,6 +238,7 @@ def setup_of(settings: Settings) -> Setup:
         presets=settings.presets,
         schedulers=settings.schedulers,
         faults=settings.faults,
+        adversary=settings.adversary,
         seed=settings.seed,
         kernels=settings.kernels,
         target=settings.target,

@@ -21,6 +21,7 @@ from properties.generate.generator import generate
 from properties.generate.shape import Shape
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
+from properties.model.disturbance import Disturbance
 
 _MOST_SEED = 2**32 - 1
 ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
@@ -98,6 +99,7 @@ def draw_case(
         replays=promises.replays,
         indirect=promises.indirect,
         parts=promises.parts,
+        special_floats=promises.special_floats,
     )
     if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
@@ -160,6 +162,19 @@ def _faults(choices: Choices) -> FaultPlan:
         name, most = choices.weighted(_LOSING)
         planned[name] = choices.integer(0, most)
     return FaultPlan(**planned)
+
+
+def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
+    """What the layer does to program ``seed``, drawn apart from it; only what is survived fails."""
+    choices = SeededChoices(f"disturbance {seed}")
+    order = choices.integer(0, _MOST_SEED)
+    faults = FaultPlan(failed_maps=_counts(choices, 4), out_of_memory=_counts(choices, 8))
+    return Disturbance(seed=order, faults=faults).allowed(promises)
+
+
+def _counts(choices: Choices, most: int) -> tuple[int, ...]:
+    drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
+    return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
 
 
 _CAPACITIES = (1, 2, 3, 5)

@@ -26,6 +26,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
+from properties.model.disturbance import SURVIVED, Disturbance
 
 SCHEDULERS = ("late", "early", "random")
 """The schedulers that take turns, the one that defers most first."""
@@ -211,7 +212,8 @@ class Case:
 
     ``target``: its name on the command line.  ``promises``: what is demanded of it; None:
     the promises that it states itself.  Only our runtime follows ``policy``.
-    ``client``: the name of the client that drives it.
+    ``client``: the name of the client that drives it.  ``disturbance``: what the layer
+    between the target and its device does; None: there is no layer.
     """
 
     program: Program
@@ -222,6 +224,7 @@ class Case:
     transformations: tuple["Transformation", ...] = ()
     target: str = RUNTIME
     promises: Capabilities | None = None
+    disturbance: Disturbance | None = None
 
     @property
     def follows_no_policy(self) -> bool:
@@ -231,6 +234,12 @@ class Case:
     def limits(self, limits: Limits) -> Limits:
         """The limits of the case, on a device that has ``limits`` by default."""
         return self.device.held(limits).within(self.policy.memory_budget_bytes)
+
+    @property
+    def injected(self) -> frozenset[str]:
+        """The kinds of fault that the layer injects."""
+        faults = NO_FAULTS if self.disturbance is None else self.disturbance.faults
+        return frozenset(name for name in SURVIVED if getattr(faults, name))
 
     @property
     def plain(self) -> "Case":

@@ -23,6 +23,7 @@ from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.injected import in_contract_terms, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
@@ -131,6 +132,8 @@ def _judge_meaning(
 ) -> tuple[History, Failure | None]:
     """What the program means, and the first difference of the execution from it."""
     program, got = execution.case.program, execution.history
+    if injected := execution.case.injected:
+        got, faults = in_contract_terms(program, got, injected), shown_faults(injected)
     reported: tuple[str, ...] = ()
     if faults:
         followed = follow(

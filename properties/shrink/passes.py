@@ -14,7 +14,7 @@ from gpusim.kernels import Kernels
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.model.case import Case
-from properties.shrink.devices import simpler_devices, with_earlier_faults
+from properties.shrink.devices import simpler_devices, simpler_disturbances, with_earlier_faults
 from properties.shrink.rewriting import (
     canonical,
     in_simpler_kernels,
@@ -47,6 +47,13 @@ def shrink_pass(function: Pass) -> Pass:
 def simplify_device(search: Search, kernels: Kernels) -> None:
     """Remove faults, small limits and the scheduler, as far as the case still fails."""
     while search.take_first(_on_devices(search.case)):
+        pass
+
+
+@shrink_pass
+def simplify_disturbance(search: Search, kernels: Kernels) -> None:
+    """Remove the layer, then its faults, then lower its seed, as far as the case still fails."""
+    while search.take_first(_less_disturbed(search.case)):
         pass
 
 
@@ -98,6 +105,14 @@ def simplify_policy(search: Search, kernels: Kernels) -> None:
 
 def _on_devices(case: Case) -> Iterator[Case]:
     return (replace(case, device=device) for device in simpler_devices(case.device))
+
+
+def _less_disturbed(case: Case) -> Iterator[Case]:
+    if case.disturbance is None:
+        return
+    yield replace(case, disturbance=None)
+    for disturbance in simpler_disturbances(case.disturbance):
+        yield replace(case, disturbance=disturbance)
 
 
 def _delete_chunks(search: Search, chunk: int) -> bool:

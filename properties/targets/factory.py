@@ -86,9 +86,11 @@ class TargetFactory(ABC):
     small: tuple[AskedLimits, ...] = ()
     """The small limits that a case may ask of its device."""
     description: str = ""
-    """What its targets run on, where it is not the session's device."""
+    """A description of the device of its targets, if that is not the session's."""
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
+    disturbs: bool = False
+    """Whether its targets can be disturbed, as a case may ask."""
     make_trace: Callable[[], Trace] = Trace
     """Makes the trace of each target; a trace may publish its events."""
 
@@ -107,6 +109,7 @@ class Wrapping(TargetFactory):
         self.limits, self.capabilities = factory.limits, factory.capabilities
         self.kernels, self.small = factory.kernels, factory.small
         self.description, self.is_ours = factory.description, factory.is_ours
+        self.disturbs = factory.disturbs
         self._factory, self._wrap = factory, wrap
 
     def open(self, case: Case) -> Opened:
@@ -118,10 +121,10 @@ class Wrapping(TargetFactory):
 class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
-    A simulated device is reset for each program, so that its schedule starts with the
-    program.  It is a new one instead where faults are planned, because compiling may fail
-    too; and wherever ``make_driver`` is given, with a driver of its own, because that driver
-    may count calls.  A real device goes on, and a driver around it fails as planned.
+    A simulated device is reset for each program, so that its schedule starts with the program.
+    A new device is made instead where faults are planned, because compiling may fail too, and
+    where ``make_driver`` is given, because its driver may count calls.  A real device is used
+    again, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -201,7 +204,7 @@ class AdapterFactory(TargetFactory):
     def open(self, case: Case) -> Opened:
         """A new target; nothing of it can be traced.
 
-        One that cannot be made has crashed, and raises why from every op.
+        A target that cannot be made has crashed: every op raises the reason.
         """
         trace = self.make_trace()
         try:
@@ -271,7 +274,7 @@ _FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
     "lost_at_pipeline": ("compile", DeviceLost),
     "lost_at_encode": ("encode", DeviceLost),
 }
-"""How a driver around a real device fails as each field of a plan says."""
+"""For each field of a plan, how a driver around a real device fails."""
 
 
 def faults_of(plan: FaultPlan) -> list[Fault]:

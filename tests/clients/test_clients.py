@@ -1,4 +1,4 @@
-"""However a client behaves, a program shows the same; and each client sees what it is there for."""
+"""A program shows the same under every client, and each client finds its kind of mistake."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What a device refuses becomes the fault of the verb that asked, said in one line."""
+"""An error of the device becomes the fault of the verb that called it, in one line."""
 
 import asyncio
 from collections.abc import Callable
