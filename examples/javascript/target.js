@@ -54,6 +54,7 @@ class Target {
       case "open":
         this.clear();
         this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
+        if (this.isLost) await this.start();
         this.runtime = this.makeRuntime(this.device, this.pipelines);
         return;
       case "alloc":
@@ -110,7 +111,9 @@ class Target {
   }
 
   async start() {
+    this.isLost = false;
     this.device = await this.openDevice();
+    this.device.lost.then(() => (this.isLost = true));
     this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
     this.pipelines = new Map();
   }

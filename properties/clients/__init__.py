@@ -33,6 +33,7 @@ __all__ = [
     "keeps_to_program",
     "not_asked",
     "suiting",
+    "tells_faults",
 ]
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
@@ -51,6 +52,8 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 """The clients of our own runtime; each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
+_KEEPS_FAULTS = ("reentrant", "closing", "sharing")
+"""Those that may meet a fault of a driver which no op of the program shows."""
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
@@ -85,3 +88,8 @@ def drive(target: Target, case: Case) -> Target:
 def keeps_to_program(client: str) -> bool:
     """Whether the client issues only the ops of the program; the laws need that."""
     return client in _KEEP_TO_PROGRAM
+
+
+def tells_faults(client: str) -> bool:
+    """Whether an op raises each fault that the client meets before the close."""
+    return client not in _KEEPS_FAULTS

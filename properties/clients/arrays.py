@@ -268,10 +268,20 @@ class _IntoMiddle(_Given):
     def __init__(self, ticket: Ticket, base: np.ndarray[Any, Any], out: Any) -> None:
         super().__init__(ticket)
         self._base, self._out = base, out
+        self._before = memoryview(out).tobytes()
 
     def result(self) -> Any:
-        """What is in the client's object, which must not change after the delivery."""
-        if self._ticket.result() is not self._out:
+        """What is in the client's object, which must not change after the delivery.
+
+        A read that fails leaves it as it was.
+        """
+        try:
+            value = self._ticket.result()
+        except DeviceFault:
+            if memoryview(self._out).tobytes() != self._before:
+                raise BrokenPromise("a read that fails changes the array of its caller") from None
+            raise
+        if value is not self._out:
             raise BrokenPromise("a read with out gives another object")
         edges = self._base[:_EDGE_BYTES], self._base[-_EDGE_BYTES:]
         if any((edge != _EDGE).any() for edge in edges):

@@ -15,7 +15,7 @@ _SYNCS = 4
 
 
 class AwaitingClient(Client):
-    """Uses an event loop: two tasks await each read, and four tasks sync at once."""
+    """Uses an event loop: two tasks await a read, and four tasks sync at once."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -24,19 +24,23 @@ class AwaitingClient(Client):
         self._tickets: list[Ticket] = []
 
     def read(self, op: Read) -> Ticket:
-        """Read, and await it in two tasks; every third read has its first task cancelled."""
+        """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
+
+        What is left alone is submitted and delivered by the next sync, or with a later read.
+        """
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         self._tickets.append(ticket)
-        for _ in range(_TASKS):
+        turn = len(self._tickets) % 3
+        for _ in range(_TASKS if turn != 1 else 0):
             self._tasks.append((ticket, self._loop.create_task(_wait_for(ticket))))
-        if len(self._tickets) % 3 == 0:
+        if turn == 0:
             self._loop.run_until_complete(asyncio.sleep(0))
             _, task = self._tasks[-_TASKS]
             task.cancel()
             self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
-            self._raise_fault()
             if task.cancelled():
                 self._tasks.pop(-_TASKS)
+            self._raise_fault()
         return ticket
 
     def flush(self, op: Flush) -> None:

@@ -157,7 +157,9 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            writers = writers_of_reads(program, taken, kernels)
+            # An op that is only contained may be accepted, and then means nothing.
+            meant = [outcome.error is None for outcome in verdict.expected.outcomes]
+            writers = writers_of_reads(program, meant, kernels)
             self.measured_reads += len(writers)
             self.deep_reads += sum(count >= 2 for count in writers)
 

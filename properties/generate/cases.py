@@ -57,7 +57,7 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
     if device.is_simulated:
         device = _behaving(text, turn, setting, asked)
     elif setting.faults:
-        device = replace(device, faults=_faults(SeededChoices(f"device {text}")))
+        device = replace(device, faults=draw_faults(SeededChoices(f"device {text}")))
     return draw_case(
         SeededChoices(text),
         preset=PRESETS[setting.presets[preset]],
@@ -88,13 +88,16 @@ def draw_case(
     """
     if promises.kernels:
         kernels = kernels.only(promises.kernels)
-    policy = draw_policy(choices, preset)
+    # A target of somebody else's may take long for each op.
+    long = shape is None and target == RUNTIME and choices.chance(1, _LONG_PROGRAMS)
+    policy = replace(preset, **_ROOMY) if long else draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
     program = generate(
         choices,
         kernels=kernels,
         limits=limits,
         shape=shape,
+        long=long,
         invalid=promises.refuses,
         replays=promises.replays,
         indirect=promises.indirect,
@@ -121,7 +124,7 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
         profile=profile,
         scheduler=scheduler,
         seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
-        faults=_faults(choices) if setting.faults else NO_FAULTS,
+        faults=draw_faults(choices) if setting.faults else NO_FAULTS,
         limits=asked,
     )
 
@@ -151,7 +154,7 @@ _LOSING = Weights(
 _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
 
 
-def _faults(choices: Choices) -> FaultPlan:
+def draw_faults(choices: Choices) -> FaultPlan:
     """Usually one or two faults, early enough that most programs meet them."""
     planned: dict[str, Any] = {}
     for _ in range(choices.weighted(_KINDS_OF_FAULTS)):
@@ -168,7 +171,11 @@ def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
     """What the layer does to program ``seed``, drawn apart from it; only what is survived fails."""
     choices = SeededChoices(f"disturbance {seed}")
     order = choices.integer(0, _MOST_SEED)
-    faults = FaultPlan(failed_maps=_counts(choices, 4), out_of_memory=_counts(choices, 8))
+    faults = FaultPlan(
+        failed_maps=_counts(choices, 4),
+        out_of_memory=_counts(choices, 8),
+        lost_at_submit=choices.integer(0, 8) if choices.chance(1, 8) else None,
+    )
     return Disturbance(seed=order, faults=faults).allowed(promises)
 
 
@@ -228,6 +235,8 @@ _OFTEN: Mapping[str, Weights[bool]] = {
     "debug_submit_each": Weights((False, 19), (True, 1)),
 }
 _EVENLY = Weights((False, 1), (True, 1))
+_LONG_PROGRAMS = 150
+"""One in so many programs has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
 _ROOMY: Mapping[str, Any] = {

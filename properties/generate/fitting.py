@@ -7,7 +7,7 @@ checked again.  Nothing here is drawn.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gpusim.kernels import Kernels
@@ -110,11 +110,26 @@ class _Grids(Reference):
         super().__init__(kernels, limits)
         self.wild: set[int] = set()
         self._position = -1
+        self._is_replaying = False
 
     def perform(self, op: Op) -> ReferenceDelivery | None:
         """See ``Reference``."""
-        self._position += 1
+        # The commands of a replay are no ops of the program.
+        self._position += not self._is_replaying
         return super().perform(op)
+
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None:
+        """See ``Reference``."""
+        self._is_replaying = True
+        try:
+            super().replay(graph, scalars, bindings)
+        finally:
+            self._is_replaying = False
 
     def grid_in(self, block: Block, offset: int) -> Grid | None:
         """See ``Reference``."""

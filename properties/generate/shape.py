@@ -116,6 +116,37 @@ def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
     )
 
 
+_LONG_LENGTHS = Weights(((300, 500), 8), ((500, 1200), 3), ((1200, 5000), 1))
+_LONG_MOVES: Weights[MoveName] = Weights(
+    ("dispatch", 40),
+    ("read", 25),
+    ("write", 16),
+    ("copy", 16),
+    ("free", 2),
+    ("alloc", 2),
+    ("replay", 2),
+    ("capture", 1),
+    ("sync", 1),
+    ("twin", 3),
+)
+_LONG_SIZES = (64, 16, 260)
+
+
+def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
+    """Hundreds of cheap ops, of which few submit: batches, rings and queues of reads grow."""
+    low, high = choices.weighted(_LONG_LENGTHS)
+    exact = tuple(one for one in signatures if not one.real and not one.counts)
+    return Shape(
+        min_ops=low,
+        max_ops=high,
+        moves=_LONG_MOVES,
+        kernels=_even(exact or signatures),
+        palette=_LONG_SIZES,
+        real_buffers=0,
+        mistakes=60,
+    )
+
+
 def _palette_size(choices: Choices) -> int:
     # Most buffers of a program must have room for something.
     return max(draw_size(choices, _MOST_PALETTE_BYTES), WORD_BYTES)

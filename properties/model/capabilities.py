@@ -97,6 +97,8 @@ class Capabilities:
     """A failed map costs the reads that waited for it, which raise, and nothing else."""
     survives_out_of_memory: bool = False
     """An op that gets no memory raises and does nothing; all else is as ever."""
+    survives_loss: bool = False
+    """Once its device is lost, ops may raise and reads fail; the next program has a new device."""
     parts: bool = False
     """It binds parts of buffers: a dispatch may bind a ``Part`` in place of a name."""
 

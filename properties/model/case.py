@@ -14,6 +14,7 @@ with the places of the original ops in it.  Nothing here transforms or runs a ca
 device.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Protocol
@@ -26,7 +27,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
-from properties.model.disturbance import SURVIVED, Disturbance
+from properties.model.disturbance import Disturbance
 
 SCHEDULERS = ("late", "early", "random")
 """The schedulers that take turns, the one that defers most first."""
@@ -92,6 +93,18 @@ class DeviceSpec:
             return frozenset()
         planned = [name for name in _SHOWN_AS if getattr(self.faults, name) not in ((), None)]
         return frozenset(shown for name in planned for shown in _SHOWN_AS[name])
+
+    @property
+    def planned_faults(self) -> Counter[str]:
+        """How many faults are planned, by the error class; of a loss there is at most one."""
+        planned: Counter[str] = Counter()
+        if len(self.faults):
+            for name, (error, *_) in _SHOWN_AS.items():
+                numbers = getattr(self.faults, name)
+                planned[error] += len(numbers) if isinstance(numbers, tuple) else 0
+                if isinstance(numbers, int):
+                    planned[error] = 1
+        return +planned
 
     def held(self, limits: Limits) -> Limits:
         """``limits`` with those in their place that this device has been given."""
@@ -238,8 +251,7 @@ class Case:
     @property
     def injected(self) -> frozenset[str]:
         """The kinds of fault that the layer injects."""
-        faults = NO_FAULTS if self.disturbance is None else self.disturbance.faults
-        return frozenset(name for name in SURVIVED if getattr(faults, name))
+        return frozenset() if self.disturbance is None else self.disturbance.injected
 
     @property
     def plain(self) -> "Case":

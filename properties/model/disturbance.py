@@ -18,6 +18,7 @@ from properties.model.capabilities import Capabilities
 SURVIVED = {
     "failed_maps": "survives_failed_maps",
     "out_of_memory": "survives_out_of_memory",
+    "lost_at_submit": "survives_loss",
 }
 """What the layer can fail, and the promise that allows it."""
 _SEED = "seed="
@@ -35,16 +36,21 @@ class Disturbance:
 
     def __post_init__(self) -> None:
         for field in fields(FaultPlan):
-            if field.name not in SURVIVED and getattr(self.faults, field.name) not in ((), None):
+            if field.name not in SURVIVED and getattr(self.faults, field.name) != _none(field.name):
                 raise ProgramError(
                     f"cannot disturb by {field.name} because the layer fails only "
                     f"{', '.join(SURVIVED)} (probably a simulated device is meant)"
                 )
 
+    @property
+    def injected(self) -> frozenset[str]:
+        """The kinds of fault that are planned."""
+        return frozenset(name for name in SURVIVED if getattr(self.faults, name) != _none(name))
+
     def allowed(self, promises: Capabilities) -> "Disturbance":
         """The same without faults that a target with ``promises`` need not survive."""
         gone: dict[str, Any] = {
-            name: () for name, word in SURVIVED.items() if not getattr(promises, word)
+            name: _none(name) for name, word in SURVIVED.items() if not getattr(promises, word)
         }
         return replace(self, faults=replace(self.faults, **gone))
 
@@ -67,5 +73,10 @@ def parse_disturbance(text: str) -> Disturbance:
 
 def as_json(disturbance: Disturbance) -> str:
     """What the layer is told of a program: its seed, and the numbers of the calls that fail."""
-    planned = {name: list(getattr(disturbance.faults, name)) for name in SURVIVED}
+    planned = {name: getattr(disturbance.faults, name) for name in SURVIVED}
     return json.dumps({"seed": disturbance.seed, **planned})
+
+
+def _none(kind: str) -> Any:
+    """What a plan holds of a kind of fault where it plans none."""
+    return getattr(NO_FAULTS, kind)

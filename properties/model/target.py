@@ -42,7 +42,10 @@ class TargetRaised(Exception):
 
 
 class Delivery(Protocol):
-    """A pending read: gives its value, and calls back when it has arrived."""
+    """A pending read: gives its value, and calls back when it has arrived.
+
+    It may have ``done()``, which must be true once the next sync has returned.
+    """
 
     def result(self) -> bytes:
         """Wait for the bytes; raises the read's error."""

@@ -7,13 +7,19 @@ reference can follow the execution; any other error stays what it is.
 
 from dataclasses import replace
 
-from gpusim.errors import MapFailed, OutOfMemory
+from gpusim.errors import MapFailed, OutOfMemory, SubmitFailed
 from gpusim.history import History, Outcome
 from gpusim.ops import Op, Read, Sync
 from gpusim.program import Program
 from properties.execute import CHANGED
 
-_CLASSES = {"failed_maps": MapFailed.__name__, "out_of_memory": OutOfMemory.__name__}
+_CLASSES = {
+    "failed_maps": MapFailed.__name__,
+    "out_of_memory": OutOfMemory.__name__,
+    # On a lost device WebGPU's calls do nothing, so that an op need not raise; what a batch would
+    # have written is lost all the same.
+    "lost_at_submit": SubmitFailed.__name__,
+}
 
 
 def shown_faults(injected: frozenset[str]) -> frozenset[str]:
@@ -25,7 +31,7 @@ def in_contract_terms(program: Program, got: History, injected: frozenset[str]) 
     """``got`` with the errors that the promises allow, under the names of the contract.
 
     A read, and a sync that waits for it, may raise where a map fails.  Any op may raise
-    where there is no memory.
+    where there is no memory, or no device.
     """
     outcomes = [
         _translated(op, outcome, injected)
@@ -37,9 +43,10 @@ def in_contract_terms(program: Program, got: History, injected: frozenset[str]) 
 
 def _translated(op: Op, outcome: Outcome, injected: frozenset[str]) -> Outcome:
     waits = isinstance(op, Read | Sync)
-    kind = "failed_maps" if waits and "failed_maps" in injected else "out_of_memory"
-    if kind not in injected:
+    kinds = [kind for kind in _CLASSES if kind in injected and (waits or kind != "failed_maps")]
+    if not kinds:
         return outcome
+    kind = kinds[-1]
     if outcome.late_error not in (None, CHANGED):
         return replace(outcome, late_error=_CLASSES[kind])
     return outcome if outcome.error is None else replace(outcome, error=_CLASSES[kind])

@@ -18,6 +18,7 @@ from properties.shrink.devices import simpler_devices, simpler_disturbances, wit
 from properties.shrink.rewriting import (
     canonical,
     in_simpler_kernels,
+    in_writes,
     less_together,
     merges,
     numbers_of,
@@ -151,6 +152,7 @@ def _whole_rewrites(program: Program, kernels: Kernels) -> Iterator[Program]:
     yield from merges(program)
     yield from shifts(program)
     yield from in_simpler_kernels(program, kernels)
+    yield from in_writes(program, kernels)
     for number in numbers_of(program):
         for simpler in simpler_numbers(number):
             yield with_number(program, number, simpler)

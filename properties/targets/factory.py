@@ -15,6 +15,7 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.layer import Adversary, Watch, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, driver_for
@@ -23,7 +24,7 @@ from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
-from gpusim.trace import Trace
+from gpusim.trace import Event, Trace
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
@@ -33,6 +34,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
+from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
@@ -190,7 +192,12 @@ MakeTarget = Callable[[Any, Kernels], Any]
 
 
 class AdapterFactory(TargetFactory):
-    """Untraced targets that ``make_target`` makes on one opened device."""
+    """Untraced targets that ``make_target`` makes on one opened device.
+
+    A layer stands between them and the device from the first case on that asks to be disturbed.
+    """
+
+    disturbs = True
 
     def __init__(
         self, device: str, kernels: Kernels = BUILTIN, *, make_target: MakeTarget = NaiveTarget
@@ -198,6 +205,7 @@ class AdapterFactory(TargetFactory):
         self.kernels = kernels
         self._make_target = make_target
         self._device = open_case_device(parse_device(device), kernels)
+        self._adversary: Adversary | None = None
         first = as_target(make_target(self._device, kernels))
         self.limits, self.capabilities = first.limits, first.capabilities
 
@@ -207,12 +215,33 @@ class AdapterFactory(TargetFactory):
         A target that cannot be made has crashed: every op raises the reason.
         """
         trace = self.make_trace()
+        self._disturb(case.disturbance)
         try:
             return Opened(
                 target=as_target(self._make_target(self._device, self.kernels)), trace=trace
             )
         except Exception as error:
             return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
+
+    def _disturb(self, disturbance: Disturbance | None) -> None:
+        if self._adversary is None:
+            if disturbance is None:
+                return
+            self._adversary = Adversary()
+            stand_between(self._device, Watch(_unseen, wanted=()), self._adversary.disturb)
+        if disturbance is None:
+            self._adversary.begin(None)
+            return
+        faults = disturbance.faults
+        self._adversary.begin(
+            disturbance.seed,
+            failed_maps=faults.failed_maps,
+            out_of_memory=faults.out_of_memory,
+        )
+
+
+def _unseen(event: Event) -> None:
+    """Nothing is told of a disturbed program."""
 
 
 class _Unmade:

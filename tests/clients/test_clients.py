@@ -1,17 +1,22 @@
 """A program shows the same under every client, and each client finds its kind of mistake."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
+from gpusim.errors import DeviceFault, SubmitFailed
+from gpusim.ops import Read
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from properties.clients import CLIENTS, draw_client, drive
+from properties.clients.awaiting import AwaitingClient
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case, DeviceSpec
@@ -169,6 +174,44 @@ def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
     assert failure(PLAIN, parts=parts, program=program) is None
     assert failure("asking", parts=parts, program=program) is not None
+
+
+class SlowTicket:
+    """A read that arrives when told so; the first who awaits it may meet a fault of another."""
+
+    def __init__(self, *faults: DeviceFault) -> None:
+        self.has_arrived = False
+        self._faults = list(faults)
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        while not self.has_arrived:
+            yield from asyncio.sleep(0).__await__()
+            if self._faults:
+                raise self._faults.pop()
+        return self.result()
+
+    def done(self) -> bool:
+        return self.has_arrived
+
+    def result(self) -> bytes:
+        return b""
+
+
+def test_a_fault_beside_an_await_that_the_client_cancels_is_the_only_error() -> None:
+    reads = [SlowTicket(SubmitFailed("planned")), SlowTicket(), SlowTicket()]
+    left = iter(reads)
+    stands_in: Any = SimpleNamespace(
+        capabilities=None, limits=None, read=lambda *_: next(left), close=lambda: None
+    )
+    client = AwaitingClient(stands_in)
+    read = Read(buffer="a", offset=0, size_bytes=4, result="r0")
+    client.read(read)
+    client.read(read)
+    with pytest.raises(SubmitFailed, match="planned"):
+        client.read(read)
+    for ticket in reads:
+        ticket.has_arrived = True
+    client.close()
 
 
 def test_every_client_drives_a_sound_runtime_to_the_same_end() -> None:

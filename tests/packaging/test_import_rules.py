@@ -25,7 +25,7 @@ VOCABULARY = (
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, ("numpy", *VOCABULARY)),
     # It finds the runtime late; another test holds that it loads nothing.
-    "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices"),
+    "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices", "gpusim.layer"),
     # Only these two modules of gpusim import the judge.
     "gpusim.__main__": ("properties.cli",),
     "gpusim.testing": ("hypothesis", "properties", *VOCABULARY),
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "gpusim.runtime": ("numpy", "wgpu", "gpusim.runtime", *VOCABULARY),
     "gpusim.runtime.drivers.package": ("wgpu", "wgpudawn", *VOCABULARY),
     "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
+    "gpusim.layer": ("numpy", "wgpu", "gpusim.layer", *VOCABULARY),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
     "reference": ("numpy", "reference", *VOCABULARY),
     "properties": (

@@ -3,7 +3,7 @@
 import { Recording, taken } from "./recording.js";
 
 export class Right extends Recording {
-  static promises = { ...Recording.promises, survives_failed_maps: true };
+  static promises = { ...Recording.promises, survives_loss: true };
   reads = new Set();
 
   read(buffer, offset, size) {
