@@ -235,7 +235,7 @@ _OFTEN: Mapping[str, Weights[bool]] = {
     "debug_submit_each": Weights((False, 19), (True, 1)),
 }
 _EVENLY = Weights((False, 1), (True, 1))
-_LONG_PROGRAMS = 150
+_LONG_PROGRAMS = 100
 """One in so many programs has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 

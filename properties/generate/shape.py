@@ -116,19 +116,20 @@ def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
     )
 
 
-_LONG_LENGTHS = Weights(((300, 500), 8), ((500, 1200), 3), ((1200, 5000), 1))
-_LONG_MOVES: Weights[MoveName] = Weights(
-    ("dispatch", 40),
-    ("read", 25),
-    ("write", 16),
-    ("copy", 16),
-    ("free", 2),
-    ("alloc", 2),
+_LONG_LENGTHS = Weights(((300, 700), 8), ((700, 1500), 3), ((1500, 5000), 1))
+_LONG: tuple[tuple[MoveName, int], ...] = (
+    ("dispatch", 70),
+    ("read", 20),
+    ("write", 14),
+    ("copy", 14),
+    ("free", 4),
+    ("alloc", 6),
     ("replay", 2),
     ("capture", 1),
-    ("sync", 1),
     ("twin", 3),
 )
+_LONG_MOVES = Weights(*_LONG)
+_LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
 _LONG_SIZES = (64, 16, 260)
 
 
@@ -139,7 +140,7 @@ def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shap
     return Shape(
         min_ops=low,
         max_ops=high,
-        moves=_LONG_MOVES,
+        moves=choices.pick((_LONG_MOVES, _LONG_MOVES_WITH_SYNCS)),
         kernels=_even(exact or signatures),
         palette=_LONG_SIZES,
         real_buffers=0,
