@@ -66,6 +66,9 @@ from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
+_LIMITED = 7
+"""The turn in which a policy drops dispatches past a limit now and then."""
+_MOST_DISPATCHES = 12
 
 
 def with_foreign_client(case: Case, promises: Capabilities) -> Case:
@@ -94,6 +97,10 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
     if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
         drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
         return replace(case, transformations=drawn)
+    if clients and turn == _LIMITED and choices.chance(1, 4):
+        # It changes what a program means, and so what a law or a relation would expect.
+        limit = choices.integer(0, _MOST_DISPATCHES)
+        return replace(case, policy=replace(case.policy, debug_dispatch_limit=limit))
     return case
 
 
