@@ -112,6 +112,11 @@ class Bugs:
             bug.unsaved = str(error)
         return bug
 
+    def has(self, case: Case, failure: Failure, together: Together) -> bool:
+        """Whether a failure of this kind was met, or is known."""
+        signature = signature_of(case, failure, self._kernels, together)
+        return signature in self.met or any(signature == one.signature for one in self.known)
+
     def __len__(self) -> int:
         return len(self.met)
 

@@ -30,7 +30,7 @@ from properties.fuzz.protocol import (
 from properties.fuzz.settings import Settings
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
 from properties.model.case import Case
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.goals import GOALS
 from properties.shrink.together import Together, together
 
@@ -182,6 +182,10 @@ def _plant(session: Session, supervisor: Supervisor) -> None:
         session.planted = answer.mistakes
 
 
+_HARMLESS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.DELIVERY_ORDER)
+"""Failures after which a worker goes on."""
+
+
 class _Loop:
     """The course of one session."""
 
@@ -248,24 +252,44 @@ class _Loop:
         self._tick()
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
-        settings, bugs, start = self._session.settings, self._session.bugs, time.monotonic()
+        bugs, start = self._session.bugs, time.monotonic()
         try:
-            small = shard.shrink(
-                case,
-                failure,
-                kernels=self._kernels,
-                seconds=settings.shrink,
-                stall_seconds=settings.stall,
-            )
+            if not self._is_met(shard, case, failure):
+                self._add(shard, case, failure, fresh=True)
         except (KeyboardInterrupt, GpusimError):
             bugs.add(case, failure, reproduced=None)
             raise
-        if small is None:
-            bugs.add(case, failure, reproduced=False)
-        else:
-            pair = together(small.case, small.failure, shard.judgement(settings.stall))
-            bugs.add(small.case, small.failure, reproduced=True, shrunk=small, together=pair)
         self._shrink_seconds += time.monotonic() - start
+
+    def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
+        """Count a failure that was met before, in the worker as it is: to start one takes long.
+
+        Only a new failure needs to fail in a worker where nothing else ran.
+        """
+        if self._session.is_ours or failure.kind not in _HARMLESS:
+            return False
+        return self._add(shard, case, failure, fresh=False)
+
+    def _add(self, shard: Shard, case: Case, failure: Failure, *, fresh: bool) -> bool:
+        """Shrink a failure and note it; if not ``fresh``, only one that was met before."""
+        settings, bugs = self._session.settings, self._session.bugs
+        small = shard.shrink(
+            case,
+            failure,
+            kernels=self._kernels,
+            seconds=settings.shrink,
+            stall_seconds=settings.stall,
+            fresh=fresh,
+        )
+        if small is None:
+            if fresh:
+                bugs.add(case, failure, reproduced=False)
+            return fresh
+        pair = together(small.case, small.failure, shard.judgement(settings.stall))
+        if not fresh and not bugs.has(small.case, small.failure, pair):
+            return False
+        bugs.add(small.case, small.failure, reproduced=True, shrunk=small, together=pair)
+        return True
 
     def _tick(self) -> None:
         session = self._session

@@ -376,13 +376,15 @@ class Shard:
         kernels: Kernels,
         seconds: float,
         stall_seconds: float,
+        fresh: bool = True,
     ) -> Shrunk | None:
         """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
-        A fresh worker runs it, since the device of the one that met it may be harmed.
+        A ``fresh`` worker runs it, since the device of the one that met it may be harmed.
         An abort and a hang have more time than ``seconds``.
         """
-        self._supervisor.stop()
+        if fresh:
+            self._supervisor.stop()
         judgement = self.judgement(stall_seconds)
         if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
             seconds *= _DEATH_PATIENCE
