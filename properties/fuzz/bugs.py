@@ -117,6 +117,12 @@ class Bugs:
         signature = signature_of(case, failure, self._kernels, together)
         return signature in self.met or any(signature == one.signature for one in self.known)
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the bugs take that were met or are known, in the words of their signatures."""
+        signatures = [*self.met, *(one.signature for one in self.known)]
+        return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
+
     def __len__(self) -> int:
         return len(self.met)
 

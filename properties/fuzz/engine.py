@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
+from gpusim.limits import Limits
 from gpusim.runtime.policy import PRESETS, Uniforms
 from properties.finding_file import read
 from properties.fuzz.bugs import Bugs
@@ -32,6 +33,8 @@ from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.goals import GOALS
+from properties.shrink.curing import cured
+from properties.shrink.reducer import shrink
 from properties.shrink.together import Together, together
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
@@ -256,6 +259,8 @@ class _Loop:
         try:
             if not self._is_met(shard, case, failure):
                 self._add(shard, case, failure, fresh=True)
+            elif not self._has_enough() and not case.transformations:
+                self._look_behind(shard, case)
         except (KeyboardInterrupt, GpusimError):
             bugs.add(case, failure, reproduced=None)
             raise
@@ -269,6 +274,32 @@ class _Loop:
         if self._session.is_ours or failure.kind not in _HARMLESS:
             return False
         return self._add(shard, case, failure, fresh=False)
+
+    def _look_behind(self, shard: Shard, case: Case) -> None:
+        """Look for another failure in a program that shows one which was met before."""
+        settings, bugs = self._session.settings, self._session.bugs
+        judgement, words = shard.judgement(settings.stall), bugs.takes
+
+        def cure(each: Case) -> Case:
+            return cured(each, words, self._kernels, Limits())
+
+        failure = judgement(cure(case))
+        if failure is None or failure.kind not in _HARMLESS:
+            return
+        small = shrink(
+            case,
+            failure,
+            lambda each: judgement(cure(each)),
+            kernels=self._kernels,
+            seconds=settings.shrink,
+        )
+        # What cures it may be needless by now.
+        for shown in () if small is None else (small.case, cure(small.case)):
+            failure = judgement(shown)
+            pair = () if failure is None else together(shown, failure, judgement)
+            if failure is not None and not bugs.has(shown, failure, pair):
+                bugs.add(shown, failure, reproduced=True, shrunk=small, together=pair)
+                return
 
     def _add(self, shard: Shard, case: Case, failure: Failure, *, fresh: bool) -> bool:
         """Shrink a failure and note it; if not ``fresh``, only one that was met before."""
