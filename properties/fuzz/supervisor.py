@@ -306,8 +306,7 @@ def _cause(code: int) -> str:
         return f"signal {-code}"
 
 
-_SHRINK_STALL_SECONDS = 3.0
-"""Seconds without progress that make a candidate hang, while a failure is shrunk."""
+_SHRINK_STALL_SECONDS = 3.0  # without progress, while a failure is shrunk
 _DEATH_PATIENCE = 4
 """The factor of the time for shrinking where each failing candidate kills a process."""
 
@@ -380,8 +379,8 @@ class Shard:
     ) -> Shrunk | None:
         """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
-        A ``fresh`` worker runs it, since the device of the one that met it may be harmed.
-        An abort and a hang have more time than ``seconds``.
+        A ``fresh`` worker runs it: the device of the one that met it may be harmed.  An abort and
+        a hang have more time than ``seconds``.
         """
         if fresh:
             self._supervisor.stop()
@@ -399,4 +398,4 @@ def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
     ops = case.program.ops[: failure.position + 1]
     cut = replace(case, program=Program(ops))
     again = judgement(cut)
-    return cut if again is not None and again.signature == failure.signature else case
+    return cut if again and again.signature == failure.signature else case
