@@ -1,10 +1,11 @@
-"""Runs a case: opens a target, drives it through the program, closes it, and records all it shows.
+"""Runs a case: opens a target, drives it through the program, closes it, and records the execution.
 
 Programs are run only here.  Nothing here judges (``properties.oracles`` does), and nothing knows
 a particular target.
 """
 
 import traceback
+from dataclasses import replace
 from typing import Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
@@ -12,7 +13,7 @@ from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Event, Trace
-from properties.clients import drive, keeps_to_program
+from properties.clients import drive, keeps_to_program, tells_faults
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.target import Delivery, Target, TargetRaised
@@ -20,6 +21,8 @@ from properties.targets.factory import TargetFactory
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
+NOT_DONE = "not done when the sync returned"
+"""The late error of a read that says so of itself, whatever it gives to who waits for it."""
 
 
 def execute(case: Case, factory: TargetFactory) -> Execution:
@@ -47,6 +50,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         kernels=factory.kernels,
         trace=trace,
         is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
+        tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         close_error=close_error,
     )
 
@@ -118,10 +122,9 @@ _ACCEPTED = Outcome()
 def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
-    ``watch`` is told of each op with its position, the closing sync included, whose
-    position is one past the program's last.  Whatever the target raises ends up in
-    the history, with its message: under its name if it is a Refused or a DeviceFault,
-    and as a crash otherwise.
+    ``watch`` is told of each op with its position.  The closing sync has the position after the
+    last op.  Whatever the target raises ends up in the history, with its message: under its name
+    if it is a Refused or a DeviceFault, and as a crash otherwise.
 
     Raises:
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
@@ -155,7 +158,7 @@ class _Recorder:
         return outcome
 
     def _perform(self, op: Op) -> Outcome:
-        """Issue one op, unless it names what was never made: then refuse it here."""
+        """Issue one op; refuse it here where it names something that was never made."""
         if self._unmade and self._names_nothing(op):
             self._unmake(op)
             return Outcome(error="InvalidHandle")
@@ -166,7 +169,8 @@ class _Recorder:
             raise
         except Exception as error:
             self._unmake(op)
-            return failed_with(error)
+            failed = failed_with(error)
+            return replace(failed, data=self._delivered_names()) if type(op) is Sync else failed
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
@@ -203,12 +207,17 @@ class _Recorder:
         value.take()
 
     def _after_sync(self) -> Outcome:
-        """What was delivered when the sync returned; asks for the values after that."""
-        delivered = ",".join(self.deliveries).encode()
+        """What was delivered when the sync returned; only then the values are asked for."""
+        delivered = self._delivered_names()
+        is_ordered = self._target.capabilities.orders_deliveries
         for value in self._waiting:
-            value.take()
+            # Where deliveries are ordered, their order shows what is missing.
+            value.take() if is_ordered else value.take_done()
         self._waiting.clear()
         return Outcome(data=delivered)
+
+    def _delivered_names(self) -> bytes:
+        return ",".join(self.deliveries).encode()
 
 
 class _Value:
@@ -225,9 +234,18 @@ class _Value:
             self._first = self._ask()
         return self._first
 
+    def take_done(self) -> None:
+        """The same after a sync; NOT_DONE where the delivery can tell, and is not done."""
+        is_done = getattr(self._delivery, "done", None)
+        if self._first is None and is_done is not None and not is_done():
+            self._first = Outcome(late_error=NOT_DONE)
+        self.take()
+
     def outcome(self) -> Outcome:
         """The value; CHANGED where it, or the object that held it, has changed since."""
         first = self.take()
+        if first.late_error == NOT_DONE:
+            return first
         kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
         if kept_as_it_was and self._ask() == first:
             return first

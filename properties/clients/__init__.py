@@ -14,12 +14,23 @@ from properties.clients.client import (
     ReentrantClient,
     WrongThreadClient,
 )
+from properties.clients.foreign import FOREIGN_CLIENTS, not_asked, suiting
 from properties.clients.sharing import SharingClient
 from properties.model.case import PLAIN, Case
 from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
-__all__ = ["CLIENTS", "BrokenPromise", "Client", "drive", "keeps_to_program"]
+__all__ = [
+    "CLIENTS",
+    "FOREIGN_CLIENTS",
+    "BrokenPromise",
+    "Client",
+    "drive",
+    "keeps_to_program",
+    "not_asked",
+    "suiting",
+    "tells_faults",
+]
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: target,
@@ -33,21 +44,34 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "closing": ClosingClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
 }
-"""Each makes the target through which it drives a program."""
+"""The clients of our own runtime; each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
+_KEEPS_FAULTS = ("reentrant", "closing", "sharing")
+"""Those that may meet a fault of a driver which no op of the program shows."""
 
 
 def drive(target: Target, case: Case) -> Target:
     """``target``, driven by the client of ``case``.
 
-    The clients need our own runtime; any other target is driven plainly.
+    Some clients need our own runtime, and the others a foreign target.  If the client does not
+    suit the target, the target is driven plainly.
     """
-    if not isinstance(target, RuntimeTarget):
+    if isinstance(target, RuntimeTarget):
+        make = CLIENTS.get(case.client)
+        return target if make is None else make(target, case.program)
+    caller = FOREIGN_CLIENTS.get(case.client)
+    promises = case.promises or target.capabilities
+    if caller is None or not caller.suits(promises):
         return target
-    return CLIENTS[case.client](target, case.program)
+    return caller.make(target, promises)
 
 
 def keeps_to_program(client: str) -> bool:
     """Whether the client issues only the ops of the program; the laws need that."""
     return client in _KEEP_TO_PROGRAM
+
+
+def tells_faults(client: str) -> bool:
+    """Whether an op raises each fault that the client meets before the close."""
+    return client not in _KEEPS_FAULTS

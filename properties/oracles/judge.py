@@ -23,6 +23,7 @@ from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.injected import in_contract_terms, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
@@ -36,7 +37,7 @@ Laws = Callable[[Iterable[Event], Setting], Checker]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oracles:
-    """The parts of the judge, so that a test can replace one by a broken one."""
+    """The oracles as values, so that a test can replace one by a broken one."""
 
     reference: Reference = run_reference
     compare: Comparison = compare
@@ -45,7 +46,7 @@ class Oracles:
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
     shown_faults: frozenset[str] | None = None
-    """The error classes as which faults may show; None: those of the case's device."""
+    """The error classes that faults may cause; None: those of the case's device."""
 
 
 SOUND = Oracles()
@@ -64,7 +65,7 @@ class Verdict:
     held: Counter[str]
     """How often each law checked something."""
     reached: Coverage | None
-    """What the trace reached, where that was measured too."""
+    """What the trace reached; None where that was not measured."""
 
 
 def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdict:
@@ -89,10 +90,10 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
 
 
 def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
-    """What else is wrong where ops were accepted whose refusal was promised.
+    """A further failure, where ops were accepted that the target promised to refuse.
 
-    Such ops would hide whatever comes after them.  So they are taken as contained only, and the
-    execution is compared again.  The promises that the failure breaks, and the failure.
+    Such ops would hide what comes after them.  So their class is taken as contained only, and the
+    execution is compared again.  Gives the promises that the failure breaks, and the failure.
     """
     execution, failure = verdict.execution, verdict.failure
     promises = execution.capabilities
@@ -105,7 +106,7 @@ def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
 
 
 def _with_writer(failure: Failure, execution: Execution, expected: History) -> Failure:
-    """A wrong value with the op that should have written the first wrong byte."""
+    """The failure, with a note on the op that should have written the first wrong byte."""
     if failure.byte is None:
         return failure
     program, at = execution.case.program, failure.position
@@ -131,6 +132,8 @@ def _judge_meaning(
 ) -> tuple[History, Failure | None]:
     """What the program means, and the first difference of the execution from it."""
     program, got = execution.case.program, execution.history
+    if injected := execution.case.injected:
+        got, faults = in_contract_terms(program, got, injected), shown_faults(injected)
     reported: tuple[str, ...] = ()
     if faults:
         followed = follow(
@@ -147,10 +150,20 @@ def _judge_meaning(
     failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
-    elif execution.is_lawful:
-        # A device without planned faults may fail too, and that has to be reported as well.
+    elif execution.tells_faults:
+        # A device without planned faults may fail too, and the target must report that.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
-        failure = judge_reported(program, got, reported, met, reads_share=shared)
+        device = execution.case.device
+        # A real device may fail by itself, and a driver around one may have a plan of its own.
+        is_known = device.is_simulated and oracles.shown_faults is None
+        failure = judge_reported(
+            program,
+            got,
+            reported,
+            met,
+            reads_share=shared,
+            planned=device.planned_faults if is_known else None,
+        )
     return expected, failure
 
 

@@ -66,8 +66,18 @@ def test_devices_are_listed_by_name(capsys: pytest.CaptureFixture[str], device_n
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines]
     assert device_name in names
-    assert names[-1] == "simulated"
+    assert names[-1].partition(":")[0] == "dawn"
+    assert "simulated" in names
     assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_dawn_is_listed_as_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wgpudawn", None)
+    assert main(["devices"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split(maxsplit=1) == ["dawn", "not installed: pip install 'gpusim[dawn]'"]
 
 
 def test_listing_devices_prints_no_complaint_of_a_driver() -> None:
@@ -267,7 +277,6 @@ def test_a_device_that_cannot_be_read_is_named_by_its_line(
         (["fuzz", "--seconds", "soon"], r"soon.*no number of seconds"),
         (["fuzz", "--programs", "0"], r"at least 1"),
         (["fuzz", "--scheduler", "lazy"], r"late, early, random or all"),
-        (["fuzz", "--device", "gl", "--faults"], r"only the simulated device fails on demand"),
         (["fuzz", "--kernels", "no_such_module"], r"cannot load KERNELS from 'no_such_module'"),
         (["fuzz", "--target", "fast"], r"runtime, naive"),
         (["fuzz", "--target", "no_such_module:x"], r"cannot load x from 'no_such_module'"),

@@ -7,7 +7,9 @@ import pytest
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.simulated import FaultPlan
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
+from gpusim.simulated import FaultPlan, parse_faults
 from properties.fuzz.loading import load_kernels
 from properties.generate.cases import Setting, case_for
 from properties.model.case import (
@@ -18,7 +20,8 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.targets.factory import RuntimeFactory, limits_of, open_case_device
+from properties.oracles.judge import judge
+from properties.targets.factory import RuntimeFactory, faults_of, limits_of, open_case_device
 from reference import run
 
 TWO = ("eager", "cached")
@@ -80,12 +83,13 @@ def test_a_real_runtime_is_held_to_the_limits_of_its_case(device_name: str) -> N
         opened.target.close()
 
 
-def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_program() -> None:
+def test_faults_are_drawn_on_every_device_and_change_no_program() -> None:
     cases = [numbered(number, device="simulated", faults=True) for number in range(40)]
     plans = [case.device.faults for case in cases]
     assert 20 < sum(len(plan) > 0 for plan in plans) < 40
     assert [numbered(n, device="simulated", faults=True) for n in range(40)] == cases
-    assert numbered(3, faults=True).device == DeviceSpec(name="vulkan")
+    assert numbered(3).device == DeviceSpec(name="vulkan")
+    assert any(len(numbered(n, faults=True).device.faults) for n in range(12))
     assert [case.program for case in cases[:12]] == [numbered(n).program for n in range(12)]
     for case, plan in zip(cases, plans, strict=True):
         assert (case.device.shown_faults == frozenset()) == (len(plan) == 0)
@@ -96,9 +100,11 @@ def test_faults_are_drawn_on_simulated_devices_alone_and_change_no_program() -> 
     [
         DeviceSpec(name="simulated"),
         DeviceSpec(name="simulated", scheduler="early"),
+        DeviceSpec(name="simulated", profile="wgpu-native"),
+        DeviceSpec(name="simulated", faults=FaultPlan(internal_errors=(2,), lost_at_encode=3)),
         DeviceSpec(name="simulated", scheduler="random", seed=17),
         DeviceSpec(name="simulated", scheduler="replay", schedule=(0, 2, 1)),
-        DeviceSpec(name="simulated", faults=FaultPlan(failed_maps=(0, 3), lost_at_call=40)),
+        DeviceSpec(name="simulated", faults=FaultPlan(failed_maps=(0, 3), lost_at_unmap=40)),
         DeviceSpec(name="simulated", scheduler="early", limits=(("max_binding_bytes", 512),)),
     ],
 )
@@ -123,3 +129,27 @@ def test_kernels_that_are_none_or_share_a_name_are_refused() -> None:
         load_kernels("gpusim.errors")
     with pytest.raises(ProgramError, match="is no Kernel"):
         load_kernels("gpusim.kernels:__all__")
+
+
+def test_a_device_fails_as_its_case_says(device_name: str) -> None:
+    """A simulated one by itself, a real one through a driver around it."""
+    spec = replace(parse_device(device_name), faults=parse_faults("failed_bind_groups=1"))
+    program = Program.parse(
+        "alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "read a 0 4 -> r\nsync\n"
+    )
+    case = Case(program=program, device=spec, policy=PRESETS["ring"])
+    verdict = judge(case, RuntimeFactory(device_name))
+    assert verdict.failure is None
+    assert [outcome.error for outcome in verdict.execution.history.outcomes] == [
+        None, None, "OutOfMemory", None, None,
+    ]  # fmt: skip
+
+
+def test_every_kind_of_fault_is_known_to_a_driver_around_a_real_device() -> None:
+    for name in FaultPlan.__dataclass_fields__:
+        plan = parse_faults(f"{name}=3")
+        (fault,) = faults_of(plan)
+        assert fault.call == 3
+        assert fault.error.__name__ in DeviceSpec(name="vulkan", faults=plan).planned_faults
+    assert faults_of(FaultPlan()) == []

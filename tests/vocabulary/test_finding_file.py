@@ -33,6 +33,7 @@ summary: op 1: read a 0 4 -> r (value: colons: are # fine)
 alloc a 4
 read a 0 4 -> r
 """
+DISTURBED = TEXT.replace("seed: 17/4", "disturbance: seed=3 failed_maps=0,2\nseed: 17/4")
 VERSION_1 = """gpusim finding 1
 device: simulated scheduler=early
 policy: eager
@@ -250,7 +251,7 @@ def test_a_header_of_another_version_is_refused() -> None:
         ("gpusim finding 2", "gpusim finding " + "9" * 5000, r"line 1 .* version 9+\.\.\. and"),
         (
             "max_binding_bytes=512",
-            "failed_maps=0",
+            "scheduler=late",
             "line 4 .*probably device simulated is meant",
         ),
         ("max_binding_bytes=512", "max_binding_bytes=0", "line 4 .* none that it can have"),

@@ -5,6 +5,7 @@ Every property must hold under faults.  The plan is data; nothing here knows a p
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,19 +33,27 @@ class Fault:
 
 
 class FaultyDriver:
-    """A driver with a plan of faults; after a DeviceLost every verb except destroy raises it."""
+    """A driver with a plan of faults; after a DeviceLost every verb except destroy raises it.
+
+    A destroy never fails, but a device may be lost at one.
+    """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:
         self.limits = driver.limits
         self.device = driver.device
-        self.lost = driver.lost
         self.raised: list[Fault] = []
         self._driver = driver
         self._plan = {(fault.verb, fault.call): fault for fault in faults}
         self._calls: Counter[str] = Counter()
+        self._planned_loss = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the device is lost, as planned or by itself."""
+        return self._planned_loss or self._driver.lost
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
-        """See ``Driver``; the plan knows nothing of it."""
+        """See ``Driver``; no fault can be planned for it."""
         return self._driver.adopt_buffer(native)
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
@@ -54,6 +63,9 @@ class FaultyDriver:
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
         """See ``Driver``; never fails."""
+        if not self.lost:
+            with suppress(DeviceLost):
+                self._meet("destroy_buffer")
         self._driver.destroy_buffer(buffer)
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
@@ -115,5 +127,5 @@ class FaultyDriver:
         if fault is None:
             return
         self.raised.append(fault)
-        self.lost = self.lost or fault.error is DeviceLost
+        self._planned_loss = self._planned_loss or fault.error is DeviceLost
         raise fault.error(f"cannot {verb} because the plan says so (call {call})")
