@@ -8,6 +8,7 @@ laws over the trace; and the transformed case.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gpusim.history import CRASH, History
 from gpusim.kernels import Kernel
@@ -29,6 +30,7 @@ from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.targets.factory import TargetFactory
+from reference import Reference as Executor
 from reference import run as run_reference
 
 Reference = Callable[[Program, Mapping[str, Kernel], Limits], History]
@@ -151,7 +153,7 @@ def _judge_meaning(
         )
         expected, reported = followed.expected, followed.reported
     else:
-        expected = oracles.reference(program, execution.kernels, execution.limits)
+        expected = _meant(execution, oracles)
     failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
@@ -170,6 +172,15 @@ def _judge_meaning(
             planned=device.planned_faults if is_known else None,
         )
     return expected, failure
+
+
+def _meant(execution: Execution, oracles: Oracles) -> History:
+    program, kernels, limits = execution.case.program, execution.kernels, execution.limits
+    most = execution.case.policy.debug_dispatch_limit
+    if most is None:
+        return oracles.reference(program, kernels, limits)
+    make = partial(Executor, dispatch_limit=most)
+    return run_reference(program, kernels, limits, make=make)
 
 
 def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None:
