@@ -49,6 +49,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         trace=trace,
         is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
+        reports=tuple(opened.reports()),
         close_error=close_error,
     )
 
