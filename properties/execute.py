@@ -47,7 +47,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         limits=case.limits(factory.limits),
         kernels=factory.kernels,
         trace=trace,
-        is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
+        is_lawful=opened.is_traced
+        and case.policy.debug_dispatch_limit is None
+        and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         reports=tuple(opened.reports()),
         close_error=close_error,
