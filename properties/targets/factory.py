@@ -8,7 +8,7 @@ runs a program.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -71,6 +71,8 @@ class Opened:
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
+    reports: Callable[[], Sequence[Report]] = tuple
+    """What the layer's rules say of its calls, once it was closed."""
 
 
 def as_target(made: Any) -> Target:
