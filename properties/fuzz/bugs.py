@@ -63,6 +63,8 @@ class Bugs:
         _check_can_save(folder)
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
+        self.explained = 0
+        """Failing programs that do not fail without what the bugs that were met take."""
         self.known_failures = 0
         """How many failing programs showed a bug that was known before."""
         self._folder = folder
@@ -112,13 +114,24 @@ class Bugs:
             bug.unsaved = str(error)
         return bug
 
+    def has(self, case: Case, failure: Failure, together: Together) -> bool:
+        """Whether a failure of this kind was met, or is known."""
+        signature = signature_of(case, failure, self._kernels, together)
+        return signature in self.met or any(signature == one.signature for one in self.known)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the bugs take that were met or are known, in the words of their signatures."""
+        signatures = [*self.met, *(one.signature for one in self.known)]
+        return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
+
     def __len__(self) -> int:
         return len(self.met)
 
     @property
     def failures(self) -> int:
         """Programs that failed."""
-        return sum(bug.count for bug in self.met.values())
+        return self.explained + sum(bug.count for bug in self.met.values())
 
     def _finding(self, bug: Bug) -> Finding:
         return Finding(
@@ -153,11 +166,15 @@ def signature_of(
     An invalid op harms whatever is there, so that what else is there says nothing.  Nor does it
     where an op has a form that is seldom taken, or where two ops must stand ``together``.
     """
-    program, limits = case.program, case.limits(Limits())
-    meant = run_reference(program, kernels, limits)
-    takes = {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
-    takes = takes or _forms(program) or {*filter(None, [" to ".join(together)])} or _kinds(program)
+    meant = run_reference(case.program, kernels, case.limits(Limits()))
+    pair = {" to ".join(together)} if together else set()
+    takes = _forms(case.program, meant) or pair or _kinds(case.program)
     return *_how(failure, meant), *sorted(takes), *_variants(case)
+
+
+def forms_of(case: Case, kernels: Kernels) -> set[str]:
+    """The classes of a case's invalid ops, or the forms that not every runtime takes."""
+    return _forms(case.program, run_reference(case.program, kernels, case.limits(Limits())))
 
 
 _HARM = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.DELIVERY_ORDER)
@@ -172,8 +189,10 @@ def _how(failure: Failure, meant: History) -> tuple[str, str]:
     return failure.signature
 
 
-def _forms(program: Program) -> set[str]:
-    """What forms its ops have that not every runtime takes."""
+def _forms(program: Program, meant: History) -> set[str]:
+    refused = {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
+    if refused:
+        return refused
     ops = list(flattened(program))
     odd = {f"odd {op.verb}" for op in ops if any(number % WORD_BYTES for number in _numbers(op))}
     within = any(isinstance(op, Copy) and op.source == op.target for op in ops)

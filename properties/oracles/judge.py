@@ -1,8 +1,8 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
 The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the laws over the trace; and
-the transformed case.
+may fail; the report of the device's faults; the close of the target; the growth of its memory; the
+laws over the trace; and the transformed case.
 """
 
 from collections import Counter
@@ -24,6 +24,7 @@ from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.growth import judge_growth
 from properties.oracles.injected import in_contract_terms, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
@@ -47,12 +48,14 @@ class Oracles:
     """None: no law is checked."""
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
+    growth: bool = True
+    """Whether some cases are repeated, to see whether memory grows."""
     shown_faults: frozenset[str] | None = None
     """The error classes that faults may cause; None: those of the case's device."""
 
 
 SOUND = Oracles()
-MEANING_ONLY = Oracles(laws=None, without_faults=False)
+MEANING_ONLY = Oracles(laws=None, without_faults=False, growth=False)
 """Only the meaning of the program and the close of the target."""
 
 
@@ -76,6 +79,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
+    if oracles.growth:
+        failure = failure or judge_growth(case, factory)
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:

@@ -16,7 +16,14 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import Adversary, Watch, stand_between
+from gpusim.layer import (
+    REFUSING,
+    Adversary,
+    LiveBuffers,
+    Report,
+    Sanitizer,
+    stand_between,
+)
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver, driver_for
@@ -27,7 +34,7 @@ from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
-from gpusim.trace import Event, Trace
+from gpusim.trace import Trace
 from properties.generate.choices import SeededChoices, Weights
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
@@ -81,6 +88,15 @@ def as_target(made: Any) -> Target:
     return target
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counting:
+    """A factory on a device of its own, whose live buffers are counted."""
+
+    factory: "TargetFactory"
+    count: Callable[[], tuple[int, int]]
+    """How many buffers are alive, and their bytes."""
+
+
 class TargetFactory(ABC):
     """Makes a target for each program of a session."""
 
@@ -103,6 +119,10 @@ class TargetFactory(ABC):
     @abstractmethod
     def open(self, case: Case) -> Opened:
         """A new target; it shares at most the device with earlier ones."""
+
+    def counting(self) -> Counting | None:
+        """The same targets on a device whose live buffers are counted; None where none can be."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
         """Release what its targets share."""
@@ -229,7 +249,8 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    A layer stands between them and the device from the first case on that asks to be disturbed.
+    A layer stands between them and the device from the first case on that asks to be disturbed.  It
+    also refuses the submits at which wgpu-native would abort the process.
     """
 
     disturbs = True
@@ -239,8 +260,10 @@ class AdapterFactory(TargetFactory):
     ) -> None:
         self.kernels = kernels
         self._make_target = make_target
-        self._device = open_case_device(parse_device(device), kernels)
+        self._spec = parse_device(device)
+        self._device = open_case_device(self._spec, kernels)
         self._adversary: Adversary | None = None
+        self._counting: Counting | None = None
         first = as_target(make_target(self._device, kernels))
         self.limits, self.capabilities = first.limits, first.capabilities
 
@@ -258,12 +281,23 @@ class AdapterFactory(TargetFactory):
         except Exception as error:
             return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
 
+    def counting(self) -> Counting | None:
+        """The same targets on a second device, opened when it is first asked for."""
+        if self._counting is None:
+            factory = AdapterFactory(str(self._spec), self.kernels, make_target=self._make_target)
+            live = LiveBuffers()
+            stand_between(factory._device, live.watch)
+            self._counting = Counting(factory=factory, count=live.count)
+        return self._counting
+
     def _disturb(self, disturbance: Disturbance | None) -> None:
+        if self._adversary is not None and self._adversary.has_lost_device:
+            self._device, self._adversary = open_case_device(self._spec, self.kernels), None
         if self._adversary is None:
             if disturbance is None:
                 return
             self._adversary = Adversary()
-            stand_between(self._device, Watch(_unseen, wanted=()), self._adversary.disturb)
+            Sanitizer(_unseen, REFUSING).watch(self._device, self._adversary.disturb)
         if disturbance is None:
             self._adversary.begin(None)
             return
@@ -272,11 +306,12 @@ class AdapterFactory(TargetFactory):
             disturbance.seed,
             failed_maps=faults.failed_maps,
             out_of_memory=faults.out_of_memory,
+            lost_at_submit=faults.lost_at_submit,
         )
 
 
-def _unseen(event: Event) -> None:
-    """Nothing is told of a disturbed program."""
+def _unseen(report: Report) -> None:
+    """The error in the place of an abort says enough."""
 
 
 class _Unmade:
