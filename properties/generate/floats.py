@@ -1,9 +1,9 @@
 """Special floats: NaN, infinite, minus nought and subnormal, as f32.
 
 An implementation of WGSL may flush or forget what is special of them (specification, "Floating
-Point Evaluation"), so programs have them only where a target promises that it keeps them.  What a
-float kernel computes from them is not known; writes, copies, reads and exact kernels keep every
-bit.  Scalars that are NaN or infinite are not here: the contract refuses them.
+Point Evaluation"), so programs have them only where a target promises that it keeps them, or where
+a kernel says what it computes from them.  Writes, copies, reads and exact kernels keep every bit.
+Scalars that are NaN or infinite are not here: the contract refuses them.
 """
 
 import math
@@ -41,6 +41,11 @@ def is_special(value: float) -> bool:
     if value == 0:
         return math.copysign(1.0, value) < 0
     return abs(value) < _SMALLEST_NORMAL
+
+
+def has_special_floats(promised: bool, kernels: Kernels) -> bool:
+    """Whether programs have special floats: the target keeps them, or a kernel takes them."""
+    return promised or any(kernel.special_floats for kernel in kernels.values())
 
 
 def real_buffers(program: Iterable[Op], kernels: Kernels) -> frozenset[str]:
