@@ -121,7 +121,7 @@ def is_name(name: object) -> bool:
 
 
 def names() -> Sequence[str]:
-    """Every name without a number that a device can have."""
+    """Every name that a device can have, without its number."""
     return [BEST, *_BACKENDS.values(), SIMULATED]
 
 
@@ -152,7 +152,7 @@ def _ask_wgpu() -> tuple[list[Any], str]:
 
 @contextmanager
 def _a_runtime_dir() -> Iterator[None]:
-    """Set XDG_RUNTIME_DIR meanwhile: without it Mesa's EGL complains on stderr."""
+    """Set XDG_RUNTIME_DIR in the block: without it Mesa's EGL complains on stderr."""
     if _RUNTIME_DIR in os.environ:
         yield
         return

@@ -1,7 +1,7 @@
 """The errors that gpusim raises on purpose, by whose fault they are.
 
-The program's, the device's, or ours.  Nothing of gpusim is imported here, and no other module
-defines an error of its own.
+The fault is the program's, the device's, or ours.  Nothing of gpusim is imported here, and no
+other module defines an error of its own.
 """
 
 from collections.abc import Iterable

@@ -180,7 +180,7 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 class Span:
     """The fields of an op that name some bytes: buffer, offset, and size or data.
 
-    A number in the place of the last is a size that all ops of the kind have.
+    Where the last is a number, it is the size for every op of this kind.
     """
 
     buffer: str

@@ -1,10 +1,11 @@
-"""Runs a case: opens a target, drives it through the program, closes it, and records all it shows.
+"""Runs a case: opens a target, drives it through the program, closes it, and records the execution.
 
 Programs are run only here.  Nothing here judges (``properties.oracles`` does), and nothing knows
 a particular target.
 """
 
 import traceback
+from dataclasses import replace
 from typing import Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
@@ -118,10 +119,9 @@ _ACCEPTED = Outcome()
 def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
-    ``watch`` is told of each op with its position, the closing sync included, whose
-    position is one past the program's last.  Whatever the target raises ends up in
-    the history, with its message: under its name if it is a Refused or a DeviceFault,
-    and as a crash otherwise.
+    ``watch`` is told of each op with its position.  The closing sync has the position after the
+    last op.  Whatever the target raises ends up in the history, with its message: under its name
+    if it is a Refused or a DeviceFault, and as a crash otherwise.
 
     Raises:
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
@@ -155,7 +155,7 @@ class _Recorder:
         return outcome
 
     def _perform(self, op: Op) -> Outcome:
-        """Issue one op, unless it names what was never made: then refuse it here."""
+        """Issue one op; refuse it here where it names something that was never made."""
         if self._unmade and self._names_nothing(op):
             self._unmake(op)
             return Outcome(error="InvalidHandle")
@@ -166,7 +166,8 @@ class _Recorder:
             raise
         except Exception as error:
             self._unmake(op)
-            return failed_with(error)
+            failed = failed_with(error)
+            return replace(failed, data=self._delivered_names()) if type(op) is Sync else failed
         return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
@@ -203,12 +204,15 @@ class _Recorder:
         value.take()
 
     def _after_sync(self) -> Outcome:
-        """What was delivered when the sync returned; asks for the values after that."""
-        delivered = ",".join(self.deliveries).encode()
+        """What was delivered when the sync returned; only then the values are asked for."""
+        delivered = self._delivered_names()
         for value in self._waiting:
             value.take()
         self._waiting.clear()
         return Outcome(data=delivered)
+
+    def _delivered_names(self) -> bytes:
+        return ",".join(self.deliveries).encode()
 
 
 class _Value:

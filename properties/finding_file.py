@@ -20,10 +20,10 @@
 
 The number on the first line is the version of this format.  Headers come in any order, each at
 most once.  ``target`` and ``device`` are required; ``policy`` is too, where our own runtime was
-judged, since other targets follow none.  The lines of ``details`` follow it, each behind a bar.
-After the blank line comes the program in its text form.  Version 1 can be read as well: it names
-no target, and calls the client ``caller``.  Nothing here runs a program, loads what a file names,
-or says what a failure means.
+judged, since other targets follow none.  The lines of ``details`` follow its header, each behind
+a bar.  After the blank line comes the program in its text form.  A file of version 1 can be read
+as well: it names no target, and ``caller`` is its header of the client.  Nothing here runs a
+program, loads what a file names, or says what a failure means.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from typing import Any
 from gpusim.errors import ProgramError
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
-from properties.clients import CLIENTS
+from properties.clients import CLIENTS, FOREIGN_CLIENTS
 from properties.model.capabilities import parse_capabilities
 from properties.model.case import NO_POLICY, PLAIN, RUNTIME, Case, Transformation, parse_device
 from properties.oracles.metamorphic import parse_transformation, write_transformation
@@ -45,7 +45,7 @@ _BETWEEN = "; "
 _BAR = "|"
 """The first character of each line of the details."""
 _NO_FAULTS_BY_V1 = "without_faults"
-"""A transformation of version 1; ignored, since every replay tries it."""
+"""A transformation of version 1; it is ignored, since every replay checks it anyway."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,8 +178,9 @@ def _version_of(line: str) -> int:
 
 
 def _client(text: str) -> str:
-    if text not in CLIENTS:
-        raise ProgramError(f"its client is none of {', '.join(CLIENTS)}")
+    known = (*CLIENTS, *FOREIGN_CLIENTS)
+    if text not in known:
+        raise ProgramError(f"its client is none of {', '.join(known)}")
     return text
 
 

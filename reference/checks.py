@@ -34,7 +34,7 @@ def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
     if size_bytes > limits.max_buffer_bytes:
         raise LimitExceeded(
             f"cannot allocate {size_bytes} bytes because a buffer holds at most "
-            f"{limits.max_buffer_bytes} (probably the data wants splitting)"
+            f"{limits.max_buffer_bytes} (probably the data needs splitting)"
         )
     budget = limits.memory_budget_bytes
     if budget is not None and live_bytes + size_bytes > budget:
@@ -117,7 +117,7 @@ def check_bound(
     if len(buffers) > limits.max_storage_buffers:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} because it binds {len(buffers)} buffers and the device "
-            f"at most {limits.max_storage_buffers} (probably the kernel wants splitting)"
+            f"at most {limits.max_storage_buffers} (probably the kernel needs splitting)"
         )
     names = [name_of(buffer) for buffer in buffers]
     bound = tuple([check_handle(name, blocks) for name in names])
@@ -133,7 +133,7 @@ def check_bound(
         if block.words * WORD_BYTES > limits.max_binding_bytes:
             raise LimitExceeded(
                 f"cannot bind {buffer} to {kernel.name} because a binding holds at most "
-                f"{limits.max_binding_bytes} bytes (probably the buffer wants splitting)"
+                f"{limits.max_binding_bytes} bytes (probably the buffer needs splitting)"
             )
     if len(set(names)) < len(names):
         _check_aliases(kernel, buffers, bound)
@@ -163,7 +163,7 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
-    """A buffer is written by none of its bindings or by all, and those share no word."""
+    """All bindings of a buffer write it, or none does; bindings that write share no word."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     for (one, first, block), (other, second, further) in combinations(bindings, 2):
         accesses = {one.access, other.access}
@@ -174,7 +174,7 @@ def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Blo
         if len(accesses) == 2 or start < end:
             raise InvalidBinding(
                 f"cannot dispatch {kernel.name} because {name_of(first)} is bound as {one.name} "
-                f"and as {other.name}, and written (probably the result wants a buffer of its own)"
+                f"and as {other.name}, and written (probably the result needs a buffer of its own)"
             )
 
 
@@ -190,14 +190,14 @@ def check_grid_place(
     if offset % WORD_BYTES != 0:
         raise InvalidBinding(
             f"cannot read a grid at {offset} of {counts} because a grid begins with a whole word "
-            "(probably an offset in bytes that should be one in words)"
+            "(probably the offset does not count bytes)"
         )
     check_range(counts, block, offset, GRID_BYTES)
     for binding, buffer in zip(kernel.buffers, buffers, strict=True):
         if name_of(buffer) == counts and binding.access == "read_write":
             raise InvalidBinding(
                 f"cannot dispatch {kernel.name} over a grid in {counts} because it is written as "
-                f"{binding.name} (probably the grid wants a buffer of its own)"
+                f"{binding.name} (probably the grid needs a buffer of its own)"
             )
     return block
 

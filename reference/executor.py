@@ -121,7 +121,7 @@ class Reference:
         counts: str,
         offset: int,
     ) -> None:
-        """Run a kernel over a grid that stands in a buffer.  As ``dispatch``, and OutOfRange."""
+        """Run a kernel over a grid in a buffer.  Errors as ``dispatch``, and OutOfRange."""
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
         self._check_unbound((counts,))
@@ -197,8 +197,8 @@ class Reference:
     ) -> None:
         """Run a kernel over a grid that nobody checked.
 
-        Past the limit of a dimension it does nothing, and past what the kernel can
-        count nothing is known of what it writes.
+        A grid past the limit of a dimension does nothing.  Past what the kernel can count, its
+        result is unknown.
         """
         if grid is None:
             spoil_written(kernel, blocks)
@@ -255,7 +255,7 @@ def run(
     """What every execution of ``program`` must show, with the error bound of each value.
 
     Every accepted read is delivered, in the order in which the reads were issued.
-    ``make`` makes the executor; another one may take the place of ``Reference``.
+    ``make`` makes the executor, by default a ``Reference``.
 
     Raises:
         InvalidKernel: a kernel is not registered (before anything runs), or its meaning raises.

@@ -78,7 +78,7 @@ class Reads:
         return readback.ticket
 
     def goal_of_sync(self) -> Ticket | None:
-        """Submit everything; gives the ticket whose delivery means that all of it is done.
+        """Submit everything; gives the ticket whose delivery shows that all of it is done.
 
         A map waits for the submit before it, and the queue works in order.  So a read that
         was the queue's last act serves as the fence (TVM 18871); after any later act, a host
@@ -93,18 +93,27 @@ class Reads:
         return self._readbacks.last_ticket
 
     def wait_for_all(self, seconds: float | None = None) -> None:
-        """Return when every earlier call is done; nothing is pending then."""
-        goal = self.goal_of_sync()
-        if goal is not None:
-            self._readbacks.settle_through(goal, seconds)
-        self._recorder.after_sync()
+        """Return when every earlier call is done; nothing is pending then.
+
+        Where a fault leaves no fence, it is raised once every read is settled.
+        """
+        goal, fault = self._goal_or_fault()
+        try:
+            if goal is not None:
+                self._readbacks.settle_through(goal, seconds)
+        except WaitTimedOut as late:
+            raise fault or late from None
+        self._after_sync(fault)
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         """The same, without blocking the event loop."""
-        goal = self.goal_of_sync()
-        if goal is not None:
-            await self._readbacks.settle_through_async(goal, seconds)
-        self._recorder.after_sync()
+        goal, fault = self._goal_or_fault()
+        try:
+            if goal is not None:
+                await self._readbacks.settle_through_async(goal, seconds)
+        except WaitTimedOut as late:
+            raise fault or late from None
+        self._after_sync(fault)
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
         """Submit and settle all that is left; gives a fault that no call has raised yet.
@@ -136,10 +145,23 @@ class Reads:
         return [] if source is None else [source]
 
     def _begin(self, ticket: Ticket) -> None:
-        """Submit a read for which somebody is about to wait."""
+        """Submit a read that somebody is about to wait for."""
         self._guard.check_wait()
         if ticket.is_recorded:
             self._recorder.submit(FlushReason.READ)
+
+    def _goal_or_fault(self) -> tuple[Ticket | None, DeviceFault | None]:
+        """The goal of a sync; the last read, and the fault, where that leaves no fence."""
+        try:
+            return self.goal_of_sync(), None
+        except DeviceFault as fault:
+            self._guard.notice_loss()
+            return self._readbacks.last_ticket, fault
+
+    def _after_sync(self, fault: DeviceFault | None) -> None:
+        if fault is not None:
+            raise fault
+        self._recorder.after_sync()
 
     def _issue_fence(self) -> None:
         if self._fence_source is None:

@@ -83,7 +83,12 @@ class GPUDevice:
 
     @property
     def lost_async(self) -> Promise:
-        """Settles once the device is lost, before anything else does."""
+        """Settles once the device is lost, before anything else does.
+
+        AttributeError in the wgpu-native profile, as wgpu-py has it.
+        """
+        if not self._state.profile.tells_loss:
+            raise AttributeError("lost_async")
         assert self._state.lost_promise is not None
         return self._state.lost_promise
 
@@ -149,8 +154,13 @@ class GPUDevice:
     def create_bind_group(
         self, *, label: str = "", layout: GPUBindGroupLayout, entries: Sequence[Any]
     ) -> GPUBindGroup:
-        """Buffers bound to a layout; errors as ``bindings.make_bind_group``."""
-        self._made("bind group")
+        """Buffers bound to a layout; errors as ``bindings.make_bind_group``.
+
+        GPUOutOfMemoryError: a planned fault.
+        """
+        number = self._made("bind group")
+        if number in self._state.timeline.faults.failed_bind_groups:
+            raise wgpu.GPUOutOfMemoryError(f"cannot create bind group {number}: planned")
         return make_bind_group(self._state, label, layout, entries)
 
     def create_pipeline_layout(

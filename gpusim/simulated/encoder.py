@@ -116,9 +116,15 @@ class GPUCommandEncoder(PassOwner):
         self._record(copy, source, destination)
 
     def finish(self, *, label: str = "") -> GPUCommandBuffer:
-        """End the recording; GPUValidationError where any command was not valid."""
+        """End the recording.
+
+        Raises:
+            GPUValidationError: a command was not valid.
+            GPUInternalError: a planned fault.
+        """
         device = self._device
-        device.made("finish")
+        # A driver asks with an empty encoder whether its device lives, which no plan counts.
+        number = device.made("finish" if self._commands else "finish of nothing")
         state, self._state = self._state, "ended"
         doing = "finish this command encoder"
         if device.timeline.lost:
@@ -132,6 +138,8 @@ class GPUCommandEncoder(PassOwner):
             raise invalid(doing, "a pass is open", "its end() is missing")
         elif self._debug_depth:
             raise invalid(doing, "a debug group is open", "pop_debug_group() is missing")
+        elif self._commands and number in device.timeline.faults.failed_encodes:
+            raise wgpu.GPUInternalError(f"cannot {doing}: a fault was planned at {number}")
         return GPUCommandBuffer(device, label, self._commands, self._used)
 
     def _check_open(self, doing: str) -> bool:

@@ -1,18 +1,19 @@
 """Faults: a plan of what goes wrong on a device, and when, as data.
 
-A plan counts calls and says which of them fail.  It does nothing by itself; the default
-plan is empty.
+A plan counts the calls of each verb and says which of them fail, so that a further call of
+one verb moves no fault of another.  It does nothing by itself; the default plan is empty.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from gpusim.errors import ProgramError
 
 MOST_FAULTS = 16
-"""A plan with more faults than this would be a broken machine."""
+"""The most faults of a plan; more would be a broken machine."""
 MOST_IN_A_ROW = 4
-"""After more failures of one kind in a row than this, no retry could succeed."""
+"""The most failures of one kind in a row; after more, no retry could succeed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,10 +32,22 @@ class FaultPlan:
     """Calls of ``create_compute_pipeline`` that raise GPUInternalError."""
     failed_submits: tuple[int, ...] = ()
     """Calls of ``submit`` that raise GPUInternalError and execute nothing."""
-    lost_at_call: int | None = None
-    """The call of the device, its queue or its buffers at which the device is lost."""
+    failed_writes: tuple[int, ...] = ()
+    """Calls of ``queue.write_buffer`` that raise GPUInternalError and write nothing."""
+    failed_bind_groups: tuple[int, ...] = ()
+    """Calls of ``create_bind_group`` that raise GPUOutOfMemoryError."""
+    failed_encodes: tuple[int, ...] = ()
+    """Calls of ``finish``, of encoders that hold commands, that raise GPUInternalError."""
     lost_at_submit: int | None = None
-    """The submit at which the device is lost."""
+    """The submit at which the device is lost; so it is with the other verbs."""
+    lost_at_write: int | None = None
+    lost_at_map: int | None = None
+    lost_at_unmap: int | None = None
+    lost_at_buffer: int | None = None
+    lost_at_destroy: int | None = None
+    lost_at_bind_group: int | None = None
+    lost_at_pipeline: int | None = None
+    lost_at_encode: int | None = None
 
     def __post_init__(self) -> None:
         for name in _MANY:
@@ -45,6 +58,12 @@ class FaultPlan:
                 raise _malformed(f"{name}={at} is negative")
         if len(self) > MOST_FAULTS:
             raise _malformed(f"it holds {len(self)} faults and {MOST_FAULTS} is the most")
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """The calls at which the device is lost, by the verb under which it counts them."""
+        planned = {verb: getattr(self, name) for name, verb in _LOST_AT.items()}
+        return {verb: number for verb, number in planned.items() if number is not None}
 
     def __len__(self) -> int:
         """How many faults the plan holds."""
@@ -60,7 +79,18 @@ class FaultPlan:
 
 
 _NUMBERS = re.compile(r"[0-9]{1,18}(?:,[0-9]{1,18})*")
-_ONE = ("lost_at_call", "lost_at_submit")
+_LOST_AT = {
+    "lost_at_submit": "submit",
+    "lost_at_write": "write",
+    "lost_at_map": "map",
+    "lost_at_unmap": "unmap",
+    "lost_at_buffer": "buffer",
+    "lost_at_destroy": "destroy",
+    "lost_at_bind_group": "bind group",
+    "lost_at_pipeline": "pipeline",
+    "lost_at_encode": "finish",
+}
+_ONE = tuple(_LOST_AT)
 _MANY = tuple(field.name for field in fields(FaultPlan) if field.name not in _ONE)
 
 

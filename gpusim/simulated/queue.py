@@ -45,8 +45,6 @@ class GPUQueue:
         buffers = list(command_buffers)
         foreign = [buffer for buffer in buffers if buffer._device is not device]
         number = device.count("submit")
-        if device.timeline.faults.lost_at_submit == number:
-            device.lose("a fault was planned")
         if device.timeline.lost:
             if not device.profile.loss_is_silent:
                 raise submit_lost(device.profile)
@@ -75,12 +73,13 @@ class GPUQueue:
             ValueError: a range outside the data or the buffer.
             GPUValidationError: the offset or size is not whole words, or the
                 buffer is mapped, destroyed, or lacks COPY_DST.
+            GPUInternalError: a planned fault.
         """
         source = _bytes_of(data)
         skip = int(data_offset)
         start, length = self._write_range(buffer, int(buffer_offset), source, skip, size)
         device = self._device
-        device.count("write")
+        number = device.count("write")
         if device.timeline.lost:
             if not device.profile.loss_is_silent:
                 raise device_lost("write to a buffer")
@@ -94,6 +93,8 @@ class GPUQueue:
         ):
             because = _write_refusal(device, buffer, start, length)
             raise invalid("write to a buffer", because, "a wrong buffer, offset or size")
+        if number in device.timeline.faults.failed_writes:
+            raise wgpu.GPUInternalError(f"cannot write to a buffer: planned at write {number}")
         taken = source[skip : skip + length].tobytes()
         write = partial(_write, buffer.contents, start, taken)
         buffer.last_use = device.timeline.enqueue(write, length)

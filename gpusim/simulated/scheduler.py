@@ -23,8 +23,8 @@ class Scheduler(Protocol):
     has got, and settling one executes what it waits for.  So a strategy that
     enumerates schedules does without RUN.
 
-    ``defers``, an attribute that may be missing: a strategy that stops wherever it
-    may sets it, and is then asked only where somebody waits.
+    ``defers`` is an optional attribute.  A strategy that stops wherever it may sets it, and is
+    then asked only where somebody waits.
     """
 
     runs: bool

@@ -1,7 +1,7 @@
 """The three timelines of the specification, and the choices between them.
 
 Content: the caller's calls.  Device: the steps that a call issues at once, in
-the order of the calls; ``call`` counts them.  Queue: operations in their order,
+the order of the calls.  Queue: operations in their order,
 executed no later than their effects can be seen.  Only this file asks a Scheduler
 what happens next.
 Source: WebGPU specification, section 3.4.1 "Timelines" and "GPUQueue".
@@ -17,9 +17,9 @@ from gpusim.simulated.faults import FaultPlan
 from gpusim.simulated.scheduler import RUN, STOP, Scheduler
 
 BACKLOG = 4096
-"""Operations that may wait in the queue; beyond it the oldest runs."""
+"""The most operations that may wait in the queue; with more, the oldest runs."""
 BACKLOG_BYTES = 1 << 26
-"""Bytes of host data that waiting operations may hold; beyond it the oldest runs."""
+"""The most bytes of host data that waiting operations may hold; with more, the oldest runs."""
 PATIENCE = 8
 """How often a caller may look at a promise before something must happen."""
 
@@ -52,22 +52,20 @@ class Timeline:
         "_held_bytes",
         "_operations",
         "_scheduler",
-        "calls",
         "defers",
         "emit",
         "enqueued",
         "executed",
         "faults",
+        "losses",
         "lost",
-        "lost_at_call",
         "pending",
     )
 
     def __init__(self, scheduler: Scheduler, faults: FaultPlan, emit: Emit | None) -> None:
         self.faults = faults
-        self.lost_at_call = faults.lost_at_call
+        self.losses = faults.losses
         self.emit = emit
-        self.calls = 0
         self.enqueued = 0
         self.executed = 0
         self.lost = False

@@ -36,7 +36,7 @@ _WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0
 """Host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
-"""A probe's GPU time a dispatch; how often it is repeated at most; when two probes agree."""
+"""A probe's GPU time per dispatch; its most repetitions; the ratio at which two probes agree."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]

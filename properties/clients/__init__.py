@@ -14,12 +14,22 @@ from properties.clients.client import (
     ReentrantClient,
     WrongThreadClient,
 )
+from properties.clients.foreign import FOREIGN_CLIENTS, not_asked, suiting
 from properties.clients.sharing import SharingClient
 from properties.model.case import PLAIN, Case
 from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
-__all__ = ["CLIENTS", "BrokenPromise", "Client", "drive", "keeps_to_program"]
+__all__ = [
+    "CLIENTS",
+    "FOREIGN_CLIENTS",
+    "BrokenPromise",
+    "Client",
+    "drive",
+    "keeps_to_program",
+    "not_asked",
+    "suiting",
+]
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: target,
@@ -33,7 +43,7 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "closing": ClosingClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
 }
-"""Each makes the target through which it drives a program."""
+"""The clients of our own runtime; each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
 
@@ -41,11 +51,17 @@ _KEEP_TO_PROGRAM = (PLAIN, "asking")
 def drive(target: Target, case: Case) -> Target:
     """``target``, driven by the client of ``case``.
 
-    The clients need our own runtime; any other target is driven plainly.
+    Some clients need our own runtime, and the others a foreign target; where the client does not
+    suit the target, that is driven plainly.
     """
-    if not isinstance(target, RuntimeTarget):
+    if isinstance(target, RuntimeTarget):
+        make = CLIENTS.get(case.client)
+        return target if make is None else make(target, case.program)
+    caller = FOREIGN_CLIENTS.get(case.client)
+    promises = case.promises or target.capabilities
+    if caller is None or not caller.suits(promises):
         return target
-    return CLIENTS[case.client](target, case.program)
+    return caller.make(target, promises)
 
 
 def keeps_to_program(client: str) -> bool:

@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault, InvalidHandle, RuntimeClosed, WaitTimedOut, WrongThread
+from gpusim.errors import (
+    DeviceFault,
+    DeviceLost,
+    InvalidHandle,
+    RuntimeClosed,
+    WaitTimedOut,
+    WrongThread,
+)
 from gpusim.kernels import SCRAMBLE
 from gpusim.ops import Dispatch, Flush, Op, Read, Sync
 from gpusim.program import Program
@@ -87,10 +94,16 @@ class AskingClient(Client):
 
     def _ask(self, position: int) -> None:
         """Every other is asked for at once before it is waited for."""
-        if position % 2:
-            with suppress(WaitTimedOut):
-                self._tickets[position].result(timeout=0)
-        self._tickets[position].result()
+        ticket = self._tickets[position]
+        try:
+            if position % 2:
+                with suppress(WaitTimedOut):
+                    ticket.result(timeout=0)
+            ticket.result()
+        except DeviceFault:
+            # A read's own error is shown by the read; any other belongs to this call.
+            if not ticket.done():
+                raise
         if not all(ticket.done() for ticket in self._tickets[: position + 1]):
             raise BrokenPromise("a read has its value, and a read issued before it has none")
 
@@ -112,24 +125,37 @@ class AwaitingClient(Client):
             self._tasks.append((ticket, self._loop.create_task(_wait_for(ticket))))
         if len(self._tickets) % 3 == 0:
             self._loop.run_until_complete(asyncio.sleep(0))
-            _, task = self._tasks.pop(-_TASKS)
+            _, task = self._tasks[-_TASKS]
             task.cancel()
             self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+            self._raise_fault()
+            if task.cancelled():
+                self._tasks.pop(-_TASKS)
         return ticket
 
     def flush(self, op: Flush) -> None:
         """Flush, and let the other tasks run."""
         self.target.perform(op)
         self._loop.run_until_complete(asyncio.sleep(0))
+        self._raise_fault()
 
     def sync(self, op: Sync) -> None:
         """Start three syncs at once; each must deliver every read issued before it."""
         self._loop.run_until_complete(self._sync_side_by_side())
 
     def close(self) -> None:
-        self.target.close()
-        self._loop.run_until_complete(self._finish_tasks())
-        self._loop.close()
+        try:
+            self.target.close()
+        finally:
+            self._loop.run_until_complete(self._finish_tasks())
+            self._loop.close()
+
+    def _raise_fault(self) -> None:
+        """Raise what a task met that is not the error of its read: it belongs to this op."""
+        for at, (_, task) in enumerate(self._tasks):
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                del self._tasks[at]
+                raise error
 
     async def _sync_side_by_side(self) -> None:
         syncs = [self._sync_once() for _ in range(_SYNCS)]
@@ -140,18 +166,22 @@ class AwaitingClient(Client):
                 raise error
 
     async def _sync_once(self) -> None:
-        await self.target.runtime.sync_async()
-        if not all(ticket.done() for ticket in self._tickets):
-            raise BrokenPromise("a read is not delivered, though a sync after it has returned")
-        self._tickets.clear()
+        try:
+            await self.target.runtime.sync_async()
+        finally:
+            if not all(ticket.done() for ticket in self._tickets):
+                raise BrokenPromise("a read is not delivered, though a sync after it has ended")
+            self._tickets.clear()
 
     async def _finish_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []
         values = await asyncio.gather(*(task for _, task in tasks), return_exceptions=True)
         for (ticket, _), value in zip(tasks, values, strict=True):
+            if not ticket.done():
+                raise BrokenPromise("awaiting a read ends before the read has its value")
             if isinstance(value, BaseException):
                 raise value
-            if value != ticket.result():
+            if value != _ended(ticket):
                 raise BrokenPromise("awaiting a read gives another value than its result")
 
 
@@ -166,6 +196,15 @@ class ClosingClient(Client):
         ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
         self._syncs_left = sum(isinstance(op, Sync) for op in program) + (not ends_with_sync)
         self._tickets: list[Ticket] = []
+        self._loss: DeviceLost | None = None
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``; notes a loss, which a close tells no second time."""
+        try:
+            return super().perform(op)
+        except DeviceLost as loss:
+            self._loss = loss
+            raise
 
     def read(self, op: Read) -> Ticket:
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
@@ -177,7 +216,14 @@ class ClosingClient(Client):
         if self._syncs_left:
             self.target.perform(op)
             return
-        self.target.close()
+        try:
+            self.target.close()
+        finally:
+            self._check_closed()
+        if self._loss is not None:
+            raise self._loss
+
+    def _check_closed(self) -> None:
         if not all(ticket.done() for ticket in self._tickets):
             raise BrokenPromise("a read is not settled, though its runtime is closed")
         try:
@@ -217,12 +263,28 @@ class WrongThreadClient(Client):
         return self.target.perform(op)
 
     def close(self) -> None:
-        self.target.close()
-        self._thread.shutdown()
+        try:
+            self.target.close()
+        finally:
+            self._thread.shutdown()
 
 
 async def _wait_for(ticket: Ticket) -> Any:
-    return await ticket
+    """The value of a ticket, or its own error; any other error belongs to the call."""
+    try:
+        return await ticket
+    except DeviceFault as fault:
+        if not ticket.done():
+            raise
+        return type(fault)
+
+
+def _ended(ticket: Ticket) -> Any:
+    """The value of a ticket, or the class of its own error."""
+    try:
+        return ticket.result()
+    except DeviceFault as fault:
+        return type(fault)
 
 
 _WORDS = 8
@@ -237,18 +299,30 @@ class ReentrantClient(Client):
         self._numbers = count()
         self._expected: list[tuple[Ticket, bytes]] = []
         self._broken: list[str] = []
+        self._fault: DeviceFault | None = None
 
     def read(self, op: Read) -> Delivery:
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         return _Answered(ticket, self._answer)
 
     def close(self) -> None:
-        """Close, and raise BrokenPromise where a callback's work was lost."""
-        if not all(ticket.result() == data for ticket, data in self._expected):
-            self._broken.append("a read that a callback issued has another value")
-        self.target.close()
-        if self._broken:
-            raise BrokenPromise(self._broken[0])
+        """Close, and raise BrokenPromise where a callback's work was lost.
+
+        A fault that only callbacks have met is raised too, since no op could show it.
+        """
+        for ticket, data in self._expected:
+            try:
+                if ticket.result() != data:
+                    self._broken.append("a read that a callback issued has another value")
+            except DeviceFault as fault:
+                self._fault = self._fault or fault
+        try:
+            self.target.close()
+        finally:
+            if self._broken:
+                raise BrokenPromise(self._broken[0])
+        if self._fault is not None:
+            raise self._fault
 
     def _answer(self, ticket: Ticket) -> None:
         """One callback: write, dispatch, read, and something that settles reads.
@@ -262,9 +336,8 @@ class ReentrantClient(Client):
         try:
             self._work(number)
             self._finish(number, ticket)
-        except DeviceFault:
-            # The program's own reads show this error.
-            return
+        except DeviceFault as fault:
+            self._fault = self._fault or fault
         except Exception as error:
             # A runtime only logs what a callback raises.
             self._broken.append(f"a call inside a callback ended with {error!r}")

@@ -1,13 +1,14 @@
 """A client with buffers and queue work of its own, which it shares with the runtime.
 
 It adopts buffers and borrows the runtime's, and puts its own work into the same queue.  What the
-program shows is the same, since a loan orders that work just where the op was.
+program shows is the same, since a loan orders that work just where the op was.  What the device
+fails to do for the client, the runtime is asked to do.
 """
 
 from itertools import count
 from typing import Any
 
-from wgpu import BufferUsage
+from wgpu import BufferUsage, GPUError, GPUValidationError
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Alloc, Copy, Free, Write
@@ -34,7 +35,12 @@ class SharingClient(Client):
             self.target.perform(op)
             return
         runtime = self.target.runtime
-        native = runtime.device.create_buffer(size=op.size_bytes, usage=_USAGE)
+        try:
+            native = runtime.device.create_buffer(size=op.size_bytes, usage=_USAGE)
+        except GPUError as error:
+            _check_fault(error)
+            self.target.perform(op)
+            return
         self._mine[op.buffer] = native
         self.target.name(op.buffer, runtime.adopt(native, label=op.buffer))
 
@@ -44,8 +50,12 @@ class SharingClient(Client):
         if buffer is None or next(self._turns) % 2:
             self.target.perform(op)
             return
-        with self.target.runtime.lend(buffer) as native:
-            self.target.runtime.device.queue.write_buffer(native, op.offset, op.data)
+        try:
+            with self.target.runtime.lend(buffer) as native:
+                self.target.runtime.device.queue.write_buffer(native, op.offset, op.data)
+        except GPUError as error:
+            _check_fault(error)
+            self.target.perform(op)
 
     def copy(self, op: Copy) -> None:
         """Whole words between two buffers by the client itself, in two loans."""
@@ -55,12 +65,16 @@ class SharingClient(Client):
             self.target.perform(op)
             return
         runtime = self.target.runtime
-        with runtime.lend(source) as origin, runtime.lend(target) as place:
-            encoder = runtime.device.create_command_encoder()
-            encoder.copy_buffer_to_buffer(
-                origin, op.source_offset, place, op.target_offset, op.size_bytes
-            )
-            runtime.device.queue.submit([encoder.finish()])
+        try:
+            with runtime.lend(source) as origin, runtime.lend(target) as place:
+                encoder = runtime.device.create_command_encoder()
+                encoder.copy_buffer_to_buffer(
+                    origin, op.source_offset, place, op.target_offset, op.size_bytes
+                )
+                runtime.device.queue.submit([encoder.finish()])
+        except GPUError as error:
+            _check_fault(error)
+            self.target.perform(op)
 
     def free(self, op: Free) -> None:
         """A buffer of the client's own is alive after that, and nothing of it is wanted."""
@@ -68,23 +82,45 @@ class SharingClient(Client):
         native = self._mine.pop(op.buffer, None)
         if native is None:
             return
-        queue = self.target.runtime.device.queue
-        queue.write_buffer(native, 0, b"\xee" * native.size)
-        if bytes(queue.read_buffer(native)) != b"\xee" * native.size:
+        queue, wanted = self.target.runtime.device.queue, b"\xee" * native.size
+        try:
+            queue.write_buffer(native, 0, wanted)
+            found = bytes(queue.read_buffer(native))
+        except (GPUError, RuntimeError) as error:
+            _check_fault(error)
+            found = wanted
+        if found != wanted:
             raise BrokenPromise("a buffer of the client's is written after its free")
         native.destroy()
 
     def close(self) -> None:
         """The client's buffers outlive the runtime."""
         device = self.target.runtime.device
-        self.target.close()
-        for native in self._mine.values():
-            device.queue.write_buffer(native, 0, bytes(native.size))
-            native.destroy()
+        try:
+            self.target.close()
+        finally:
+            for native in self._mine.values():
+                try:
+                    device.queue.write_buffer(native, 0, bytes(native.size))
+                except GPUError as error:
+                    _check_fault(error)
+                native.destroy()
 
     def _lendable(self, name: str, offset: int, size_bytes: int) -> Buffer | None:
-        """The live buffer of that name, where the words are in it."""
+        """The live buffer of that name, where the words are in it and it was not lost."""
         buffer = self.target.find(name)
-        if not buffer.is_live or offset % WORD_BYTES or size_bytes % WORD_BYTES or size_bytes <= 0:
+        if (
+            not buffer.is_live
+            or buffer.lost
+            or offset % WORD_BYTES
+            or size_bytes % WORD_BYTES
+            or size_bytes <= 0
+        ):
             return None
         return buffer if 0 <= offset <= buffer.size_bytes - size_bytes else None
+
+
+def _check_fault(error: Exception) -> None:
+    """Raise ``error`` unless the device has failed, which is no word about the runtime."""
+    if isinstance(error, GPUValidationError) and "device is lost" not in str(error):
+        raise error

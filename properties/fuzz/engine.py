@@ -1,4 +1,4 @@
-"""A fuzzing session: programs by number, until their number, the time or the findings are used up.
+"""A fuzzing session: runs programs until a limit of programs, time or findings is reached.
 
 The engine gives programs to worker processes and decides what their answers mean.  Programs run
 in the workers, never here, because a program may kill its process.
@@ -34,7 +34,7 @@ from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
-"""A session of at least this size may plant a mutant that takes long to find."""
+"""A session of at least so many programs may plant a mutant that takes long to find."""
 
 
 @dataclass(kw_only=True)
@@ -52,12 +52,14 @@ class Session:
     fuzz_seconds: float = 0.0
     """The time of the session without that of shrinking."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty where the target died first."""
+    """The planted mistakes, and whether each was seen; empty where the target died before."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
+    not_asked: Sequence[str] = ()
+    """What no client asks of a foreign target, since it is not promised."""
     deaths: int = 0
     uncounted: int = 0
-    """Programs that ran but are missing in the tally, because their worker died."""
+    """Programs that ran and are missing in the tally, because their worker died."""
     interrupted: bool = False
 
     @property
@@ -67,7 +69,7 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """The share of programs that fail at most, at 95 percent; None where one failed.
+        """The upper bound of the share of programs that fail, at 95 percent; None where one failed.
 
         By the "rule of three" for N independent trials without a failure.
         """
@@ -140,7 +142,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         ready, *_ = [supervisor.ready() for supervisor in supervisors]
         session.device, session.description = ready.device, ready.description
         session.is_ours = ready.is_ours
-        session.unreachable = ready.unreachable
+        session.unreachable, session.not_asked = ready.unreachable, ready.not_asked
         try:
             if settings.known is not None:
                 run_known(session.bugs, settings, session.device, supervisors[0])
@@ -154,8 +156,8 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
 def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
     """Run the findings of the folder ``known``, so that their kinds are not reported again.
 
-    A file makes nothing run but the session's own target: what was found on another target or
-    device is named as not run.
+    Only the session's own target runs.  A finding of another target or device is named as not
+    run.
     """
     for path in sorted((settings.known or Path()).glob("*.txt")):
         finding, reason = read(path), ""
@@ -198,7 +200,7 @@ class _Loop:
         self._shrink_seconds = 0.0
 
     def run(self) -> None:
-        """Fuzz until the programs, the time or the findings are used up."""
+        """Fuzz until a limit of programs, time or findings is reached."""
         while self._goes_on():
             for shard in self._shards:
                 if shard.is_running:

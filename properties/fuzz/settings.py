@@ -29,7 +29,7 @@ from properties.model.case import RUNTIME, SCHEDULERS
 ALL = "all"
 DEFAULT_SECONDS = 60.0
 _MOST_WORKERS = 256
-"""Each is a process with a device of its own."""
+"""The most workers: each is a process with its own device."""
 _PLACES = f"MODULE_OR_FILE:NAME, {COMMAND}COMMAND or {PAGE}PAGE"
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)
@@ -99,9 +99,7 @@ class Settings:
     scheduler: Annotated[
         str, Setting(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
     ] = ALL
-    faults: Annotated[
-        bool, Setting(_truth, "let the simulated device fail now and then", flag=True)
-    ] = False
+    faults: Annotated[bool, Setting(_truth, "let the device fail now and then", flag=True)] = False
     seconds: Annotated[
         float | None,
         Setting(read_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
@@ -189,7 +187,7 @@ class Settings:
         )
 
 
-_SIMULATED_ONLY = {"scheduler": "has a scheduler", "faults": "fails on demand"}
+_SIMULATED_ONLY = {"scheduler": "has a scheduler"}
 """The settings that no other device follows, and why."""
 _OURS_ONLY = {
     "policy": "follows no policy of gpusim",

@@ -1,9 +1,9 @@
 """Drawing a whole case: a policy, a device's behaviour, and a program that knows their limits.
 
-``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset as it
-is, or with some of its numbers extreme, or with one thing scarce.  Batching decisions collide at a
-capacity of one and a limit of 0.  A pool runs out in the middle of a batch only where nothing
-submits the batch before.  ``debug_dispatch_limit`` is never drawn, because it changes results.
+``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
+unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
+capacity of 1 and a limit of 0.  A pool runs out inside a batch only if nothing has submitted the
+batch before that.  ``debug_dispatch_limit`` is never drawn, because it changes results.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
 from gpusim.runtime.policy import PRESETS, Policy
-from gpusim.simulated import NO_FAULTS, FaultPlan
+from gpusim.simulated import NO_FAULTS, SPEC, WGPU_NATIVE, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import fitted
 from properties.generate.generator import generate
@@ -30,9 +30,10 @@ ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 class Setting:
     """What the cases of a session have in common.
 
-    ``limits`` are the device's, and ``small`` those that a case may ask for instead.
-    The presets take turns; on a simulated device the schedulers do so too, from one
-    round of presets to the next.  With ``faults`` the device fails now and then.
+    ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
+    take turns, program by program.  On a simulated device the schedulers take turns too, round by
+    round of the presets.  Every fourth round of schedulers has the profile of wgpu-native.  With
+    ``faults`` the device fails now and then.
     """
 
     device: str
@@ -53,8 +54,9 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
     asked = SeededChoices(f"limits {text}").pick(setting.small) if setting.small else ()
     device = DeviceSpec(name=setting.device, limits=asked)
     if device.is_simulated:
-        scheduler = setting.schedulers[turn % len(setting.schedulers)]
-        device = _behaving(text, scheduler, setting.faults, asked)
+        device = _behaving(text, turn, setting, asked)
+    elif setting.faults:
+        device = replace(device, faults=_faults(SeededChoices(f"device {text}")))
     return draw_case(
         SeededChoices(text),
         preset=PRESETS[setting.presets[preset]],
@@ -104,34 +106,60 @@ def draw_case(
     )
 
 
-def _behaving(text: str, scheduler: str, faults: bool, asked: AskedLimits) -> DeviceSpec:
-    """A simulated device, drawn apart from the program, so that it does not change it."""
-    if scheduler != "random" and not faults:
-        return DeviceSpec(name=SIMULATED, scheduler=scheduler, limits=asked)
+def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> DeviceSpec:
+    """A simulated device, drawn apart from the program, so that the program does not change."""
+    round_, place = divmod(turn, len(setting.schedulers))
+    scheduler = setting.schedulers[place]
+    profile = WGPU_NATIVE.name if round_ % _ROUNDS == _ROUNDS - 1 else SPEC.name
+    if scheduler != "random" and not setting.faults:
+        return DeviceSpec(name=SIMULATED, profile=profile, scheduler=scheduler, limits=asked)
     choices = SeededChoices(f"device {text}")
     return DeviceSpec(
         name=SIMULATED,
+        profile=profile,
         scheduler=scheduler,
         seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
-        faults=_faults(choices) if faults else NO_FAULTS,
+        faults=_faults(choices) if setting.faults else NO_FAULTS,
         limits=asked,
     )
 
 
+_ROUNDS = 4
+_FAILING = Weights(
+    (("failed_maps", 8), 4),
+    (("out_of_memory", 40), 4),
+    (("failed_submits", 16), 4),
+    (("failed_writes", 16), 2),
+    (("failed_bind_groups", 16), 2),
+    (("failed_encodes", 16), 2),
+    (("internal_errors", 5), 2),
+)
+"""The kinds of faults after which a device goes on, and how late one may come."""
+_LOSING = Weights(
+    (("lost_at_submit", 16), 3),
+    (("lost_at_map", 8), 2),
+    (("lost_at_unmap", 8), 2),
+    (("lost_at_write", 16), 2),
+    (("lost_at_buffer", 40), 1),
+    (("lost_at_destroy", 20), 1),
+    (("lost_at_bind_group", 16), 1),
+    (("lost_at_pipeline", 5), 1),
+    (("lost_at_encode", 16), 1),
+)
+_KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
+
+
 def _faults(choices: Choices) -> FaultPlan:
     """Usually one or two faults, early enough that most programs meet them."""
-    return FaultPlan(
-        failed_maps=_counts(choices, 8),
-        out_of_memory=_counts(choices, 40),
-        failed_submits=_counts(choices, 16),
-        lost_at_call=choices.integer(0, 400) if choices.chance(1, 8) else None,
-        lost_at_submit=choices.integer(0, 16) if choices.chance(1, 8) else None,
-    )
-
-
-def _counts(choices: Choices, most: int) -> tuple[int, ...]:
-    drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
-    return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
+    planned: dict[str, Any] = {}
+    for _ in range(choices.weighted(_KINDS_OF_FAULTS)):
+        name, most = choices.weighted(_FAILING)
+        drawn = {choices.integer(0, most): None for _ in range(choices.integer(1, 2))}
+        planned[name] = tuple(sorted(drawn))
+    if choices.chance(1, 4):
+        name, most = choices.weighted(_LOSING)
+        planned[name] = choices.integer(0, most)
+    return FaultPlan(**planned)
 
 
 _CAPACITIES = (1, 2, 3, 5)
@@ -150,7 +178,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""Longer than any program takes: it makes waits poll, and never ends one."""
+"""Longer than any program takes: waits poll because of it, and none times out."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),

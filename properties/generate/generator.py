@@ -36,10 +36,10 @@ def generate(
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
-    Without a shape one is drawn.  ``invalid=False`` leaves out what is refused
-    on purpose, so that every op is accepted under ``limits``; ``replays=False``
-    leaves out captures and replays, ``indirect=False`` grids on the GPU, and
-    ``parts=False`` bindings of parts of buffers.
+    Without a shape one is drawn.  Each of these arguments leaves ops out where it is False:
+    ``invalid`` those that are refused on purpose, so that every op is accepted under ``limits``;
+    ``replays`` captures and replays; ``indirect`` grids on the GPU; ``parts`` bindings of parts
+    of buffers.
 
     Raises:
         ProgramError: where no kernel of ``kernels`` can be drawn.
@@ -82,7 +82,7 @@ def _step(
     else:
         moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
     if len(draft.ops) == before:
-        # A move that cannot be made must not stop the program from growing.
+        # The program must grow even where the move cannot be made.
         draft.flush()
 
 

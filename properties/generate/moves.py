@@ -30,7 +30,7 @@ _LEAST_ROOM_BYTES = 64
 
 
 def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A new buffer; where the shape's number is reached, mostly free an old one first."""
+    """A new buffer; if there are as many as the shape says, mostly free an old one first."""
     if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
         free(choices, draft, shape)
     if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
@@ -46,7 +46,7 @@ def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuff
 
 
 def write(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """New bytes; at times the same as the write before, which a runtime might skip wrongly."""
+    """New bytes, or at times the last write again, which a runtime might wrongly skip."""
     if draft.can_repeat and choices.chance(1, 12):
         draft.repeat()
         return
@@ -105,7 +105,7 @@ def read(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def free(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A free, half of the time of a buffer dispatched last, which a batch may still need."""
+    """A free; half of the time, of a buffer of the last dispatch, which a batch may still need."""
     if draft.dispatched and choices.chance(1, 2):
         draft.free(choices.pick(draft.dispatched[-1][1]))
     elif draft.live:
@@ -142,7 +142,7 @@ def _allowed(draft: Draft, signature: Signature) -> bool:
 def _like_before(
     choices: Choices, draft: Draft, shape: Shape
 ) -> tuple[Signature, tuple[LiveBuffer, ...]]:
-    """One of the last two dispatches: the same, or with another kernel, or with buffers swapped.
+    """One of the last two dispatches again: the same, with another kernel, or with swapped buffers.
 
     A cache keyed by kernel and buffers must find the first again, and must not
     find the others.
@@ -178,7 +178,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """The scalars of an earlier dispatch, of any kernel with these types; all, or all but one.
+    """The scalars of an earlier dispatch of any kernel with these types: all equal, or all but one.
 
     A cache keyed by content must find equal scalars again, and must miss where one of them
     differs.
@@ -190,7 +190,7 @@ def near(
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
-    """Buffers that fit a kernel, new ones where too few live; None where none fits.
+    """Buffers that fit a kernel, with new ones where there are too few; None where none fits.
 
     A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
     """

@@ -19,9 +19,9 @@ from gpusim.ops import Grid
 from properties.generate.choices import Choices, Weights
 
 FEW = 6
-"""A word below it may be in a grid on the GPU, whose groups nobody counts before they run."""
+"""Words below this may be in a grid on the GPU, which runs as many groups as it says."""
 NO_DEVICE_RUNS = 2**32 - 1
-"""Past the limit of any device in a dimension."""
+"""Groups that exceed the limit of any device in a dimension."""
 _COUNTS_RANDOM = random.Random("counts")
 _COUNTS = [
     _COUNTS_RANDOM.randint(1, FEW - 2)
@@ -31,7 +31,8 @@ _COUNTS = [
 ]
 
 Parameters = tuple[bool, tuple[Dtype, ...]]
-"""Whether a kernel computes floats, and its scalars' types; equal ones can share scalars."""
+"""Whether a kernel computes floats, and the types of its scalars.  Kernels that agree in both can
+share scalars."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,7 +184,7 @@ def nonce_floats(number: int, size: int) -> bytes:
 
 
 def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[int | float, ...]:
-    """The scalars of dispatch ``number``: small, and other than those of any other dispatch.
+    """The scalars of dispatch ``number``: small, and different from those of every other dispatch.
 
     Integers are odd, because multiplying by an odd number loses no information; at
     times one of them is an extreme of its type instead.
@@ -202,7 +203,7 @@ def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[i
 def _distinct(dtype: Dtype, number: int, tame: bool) -> int | float:
     value = 2 * number + 3
     if dtype == "f32":
-        # Near one where floats are computed, so that a chain of dispatches does not overflow.
+        # Near 1 where floats are computed, so that a chain of dispatches does not overflow.
         return (value % 320 + 64) / 256 if tame else value / 4
     return -value if dtype == "i32" and number % 2 else value
 

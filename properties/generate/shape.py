@@ -74,11 +74,11 @@ class Shape:
 
     min_ops: int = 12
     max_ops: int = 130
-    """The number of ops is drawn between the two; a last move of several may exceed it."""
+    """The number of ops is drawn between the two; the last move may add a few more."""
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
-    """Kernels that make grids, and are drawn for nothing else: they forget what was before."""
+    """Kernels that make grids; they are drawn only for that, since they hide earlier mistakes."""
     live_buffers: int = 4
     """About how many buffers are alive at a time; with more, allocs become rare."""
     real_buffers: int = 8

@@ -33,6 +33,17 @@ class Refusal(Enum):
         return self is not Refusal.NOT_ASKED
 
 
+class Arrival(Enum):
+    """A target's promise about when and where a read arrives."""
+
+    SYNC = "sync"
+    """Once the next sync has returned; nobody asks for it before."""
+    TICKET = "ticket"
+    """The same, and whoever asks for it before that sync waits for it."""
+    ARRAY = "array"
+    """In a host array that the caller names, once the next sync has returned."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
     """A target's promises; the judge asks for no more.
@@ -68,6 +79,16 @@ class Capabilities:
     """A grid past the device's limit of a dimension is spread over more of them."""
     orders_deliveries: bool = True
     """It calls done callbacks, and calls them in the order of the reads."""
+    delivery: Arrival = Arrival.SYNC
+    """When and where a read arrives; with ``ARRAY`` it is an ``ArrayAdapter``."""
+    host_arrays: bool = False
+    """A write takes its data at the call, from an array that the caller overwrites after it."""
+    concurrent_syncs: bool = False
+    """A sync may begin while another is under way: it is a ``ConcurrentAdapter``."""
+    handles: bool = False
+    """The runtime meets its own handle of a buffer, after its free too: a ``HandleAdapter``."""
+    special_floats: bool = False
+    """Floats in data and scalars that are NaN, infinite, minus nought or subnormal."""
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
@@ -186,7 +207,7 @@ def write_promises(capabilities: Capabilities) -> dict[str, Any]:
     """The promises that differ from the defaults, by name, as JSON has them."""
     given = {field.name: getattr(capabilities, field.name) for field in fields(Capabilities)}
     return {
-        name: value.value if isinstance(value, Refusal) else value
+        name: value.value if isinstance(value, Enum) else value
         for name, value in given.items()
         if value != _DEFAULTS[name]
     }
@@ -207,9 +228,9 @@ def read_promises(written: object) -> Capabilities:
 
 
 def _promise(name: str, value: Any) -> Any:
-    kind = type(_DEFAULTS.get(name))
-    if kind is Refusal and value in _LEVELS:
-        return Refusal(value)
+    kind: Any = type(_DEFAULTS.get(name))
+    if kind in (Refusal, Arrival) and value in _words(kind):
+        return kind(value)
     if kind is tuple and isinstance(value, list | tuple):
         return tuple(map(str, value))
     if kind in (bool, int) and type(value) is kind:
@@ -224,7 +245,8 @@ def _no_promise(name: str, value: object) -> ProgramError:
             f"cannot read promise {name!r} because none has that name "
             f"(probably {', '.join(near)} was meant)"
         )
-    wanted = _WANTED.get(type(_DEFAULTS[name]), ", ".join(_LEVELS))
+    kind = type(_DEFAULTS[name])
+    wanted = ", ".join(_words(kind)) if issubclass(kind, Enum) else _WANTED[kind]
     return ProgramError(
         f"cannot read promise {name}={value!r:.40} because its value is {wanted} "
         "(probably a misspelling)"
@@ -232,27 +254,30 @@ def _no_promise(name: str, value: object) -> ProgramError:
 
 
 _DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Capabilities)}
-_LEVELS = [level.value for level in Refusal]
 _WANTED = {bool: "yes or no (true or false)", int: "a whole number", tuple: "names of kernels"}
 _VERSION_1 = {"refuses", "byte_exact"}
 
 
 def _parsed(name: str, text: str) -> Any:
-    kind = bool if name in _VERSION_1 else type(_DEFAULTS.get(name))
+    kind: Any = bool if name in _VERSION_1 else type(_DEFAULTS.get(name))
     if kind is bool and text in ("yes", "no"):
         return text == "yes"
     if kind is int and text.isdecimal() and len(text) < 10:
         return int(text)
     if kind is tuple and text:
         return tuple(text.split(","))
-    if kind is Refusal and text in _LEVELS:
-        return Refusal(text)
+    if kind in (Refusal, Arrival) and text in _words(kind):
+        return kind(text)
     raise _no_promise(name, text)
+
+
+def _words(kind: type[Enum]) -> list[str]:
+    return [each.value for each in kind]
 
 
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Refusal):
-        return value.value
+    if isinstance(value, Enum):
+        return str(value.value)
     return ",".join(value) if isinstance(value, tuple) else str(value)

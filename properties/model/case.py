@@ -1,13 +1,13 @@
-"""A case: one execution to be judged, with all that decides it.  Data only.
+"""A case: a program to be judged, with all that decides how it runs.  Data only.
 
     vulkan:1
     gl max_binding_bytes=512
     simulated scheduler=random seed=17 failed_maps=0,3
 
-are devices in their text form.  A simulated device's scheduler decides what WebGPU leaves open, and
-its plan of faults what fails, so both are part of a case.  Small limits let small programs meet
-what otherwise only large ones meet: buffers larger than a binding, copies in pieces, spread
-grids, rings that grow.
+are devices in their text form.  The scheduler of a simulated device decides what WebGPU leaves
+open, and its plan of faults decides what fails.  So both are part of a case.  Under small limits
+a small program meets what otherwise only a large one meets: buffers larger than a binding, copies
+in pieces, spread grids, rings that grow.
 
 The transformations of a case must not change what it shows.  A Rewrite is the transformed case,
 with the places of the original ops in it.  Nothing here transforms or runs a case, or opens a
@@ -24,43 +24,56 @@ from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
-from gpusim.simulated import NO_FAULTS, FaultPlan, parse_faults
+from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
 
 SCHEDULERS = ("late", "early", "random")
-"""The schedulers that take turns; the one that defers most is first."""
+"""The schedulers that take turns, the one that defers most first."""
 REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
 AskedLimits = tuple[tuple[str, int], ...]
-"""Limits by name that a device is opened with in place of its own."""
+"""Limits by name, which a device is opened with instead of its own."""
 
 _ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""As fine as an adapter allows, so that the widest kernel's payload exceeds a slot of a ring."""
+"""The finest alignment of any adapter: the widest kernel's payload then exceeds a slot of a
+ring."""
 _SHOWN_AS = {
-    # An op of several commands that fails half way loses all bytes that it writes.
+    # An op that fails between two of its commands loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
     "out_of_memory": ("OutOfMemory", "DataLost"),
+    "internal_errors": ("DeviceFault", "DataLost"),
     "failed_submits": ("SubmitFailed", "DataLost"),
-    "lost_at_call": ("DeviceLost",),
+    "failed_writes": ("SubmitFailed", "DataLost"),
+    "failed_bind_groups": ("OutOfMemory", "DataLost"),
+    "failed_encodes": ("SubmitFailed", "DataLost"),
     "lost_at_submit": ("DeviceLost",),
+    "lost_at_write": ("DeviceLost",),
+    "lost_at_map": ("DeviceLost",),
+    "lost_at_unmap": ("DeviceLost",),
+    "lost_at_buffer": ("DeviceLost",),
+    "lost_at_destroy": ("DeviceLost",),
+    "lost_at_bind_group": ("DeviceLost",),
+    "lost_at_pipeline": ("DeviceLost",),
+    "lost_at_encode": ("DeviceLost",),
 }
-"""The error classes as which each kind of planned fault may show."""
+"""The error classes that each kind of planned fault may cause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceSpec:
-    """A device by its name, with its limits, scheduler and faults.
+    """A device by its name, with its limits, profile, scheduler and faults.
 
     ``seed`` is for the random scheduler, ``schedule`` for the replaying one.  Only a
-    simulated device has a scheduler and faults.
+    simulated device has a profile and a scheduler.
     """
 
     name: str
     limits: AskedLimits = ()
+    profile: str = SPEC.name
     scheduler: str = SCHEDULERS[0]
     seed: int = 0
     schedule: tuple[int, ...] = ()
@@ -73,18 +86,19 @@ class DeviceSpec:
 
     @property
     def shown_faults(self) -> frozenset[str]:
-        """The error classes that its planned faults may show as."""
+        """The error classes that its planned faults may cause."""
         if not len(self.faults):
             return frozenset()
         planned = [name for name in _SHOWN_AS if getattr(self.faults, name) not in ((), None)]
         return frozenset(shown for name in planned for shown in _SHOWN_AS[name])
 
     def held(self, limits: Limits) -> Limits:
-        """The device's limits, where they are ``limits`` by default."""
+        """``limits`` with those in their place that this device has been given."""
         return replace(limits, **dict(self.limits)) if self.limits else limits
 
     def __str__(self) -> str:
         words = [self.name]
+        words += [f"profile={self.profile}"] if self.profile != SPEC.name else []
         words += [f"scheduler={self.scheduler}"] if self.scheduler != SCHEDULERS[0] else []
         words += [f"seed={self.seed}"] if self.seed else []
         words += [f"schedule={','.join(map(str, self.schedule))}"] if self.schedule else []
@@ -108,7 +122,7 @@ def parse_device(text: str) -> DeviceSpec:
             raise _unreadable(text, f"it gives {key} twice", "two devices were joined")
         if key in LIMIT_NAMES and _is_limit(key, value):
             limits.append((key, int(value)))
-        elif name == SIMULATED and key in _SHOWN_AS:
+        elif key in _SHOWN_AS:
             faults.append(word)
         elif name == SIMULATED and _is_behaviour(key, value):
             behaviour[key] = value
@@ -117,12 +131,13 @@ def parse_device(text: str) -> DeviceSpec:
             probably = "its value is none that it can have"
             if key not in known:
                 probably = meant(key, known, "a misspelling")
-            elif name != SIMULATED and key not in LIMIT_NAMES:
+            elif name != SIMULATED and key in _BEHAVIOUR:
                 probably = f"device {SIMULATED} is meant"
             raise _unreadable(text, f"such a device has no {word!r}", probably)
     return DeviceSpec(
         name=name,
         limits=tuple(limits),
+        profile=behaviour.get("profile", SPEC.name),
         scheduler=behaviour.get("scheduler", SCHEDULERS[0]),
         seed=int(behaviour.get("seed", 0)),
         schedule=tuple(map(int, filter(None, behaviour.get("schedule", "").split(",")))),
@@ -150,12 +165,14 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     )
 
 
-_BEHAVIOUR = ("scheduler", "seed", "schedule")
+_BEHAVIOUR = ("profile", "scheduler", "seed", "schedule")
 
 
 def _is_behaviour(key: str, value: str) -> bool:
     if key == "scheduler":
         return value in (*SCHEDULERS, REPLAYED)
+    if key == "profile":
+        return value in PROFILES
     numbers: Sequence[str] = value.split(",") if key == "schedule" else [value]
     return key in ("seed", "schedule") and all(map(_is_whole, numbers))
 
@@ -184,7 +201,7 @@ PLAIN = "plain"
 RUNTIME = "runtime"
 """The target that is our own runtime."""
 NO_POLICY = replace(PRESETS["eager"], name="none")
-"""What stands in the case of a target that follows no policy of ours."""
+"""The policy in a case whose target follows no policy of ours."""
 Places = tuple[int, ...]
 
 
@@ -208,7 +225,7 @@ class Case:
 
     @property
     def follows_no_policy(self) -> bool:
-        """Whether its target is another than our runtime, with no policy of ours."""
+        """Whether its target is not our runtime, and so follows no policy of ours."""
         return self.policy == NO_POLICY
 
     def limits(self, limits: Limits) -> Limits:
@@ -217,7 +234,7 @@ class Case:
 
     @property
     def plain(self) -> "Case":
-        """The same without transformations."""
+        """The case without transformations."""
         return replace(self, transformations=()) if self.transformations else self
 
 
@@ -264,7 +281,7 @@ class Rewrite:
     same_adapter: bool = True
     """Whether floats must be bit-equal."""
     steady: tuple[int, int] | None = None
-    """Start and end of the ops that repeat the program."""
+    """The start and the end of the ops that repeat the program; None where nothing repeats it."""
 
     def then(self, later: "Rewrite") -> "Rewrite":
         """This rewrite followed by ``later``, as one rewrite."""

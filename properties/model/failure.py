@@ -39,7 +39,8 @@ class Failure:
 
     kind: FailureKind
     trait: str = ""
-    """What must also stay the same while the case shrinks: an error, a law, or nothing."""
+    """What must stay the same while the case shrinks, beside the kind: an error, a law, or
+    nothing."""
     position: int = -1
     op: str = ""
     """The op as text, or a description where no op is meant."""
@@ -49,7 +50,7 @@ class Failure:
     sides: tuple[tuple[str, str], ...] = ()
     """The two sides that differ, each with its name."""
     notes: tuple[str, ...] = ()
-    """What else belongs to the argument, a line each."""
+    """Further remarks for the reader, a line each."""
     byte: int | None = None
     """The first wrong byte of the buffer, where that is what differs."""
     details: str = ""

@@ -1,7 +1,7 @@
-"""The command that runs the kill matrix, and what it prints and writes of it.
+"""The command that runs the kill matrix: what it prints, and the files that it writes.
 
-The matrix is written as plain values, and as a page for people out of those.  What is hunted,
-and with what, is in ``matrix``.
+The matrix is written as plain values, and as a page made of those.  ``matrix`` decides what is
+hunted, and with what.
 """
 
 import argparse
@@ -97,7 +97,7 @@ held between two runs, in sessions.
 
 
 def page(matrix: Values) -> str:
-    """The whole page, of what ``matrix.as_json`` gave."""
+    """The whole page, from the plain values of ``matrix.as_json``."""
     return "\n".join(_lines(matrix))
 
 
@@ -120,7 +120,7 @@ def _lines(matrix: Values) -> Iterator[str]:
 
 
 def _laws(rows: Sequence[Values]) -> Iterator[str]:
-    """What each law names first, and what of that only laws see."""
+    """For each law, the mutants that break it first, and those that only laws see."""
     yield "\n## laws\n"
     yield _LAWS
     yield "| law | broken first by | of these, seen by laws alone |"
@@ -153,7 +153,7 @@ def _cell(row: Values, oracle: str) -> str:
 
 
 def figures(matrix: Values) -> Mapping[str, str]:
-    """What the matrix comes to, as words and numbers."""
+    """The summary of the matrix, in words and numbers."""
     rows: list[Values] = matrix["mutants"]
     seeds = len(matrix["seeds"])
     sizes = [row["shrunk_ops"] for row in rows if row["shrunk_ops"] is not None]

@@ -36,7 +36,7 @@ Laws = Callable[[Iterable[Event], Setting], Checker]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oracles:
-    """The parts of the judge, so that a test can replace one by a broken one."""
+    """The oracles as values, so that a test can replace one by a broken one."""
 
     reference: Reference = run_reference
     compare: Comparison = compare
@@ -45,7 +45,7 @@ class Oracles:
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
     shown_faults: frozenset[str] | None = None
-    """The error classes as which faults may show; None: those of the case's device."""
+    """The error classes that faults may cause; None: those of the case's device."""
 
 
 SOUND = Oracles()
@@ -64,7 +64,7 @@ class Verdict:
     held: Counter[str]
     """How often each law checked something."""
     reached: Coverage | None
-    """What the trace reached, where that was measured too."""
+    """What the trace reached; None where that was not measured."""
 
 
 def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdict:
@@ -89,10 +89,10 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
 
 
 def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
-    """What else is wrong where ops were accepted whose refusal was promised.
+    """A further failure, where ops were accepted that the target promised to refuse.
 
-    Such ops would hide whatever comes after them.  So they are taken as contained only, and the
-    execution is compared again.  The promises that the failure breaks, and the failure.
+    Such ops would hide what comes after them.  So their class is taken as contained only, and the
+    execution is compared again.  Gives the promises that the failure breaks, and the failure.
     """
     execution, failure = verdict.execution, verdict.failure
     promises = execution.capabilities
@@ -105,7 +105,7 @@ def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
 
 
 def _with_writer(failure: Failure, execution: Execution, expected: History) -> Failure:
-    """A wrong value with the op that should have written the first wrong byte."""
+    """The failure, with a note on the op that should have written the first wrong byte."""
     if failure.byte is None:
         return failure
     program, at = execution.case.program, failure.position
@@ -148,7 +148,7 @@ def _judge_meaning(
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
     elif execution.is_lawful:
-        # A device without planned faults may fail too, and that has to be reported as well.
+        # A device without planned faults may fail too, and the target must report that.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
         failure = judge_reported(program, got, reported, met, reads_share=shared)
     return expected, failure

@@ -1,8 +1,8 @@
 """Simpler devices for a case: fewer faults, earlier faults, no small limits, the first scheduler.
 
-A fault is planned for a call by its number.  So when ops before it are deleted, its number must go
-down by their calls.  Their number depends on the runtime, so the likely ones are tried.  Pure, and
-always strictly simpler; nothing here runs a case.
+A fault is planned for a call of a verb by its number.  So when ops before it are deleted, its
+number must fall by the number of their calls.  The runtime decides how many calls an op makes, so
+the likely numbers are tried.  Every function is pure, and gives only simpler devices.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from gpusim.errors import ProgramError
-from gpusim.simulated import NO_FAULTS, FaultPlan
+from gpusim.simulated import NO_FAULTS, SPEC, FaultPlan
 from properties.model.case import SCHEDULERS, DeviceSpec
 
 _CALLS_AN_OP: Mapping[str, int] = {
@@ -19,19 +19,31 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "out_of_memory": 4,
     "internal_errors": 1,
     "failed_submits": 2,
-    "lost_at_call": 16,
+    "failed_writes": 3,
+    "failed_bind_groups": 2,
+    "failed_encodes": 2,
     "lost_at_submit": 2,
+    "lost_at_write": 3,
+    "lost_at_map": 1,
+    "lost_at_unmap": 1,
+    "lost_at_buffer": 4,
+    "lost_at_destroy": 2,
+    "lost_at_bind_group": 2,
+    "lost_at_pipeline": 1,
+    "lost_at_encode": 2,
 }
-"""The most calls of a kind that most ops make: a read maps once, an alloc creates a buffer."""
+"""The most calls of one kind by a usual op: a read maps once, an alloc creates one buffer."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 _MOST_SHIFTS = 16
-"""A fault is tried at most this many calls earlier, since each try is an execution."""
+"""The most calls by which a fault is moved at once, since each try is an execution."""
 
 
 def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
     """The device with fewer or earlier faults, or fewer limits; the largest change first."""
     yield from _fewer_faults(device)
     yield from _fewer_limits(device)
+    if device.profile != SPEC.name:
+        yield replace(device, profile=SPEC.name)
     yield from _simpler_schedulers(device)
     yield from _sooner_faults(device)
 

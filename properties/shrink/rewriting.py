@@ -1,6 +1,6 @@
-"""Smaller programs made of one program, by pure rewrites of the whole.
+"""Pure rewrites that make a whole program smaller or simpler.
 
-Each gives a well-formed program, or None where there is none.  The reducer decides
+Each gives well-formed programs, or None where there is none.  The reducer decides
 which rewrite is tried when; nothing here runs a program.
 """
 
@@ -34,7 +34,7 @@ from properties.shrink.simpler import in_kernel, resized, simpler_kernels
 
 
 def without(program: Program, positions: Iterable[int]) -> Program:
-    """The program without these ops and without those that use what they make."""
+    """The program without these ops, and without the ops that use a name that these introduce."""
     gone = frozenset(positions)
     buffers: set[str] = set()
     graphs: set[str] = set()
@@ -56,7 +56,7 @@ def with_op(program: Program, position: int, op: Op) -> Program | None:
 
 
 def merges(program: Program) -> Iterator[Program]:
-    """The program with two buffers merged: every pair, with either of the two kept.
+    """The program with two buffers merged: for every pair, with the first kept, then the second.
 
     Two buffers that are never alive together become one that stays alive, with a flush
     in place of each free, since a free may submit the batch.
@@ -145,8 +145,7 @@ def with_number(program: Program, old: int, new: int) -> Program:
 def less_together(program: Program) -> Iterator[Program]:
     """The program with its largest numbers lowered together: a buffer, and the ranges in it.
 
-    A write that starts inside its buffer and ends with it cannot be shortened alone, and
-    neither can the buffer.
+    A write from inside a buffer to its end cannot be shortened alone, and neither can the buffer.
     """
     numbers = [number for number in numbers_of(program) if number > 0]
     # Whole words only, so that aligned numbers stay aligned.

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpusim.devices import open_device
+from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, driver_for
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
+from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
@@ -117,9 +119,9 @@ class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
     A simulated device is reset for each program, so that its schedule starts with the
-    program.  It is a new one instead where a fault is planned for a call by its number,
-    because compiling is a call too; and wherever ``make_driver`` is given, with a driver
-    of its own, because that driver may count calls.
+    program.  It is a new one instead where faults are planned, because compiling may fail
+    too; and wherever ``make_driver`` is given, with a driver of its own, because that driver
+    may count calls.  A real device goes on, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -142,8 +144,8 @@ class RuntimeFactory(TargetFactory):
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=spec.is_simulated)
         self._driver: Driver = self._make_driver(native)
-        self._simulated: dict[AskedLimits, tuple[Any, Driver]] = {}
-        """Simulated devices to be reset, with their drivers, by their limits."""
+        self._simulated: dict[tuple[str, AskedLimits], tuple[Any, Driver]] = {}
+        """Simulated devices to be reset, with their drivers, by their profile and limits."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
@@ -162,8 +164,10 @@ class RuntimeFactory(TargetFactory):
 
     def _driver_of(self, device: DeviceSpec) -> Driver:
         if not device.is_simulated:
-            return self._driver
-        kept = self._simulated.get(device.limits)
+            planned = faults_of(device.faults)
+            return FaultyDriver(self._driver, *planned) if planned else self._driver
+        key = device.profile, device.limits
+        kept = self._simulated.get(key)
         if kept is not None and not kept[1].lost and not len(device.faults):
             opened, driver = kept
             opened.restart(scheduler_of(device))
@@ -171,7 +175,7 @@ class RuntimeFactory(TargetFactory):
         opened = open_case_device(device, self.kernels)
         driver = self._make_driver(opened)
         if self._begins_anew and not len(device.faults):
-            self._simulated[device.limits] = opened, driver
+            self._simulated[key] = opened, driver
         return driver
 
 
@@ -238,11 +242,50 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
         return open_device(device.name)
     known = {kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())}
     return open_simulated(
+        profile=device.profile,
         scheduler=scheduler_of(device),
         faults=device.faults,
         kernels=known.values(),
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
     )
+
+
+_FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
+    "failed_maps": ("take", MapFailed),
+    "out_of_memory": ("create_buffer", OutOfMemory),
+    "internal_errors": ("compile", DeviceFault),
+    "failed_submits": ("submit", SubmitFailed),
+    "failed_writes": ("write_buffer", SubmitFailed),
+    "failed_bind_groups": ("create_bind_group", OutOfMemory),
+    "failed_encodes": ("encode", SubmitFailed),
+    "lost_at_submit": ("submit", DeviceLost),
+    "lost_at_write": ("write_buffer", DeviceLost),
+    "lost_at_map": ("map", DeviceLost),
+    "lost_at_unmap": ("take", DeviceLost),
+    "lost_at_buffer": ("create_buffer", DeviceLost),
+    "lost_at_destroy": ("destroy_buffer", DeviceLost),
+    "lost_at_bind_group": ("create_bind_group", DeviceLost),
+    "lost_at_pipeline": ("compile", DeviceLost),
+    "lost_at_encode": ("encode", DeviceLost),
+}
+"""How a driver around a real device fails as each field of a plan says."""
+
+
+def faults_of(plan: FaultPlan) -> list[Fault]:
+    """The faults of a driver that fails as ``plan`` says, call by call of its verbs."""
+    if not len(plan):
+        return []
+    return [
+        Fault(verb=verb, call=number, error=error)
+        for name, (verb, error) in _FAULTS.items()
+        for number in _numbers(getattr(plan, name))
+    ]
+
+
+def _numbers(planned: tuple[int, ...] | int | None) -> tuple[int, ...]:
+    if planned is None:
+        return ()
+    return (planned,) if isinstance(planned, int) else planned
 
 
 def scheduler_of(device: DeviceSpec) -> Scheduler:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
-from gpusim.ops import Op, Read
+from gpusim.ops import Op, Read, Sync, Write
 from gpusim.text import write_op
 from properties.model.case import Case
 from properties.model.target import Delivery
@@ -19,10 +19,15 @@ from properties.targets.factory import Opened, TargetFactory
 from properties.targets.lines import TargetProcess
 from properties.targets.wire import (
     AWAIT,
+    BEGIN,
+    BESIDE,
     CLOSE,
+    END,
     HELLO,
+    INTO,
     OPEN,
     READY,
+    SPOILT,
     Detail,
     Failed,
     Ok,
@@ -50,21 +55,53 @@ class ProcessTarget:
         self.capabilities, self.limits = ready.capabilities, ready.limits
         self._process = process
         self._reads: dict[str, _Read] = {}
+        self._begun: dict[str, list[_Read]] = {}
+        """The reads before each sync that is under way."""
         self._is_open = False
         self._broken: TargetFailed | None = None
         """Why the process can no longer be used; None while it can."""
 
     def perform(self, op: Op) -> Delivery | None:
         """Send the op, and take its answer."""
-        if not isinstance(op, Read):
-            self._ask(write_op(op))
-            return None
-        read = self._reads[op.result] = _Read(lambda: self._ask(f"{AWAIT} {op.result}"))
+        if isinstance(op, Read):
+            return self._read(op, write_op(op))
+        before = [*self._reads.values()] if isinstance(op, Sync) else []
         self._ask(write_op(op))
-        return read
+        _fall_due(before)
+        return None
+
+    def write_spoilt(self, op: Write) -> None:
+        """See ``Doors``."""
+        self._ask(f"{SPOILT} {write_op(op)}")
+
+    def read_into(self, op: Read, array: str) -> Delivery:
+        """See ``Doors``."""
+        return self._read(op, f"{INTO} {array} {write_op(op)}")
+
+    def begin_sync(self, name: str) -> None:
+        """See ``Doors``."""
+        self._begun[name] = [*self._reads.values()]
+        self._ask(f"{BEGIN} {name}")
+
+    def sync_beside(self, name: str) -> None:
+        """See ``Doors``."""
+        self._begun[name] = [*self._reads.values()]
+        self._ask(f"{BESIDE} {name} {write_op(Sync())}")
+        _fall_due(self._begun[name])
+
+    def end_sync(self, name: str) -> None:
+        """See ``Doors``."""
+        self._ask(f"{END} {name}")
+        _fall_due(self._begun.pop(name))
 
     def close(self) -> None:
         self._ask(CLOSE)
+
+    def _read(self, op: Read, line: str) -> Delivery:
+        read = _Read(op.result, self._ask)
+        self._reads[op.result] = read
+        self._ask(line)
+        return read
 
     def _ask(self, line: str) -> None:
         """Send a line, and take its answers up to its own outcome.
@@ -118,8 +155,10 @@ class ProcessTarget:
 class _Read:
     """A pending read of the other process."""
 
-    def __init__(self, ask: Callable[[], None]) -> None:
-        self._ask = ask
+    def __init__(self, name: str, ask: Callable[[str], None]) -> None:
+        self._name, self._ask = name, ask
+        self.is_due = False
+        """Whether a sync after it has returned."""
         self._outcome: bytes | Exception | None = None
         self._callbacks: list[Callable[[Delivery], None]] = []
 
@@ -131,8 +170,12 @@ class _Read:
 
     def result(self) -> bytes:
         """See ``Delivery``."""
+        if self._outcome is None and self.is_due:
+            raise TargetFailed(
+                f"{self._name} was read before a sync, and the sync was answered without its value"
+            )
         if self._outcome is None:
-            self._ask()
+            self._ask(f"{AWAIT} {self._name}")
         if self._outcome is None:
             raise TargetFailed("the target answered a wait for a read without its value")
         if isinstance(self._outcome, Exception):
@@ -144,6 +187,12 @@ class _Read:
         self._callbacks.append(callback)
         if self._outcome is not None:
             callback(self)
+
+
+def _fall_due(reads: list[_Read]) -> None:
+    """A sync after these has returned."""
+    for read in reads:
+        read.is_due = True
 
 
 START_SECONDS = 60.0

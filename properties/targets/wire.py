@@ -19,7 +19,9 @@ with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
 ``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  Further lines of an error, such
 as a traceback, are sent before it, as ``detail TEXT`` each.
 Other lines are not for the judge.  ``open`` begins a program and ``close`` ends it;
-``await RESULT`` asks for a read that has not arrived.  A ``ready`` without
+``await RESULT`` asks for a read that has not arrived.  What a caller does beyond the ops of a
+program is ``spoilt write ...``, ``into ARRAY read ...``, ``begin NAME``, ``beside NAME sync`` and
+``end NAME``, each only where the target promises it (``doors``).  A ``ready`` without
 a version is of version 1, where ``refuses`` and ``byte_exact`` stand for groups of promises, and
 are true where left out.  Nothing here starts a process or waits for one.
 """
@@ -46,6 +48,7 @@ VERSION, NEWEST = 1, 2
 """What every target of this protocol understands, and the version with promises one by one."""
 HELLO, READY = "hello", "ready"
 OPEN, CLOSE, AWAIT = "open", "close", "await"
+SPOILT, INTO, BEGIN, BESIDE, END = "spoilt", "into", "begin", "beside", "end"
 _FORMS = {
     "ok": "ok",
     "error": "error CLASS MESSAGE",

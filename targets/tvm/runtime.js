@@ -7,6 +7,7 @@
 const DTYPES = { u32: "uint32", i32: "int32", f32: "float32" };
 const MEMORY_BYTES = 1 << 23;
 const LAST_EXPORT = "exports.wasmPath = wasmPath;";
+
 // Where WebAssembly keeps what is on its way; each program has one of its own.
 class Memory {
   constructor() {
@@ -38,7 +39,8 @@ export class TvmRuntime {
     this.context = new WebGPUContext(this.memory, device);
     this.shaders = new Map();
     this.buffers = new Set();
-    this.waiting = [];
+    this.places = new Map();
+    this.reads = [];
   }
 
   alloc(sizeBytes) {
@@ -63,12 +65,11 @@ export class TvmRuntime {
     copy(source, sourceOffset, target, targetOffset, sizeBytes);
   }
 
-  read(pointer, offset, sizeBytes) {
-    const at = this.memory.take(sizeBytes);
+  readInto(pointer, offset, sizeBytes, array) {
+    if (!this.places.has(array)) this.places.set(array, this.memory.take(array.length));
+    const at = this.places.get(array);
     this.api("deviceCopyFromGPU")(pointer, offset, at, sizeBytes);
-    return new Promise((resolve) => {
-      this.waiting.push(() => resolve(this.memory.loadRawBytes(at, sizeBytes)));
-    });
+    this.reads.push(() => array.set(this.memory.loadRawBytes(at, sizeBytes)));
   }
 
   free(pointer) {
@@ -83,11 +84,7 @@ export class TvmRuntime {
   // What has arrived is what is in memory once it returns, whatever that is.
   async sync() {
     await this.context.sync();
-    for (const settle of this.waiting.splice(0)) settle();
-  }
-
-  wait() {
-    return this.sync();
+    for (const take of this.reads.splice(0)) take();
   }
 
   // Its own `dispose` would end the device, which all programs share.
@@ -115,10 +112,12 @@ export class TvmRuntime {
 }
 
 export const PROMISES = {
+  delivery: "array",
   write_size_bytes: 1,
   read_size_bytes: 1,
   grid_dimensions: 1,
   spreads_grids: true,
+  concurrent_syncs: true,
   invalid_handle: "contained",
   out_of_range: "contained",
   invalid_binding: "contained",

@@ -267,7 +267,6 @@ def test_a_device_that_cannot_be_read_is_named_by_its_line(
         (["fuzz", "--seconds", "soon"], r"soon.*no number of seconds"),
         (["fuzz", "--programs", "0"], r"at least 1"),
         (["fuzz", "--scheduler", "lazy"], r"late, early, random or all"),
-        (["fuzz", "--device", "gl", "--faults"], r"only the simulated device fails on demand"),
         (["fuzz", "--kernels", "no_such_module"], r"cannot load KERNELS from 'no_such_module'"),
         (["fuzz", "--target", "fast"], r"runtime, naive"),
         (["fuzz", "--target", "no_such_module:x"], r"cannot load x from 'no_such_module'"),

@@ -22,7 +22,6 @@ FINDING = "gpusim finding 2\ntarget: runtime\ndevice: simulated\npolicy: eager\n
 FILES = {
     "ok.txt": FINDING,
     "foreign.txt": FINDING.replace("runtime", "naive").replace("policy: eager\n", ""),
-    "faulty.txt": FINDING.replace("simulated", "simulated failed_maps=0"),
     "program.txt": "alloc a 4\nread a 0 4 -> r0\n",
     "empty.txt": "",
     "strings.py": "KERNELS = ['affine']\n",
@@ -65,7 +64,6 @@ MISUSES = [
     ("bench --plot x.gif", "--plot=x.gif because it ends with none of .png, .svg"),
     ("bench --plot none/x.png", "--plot=none/x.png because there is no folder none"),
     # What nobody would follow.
-    ("fuzz --device gl --faults", "--faults because only the simulated device fails on demand"),
     ("fuzz --device vulkan --scheduler late", "--scheduler=late because only the simulated"),
     ("fuzz --device simulated --target naive --faults", "--faults because target naive is not"),
     ("fuzz --target naive --policy lazy", "--policy=lazy because target naive follows no policy"),
@@ -74,7 +72,6 @@ MISUSES = [
         "--scheduler=early because target naive has its device opened once",
     ),
     ("replay foreign.txt --policy lazy", "--policy=lazy because target naive follows no policy"),
-    ("replay faulty.txt --device gl", "--device=gl because the finding's device fails as planned"),
     ("replay ok.txt --kernels strings.py", "--kernels=strings.py because the finding needs none"),
     ("bench dispatch --small", "--small because benchmark dispatch has only one size"),
     ("bench scale --rounds 5", "--rounds because benchmark scale has only one round"),
@@ -131,7 +128,6 @@ IGNORED = [
     ("GPUSIM_POLICY", {"target": "naive", "policy": "lazy"}),
     ("GPUSIM_SCHEDULER", {"target": "naive", "scheduler": "early", "device": SIMULATED}),
     ("GPUSIM_FAULTS", {"target": "naive", "faults": "yes", "device": SIMULATED}),
-    ("GPUSIM_FAULTS", {"faults": "yes", "device": "gl"}),
     ("GPUSIM_SCHEDULER", {"scheduler": "late", "device": "vulkan"}),
 ]
 

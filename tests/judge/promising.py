@@ -5,15 +5,21 @@ loudly where it is asked for more than it promises, and uses every freedom that 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpusim.errors import GpusimError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Copy, Dispatch, Op, Read, Replay, Sync, Write
-from properties.model.capabilities import Capabilities, Refusal
-from properties.model.target import Arrived, Delivery
+from properties.fuzz.worker import with_foreign_client
+from properties.generate.cases import Setting, case_for
+from properties.model.capabilities import Arrival, Capabilities, Refusal
+from properties.model.case import NO_POLICY
+from properties.model.failure import Failure
+from properties.model.target import Arrived, Delivery, InArray
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import AdapterFactory
 from reference import Reference
 
 _LIMITS = Limits()
@@ -21,6 +27,33 @@ _LIMITS = Limits()
 
 class Unasked(Exception):
     """The target was asked for what it does not promise."""
+
+
+class Pending:
+    """A read or a sync that ends later; ``patient``: it may be asked for before that."""
+
+    def __init__(self, data: bytes = b"", *, patient: bool = True) -> None:
+        self.data = data
+        self._may_ask, self._has_ended = patient, False
+        self._callbacks: list[Callable[[Delivery], None]] = []
+
+    def end(self) -> None:
+        """It has ended."""
+        self._may_ask = self._has_ended = True
+        for callback in self._callbacks:
+            callback(self)
+        self._callbacks.clear()
+
+    def result(self) -> bytes:
+        if not self._may_ask:
+            raise Unasked("a read is asked for before a sync")
+        return self.data
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        if self._has_ended:
+            callback(self)
+        else:
+            self._callbacks.append(callback)
 
 
 class Small:
@@ -33,10 +66,13 @@ class Small:
         self._raises = raises
         self._inner = Reference(BUILTIN, self.limits)
         self._owes = False
+        self.waiting: list[Pending] = []
 
     def perform(self, op: Op) -> Delivery | None:
         """Carry it out, or do what the promise leaves open."""
         self._check(op)
+        if isinstance(op, Sync):
+            self.settle()
         if isinstance(op, Sync) and self._owes:
             self._owes = False
             raise RuntimeError("something went wrong before")
@@ -44,7 +80,35 @@ class Small:
             delivery = self._inner.perform(op)
         except GpusimError as error:
             return self._refuse(op, error)
-        return None if delivery is None else Arrived(delivery.data)
+        return None if delivery is None else self.arriving(delivery.data)
+
+    def arriving(self, data: bytes) -> Delivery:
+        """A read that has the value, and gives it when that was promised."""
+        read = Pending(data, patient=self.capabilities.delivery is Arrival.TICKET)
+        self.waiting.append(read)
+        return read
+
+    def settle(self) -> None:
+        """A sync has returned."""
+        for read in self.waiting:
+            read.end()
+        self.waiting.clear()
+
+    def perform_into(self, op: Read, array: bytearray) -> Delivery:
+        """A read into a host array of the caller's."""
+        if self.capabilities.delivery is not Arrival.ARRAY:
+            raise Unasked("a host array is named")
+        delivery = self.perform(op)
+        if isinstance(delivery, Pending):
+            array[: op.size_bytes] = delivery.data
+        return InArray(array, op.size_bytes)
+
+    def begin_sync(self) -> Pending:
+        """A sync that is over when it begins."""
+        if not self.capabilities.concurrent_syncs:
+            raise Unasked("syncs overlap")
+        self.settle()
+        return Pending()
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -68,6 +132,8 @@ class Small:
             case Write():
                 self._units(op, (op.offset, promised.write_offset_bytes))
                 self._units(op, (len(op.data), promised.write_size_bytes))
+                if not isinstance(op.data, bytes) and not promised.host_arrays:
+                    raise Unasked("a write is from an array of the caller's")
             case Read():
                 self._units(op, (op.offset, promised.read_offset_bytes))
                 self._units(op, (op.size_bytes, promised.read_size_bytes))
@@ -133,3 +199,16 @@ class Pair:
         target = Small(self.capabilities, raises=self.raises)
         target.perform = self.twin(target)  # type: ignore[method-assign,assignment]
         return target
+
+
+def failures(pair: Pair, make: Any, programs: int) -> list[tuple[int, Failure]]:
+    """The first failure of a target that ``make`` makes, with the number of its program."""
+    factory = AdapterFactory("simulated", make_target=make)
+    promises = pair.capabilities
+    setting = Setting(device="simulated", limits=factory.limits, promises=promises, target="small")
+    for number in range(programs):
+        case = replace(case_for(11, number, setting), policy=NO_POLICY)
+        failure = judge(with_foreign_client(case, promises), factory, MEANING_ONLY).failure
+        if failure is not None:
+            return [(number, failure)]
+    return []

@@ -243,8 +243,8 @@ def test_buffers_one_after_the_other_become_one_that_lives_on() -> None:
 
 
 FAULTY = parse_device(
-    "simulated scheduler=random seed=17 failed_maps=5,7 out_of_memory=3 lost_at_call=90 "
-    "max_binding_bytes=512 max_groups_per_dimension=7"
+    "simulated profile=wgpu-native scheduler=random seed=17 failed_maps=5,7 out_of_memory=3 "
+    "lost_at_buffer=90 max_binding_bytes=512 max_groups_per_dimension=7"
 )
 READS = "alloc a 4;" + "read a 0 4 -> r{};" * 6 + "sync"
 
@@ -261,13 +261,14 @@ def test_what_does_not_matter_of_a_device_goes() -> None:
 @pytest.mark.parametrize(
     ("needed", "left"),
     [
-        (lambda device: device.faults.lost_at_call is not None, "simulated lost_at_call=0"),
+        (lambda device: device.faults.lost_at_buffer is not None, "simulated lost_at_buffer=0"),
         (lambda device: len(device.faults.failed_maps) == 2, "simulated failed_maps=0,1"),
         (lambda device: bool(device.faults.out_of_memory), "simulated out_of_memory=0"),
         (
             lambda device: "max_binding_bytes" in dict(device.limits),
             "simulated max_binding_bytes=512",
         ),
+        (lambda device: device.profile != "spec", "simulated profile=wgpu-native"),
         (lambda device: device.scheduler != "late", "simulated scheduler=early"),
         (lambda device: device.seed > 1, "simulated scheduler=random seed=2"),
     ],

@@ -141,7 +141,7 @@ DATA: list[Row] = [
         "a shape with a hole",
         lambda at: at.runtime.read(at.x, dtype="u4", shape=(-1, 2)),
         InvalidData,
-        "a -1 stands for",
+        "the shape has a -1",
     ),
     (
         "an out of objects",
@@ -205,7 +205,7 @@ DISPATCHES: list[Row] = [
         "an array as a buffer",
         lambda at: at.runtime.dispatch(AFFINE, [WORDS], (1, 2)),
         InvalidHandle,
-        "ndarray .*probably alloc should",
+        "ndarray .*probably alloc makes",
     ),
     (
         "a buffer written twice",

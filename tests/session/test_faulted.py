@@ -46,7 +46,7 @@ DONE = Outcome(data=bytes([8, 0, 0, 0]))
         ({DISPATCH: Outcome(error="SubmitFailed"), READ: UNDONE}, ("r0",)),
         ({DISPATCH: Outcome(error="SubmitFailed"), READ: Outcome(error="DataLost")}, ()),
         ({READ: Outcome(late_error="SubmitFailed")}, ("r0",)),
-        ({SYNC: Outcome(error="SubmitFailed")}, ()),
+        ({SYNC: Outcome(error="SubmitFailed", data=b"r0")}, ("r0",)),
     ],
 )
 def test_what_faults_may_do_is_followed(
@@ -67,6 +67,8 @@ def test_what_faults_may_do_is_followed(
         # A refusal is none either, and a failed read is still delivered.
         ({READ: Outcome(error="OutOfRange")}, (), READ),
         ({READ: Outcome(late_error="SubmitFailed")}, (), SYNC),
+        # Nor is a sync that raises excused from delivering.
+        ({SYNC: Outcome(error="SubmitFailed", data=b"")}, (), SYNC),
     ],
 )
 def test_what_faults_may_not_do_is_seen(
@@ -95,7 +97,9 @@ def test_a_lost_device_stays_lost_but_frees() -> None:
     [
         ("simulated", ()),
         ("simulated failed_maps=1", ("DataLost", "MapFailed")),
-        ("simulated failed_submits=0,2 lost_at_call=9", ("DataLost", "DeviceLost", "SubmitFailed")),
+        ("simulated internal_errors=1", ("DataLost", "DeviceFault")),
+        ("vulkan failed_bind_groups=1", ("DataLost", "OutOfMemory")),
+        ("simulated failed_submits=0,2 lost_at_map=9", ("DataLost", "DeviceLost", "SubmitFailed")),
     ],
 )
 def test_a_plan_says_which_errors_it_may_show_as(device: str, shown_as: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from gpusim import errors
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.history import History, Outcome
 from gpusim.kernels import BUILTIN
@@ -21,7 +22,7 @@ PROGRAM = Program.parse(
 )
 AFTER = bytes((2, 2, 3, 4))
 SHOWN = frozenset({"MapFailed", "SubmitFailed", "OutOfMemory", "DeviceLost", "DataLost"})
-ONCE = "an error that nobody has seen is raised once"
+ONCE = "an error that no call has raised yet is raised once"
 
 
 def history(*outcomes: Outcome, deliveries: Sequence[str] = ("r0",)) -> History:
@@ -95,7 +96,7 @@ def test_a_whole_write_makes_a_lost_buffer_whole_again() -> None:
 
 def test_a_read_has_its_value_or_a_fault() -> None:
     failed = Outcome(late_error="MapFailed")
-    reported = Outcome(error="MapFailed")
+    reported = Outcome(error="MapFailed", data=b"r0")
     assert breach(history(OK, OK, OK, failed, reported), MapFailed) is None
     odd = breach(history(OK, OK, OK, Outcome(late_error="changed after delivery"), SYNCED))
     assert odd is not None
@@ -118,6 +119,20 @@ def test_a_sync_delivers_every_read_in_order_and_once() -> None:
     double = breach(replace(SOUND, deliveries=("r0", "r0")))
     assert double is not None
     assert (double.kind, double.position) == (FailureKind.DELIVERY_ORDER, 5)
+
+
+@pytest.mark.parametrize("error", ["SubmitFailed", "DeviceLost"])
+def test_a_sync_that_raises_delivers_as_well(error: str) -> None:
+    raised = getattr(errors, error)
+    assert breach(history(OK, OK, OK, READ, Outcome(error=error, data=b"r0")), raised) is None
+    late = breach(history(OK, OK, OK, READ, Outcome(error=error, data=b"")), raised)
+    assert late is not None
+    assert (late.kind, late.position) == (FailureKind.DELIVERY_ORDER, 4)
+
+
+def test_an_error_is_raised_under_its_own_name() -> None:
+    other = breach(history(OK, OK, FAILED, Outcome(error="DataLost"), Outcome(data=b"")), MapFailed)
+    assert other is not None
 
 
 def test_a_lost_device_stays_lost() -> None:
@@ -155,7 +170,7 @@ def test_a_crash_is_none_of_the_faults() -> None:
 def test_a_failed_map_fails_its_own_read_unless_reads_share(reads_share: bool) -> None:
     program = Program.parse("alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nsync\n")
     failed = Outcome(late_error="MapFailed")
-    reported = Outcome(error="MapFailed")
+    reported = Outcome(error="MapFailed", data=b"r0,r1")
     shown = history(OK, failed, failed, reported, deliveries=("r0", "r1"))
     found = breach(shown, MapFailed, program=program, reads_share=reads_share)
     assert (found is None) == reads_share

@@ -89,8 +89,9 @@ def test_beside_planned_faults_only_these_are_left_out() -> None:
     cases = [numbered(number, faults=True) for number in range(40)]
     failing = [case for case in cases if case.device.shown_faults]
     assert len(failing) > 15
-    assert {case.client for case in failing} == {PLAIN}
+    assert len({case.client for case in failing}) > 4
     assert {case.transformations for case in failing} == {()}
+    assert all(case.client == PLAIN for case in failing if tries_without_faults(case))
     assert {tries_without_faults(case) for case in failing} == {True, False}
     assert not any(tries_without_faults(numbered(number)) for number in range(40))
 

@@ -56,7 +56,7 @@ def test_a_submit_raises_and_executes_nothing() -> None:
         device.queue.submit([commands])
 
 
-@pytest.mark.parametrize("faults", [FaultPlan(lost_at_call=3), FaultPlan(lost_at_submit=0)])
+@pytest.mark.parametrize("faults", [FaultPlan(lost_at_map=1), FaultPlan(lost_at_submit=0)])
 def test_a_lost_device_fails_its_maps_and_says_nothing_else(faults: FaultPlan) -> None:
     device = open_device(faults=faults)
     staging = device.create_buffer(size=8, usage=STAGING)
@@ -79,7 +79,7 @@ def test_nothing_goes_wrong_unless_planned() -> None:
     "plan",
     [
         NO_FAULTS,
-        FaultPlan(failed_maps=(0, 7), lost_at_call=12),
+        FaultPlan(failed_maps=(0, 7), lost_at_write=12),
         FaultPlan(out_of_memory=(3,), internal_errors=(0,), failed_submits=(1, 2)),
         FaultPlan(lost_at_submit=0),
     ],
@@ -99,7 +99,7 @@ def test_a_plan_is_one_line(plan: FaultPlan) -> None:
         ("failed_maps=0,", "does not hold numbers"),
         ("failed_maps=\u00b2", "does not hold numbers"),
         ("failed_maps=" + "9" * 5000, "does not hold numbers"),
-        ("lost_at_call=1,2", "does not hold one number"),
+        ("lost_at_map=1,2", "does not hold one number"),
         ("failed_maps=1 failed_maps=2", "named before"),
         ("broken=1", "no fault"),
     ],
@@ -115,4 +115,4 @@ def test_four_in_a_row_may_be_survived() -> None:
 
 def test_a_negative_count_is_refused() -> None:
     with pytest.raises(ProgramError, match="negative"):
-        FaultPlan(lost_at_call=-1)
+        FaultPlan(lost_at_map=-1)

@@ -95,8 +95,18 @@ FAULTS = {
     "out_of_memory": FaultPlan(out_of_memory=(4,)),
     "internal_errors": FaultPlan(internal_errors=(1,)),
     "failed_submits": FaultPlan(failed_submits=(3,)),
-    "lost_at_call": FaultPlan(lost_at_call=30),
+    "failed_writes": FaultPlan(failed_writes=(3,)),
+    "failed_bind_groups": FaultPlan(failed_bind_groups=(2,)),
+    "failed_encodes": FaultPlan(failed_encodes=(3,)),
     "lost_at_submit": FaultPlan(lost_at_submit=3),
+    "lost_at_write": FaultPlan(lost_at_write=3),
+    "lost_at_map": FaultPlan(lost_at_map=2),
+    "lost_at_unmap": FaultPlan(lost_at_unmap=2),
+    "lost_at_buffer": FaultPlan(lost_at_buffer=4),
+    "lost_at_destroy": FaultPlan(lost_at_destroy=2),
+    "lost_at_bind_group": FaultPlan(lost_at_bind_group=2),
+    "lost_at_pipeline": FaultPlan(lost_at_pipeline=1),
+    "lost_at_encode": FaultPlan(lost_at_encode=3),
 }
 """One plan for each field of FaultPlan."""
 

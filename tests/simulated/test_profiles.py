@@ -156,6 +156,10 @@ def bytes_of_that_map(device: Any) -> str:
     return shown(idle.read_mapped)
 
 
+def tells_loss(device: Any) -> str:
+    return shown(lambda: device.lost_async and None)
+
+
 def tells_work_done(device: Any) -> str:
     return shown(device.queue.on_submitted_work_done_sync)
 
@@ -218,6 +222,7 @@ SHOWN: dict[Callable[[Any], str], tuple[str, str]] = {
     destroy_unmaps: ("unmapped RuntimeError", f"mapped {ABORT}"),
     loss_is_silent: ("ok", REFUSED),
     loss_settles_maps: ("True RuntimeError RuntimeError", "False RuntimeError ok"),
+    tells_loss: ("ok", "AttributeError"),
     tells_work_done: ("ok", "TypeError"),
     finish_tells_all: (REFUSED, "ok"),
     ends_nested_passes: ("ok", REFUSED),

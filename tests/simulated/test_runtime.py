@@ -30,14 +30,7 @@ from properties.oracles.compare import compare
 from properties.targets.runtime_target import RuntimeTarget
 
 PROGRAMS = 40
-FAULTS = (
-    "failed_maps",
-    "out_of_memory",
-    "internal_errors",
-    "failed_submits",
-    "lost_at_call",
-    "lost_at_submit",
-)
+FAULTS = tuple(FaultPlan.__dataclass_fields__)
 KNOWN = {
     error.__name__
     for error in vars(errors).values()
@@ -78,7 +71,7 @@ class Run:
 def plan(random: Random, kind: str) -> FaultPlan:
     """A plan with faults of one kind, early enough to be met."""
     if kind.startswith("lost"):
-        return parse_faults(f"{kind}={random.randrange(100 if kind == 'lost_at_call' else 10)}")
+        return parse_faults(f"{kind}={random.randrange(10)}")
     most = 20 if kind == "out_of_memory" else 6
     many = sorted({random.randrange(most) for _ in range(2)})
     return parse_faults(f"{kind}={','.join(map(str, many))}")

@@ -181,7 +181,7 @@ class WgpuDriver:
         (specification, "Synchronization").
 
         Encode right before the submit: ``finish`` raises on a device that was destroyed
-        meanwhile, and a submit to one aborts the process (gfx-rs/wgpu-native#588).
+        meanwhile, and a submit to such a device aborts the process (gfx-rs/wgpu-native#588).
         """
         try:
             encoder = self._new_encoder(label)
@@ -212,7 +212,7 @@ class WgpuDriver:
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Wait for all submitted work, and for wgpu-native to free its memory; whether both ended.
+        """Wait until all submitted work is done and its memory is free; whether in time.
 
         The promise of submitted work does not work in wgpu-py 0.32, so this reads four
         bytes instead.
@@ -232,7 +232,7 @@ class WgpuDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has succeeded or failed; DeviceLost where it never will."""
+        """Whether the map has settled; DeviceLost where it never will."""
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()

@@ -5,6 +5,7 @@ Every property must hold under faults.  The plan is data; nothing here knows a p
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,10 @@ class Fault:
 
 
 class FaultyDriver:
-    """A driver with a plan of faults; after a DeviceLost every verb except destroy raises it."""
+    """A driver with a plan of faults; after a DeviceLost every verb except destroy raises it.
+
+    A destroy never fails, but a device may be lost at one.
+    """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:
         self.limits = driver.limits
@@ -44,7 +48,7 @@ class FaultyDriver:
         self._calls: Counter[str] = Counter()
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
-        """See ``Driver``; the plan knows nothing of it."""
+        """See ``Driver``; no fault can be planned for it."""
         return self._driver.adopt_buffer(native)
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
@@ -54,6 +58,9 @@ class FaultyDriver:
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
         """See ``Driver``; never fails."""
+        if not self.lost:
+            with suppress(DeviceLost):
+                self._meet("destroy_buffer")
         self._driver.destroy_buffer(buffer)
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:

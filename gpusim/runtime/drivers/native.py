@@ -83,7 +83,7 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has succeeded or failed; DeviceLost where it never will.
+        """Whether the map has settled; DeviceLost where it never will.
 
         wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
         instead.
@@ -135,7 +135,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` for up to ``seconds``; whether it said yes.  DeviceLost."""
+        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it said yes.  DeviceLost."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()
