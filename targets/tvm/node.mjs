@@ -12,6 +12,9 @@ import { served } from "../../examples/javascript/target.js";
 Object.assign(globalThis, globals);
 const { TvmRuntime, PROMISES, contextIn } = await import("./runtime.js");
 
+// A page outlives a promise that nobody handles; Node would end.
+process.on("unhandledRejection", (error) => console.error("unhandled:", error));
+
 const file = createRequire(import.meta.url).resolve("@mlc-ai/web-runtime");
 const WebGPUContext = contextIn(readFileSync(file, "utf8"));
 const gpu = create([]);

@@ -16,6 +16,7 @@ class Memory {
   }
 
   take(sizeBytes) {
+    if (this.taken + sizeBytes > MEMORY_BYTES) throw new RangeError("out of WebAssembly memory");
     this.taken += sizeBytes;
     return this.taken - sizeBytes;
   }
