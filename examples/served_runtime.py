@@ -98,7 +98,7 @@ class Served(HandleAdapter, ConcurrentAdapter, ReplayingAdapter, IndirectAdapter
 
 
 class Syncing:
-    """A sync that goes on while it is waited for."""
+    """A sync that is under way."""
 
     def __init__(self, loop: Any, task: Any) -> None:
         self.loop, self.task = loop, task
@@ -116,7 +116,7 @@ def parts_of(buffers: Sequence[Any]) -> list[Any]:
 
 
 def start(device: str) -> Callable[[], Served]:
-    """What makes a target for each program, on the device of that name."""
+    """A function that makes a target for each program, on the device of that name."""
     opened = open_device(device)
     return lambda: Served(opened, BUILTIN)
 

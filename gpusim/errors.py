@@ -100,9 +100,9 @@ class NoDevice(GpusimError):
 
 
 def meant(word: str, known: Iterable[str], otherwise: str) -> str:
-    """What most likely caused an unknown word, for the end of an error's text.
+    """The probable cause of an unknown word, for the end of an error's text.
 
-    That is ``'NAME' is meant`` where a known name is near to it, and ``otherwise`` where none is.
+    It is ``'NAME' is meant`` if a known name is similar to the word, else ``otherwise``.
     """
     from difflib import get_close_matches
 

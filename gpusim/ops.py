@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
 
 class Operand(Enum):
-    """What an operand is; how to write, rename and simplify it follows."""
+    """The kinds of operands; the kind decides how to write, rename and simplify one."""
 
     BUFFER = "buffer"
     BUFFERS = "buffers"

@@ -5,8 +5,7 @@
     def test_my_runtime() -> None:
         check(MyRuntime, programs=200)
 
-The door from gpusim to its judge, ``properties``, which decides everything.  Only the types that
-an adapter needs are loaded with this module; a function loads the judge, and wgpu, when called.
+The judge is ``properties``; a function here loads it, and wgpu, only when it is called.
 """
 
 import os
@@ -137,8 +136,7 @@ def check(
     Args:
         make_target: an adapter's class, or a target's name as in ``gpusim fuzz --target``.
         programs: their number; program ``i`` follows from ``seed`` and ``i`` alone.
-        device: a name that ``gpusim devices`` shows; by default the one in the variable
-            GPUSIM_DEVICE, or the best.
+        device: a name that ``gpusim devices`` shows; by default GPUSIM_DEVICE's, or the best.
         policy: a preset's name, for our own runtime; by default all in turn.
         kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
         shrink_seconds: how long shrinking the failing program may take.
@@ -176,11 +174,10 @@ def check_program(
 ) -> None:
     """Judge one program on a new ``target``, and close the target; return if it passes.
 
-    A text is read by ``Program.parse``.  A test with Hypothesis draws the program from
-    ``programs``.
+    ``Program.parse`` reads a text.  A test with Hypothesis draws from ``programs``.
 
     Raises:
-        TargetFailed: it fails.  The program is not made smaller.
+        TargetFailed: it fails; it is not made smaller.
         ProgramError: the text is no program.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
@@ -204,6 +201,7 @@ def fuzz(
     policy: str | None = None,
     scheduler: str | None = None,
     faults: bool = False,
+    adversary: bool = False,
     kernels: str = "",
     stall_seconds: float = 30.0,
     shrink_seconds: float = 15.0,
@@ -221,6 +219,7 @@ def fuzz(
         findings: stop after so many different findings.
         scheduler: the simulated device's; by default all in turn.
         faults: let the simulated device fail now and then.
+        adversary: disturb the target's device (docs/JUDGING.md).
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.
 
@@ -241,6 +240,7 @@ def fuzz(
         policy=policy,
         scheduler=scheduler,
         faults=faults or None,
+        adversary=adversary or None,
         kernels=kernels or None,
         stall=stall_seconds,
         shrink=shrink_seconds,
@@ -341,8 +341,7 @@ def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
     docs/JUDGING.md describes the lines.
 
     Args:
-        start: called once, with the name of the device; it returns a function that makes a
-            new adapter for each program.
+        start: called once with the device's name; gives a maker of an adapter for each program.
     """
     from properties.targets.serve import serve as serve_lines
 

@@ -13,7 +13,7 @@ from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Event, Trace
-from properties.clients import drive, keeps_to_program
+from properties.clients import drive, keeps_to_program, tells_faults
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.target import Delivery, Target, TargetRaised
@@ -21,6 +21,8 @@ from properties.targets.factory import TargetFactory
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
+NOT_DONE = "not done when the sync returned"
+"""The late error of a read that says so of itself, whatever it gives to who waits for it."""
 
 
 def execute(case: Case, factory: TargetFactory) -> Execution:
@@ -48,6 +50,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         kernels=factory.kernels,
         trace=trace,
         is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
+        tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         close_error=close_error,
     )
 
@@ -206,8 +209,10 @@ class _Recorder:
     def _after_sync(self) -> Outcome:
         """What was delivered when the sync returned; only then the values are asked for."""
         delivered = self._delivered_names()
+        is_ordered = self._target.capabilities.orders_deliveries
         for value in self._waiting:
-            value.take()
+            # Where deliveries are ordered, their order shows what is missing.
+            value.take() if is_ordered else value.take_done()
         self._waiting.clear()
         return Outcome(data=delivered)
 
@@ -229,9 +234,18 @@ class _Value:
             self._first = self._ask()
         return self._first
 
+    def take_done(self) -> None:
+        """The same after a sync; NOT_DONE where the delivery can tell, and is not done."""
+        is_done = getattr(self._delivery, "done", None)
+        if self._first is None and is_done is not None and not is_done():
+            self._first = Outcome(late_error=NOT_DONE)
+        self.take()
+
     def outcome(self) -> Outcome:
         """The value; CHANGED where it, or the object that held it, has changed since."""
         first = self.take()
+        if first.late_error == NOT_DONE:
+            return first
         kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
         if kept_as_it_was and self._ask() == first:
             return first

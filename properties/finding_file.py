@@ -7,6 +7,7 @@
     policy: pooled uniform_slots=2
     client: awaiting
     transformations: insert_boundary boundary=flush at=1; set_preset preset=eager
+    disturbance: seed=17
     kernels: my_kernels.py
     seed: 17/4
     versions: gpusim 0.1.0, wgpu 0.32.0
@@ -37,6 +38,7 @@ from gpusim.runtime.policy import parse_policy
 from properties.clients import CLIENTS, FOREIGN_CLIENTS
 from properties.model.capabilities import parse_capabilities
 from properties.model.case import NO_POLICY, PLAIN, RUNTIME, Case, Transformation, parse_device
+from properties.model.disturbance import parse_disturbance
 from properties.oracles.metamorphic import parse_transformation, write_transformation
 
 FORMAT_VERSION = 2
@@ -155,6 +157,7 @@ def _headers(finding: Finding) -> list[tuple[str, str]]:
         ("policy", "" if case.follows_no_policy else str(case.policy)),
         ("client", case.client if case.client != PLAIN else ""),
         ("transformations", _BETWEEN.join(map(write_transformation, case.transformations))),
+        ("disturbance", "" if case.disturbance is None else str(case.disturbance)),
         ("kernels", finding.kernels),
         ("seed", case.seed),
         ("versions", finding.versions),
@@ -196,6 +199,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "policy": parse_policy,
     "client": _client,
     "transformations": _transformations,
+    "disturbance": parse_disturbance,
     "kernels": str,
     "seed": str,
     "versions": str,
@@ -249,6 +253,7 @@ def _finding(program: Program, headers: dict[str, Any]) -> Finding:
         transformations=headers.get("transformations", ()),
         target=headers.get("target", RUNTIME),
         promises=headers.get("promises"),
+        disturbance=headers.get("disturbance"),
     )
     return Finding(
         case=case,

@@ -108,7 +108,7 @@ def check_bound(
     blocks: Mapping[str, Block],
     limits: Limits,
 ) -> tuple[Block, ...]:
-    """What a dispatch binds, in order; its grid is not looked at."""
+    """Check the bindings of a dispatch, and give them in order; its grid is not checked."""
     if len(buffers) != len(kernel.buffers):
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} because it binds {len(kernel.buffers)} buffers and "
@@ -144,7 +144,7 @@ def check_bound(
 def _check_parts(
     kernel: Kernel, buffers: Sequence[Bound], whole: Sequence[Block], limits: Limits
 ) -> tuple[Block, ...]:
-    """What is bound, in whole or in part; each part lies in its buffer, and is aligned."""
+    """Refuse a part that reaches out of its buffer or is not aligned; gives what is bound."""
     for buffer, block in zip(buffers, whole, strict=True):
         if isinstance(buffer, Part):
             check_range(buffer.buffer, block, buffer.offset, buffer.size_bytes)

@@ -15,7 +15,9 @@ export function served(openDevice, makeRuntime, promises = {}) {
   return async (line) => {
     let outcome = "ok";
     try {
-      outcome = (await target.carryOut(line.trim().split(" "))) ?? "ok";
+      const carried = target.carryOut(line.trim().split(" "));
+      // Disturbed, a step of the program decides when the promises that it waits for settle.
+      outcome = (await (target.adversary?.until(carried) ?? carried)) ?? "ok";
     } catch (error) {
       outcome = told("error", error);
     }
@@ -30,6 +32,7 @@ class Target {
     this.promises = promises;
     this.kernels = new Map();
     this.uncaptured = null;
+    this.adversary = null;
     this.clear();
   }
 
@@ -46,12 +49,16 @@ class Target {
     switch (verb) {
       case "hello":
         return this.greet(JSON.parse(words.join(" ")));
+      case "adversary":
+        return this.takeAdversary(JSON.parse(words.join(" ")));
       case "open":
         this.clear();
+        this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
+        if (this.isLost) await this.start();
         this.runtime = this.makeRuntime(this.device, this.pipelines);
         return;
       case "alloc":
-        this.buffers.set(words[0], this.runtime.alloc(Number(words[1])));
+        this.buffers.set(words[0], await this.runtime.alloc(Number(words[1])));
         return;
       case "write":
         return this.write(words[0], Number(words[1]), bytesOf(words[2]));
@@ -97,12 +104,26 @@ class Target {
 
   async greet({ kernels }) {
     this.kernels = new Map(kernels.map((kernel) => [kernel.name, kernel]));
-    this.device = await this.openDevice();
-    this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
-    this.pipelines = new Map();
+    await this.start();
     const { vendor, architecture, description } = this.device.adapterInfo;
     const words = [vendor, architecture, description].filter(Boolean).join(" ");
     return `ready ${JSON.stringify({ version: 2, promises: this.promises, description: words })}`;
+  }
+
+  async start() {
+    this.isLost = false;
+    this.device = await this.openDevice();
+    this.device.lost.then(() => (this.isLost = true));
+    this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
+    this.pipelines = new Map();
+  }
+
+  // The layer between the runtime and WebGPU comes as the text of a module.  It sees a device from
+  // its beginning, so that there is a new one.
+  async takeAdversary(source) {
+    const { install } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+    this.adversary = install({ driven: true });
+    await this.start();
   }
 
   dispatch(name, buffers, scalars, grid) {

@@ -146,7 +146,7 @@ class BufferTable:
         return buffer
 
     def check_new(self, native: object) -> None:
-        """InvalidHandle where a live buffer stands for ``native`` already."""
+        """Raise InvalidHandle where ``native`` has a live handle already."""
         for buffer in self:
             device_buffer = buffer._lent or buffer._device_buffer
             if device_buffer is not None and device_buffer.native is native:

@@ -158,7 +158,7 @@ def _writable(out: Any, size_bytes: int) -> memoryview:
 
 
 def _dtype_of(given: Any) -> np.dtype[Any]:
-    """A dtype by NumPy's name or a kernel's; that of bytes for None."""
+    """A dtype by NumPy's name or a kernel's; for None, the dtype of bytes."""
     if any(given is number for number in (int, float, complex)):
         raise InvalidData(
             f"cannot read as dtype={given.__name__} because Python's numbers are eight bytes or "

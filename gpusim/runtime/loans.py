@@ -16,7 +16,7 @@ from gpusim.runtime.recorder import Recorder
 
 
 class Loan:
-    """What ``Runtime.lend`` gives; its ``with`` block is the loan.
+    """The result of ``Runtime.lend``; its ``with`` block is the loan.
 
     ``forget`` drops what was planned over a buffer.
     """

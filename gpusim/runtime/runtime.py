@@ -296,7 +296,7 @@ class Runtime(Assembly):
         return list(self._buffers)
 
     def stats(self) -> Stats:
-        """What has happened so far."""
+        """The counters of everything done so far."""
         return stats_of(
             self._done,
             self._recorder,

@@ -115,7 +115,7 @@ class Timeline:
     def glance(self, promise: Awaited) -> None:
         """A caller looks at ``promise`` without waiting for it.
 
-        A promise that does not wait for the queue, such as that of a loss, is ignored.
+        A promise that does not wait for the queue, such as the promise of a loss, is ignored.
         """
         if promise not in self.pending:
             return

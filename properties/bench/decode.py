@@ -28,7 +28,7 @@ from properties.bench.timing import Row, Sample, Watch, interleave, rows_of
 
 _TURNS = 2
 MOST_ERROR = 1e-3
-"""How far a logit may be from that of float64."""
+"""The largest error of a logit, compared with float64."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

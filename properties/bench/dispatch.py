@@ -177,7 +177,7 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 
 
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
-    """An arm's time divided by that of the best fixed limit in the same round, as a median.
+    """An arm's time divided by the time of the best fixed limit in the same round, as a median.
 
     Empty where no arm has a fixed limit.
     """

@@ -29,7 +29,7 @@ _HEADLINES = (
     ("a read of 256 bytes, of 16 before a sync", "readback/16 small reads", "read_buffer", "µs"),
     ("a token of a decoder, 244 dispatches", "decode/decode", "eager", "ms"),
 )
-"""What is measured, its benchmark and workload, the arm without batching, and the unit."""
+"""For each figure: its name, its benchmark and workload, the arm without batching, the unit."""
 _HEADLINE_WORKLOAD = "chain"
 _STRETCHES = 5
 """The most stretches of a curve that a table shows; the picture shows all."""

@@ -29,6 +29,7 @@ __all__ = [
     "keeps_to_program",
     "not_asked",
     "suiting",
+    "tells_faults",
 ]
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
@@ -46,13 +47,15 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 """The clients of our own runtime; each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
+_KEEPS_FAULTS = ("reentrant", "closing", "sharing")
+"""Those that may meet a fault of a driver which no op of the program shows."""
 
 
 def drive(target: Target, case: Case) -> Target:
     """``target``, driven by the client of ``case``.
 
-    Some clients need our own runtime, and the others a foreign target; where the client does not
-    suit the target, that is driven plainly.
+    Some clients need our own runtime, and the others a foreign target.  If the client does not
+    suit the target, the target is driven plainly.
     """
     if isinstance(target, RuntimeTarget):
         make = CLIENTS.get(case.client)
@@ -67,3 +70,8 @@ def drive(target: Target, case: Case) -> Target:
 def keeps_to_program(client: str) -> bool:
     """Whether the client issues only the ops of the program; the laws need that."""
     return client in _KEEP_TO_PROGRAM
+
+
+def tells_faults(client: str) -> bool:
+    """Whether an op raises each fault that the client meets before the close."""
+    return client not in _KEEPS_FAULTS

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gpusim.errors import DeviceFault
 from gpusim.ops import (
     AnyDispatch,
     Capture,
@@ -50,12 +51,12 @@ class MutatingClient(Client):
             self.target.dispatch(op.kernel, op.buffers, passed, op.grid)
 
     def dispatch_indirect(self, op: DispatchIndirect) -> None:
-        """The same over a grid on the GPU."""
+        """Pass the scalars of an indirect dispatch in the same way."""
         with _lent([op.scalars]) as (passed,):
             self.target.dispatch_indirect(op.kernel, op.buffers, passed, op.counts, op.offset)
 
     def capture(self, op: Capture) -> None:
-        """Do the same for every dispatch of a capture; a replay may keep its scalars."""
+        """Pass the scalars of every captured dispatch in the same way; a replay may keep them."""
         dispatches = [command for command in op.commands if isinstance(command, AnyDispatch)]
         with _lent([command.scalars for command in dispatches]) as passed:
             lists = iter(passed)
@@ -68,7 +69,7 @@ class MutatingClient(Client):
             self.target.capture(op.graph, lent)
 
     def replay(self, op: Replay) -> None:
-        """Do the same for the scalars of a replay."""
+        """Pass the scalars of a replay in the same way."""
         with _lent([] if op.scalars is None else op.scalars) as passed:
             self.target.replay(op.graph, None if op.scalars is None else passed, op.bindings)
 
@@ -116,8 +117,17 @@ class _IntoMiddle(_Given):
         self._middle = middle
 
     def result(self) -> Any:
-        """The bytes in the client's array, which must not change after the delivery."""
-        if self._ticket.result() is not self._middle:
+        """The bytes in the client's array, which must not change after the delivery.
+
+        A read that fails leaves them as they were.
+        """
+        try:
+            value = self._ticket.result()
+        except DeviceFault:
+            if any(self._middle):
+                raise BrokenPromise("a read that fails changes the array of its caller") from None
+            raise
+        if value is not self._middle:
             raise BrokenPromise("a read with out gives another object")
         if self._array[: len(_EDGE)] != _EDGE or self._array[-len(_EDGE) :] != _EDGE:
             raise BrokenPromise("a read into an array changes bytes beside its place")
@@ -142,7 +152,7 @@ class _Spoilt(_Given):
 
 @contextmanager
 def _lent(scalars: Sequence[Sequence[int | float] | None]) -> Iterator[list[Any]]:
-    """The scalars in lists; the lists, and the list of them, change right after the block."""
+    """The scalars in lists, and these in a list; all of them change right after the block."""
     lists = [None if each is None else list(each) for each in scalars]
     passed: list[Any] = list(lists)
     try:

@@ -88,12 +88,12 @@ class AskingClient(Client):
             self._ask(len(self._tickets) - 2)
 
     def flush(self, op: Flush) -> None:
-        """What has arrived may be delivered now."""
+        """Flush, then poll: the reads that have arrived may be delivered now."""
         self.target.perform(op)
         self.target.runtime.poll()
 
     def _ask(self, position: int) -> None:
-        """Every other is asked for at once before it is waited for."""
+        """Ask for a value; for every other read, look at it without a wait first."""
         ticket = self._tickets[position]
         try:
             if position % 2:
@@ -109,7 +109,7 @@ class AskingClient(Client):
 
 
 class AwaitingClient(Client):
-    """Uses an event loop: two tasks await each read, and three tasks sync at once."""
+    """Uses an event loop: two tasks await a read, and three tasks sync at once."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -118,19 +118,23 @@ class AwaitingClient(Client):
         self._tickets: list[Ticket] = []
 
     def read(self, op: Read) -> Ticket:
-        """Read, and await it in two tasks; every third read has its first task cancelled."""
+        """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
+
+        What is left alone is submitted and delivered by the next sync, or with a later read.
+        """
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         self._tickets.append(ticket)
-        for _ in range(_TASKS):
+        turn = len(self._tickets) % 3
+        for _ in range(_TASKS if turn != 1 else 0):
             self._tasks.append((ticket, self._loop.create_task(_wait_for(ticket))))
-        if len(self._tickets) % 3 == 0:
+        if turn == 0:
             self._loop.run_until_complete(asyncio.sleep(0))
             _, task = self._tasks[-_TASKS]
             task.cancel()
             self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
-            self._raise_fault()
             if task.cancelled():
                 self._tasks.pop(-_TASKS)
+            self._raise_fault()
         return ticket
 
     def flush(self, op: Flush) -> None:
@@ -151,7 +155,7 @@ class AwaitingClient(Client):
             self._loop.close()
 
     def _raise_fault(self) -> None:
-        """Raise what a task met that is not the error of its read: it belongs to this op."""
+        """Raise the error of a task that is not the error of its read: it belongs to this op."""
         for at, (_, task) in enumerate(self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 del self._tasks[at]
@@ -199,7 +203,7 @@ class ClosingClient(Client):
         self._loss: DeviceLost | None = None
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``; notes a loss, which a close tells no second time."""
+        """See ``Target``; notes a loss of the device, since the close does not raise it again."""
         try:
             return super().perform(op)
         except DeviceLost as loss:

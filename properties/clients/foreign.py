@@ -63,14 +63,14 @@ class EarlyClient(ForeignClient):
             self._reads[-2:-1],
         )
         for asked in by_turns[len(self._reads) % len(by_turns)]:
-            # A read that the contract refuses may end anyhow where that is all that is promised.
+            # Where no more is promised, a read that the contract refuses may end in any way.
             with suppress(*[Exception] * self.promises.is_loose):
                 asked.result()
         return self._reads[-1]
 
 
 class _First:
-    """A read whose value is the one that it gave first."""
+    """A read that keeps the value that it gave first."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
@@ -109,7 +109,7 @@ class OneArrayClient(ForeignClient):
         return self._last
 
     def sync(self, op: Sync) -> None:
-        """What stands in the array after this is the value of the last read."""
+        """Sync; then the array holds the value of the last read."""
         self.target.perform(op)
         self._last = None
 
@@ -120,7 +120,7 @@ class _Twice:
     def __init__(self, own: Delivery, shared: Delivery) -> None:
         self._own = own
         self.shared: Delivery | None = shared
-        """None where a later read took its place."""
+        """None where a later read has replaced it in the array."""
         self._data: bytes | None = None
 
     def result(self) -> bytes:
@@ -130,7 +130,7 @@ class _Twice:
         return self._own.result() if self._data is None else self._data
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        """Where the target calls back, it does so for the read into its own array."""
+        """Call back for the read into its own array, if the target calls back at all."""
         self._own.add_done_callback(lambda _: callback(self))
 
 
@@ -145,10 +145,10 @@ class OverlappingClient(ForeignClient):
         self._numbers = count()
         self._begun: list[str] = []
         self._is_over = False
-        """Whether the program's own sync has returned, which came after all that are begun."""
+        """Whether the program's own sync has returned; it began after all the others."""
 
     def read(self, op: Read) -> Delivery | None:
-        """Wait for the syncs that outlived the program's own, begin another, and read.
+        """Wait for the syncs that are still under way, begin another, and read.
 
         Only the program's own sync comes after the last read, so that no other can deliver it.
         """
@@ -158,7 +158,7 @@ class OverlappingClient(ForeignClient):
         return self.target.perform(op)
 
     def sync(self, op: Sync) -> None:
-        """All syncs that came before this are still under way when it returns."""
+        """Sync; all syncs that began before are still under way when this returns."""
         self.doors.sync_beside(self._new_name())
         self._is_over = True
 
@@ -188,7 +188,7 @@ class StaleClient(ForeignClient):
         self._sizes: dict[str, int] = {}
         self._freed: list[str] = []
         self._stale: list[str] = []
-        """The freed ones that an alloc came after."""
+        """The handles that were freed before the last alloc."""
 
     def alloc(self, op: Alloc) -> None:
         """Allocate; then use a freed handle."""
@@ -240,7 +240,7 @@ class Caller:
 
 
 def _says_late(promises: Capabilities) -> bool:
-    """Whether a wait may raise what another op did."""
+    """Whether a wait may raise the error of another op."""
     return Refusal.NEXT_SYNC in promises.refusals
 
 
@@ -287,7 +287,7 @@ def suiting(promises: Capabilities) -> tuple[str, ...]:
 
 
 def not_asked(promises: Capabilities) -> list[str]:
-    """What no client asks for, with the promise that it would need."""
+    """What no client asks of such a target, each with the missing promise."""
     return [
         f"{caller.asks_for} ({caller.needs})"
         for caller in FOREIGN_CLIENTS.values()

@@ -32,6 +32,7 @@ from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
+from properties.shrink.together import Together, together
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
 """A session of at least so many programs may plant a mutant that takes long to find."""
@@ -50,7 +51,7 @@ class Session:
     bugs: Bugs
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
-    """The time of the session without that of shrinking."""
+    """The time of the session, without the time of shrinking."""
     planted: tuple[PlantedMistake, ...] = ()
     """The planted mistakes, and whether each was seen; empty where the target died before."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
@@ -167,7 +168,10 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
         elif case.device.name != device:
             reason = f"it was found on device {case.device.name}"
         failure = None if reason else supervisor.judge(case, settings.stall)
-        bugs.know(path, case, failure, reason)
+        pair: Together = ()
+        if failure is not None:
+            pair = together(case, failure, lambda each: supervisor.judge(each, settings.stall))
+        bugs.know(path, case, failure, reason, pair)
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
@@ -261,7 +265,8 @@ class _Loop:
         if small is None:
             bugs.add(case, failure, reproduced=False)
         else:
-            bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
+            pair = together(small.case, small.failure, shard.judgement(settings.stall))
+            bugs.add(small.case, small.failure, reproduced=True, shrunk=small, together=pair)
         self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

@@ -157,7 +157,9 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            writers = writers_of_reads(program, taken, kernels)
+            # An op that is only contained may be accepted, and then means nothing.
+            meant = [outcome.error is None for outcome in verdict.expected.outcomes]
+            writers = writers_of_reads(program, meant, kernels)
             self.measured_reads += len(writers)
             self.deep_reads += sum(count >= 2 for count in writers)
 
@@ -226,6 +228,8 @@ class Setup:
     presets: tuple[str, ...]
     schedulers: tuple[str, ...] = ()
     faults: bool = False
+    adversary: bool = False
+    """Whether a layer between the targets and their device disturbs each program."""
     seed: int = 0
 
 
@@ -236,6 +240,7 @@ def setup_of(settings: Settings) -> Setup:
         presets=settings.presets,
         schedulers=settings.schedulers,
         faults=settings.faults,
+        adversary=settings.adversary,
         seed=settings.seed,
         kernels=settings.kernels,
         target=settings.target,

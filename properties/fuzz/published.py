@@ -48,7 +48,7 @@ class Place:
 class Published:
     """The shared memory of one worker; worker and session each have one over it.
 
-    ``context`` is that of the worker's process; without one the memory is not shared.
+    ``context`` belongs to the worker's process; without a context the memory is not shared.
     """
 
     def __init__(self, context: BaseContext | None = None) -> None:

@@ -164,6 +164,8 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     device = str(bug.case.device)
     # Faults, limits and a scheduler belong to a finding as much as its program.
     asked = "" if device == bug.case.device.name else f"device {device}, "
+    if bug.case.disturbance is not None:
+        asked += f"disturbed by {bug.case.disturbance}, "
     console.print(f"{asked}{policy}program {bug.case.seed}{client}", highlight=False)
     # A line of a program is never wrapped, so that it can be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)

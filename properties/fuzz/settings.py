@@ -127,6 +127,14 @@ class Settings:
     json: Annotated[
         Path | None, Setting(read_file_to_write, "write what happened to a file", "FILE")
     ] = None
+    adversary: Annotated[
+        bool,
+        Setting(
+            _truth,
+            "disturb the target's device: maps settle in other orders, and fail where promised",
+            flag=True,
+        ),
+    ] = False
     kernels: Annotated[
         str, Setting(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
     ] = ""

@@ -363,6 +363,11 @@ class Shard:
         assert isinstance(answer, Made)
         return answer.case
 
+    def judgement(self, stall_seconds: float) -> Judgement:
+        """Judges a candidate in the worker."""
+        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
+        return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
+
     def shrink(
         self,
         case: Case,
@@ -378,11 +383,7 @@ class Shard:
         met it.  To shrink an abort or a hang may take longer than ``seconds``.
         """
         self._supervisor.stop()
-        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
-
-        def judgement(candidate: Case) -> Failure | None:
-            return self._supervisor.judge(candidate, patience_seconds)
-
+        judgement = self.judgement(stall_seconds)
         if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
             seconds *= _DEATH_PATIENCE
             case = _cut(case, failure, judgement)

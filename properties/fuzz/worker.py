@@ -51,7 +51,7 @@ from properties.fuzz.protocol import (
     is_measured,
 )
 from properties.fuzz.published import Published
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import Setting, case_for, draw_disturbance
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import first_beyond
 from properties.model.capabilities import Capabilities
@@ -228,6 +228,11 @@ class Bench:
         self._kernels: Kernels = load_kernels(setup.kernels) if kernels is None else kernels
         make_factory = make_factory or load_target(setup.target)
         self._factory = make_factory(adapter.name, self._kernels)
+        if setup.adversary and not self._factory.disturbs:
+            raise ProgramError(
+                f"cannot disturb target {setup.target} because no layer fits between it and its "
+                "device (probably --adversary is to be left out)"
+            )
         self._factory.make_trace = published.trace
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
@@ -364,7 +369,9 @@ class Bench:
         promises = self._factory.capabilities
         if not self.is_ours:
             case = with_foreign_client(case, promises)
-        if promises.is_loose:
+        if self._setup.adversary:
+            case = replace(case, disturbance=draw_disturbance(case.seed, promises))
+        if promises.is_loose or case.injected:
             # The error of an invalid op may change with the ops around it.
             return case
         return with_variants(case, self._kernels, refuses=promises.is_exact, clients=self.is_ours)

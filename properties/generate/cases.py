@@ -21,6 +21,7 @@ from properties.generate.generator import generate
 from properties.generate.shape import Shape
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
+from properties.model.disturbance import Disturbance
 
 _MOST_SEED = 2**32 - 1
 ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
@@ -56,7 +57,7 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
     if device.is_simulated:
         device = _behaving(text, turn, setting, asked)
     elif setting.faults:
-        device = replace(device, faults=_faults(SeededChoices(f"device {text}")))
+        device = replace(device, faults=draw_faults(SeededChoices(f"device {text}")))
     return draw_case(
         SeededChoices(text),
         preset=PRESETS[setting.presets[preset]],
@@ -98,6 +99,7 @@ def draw_case(
         replays=promises.replays,
         indirect=promises.indirect,
         parts=promises.parts,
+        special_floats=promises.special_floats,
     )
     if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
@@ -119,7 +121,7 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
         profile=profile,
         scheduler=scheduler,
         seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
-        faults=_faults(choices) if setting.faults else NO_FAULTS,
+        faults=draw_faults(choices) if setting.faults else NO_FAULTS,
         limits=asked,
     )
 
@@ -149,7 +151,7 @@ _LOSING = Weights(
 _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
 
 
-def _faults(choices: Choices) -> FaultPlan:
+def draw_faults(choices: Choices) -> FaultPlan:
     """Usually one or two faults, early enough that most programs meet them."""
     planned: dict[str, Any] = {}
     for _ in range(choices.weighted(_KINDS_OF_FAULTS)):
@@ -160,6 +162,23 @@ def _faults(choices: Choices) -> FaultPlan:
         name, most = choices.weighted(_LOSING)
         planned[name] = choices.integer(0, most)
     return FaultPlan(**planned)
+
+
+def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
+    """What the layer does to program ``seed``, drawn apart from it; only what is survived fails."""
+    choices = SeededChoices(f"disturbance {seed}")
+    order = choices.integer(0, _MOST_SEED)
+    faults = FaultPlan(
+        failed_maps=_counts(choices, 4),
+        out_of_memory=_counts(choices, 8),
+        lost_at_submit=choices.integer(0, 8) if choices.chance(1, 8) else None,
+    )
+    return Disturbance(seed=order, faults=faults).allowed(promises)
+
+
+def _counts(choices: Choices, most: int) -> tuple[int, ...]:
+    drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
+    return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
 
 
 _CAPACITIES = (1, 2, 3, 5)

@@ -13,6 +13,7 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.generate.choices import Choices
 from properties.generate.draft import Draft
+from properties.generate.floats import with_special_floats
 from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
 from properties.generate.mistakes import mistake
 from properties.generate.moves import MOVES, Move, dispatch, make
@@ -33,13 +34,14 @@ def generate(
     replays: bool = True,
     indirect: bool = True,
     parts: bool = True,
+    special_floats: bool = False,
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
     Without a shape one is drawn.  Each of these arguments leaves ops out where it is False:
     ``invalid`` those that are refused on purpose, so that every op is accepted under ``limits``;
     ``replays`` captures and replays; ``indirect`` grids on the GPU; ``parts`` bindings of parts
-    of buffers.
+    of buffers.  ``special_floats`` adds floats that are NaN, infinite, minus nought or subnormal.
 
     Raises:
         ProgramError: where no kernel of ``kernels`` can be drawn.
@@ -62,7 +64,8 @@ def generate(
         closing = len(draft.live) + 1 if shape.dump else 0
     if shape.dump:
         _dump(draft)
-    return Program(tuple(draft.ops))
+    program = Program(tuple(draft.ops))
+    return with_special_floats(choices, program, kernels) if special_floats else program
 
 
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:

@@ -48,6 +48,7 @@ def programs(
             replays=promises.replays,
             indirect=promises.indirect,
             parts=promises.parts,
+            special_floats=promises.special_floats,
         )
 
     return drawn()

@@ -37,9 +37,9 @@ class Arrival(Enum):
     """A target's promise about when and where a read arrives."""
 
     SYNC = "sync"
-    """Once the next sync has returned; nobody asks for it before."""
+    """Once the next sync has returned; nobody asks for the read before that."""
     TICKET = "ticket"
-    """The same, and whoever asks for it before that sync waits for it."""
+    """Once the next sync has returned, or once somebody asks for the read and waits."""
     ARRAY = "array"
     """In a host array that the caller names, once the next sync has returned."""
 
@@ -86,15 +86,21 @@ class Capabilities:
     concurrent_syncs: bool = False
     """A sync may begin while another is under way: it is a ``ConcurrentAdapter``."""
     handles: bool = False
-    """The runtime meets its own handle of a buffer, after its free too: a ``HandleAdapter``."""
+    """Ops get the runtime's own handles, stale ones too: it is a ``HandleAdapter``."""
     special_floats: bool = False
-    """Floats in data and scalars that are NaN, infinite, minus nought or subnormal."""
+    """Data and scalars may be NaN, infinite, -0 or subnormal."""
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
     """It dispatches over grids that stand in a buffer: it is an ``IndirectAdapter``."""
+    survives_failed_maps: bool = False
+    """A failed map costs the reads that waited for it, which raise, and nothing else."""
+    survives_out_of_memory: bool = False
+    """An op that gets no memory raises and does nothing; all else is as ever."""
+    survives_loss: bool = False
+    """Once its device is lost, ops may raise and reads fail; the next program has a new device."""
     parts: bool = False
-    """It binds parts of buffers: what a dispatch binds may be a ``Part`` in the place of a name."""
+    """It binds parts of buffers: a dispatch may bind a ``Part`` in place of a name."""
 
     def __post_init__(self) -> None:
         for name, unit_bytes in self._granularity.items():
@@ -214,7 +220,7 @@ def write_promises(capabilities: Capabilities) -> dict[str, Any]:
 
 
 def read_promises(written: object) -> Capabilities:
-    """Read what ``write_promises`` wrote, once through JSON or not.
+    """Read what ``write_promises`` wrote, before or after it went through JSON.
 
     Raises:
         ProgramError: names the promise that does not exist, or has a wrong value.

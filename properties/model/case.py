@@ -14,6 +14,7 @@ with the places of the original ops in it.  Nothing here transforms or runs a ca
 device.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Protocol
@@ -26,6 +27,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
+from properties.model.disturbance import Disturbance
 
 SCHEDULERS = ("late", "early", "random")
 """The schedulers that take turns, the one that defers most first."""
@@ -91,6 +93,18 @@ class DeviceSpec:
             return frozenset()
         planned = [name for name in _SHOWN_AS if getattr(self.faults, name) not in ((), None)]
         return frozenset(shown for name in planned for shown in _SHOWN_AS[name])
+
+    @property
+    def planned_faults(self) -> Counter[str]:
+        """How many faults are planned, by the error class; of a loss there is at most one."""
+        planned: Counter[str] = Counter()
+        if len(self.faults):
+            for name, (error, *_) in _SHOWN_AS.items():
+                numbers = getattr(self.faults, name)
+                planned[error] += len(numbers) if isinstance(numbers, tuple) else 0
+                if isinstance(numbers, int):
+                    planned[error] = 1
+        return +planned
 
     def held(self, limits: Limits) -> Limits:
         """``limits`` with those in their place that this device has been given."""
@@ -211,7 +225,8 @@ class Case:
 
     ``target``: its name on the command line.  ``promises``: what is demanded of it; None:
     the promises that it states itself.  Only our runtime follows ``policy``.
-    ``client``: the name of the client that drives it.
+    ``client``: the name of the client that drives it.  ``disturbance``: what the layer
+    between the target and its device does; None: there is no layer.
     """
 
     program: Program
@@ -222,6 +237,7 @@ class Case:
     transformations: tuple["Transformation", ...] = ()
     target: str = RUNTIME
     promises: Capabilities | None = None
+    disturbance: Disturbance | None = None
 
     @property
     def follows_no_policy(self) -> bool:
@@ -231,6 +247,11 @@ class Case:
     def limits(self, limits: Limits) -> Limits:
         """The limits of the case, on a device that has ``limits`` by default."""
         return self.device.held(limits).within(self.policy.memory_budget_bytes)
+
+    @property
+    def injected(self) -> frozenset[str]:
+        """The kinds of fault that the layer injects."""
+        return frozenset() if self.disturbance is None else self.disturbance.injected
 
     @property
     def plain(self) -> "Case":

@@ -25,5 +25,7 @@ class Execution:
     """The calls on the driver, and marks for ops; only marks where the target is not traced."""
     is_lawful: bool = False
     """Whether the trace is complete, so that the laws can be checked."""
+    tells_faults: bool = False
+    """Whether each fault in the trace is one that an op met and shows."""
     close_error: Exception | None = None
     """The error that the target's close raised."""

@@ -45,7 +45,7 @@ class Failure:
     op: str = ""
     """The op as text, or a description where no op is meant."""
     what: str = ""
-    """What differs, where the kind does not tell."""
+    """What differs, where the kind does not say it."""
     reason: str
     sides: tuple[tuple[str, str], ...] = ()
     """The two sides that differ, each with its name."""

@@ -42,7 +42,10 @@ class TargetRaised(Exception):
 
 
 class Delivery(Protocol):
-    """A pending read: gives its value, and calls back when it has arrived."""
+    """A pending read: gives its value, and calls back when it has arrived.
+
+    It may have ``done()``, which must be true once the next sync has returned.
+    """
 
     def result(self) -> bytes:
         """Wait for the bytes; raises the read's error."""
@@ -110,7 +113,7 @@ class Adapter(ABC):
         return as_delivery(returned) if op.verb == "read" else None
 
     def addressed(self, op: AnyOp) -> AnyOp:
-        """``op`` with what the methods take for the names of buffers: by default the names."""
+        """``op`` with its buffers as the methods take them: by default, their names."""
         return op
 
     @abstractmethod
@@ -196,9 +199,9 @@ class ReplayingAdapter(Adapter):
 class HandleAdapter(Adapter):
     """An adapter whose ``alloc`` returns the runtime's own handle of the buffer.
 
-    Every later op gets that handle in the place of the name, in parts, captures and bindings as
-    well.  Nothing forgets the handle of a freed buffer, so the runtime itself meets a stale one,
-    which may be that of another buffer by then.
+    Every later op gets that handle in place of the name, also in parts, captures and bindings.
+    The handle of a freed buffer is kept, so the runtime itself is given stale handles.  By then
+    such a handle may belong to another buffer.
     """
 
     capabilities = Capabilities(orders_deliveries=False, handles=True)
@@ -217,7 +220,7 @@ class HandleAdapter(Adapter):
 
     @abstractmethod
     def alloc(self, buffer: str, size_bytes: int) -> Any:
-        """Make a buffer of zeros; the handle of it."""
+        """Make a buffer of zeros, and return its handle."""
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``."""
@@ -276,18 +279,18 @@ class InArray:
     size_bytes: int
 
     def result(self) -> bytes:
-        """What stands in the array now."""
+        """The bytes that are in the array now."""
         return bytes(self.array[: self.size_bytes])
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        """Nobody is called: a sync tells that the read has arrived."""
+        """Do nothing: only a sync shows that the read has arrived."""
 
 
 class PendingSync(Protocol):
     """A sync that is under way."""
 
     def result(self) -> Any:
-        """Return when everything that came before the sync has happened; raises its error."""
+        """Return when everything before the sync is done; raises the sync's error."""
         ...
 
 
@@ -300,8 +303,8 @@ class ConcurrentAdapter(Adapter):
     def begin_sync(self) -> PendingSync:
         """Begin a sync and return at once, also where another is under way.
 
-        A task, a future or anything else whose ``result()`` waits for the sync; syncs may be
-        waited for in any order.
+        Returns a task, a future or anything else whose ``result()`` waits for the sync.  Syncs
+        may be waited for in any order.
         """
 
     def sync(self) -> None:

@@ -63,7 +63,7 @@ class Hunt:
     shrunk: bool = False
     """Whether ``case`` was made small."""
     shrink_seconds: float = 0.0
-    """What that took."""
+    """Seconds that shrinking took."""
 
     @property
     def killed(self) -> bool:

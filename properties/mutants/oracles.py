@@ -27,13 +27,15 @@ from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from properties.clients import CLIENTS
 from properties.execute import execute
+from properties.generate.cases import draw_faults
 from properties.generate.choices import SeededChoices, Weights
-from properties.model.case import Case
+from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
-from properties.oracles.judge import MEANING_ONLY, judge, setting_of
+from properties.oracles.judge import MEANING_ONLY, Oracles, judge, setting_of
 from properties.oracles.laws import check
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
 from properties.targets.factory import RuntimeFactory
@@ -150,6 +152,8 @@ _VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
     (("submit", DeviceLost), 1),
     (("wait", DeviceLost), 1),
     (("create_buffer", DeviceLost), 1),
+    (("compile", DeviceFault), 1),
+    (("destroy_buffer", DeviceLost), 1),
 )
 _CALLS = Weights((0, 3), (1, 3), (2, 3), (3, 2), (5, 2), (8, 2), (13, 1), (21, 1))
 _PROBE_BYTES = 8
@@ -179,21 +183,32 @@ class _Failing:
         return FaultyDriver(self._mutant.make_driver(native), *self.plan)
 
 
+_CALLERS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
+
+
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
+    """By turns the driver fails or the device does, and clients meet that."""
     failing = _Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
-        failing.plan = _draw_faults(case.seed)
-        return _judge_under_faults(case, failing.factory, failing.plan)
+        choices = SeededChoices(f"failing {case.seed}")
+        case = replace(case, client=choices.weighted(_CALLERS))
+        if choices.chance(1, 2):
+            failing.plan = _draw_faults(case.seed)
+            shown = _shown_as(failing.plan)
+            oracles = replace(MEANING_ONLY, shown_faults=shown)
+            return _judge_under_faults(case, failing.factory, len(failing.plan), oracles)
+        failing.plan, plan = (), draw_faults(choices)
+        case = replace(case, device=replace(case.device, faults=plan))
+        return _judge_under_faults(case, failing.factory, len(plan), MEANING_ONLY)
 
     return judged
 
 
 def _judge_under_faults(
-    case: Case, factory: RuntimeFactory, plan: tuple[Fault, ...]
+    case: Case, factory: RuntimeFactory, faults: int, oracles: Oracles
 ) -> Failure | None:
-    program = Program((*case.program.ops, *_probes(2 * len(plan) + 1)))
-    oracles = replace(MEANING_ONLY, shown_faults=_shown_as(plan))
+    program = Program((*case.program.ops, *_probes(2 * faults + 1)))
     verdict = judge(replace(case, program=program), factory, oracles)
     return verdict.failure or _usable_again(verdict.execution.history, len(case.program))
 

@@ -73,26 +73,26 @@ def run(arguments: argparse.Namespace) -> int:
 _INTRODUCTION = """\
 # Mutants
 
-A judge that finds nothing has shown nothing unless it is known to see. Each mutant is the
-runtime, its device or the reference with one mistake put in through the seam where that part is
-handed over; every one must be found, by programs that were not made for it. Written by
-`gpusim mutants --seeds 5 --page docs/mutants.md`.
+A judge that finds nothing has shown nothing, unless it is known to find mistakes. Each mutant is
+the runtime, its device or the reference with one mistake in it. Every mutant must be found, by
+programs that were not made for it. Written by `gpusim mutants --seeds 5 --page docs/mutants.md`.
 
 The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, and the contract under faults. A number is the programs that
-it took on the first seed; `-` means not within the programs that the oracle was given, which is
-few unless the mutant is its own (in bold); an empty cell means that the oracle does not look at
-that part. "Ops" is the size of the smallest program that shows it, and a star marks what survives
-a hundred random programs on the median seed. Those that random programs seldom meet are shown to
-be no equals of the sound part by programs written by hand, in `tests/mutants/test_rare.py`.
+between a program and a changed one, and the contract under faults. A number counts the programs
+that it took on the first seed. `-` means that the oracle did not find the mutant within its
+programs; it gets many programs only for its own mutants (in bold). An empty cell means that the
+oracle does not look at that part. "Ops" is the size of the smallest program that shows the
+mutant. A star marks a mutant that survives a hundred random programs on the median seed. For the
+mutants that random programs seldom meet, `tests/mutants/test_rare.py` has programs written by
+hand.
 """
 
 
 _LAWS = """\
-A mutant that laws find stands at the law that it broke first. A law without one is redundant as
-far as these mutants go: what would break it breaks another law, or a value, before. A12 and E2
-would take a runtime that makes no buffer or accepts a dead one, which the reference sees; H1 is
-held between two runs, in sessions.
+Each mutant that laws find is listed at the law that it broke first. A law without a mutant is
+redundant for these mutants: whatever breaks it breaks another law, or a value, before. To break
+A12 or E2 a runtime must make no buffer, or accept a dead one, and the reference sees that. H1
+compares two runs, in sessions.
 """
 
 

@@ -21,7 +21,7 @@ from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.failure import Failure, FailureKind
 
 _ENDED = f"{CRASH}TargetFailed"
-"""What an op shows whose target has ended: no promise covers that."""
+"""The error of an op whose target has ended; no promise allows it."""
 _LATE_REASON = "an accepted read has its value by the next sync, and nothing changes it afterwards"
 
 
@@ -51,7 +51,7 @@ class _Late:
         return True
 
     def is_told_by(self, sync: Outcome) -> bool:
-        """Whether the error of a sync tells of such ops; it need not say what it delivered."""
+        """Whether the error of a sync reports such ops, and so need not say what it delivered."""
         tells = self._may_tell and sync.error not in (None, _ENDED)
         self._may_tell = False
         if tells:

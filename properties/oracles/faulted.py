@@ -97,27 +97,36 @@ def judge_reported(
     met: Sequence[str],
     *,
     reads_share: bool,
+    planned: Counter[str] | None = None,
 ) -> Failure | None:
     """The failure where a fault of ``met`` was not reported exactly once, by the op it belongs to.
 
-    ``reads_share``: whether one failed map may fail several reads.
+    ``reads_share``: whether one failed map may fail several reads.  ``planned``: how many
+    faults of each class the device can have shown; None where nobody knows.
     """
+    unplanned = Counter() if planned is None else Counter(met) - planned
     failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
     reason = ""
-    if unmet or (met and not reported):
+    if unplanned:
+        reason = "a driver tells of just the faults that its device has"
+    elif unmet or (met and not reported):
         reason = "an error that no call has raised yet is raised once"
     elif failed_maps > len(met) and not reads_share:
         reason = "a failed map fails its own read"
     if not reason:
         return None
-    shown = f"{', '.join(reported) or 'nothing'}, and {failed_maps} reads with {_MAP_FAILED}"
+    if planned is not None and unplanned:
+        expected, shown = ", ".join(planned.elements()), ", ".join(met)
+    else:
+        expected = ", ".join(met)
+        shown = f"{', '.join(reported) or 'nothing'}, and {failed_maps} reads with {_MAP_FAILED}"
     return Failure(
         kind=FailureKind.FAULTS,
         position=len(program),
         op="the end of the program",
         reason=reason,
-        sides=(("expected", ", ".join(met) or "no fault"), ("got", shown)),
+        sides=(("expected", expected or "no fault"), ("got", shown)),
     )
 
 

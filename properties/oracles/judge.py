@@ -23,6 +23,7 @@ from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.injected import in_contract_terms, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
@@ -131,6 +132,8 @@ def _judge_meaning(
 ) -> tuple[History, Failure | None]:
     """What the program means, and the first difference of the execution from it."""
     program, got = execution.case.program, execution.history
+    if injected := execution.case.injected:
+        got, faults = in_contract_terms(program, got, injected), shown_faults(injected)
     reported: tuple[str, ...] = ()
     if faults:
         followed = follow(
@@ -147,10 +150,20 @@ def _judge_meaning(
     failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
-    elif execution.is_lawful:
+    elif execution.tells_faults:
         # A device without planned faults may fail too, and the target must report that.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
-        failure = judge_reported(program, got, reported, met, reads_share=shared)
+        device = execution.case.device
+        # A real device may fail by itself, and a driver around one may have a plan of its own.
+        is_known = device.is_simulated and oracles.shown_faults is None
+        failure = judge_reported(
+            program,
+            got,
+            reported,
+            met,
+            reads_share=shared,
+            planned=device.planned_faults if is_known else None,
+        )
     return expected, failure
 
 

@@ -14,10 +14,11 @@ from gpusim.kernels import Kernels
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.model.case import Case
-from properties.shrink.devices import simpler_devices, with_earlier_faults
+from properties.shrink.devices import simpler_devices, simpler_disturbances, with_earlier_faults
 from properties.shrink.rewriting import (
     canonical,
     in_simpler_kernels,
+    in_writes,
     less_together,
     merges,
     numbers_of,
@@ -47,6 +48,13 @@ def shrink_pass(function: Pass) -> Pass:
 def simplify_device(search: Search, kernels: Kernels) -> None:
     """Remove faults, small limits and the scheduler, as far as the case still fails."""
     while search.take_first(_on_devices(search.case)):
+        pass
+
+
+@shrink_pass
+def simplify_disturbance(search: Search, kernels: Kernels) -> None:
+    """Remove the layer, then its faults, then lower its seed, as far as the case still fails."""
+    while search.take_first(_less_disturbed(search.case)):
         pass
 
 
@@ -100,6 +108,14 @@ def _on_devices(case: Case) -> Iterator[Case]:
     return (replace(case, device=device) for device in simpler_devices(case.device))
 
 
+def _less_disturbed(case: Case) -> Iterator[Case]:
+    if case.disturbance is None:
+        return
+    yield replace(case, disturbance=None)
+    for disturbance in simpler_disturbances(case.disturbance):
+        yield replace(case, disturbance=disturbance)
+
+
 def _delete_chunks(search: Search, chunk: int) -> bool:
     deleted = False
     end = len(search.program)
@@ -136,6 +152,7 @@ def _whole_rewrites(program: Program, kernels: Kernels) -> Iterator[Program]:
     yield from merges(program)
     yield from shifts(program)
     yield from in_simpler_kernels(program, kernels)
+    yield from in_writes(program, kernels)
     for number in numbers_of(program):
         for simpler in simpler_numbers(number):
             yield with_number(program, number, simpler)

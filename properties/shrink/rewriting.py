@@ -18,6 +18,8 @@ from gpusim.ops import (
     Bound,
     Capture,
     Command,
+    Copy,
+    Dispatch,
     Flush,
     Free,
     Op,
@@ -25,6 +27,7 @@ from gpusim.ops import (
     Part,
     Read,
     Replay,
+    Write,
     each_command,
     operands_of,
     with_operands,
@@ -167,6 +170,28 @@ def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Itera
     for name in dict.fromkeys(op.kernel for op in _flat(program) if isinstance(op, AnyDispatch)):
         for kernel in simpler_kernels(name, kernels):
             yield _each(program, partial(_in_kernel, name, kernel))
+
+
+def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
+    """A host write in place of one dispatch or copy, which only had to change bytes."""
+    for position, op in enumerate(program):
+        target = _only_target(op, kernels)
+        if target is not None:
+            write = Write(buffer=target, offset=0, data=b"\1" * WORD_BYTES)
+            changed = with_op(program, position, write)
+            if changed is not None:
+                yield changed
+
+
+def _only_target(op: Op, kernels: Mapping[str, Kernel]) -> str | None:
+    """The one whole buffer that a command writes; None where it is no such command."""
+    if isinstance(op, Copy):
+        return op.target
+    if not isinstance(op, Dispatch):
+        return None
+    writes = kernels[op.kernel].writes
+    written = [one for one, is_written in zip(op.buffers, writes, strict=False) if is_written]
+    return written[0] if len(written) == 1 and isinstance(written[0], str) else None
 
 
 def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:

@@ -88,4 +88,7 @@ def text_of(case: Case) -> str:
     Cases cannot be compared themselves, because a NaN among scalars is unequal to itself.
     """
     decided = (case.device, case.policy, case.client, case.target, case.promises)
-    return "\n".join([*map(str, decided), *map(repr, case.transformations), str(case.program)])
+    disturbed = str(case.disturbance)
+    return "\n".join(
+        [*map(str, decided), disturbed, *map(repr, case.transformations), str(case.program)]
+    )

@@ -12,9 +12,9 @@ from gpusim.ops import Read, Write
 from properties.model.target import Delivery, PendingSync, Target
 
 SHARED_BYTES = 4096
-"""The size of a host array that several reads go into."""
+"""The size of a host array that several reads share."""
 SPOILT = 0xEE
-"""What the bytes of a spoilt array are."""
+"""The byte that fills a spoilt array."""
 
 
 class Doors(Protocol):

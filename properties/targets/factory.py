@@ -15,6 +15,7 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.layer import Adversary, Watch, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, driver_for
@@ -23,7 +24,7 @@ from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
-from gpusim.trace import Trace
+from gpusim.trace import Event, Trace
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
@@ -33,6 +34,7 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
+from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, Target
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
@@ -86,9 +88,11 @@ class TargetFactory(ABC):
     small: tuple[AskedLimits, ...] = ()
     """The small limits that a case may ask of its device."""
     description: str = ""
-    """What its targets run on, where it is not the session's device."""
+    """A description of the device of its targets, if that is not the session's."""
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
+    disturbs: bool = False
+    """Whether its targets can be disturbed, as a case may ask."""
     make_trace: Callable[[], Trace] = Trace
     """Makes the trace of each target; a trace may publish its events."""
 
@@ -107,6 +111,7 @@ class Wrapping(TargetFactory):
         self.limits, self.capabilities = factory.limits, factory.capabilities
         self.kernels, self.small = factory.kernels, factory.small
         self.description, self.is_ours = factory.description, factory.is_ours
+        self.disturbs = factory.disturbs
         self._factory, self._wrap = factory, wrap
 
     def open(self, case: Case) -> Opened:
@@ -118,10 +123,10 @@ class Wrapping(TargetFactory):
 class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
-    A simulated device is reset for each program, so that its schedule starts with the
-    program.  It is a new one instead where faults are planned, because compiling may fail
-    too; and wherever ``make_driver`` is given, with a driver of its own, because that driver
-    may count calls.  A real device goes on, and a driver around it fails as planned.
+    A simulated device is reset for each program, so that its schedule starts with the program.
+    A new device is made instead where faults are planned, because compiling may fail too, and
+    where ``make_driver`` is given, because its driver may count calls.  A real device is used
+    again, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -184,7 +189,12 @@ MakeTarget = Callable[[Any, Kernels], Any]
 
 
 class AdapterFactory(TargetFactory):
-    """Untraced targets that ``make_target`` makes on one opened device."""
+    """Untraced targets that ``make_target`` makes on one opened device.
+
+    A layer stands between them and the device from the first case on that asks to be disturbed.
+    """
+
+    disturbs = True
 
     def __init__(
         self, device: str, kernels: Kernels = BUILTIN, *, make_target: MakeTarget = NaiveTarget
@@ -192,21 +202,43 @@ class AdapterFactory(TargetFactory):
         self.kernels = kernels
         self._make_target = make_target
         self._device = open_case_device(parse_device(device), kernels)
+        self._adversary: Adversary | None = None
         first = as_target(make_target(self._device, kernels))
         self.limits, self.capabilities = first.limits, first.capabilities
 
     def open(self, case: Case) -> Opened:
         """A new target; nothing of it can be traced.
 
-        One that cannot be made has crashed, and raises why from every op.
+        A target that cannot be made has crashed: every op raises the reason.
         """
         trace = self.make_trace()
+        self._disturb(case.disturbance)
         try:
             return Opened(
                 target=as_target(self._make_target(self._device, self.kernels)), trace=trace
             )
         except Exception as error:
             return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
+
+    def _disturb(self, disturbance: Disturbance | None) -> None:
+        if self._adversary is None:
+            if disturbance is None:
+                return
+            self._adversary = Adversary()
+            stand_between(self._device, Watch(_unseen, wanted=()), self._adversary.disturb)
+        if disturbance is None:
+            self._adversary.begin(None)
+            return
+        faults = disturbance.faults
+        self._adversary.begin(
+            disturbance.seed,
+            failed_maps=faults.failed_maps,
+            out_of_memory=faults.out_of_memory,
+        )
+
+
+def _unseen(event: Event) -> None:
+    """Nothing is told of a disturbed program."""
 
 
 class _Unmade:
@@ -268,7 +300,7 @@ _FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
     "lost_at_pipeline": ("compile", DeviceLost),
     "lost_at_encode": ("encode", DeviceLost),
 }
-"""How a driver around a real device fails as each field of a plan says."""
+"""For each field of a plan, how a driver around a real device fails."""
 
 
 def faults_of(plan: FaultPlan) -> list[Fault]:

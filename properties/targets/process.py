@@ -14,8 +14,10 @@ from gpusim.kernels import BUILTIN, Kernels
 from gpusim.ops import Op, Read, Sync, Write
 from gpusim.text import write_op
 from properties.model.case import Case
-from properties.model.target import Delivery
+from properties.model.disturbance import Disturbance
+from properties.model.target import Delivery, TargetRaised
 from properties.targets.factory import Opened, TargetFactory
+from properties.targets.layer import adversary_source
 from properties.targets.lines import TargetProcess
 from properties.targets.wire import (
     AWAIT,
@@ -25,7 +27,6 @@ from properties.targets.wire import (
     END,
     HELLO,
     INTO,
-    OPEN,
     READY,
     SPOILT,
     Detail,
@@ -39,7 +40,9 @@ from properties.targets.wire import (
     parse_answer,
     parse_ready,
     ready_in,
+    write_adversary,
     write_hello,
+    write_open,
 )
 
 
@@ -51,9 +54,12 @@ class ProcessTarget:
     target that hangs.
     """
 
-    def __init__(self, process: TargetProcess, ready: Ready) -> None:
+    def __init__(
+        self, process: TargetProcess, ready: Ready, disturbance: Disturbance | None = None
+    ) -> None:
         self.capabilities, self.limits = ready.capabilities, ready.limits
         self._process = process
+        self._opening = write_open(disturbance)
         self._reads: dict[str, _Read] = {}
         self._begun: dict[str, list[_Read]] = {}
         """The reads before each sync that is under way."""
@@ -62,7 +68,7 @@ class ProcessTarget:
         """Why the process can no longer be used; None while it can."""
 
     def perform(self, op: Op) -> Delivery | None:
-        """Send the op, and take its answer."""
+        """Send the op, and read its answer."""
         if isinstance(op, Read):
             return self._read(op, write_op(op))
         before = [*self._reads.values()] if isinstance(op, Sync) else []
@@ -97,6 +103,12 @@ class ProcessTarget:
     def close(self) -> None:
         self._ask(CLOSE)
 
+    def send(self, line: str) -> None:
+        """Send a line that belongs to no program; raises the error of its answer."""
+        raised = self._exchange(line)
+        if raised is not None:
+            raise exception_of(raised)
+
     def _read(self, op: Read, line: str) -> Delivery:
         read = _Read(op.result, self._ask)
         self._reads[op.result] = read
@@ -111,10 +123,8 @@ class ProcessTarget:
         """
         if not self._is_open:
             self._is_open = True
-            self._ask(OPEN)
-        raised = self._exchange(line)
-        if raised is not None:
-            raise exception_of(raised)
+            self._ask(self._opening)
+        self.send(line)
 
     def _exchange(self, line: str) -> Raised | None:
         """Send a line, and take its answers; gives the error that it was answered with.
@@ -190,7 +200,7 @@ class _Read:
 
 
 def _fall_due(reads: list[_Read]) -> None:
-    """A sync after these has returned."""
+    """Note that a sync after these reads has returned."""
     for read in reads:
         read.is_due = True
 
@@ -202,11 +212,14 @@ START_SECONDS = 60.0
 class ProcessFactory(TargetFactory):
     """The targets that the process of ``command`` serves, one for each program.
 
-    A process that died or went silent is replaced by a new one for the next program.
+    A process that died or went silent is replaced by a new one for the next program.  It is
+    given the layer before the first program that is to be disturbed.
 
     Raises:
         NoDevice: the command does not start, or does not get ready.
     """
+
+    disturbs = True
 
     def __init__(self, device: str, kernels: Kernels = BUILTIN, *, command: str) -> None:
         self.kernels = kernels
@@ -221,14 +234,28 @@ class ProcessFactory(TargetFactory):
         if not self._process.is_alive:
             self._process.end()
             self._process, self._ready = self._start()
-        target = ProcessTarget(self._process, self._ready)
+        if case.disturbance is not None and not self._has_layer:
+            self._give_layer()
+        target = ProcessTarget(self._process, self._ready, case.disturbance)
         return Opened(target=target, trace=self.make_trace())
 
     def close(self) -> None:
         """End the process; without it, it ends with the session's process."""
         self._process.end()
 
+    def _give_layer(self) -> None:
+        """Send the layer to the process; NoDevice where it does not take it."""
+        try:
+            ProcessTarget(self._process, self._ready).send(write_adversary(adversary_source()))
+        except (GpusimError, TargetRaised) as error:
+            raise NoDevice(
+                f"cannot disturb {self._command!r} because it does not take the layer (probably "
+                f"its target.js is of an older version, or it is not JavaScript): {error}"
+            ) from None
+        self._has_layer = True
+
     def _start(self) -> tuple[TargetProcess, Ready]:
+        self._has_layer = False
         try:
             process = TargetProcess(shlex.split(self._command))
         except (OSError, ValueError) as error:

@@ -112,7 +112,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
             self.runtime.close()
 
     def name(self, name: str, buffer: Buffer) -> None:
-        """Let a program's name stand for a buffer that somebody else made a handle of."""
+        """Use ``name`` for a buffer that the client adopted."""
         self._buffers[name] = buffer
 
     def _find_bound(self, bound: Bound) -> Buffer | BufferPart:

@@ -1,6 +1,7 @@
-"""However a client behaves, a program shows the same; and each client sees what it is there for."""
+"""A program shows the same under every client, and each client finds its kind of mistake."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from gpusim.ops import Capture, Command, Dispatch, Replay
+from gpusim.errors import DeviceFault, SubmitFailed
+from gpusim.ops import Capture, Command, Dispatch, Read, Replay
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from properties.clients import CLIENTS, drive
 from properties.clients.arrays import MutatingClient
+from properties.clients.client import AwaitingClient
 from properties.fuzz.worker import draw_client
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import SeededChoices
@@ -181,6 +184,44 @@ def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
     assert failure(PLAIN, parts=parts, program=program) is None
     assert failure("asking", parts=parts, program=program) is not None
+
+
+class SlowTicket:
+    """A read that arrives when told so; the first who awaits it may meet a fault of another."""
+
+    def __init__(self, *faults: DeviceFault) -> None:
+        self.has_arrived = False
+        self._faults = list(faults)
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        while not self.has_arrived:
+            yield from asyncio.sleep(0).__await__()
+            if self._faults:
+                raise self._faults.pop()
+        return self.result()
+
+    def done(self) -> bool:
+        return self.has_arrived
+
+    def result(self) -> bytes:
+        return b""
+
+
+def test_a_fault_beside_an_await_that_the_client_cancels_is_the_only_error() -> None:
+    reads = [SlowTicket(SubmitFailed("planned")), SlowTicket(), SlowTicket()]
+    left = iter(reads)
+    stands_in: Any = SimpleNamespace(
+        capabilities=None, limits=None, read=lambda *_: next(left), close=lambda: None
+    )
+    client = AwaitingClient(stands_in)
+    read = Read(buffer="a", offset=0, size_bytes=4, result="r0")
+    client.read(read)
+    client.read(read)
+    with pytest.raises(SubmitFailed, match="planned"):
+        client.read(read)
+    for ticket in reads:
+        ticket.has_arrived = True
+    client.close()
 
 
 def test_every_client_drives_a_sound_runtime_to_the_same_end() -> None:

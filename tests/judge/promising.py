@@ -1,19 +1,22 @@
 """Small targets that each promise something else, and their twins with one mistake each.
 
-A target works on the reference, so that it is sound but for what its promise leaves it.  It fails
-loudly where it is asked for more than it promises, and uses every freedom that its promise gives.
+A target works on the reference, so it is sound where its promise demands that.  It uses every
+freedom that its promise gives, and fails loudly where it is asked for more.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from gpusim.errors import GpusimError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Capture, Copy, Dispatch, Op, Read, Replay, Sync, Write
+from gpusim.ops import Alloc, Capture, Copy, Dispatch, Op, Read, Replay, Sync, Write, name_of
 from properties.fuzz.worker import with_foreign_client
 from properties.generate.cases import Setting, case_for
+from properties.generate.floats import is_special
 from properties.model.capabilities import Arrival, Capabilities, Refusal
 from properties.model.case import NO_POLICY
 from properties.model.failure import Failure
@@ -167,6 +170,8 @@ class Small:
 
     def _check_dispatch(self, op: Dispatch) -> None:
         promised = self.capabilities
+        if not promised.special_floats:
+            self._check_floats(op)
         if promised.kernels and op.kernel not in promised.kernels:
             raise Unasked(f"{op.kernel} is not offered")
         if min(op.grid) >= 0 and any(each > 1 for each in op.grid[promised.grid_dimensions :]):
@@ -174,6 +179,19 @@ class Small:
         is_wide = max(op.grid) > self.limits.max_groups_per_dimension
         if is_wide and BUILTIN[op.kernel].guarded and not promised.spreads_grids:
             raise Unasked(f"{op.grid} is to be spread")
+
+    def _check_floats(self, op: Dispatch) -> None:
+        kernel = BUILTIN[op.kernel]
+        scalars = zip(kernel.scalars, op.scalars, strict=False)
+        if any(one.dtype == "f32" and is_special(value) for one, value in scalars):
+            raise Unasked(f"{op} has a special float")
+        for binding, name in zip(kernel.buffers, op.buffers, strict=False):
+            block = self._inner._blocks.get(name_of(name))
+            if binding.dtype == "f32" and block is not None:
+                words = block.data[: 4 * block.words].view("<f4")
+                tiny = float(np.finfo(np.float32).tiny)
+                if not np.all(np.isfinite(words) & ((words == 0) | (abs(words) >= tiny))):
+                    raise Unasked(f"{name} holds special floats")
 
 
 Perform = Callable[[Op], Delivery | None]

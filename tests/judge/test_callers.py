@@ -1,13 +1,14 @@
-"""Foreign targets are driven as they promise to be: sound ones pass, and a twin is found."""
+"""Clients of foreign targets: sound targets pass, and twins with a mistake are found."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gpusim.errors import GpusimError
-from gpusim.ops import Alloc, Free, Op, Read, Sync, Write
+from gpusim.ops import Alloc, Dispatch, Free, Op, Read, Sync, Write
 from properties.clients import FOREIGN_CLIENTS, not_asked, suiting
 from properties.model.capabilities import CONTRACT, Arrival, Capabilities, Refusal
 from properties.model.target import Delivery, InArray
@@ -142,6 +143,32 @@ def _names_another(target: Small) -> Perform:
     return perform
 
 
+def _packs_by_value(target: Small) -> Perform:
+    """Scalars that are equal share a payload, so that minus nought is nought."""
+    sound = target.perform
+
+    def perform(op: Op) -> Delivery | None:
+        if isinstance(op, Dispatch):
+            op = replace(op, scalars=tuple(value or abs(value) for value in op.scalars))
+        return sound(op)
+
+    return perform
+
+
+def _quietens(target: Small) -> Perform:
+    """Data goes through an array of floats, which has one NaN."""
+    sound = target.perform
+
+    def perform(op: Op) -> Delivery | None:
+        if isinstance(op, Write) and len(op.data) % 4 == 0:
+            words = np.frombuffer(op.data, dtype="<f4").copy()
+            words[np.isnan(words)] = np.nan
+            op = replace(op, data=words.tobytes())
+        return sound(op)
+
+    return perform
+
+
 _WEBGPU = Capabilities()
 
 
@@ -180,6 +207,16 @@ PAIRS = (
         name="handles, exact",
         capabilities=_beside(handles=True, invalid_handle=Refusal.EXACT),
         twin=_names_another,
+    ),
+    Pair(
+        name="special floats in scalars",
+        capabilities=_beside(special_floats=True),
+        twin=_packs_by_value,
+    ),
+    Pair(
+        name="special floats in data",
+        capabilities=_beside(special_floats=True, kernels=("blend",)),
+        twin=_quietens,
     ),
     Pair(
         name="all at once",

@@ -1,4 +1,4 @@
-"""What is built and handed on, and that it works where nothing of the checkout is."""
+"""The built wheel: what it holds, and that it works without the checkout."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The doors of a target in another process: each line does there what the client wants."""
+"""The doors of a target in another process: each line does what the client asks for."""
 
 import shlex
 import shutil

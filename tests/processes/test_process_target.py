@@ -1,4 +1,4 @@
-"""A runtime in another process is judged like any other, and what becomes of it is a finding."""
+"""A runtime in another process is judged like any other, and its death or silence is a finding."""
 
 import shlex
 import sys

@@ -7,7 +7,9 @@ import pytest
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.simulated import FaultPlan
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
+from gpusim.simulated import FaultPlan, parse_faults
 from properties.fuzz.loading import load_kernels
 from properties.generate.cases import Setting, case_for
 from properties.model.case import (
@@ -18,7 +20,8 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
-from properties.targets.factory import RuntimeFactory, limits_of, open_case_device
+from properties.oracles.judge import judge
+from properties.targets.factory import RuntimeFactory, faults_of, limits_of, open_case_device
 from reference import run
 
 TWO = ("eager", "cached")
@@ -126,3 +129,27 @@ def test_kernels_that_are_none_or_share_a_name_are_refused() -> None:
         load_kernels("gpusim.errors")
     with pytest.raises(ProgramError, match="is no Kernel"):
         load_kernels("gpusim.kernels:__all__")
+
+
+def test_a_device_fails_as_its_case_says(device_name: str) -> None:
+    """A simulated one by itself, a real one through a driver around it."""
+    spec = replace(parse_device(device_name), faults=parse_faults("failed_bind_groups=1"))
+    program = Program.parse(
+        "alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "read a 0 4 -> r\nsync\n"
+    )
+    case = Case(program=program, device=spec, policy=PRESETS["ring"])
+    verdict = judge(case, RuntimeFactory(device_name))
+    assert verdict.failure is None
+    assert [outcome.error for outcome in verdict.execution.history.outcomes] == [
+        None, None, "OutOfMemory", None, None,
+    ]  # fmt: skip
+
+
+def test_every_kind_of_fault_is_known_to_a_driver_around_a_real_device() -> None:
+    for name in FaultPlan.__dataclass_fields__:
+        plan = parse_faults(f"{name}=3")
+        (fault,) = faults_of(plan)
+        assert fault.call == 3
+        assert fault.error.__name__ in DeviceSpec(name="vulkan", faults=plan).planned_faults
+    assert faults_of(FaultPlan()) == []

@@ -1,4 +1,4 @@
-"""The contract under faults: what it rejects of hand-made histories, and near misses it passes."""
+"""The contract under faults: histories made by hand that it rejects, and near misses."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -41,11 +41,16 @@ class FaultyDriver:
     def __init__(self, driver: Driver, *faults: Fault) -> None:
         self.limits = driver.limits
         self.device = driver.device
-        self.lost = driver.lost
         self.raised: list[Fault] = []
         self._driver = driver
         self._plan = {(fault.verb, fault.call): fault for fault in faults}
         self._calls: Counter[str] = Counter()
+        self._planned_loss = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the device is lost, as planned or by itself."""
+        return self._planned_loss or self._driver.lost
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
         """See ``Driver``; no fault can be planned for it."""
@@ -122,5 +127,5 @@ class FaultyDriver:
         if fault is None:
             return
         self.raised.append(fault)
-        self.lost = self.lost or fault.error is DeviceLost
+        self._planned_loss = self._planned_loss or fault.error is DeviceLost
         raise fault.error(f"cannot {verb} because the plan says so (call {call})")

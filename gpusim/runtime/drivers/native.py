@@ -10,6 +10,7 @@ nobody waits any more.  So the callback of maps lives as long as the process, an
 its map by a number.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -276,7 +277,11 @@ def native_maps() -> NativeMaps:
 
 
 def driver_for(device: Any) -> WgpuDriver:
-    """The fastest sound driver: ``NativeDriver`` where the device is of wgpu-py's own backend."""
-    if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
+    """The fastest sound driver: ``NativeDriver`` where the device is of wgpu-py's own backend.
+
+    A subclass of the backend's device may watch the calls that ``NativeDriver`` leaves out.
+    """
+    backend = sys.modules.get("wgpu.backends.wgpu_native")
+    if backend is not None and type(device) is backend.GPUDevice:
         return NativeDriver(device)
     return WgpuDriver(device)

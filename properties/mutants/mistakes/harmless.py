@@ -30,7 +30,7 @@ class SlotBoundWhole(PooledUniforms):
 
 @mutant(part="uniforms", found_by="laws")
 class EvictedUniformLeaked(CachedUniforms):
-    """What the uniform cache evicts is never destroyed."""
+    """The buffers that the uniform cache evicts are never destroyed."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         before = len(batch.retired)

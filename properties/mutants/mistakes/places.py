@@ -153,7 +153,7 @@ class PartRoundedUp(BufferTable):
 
 @mutant(part="plans")
 class PlanKeyLacksPart(KeyedPlans[DispatchPlan]):
-    """A checked dispatch is found by the buffers that it binds, whichever parts of them."""
+    """A checked dispatch is found by its buffers, whatever parts of them it binds."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *bound = key

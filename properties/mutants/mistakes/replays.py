@@ -43,7 +43,7 @@ class ReplayBoundInAnyOrder(KeyedPlans[BoundGraph]):
 
 @mutant(part="replays", hard=True)
 class BoundGraphSurvivesFree(Replays):
-    """What was planned for a graph is still found after one of its buffers was freed."""
+    """The plan of a graph is still found after one of its buffers was freed."""
 
     def forget(self, buffer: Buffer) -> None:
         """Nothing goes."""

@@ -63,7 +63,7 @@ class Checker:
 
     @property
     def violations(self) -> list[Failure]:
-        """What was broken so far."""
+        """The violations so far."""
         return self._state.violations
 
     @property

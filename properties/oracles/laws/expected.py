@@ -1,4 +1,4 @@
-"""What the ops of a program must make of the queue, worked out from the ops alone.
+"""What the ops of a program must do to the queue, worked out from the ops alone.
 
 An op that acts on the queue becomes one expected op.  The runtime may carry it out in several
 commands, in words or in bytes; the expected op knows which part is still to come.  Nothing here

@@ -1,7 +1,7 @@
 """Matches commands with the expected ops: what a command does, and what is left of its op.
 
 Every command, of whatever kind, becomes a piece: a write, a copy, a read or a dispatch.  Expected
-ops are matched with pieces, so that a runtime may carry an op out in several.
+ops are matched with pieces, so that a runtime may carry out an op in several commands.
 """
 
 import struct

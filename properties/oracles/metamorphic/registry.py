@@ -37,7 +37,7 @@ _MOST_SEED = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What drawing needs to know: the case, other devices, and whether the target refuses."""
+    """The facts that a draw depends on: the case, other devices, and whether the target refuses."""
 
     case: Case
     others: tuple[str, ...] = ()

@@ -1,0 +1,111 @@
+"""Mistakes that show only where a device fails, and only to some clients, verbs or profiles.
+
+A fault may come while a task awaits a sync, at a close with reads in flight, at the first use of a
+kernel; and what tells of a loss is not the same on every device.
+"""
+
+from typing import Any
+
+from gpusim.errors import DeviceFault
+from gpusim.kernels import Kernel
+from gpusim.runtime.batch import Batch, FlushReason, RingUniforms
+from gpusim.runtime.commands import Pipeline
+from gpusim.runtime.readbacks import Readback, Readbacks
+from gpusim.runtime.reads import Reads
+from gpusim.runtime.staging import StagingPage
+from properties.mutants.mutant import Overlay, mutant
+
+
+@mutant(part="reads", found_by="faults")
+class SyncStopsAtFault(Reads):
+    """A sync whose submit fails raises at once, and leaves earlier reads on their way."""
+
+    def wait_for_all(self, seconds: float | None = None) -> None:
+        goal = self.goal_of_sync()
+        if goal is not None:
+            self._readbacks.settle_through(goal, seconds)
+        self._recorder.after_sync()
+
+
+@mutant(part="reads", found_by="faults", hard=True)
+class AwaitedSyncStopsAtFault(Reads):
+    """The same of a sync that is awaited."""
+
+    async def wait_for_all_async(self, seconds: float | None = None) -> None:
+        goal = self.goal_of_sync()
+        if goal is not None:
+            await self._readbacks.settle_through_async(goal, seconds)
+        self._recorder.after_sync()
+
+
+@mutant(part="reads", found_by="faults", hard=True)
+class AwaitedSyncForgetsFault(Reads):
+    """A sync that is awaited returns in silence where its submit failed."""
+
+    async def wait_for_all_async(self, seconds: float | None = None) -> None:
+        try:
+            await super().wait_for_all_async(seconds)
+        except DeviceFault:
+            self._recorder.after_sync()
+
+
+@mutant(part="reads", found_by="faults", hard=True)
+class FailedCloseLeavesReads(Reads):
+    """A close whose submit fails settles none of the reads that are on their way."""
+
+    def finish(self, seconds: float | None) -> DeviceFault | None:
+        try:
+            if not self._driver.lost:
+                self._recorder.submit(FlushReason.CLOSE)
+        except DeviceFault as fault:
+            return fault
+        return super().finish(seconds)
+
+
+@mutant(part="readbacks", found_by="faults", hard=True)
+class FailedReadSpoilsOut(Readbacks):
+    """A read that failed leaves its caller's array full of ones."""
+
+    def _value(self, readback: Readback, page: StagingPage) -> Any:
+        value = super()._value(readback, page)
+        if page.error is not None:
+            readback.destination.deliver(memoryview(b"\xff" * readback.size_bytes))
+        return value
+
+
+@mutant(part="driver", found_by="faults", hard=True)
+class CompileFailureKept(Overlay):
+    """A kernel that could not be compiled once is never tried again."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._failed: dict[Kernel, DeviceFault] = {}
+
+    def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
+        if kernel in self._failed:
+            raise self._failed[kernel]
+        try:
+            made: Pipeline = self._inner.compile(kernel, dynamic_uniforms=dynamic_uniforms)
+        except DeviceFault as fault:
+            self._failed[kernel] = fault
+            raise
+        return made
+
+
+@mutant(part="uniforms")
+class EmptyRingWritten(RingUniforms):
+    """The ring is written before every submit, even where no scalars were gathered."""
+
+    def before_submit(self, batch: Batch) -> None:
+        if self._ring is not None:
+            self._driver.write_buffer(self._ring, 0, batch.uniform_data)
+
+
+@mutant(part="driver", found_by="faults", hard=True)
+class LossTrustedToPromise(Overlay):
+    """Only the device's own promise tells of a loss, and wgpu-native has none."""
+
+    @property
+    def lost(self) -> bool:
+        promise = self._inner._loss
+        return promise is not None and promise._state != "pending"
