@@ -14,6 +14,7 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
+from properties.fuzz.avoid import Avoided
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
@@ -254,6 +255,8 @@ class Fuzz:
     first: int
     stop: int | None
     step: int = 1
+    avoided: Avoided = frozenset()
+    """What most programs of a foreign target leave out, since bugs that take it were found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,6 +273,8 @@ class MakeCase:
     """Make program ``number`` without running it, and answer with ``Made``."""
 
     number: int
+    avoided: Avoided = frozenset()
+    """As in the ``Fuzz`` that ran it."""
 
 
 @dataclass(frozen=True, slots=True)

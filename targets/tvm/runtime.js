@@ -82,10 +82,16 @@ export class TvmRuntime {
     this.context.flushCommands();
   }
 
-  // What has arrived is what is in memory once it returns, whatever that is.
+  // What has arrived is what is in memory once it returns, whatever that is.  A sync answers for the
+  // reads that were issued before it began.
   async sync() {
-    await this.context.sync();
-    for (const take of this.reads.splice(0)) take();
+    const reads = [...this.reads];
+    try {
+      await this.context.sync();
+      for (const take of reads) take();
+    } finally {
+      this.reads = this.reads.filter((take) => !reads.includes(take));
+    }
   }
 
   // Its own `dispose` would end the device, which all programs share.
@@ -116,12 +122,16 @@ export const PROMISES = {
   delivery: "array",
   write_size_bytes: 1,
   read_size_bytes: 1,
+  copy_size_bytes: 1,
+  copies_within: true,
+  host_arrays: true,
   grid_dimensions: 1,
   spreads_grids: true,
   concurrent_syncs: true,
   invalid_handle: "contained",
   out_of_range: "contained",
   invalid_binding: "contained",
+  survives_failed_maps: true,
 };
 
 // The class in the text of the package's one file.
