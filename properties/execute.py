@@ -21,8 +21,6 @@ from properties.targets.factory import TargetFactory
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
-NOT_DONE = "not done when the sync returned"
-"""The late error of a read that says so of itself, whatever it gives to who waits for it."""
 
 
 def execute(case: Case, factory: TargetFactory) -> Execution:
@@ -49,7 +47,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         limits=case.limits(factory.limits),
         kernels=factory.kernels,
         trace=trace,
-        is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
+        is_lawful=opened.is_traced
+        and case.policy.debug_dispatch_limit is None
+        and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         close_error=close_error,
     )
@@ -209,10 +209,8 @@ class _Recorder:
     def _after_sync(self) -> Outcome:
         """What was delivered when the sync returned; only then the values are asked for."""
         delivered = self._delivered_names()
-        is_ordered = self._target.capabilities.orders_deliveries
         for value in self._waiting:
-            # Where deliveries are ordered, their order shows what is missing.
-            value.take() if is_ordered else value.take_done()
+            value.take()
         self._waiting.clear()
         return Outcome(data=delivered)
 
@@ -234,18 +232,9 @@ class _Value:
             self._first = self._ask()
         return self._first
 
-    def take_done(self) -> None:
-        """The same after a sync; NOT_DONE where the delivery can tell, and is not done."""
-        is_done = getattr(self._delivery, "done", None)
-        if self._first is None and is_done is not None and not is_done():
-            self._first = Outcome(late_error=NOT_DONE)
-        self.take()
-
     def outcome(self) -> Outcome:
         """The value; CHANGED where it, or the object that held it, has changed since."""
         first = self.take()
-        if first.late_error == NOT_DONE:
-            return first
         kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
         if kept_as_it_was and self._ask() == first:
             return first

@@ -68,13 +68,19 @@ class Reference:
 
     Each method does its op whole, or raises a class of ``gpusim.errors`` and
     changes nothing.  Where an ``alloc`` was refused, every op on its name is
-    refused with InvalidHandle, before any other check.
+    refused with InvalidHandle, before any other check.  Past ``dispatch_limit``
+    a dispatch is checked, and not run.
     """
 
     def __init__(
-        self, kernels: Mapping[str, Kernel] = BUILTIN, limits: Limits | None = None
+        self,
+        kernels: Mapping[str, Kernel] = BUILTIN,
+        limits: Limits | None = None,
+        *,
+        dispatch_limit: int | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        self._dispatches_left = dispatch_limit
         self._kernels = kernels
         self._blocks: dict[str, memory.Block] = {}
         self._graphs: dict[str, Capture] = {}
@@ -111,7 +117,8 @@ class Reference:
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
         check_grid(found, grid, self.limits)
-        _dispatch(found, bound, scalars, grid)
+        if self._may_run():
+            _dispatch(found, bound, scalars, grid)
 
     def dispatch_indirect(
         self,
@@ -126,7 +133,8 @@ class Reference:
         bound = self._check_bound_to(found, buffers, scalars)
         self._check_unbound((counts,))
         place = check_grid_place(found, buffers, counts, offset, self._blocks)
-        self._dispatch_over(self.grid_in(place, offset), found, bound, scalars)
+        if self._may_run():
+            self._dispatch_over(self.grid_in(place, offset), found, bound, scalars)
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
@@ -187,6 +195,13 @@ class Reference:
     def grid_in(self, block: memory.Block, offset: int) -> Grid | None:
         """The grid that stands in a buffer; None where its bytes are not known."""
         return grid_at(block, offset)
+
+    def _may_run(self) -> bool:
+        """Whether one more dispatch is within the limit; counts it."""
+        if self._dispatches_left is None:
+            return True
+        self._dispatches_left -= 1
+        return self._dispatches_left >= 0
 
     def _dispatch_over(
         self,

@@ -6,14 +6,17 @@ events find mistakes that the device does not tell.  It knows neither the runtim
 
 from gpusim.layer.adversary import Adversary
 from gpusim.layer.classes import stand_between
+from gpusim.layer.memory import LiveBuffers
 from gpusim.layer.report import Place, Report
-from gpusim.layer.rules import RULES, Rule
+from gpusim.layer.rules import REFUSING, RULES, Rule
 from gpusim.layer.sanitizer import Sanitizer, sanitize
 from gpusim.layer.watch import Watch
 
 __all__ = [
+    "REFUSING",
     "RULES",
     "Adversary",
+    "LiveBuffers",
     "Place",
     "Report",
     "Rule",

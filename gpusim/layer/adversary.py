@@ -28,6 +28,8 @@ class Adversary:
     def __init__(self) -> None:
         self._held: list[Held] = []
         self._is_advancing = False
+        self.has_lost_device = False
+        """Whether it has destroyed the device, as it was asked to."""
         self._pumped_by: Callable[..., Any] | None = None
         """How the event loop is called that settles what is held."""
         self.begin(None)
@@ -226,6 +228,7 @@ def _create_buffer(adversary: Adversary, native: Any, device: Any, **named: Any)
 
 def _submit(adversary: Adversary, native: Any, queue: Any, command_buffers: Any) -> Any:
     if adversary.fails("submit"):
+        adversary.has_lost_device = True
         getattr(queue, "_owner", queue._device).destroy()  # The simulated one knows its state only.
         raise wgpu.GPUInternalError("cannot submit because the device is lost: it was planned")
     return native(command_buffers)

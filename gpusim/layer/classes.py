@@ -25,11 +25,12 @@ _FORGOTTEN_EARLY = ("GPUComputePassEncoder", "GPURenderPassEncoder")
 _device_numbers = count(1)
 
 
-def _undisturbed(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
+def undisturbed(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
+    """The native method."""
     return native
 
 
-def stand_between(device: Any, watch: Watch, disturb: Disturb = _undisturbed) -> "Between":
+def stand_between(device: Any, watch: Watch, disturb: Disturb = undisturbed) -> "Between":
     """Watch a wgpu-py device, or one with its interface, from now on.
 
     Raises:
@@ -134,14 +135,19 @@ class Between:
             native = getattr(base, method, None)
             if native is not None:
                 native = self._disturb(f"{name}.{method}", native)
-                told = bool(call.kind) and self.watch.wants(call.kind)
-                body[method] = _watched(native, call) if told else _followed(native, call)
+                body[method] = self._method(native, call)
         if hasattr(base, "_take_value") or hasattr(base, "_resolve"):
             step = "_take_value" if hasattr(base, "_take_value") else "_resolve"
             body[step] = _settling(getattr(base, step))
         elif name not in _FORGOTTEN_EARLY:
             body["__del__"] = _collected(KINDS_OF_CLASSES.get(name, ""), base)
         return type(name, (base,), body)
+
+    def _method(self, native: Callable[..., Any], call: Call) -> Callable[..., Any]:
+        if call.sets is not None:
+            return _setting(native, call.sets)
+        is_told = bool(call.kind) and self.watch.wants(call.kind)
+        return _watched(native, call) if is_told else _followed(native, call)
 
 
 def _watched(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
@@ -179,11 +185,11 @@ def _followed(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
     def method(self: Any, *arguments: Any, **named: Any) -> Any:
         watch = self._watch
         about: dict[str, Any] = {}
-        try:
-            if about_of is not None:
+        if about_of is not None:
+            try:
                 about = about_of(watch, self, *arguments, **named)
-        except _UNREADABLE:
-            return native(self, *arguments, **named)
+            except _UNREADABLE:
+                return native(self, *arguments, **named)
         result = native(self, *arguments, **named)
         if after is None:
             return result
@@ -191,6 +197,18 @@ def _followed(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
         return result if instead is None else instead
 
     return native if about_of is None and after is None else method
+
+
+def _setting(native: Callable[..., Any], sets: Callable[..., None]) -> Callable[..., Any]:
+    """The method that makes a call which only sets something."""
+
+    @wraps(native)
+    def method(self: Any, *arguments: Any, **named: Any) -> Any:
+        result = native(self, *arguments, **named)
+        sets(self._watch, self, *arguments, **named)
+        return result
+
+    return method
 
 
 def _collected(kind: str, base: type) -> Callable[[Any], None]:

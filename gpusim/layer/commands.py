@@ -43,28 +43,35 @@ def _know_pass(watch: Watch, encoder: Any, about: dict[str, Any], made: Any, **_
     watch.know("pass", encoder._stand(made), about["pass"], state)
 
 
-def _set_pipeline(watch: Watch, on: Any, about: Any, result: Any, pipeline: Any) -> None:
+def _set_pipeline(watch: Watch, on: Any, pipeline: Any) -> None:
     state = watch.states[on.uid]
-    state.pipeline, state.bound = watch.states.get(pipeline.uid), None
+    known = watch.states.get(pipeline.uid)
+    if known is not state.pipeline:
+        state.pipeline, state.bound = known, None
 
 
 def _set_bind_group(
-    watch: Watch, on: Any, about: Any, result: Any, index: int, bind_group: Any,
-    dynamic_offsets_data: Any = (), start: int | None = None, length: int | None = None,
-    *, dynamic_offsets_data_start: int | None = None,
+    watch: Watch,
+    on: Any,
+    index: int,
+    bind_group: Any,
+    dynamic_offsets_data: Any = (),
+    dynamic_offsets_data_start: int | None = None,
     dynamic_offsets_data_length: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     state = watch.states[on.uid]
-    state.bound = None
-    start = dynamic_offsets_data_start if start is None else start
-    length = dynamic_offsets_data_length if length is None else length
+    start, length = dynamic_offsets_data_start, dynamic_offsets_data_length
     offsets = tuple(dynamic_offsets_data)
     if start is not None and length is not None:
         offsets = offsets[start : start + length]
-    if bind_group is None:
+    group = None if bind_group is None else watch.states.get(bind_group.uid)
+    if group is None:
         state.groups.pop(index, None)
-    elif bind_group.uid in watch.states:
-        state.groups[index] = (watch.states[bind_group.uid], offsets)
+        state.bound = None
+        return
+    was = state.groups.get(index)
+    if was is None or was[0] is not group or was[1] != offsets:
+        state.groups[index], state.bound = (group, offsets), None
 
 
 def _dispatch(
@@ -170,16 +177,12 @@ def _know_commands(watch: Watch, encoder: Any, about: dict[str, Any], made: Any,
 # Rendering.
 
 
-def _set_vertex_buffer(
-    watch: Watch, on: Any, about: Any, result: Any, slot: int, buffer: Any, *_: Any, **__: Any
-) -> None:
+def _set_vertex_buffer(watch: Watch, on: Any, slot: int, buffer: Any, *_: Any, **__: Any) -> None:
     state = watch.states[on.uid]
     state.others[slot] = (on._number(buffer), 0, buffer.size)
 
 
-def _set_index_buffer(
-    watch: Watch, on: Any, about: Any, result: Any, buffer: Any, *_: Any, **__: Any
-) -> None:
+def _set_index_buffer(watch: Watch, on: Any, buffer: Any, *_: Any, **__: Any) -> None:
     state = watch.states[on.uid]
     state.others["index"] = (on._number(buffer), 0, buffer.size)
 
@@ -250,13 +253,13 @@ def _settles_work(watch: Watch, queue: Any, about: dict[str, Any], promise: Any)
 _PIPELINE = Call(kind="create_pipeline", about=create_pipeline, after=know_pipeline)
 _PIPELINE_LATER = Call(kind="create_pipeline", about=create_pipeline, after=promise_pipeline)
 _SET = {
-    "set_pipeline": Call(after=_set_pipeline),
-    "set_bind_group": Call(after=_set_bind_group),
+    "set_pipeline": Call(sets=_set_pipeline),
+    "set_bind_group": Call(sets=_set_bind_group),
 }
 _SET_BUFFERS = {
     **_SET,
-    "set_vertex_buffer": Call(after=_set_vertex_buffer),
-    "set_index_buffer": Call(after=_set_index_buffer),
+    "set_vertex_buffer": Call(sets=_set_vertex_buffer),
+    "set_index_buffer": Call(sets=_set_index_buffer),
 }
 _DRAWS = (
     "draw",

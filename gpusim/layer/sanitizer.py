@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from gpusim.layer.classes import stand_between
+from gpusim.layer.classes import Disturb, stand_between, undisturbed
 from gpusim.layer.report import Report
 from gpusim.layer.rules import RULES, Rule
 from gpusim.layer.rules.rule import Check, Finding
@@ -41,9 +41,9 @@ class Sanitizer:
         self._places: dict[tuple[object, ...], Report] = {}
         self._is_finished = False
 
-    def watch(self, device: Any) -> None:
+    def watch(self, device: Any, disturb: Disturb = undisturbed) -> None:
         """Look at a device from now on; errors as ``sanitize``."""
-        stand_between(device, self._watch)
+        stand_between(device, self._watch, disturb)
 
     def __call__(self, event: Event) -> str | None:
         """Take an event; why its call is refused, or None."""

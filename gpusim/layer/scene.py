@@ -129,6 +129,7 @@ class Encoder:
     """An open encoder, or what was recorded in a command buffer."""
 
     __slots__ = (
+        "bound",
         "commands",
         "created_site",
         "device",
@@ -144,6 +145,8 @@ class Encoder:
         self.finished_site = ""
         self.submitted_site = ""
         self.commands: list[Command] = []
+        self.bound: object = None
+        """What its last dispatch has bound: most dispatches bind the same again."""
         self.used: dict[int, Command] = {}
         """The first command that uses each buffer."""
         self.overwritten: dict[int, list[tuple[int, int]]] = {}
@@ -251,8 +254,11 @@ class Scene:
         if encoder is not None:
             command = Command(event)
             encoder.commands.append(command)
-            for buffer in command.uses():
-                encoder.used.setdefault(buffer, command)
+            bound = event.about.get("bound")
+            if bound is None or bound is not encoder.bound or "indirect" in event.about:
+                encoder.bound = bound
+                for buffer in command.uses():
+                    encoder.used.setdefault(buffer, command)
             if event.kind in ("copy", "clear"):
                 for buffer, start, end in command.overwrites():
                     encoder.overwritten.setdefault(buffer, []).append((start, end))

@@ -130,6 +130,10 @@ class BufferTable:
         self._live: dict[int, Buffer] = {}
         self._uids = count(1)
 
+    def count_from(self, uid: int) -> None:
+        """Number the buffers from ``uid`` on, before the first."""
+        self._uids = count(uid)
+
     def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
         """A new handle for ``device_buffer``."""
         buffer = Buffer(

@@ -9,7 +9,7 @@ Nothing here records.  The only call of a device is for the pipeline (``Pipeline
 after all checks.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -233,6 +233,9 @@ class Planner:
     ) -> DispatchCall:
         """A checked dispatch; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
+        if isinstance(grid, Iterator):
+            # It gives its numbers once, and is asked twice here.
+            grid = tuple(grid)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
         kept = grid if isinstance(grid, GridIn) else checks.grid_of(kernel, grid)
         return DispatchCall(kernel, buffers, scalars, kept)

@@ -1,21 +1,23 @@
-"""The clients by name, and the target through which each drives a program."""
+"""The clients by name: how often each is drawn, and the target through which it drives."""
 
 from collections.abc import Callable, Mapping
 
 from gpusim.program import Program
 from properties.clients.arrays import MutatingClient, OwnArraysClient
+from properties.clients.awaiting import AwaitingClient
+from properties.clients.callbacks import ReentrantClient
 from properties.clients.client import (
     AskingClient,
-    AwaitingClient,
     BrokenPromise,
     Client,
     ClosingClient,
     DroppingClient,
-    ReentrantClient,
     WrongThreadClient,
 )
 from properties.clients.foreign import FOREIGN_CLIENTS, not_asked, suiting
+from properties.clients.misusing import MisusingClient
 from properties.clients.sharing import SharingClient
+from properties.generate.choices import Choices, Weights
 from properties.model.case import PLAIN, Case
 from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
@@ -25,6 +27,8 @@ __all__ = [
     "FOREIGN_CLIENTS",
     "BrokenPromise",
     "Client",
+    "draw_caller",
+    "draw_client",
     "drive",
     "keeps_to_program",
     "not_asked",
@@ -40,6 +44,7 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "own_arrays": lambda target, program: OwnArraysClient(target),
     "dropping": lambda target, program: DroppingClient(target),
     "reentrant": lambda target, program: ReentrantClient(target),
+    "misusing": lambda target, program: MisusingClient(target),
     "sharing": lambda target, program: SharingClient(target),
     "closing": ClosingClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
@@ -49,6 +54,19 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
 _KEEPS_FAULTS = ("reentrant", "closing", "sharing")
 """Those that may meet a fault of a driver which no op of the program shows."""
+_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
+_CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
+_CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
+
+
+def draw_client(choices: Choices) -> str:
+    """The name of a client of our runtime; those with the largest tables more often."""
+    return choices.weighted(_CLIENTS)
+
+
+def draw_caller(choices: Choices) -> str:
+    """The same of one that is not the plain one."""
+    return choices.weighted(_CALLERS)
 
 
 def drive(target: Target, case: Case) -> Target:

@@ -21,10 +21,10 @@ from gpusim.ops import Copy, Op
 from gpusim.program import Program, flattened
 from properties.arguments import UsageError
 from properties.finding_file import Finding, printable, write
-from properties.fuzz.avoid import Avoided, avoidable
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import RAISED
+from properties.shrink.avoid import Avoided, avoidable
 from properties.shrink.reducer import Shrunk
 from properties.shrink.together import Together
 from reference import run as run_reference
@@ -67,6 +67,8 @@ class Bugs:
         self.known: list[Known] = []
         self.avoided: Avoided = frozenset()
         """What further programs need not have, since a bug that takes it was found."""
+        self.explained = 0
+        """Failing programs that do not fail without what the bugs that were met take."""
         self.known_failures = 0
         """How many failing programs showed a bug that was known before."""
         self._folder = folder
@@ -125,13 +127,24 @@ class Bugs:
         """A bug that takes a part of what this takes, which is not as small as it could be."""
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
+    def has(self, case: Case, failure: Failure, together: Together) -> bool:
+        """Whether a failure of this kind was met, or is known."""
+        signature = signature_of(case, failure, self._kernels, together)
+        return signature in self.met or any(signature == one.signature for one in self.known)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the bugs take that were met or are known, in the words of their signatures."""
+        signatures = [*self.met, *(one.signature for one in self.known)]
+        return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
+
     def __len__(self) -> int:
         return len(self.met)
 
     @property
     def failures(self) -> int:
         """Programs that failed."""
-        return sum(bug.count for bug in self.met.values())
+        return self.explained + sum(bug.count for bug in self.met.values())
 
     def _finding(self, bug: Bug) -> Finding:
         return Finding(
@@ -167,16 +180,21 @@ def signature_of(
     and disturbance.  The ops say nothing either where one has a form that is seldom taken, or where
     two must stand ``together``.
     """
-    program, limits = case.program, case.limits(Limits())
-    meant = run_reference(program, kernels, limits)
-    takes = {*map(_harming, failure.refused)} or _refused(meant)
-    how = _how(failure, meant)
+    meant = run_reference(case.program, kernels, case.limits(Limits()))
+    how, forms = _how(failure, meant), _forms(case.program, meant, failure)
     if how == _HARMED:
-        return *how, *sorted(takes)
-    if forms := _forms(program):
-        how, takes = (_HARMED if failure.kind in _HARM else how), takes or forms
-    takes = takes or {*filter(None, [" to ".join(together)])} or _kinds(program)
+        return *how, *sorted(forms)
+    if forms and failure.kind in _HARM:
+        how = _HARMED
+    pair = {" to ".join(together)} if together else set()
+    takes = forms or pair or _kinds(case.program)
     return *how, *sorted(takes), *_variants(case)
+
+
+def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
+    """The sorts of a case's invalid ops, or the forms that not every runtime takes."""
+    meant = run_reference(case.program, kernels, case.limits(Limits()))
+    return _forms(case.program, meant, failure)
 
 
 def _harming(refused: str) -> str:
@@ -216,8 +234,10 @@ def _how(failure: Failure, meant: History) -> tuple[str, str]:
     return failure.signature
 
 
-def _forms(program: Program) -> set[str]:
-    """What forms its ops have that not every runtime takes."""
+def _forms(program: Program, meant: History, failure: Failure) -> set[str]:
+    refused = {*map(_harming, failure.refused)} or _refused(meant)
+    if refused:
+        return refused
     ops = list(flattened(program))
     odd = {f"odd {op.verb}" for op in ops if any(number % WORD_BYTES for number in _numbers(op))}
     within = any(isinstance(op, Copy) and op.source == op.target for op in ops)

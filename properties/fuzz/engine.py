@@ -29,6 +29,7 @@ from properties.fuzz.protocol import (
 )
 from properties.fuzz.settings import Settings
 from properties.fuzz.shard import Shard
+from properties.fuzz.sorting import Sorter
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
@@ -199,7 +200,9 @@ class _Loop:
             Shard(supervisor, first=first + number, stop=stop, step=step)
             for number, supervisor in enumerate(supervisors)
         ]
-        self._kernels = kernels
+        self._sorter = Sorter(
+            settings=settings, kernels=kernels, bugs=session.bugs, is_ours=session.is_ours
+        )
         self._watch = watch
         self._start = time.monotonic()
         self._shrink_seconds = 0.0
@@ -254,23 +257,12 @@ class _Loop:
         self._tick()
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
-        settings, bugs, start = self._session.settings, self._session.bugs, time.monotonic()
+        start = time.monotonic()
         try:
-            small = shard.shrink(
-                case,
-                failure,
-                kernels=self._kernels,
-                seconds=settings.shrink,
-                stall_seconds=settings.stall,
-            )
+            self._sorter.sort(shard, case, failure)
         except (KeyboardInterrupt, GpusimError):
-            bugs.add(case, failure, reproduced=None)
+            self._session.bugs.add(case, failure, reproduced=None)
             raise
-        if small is None:
-            bugs.add(case, failure, reproduced=False)
-        else:
-            pair = together(small.case, small.failure, shard.judgement(settings.stall))
-            bugs.add(small.case, small.failure, reproduced=True, shrunk=small, together=pair)
         self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

@@ -14,7 +14,6 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
-from properties.fuzz.avoid import Avoided
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
@@ -23,6 +22,7 @@ from properties.model.failure import Failure
 from properties.oracles.compare import Checked, count_checked
 from properties.oracles.coverage import Coverage
 from properties.oracles.judge import Verdict
+from properties.shrink.avoid import Avoided
 
 OP, FLUSH = "op", "flush"
 EventCounts = Counter[tuple[str, str]]

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from gpusim.kernels import Kernels
 from gpusim.program import Program
-from properties.fuzz.avoid import Avoided
 from properties.fuzz.protocol import (
     Answer,
     FailedProgram,
@@ -21,6 +20,7 @@ from properties.fuzz.protocol import (
 from properties.fuzz.supervisor import Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
+from properties.shrink.avoid import Avoided
 from properties.shrink.reducer import Judgement, Shrunk, shrink
 
 _SHRINK_STALL_SECONDS = 3.0

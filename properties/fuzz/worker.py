@@ -24,8 +24,7 @@ from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
-from properties.clients import CLIENTS, FOREIGN_CLIENTS, not_asked, suiting
-from properties.fuzz.avoid import Avoided, avoids, without
+from properties.clients import FOREIGN_CLIENTS, draw_caller, draw_client, not_asked, suiting
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -53,10 +52,10 @@ from properties.fuzz.protocol import (
 )
 from properties.fuzz.published import Published
 from properties.generate.cases import Setting, case_for, draw_disturbance
-from properties.generate.choices import Choices, SeededChoices, Weights
+from properties.generate.choices import SeededChoices
 from properties.generate.fitting import first_beyond
 from properties.model.capabilities import Capabilities
-from properties.model.case import NO_POLICY, PLAIN, SCHEDULERS, Case
+from properties.model.case import NO_POLICY, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
@@ -65,22 +64,12 @@ from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determ
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
+from properties.shrink.avoid import Avoided, avoids, without
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
-_CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
-
-
-_CALLERS = Weights(*((name, 1) for name in CLIENTS if name != PLAIN))
-
-
-def draw_caller(choices: Choices) -> str:
-    """The name of a client that is not the plain one."""
-    return choices.weighted(_CALLERS)
-
-
-def draw_client(choices: Choices) -> str:
-    """The name of a client of our runtime; the plain one in about half of the cases."""
-    return choices.weighted(_CLIENTS)
+_LIMITED = 7
+"""The turn in which a policy drops dispatches past a limit now and then."""
+_MOST_DISPATCHES = 12
 
 
 def with_foreign_client(case: Case, promises: Capabilities) -> Case:
@@ -109,6 +98,10 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
     if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
         drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
         return replace(case, transformations=drawn)
+    if clients and turn == _LIMITED and choices.chance(1, 4):
+        # It changes what a program means, and so what a law or a relation would expect.
+        limit = choices.integer(0, _MOST_DISPATCHES)
+        return replace(case, policy=replace(case.policy, debug_dispatch_limit=limit))
     return case
 
 

@@ -3,7 +3,7 @@
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
 unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
 capacity of 1 and a limit of 0.  A pool runs out inside a batch only if nothing has submitted the
-batch before that.  ``debug_dispatch_limit`` is never drawn, because it changes results.
+batch before that.  ``debug_dispatch_limit`` is not drawn here, because it changes results.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
-from gpusim.runtime.policy import PRESETS, Policy
+from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import NO_FAULTS, SPEC, WGPU_NATIVE, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import fitted
@@ -88,13 +88,16 @@ def draw_case(
     """
     if promises.kernels:
         kernels = kernels.only(promises.kernels)
-    policy = draw_policy(choices, preset)
+    # A target of somebody else's may take long for each op.
+    long = shape is None and target == RUNTIME and choices.chance(1, _LONG_PROGRAMS)
+    policy = replace(preset, **_ROOMY) if long else draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
     program = generate(
         choices,
         kernels=kernels,
         limits=limits,
         shape=shape,
+        long=long,
         invalid=promises.refuses,
         replays=promises.replays,
         indirect=promises.indirect,
@@ -211,6 +214,7 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "queued_write_bytes": lambda choices: choices.pick(_QUEUED_WRITES),
     "defer_frees": lambda choices: choices.chance(1, 2),
     "join_reads": lambda choices: choices.chance(1, 2),
+    "uniforms": lambda choices: choices.pick(tuple(Uniforms)),
     "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
     "plan_cache": lambda choices: choices.pick(_PLANS),
     "graph_cache": lambda choices: choices.pick(_GRAPHS),
@@ -227,11 +231,14 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "debug_submit_each": lambda choices: True,
 }
 _OFTEN: Mapping[str, Weights[bool]] = {
+    "uniforms": Weights((False, 9), (True, 1)),
     "memory_budget_bytes": Weights((False, 5), (True, 1)),
     "uniform_ring_bytes": Weights((True, 3), (False, 1)),
     "debug_submit_each": Weights((False, 19), (True, 1)),
 }
 _EVENLY = Weights((False, 1), (True, 1))
+_LONG_PROGRAMS = 100
+"""One in so many programs has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
 _ROOMY: Mapping[str, Any] = {

@@ -102,8 +102,17 @@ def is_in_words(op: Copy) -> bool:
 class Draft:
     """Ops, the buffers alive after them, and the counters that make operands distinct."""
 
-    def __init__(self, limits: Limits, *, indirect: bool = True, parts: bool = True) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        indirect: bool = True,
+        parts: bool = True,
+        palette: Sequence[int] = (),
+    ) -> None:
         self.limits = limits
+        self.palette = palette
+        """The sizes of most buffers; empty: each has its own."""
         self.indirect, self.parts = indirect, parts
         """Whether a grid may be read on the GPU, and whether parts of buffers may be bound."""
         self.ops: list[Op] = []

@@ -19,7 +19,7 @@ from properties.generate.mistakes import mistake
 from properties.generate.moves import MOVES, Move, dispatch, make
 from properties.generate.operands import drawable
 from properties.generate.places import INDIRECT_MOVES, PART_MOVES
-from properties.generate.shape import MoveName, Shape, draw_shape
+from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_shape
 
 _OPENING_BUFFERS = 3
 
@@ -30,6 +30,7 @@ def generate(
     kernels: Kernels = BUILTIN,
     limits: Limits | None = None,
     shape: Shape | None = None,
+    long: bool = False,
     invalid: bool = True,
     replays: bool = True,
     indirect: bool = True,
@@ -38,7 +39,9 @@ def generate(
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
-    Without a shape one is drawn.  Each of these arguments leaves ops out where it is False:
+    Without a shape one is drawn, of hundreds of ops if ``long``.
+
+    Each of these arguments leaves ops out where it is False:
     ``invalid`` those that are refused on purpose, so that every op is accepted under ``limits``;
     ``replays`` captures and replays; ``indirect`` grids on the GPU; ``parts`` bindings of parts
     of buffers.  ``special_floats`` adds floats that are NaN, infinite, minus nought or subnormal.
@@ -52,8 +55,8 @@ def generate(
             "cannot generate a program because no kernel keeps floats apart from integers "
             "(probably the registry is empty, or each of its kernels writes integers from floats)"
         )
-    shape = shape or draw_shape(choices, signatures)
-    draft = Draft(limits or Limits(), indirect=indirect, parts=parts)
+    shape = shape or (draw_long_shape if long else draw_shape)(choices, signatures)
+    draft = Draft(limits or Limits(), indirect=indirect, parts=parts, palette=shape.palette)
     moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
     moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
     length = choices.integer(shape.min_ops, shape.max_ops)

@@ -173,7 +173,7 @@ def _bad_place(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | Non
         (counts.name, counts.size_bytes // WORD_BYTES * WORD_BYTES - choices.pick((0, 4, 8))),
         (counts.name, -WORD_BYTES),
     ]
-    places += [(name, 0) for name in draft.freed[-1:]]
+    places += [(name, 0) for name in draft.freed[-1:]] * 4
     pairs = zip(launch.buffers, launch.signature.written, strict=False)
     places += [(one, 0) for one, flag in pairs if flag and isinstance(one, str)] * 2
     return replace(launch, place=choices.pick(places))
@@ -236,7 +236,7 @@ def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 
 _FAULTS: Weights[_Fault] = Weights(
     (_wrong_count, 2),
-    (_freed_buffer, 11),
+    (_freed_buffer, 14),
     (_wordless_buffer, 3),
     (_long_buffer, 5),
     (_aliased_buffer, 4),

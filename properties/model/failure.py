@@ -24,6 +24,8 @@ class FailureKind(StrEnum):
     """A case and its rewrite show different results."""
     CRASH = "crash"
     """The target raised an error that the contract does not have, or raised in its close."""
+    GROWTH = "growth"
+    """Every run of the program leaves more buffers alive."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"

@@ -42,10 +42,7 @@ class TargetRaised(Exception):
 
 
 class Delivery(Protocol):
-    """A pending read: gives its value, and calls back when it has arrived.
-
-    It may have ``done()``, which must be true once the next sync has returned.
-    """
+    """A pending read: gives its value, and calls back when it has arrived."""
 
     def result(self) -> bytes:
         """Wait for the bytes; raises the read's error."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from gpusim.runtime import Driver, Parts, WgpuDriver
+from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.batch import RingUniforms
 from gpusim.runtime.caches import CachedBindGroups, CacheState
 from gpusim.runtime.plans import Shapes
@@ -48,6 +48,7 @@ class Mutant:
     """Whether it makes a program hang."""
     parts: Parts = _ALL
     make_driver: Callable[[Any], Driver] = WgpuDriver
+    make_runtime: Callable[..., Runtime] = Runtime
     reference: Reference = run
 
 
@@ -69,10 +70,10 @@ def mutant(
 ) -> Callable[[Broken], Broken]:
     """Register a class as a mutant of ``part``; the class itself is not changed.
 
-    ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"`` or ``"reference"``.  ``make``
-    turns the class into the maker of that part, where it is not made like the sound part.
-    ``beside`` are other parts that the mistake needs, with their classes.  The rest is as in
-    ``Mutant``.
+    ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
+    ``"reference"``.  ``make`` turns the class into the maker of that part, where it is not made
+    like the sound part.  ``beside`` are other parts that the mistake needs, with their classes.
+    The rest is as in ``Mutant``.
 
     Raises:
         TypeError: where there is no such part.
@@ -131,9 +132,10 @@ def _fields(broken: Mapping[str, Any]) -> dict[str, Any]:
 _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "driver": lambda broken: {"make_driver": around_driver(broken)},
     "device": lambda broken: {"make_driver": lambda device: WgpuDriver(broken(device))},
+    "runtime": lambda broken: {"make_runtime": broken},
     "reference": lambda broken: {"reference": partial(run, make=broken)},
 }
-"""How a broken driver, device or reference is put in; these are no parts of the runtime."""
+"""How a broken driver, device, runtime or reference is put in; these are no parts of a runtime."""
 
 
 def _maker(part: str, broken: Any) -> Any:

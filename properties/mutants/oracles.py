@@ -1,9 +1,10 @@
 """The oracles that hunt mutants, by name, with a limit of time and planned faults.
 
 An oracle is opened once for a mutant, and gives a function from a case to its failure.  The
-oracles are the reference, the laws over the trace, the relations, and the contract under faults.
-The seed of a case decides its faults, so that a saved case meets them again.  No mutant breaks
-the judge's own parts: tests check those with histories, traces and cases corrupted by hand.
+oracles are the reference, the laws over the trace, the relations, the contract under faults, and
+the clients.  The seed of a case decides its faults and its client, so that a saved case meets
+them again.  No mutant breaks the judge's own parts: tests check those with histories, traces and
+cases corrupted by hand.
 """
 
 import signal
@@ -27,7 +28,7 @@ from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
-from properties.clients import CLIENTS
+from properties.clients import CLIENTS, draw_caller
 from properties.execute import execute
 from properties.generate.cases import draw_faults
 from properties.generate.choices import SeededChoices, Weights
@@ -95,7 +96,13 @@ _FAILING_CASES = 4
 
 def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
     """The factory of targets with the mutant in them."""
-    return RuntimeFactory(device, kernels, parts=mutant.parts, make_driver=mutant.make_driver)
+    return RuntimeFactory(
+        device,
+        kernels,
+        parts=mutant.parts,
+        make_driver=mutant.make_driver,
+        make_runtime=mutant.make_runtime,
+    )
 
 
 def _open_reference(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
@@ -141,6 +148,16 @@ def _open_relations(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     return judged
 
 
+def _open_clients(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
+    factory = factory_of(mutant, device, kernels)
+
+    def judged(case: Case) -> Failure | None:
+        client = draw_caller(SeededChoices(f"clients {case.seed}"))
+        return judge(replace(case, client=client), factory, MEANING_ONLY).failure
+
+    return judged
+
+
 _VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
     (("submit", SubmitFailed), 5),
     (("map", MapFailed), 4),
@@ -176,7 +193,11 @@ class _Failing:
         self.plan: tuple[Fault, ...] = ()
         self._mutant = mutant
         self.factory = RuntimeFactory(
-            device, kernels, parts=mutant.parts, make_driver=self._make_driver
+            device,
+            kernels,
+            parts=mutant.parts,
+            make_driver=self._make_driver,
+            make_runtime=mutant.make_runtime,
         )
 
     def _make_driver(self, native: Any) -> Driver:
@@ -258,7 +279,8 @@ REFERENCE = Oracle(name="reference", open=_open_reference)
 LAWS = Oracle(name="laws", open=_open_laws)
 RELATIONS = Oracle(name="relations", open=_open_relations)
 FAULTS = Oracle(name="faults", open=_open_faults)
-ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS)
+CALLERS = Oracle(name="clients", open=_open_clients)
+ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CALLERS)
 
 
 def oracles_for(mutant: Mutant) -> tuple[Oracle, ...]:

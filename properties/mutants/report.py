@@ -78,12 +78,12 @@ the runtime, its device or the reference with one mistake in it. Every mutant mu
 programs that were not made for it. Written by `gpusim mutants --seeds 5 --page docs/mutants.md`.
 
 The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, and the contract under faults. A number counts the programs
-that it took on the first seed. `-` means that the oracle did not find the mutant within its
-programs; it gets many programs only for its own mutants (in bold). An empty cell means that the
-oracle does not look at that part. "Ops" is the size of the smallest program that shows the
-mutant. A star marks a mutant that survives a hundred random programs on the median seed. For the
-mutants that random programs seldom meet, `tests/mutants/test_rare.py` has programs written by
+between a program and a changed one, the contract under faults, and the clients. A number counts
+the programs that it took on the first seed. `-` means that the oracle did not find the mutant
+within its programs; it gets many programs only for its own mutants (in bold). An empty cell means
+that the oracle does not look at that part. "Ops" is the size of the smallest program that shows
+the mutant. A star marks a mutant that survives a hundred random programs on the median seed. For
+the mutants that random programs seldom meet, `tests/mutants/test_rare.py` has programs written by
 hand.
 """
 

@@ -1,13 +1,14 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
 The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the laws over the trace; and
-the transformed case.
+may fail; the report of the device's faults; the close of the target; the growth of its memory; the
+laws over the trace; and the transformed case.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gpusim.history import CRASH, History
 from gpusim.kernels import Kernel
@@ -24,11 +25,13 @@ from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.growth import judge_growth
 from properties.oracles.injected import in_contract_terms, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.targets.factory import TargetFactory
+from reference import Reference as Executor
 from reference import run as run_reference
 
 Reference = Callable[[Program, Mapping[str, Kernel], Limits], History]
@@ -46,12 +49,14 @@ class Oracles:
     """None: no law is checked."""
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
+    growth: bool = True
+    """Whether some cases are repeated, to see whether memory grows."""
     shown_faults: frozenset[str] | None = None
     """The error classes that faults may cause; None: those of the case's device."""
 
 
 SOUND = Oracles()
-MEANING_ONLY = Oracles(laws=None, without_faults=False)
+MEANING_ONLY = Oracles(laws=None, without_faults=False, growth=False)
 """Only the meaning of the program and the close of the target."""
 
 
@@ -75,6 +80,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
+    if oracles.growth:
+        failure = failure or judge_growth(case, factory)
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
@@ -151,7 +158,7 @@ def _judge_meaning(
         )
         expected, reported = followed.expected, followed.reported
     else:
-        expected = oracles.reference(program, execution.kernels, execution.limits)
+        expected = _meant(execution, oracles)
     failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
@@ -171,6 +178,15 @@ def _judge_meaning(
             planned=device.planned_faults if is_known else None,
         )
     return expected, failure
+
+
+def _meant(execution: Execution, oracles: Oracles) -> History:
+    program, kernels, limits = execution.case.program, execution.kernels, execution.limits
+    most = execution.case.policy.debug_dispatch_limit
+    if most is None:
+        return oracles.reference(program, kernels, limits)
+    make = partial(Executor, dispatch_limit=most)
+    return run_reference(program, kernels, limits, make=make)
 
 
 def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None:

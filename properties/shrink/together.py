@@ -50,7 +50,10 @@ def _described(first: Op, last: Op) -> Together:
     if first.verb == "alloc":
         # It is the new buffer that is not ready, whoever uses it.
         return "alloc", "any"
+    if last.verb == "write" and first.verb != "write":
+        # What was recorded, a command or a read, is overtaken.
+        return "recorded", "write"
     if last.verb in ("alloc", "free"):
-        # Memory is given away while something recorded still uses it: a command, or a read.
+        # Memory is given away while something recorded still uses it.
         return "recorded", "free"
     return _KINDS.get(first.verb, first.verb), _KINDS.get(last.verb, last.verb)

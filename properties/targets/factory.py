@@ -9,22 +9,33 @@ runs a program.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from gpusim.devices import open_device
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import Adversary, Watch, stand_between
+from gpusim.layer import (
+    REFUSING,
+    Adversary,
+    LiveBuffers,
+    Report,
+    Sanitizer,
+    stand_between,
+)
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
-from gpusim.runtime import Driver, Parts, driver_for
+from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver, driver_for
+from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
-from gpusim.trace import Event, Trace
+from gpusim.trace import Trace
+from properties.generate.choices import SeededChoices, Weights
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
@@ -77,6 +88,15 @@ def as_target(made: Any) -> Target:
     return target
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counting:
+    """A factory on a device of its own, whose live buffers are counted."""
+
+    factory: "TargetFactory"
+    count: Callable[[], tuple[int, int]]
+    """How many buffers are alive, and their bytes."""
+
+
 class TargetFactory(ABC):
     """Makes a target for each program of a session."""
 
@@ -99,6 +119,10 @@ class TargetFactory(ABC):
     @abstractmethod
     def open(self, case: Case) -> Opened:
         """A new target; it shares at most the device with earlier ones."""
+
+    def counting(self) -> Counting | None:
+        """The same targets on a device whose live buffers are counted; None where none can be."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
         """Release what its targets share."""
@@ -139,9 +163,11 @@ class RuntimeFactory(TargetFactory):
         *,
         parts: Parts = _ALL,
         make_driver: Callable[[Any], Driver] | None = None,
+        make_runtime: Callable[..., Runtime] = Runtime,
     ) -> None:
         self.kernels = kernels
         self._parts = parts
+        self._make_runtime = make_runtime
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
@@ -155,7 +181,8 @@ class RuntimeFactory(TargetFactory):
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
         trace = self.make_trace()
-        driver = self._driver_of(case.device)
+        first = first_number(case.seed)
+        driver = self._driver_of(case.device, first)
         limits = driver.limits
         if not case.device.is_simulated:
             limits = case.device.held(limits)
@@ -163,25 +190,56 @@ class RuntimeFactory(TargetFactory):
             TracedDriver(driver, trace, limits=limits),
             case.policy,
             kernels=self.kernels,
-            parts=traced_parts(self._parts, trace),
+            parts=counting_from(first, traced_parts(self._parts, trace)),
+            make_runtime=self._make_runtime,
         )
         return Opened(target=target, trace=trace, is_traced=True)
 
-    def _driver_of(self, device: DeviceSpec) -> Driver:
+    def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
         if not device.is_simulated:
             planned = faults_of(device.faults)
             return FaultyDriver(self._driver, *planned) if planned else self._driver
         key = device.profile, device.limits
         kept = self._simulated.get(key)
-        if kept is not None and not kept[1].lost and not len(device.faults):
+        is_shared = first == 1 and not len(device.faults)
+        if kept is not None and not kept[1].lost and is_shared:
             opened, driver = kept
             opened.restart(scheduler_of(device))
             return driver
         opened = open_case_device(device, self.kernels)
         driver = self._make_driver(opened)
-        if self._begins_anew and not len(device.faults):
+        if first > 1 and isinstance(driver, WgpuDriver):
+            driver.uids = count(first)
+        if self._begins_anew and is_shared:
             self._simulated[key] = opened, driver
         return driver
+
+
+_STARTS = Weights((1, 29), (2**8 - 3, 1), (2**16 - 3, 1), (2**32 - 3, 1))
+"""Where the numbers of a runtime begin; mostly at one."""
+
+
+def first_number(seed: str) -> int:
+    """The number from which a runtime counts its buffers and acts; the seed of a case has it."""
+    return SeededChoices(f"numbers {seed}").weighted(_STARTS) if seed else 1
+
+
+def counting_from(first: int, parts: Parts) -> Parts:
+    """``parts`` whose clock and table of buffers count from ``first`` on."""
+    if first == 1:
+        return parts
+
+    def clock() -> QueueClock:
+        made = parts.clock()
+        made.count_from(first)
+        return made
+
+    def buffers() -> BufferTable:
+        made = parts.buffers()
+        made.count_from(first)
+        return made
+
+    return replace(parts, clock=clock, buffers=buffers)
 
 
 MakeTarget = Callable[[Any, Kernels], Any]
@@ -191,7 +249,8 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    A layer stands between them and the device from the first case on that asks to be disturbed.
+    A layer stands between them and the device from the first case on that asks to be disturbed.  It
+    also refuses the submits at which wgpu-native would abort the process.
     """
 
     disturbs = True
@@ -201,8 +260,10 @@ class AdapterFactory(TargetFactory):
     ) -> None:
         self.kernels = kernels
         self._make_target = make_target
-        self._device = open_case_device(parse_device(device), kernels)
+        self._spec = parse_device(device)
+        self._device = open_case_device(self._spec, kernels)
         self._adversary: Adversary | None = None
+        self._counting: Counting | None = None
         first = as_target(make_target(self._device, kernels))
         self.limits, self.capabilities = first.limits, first.capabilities
 
@@ -220,12 +281,23 @@ class AdapterFactory(TargetFactory):
         except Exception as error:
             return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
 
+    def counting(self) -> Counting | None:
+        """The same targets on a second device, opened when it is first asked for."""
+        if self._counting is None:
+            factory = AdapterFactory(str(self._spec), self.kernels, make_target=self._make_target)
+            live = LiveBuffers()
+            stand_between(factory._device, live.watch)
+            self._counting = Counting(factory=factory, count=live.count)
+        return self._counting
+
     def _disturb(self, disturbance: Disturbance | None) -> None:
+        if self._adversary is not None and self._adversary.has_lost_device:
+            self._device, self._adversary = open_case_device(self._spec, self.kernels), None
         if self._adversary is None:
             if disturbance is None:
                 return
             self._adversary = Adversary()
-            stand_between(self._device, Watch(_unseen, wanted=()), self._adversary.disturb)
+            Sanitizer(_unseen, REFUSING).watch(self._device, self._adversary.disturb)
         if disturbance is None:
             self._adversary.begin(None)
             return
@@ -234,11 +306,12 @@ class AdapterFactory(TargetFactory):
             disturbance.seed,
             failed_maps=faults.failed_maps,
             out_of_memory=faults.out_of_memory,
+            lost_at_submit=faults.lost_at_submit,
         )
 
 
-def _unseen(event: Event) -> None:
-    """Nothing is told of a disturbed program."""
+def _unseen(report: Report) -> None:
+    """The error in the place of an abort says enough."""
 
 
 class _Unmade:

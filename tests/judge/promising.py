@@ -59,6 +59,13 @@ class Pending:
             self._callbacks.append(callback)
 
 
+class Telling(Pending):
+    """A sync that tells of what went wrong before it."""
+
+    def result(self) -> bytes:
+        raise RuntimeError("something went wrong before")
+
+
 class Small:
     """The reference, with what ``capabilities`` leave open done in its own way."""
 
@@ -111,7 +118,8 @@ class Small:
         if not self.capabilities.concurrent_syncs:
             raise Unasked("syncs overlap")
         self.settle()
-        return Pending()
+        owes, self._owes = self._owes, False
+        return Telling() if owes else Pending()
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -122,7 +130,7 @@ class Small:
             raise Unasked(f"{op} raises {error!r}")
         if level is Refusal.EXACT:
             raise error
-        self._owes |= level is Refusal.NEXT_SYNC
+        self._owes |= level is Refusal.NEXT_SYNC or not self._raises
         if self._raises:
             raise KeyError("a word of its own")
         return Arrived(b"garbage") if isinstance(op, Read) else None

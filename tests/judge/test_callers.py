@@ -204,6 +204,12 @@ PAIRS = (
         twin=_names_another,
     ),
     Pair(
+        name="handles, contained and told late",
+        capabilities=_beside(handles=True, invalid_handle=Refusal.CONTAINED, concurrent_syncs=True),
+        twin=_names_another,
+        raises=False,
+    ),
+    Pair(
         name="handles, exact",
         capabilities=_beside(handles=True, invalid_handle=Refusal.EXACT),
         twin=_names_another,

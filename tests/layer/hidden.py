@@ -136,12 +136,32 @@ class Recording(Adapter):
 class ByCallback(Recording):
     """Each map that settles hands out the bytes of its read."""
 
+    broken: Exception | None = None
+
     async def arrive(self, waiting: list[Late]) -> None:
         left = list(waiting)
         for each in waiting:
             promise = each.staging.map_async("READ")
-            promise.then(partial(self.settled, left, each), partial(self.failed, left, each))
-        while left:
+            self.then(promise, partial(self.settled, left, each))
+            promise.catch(partial(self.failed, left, each))
+        await self.until(lambda: not left)
+
+    def then(self, promise: Any, callback: Callable[[object], None]) -> None:
+        """Call back; what that raises ends the sync."""
+
+        def call(value: object) -> None:
+            try:
+                callback(value)
+            except Exception as error:
+                self.broken = error
+
+        promise.then(call)
+
+    async def until(self, is_over: Callable[[], bool]) -> None:
+        self.broken = None
+        while not is_over():
+            if self.broken is not None:
+                raise self.broken
             await asyncio.sleep(0)
 
     def settled(self, left: list[Late], late: Late, _: object) -> None:
@@ -180,8 +200,7 @@ class HighestNumber(ByCallback):
         for number, each in enumerate(waiting, 1):
             promise = each.staging.map_async("READ")
             promise.then(lambda _, number=number: highest.append(max(number, highest.pop())))
-        while highest[0] < len(waiting):
-            await asyncio.sleep(0)
+        await self.until(lambda: highest[0] == len(waiting))
         for each in waiting:
             each.take()
 
@@ -205,9 +224,8 @@ class Halved(ByCallback):
             ranges = [(0, half), (half, whole - half)] if whole > half else [(0, whole)]
             stagings = [self.part_of(each.staging, at, size) for at, size in ranges]
             for at, staging in enumerate(stagings):
-                staging.map_async("READ").then(partial(self.half, parts, at, staging))
-            while len(parts) < len(stagings):
-                await asyncio.sleep(0)
+                self.then(staging.map_async("READ"), partial(self.half, parts, at, staging))
+            await self.until(partial(self.has_all, parts, len(stagings)))
             each.data = b"".join(self.joined(parts))[: each.size_bytes]
 
     def part_of(self, source: Any, offset: int, size_bytes: int) -> Any:
@@ -219,6 +237,9 @@ class Halved(ByCallback):
 
     def staging_of(self, size_bytes: int) -> Any:
         return self.device.create_buffer(size=max(8, size_bytes), usage=STORAGE)
+
+    def has_all(self, parts: list[Any], count: int) -> bool:
+        return len(parts) == count
 
     def half(self, parts: list[Any], at: int, staging: Any, _: object) -> None:
         parts.append((at, bytes(staging.read_mapped())))
@@ -244,17 +265,14 @@ class Pooled(ByCallback):
         self.in_use: list[Any] = []
         left = list(waiting)
         for each in waiting:
-            while not self.free_stagings:
-                await asyncio.sleep(0)
+            await self.until(lambda: bool(self.free_stagings))
             source, each.staging = each.staging, self.free_stagings.pop()
             self.in_use.append(each.staging)
             encoder = self.device.create_command_encoder()
             encoder.copy_buffer_to_buffer(source, 0, each.staging, 0, max(4, each.size_bytes))
             self.device.queue.submit([encoder.finish()])
-            promise = each.staging.map_async("READ")
-            promise.then(partial(self.settled, left, each))
-        while left:
-            await asyncio.sleep(0)
+            self.then(each.staging.map_async("READ"), partial(self.settled, left, each))
+        await self.until(lambda: not left)
 
     def staging_of(self, size_bytes: int) -> Any:
         usage = STAGING if hasattr(self, "is_arriving") else STORAGE

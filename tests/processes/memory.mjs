@@ -59,7 +59,7 @@ class Memory {
   }
 }
 
-const device = { addEventListener() {}, adapterInfo: {} };
+const device = { addEventListener() {}, adapterInfo: {}, lost: new Promise(() => {}) };
 const promises = {
   delivery: "array",
   host_arrays: true,

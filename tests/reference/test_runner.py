@@ -15,7 +15,7 @@ from gpusim.ops import (
 )
 from gpusim.program import Program
 from properties import execute
-from properties.execute import CHANGED, NOT_DONE, Unwatched
+from properties.execute import CHANGED, Unwatched
 from properties.model.capabilities import CONTRACT, capabilities_of
 from properties.model.target import Delivery
 from reference import Reference
@@ -219,34 +219,6 @@ def test_a_target_without_callbacks_has_its_values_all_the_same() -> None:
     assert [o.data for o in history.outcomes[:5]] == [
         o.data for o in reference.run(PROGRAM).outcomes[:5]
     ]
-
-
-def test_a_read_that_knows_that_a_sync_forgot_it_is_a_late_error() -> None:
-    """Whoever waits for it gets the right value, which would hide that it came too late."""
-
-    class Future(Pending):
-        is_done = False
-
-        def done(self) -> bool:
-            return self.is_done
-
-    class Forgetful(Late):
-        capabilities = capabilities_of(orders_deliveries=False)
-
-        def read(  # type: ignore[override]
-            self, buffer: str, offset: int, size_bytes: int
-        ) -> Delivery:
-            future = Future(super().read(buffer, offset, size_bytes).result)
-            self.waiting[-1] = future
-            return future
-
-        def delivered_at_sync(self, waiting: list[Pending]) -> list[Pending]:
-            for future in waiting[1:]:
-                assert isinstance(future, Future)
-                future.is_done = True
-            return []
-
-    assert late_errors(run(Forgetful())) == [NOT_DONE, None, NOT_DONE]
 
 
 def test_values_are_looked_at_by_the_first_sync_even_without_callbacks() -> None:

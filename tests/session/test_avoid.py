@@ -6,12 +6,12 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.clients import FOREIGN_CLIENTS
-from properties.fuzz.avoid import AGAIN_EVERY, Avoided, avoidable, avoids, without
 from properties.generate.cases import Setting, case_for
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal
 from properties.model.case import NO_POLICY, PLAIN, Case, DeviceSpec
 from properties.model.disturbance import Disturbance, parse_disturbance
 from properties.model.refusals import refusals
+from properties.shrink.avoid import AGAIN_EVERY, Avoided, avoidable, avoids, without
 from reference import run
 
 LOOSE = Capabilities(

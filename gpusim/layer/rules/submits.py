@@ -85,14 +85,16 @@ class AliasedBindings(Check):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
+        self._last: object = None
         self._sound: set[object] = set()
         """Bindings that were looked at already, since most dispatches bind the same again."""
 
     def dispatch(self, event: Event) -> Iterator[Finding]:
         """Look at each pair of bindings."""
         bound = event["bound"]
-        if len(bound) < 2 or bound in self._sound:
+        if bound is self._last or bound in self._sound:
             return
+        self._last = bound
         for (buffer, one, size, access), (other, two, other_size, other_access) in combinations(
             bound, 2
         ):

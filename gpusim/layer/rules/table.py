@@ -19,8 +19,8 @@ RULES = (
             "them was submitted between them."
         ),
         source=(
-            '3.4.1: writeBuffer() is issued on the queue at once, "after all previously submitted '
-            'commands", and a recorded command only by submit()'
+            '18.2: writeBuffer() issues "Write contents into buffer" on the queue timeline at the '
+            "call; submit() issues the recorded commands, so they come after it"
         ),
         remedy="submit what was recorded before the second write, or write to another buffer",
         check=OvertakingWrite,
@@ -32,8 +32,8 @@ RULES = (
             "or that uses a buffer which is destroyed, mapped or waits for its map."
         ),
         source=(
-            '18.2, submit(): "every GPUCommandBuffer must be valid to use with this", and each '
-            'buffer used "must be available"; else no command buffer of the submit runs'
+            '18.2, submit(): each command buffer "must be valid to use with this", the internal '
+            'state of each buffer "must be available"; else "invalidate each GPUCommandBuffer"'
         ),
         remedy="unmap before the submit, destroy after it, and finish a new encoder each time",
         check=WrongSubmit,
@@ -42,7 +42,7 @@ RULES = (
     Rule(
         name="destroyed-device",
         sentence="Commands are submitted to a device that the program has destroyed.",
-        source='4.4, destroy(): "no further operations" are possible on the device',
+        source='4.4, destroy(): "Destroys the device, preventing further operations on it"',
         remedy="destroy the device last",
         check=DestroyedDevice,
         refuses=True,
@@ -59,21 +59,21 @@ RULES = (
     Rule(
         name="lost-batch",
         sentence="One wrong command makes finish() raise, and every other command is lost with it.",
-        source='12.7, finish(): an invalid encoder gives an invalid command buffer ("validate")',
+        source='12.7, finish(): "this must be valid"; else "invalidated GPUCommandBuffer"',
         remedy="check a command's arguments before it is recorded, and record the others again",
         check=LostBatch,
     ),
     Rule(
         name="kept-view",
         sentence="A view of mapped memory is still held when the mapping ends.",
-        source='5.2, unmap(): "the ArrayBuffers are detached"; in Python the memory is freed',
+        source='5.2, unmap(): "Perform DetachArrayBuffer" for each view; Python has no such thing',
         remedy="copy what you need (read_mapped() does by default), and del every view of it",
         check=KeptView,
     ),
     Rule(
         name="written-while-mapped",
         sentence="The queue writes to a buffer that is mapped, or whose map is pending.",
-        source='18.2, writeBuffer(): the buffer\'s internal state must be "available"',
+        source='18.2, writeBuffer(): the internal state of the buffer "is available"',
         remedy="wait for the map and unmap, or use another staging buffer meanwhile",
         check=WrittenWhileMapped,
     ),
@@ -83,7 +83,10 @@ RULES = (
             "Over many submits one line of the program makes buffers that nothing uses after "
             "their step, and none of which is destroyed or collected."
         ),
-        source="5.1.4, destroy(): the memory of a buffer is free once it is destroyed or collected",
+        source=(
+            '5.1.4, destroy(): "allows the user agent to reclaim the GPU memory associated with '
+            'the GPUBuffer"'
+        ),
         remedy="destroy a buffer when its last use is submitted, or use it again",
         check=GrowingBuffers,
     ),
@@ -93,8 +96,11 @@ RULES = (
             "Queue writes overwrite each other many times over without a submit, and the "
             "implementation has to hold all their bytes."
         ),
-        source="18.2, writeBuffer(): the bytes are copied at the call, and kept until their use",
+        source='18.2, writeBuffer(): "a copy of the bytes" is taken, and kept until its turn',
         remedy="submit now and then (a submit of nothing will do), or write only what is used",
         check=EndlessWrites,
     ),
 )
+
+REFUSING = tuple(rule for rule in RULES if rule.refuses)
+"""The rules that refuse a submit at which wgpu-native would abort the process."""

@@ -105,7 +105,7 @@ class WgpuDriver:
         self._loss = promise_of_loss(device)
         self.device = self._device = device
         self._queue = device.queue
-        self._uids = count(1)
+        self.uids = count(1)
         self._pipelines: dict[tuple[Kernel, bool], Pipeline] = {}
 
     @property
@@ -125,13 +125,13 @@ class WgpuDriver:
             raise self._fault(
                 error, OutOfMemory, f"create a {role} buffer of {size_bytes} bytes"
             ) from error
-        return DeviceBuffer(uid=next(self._uids), native=native, size_bytes=size_bytes, role=role)
+        return DeviceBuffer(uid=next(self.uids), native=native, size_bytes=size_bytes, role=role)
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
         """A buffer of the caller's; InvalidHandle or InvalidBinding where it is not fit for ops."""
         check_adoptable(native, self._device)
         return DeviceBuffer(
-            uid=next(self._uids),
+            uid=next(self.uids),
             native=native,
             size_bytes=native.size,
             role=Role.STORAGE,
@@ -174,7 +174,7 @@ class WgpuDriver:
             raise self._fault(
                 error, OutOfMemory, f"bind buffers for {pipeline.kernel.name}"
             ) from error
-        return BindGroup(uid=next(self._uids), native=native, ranges=ranges)
+        return BindGroup(uid=next(self.uids), native=native, ranges=ranges)
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         """A command buffer of ``commands`` in order.
@@ -327,7 +327,7 @@ class WgpuDriver:
                 f"(probably a slip in its body):\n{error}"
             ) from error
         return Pipeline(
-            uid=next(self._uids),
+            uid=next(self.uids),
             kernel=kernel,
             dynamic_uniforms=dynamic_uniforms,
             native=native,

@@ -37,7 +37,7 @@ class ReuseKeepsOldBytes(Overlay):
         if pooled:
             old = pooled.pop()
             return DeviceBuffer(
-                uid=next(self._inner._uids), native=old.native, size_bytes=size_bytes, role=role
+                uid=next(self._inner.uids), native=old.native, size_bytes=size_bytes, role=role
             )
         buffer: DeviceBuffer = self._inner.create_buffer(size_bytes, role)
         return buffer
@@ -64,7 +64,7 @@ class PoolKeyLacksUsage(Overlay):
             return buffer
         self._inner.write_buffer(pooled[-1], 0, bytes(size_bytes))
         native = pooled.pop().native
-        uid = next(self._inner._uids)
+        uid = next(self._inner.uids)
         return DeviceBuffer(uid=uid, native=native, size_bytes=size_bytes, role=role)
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:

@@ -13,13 +13,13 @@ export class Right extends Recording {
     const read = new Promise((...settle) => ([entry.resolve, entry.reject] = settle));
     this.queue.push(entry);
     this.reads.add(read);
-    const mapped = () => this.settled(entry);
+    const mapped = () => this.settled(staging);
     staging.mapAsync(GPUMapMode.READ).then(mapped, (error) => this.failed(entry, error));
     return read;
   }
 
-  settled(entry) {
-    entry.isMapped = true;
+  settled(staging) {
+    this.queue.find((each) => each.staging === staging).isMapped = true;
     this.deliver();
   }
 
@@ -42,11 +42,12 @@ export class Right extends Recording {
   }
 }
 
-// A failed map rejects the oldest read, whose own map is on its way, and leaves its own there.
+// A failed map rejects the oldest read, and its own read moves up to the bytes of that one.
 export class Wrong extends Right {
   failed(entry, error) {
-    this.queue.shift().reject(error);
-    entry.resolve(new Uint8Array(entry.staging.size));
+    const oldest = this.queue.shift();
+    oldest.reject(error);
+    Object.assign(entry, { staging: oldest.staging, isMapped: oldest.isMapped });
     this.deliver();
   }
 }

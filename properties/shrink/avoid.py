@@ -16,6 +16,7 @@ from gpusim.program import Program
 from properties.clients import FOREIGN_CLIENTS
 from properties.generate.choices import SeededChoices
 from properties.generate.fitting import fitted
+from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.case import PLAIN, Case
 from properties.model.disturbance import SURVIVED
 from properties.model.refusals import ACCEPTED, is_of
@@ -24,13 +25,17 @@ from reference import run as run_reference
 Avoided = frozenset[str]
 """Words of signatures, and sorts of refused ops."""
 AGAIN_EVERY = 128
+_ODD: Mapping[str, tuple[str, ...]] = {
+    "odd alloc": ("buffer_size_bytes",),
+    "odd write": ("write_offset_bytes", "write_size_bytes"),
+    "odd read": ("read_offset_bytes", "read_size_bytes"),
+    "odd copy": ("copy_offset_bytes", "copy_size_bytes"),
+}
 _PROMISES: Mapping[str, Mapping[str, Any]] = {
-    "odd alloc": {"buffer_size_bytes": WORD_BYTES},
-    "odd write": {"write_offset_bytes": WORD_BYTES, "write_size_bytes": WORD_BYTES},
-    "odd read": {"read_offset_bytes": WORD_BYTES, "read_size_bytes": WORD_BYTES},
-    "odd copy": {"copy_offset_bytes": WORD_BYTES, "copy_size_bytes": WORD_BYTES},
+    **dict.fromkeys(_ODD, {}),
     "copy within": {"copies_within": False, "overlapping_copies": False},
     **{kind: {promise: False} for kind, promise in SURVIVED.items()},
+    **{f"refuses {name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
 }
 """The forms that a target need not take, and the promises without which programs have none."""
 
@@ -56,21 +61,31 @@ def avoids(case: Case, avoided: Avoided) -> bool:
 
 
 def without(case: Case, avoided: Avoided, kernels: Kernels, limits: Limits) -> Case:
-    """``case``, which states its promises, without what is ``avoided``."""
-    assert case.promises is not None
+    """``case`` without what is ``avoided``."""
+    if not avoided:
+        return case
+    program = _without_refused(case.program, avoided, kernels, limits)
+    stated = case.promises or Capabilities()
+    promises = _narrowed(stated, avoided)
+    if promises != stated:
+        program = fitted(program, promises, kernels, limits)
+        case = replace(case, promises=promises)
+    return replace(
+        case,
+        program=program,
+        client=PLAIN if case.client in avoided else case.client,
+        disturbance=case.disturbance and case.disturbance.allowed(promises),
+    )
+
+
+def _narrowed(promises: Capabilities, avoided: Avoided) -> Capabilities:
     dropped: dict[str, Any] = {}
     for word in sorted(avoided & _PROMISES.keys()):
         dropped.update(_PROMISES[word])
-    promises = replace(case.promises, **dropped)
-    program = _without_refused(case.program, avoided, kernels, limits)
-    disturbance = case.disturbance and case.disturbance.allowed(promises)
-    return replace(
-        case,
-        program=fitted(program, promises, kernels, limits),
-        promises=promises,
-        client=PLAIN if case.client in avoided else case.client,
-        disturbance=disturbance,
-    )
+        for name in _ODD.get(word, ()):
+            unit = getattr(promises, name)
+            dropped[name] = unit if unit % WORD_BYTES == 0 else unit * WORD_BYTES
+    return replace(promises, **dropped)
 
 
 def _without_refused(

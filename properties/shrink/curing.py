@@ -1,0 +1,49 @@
+"""Programs changed so that they do not show the bugs that are known, but may show others.
+
+A frequent bug hides the rarer ones: nearly every program fails, and each shrinks to the same.  A
+bug of two ops that must stand in one batch is cured by a sync between them, and a bug of a form of
+ops by leaving that form out.  A bug that is told by the kinds of its ops only has no cure.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from gpusim.kernels import Kernels
+from gpusim.limits import Limits
+from gpusim.ops import Alloc, Copy, Dispatch, DispatchIndirect, Free, Op, Read, Replay, Sync, Write
+from gpusim.program import Program
+from properties.model.case import Case
+from properties.shrink.avoid import Avoided, avoidable, without
+
+_LAST_OPS: dict[str, tuple[Any, ...]] = {
+    "write": (Write,),
+    "free": (Alloc, Free),
+    "command": (Dispatch, DispatchIndirect, Copy, Replay),
+    "read": (Read,),
+}
+"""The ops before which a sync stands, by the kind of the last op of a pair."""
+
+
+def cured(
+    case: Case, bugs: Iterable[str], avoided: Avoided, kernels: Kernels, limits: Limits
+) -> Case:
+    """``case`` without what each of ``bugs`` takes, in the words of a signature.
+
+    ``avoided``: the sorts of refused ops that they take.
+    """
+    words = tuple(bugs)
+    healthy = without(case, avoided | avoidable(words, ()), kernels, case.limits(limits))
+    return replace(healthy, program=Program(tuple(_apart(healthy.program, words))))
+
+
+def _apart(program: Program, words: tuple[str, ...]) -> Iterator[Op]:
+    pairs = [tuple(word.split(" to ")) for word in words if " to " in word]
+    before = tuple(kind for pair in pairs for kind in _LAST_OPS.get(pair[-1], ()))
+    after = (Alloc,) if ("alloc", "any") in pairs else ()
+    for op in program:
+        if isinstance(op, before):
+            yield Sync()
+        yield op
+        if isinstance(op, after):
+            yield Sync()
