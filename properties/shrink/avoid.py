@@ -32,7 +32,7 @@ _ODD: Mapping[str, tuple[str, ...]] = {
     "odd copy": ("copy_offset_bytes", "copy_size_bytes"),
 }
 _PROMISES: Mapping[str, Mapping[str, Any]] = {
-    **dict.fromkeys(_ODD, {}),
+    **{form: {} for form in _ODD},
     "copy within": {"copies_within": False, "overlapping_copies": False},
     **{kind: {promise: False} for kind, promise in SURVIVED.items()},
     **{f"refuses {name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
