@@ -16,14 +16,7 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import (
-    REFUSING,
-    Adversary,
-    LiveBuffers,
-    Report,
-    Sanitizer,
-    stand_between,
-)
+from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver, driver_for
