@@ -72,7 +72,7 @@ def test_there_are_ten() -> None:
 
 @pytest.mark.parametrize(("side", "rules"), [("wrong", ["overtaking-write"]), ("mended", [])])
 def test_sanitize_under_node(side: str, rules: list[str]) -> None:
-    command = ["node", FOLDER / "sanitized.mjs", side]
+    command = ["node", str(FOLDER / "sanitized.mjs"), side]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     reports = json.loads(done.stdout.splitlines()[-1])
     assert [report["rule"] for report in reports] == rules
