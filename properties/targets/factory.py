@@ -58,14 +58,13 @@ _WHOLE_WORDS = ("max_buffer_bytes", "max_binding_bytes")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A target for one program, and its trace."""
+    """A target for one program, its trace, and what the layer's rules say after its close."""
 
     target: Target
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
     reports: Callable[[], Sequence[Report]] = tuple
-    """What the layer's rules say of its calls, once it was closed."""
 
 
 def as_target(made: Any) -> Target:
@@ -130,8 +129,7 @@ class Wrapping(TargetFactory):
         self.limits, self.capabilities = factory.limits, factory.capabilities
         self.kernels, self.small = factory.kernels, factory.small
         self.description, self.is_ours = factory.description, factory.is_ours
-        self.disturbs = factory.disturbs
-        self._factory, self._wrap = factory, wrap
+        self.disturbs, self._factory, self._wrap = factory.disturbs, factory, wrap
 
     def open(self, case: Case) -> Opened:
         """A wrapped target; its trace may have more calls than the program asked for."""
