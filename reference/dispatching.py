@@ -108,6 +108,8 @@ def _error_bound_before(
     floats += [np.asarray(value) for value in values if value.dtype.kind == "f"]
     if not all(_stays_normal(array) for array in floats):
         return np.inf
+    if kernel.cancels and any(inherited):
+        return np.inf
     return max(inherited) + kernel.tolerance
 
 
