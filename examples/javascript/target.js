@@ -84,17 +84,14 @@ class Target {
         await this.reads.get(words[0]);
         return;
       case "sync":
-        await this.runtime.sync();
-        return this.synced();
+        return this.wait(this.runtime.sync());
       case "begin":
         return this.beginSync(words[0]);
       case "beside":
         this.beginSync(words[0]);
-        await this.runtime.sync();
-        return this.synced();
+        return this.wait(this.runtime.sync());
       case "end":
-        await this.syncs.get(words[0]);
-        return this.synced();
+        return this.wait(this.syncs.get(words[0]));
       case "close":
         await this.runtime.close();
         return this.throwUncaptured();
@@ -124,7 +121,8 @@ class Target {
   // its beginning, so that there is a new one.
   async takeAdversary(source) {
     const { install } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
-    this.adversary = install({ driven: true });
+    const tell = (event) => this.arrived.push(`event ${JSON.stringify(event)}`);
+    this.adversary = install({ driven: true, tell });
     await this.start();
   }
 
@@ -172,6 +170,19 @@ class Target {
     const sync = this.runtime.sync();
     sync.catch(() => {});
     this.syncs.set(name, sync);
+  }
+
+  // Nobody can say which reads a sync that fails has cost, so that all of them have failed.
+  async wait(sync) {
+    try {
+      await sync;
+    } catch (error) {
+      this.uncaptured = null; // It is told by this error already.
+      const lost = this.inArrays.splice(0);
+      this.arrived.push(...lost.map(({ result }) => told(`failed ${result}`, error)));
+      throw error;
+    }
+    this.synced();
   }
 
   synced() {

@@ -112,6 +112,7 @@ class Kernel:
     guarded: bool = False
     declarations: str = ""
     tolerance: float | None = None
+    special_floats: bool = False
     below: int | None = None
     operation: Operation | None = None
     _packer: struct.Struct = field(init=False, repr=False)

@@ -12,7 +12,7 @@ from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from properties.fuzz.bugs import Bugs, forms_of
 from properties.fuzz.settings import Settings
-from properties.fuzz.supervisor import Shard
+from properties.fuzz.shard import Shard
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
@@ -70,7 +70,7 @@ class Sorter:
         if self.bugs.has(small.case, small.failure, pair):
             self.bugs.add(small.case, small.failure, reproduced=True, together=pair)
             return True
-        has_new_form = bool(forms_of(small.case, self.kernels) - {*self.bugs.takes})
+        has_new_form = bool(forms_of(small.case, small.failure, self.kernels) - {*self.bugs.takes})
         if not has_new_form and judgement(self._cure(small.case)) is None:
             self.bugs.explained += 1
             return True
@@ -112,7 +112,7 @@ class Sorter:
         return together(case, failure, judgement)
 
     def _cure(self, case: Case) -> Case:
-        return cured(case, self.bugs.takes, self.kernels, Limits())
+        return cured(case, self.bugs.takes, self.bugs.avoided, self.kernels, Limits())
 
     def _is_promised(self, case: Case) -> bool:
         """Whether it asks for no more than is promised; fitting would hide that it does."""
