@@ -119,7 +119,8 @@ class Target {
   // its beginning, so that there is a new one.
   async takeAdversary(source) {
     const { install } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
-    this.adversary = install({ driven: true });
+    const tell = (event) => this.arrived.push(`event ${JSON.stringify(event)}`);
+    this.adversary = install({ driven: true, tell });
     await this.start();
   }
 

@@ -97,6 +97,7 @@ class Kernel:
     guarded: bool = False
     declarations: str = ""
     tolerance: float | None = None
+    special_floats: bool = False
     below: int | None = None
     _packer: struct.Struct = field(init=False, repr=False)
     _pack: Callable[..., bytes] = field(init=False, repr=False)

@@ -3,7 +3,7 @@
 Source: WebGPU specification, section 4.3 "GPUAdapter", 4.2 "GPU" and 3.6.2 "Limits".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gpusim.kernels import BUILTIN, COPY_BYTES, PATCH_WORDS, Kernel
@@ -71,6 +71,10 @@ DEFAULT_LIMITS: Mapping[str, int] = {
 """By wgpu-py's names; the last four are wgpu-native's."""
 
 
+on_device: list[Callable[[GPUDevice], None]] = []
+"""Called with each device that is made; who watches every device of a process adds to it."""
+
+
 class GPUAdapter:
     """An adapter that makes simulated devices, all alike."""
 
@@ -130,7 +134,10 @@ class GPUAdapter:
         """A device under a scheduler and a plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
         state = DeviceState(self._profile, limits, timeline, poisons_staging=poison_staging)
-        return GPUDevice(state, self._shaders, self, label)
+        device = GPUDevice(state, self._shaders, self, label)
+        for show in on_device:
+            show(device)
+        return device
 
 
 class GPU:

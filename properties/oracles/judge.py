@@ -88,6 +88,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
         checker = oracles.laws(execution.trace, setting_of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
+    if oracles.laws is not None:
+        failure = failure or _judge_reports(execution)
     return Verdict(
         execution=execution,
         expected=expected,
@@ -202,6 +204,24 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
         op="close",
         reason=shown_as(ended, ""),
         details=details_of(ended),
+    )
+
+
+def _judge_reports(execution: Execution) -> Failure | None:
+    """The first mistake with WebGPU that the layer's rules see in the calls of the target.
+
+    A call that the program provokes by an invalid op, or an injected fault, accuses nobody.
+    """
+    if execution.capabilities.refuses or execution.case.injected or not execution.reports:
+        return None
+    report = execution.reports[0]
+    return Failure(
+        kind=FailureKind.LAW,
+        trait=report.rule,
+        position=len(execution.case.program),
+        op="the calls on the device",
+        reason=report.finding,
+        notes=(*map(str, report.places), f"what to do: {report.remedy}"),
     )
 
 

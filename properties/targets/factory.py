@@ -8,7 +8,7 @@ runs a program.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -16,14 +16,7 @@ from typing import Any
 from gpusim.devices import open_device
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import (
-    REFUSING,
-    Adversary,
-    LiveBuffers,
-    Report,
-    Sanitizer,
-    stand_between,
-)
+from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver, driver_for
@@ -71,6 +64,8 @@ class Opened:
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
+    reports: Callable[[], Sequence[Report]] = tuple
+    """What the layer's rules say of its calls, once it was closed."""
 
 
 def as_target(made: Any) -> Target:

@@ -12,8 +12,10 @@ from typing import Self
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
+from gpusim.layer.sanitizer import Sanitizer
 from gpusim.ops import Op, Read, Sync, Write
 from gpusim.text import write_op
+from gpusim.trace import Event
 from properties.model.case import Case
 from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, TargetRaised
@@ -36,6 +38,7 @@ from properties.targets.wire import (
     Raised,
     Ready,
     TargetFailed,
+    Told,
     Value,
     exception_of,
     parse_answer,
@@ -56,11 +59,16 @@ class ProcessTarget:
     """
 
     def __init__(
-        self, process: TargetProcess, ready: Ready, disturbance: Disturbance | None = None
+        self,
+        process: TargetProcess,
+        ready: Ready,
+        disturbance: Disturbance | None = None,
+        see: Callable[[Event], object] = lambda _: None,
     ) -> None:
         self.capabilities, self.limits = ready.capabilities, ready.limits
         self._process = process
         self._opening = write_open(disturbance)
+        self._see = see
         self._reads: dict[str, _Read] = {}
         self._begun: dict[str, list[_Read]] = {}
         """The reads before each sync that is under way."""
@@ -150,6 +158,8 @@ class ProcessTarget:
                 match self._process.hear_answer():
                     case Detail(text):
                         details.append(text)
+                    case Told(event):
+                        self._see(event)
                     case Value(result, data):
                         arrived.append(self._read_of(result).settled(data))
                     case Failed(result) as failed:
@@ -250,8 +260,9 @@ class ProcessFactory(TargetFactory):
             self._process, self._ready = self._start()
         if case.disturbance is not None and not self._has_layer:
             self._give_layer()
-        target = ProcessTarget(self._process, self._ready, case.disturbance)
-        return Opened(target=target, trace=self.make_trace())
+        sanitizer = Sanitizer(lambda _: None)
+        target = ProcessTarget(self._process, self._ready, case.disturbance, sanitizer)
+        return Opened(target=target, trace=self.make_trace(), reports=sanitizer.finish)
 
     def close(self) -> None:
         """End the process; without it, it ends with the session's process."""
