@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gpusim.history import History
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
+from gpusim.runtime.stats import Stats
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
@@ -27,5 +28,7 @@ class Execution:
     """Whether the trace is complete, so that the laws can be checked."""
     tells_faults: bool = False
     """Whether each fault in the trace is one that an op met and shows."""
+    stats: Stats | None = None
+    """What our runtime says that it has done, right before its close."""
     close_error: Exception | None = None
     """The error that the target's close raised."""

@@ -26,6 +26,8 @@ from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
+from properties.oracles.statistics import judge_statistics
+from properties.oracles.words import judge_words
 from properties.targets.factory import TargetFactory
 from reference import run as run_reference
 
@@ -161,6 +163,8 @@ def _judge_meaning(
             reads_share=shared,
             planned=device.planned_faults if is_known else None,
         )
+    if failure is None and execution.is_lawful:
+        failure = judge_words(program, expected, got) or judge_statistics(execution)
     return expected, failure
 
 

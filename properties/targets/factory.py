@@ -17,7 +17,7 @@ from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, Submi
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
-from gpusim.runtime import Driver, Parts, driver_for
+from gpusim.runtime import Driver, Parts, Stats, driver_for
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.traced_parts import traced_parts
@@ -58,6 +58,8 @@ class Opened:
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
+    stats: Callable[[], Stats] | None = None
+    """Gives the counters of our runtime."""
 
 
 def as_target(made: Any) -> Target:
@@ -160,7 +162,7 @@ class RuntimeFactory(TargetFactory):
             kernels=self.kernels,
             parts=traced_parts(self._parts, trace),
         )
-        return Opened(target=target, trace=trace, is_traced=True)
+        return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
 
     def _driver_of(self, device: DeviceSpec) -> Driver:
         if not device.is_simulated:
