@@ -19,7 +19,7 @@ from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
-from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver, driver_for
+from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
 from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
@@ -65,6 +65,8 @@ class Opened:
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
     reports: Callable[[], Sequence[Report]] = tuple
+    stats: Callable[[], Stats] | None = None
+    """Gives the counters of our runtime."""
 
 
 def as_target(made: Any) -> Target:
@@ -186,7 +188,7 @@ class RuntimeFactory(TargetFactory):
             parts=counting_from(first, traced_parts(self._parts, trace)),
             make_runtime=self._make_runtime,
         )
-        return Opened(target=target, trace=trace, is_traced=True)
+        return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
 
     def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
         if not device.is_simulated:
