@@ -36,6 +36,7 @@ from gpusim.program import Program
 
 if TYPE_CHECKING:
     from gpusim.devices import adapters, open_device
+    from gpusim.layer import Report, Sanitizer, sanitize
     from gpusim.runtime import PRESETS, Buffer, Graph, Policy, Runtime, Stats, Ticket, Uniforms
 
 __version__ = "0.1.0"
@@ -45,12 +46,15 @@ _LATE = {
     "Graph": "gpusim.runtime",
     "PRESETS": "gpusim.runtime",
     "Policy": "gpusim.runtime",
+    "Report": "gpusim.layer",
     "Runtime": "gpusim.runtime",
+    "Sanitizer": "gpusim.layer",
     "Stats": "gpusim.runtime",
     "Ticket": "gpusim.runtime",
     "Uniforms": "gpusim.runtime",
     "adapters": "gpusim.devices",
     "open_device": "gpusim.devices",
+    "sanitize": "gpusim.layer",
 }
 
 __all__ = [
@@ -82,8 +86,10 @@ __all__ = [
     "Program",
     "ProgramError",
     "Refused",
+    "Report",
     "Runtime",
     "RuntimeClosed",
+    "Sanitizer",
     "Scalar",
     "Stats",
     "SubmitFailed",
@@ -93,6 +99,7 @@ __all__ = [
     "WrongThread",
     "adapters",
     "open_device",
+    "sanitize",
 ]
 
 

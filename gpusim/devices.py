@@ -1,7 +1,8 @@
-"""Devices by name: the adapters of this machine, and the simulated device.
+"""Devices by name: the adapters of this machine, the simulated device, and Dawn's adapters.
 
-A name is ``vulkan``, ``gl``, ``metal``, ``d3d12`` or ``simulated``.  A backend's second
-adapter is ``vulkan:1``, and so on.  wgpu is imported when the first adapter is asked for.
+A name is ``vulkan``, ``gl``, ``metal``, ``d3d12``, ``simulated`` or ``dawn``.  A backend's second
+adapter is ``vulkan:1``, and so on.  wgpu is imported when the first adapter is asked for, and
+wgpudawn when Dawn is asked for by name, or everything is listed.
 Nothing here records or submits.
 """
 
@@ -17,15 +18,19 @@ from typing import Any
 from gpusim.errors import NoDevice, meant
 
 SIMULATED = "simulated"
+DAWN = "dawn"
+"""Dawn, through the package wgpudawn, which has wgpu-py's interface; never the best."""
 BEST = "best"
 INSTALL = (
     "on Debian and Ubuntu: apt-get install mesa-vulkan-drivers libegl1 libgl1-mesa-dri; "
     "elsewhere: the vendor's graphics driver"
 )
 """How to install a driver; a software one makes an adapter of the CPU."""
+INSTALL_DAWN = "pip install 'gpusim[dawn]'"
 
 _BACKENDS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "d3d12", "OpenGL": "gl"}
 """Our names of wgpu's backends, the preferred ones first."""
+_NUMBERED = (*_BACKENDS.values(), DAWN)
 _KINDS = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU", "Unknown")
 _RUNTIME_DIR = "XDG_RUNTIME_DIR"
 
@@ -43,18 +48,8 @@ _SIMULATED = Adapter(name=SIMULATED, description="a WebGPU device in pure Python
 
 
 def adapters() -> list[Adapter]:
-    """Every adapter of this machine, the best first, then the simulated device."""
-    found = sorted(_enumerate(), key=_preference)
-    seen: Counter[str] = Counter()
-    named = []
-    for native in found:
-        backend = _BACKENDS[native.info["backend_type"]]
-        number = f":{seen[backend]}" if seen[backend] else ""
-        seen[backend] += 1
-        named.append(
-            Adapter(name=backend + number, description=_describe(native.info), native=native)
-        )
-    return [*named, _SIMULATED]
+    """wgpu's adapters of this machine, the best first, then the simulated device, then Dawn's."""
+    return [*_wgpu_adapters(), _SIMULATED, *_dawn_adapters()]
 
 
 def find_adapter(name: str = BEST) -> Adapter:
@@ -65,14 +60,16 @@ def find_adapter(name: str = BEST) -> Adapter:
     """
     if name == SIMULATED:
         return _SIMULATED
-    found = adapters()
+    is_dawn = name.partition(":")[0] == DAWN
+    found: list[Adapter] = [*_wgpu_adapters(), _SIMULATED, *(_dawn_adapters() if is_dawn else ())]
     if name == BEST:
         return found[0]
     for adapter in found:
         if adapter.name == name:
             return adapter
     known = [adapter.name for adapter in found]
-    probably = what_is_missing() if is_name(name) else meant(name, known, "a misspelling")
+    missing = what_dawn_misses if is_dawn else what_is_missing
+    probably = missing() if is_name(name) else meant(name, known, "a misspelling")
     there = ", ".join(known)
     raise NoDevice(
         f"cannot open device {name!r} because this machine has {there} (probably {probably})"
@@ -111,18 +108,47 @@ def what_is_missing() -> str:
     return f"a missing driver: {INSTALL}"
 
 
+def what_dawn_misses() -> str:
+    """The reason why there is no adapter of Dawn, and the remedy; empty where there is one."""
+    found, why = _ask_dawn()
+    if why:
+        return why
+    return "" if found else f"no driver that Dawn takes: docs/dawn.md names one; else {INSTALL}"
+
+
 def is_name(name: object) -> bool:
     """Whether ``name`` could be a device on some machine."""
     if not isinstance(name, str):
         return False
     backend, colon, number = name.partition(":")
-    numbered = not colon or (number.isdecimal() and backend in _BACKENDS.values())
+    numbered = not colon or (number.isdecimal() and backend in _NUMBERED)
     return numbered and backend in names()
 
 
 def names() -> Sequence[str]:
-    """Every name without a number that a device can have."""
-    return [BEST, *_BACKENDS.values(), SIMULATED]
+    """Every name that a device can have, without its number."""
+    return [BEST, *_BACKENDS.values(), SIMULATED, DAWN]
+
+
+def _wgpu_adapters() -> list[Adapter]:
+    found = sorted(_enumerate(), key=_preference)
+    return _numbered([(_BACKENDS[native.info["backend_type"]], native) for native in found])
+
+
+def _dawn_adapters() -> list[Adapter]:
+    found, _ = _ask_dawn()
+    return _numbered([(DAWN, native) for native in sorted(found, key=_preference)])
+
+
+def _numbered(found: Sequence[tuple[str, Any]]) -> list[Adapter]:
+    """An adapter of each pair of a name and wgpu's object, the second of a name with ``:1``."""
+    seen: Counter[str] = Counter()
+    named = []
+    for name, native in found:
+        number = f":{seen[name]}" if seen[name] else ""
+        seen[name] += 1
+        named.append(Adapter(name=name + number, description=_describe(native.info), native=native))
+    return named
 
 
 def _enumerate() -> list[Any]:
@@ -150,9 +176,27 @@ def _ask_wgpu() -> tuple[list[Any], str]:
             return [], str(error)
 
 
+def _ask_dawn() -> tuple[list[Any], str]:
+    """Dawn's adapters of the backends known here; empty where there is no Dawn, and why.
+
+    They are new ones each time, since an adapter of Dawn gives one device (specification, section
+    4.3 "GPUAdapter": it is consumed then).
+    """
+    with _a_runtime_dir():
+        try:
+            import wgpudawn
+
+            found = wgpudawn.gpu.enumerate_adapters_sync()
+        except ImportError:
+            return [], f"not installed: {INSTALL_DAWN}"
+        except (OSError, RuntimeError) as error:
+            return [], f"wgpudawn cannot be used: {error}"
+    return [native for native in found if native.info["backend_type"] in _BACKENDS], ""
+
+
 @contextmanager
 def _a_runtime_dir() -> Iterator[None]:
-    """Set XDG_RUNTIME_DIR meanwhile: without it Mesa's EGL complains on stderr."""
+    """Set XDG_RUNTIME_DIR in the block: without it Mesa's EGL complains on stderr."""
     if _RUNTIME_DIR in os.environ:
         yield
         return

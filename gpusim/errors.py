@@ -1,7 +1,7 @@
 """The errors that gpusim raises on purpose, by whose fault they are.
 
-The program's, the device's, or ours.  Nothing of gpusim is imported here, and no other module
-defines an error of its own.
+The fault is the program's, the device's, or ours.  Nothing of gpusim is imported here, and no
+other module defines an error of its own.
 """
 
 from collections.abc import Iterable
@@ -100,9 +100,9 @@ class NoDevice(GpusimError):
 
 
 def meant(word: str, known: Iterable[str], otherwise: str) -> str:
-    """What most likely caused an unknown word, for the end of an error's text.
+    """The probable cause of an unknown word, for the end of an error's text.
 
-    That is ``'NAME' is meant`` where a known name is near to it, and ``otherwise`` where none is.
+    It is ``'NAME' is meant`` if a known name is similar to the word, else ``otherwise``.
     """
     from difflib import get_close_matches
 

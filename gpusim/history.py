@@ -1,4 +1,4 @@
-"""What running a program showed: one outcome an op, and the order of deliveries.
+"""The results of running a program: one outcome for each op, and the order of deliveries.
 
 Every executor gives a history, so that two of one program can be compared.
 Data only; the comparison is the judge's.

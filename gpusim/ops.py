@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
 
 class Operand(Enum):
-    """What an operand is; how to write, rename and simplify it follows."""
+    """The kinds of operands; the kind decides how to write, rename and simplify one."""
 
     BUFFER = "buffer"
     BUFFERS = "buffers"
@@ -180,7 +180,7 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 class Span:
     """The fields of an op that name some bytes: buffer, offset, and size or data.
 
-    A number in the place of the last is a size that all ops of the kind have.
+    Where the last is a number, it is the size for every op of this kind.
     """
 
     buffer: str

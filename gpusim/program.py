@@ -78,7 +78,7 @@ def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
 
 
 def _bound_to(bound: Bound, new: Callable[[str], str]) -> Bound:
-    """The same of the buffer that stands in its place."""
+    """``bound`` with its buffer renamed."""
     return new(bound) if isinstance(bound, str) else bound._replace(buffer=new(bound.buffer))
 
 
@@ -95,7 +95,7 @@ def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
 
 
 def flattened(ops: Iterable[Op]) -> Iterator[Op]:
-    """The ops without captures, and with its commands in place of each replay."""
+    """The ops without captures; the commands of a replay stand in its place."""
     captures: dict[str, Capture] = {}
     for op in ops:
         if isinstance(op, Capture):
@@ -183,7 +183,7 @@ class Program(Sequence[Op]):
 
 
 def _first_misfit(ops: list[Op]) -> int:
-    """The position of the first op that is not well formed after those before it."""
+    """The position of the first op that does not fit the ops before it."""
     for position in range(len(ops)):
         try:
             Program(tuple(ops[: position + 1]))

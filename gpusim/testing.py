@@ -5,8 +5,7 @@
     def test_my_runtime() -> None:
         check(MyRuntime, programs=200)
 
-The door from gpusim to its judge, ``properties``, which decides everything.  Only the types that
-an adapter needs are loaded with this module; a function loads the judge, and wgpu, when called.
+The judge is ``properties``; a function here loads it, and wgpu, only when it is called.
 """
 
 import os
@@ -18,8 +17,17 @@ from typing import TYPE_CHECKING, Any
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.model.capabilities import CONTRACT, Capabilities, Refusal
-from properties.model.target import Adapter, Delivery, IndirectAdapter, ReplayingAdapter
+from properties.model.capabilities import CONTRACT, Arrival, Capabilities, Refusal
+from properties.model.target import (
+    Adapter,
+    ArrayAdapter,
+    ConcurrentAdapter,
+    Delivery,
+    HandleAdapter,
+    IndirectAdapter,
+    PendingSync,
+    ReplayingAdapter,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -31,11 +39,16 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTRACT",
     "Adapter",
+    "ArrayAdapter",
+    "Arrival",
     "Capabilities",
+    "ConcurrentAdapter",
     "Delivery",
     "Finding",
+    "HandleAdapter",
     "IndirectAdapter",
     "MakeTarget",
+    "PendingSync",
     "Refusal",
     "ReplayingAdapter",
     "SessionResult",
@@ -71,14 +84,11 @@ class Finding:
 
     def __str__(self) -> str:
         lines = [f"{self.program}\n{self.failure}"]
-        if not self.reproduced:
-            lines.append("It did not fail again when it was run by itself.")
-        if self.is_cut_short:
-            lines.append("Shrinking it was cut short: with more time it may become smaller.")
-        if self.path is not None:
-            lines.append(f"file:   {self.path}")
-        if self.replay:
-            lines.append(f"replay: {self.replay}")
+        lines += ["It did not fail again when it was run by itself."] * (not self.reproduced)
+        cut_short = "Shrinking it was cut short: with more time it may become smaller."
+        lines += [cut_short] * self.is_cut_short
+        lines += [] if self.path is None else [f"file:   {self.path}"]
+        lines += [f"replay: {self.replay}"] if self.replay else []
         return "\n".join(lines)
 
 
@@ -92,7 +102,7 @@ class TargetFailed(AssertionError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionResult:
-    """The results of a session.  That it found nothing counts only where it is valid."""
+    """The results of a session.  Only a valid session without findings counts as clean."""
 
     device: str
     """The name of the device; never ``best``."""
@@ -103,7 +113,7 @@ class SessionResult:
     findings: tuple[Finding, ...]
     """The different findings, in the order in which they were met."""
     invalid_because: str
-    """Why the session is invalid, such as that it missed a planted mistake; else empty."""
+    """Why the session is invalid, for instance a missed planted mistake; empty if it is valid."""
     interrupted: bool
     """Whether Ctrl-C ended it."""
 
@@ -126,8 +136,7 @@ def check(
     Args:
         make_target: an adapter's class, or a target's name as in ``gpusim fuzz --target``.
         programs: their number; program ``i`` follows from ``seed`` and ``i`` alone.
-        device: a name that ``gpusim devices`` shows; by default the one in the variable
-            GPUSIM_DEVICE, or the best.
+        device: a name that ``gpusim devices`` shows; by default GPUSIM_DEVICE's, or the best.
         policy: a preset's name, for our own runtime; by default all in turn.
         kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
         shrink_seconds: how long shrinking the failing program may take.
@@ -165,11 +174,10 @@ def check_program(
 ) -> None:
     """Judge one program on a new ``target``, and close the target; return if it passes.
 
-    The text form of a program is that of ``Program.parse``.  In a test with Hypothesis, draw it
-    from ``programs``.
+    ``Program.parse`` reads a text.  A test with Hypothesis draws from ``programs``.
 
     Raises:
-        TargetFailed: it fails.  The program is not made smaller.
+        TargetFailed: it fails; it is not made smaller.
         ProgramError: the text is no program.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
@@ -178,8 +186,7 @@ def check_program(
     program = Program.parse(program) if isinstance(program, str) else program
     failure = judge_program(program, target, BUILTIN.adding(*kernels))
     if failure is not None:
-        finding = Finding(program=program, failure=str(failure))
-        raise TargetFailed(type(target).__name__, finding)
+        raise TargetFailed(type(target).__name__, Finding(program=program, failure=str(failure)))
 
 
 def fuzz(
@@ -194,6 +201,7 @@ def fuzz(
     policy: str | None = None,
     scheduler: str | None = None,
     faults: bool = False,
+    adversary: bool = False,
     kernels: str = "",
     stall_seconds: float = 30.0,
     shrink_seconds: float = 15.0,
@@ -206,12 +214,12 @@ def fuzz(
 
     Args:
         make_target: an adapter's class at the top level of a module, or a target's name.
-        seconds: stop after so long; by default 60 without ``programs``.
-        programs: stop after so many programs.
+        seconds, programs: stop after so long or so many; by default after 60 seconds.
         workers: the number of worker processes, each with a device.
         findings: stop after so many different findings.
-        scheduler: of the simulated device; by default all in turn.
+        scheduler: the simulated device's; by default all in turn.
         faults: let the simulated device fail now and then.
+        adversary: disturb the target's device (docs/JUDGING.md).
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.
 
@@ -232,6 +240,7 @@ def fuzz(
         policy=policy,
         scheduler=scheduler,
         faults=faults or None,
+        adversary=adversary or None,
         kernels=kernels or None,
         stall=stall_seconds,
         shrink=shrink_seconds,
@@ -258,12 +267,12 @@ def replay(
             replaces the recorded target; a name must be the recorded one.
         device: replaces the finding's.
         policy: a preset's name; replaces the finding's.
-        kernels: the finding's kernels, where it has any.
+        kernels: the kernels of the finding's program, if it uses any of your own.
         trust: load any target and kernels that the file names.
 
     Raises:
         TargetFailed: it still fails.
-        Untrusted: the file names code that the arguments do not; the text says which.
+        Untrusted: the file names code that no argument names; the message says which.
         NoDevice: there is no such device.
         ProgramError: the file is malformed, or its target or kernels cannot be loaded.
         ValueError: an argument has a value that it cannot have.
@@ -309,8 +318,7 @@ def programs(
         capabilities: the target's promises; programs ask for no more.
         kernels: kernels beside the built-in ones.
         limits: the target's limits; by default those that WebGPU guarantees.
-        min_ops: the fewest ops of a program.
-        max_ops: the most ops.
+        min_ops, max_ops: the fewest and the most ops of a program.
     """
     from properties.generate.fitting import fitted
     from properties.generate.strategies import programs as strategy
@@ -333,8 +341,7 @@ def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
     docs/JUDGING.md describes the lines.
 
     Args:
-        start: called once, with the name of the device; it returns a function that makes a
-            new adapter for each program.
+        start: called once with the device's name; gives a maker of an adapter for each program.
     """
     from properties.targets.serve import serve as serve_lines
 

@@ -51,7 +51,7 @@ class _Form:
     write: Callable[[Any], str]
     read: Callable[..., Any]
     shown: str = ""
-    """What it is called where a form is shown; the name of the field by default."""
+    """Its name where the form of an op is shown; by default the name of the field."""
     words: int = 1
 
 
@@ -61,7 +61,7 @@ def write_op(op: Op) -> str:
 
 
 def parse_op(line: str) -> Op:
-    """The op of one line, without regard to earlier lines; ProgramError where it is none."""
+    """The op of one line; earlier lines do not matter.  ProgramError where the line is no op."""
     op = parse_line(1, line)
     if op is None:
         raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")

@@ -1,7 +1,8 @@
-"""What people write on a command line: its parser, and readers of single values.
+"""Reads the words of a command line: the parser, and readers of single values.
 
-A reader takes the text of one value, or raises UsageError with what is wrong with it and the
-remedy; who calls it knows which argument that was.  No command and no setting is known here.
+A reader takes the text of one value.  If that is wrong, it raises UsageError, which says why and
+names the remedy; its caller adds the name of the argument.  No command and no setting is known
+here.
 """
 
 import argparse
@@ -15,7 +16,7 @@ MOST = 2**63 - 1
 
 
 class UsageError(ValueError):
-    """An argument has a value that it cannot have, or says what nobody would follow."""
+    """An argument has a value that it cannot have, or would be ignored."""
 
 
 def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
@@ -49,7 +50,7 @@ def read_seconds(text: str) -> float:
 
 def read_device(text: str) -> str:
     """A name that a device has on some machine."""
-    # Whatever is of gpusim loads NumPy, which takes long, and help needs none of it.
+    # Any import of gpusim loads NumPy, which takes long, and help does not need it.
     from gpusim.devices import is_name, names
     from gpusim.errors import meant
 
@@ -69,7 +70,7 @@ def read_text(text: str) -> str:
 
 
 def read_path(text: str) -> Path:
-    """A path, which need not be there."""
+    """A path; nothing need exist there."""
     return Path(read_text(text))
 
 
@@ -102,7 +103,7 @@ def read_value(read: Callable[[str], Any], text: str, source: str) -> Any:
 
 
 class Once(argparse.Action):
-    """Reads one value; a second one would replace the first, and say nothing of it."""
+    """Reads one value, and refuses a second one, which would silently replace the first."""
 
     def __init__(self, *about: Any, read: Callable[[str], Any] = str, **named: Any) -> None:
         super().__init__(*about, **named)

@@ -1,4 +1,4 @@
-"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``bench`` and ``mutants``.
+"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``sanitize``, ``bench``, ``mutants``.
 
 Arguments become settings here, and results become an exit status: 0 nothing found,
 1 found, 2 wrong usage, 3 could not run, or the result is invalid, 130 interrupted before
@@ -78,12 +78,14 @@ def _in_words(error: OSError) -> str:
 
 
 def _devices(arguments: argparse.Namespace) -> int:
-    from gpusim.devices import INSTALL, SIMULATED, adapters
+    from gpusim.devices import DAWN, INSTALL, SIMULATED, adapters, what_dawn_misses
 
     found = adapters()
     width = max((len(adapter.name) for adapter in found), default=0)
     for adapter in found:
         print(f"{adapter.name:{width}}  {adapter.description}")
+    if missing := what_dawn_misses():
+        print(f"{DAWN:{width}}  {missing}")
     if all(adapter.name == SIMULATED for adapter in found):
         print(f"no adapter was found; what gives one: {INSTALL}", file=sys.stderr)
     return NOTHING_FOUND
@@ -137,6 +139,22 @@ def _shown(program: "Program") -> str:
     return "\n".join([*lines, *([f"... and {left} ops more"] if left else []), ""])
 
 
+def _sanitize(arguments: argparse.Namespace) -> int:
+    from gpusim.layer.command import run
+
+    if not arguments.words:
+        raise UsageError(
+            "cannot sanitize because no program is named (probably SCRIPT.py, or -m MODULE, is "
+            "left out)"
+        )
+    if not arguments.is_module and not Path(arguments.words[0]).is_file():
+        raise UsageError(
+            f"cannot sanitize {arguments.words[0]} because there is no such file (probably another "
+            "path, or -m before a module, is meant)"
+        )
+    return run(arguments.words, is_module=arguments.is_module, as_json=arguments.json)
+
+
 def _mutants(arguments: argparse.Namespace) -> int:
     from properties.mutants.report import run
 
@@ -181,6 +199,18 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
 
         add_bench_options(parser)
         return
+    if command == "sanitize":
+        parser.add_argument("--json", action="store_true", help="reports as JSON, one a line")
+        parser.add_argument(
+            "-m", dest="is_module", action="store_true", help="run a module, as python -m does"
+        )
+        parser.add_argument(
+            "words",
+            nargs=argparse.REMAINDER,
+            metavar="PROGRAM ...",
+            help="a script or a module, with its arguments",
+        )
+        return
     if command == "replay":
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
     kind = ReplaySettings if command == "replay" else Settings
@@ -196,6 +226,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
     "fuzz": (_fuzz, "run random programs and compare each run with the reference"),
     "replay": (_replay, "run the program of a finding again"),
+    "sanitize": (_sanitize, "run a wgpu-py program and report its mistakes with WebGPU"),
     "bench": (_bench, "measure what the runtime costs"),
     "mutants": (_mutants, "plant one mistake at a time, and check that the judge finds it"),
 }

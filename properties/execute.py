@@ -1,4 +1,4 @@
-"""Runs a case: opens a target, drives it through the program, closes it, and records all it shows.
+"""Runs a case: opens a target, drives it through the program, closes it, and records the execution.
 
 Programs are run only here.  Nothing here judges (``properties.oracles`` does), and nothing knows
 a particular target.
@@ -48,7 +48,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         limits=case.limits(factory.limits),
         kernels=factory.kernels,
         trace=trace,
-        is_lawful=opened.is_traced and (target is opened.target or keeps_to_program(case.client)),
+        is_lawful=opened.is_traced
+        and case.policy.debug_dispatch_limit is None
+        and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         stats=stats,
         close_error=close_error,
@@ -122,10 +124,9 @@ _ACCEPTED = Outcome()
 def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
-    ``watch`` is told of each op with its position, the closing sync included, whose
-    position is one past the program's last.  Whatever the target raises ends up in
-    the history, with its message: under its name if it is a Refused or a DeviceFault,
-    and as a crash otherwise.
+    ``watch`` is told of each op with its position.  The closing sync has the position after the
+    last op.  Whatever the target raises ends up in the history, with its message: under its name
+    if it is a Refused or a DeviceFault, and as a crash otherwise.
 
     Raises:
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
@@ -159,7 +160,7 @@ class _Recorder:
         return outcome
 
     def _perform(self, op: Op) -> Outcome:
-        """Issue one op, unless it names what was never made: then refuse it here."""
+        """Issue one op; refuse it here where it names something that was never made."""
         if self._unmade and self._names_nothing(op):
             self._unmake(op)
             return Outcome(error="InvalidHandle")
@@ -208,7 +209,7 @@ class _Recorder:
         value.take()
 
     def _after_sync(self) -> Outcome:
-        """What was delivered when the sync returned; asks for the values after that."""
+        """What was delivered when the sync returned; only then the values are asked for."""
         delivered = self._delivered_names()
         for value in self._waiting:
             value.take()

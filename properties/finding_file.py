@@ -7,6 +7,7 @@
     policy: pooled uniform_slots=2
     client: awaiting
     transformations: insert_boundary boundary=flush at=1; set_preset preset=eager
+    disturbance: seed=17
     kernels: my_kernels.py
     seed: 17/4
     versions: gpusim 0.1.0, wgpu 0.32.0
@@ -20,10 +21,10 @@
 
 The number on the first line is the version of this format.  Headers come in any order, each at
 most once.  ``target`` and ``device`` are required; ``policy`` is too, where our own runtime was
-judged, since other targets follow none.  The lines of ``details`` follow it, each behind a bar.
-After the blank line comes the program in its text form.  Version 1 can be read as well: it names
-no target, and calls the client ``caller``.  Nothing here runs a program, loads what a file names,
-or says what a failure means.
+judged, since other targets follow none.  The lines of ``details`` follow its header, each behind
+a bar.  After the blank line comes the program in its text form.  A file of version 1 can be read
+as well: it names no target, and ``caller`` is its header of the client.  Nothing here runs a
+program, loads what a file names, or says what a failure means.
 """
 
 from collections.abc import Callable
@@ -34,9 +35,10 @@ from typing import Any
 from gpusim.errors import ProgramError
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
-from properties.clients import CLIENTS
+from properties.clients import CLIENTS, FOREIGN_CLIENTS
 from properties.model.capabilities import parse_capabilities
 from properties.model.case import NO_POLICY, PLAIN, RUNTIME, Case, Transformation, parse_device
+from properties.model.disturbance import parse_disturbance
 from properties.oracles.metamorphic import parse_transformation, write_transformation
 
 FORMAT_VERSION = 2
@@ -45,7 +47,7 @@ _BETWEEN = "; "
 _BAR = "|"
 """The first character of each line of the details."""
 _NO_FAULTS_BY_V1 = "without_faults"
-"""A transformation of version 1; ignored, since every replay tries it."""
+"""A transformation of version 1; it is ignored, since every replay checks it anyway."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +157,7 @@ def _headers(finding: Finding) -> list[tuple[str, str]]:
         ("policy", "" if case.follows_no_policy else str(case.policy)),
         ("client", case.client if case.client != PLAIN else ""),
         ("transformations", _BETWEEN.join(map(write_transformation, case.transformations))),
+        ("disturbance", "" if case.disturbance is None else str(case.disturbance)),
         ("kernels", finding.kernels),
         ("seed", case.seed),
         ("versions", finding.versions),
@@ -178,8 +181,9 @@ def _version_of(line: str) -> int:
 
 
 def _client(text: str) -> str:
-    if text not in CLIENTS:
-        raise ProgramError(f"its client is none of {', '.join(CLIENTS)}")
+    known = (*CLIENTS, *FOREIGN_CLIENTS)
+    if text not in known:
+        raise ProgramError(f"its client is none of {', '.join(known)}")
     return text
 
 
@@ -195,6 +199,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "policy": parse_policy,
     "client": _client,
     "transformations": _transformations,
+    "disturbance": parse_disturbance,
     "kernels": str,
     "seed": str,
     "versions": str,
@@ -248,6 +253,7 @@ def _finding(program: Program, headers: dict[str, Any]) -> Finding:
         transformations=headers.get("transformations", ()),
         target=headers.get("target", RUNTIME),
         promises=headers.get("promises"),
+        disturbance=headers.get("disturbance"),
     )
     return Finding(
         case=case,

@@ -130,7 +130,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(buffer=freed, use=st.integers(0, 3))
     def use_after_free(self, buffer: str, use: int) -> None:
-        """A freed buffer is refused everywhere; its name never means another buffer."""
+        """Every op refuses a freed buffer; its name never means another buffer."""
         match use:
             case 0:
                 self._both(lambda side: side.write(buffer, b"x", 0))
@@ -225,7 +225,7 @@ class ContractMachine(RuleBasedStateMachine):
 
         self._both(issue)
 
-    def _both(self, act: Callable[[Adapter | Reference], None]) -> bool:
+    def _both(self, act: Callable[[Adapter | Reference], object]) -> bool:
         """Act on the oracle, then on the target; both raise the same class of error, or none."""
         meant, shown = (_error_of(act, side) for side in self._sides())
         assert shown == meant, f"the target showed {shown}, the contract says {meant}"
@@ -245,7 +245,9 @@ def _replaying(side: Adapter | Reference) -> ReplayingAdapter | Reference:
     return side if isinstance(side, Reference) else cast(ReplayingAdapter, side)
 
 
-def _error_of(act: Callable[[Adapter | Reference], None], side: Adapter | Reference) -> str | None:
+def _error_of(
+    act: Callable[[Adapter | Reference], object], side: Adapter | Reference
+) -> str | None:
     try:
         act(side)
     except GpusimError as error:

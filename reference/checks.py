@@ -34,7 +34,7 @@ def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
     if size_bytes > limits.max_buffer_bytes:
         raise LimitExceeded(
             f"cannot allocate {size_bytes} bytes because a buffer holds at most "
-            f"{limits.max_buffer_bytes} (probably the data wants splitting)"
+            f"{limits.max_buffer_bytes} (probably the data needs splitting)"
         )
     budget = limits.memory_budget_bytes
     if budget is not None and live_bytes + size_bytes > budget:
@@ -108,7 +108,7 @@ def check_bound(
     blocks: Mapping[str, Block],
     limits: Limits,
 ) -> tuple[Block, ...]:
-    """What a dispatch binds, in order; its grid is not looked at."""
+    """Check the bindings of a dispatch, and give them in order; its grid is not checked."""
     if len(buffers) != len(kernel.buffers):
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} because it binds {len(kernel.buffers)} buffers and "
@@ -117,7 +117,7 @@ def check_bound(
     if len(buffers) > limits.max_storage_buffers:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} because it binds {len(buffers)} buffers and the device "
-            f"at most {limits.max_storage_buffers} (probably the kernel wants splitting)"
+            f"at most {limits.max_storage_buffers} (probably the kernel needs splitting)"
         )
     names = [name_of(buffer) for buffer in buffers]
     bound = tuple([check_handle(name, blocks) for name in names])
@@ -133,7 +133,7 @@ def check_bound(
         if block.words * WORD_BYTES > limits.max_binding_bytes:
             raise LimitExceeded(
                 f"cannot bind {_told(buffer)} to {kernel.name} because a binding holds at most "
-                f"{limits.max_binding_bytes} bytes (probably the buffer wants splitting)"
+                f"{limits.max_binding_bytes} bytes (probably the buffer needs splitting)"
             )
     if len(set(names)) < len(names):
         _check_aliases(kernel, buffers, bound)
@@ -144,7 +144,7 @@ def check_bound(
 def _check_parts(
     kernel: Kernel, buffers: Sequence[Bound], whole: Sequence[Block], limits: Limits
 ) -> tuple[Block, ...]:
-    """What is bound, in whole or in part; each part lies in its buffer, and is aligned."""
+    """Refuse a part that reaches out of its buffer or is not aligned; gives what is bound."""
     for buffer, block in zip(buffers, whole, strict=True):
         if isinstance(buffer, Part):
             check_range(buffer.buffer, block, buffer.offset, buffer.size_bytes)
@@ -170,7 +170,7 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
-    """A buffer is written by none of its bindings or by all, and those share no word."""
+    """All bindings of a buffer write it, or none does; bindings that write share no word."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     pairs = sorted(combinations(range(len(bindings)), 2), key=itemgetter(1))
     for before, at in pairs:
@@ -183,7 +183,7 @@ def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Blo
         if len(accesses) == 2 or start < end:
             raise InvalidBinding(
                 f"cannot bind {_told(second)} as {other.name} of {kernel.name} because "
-                f"{_told(first)} is bound as {one.name}, and written (probably the result wants a "
+                f"{_told(first)} is bound as {one.name}, and written (probably the result needs a "
                 "buffer of its own)"
             )
 
@@ -207,7 +207,7 @@ def check_grid_place(
         if name_of(buffer) == counts and binding.access == "read_write":
             raise InvalidBinding(
                 f"cannot dispatch {kernel.name} over a grid in <{counts}> because it is written as "
-                f"{binding.name} (probably the grid wants a buffer of its own)"
+                f"{binding.name} (probably the grid needs a buffer of its own)"
             )
     return block
 

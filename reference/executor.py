@@ -68,13 +68,19 @@ class Reference:
 
     Each method does its op whole, or raises a class of ``gpusim.errors`` and
     changes nothing.  Where an ``alloc`` was refused, every op on its name is
-    refused with InvalidHandle, before any other check.
+    refused with InvalidHandle, before any other check.  Past ``dispatch_limit``
+    a dispatch is checked, and not run.
     """
 
     def __init__(
-        self, kernels: Mapping[str, Kernel] = BUILTIN, limits: Limits | None = None
+        self,
+        kernels: Mapping[str, Kernel] = BUILTIN,
+        limits: Limits | None = None,
+        *,
+        dispatch_limit: int | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        self._dispatches_left = dispatch_limit
         self._kernels = kernels
         self._blocks: dict[str, memory.Block] = {}
         self._graphs: dict[str, Capture] = {}
@@ -111,7 +117,8 @@ class Reference:
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
         check_grid(found, grid, self.limits)
-        _dispatch(found, bound, scalars, grid)
+        if self._may_run():
+            _dispatch(found, bound, scalars, grid)
 
     def dispatch_indirect(
         self,
@@ -121,12 +128,13 @@ class Reference:
         counts: str,
         offset: int,
     ) -> None:
-        """Run a kernel over a grid that stands in a buffer.  As ``dispatch``, and OutOfRange."""
+        """Run a kernel over a grid in a buffer.  Errors as ``dispatch``, and OutOfRange."""
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
         self._check_unbound((counts,))
         place = check_grid_place(found, buffers, counts, offset, self._blocks)
-        self._dispatch_over(self.grid_in(place, offset), found, bound, scalars)
+        if self._may_run():
+            self._dispatch_over(self.grid_in(place, offset), found, bound, scalars)
 
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
@@ -188,6 +196,13 @@ class Reference:
         """The grid that stands in a buffer; None where its bytes are not known."""
         return grid_at(block, offset)
 
+    def _may_run(self) -> bool:
+        """Whether one more dispatch is within the limit; counts it."""
+        if self._dispatches_left is None:
+            return True
+        self._dispatches_left -= 1
+        return self._dispatches_left >= 0
+
     def _dispatch_over(
         self,
         grid: Grid | None,
@@ -197,8 +212,8 @@ class Reference:
     ) -> None:
         """Run a kernel over a grid that nobody checked.
 
-        Past the limit of a dimension it does nothing, and past what the kernel can
-        count nothing is known of what it writes.
+        A grid past the limit of a dimension does nothing.  Past what the kernel can count, its
+        result is unknown.
         """
         if grid is None:
             spoil_written(kernel, blocks)
@@ -255,7 +270,7 @@ def run(
     """What every execution of ``program`` must show, with the error bound of each value.
 
     Every accepted read is delivered, in the order in which the reads were issued.
-    ``make`` makes the executor; another one may take the place of ``Reference``.
+    ``make`` makes the executor, by default a ``Reference``.
 
     Raises:
         InvalidKernel: a kernel is not registered (before anything runs), or its meaning raises.

@@ -76,7 +76,7 @@ def public_names(module: str) -> list[str]:
 
 
 def definition(module: str, name: str) -> tuple[Definition, str]:
-    """The statement that defines ``name``, in whichever module, and the text below it.
+    """The statement that defines ``name``, in any module, and the text below it.
 
     Raises:
         LookupError: it is neither defined nor imported in ``module``.

@@ -2,13 +2,11 @@
 
     python -m tools.calls [--root DIR] [--device NAME] [--program N] [--files]
 
-Two operations are counted, each done before so that caches are warm: the second
-dispatch of a runtime with the default policy, and one program of the corpus
-judged on the simulated device as a session judges it, neither made nor tallied.
-Counted are calls of Python functions, not of those in C; a generator that goes
-on counts as called.  A change of file is a call in another file than the call
-before.  What stands in no file, such as the ``__init__`` of a dataclass, is a
-call and no more.
+Two operations are counted, with warm caches: the second dispatch of a runtime with the default
+policy, and the judgement of one program of the corpus on the simulated device, as in a session.
+Making the program and tallying it are left out.  Only calls of Python functions are counted; each
+resumption of a generator is a call.  A change of file is a call in another file than the call
+before.  Code without a file, such as the ``__init__`` of a dataclass, changes no file.
 """
 
 import argparse
@@ -27,7 +25,7 @@ from typing import Any
 from tools import corpus
 
 _TYPICAL_PROGRAM = 94
-"""Its place in the corpus: under the default policy, and of a common length."""
+"""Its place in the corpus: it has the default policy and a common length."""
 _PARTS = {
     "shrinker": (
         "properties/programs/reducer",
@@ -52,7 +50,7 @@ class Calls:
 
     @property
     def real(self) -> tuple[str, ...]:
-        """Without those of code that stands in no file."""
+        """The calls of code that has a file."""
         return tuple(file for file in self.files if not file.startswith("<"))
 
     @property
@@ -132,7 +130,7 @@ def count(operation: Callable[[], object]) -> Calls:
 
 @contextmanager
 def _no_collector() -> Iterator[None]:
-    """What the collector ends may be called as well, and it comes when it likes."""
+    """Turn the garbage collector off in the block: it would add calls at any time."""
     gc.collect()
     gc.disable()
     try:

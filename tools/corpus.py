@@ -1,8 +1,8 @@
 """The corpus of fixed programs, and how the checkout that is imported judges them.
 
-Programs stay text until a checkout reads them, so that two checkouts can be
-measured over the same ones.  What is imported is looked up late, for the same
-reason: ``import_from`` says first which checkout that is.  No clock is read here.
+Programs stay text until a checkout reads them, so that two checkouts can be measured with the
+same programs.  Imports are late for the same reason: ``import_from`` first says which checkout
+they come from.  No clock is read here.
 """
 
 import sys
@@ -65,7 +65,7 @@ def import_from(root: Path) -> None:
 
 
 def judgings(entries: Sequence[Entry], device: str) -> list[Judging]:
-    """The entries on ``device``, each to be judged as a session does it, with every law held."""
+    """The entries on ``device``, each to be judged as in a session, with every law."""
     judge = _judge(device)
     return [_judging(entry, device, judge) for entry in entries]
 

@@ -2,11 +2,10 @@
 
     python tools/count.py [--root DIR]
 
-A code line is one that holds a part of a statement: no blank line, comment or
-docstring is one.  Docstrings are those of modules, classes and functions, as
-Python means it; a text beneath a field is code.  The share of docstrings is of
-docstring lines and code lines together.  The line of a package holds all that
-is inside it; ``.`` is what lies in it and in no package inside it.
+A code line holds a part of a statement; blank lines, comments and docstrings are no code lines.
+Docstrings are those of modules, classes and functions, as Python means it; a text beneath a field
+is code.  The share of docstrings is of docstring lines and code lines together.  The row of a
+package counts all files inside it; the row ``.`` counts those outside its inner packages.
 """
 
 import argparse
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def count_package(folder: Path) -> dict[str, Count]:
-    """What each package inside the one in ``folder`` holds, and ``.`` for the rest of it."""
+    """The counts of each package inside ``folder``, and ``.`` for its other files."""
     parts: dict[str, Count] = {}
     for path in sorted(folder.rglob("*.py")):
         inside = path.relative_to(folder).parts
@@ -100,7 +99,7 @@ def _docstring_lines(tree: ast.Module) -> set[int]:
 
 
 def _code_lines(source: str) -> set[int]:
-    """Those that a token lies on; a text of several lines lies on all of them."""
+    """The lines with a token on them; a string of several lines is on all of its lines."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:

@@ -1,10 +1,10 @@
-"""What the checks ran, device by device: a table, and one closing line that counts.
+"""The results of the checks, device by device: a table, and one closing line that counts.
 
     python tools/results.py units vulkan gl
 
-It reads what the tox environments of those names left behind, and fails unless
-in each every test passed and, on each device, a session judged enough programs
-and found nothing.  What did not run is named as not run.
+It reads the files that the tox environments of those names left.  It fails unless every test
+passed and, on each device, a session judged enough programs and found nothing.  What did not run
+is named.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 LEAST_PROGRAMS = 1_000
 """Programs that a session must have judged on each device."""
 UNITS = "units"
-"""The environment that stands for no device, and so has no session."""
+"""The environment without a device, and so without a session."""
 _TOX = Path(__file__).resolve().parent.parent / ".tox"
 _COLUMNS = "{:<10} {:>7} {:>7} {:>8} {:>9} {:>9} {:>9}  {}"
 
@@ -36,12 +36,12 @@ class Result:
 
     @property
     def tests_ran(self) -> bool:
-        """Whether any test was more than skipped."""
+        """Whether any test ran and was not skipped."""
         return self.passed + self.failed > 0
 
     @property
     def sessions(self) -> int:
-        """How many sessions there were to be."""
+        """How many sessions the environment should run."""
         return int(self.name != UNITS)
 
     @property
@@ -133,7 +133,7 @@ def _table(results: Sequence[Result]) -> str:
 
 
 def _closing_line(results: Sequence[Result]) -> str:
-    """Every test, each session as one more, and an environment without tests as one failed."""
+    """The totals; a session counts as a test, and an environment without tests as a failed one."""
     passed = sum(result.passed + result.sessions_passed for result in results)
     failed = sum(
         result.failed + result.sessions - result.sessions_passed + (not result.tests_ran)

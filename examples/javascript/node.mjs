@@ -15,7 +15,9 @@ const openDevice = async () => {
   if (!adapter) throw new Error("Dawn finds no adapter on this machine");
   return adapter.requestDevice();
 };
-const answer = served(openDevice, (device, pipelines) => new BatchedRuntime(device, pipelines));
+const promises = { delivery: "ticket", host_arrays: true, concurrent_syncs: true };
+const makeRuntime = (device, pipelines) => new BatchedRuntime(device, pipelines);
+const answer = served(openDevice, makeRuntime, promises);
 
 for await (const line of createInterface({ input: process.stdin })) {
   console.log(await answer(line));

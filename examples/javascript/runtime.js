@@ -20,6 +20,7 @@ export class BatchedRuntime {
     this.uniformsTaken = 0;
     this.staging = new Map();
     this.reads = new Set();
+    this.lastRead = null;
     this.buffers = new Set();
   }
 
@@ -63,7 +64,8 @@ export class BatchedRuntime {
     const staging = this.takeStaging(sizeBytes);
     this.outsidePass().copyBufferToBuffer(buffer, offset, staging, 0, sizeBytes);
     this.flush();
-    const read = this.fetch(staging, sizeBytes);
+    const read = this.fetch(staging, sizeBytes, this.lastRead);
+    this.lastRead = read.catch(() => {});
     this.reads.add(read);
     read.finally(() => this.reads.delete(read));
     return read;
@@ -118,8 +120,9 @@ export class BatchedRuntime {
     return buffer ?? this.device.createBuffer({ size, usage: STAGING });
   }
 
-  async fetch(staging, sizeBytes) {
-    await staging.mapAsync(GPUMapMode.READ, 0, sizeBytes);
+  // Maps settle in any order; reads arrive in their own, each after the one `before` it.
+  async fetch(staging, sizeBytes, before) {
+    await Promise.all([staging.mapAsync(GPUMapMode.READ, 0, sizeBytes), before]);
     const bytes = new Uint8Array(staging.getMappedRange(0, sizeBytes)).slice();
     staging.unmap();
     if (!this.staging.has(staging.size)) this.staging.set(staging.size, []);

@@ -1,17 +1,23 @@
 // The lines of the judge, for a runtime in JavaScript; docs/JUDGING.md has what goes back and forth.
 //
 // `served(openDevice, makeRuntime, promises)` is the function that answers a line.  The runtime has
-// alloc, write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one whose reads
-// only arrive at a sync has `wait` as well, for a caller that asks before that.  `promises` are those
-// of docs/JUDGING.md by name; where there are none, WebGPU's own rules.  A name that was freed still
-// finds its handle, so that a runtime which promises something of stale handles meets them.
+// alloc, write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one that reads
+// into arrays which the caller names (`delivery: "array"`) has `readInto` in the place of `read`.
+// `promises` are those of docs/JUDGING.md by name; where there are none, WebGPU's own rules.  A name
+// that was freed still finds its handle, so that the runtime itself meets stale handles: a runtime
+// that promises something of them may promise `handles` too.
+
+const SHARED_BYTES = 4096;
+const SPOILT = 0xee;
 
 export function served(openDevice, makeRuntime, promises = {}) {
   const target = new Target(openDevice, makeRuntime, promises);
   return async (line) => {
     let outcome = "ok";
     try {
-      outcome = (await target.carryOut(line.trim().split(" "))) ?? "ok";
+      const carried = target.carryOut(line.trim().split(" "));
+      // Disturbed, a step of the program decides when the promises that it waits for settle.
+      outcome = (await (target.adversary?.until(carried) ?? carried)) ?? "ok";
     } catch (error) {
       outcome = told("error", error);
     }
@@ -26,6 +32,7 @@ class Target {
     this.promises = promises;
     this.kernels = new Map();
     this.uncaptured = null;
+    this.adversary = null;
     this.clear();
   }
 
@@ -33,21 +40,30 @@ class Target {
     this.buffers = new Map();
     this.reads = new Map();
     this.arrived = [];
+    this.arrays = new Map();
+    this.inArrays = [];
+    this.syncs = new Map();
   }
 
   async carryOut([verb, ...words]) {
     switch (verb) {
       case "hello":
         return this.greet(JSON.parse(words.join(" ")));
+      case "adversary":
+        return this.takeAdversary(JSON.parse(words.join(" ")));
       case "open":
         this.clear();
+        this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
+        if (this.isLost) await this.start();
         this.runtime = this.makeRuntime(this.device, this.pipelines);
         return;
       case "alloc":
-        this.buffers.set(words[0], this.runtime.alloc(Number(words[1])));
+        this.buffers.set(words[0], await this.runtime.alloc(Number(words[1])));
         return;
       case "write":
-        return this.runtime.write(this.find(words[0]), Number(words[1]), bytesOf(words[2]));
+        return this.write(words[0], Number(words[1]), bytesOf(words[2]));
+      case "spoilt":
+        return this.writeSpoilt(words[1], Number(words[2]), bytesOf(words[3]));
       case "dispatch":
         return this.dispatch(...words);
       case "copy": {
@@ -57,17 +73,27 @@ class Target {
       }
       case "read":
         return this.read(words[0], Number(words[1]), Number(words[2]), words[4]);
+      case "into":
+        return this.readShared(words[0], words[2], Number(words[3]), Number(words[4]), words[6]);
       case "free":
         return this.runtime.free(this.find(words[0]));
       case "flush":
         return this.runtime.flush();
       case "await":
-        await this.runtime.wait?.();
         await this.reads.get(words[0]);
         return;
       case "sync":
         await this.runtime.sync();
-        return this.throwUncaptured();
+        return this.synced();
+      case "begin":
+        return this.beginSync(words[0]);
+      case "beside":
+        this.beginSync(words[0]);
+        await this.runtime.sync();
+        return this.synced();
+      case "end":
+        await this.syncs.get(words[0]);
+        return this.synced();
       case "close":
         await this.runtime.close();
         return this.throwUncaptured();
@@ -78,12 +104,26 @@ class Target {
 
   async greet({ kernels }) {
     this.kernels = new Map(kernels.map((kernel) => [kernel.name, kernel]));
-    this.device = await this.openDevice();
-    this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
-    this.pipelines = new Map();
+    await this.start();
     const { vendor, architecture, description } = this.device.adapterInfo;
     const words = [vendor, architecture, description].filter(Boolean).join(" ");
     return `ready ${JSON.stringify({ version: 2, promises: this.promises, description: words })}`;
+  }
+
+  async start() {
+    this.isLost = false;
+    this.device = await this.openDevice();
+    this.device.lost.then(() => (this.isLost = true));
+    this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
+    this.pipelines = new Map();
+  }
+
+  // The layer between the runtime and WebGPU comes as the text of a module.  It sees a device from
+  // its beginning, so that there is a new one.
+  async takeAdversary(source) {
+    const { install } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+    this.adversary = install({ driven: true });
+    await this.start();
   }
 
   dispatch(name, buffers, scalars, grid) {
@@ -92,12 +132,51 @@ class Target {
     this.runtime.dispatch(this.kernels.get(name), bound, values, grid.split("x").map(Number));
   }
 
+  write(buffer, offset, bytes) {
+    return this.runtime.write(this.find(buffer), offset, bytes);
+  }
+
+  // What is in the caller's array after the call is nothing to the runtime.
+  writeSpoilt(buffer, offset, bytes) {
+    const written = this.write(buffer, offset, bytes);
+    const spoil = () => void bytes.fill(SPOILT);
+    return written?.finally ? written.finally(spoil) : spoil();
+  }
+
   read(buffer, offset, size, result) {
+    if (this.promises.delivery === "array") {
+      return this.readInto(buffer, offset, size, result, new Uint8Array(Math.max(size, 0)));
+    }
     const read = this.runtime.read(this.find(buffer), offset, size).then(
       (bytes) => this.arrived.push(`value ${result} ${hexOf(bytes)}`),
       (error) => this.arrived.push(told(`failed ${result}`, error)),
     );
     this.reads.set(result, read);
+  }
+
+  // The array has the bytes once a sync has returned.
+  readInto(buffer, offset, size, result, array) {
+    this.runtime.readInto(this.find(buffer), offset, size, array);
+    this.inArrays.push({ result, array, size });
+  }
+
+  readShared(name, buffer, offset, size, result) {
+    if (!this.arrays.has(name)) this.arrays.set(name, new Uint8Array(SHARED_BYTES));
+    this.readInto(buffer, offset, size, result, this.arrays.get(name));
+  }
+
+  // What it fails with is told where it is waited for.
+  beginSync(name) {
+    const sync = this.runtime.sync();
+    sync.catch(() => {});
+    this.syncs.set(name, sync);
+  }
+
+  synced() {
+    for (const { result, array, size } of this.inArrays.splice(0)) {
+      this.arrived.push(`value ${result} ${hexOf(array.subarray(0, size))}`);
+    }
+    this.throwUncaptured();
   }
 
   find(name) {

@@ -45,7 +45,8 @@ class TvmRuntime {
     this.context = new WebGPUContext(this.memory, device);
     this.shaders = new Map();
     this.buffers = new Set();
-    this.waiting = [];
+    this.places = new Map();
+    this.reads = [];
   }
 
   alloc(sizeBytes) {
@@ -70,12 +71,11 @@ class TvmRuntime {
     copy(source, sourceOffset, target, targetOffset, sizeBytes);
   }
 
-  read(pointer, offset, sizeBytes) {
-    const at = this.memory.take(sizeBytes);
+  readInto(pointer, offset, sizeBytes, array) {
+    if (!this.places.has(array)) this.places.set(array, this.memory.take(array.length));
+    const at = this.places.get(array);
     this.api("deviceCopyFromGPU")(pointer, offset, at, sizeBytes);
-    return new Promise((resolve) => {
-      this.waiting.push(() => resolve(this.memory.loadRawBytes(at, sizeBytes)));
-    });
+    this.reads.push(() => array.set(this.memory.loadRawBytes(at, sizeBytes)));
   }
 
   free(pointer) {
@@ -90,11 +90,7 @@ class TvmRuntime {
   // What has arrived is what is in memory once it returns, whatever that is.
   async sync() {
     await this.context.sync();
-    for (const settle of this.waiting.splice(0)) settle();
-  }
-
-  wait() {
-    return this.sync();
+    for (const take of this.reads.splice(0)) take();
   }
 
   // Its own `dispose` would end the device, which all programs share.
@@ -121,4 +117,5 @@ class TvmRuntime {
   }
 }
 
-globalThis.answer = served(openDevice, (device) => new TvmRuntime(device), { grid_dimensions: 1, spreads_grids: true });
+const promises = { delivery: "array", grid_dimensions: 1, spreads_grids: true };
+globalThis.answer = served(openDevice, (device) => new TvmRuntime(device), promises);

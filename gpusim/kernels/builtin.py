@@ -176,7 +176,7 @@ EXCHANGE = Kernel(
 
 
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
-    """Each word is given a sum, so that a grid on the GPU may be as large as it likes."""
+    """Add up per word, so that a grid on the GPU may be of any size."""
     (x,) = arrays
     (a,) = scalars
     first = np.arange(len(x), dtype=np.uint64)

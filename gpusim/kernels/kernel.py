@@ -84,8 +84,8 @@ class Kernel:
     ``tolerance`` is the relative error of one application.  Float kernels need it,
     because adapters round differently; None means exact.
 
-    ``below`` is a limit of the u32 words that it writes, which then may be a grid;
-    None means that they may be any.
+    ``below``: every u32 word that it writes is less than this, so that it may be part of a grid.
+    None means that a word may be anything.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""What a runtime is made of: its collaborators, each made by its part and handed those it needs.
+"""Makes the collaborators of a runtime, and hands each of them those that it needs.
 
-No op lives here, and nothing is decided: a policy chooses, and ``parts`` makes.
+No op lives here, and nothing is decided: the policy decides, and ``parts`` makes.
 """
 
 from gpusim.limits import Limits
@@ -16,7 +16,7 @@ from gpusim.runtime.stats import COUNTED
 
 
 class Assembly(Handle):
-    """The collaborators of a runtime, which gives its policy, driver and limits first."""
+    """The collaborators of a runtime; the runtime sets policy, driver and limits first."""
 
     policy: Policy
     limits: Limits
@@ -29,7 +29,7 @@ class Assembly(Handle):
         self._assemble_ops(parts)
 
     def _assemble_stores(self, parts: Parts) -> None:
-        """What holds things, and the recorder over it."""
+        """Make the stores, and the recorder that uses them."""
         driver, policy = self._driver, self.policy
         caches = parts.caches(policy)
         self._buffers = parts.buffers()
@@ -54,7 +54,7 @@ class Assembly(Handle):
         )
 
     def _assemble_ops(self, parts: Parts) -> None:
-        """What checks ops, plans them, carries them out and waits for them."""
+        """Make the parts that check ops, plan them, carry them out and wait for them."""
         driver, policy = self._driver, self.policy
         pipelines = Pipelines(driver, dynamic_uniforms=self._uniforms.is_dynamic)
         self._planner = Planner(

@@ -1,9 +1,9 @@
 """The open batch: its commands, the bytes gathered for it, and the rules for its submit.
 
-A batch is data, and recording into it calls no device.  The rules are pure and
-submit nothing themselves.  The uniform ring and the upload buffer gather bytes on
-the host.  Each is written once, right before the submit, from its start, and is free
-again after the submit: it is on the *submitted* clock.
+A batch is data, and recording into it calls no device.  The rules are pure and submit nothing
+themselves.  The uniform ring and the upload buffer gather bytes on the host.  Each is written
+once, from its start, right before the submit.  After the submit it is free again: it is on the
+*submitted* clock.
 
 A host write and a destroy act on the queue at once, while recorded commands
 still wait.  TVM 18871 therefore submits before every host write, readback, free
@@ -32,7 +32,7 @@ from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.stats import Counts
 
 MOST_QUEUED_WRITES = 4096
-"""Host writes of any size that may wait for a submit; each takes wgpu some 2 KB."""
+"""The most host writes that may wait for a submit: each costs wgpu about 2 KB."""
 
 
 class Batch:
@@ -152,7 +152,7 @@ class FlushRules:
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit where a limit is reached; a limit of 0 or 1 always is."""
+        """The reason to submit where a limit is reached; limits of 0 and 1 always are."""
         count = len(batch.commands)
         if (
             count < self._soonest
@@ -216,9 +216,8 @@ class FlushRules:
 class RingUniforms:
     """One buffer: a batch's payloads gather on the host and are written once, at its submit.
 
-    Every batch starts at offset 0: the queue orders its write after the batch before,
-    which is submitted already.  A payload larger than the ring makes it grow, before
-    anything is taken from it.
+    Every batch starts at offset 0: the batch before it is submitted already, so the queue writes
+    after it.  A payload larger than the ring makes it grow, before anything is taken from it.
     """
 
     is_dynamic = True

@@ -41,7 +41,7 @@ class Buffer(Handle):
         self._table = table
         self._device_buffer: DeviceBuffer | None = device_buffer
         self._lent: DeviceBuffer | None = None
-        """What it stands for while that is lent."""
+        """The device buffer while it is lent."""
         self.uid = uid
         self.size_bytes = size_bytes
         self.label = label
@@ -61,8 +61,8 @@ class Buffer(Handle):
     def part(self, offset: int, size_bytes: int | None = None) -> "BufferPart":
         """``size_bytes`` bytes from byte ``offset``, for a dispatch to bind in the buffer's place.
 
-        ``size_bytes`` left out is the rest of the buffer.  Whether a kernel can be
-        given them is looked at by the dispatch.
+        Without ``size_bytes`` it is the rest of the buffer.  The dispatch checks whether a kernel
+        can bind them.
 
         Raises:
             OutOfRange: one of the two is no whole number.
@@ -130,6 +130,10 @@ class BufferTable:
         self._live: dict[int, Buffer] = {}
         self._uids = count(1)
 
+    def count_from(self, uid: int) -> None:
+        """Number the buffers from ``uid`` on, before the first."""
+        self._uids = count(uid)
+
     def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
         """A new handle for ``device_buffer``."""
         buffer = Buffer(
@@ -146,7 +150,7 @@ class BufferTable:
         return buffer
 
     def check_new(self, native: object) -> None:
-        """InvalidHandle where a live buffer stands for ``native`` already."""
+        """Raise InvalidHandle where ``native`` has a live handle already."""
         for buffer in self:
             device_buffer = buffer._lent or buffer._device_buffer
             if device_buffer is not None and device_buffer.native is native:
@@ -160,7 +164,8 @@ class BufferTable:
         if not isinstance(buffer, Buffer):
             raise InvalidHandle(
                 f"cannot use what is of type {type(buffer).__name__} as a buffer because this "
-                "runtime did not make it (probably alloc should, and write should bring the bytes)"
+                "runtime did not make it (probably alloc makes the buffer, and write "
+                "brings the bytes)"
             )
         if buffer._table is not self:
             raise InvalidHandle(
@@ -169,7 +174,7 @@ class BufferTable:
             )
         if buffer._lent is not None:
             raise InvalidHandle(
-                f"cannot use {buffer!r} because it is lent (probably this belongs behind the with "
+                f"cannot use {buffer!r} because it is lent (probably this belongs after the with "
                 "block of lend)"
             )
         if buffer._device_buffer is None:
@@ -183,7 +188,7 @@ class BufferTable:
         return new_tuple(Range, (self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4))
 
     def bound(self, bound: Bound) -> Range:
-        """The same of a part as well, whether or not it lies in its buffer."""
+        """The bytes of a bound buffer or part; a part may reach past its buffer here."""
         if not isinstance(bound, BufferPart):
             return self.whole_words(bound)
         buffer, offset, size_bytes = bound
@@ -198,12 +203,12 @@ class BufferTable:
         return device_buffer
 
     def lend(self, buffer: Buffer) -> DeviceBuffer:
-        """What a live handle stands for; every use of it is refused until it is taken back."""
+        """The device buffer of a live handle; until ``take_back`` every use of it is refused."""
         buffer._lent, buffer._device_buffer = self.device_buffer(buffer), None
         return buffer._lent
 
     def take_back(self, buffer: Buffer) -> None:
-        """End of a loan; nothing where the buffer has gone meanwhile."""
+        """End a loan; do nothing where the buffer was freed meanwhile."""
         if buffer._lent is not None:
             buffer._device_buffer, buffer._lent = buffer._lent, None
 

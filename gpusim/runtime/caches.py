@@ -102,7 +102,7 @@ def bind_group_key(pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroupKe
 
 
 def mentions(key: BindGroupKey, buffer: DeviceBuffer) -> bool:
-    """Whether a bind-group key names ``buffer``; every third number from the second on is one."""
+    """Whether a key names ``buffer``: every third number, from the second, is a buffer."""
     return buffer.uid in key[1::3]
 
 

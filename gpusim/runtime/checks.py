@@ -70,7 +70,7 @@ def _instead_of(value: object) -> str:
     if isinstance(value, type):
         return "dtype= was meant"
     if isinstance(value, tuple | list):
-        return "a shape, whose bytes are its product times those of an element"
+        return "a shape: its product times the bytes of an element is meant"
     return "a division that gave a float" if isinstance(value, float) else "another argument"
 
 
@@ -140,7 +140,7 @@ def in_order(kernel: Kernel, buffers: Any, scalars: Any) -> tuple[tuple[Buffer, 
 
 def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
     if type(buffers) is list or type(buffers) is tuple:
-        # Nearly always; the abstract classes below take long to ask.
+        # The usual case; the abstract classes below are slow to check.
         return tuple(buffers)
     if isinstance(buffers, Buffer | str | Mapping | Set) or not isinstance(buffers, Iterable):
         probably = "a list of one" if isinstance(buffers, Buffer) else "a list"
@@ -186,7 +186,7 @@ def check_bindings(
         if offset % alignment_bytes:
             raise InvalidBinding(
                 f"cannot bind {_told(kernel, bound, at)} because this device binds at multiples "
-                f"of {alignment_bytes} bytes (probably the data wants padding)"
+                f"of {alignment_bytes} bytes (probably the data needs padding)"
             )
     for at, (_, _, size_bytes) in enumerate(ranges):
         if not size_bytes:
@@ -254,7 +254,7 @@ def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offs
     if counts in written(kernel, buffers):
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} over a grid in {counts!r} because the kernel writes "
-            "that buffer (probably the grid wants a buffer of its own)"
+            "that buffer (probably the grid needs a buffer of its own)"
         )
 
 

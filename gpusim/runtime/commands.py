@@ -10,8 +10,8 @@ from gpusim.kernels import Kernel
 from gpusim.ops import Grid
 
 new_tuple = tuple.__new__
-"""Makes a command from its class and a tuple of its fields, at half the cost of calling the class,
-which goes through a Python function; for what every dispatch makes."""
+"""Makes a command from its class and a tuple of its fields, for what every dispatch makes.  To call
+the class costs twice as much, since that goes through a Python function."""
 
 
 class Role(StrEnum):
@@ -102,11 +102,12 @@ class Range(NamedTuple):
 
 
 PlainRange = tuple[DeviceBuffer, int, int]
-"""A ``Range``, or a plain tuple of its fields, which costs a fifth; every dispatch makes one."""
+"""A ``Range``, or a plain tuple of its fields: every dispatch makes one, and a tuple costs a
+fifth."""
 
 
 UNKNOWN_GROUPS = 2**32 - 1
-"""The number of workgroups where the GPU reads their grid: a guarded kernel leaves none out."""
+"""Stands for the number of workgroups where the GPU reads the grid: a guarded kernel runs all."""
 
 
 class Launch(NamedTuple):
@@ -124,7 +125,7 @@ class GridAt(NamedTuple):
 
 
 class DispatchCommand(NamedTuple):
-    """Run a pipeline over ``groups`` workgroups (x, y, z), or as many as the GPU reads there.
+    """Run a pipeline over ``groups`` workgroups (x, y, z), or over a grid that the GPU reads.
 
     ``uniform_offset`` is the dynamic offset of the uniform binding, None where
     the bind group has none.

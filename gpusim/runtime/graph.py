@@ -17,7 +17,7 @@ from gpusim.runtime.handles import Handle
 
 
 class GridIn(NamedTuple):
-    """A grid that the GPU reads when it gets there: three u32 of ``counts``, from ``offset``."""
+    """A grid that the GPU reads when the dispatch runs: three u32 of ``counts``."""
 
     counts: Buffer
     offset: int
@@ -38,7 +38,7 @@ class DispatchCall(NamedTuple):
         return (*named, self.grid.counts) if isinstance(self.grid, GridIn) else named
 
     def over(self, names: Mapping[Buffer, Buffer]) -> "DispatchCall":
-        """The same over the buffers that stand in their places."""
+        """The same call over the buffers that replace its own."""
         grid = self.grid
         if isinstance(grid, GridIn):
             grid = grid._replace(counts=names[grid.counts])
@@ -117,9 +117,9 @@ class Graph(Handle):
             InvalidHandle: it was not captured to the end.
             InvalidBinding: ``bindings`` names a buffer that it does not use.
             InvalidScalar: not as many entries as dispatches.
-            Refused: as the first of its calls that is, and nothing is changed.
+            Refused: the error of its first call that is refused; nothing is changed.
             DataLost: a buffer that it reads was lost.
-            DeviceFault: where part of it was submitted by then, all it writes is lost.
+            DeviceFault: if a part of it was submitted by then, all that it writes is lost.
         """
         self._play(self, scalars, bindings)
 
@@ -159,7 +159,7 @@ class Captures:
         if graph.is_complete or graph.calls:
             raise InvalidCapture(
                 f"cannot capture into {graph!r} because it was captured before "
-                "(probably each capture wants its own runtime.capture())"
+                "(probably each capture needs its own runtime.capture())"
             )
         self.open = graph
 

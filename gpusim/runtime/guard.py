@@ -1,7 +1,7 @@
 """The guard of a runtime: which thread may call it, and when; the first checks of every op.
 
 A runtime belongs to the thread and process that made it.  A fault is raised by the call
-that waits for it; a fault for which none waits is raised once, by the next op.  The guard
+that waits for it; a fault that no call waits for is raised once, by the next op.  The guard
 refers to the runtime's parts and never to the runtime, which would make a reference
 cycle and keep all of it alive until the garbage collector runs.
 """
@@ -44,7 +44,7 @@ class Guard:
         self._captures = captures
 
     def check(self) -> None:
-        """Raise the error that forbids an op, one that a capture may hold."""
+        """Raise the error that forbids an op, where a capture may hold such an op."""
         if not self.is_open:
             raise checks.runtime_closed()
         if get_ident() != self._thread or _forks != self._forks:
@@ -53,7 +53,7 @@ class Guard:
             self.raise_fault()
 
     def check_op(self, what: str) -> None:
-        """The same for an op that a capture cannot hold."""
+        """Raise the error that forbids an op, where no capture can hold such an op."""
         self.check()
         self._captures.refuse(what)
 
@@ -67,14 +67,14 @@ class Guard:
         self._captures.refuse("sync")
 
     def check_free(self) -> None:
-        """The same for a free, which works after a fault too."""
+        """Raise the error that forbids a free; a free works after a fault too."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()
         self._captures.refuse("free a buffer")
 
     def check_wait(self) -> None:
-        """The same for a wait for a read: its ticket has its own error, and works after a close."""
+        """Raise the error that forbids a wait for a read, which works after a fault or a close."""
         self.check_thread()
         self._captures.refuse("wait for a read")
         self.notice_loss()
@@ -94,7 +94,7 @@ class Guard:
             self._readbacks.unseen = fault
 
     def raise_fault(self) -> None:
-        """Raise a fault that no call has raised yet, or DeviceLost on a lost device, always."""
+        """Raise a fault that no call has raised yet; on a lost device raise DeviceLost, always."""
         if self._driver.lost:
             self.notice_loss()
             raise checks.device_lost()

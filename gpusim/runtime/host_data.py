@@ -158,7 +158,7 @@ def _writable(out: Any, size_bytes: int) -> memoryview:
 
 
 def _dtype_of(given: Any) -> np.dtype[Any]:
-    """A dtype by NumPy's name or a kernel's; that of bytes for None."""
+    """A dtype by NumPy's name or a kernel's; for None, the dtype of bytes."""
     if any(given is number for number in (int, float, complex)):
         raise InvalidData(
             f"cannot read as dtype={given.__name__} because Python's numbers are eight bytes or "
@@ -178,7 +178,7 @@ def _dtype_of(given: Any) -> np.dtype[Any]:
 def _check_readable(dtype: np.dtype[Any]) -> None:
     if dtype.hasobject or dtype.kind in "mMbU" or dtype.itemsize == 0 or dtype.char in "gG":
         raise InvalidData(
-            f"cannot read as {dtype} because bytes of a device are no such elements "
+            f"cannot read as {dtype} because the bytes of a device are no such elements "
             "(probably a number type was meant)"
         )
     if not dtype.isnative:
@@ -209,6 +209,6 @@ def _sizes(shape: Any) -> tuple[int, ...]:
     if min(sizes, default=0) < 0:
         raise InvalidData(
             f"cannot read into shape={shape!r} because that is no whole number, or several, none "
-            "of them negative (probably the size that a -1 stands for was meant)"
+            "of them negative (probably the shape has a -1, where its real size is needed)"
         )
     return sizes

@@ -1,4 +1,4 @@
-"""Host writes to a program's buffers, and the clock of their queue.
+"""Queued host writes: how many bytes wait for the queue, and how many are unfinished.
 
 A queued write acts before any later submit.  wgpu keeps its bytes in host memory
 until a submit has started it and the GPU has done it.  So this file counts the
@@ -36,8 +36,8 @@ class HostWrite(NamedTuple):
 class QueueClock:
     """Counts the acts of one queue: its writes and its submits.
 
-    A queued write starts with the submit that follows it, so that after nothing
-    but a write a submit is still owed.
+    A queued write starts with the submit that follows it.  So a write at the end still owes a
+    submit.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,12 @@ class QueueClock:
         """Bytes of all writes that are not known to be done."""
         self._submitted = 0
         self._started: deque[tuple[int, int]] = deque()
-        """Submits that started writes and are not known to be done: the act, and the bytes."""
+        """The number and the bytes of each submit that started writes and is not known to be
+        done."""
+
+    def count_from(self, act: int) -> None:
+        """Number the acts of a new clock from ``act`` on; nothing depends on where it starts."""
+        self.acts = self.done = self._submitted = act
 
     def wrote(self, size_bytes: int) -> None:
         """The queue was given a write."""
@@ -84,7 +89,7 @@ class QueueClock:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all the queue was given is done."""
+        """Whether the queue has done all that it was given."""
         return self.done == self.acts
 
 

@@ -1,6 +1,6 @@
-"""Loans: a buffer of the runtime in the caller's hands, for queue work of the caller's own.
+"""Loans: the caller uses a buffer of the runtime in queue work of its own.
 
-A loan orders by the queue alone.  Earlier calls are submitted when it begins, and nothing of the
+Only the queue orders a loan.  Earlier calls are submitted when it begins, and nothing of the
 runtime touches the buffer until it ends.  So the caller's queue work comes after the earlier
 calls and before the later ones.  Nothing is waited for.
 """
@@ -16,7 +16,7 @@ from gpusim.runtime.recorder import Recorder
 
 
 class Loan:
-    """What ``Runtime.lend`` gives; its ``with`` block is the loan.
+    """The result of ``Runtime.lend``; its ``with`` block is the loan.
 
     ``forget`` drops what was planned over a buffer.
     """

@@ -9,7 +9,7 @@ Nothing here records.  The only call of a device is for the pipeline (``Pipeline
 after all checks.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from math import prod
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -40,11 +40,11 @@ AnyGrid = int | Sequence[int] | GridIn
 class DispatchPlan:
     """A dispatch without its scalars: checked, bound and spread.
 
-    ``groups`` and ``spread`` are those of its launch, and ``launched`` the
-    workgroups of the spread, a few of which may be too many: 0 where only the
-    GPU knows.  ``touches`` are the ranges that it binds, and the one that its
-    grid is read from; ``group`` is the bind group where that does not depend on
-    the scalars, and ``ring`` the buffer of uniforms that it binds then.
+    ``groups`` and ``spread`` are those of its launch.  ``launched`` counts the workgroups of the
+    spread, which may be a few more than ``groups``; 0 where only the GPU knows.  ``touches`` are
+    the ranges that it binds, and the one that its grid is read from.  ``group`` is the bind group
+    where that does not depend on the scalars; ``ring`` is then the buffer of uniforms that it
+    binds.
     """
 
     __slots__ = (
@@ -199,7 +199,7 @@ class Planner:
         *,
         even_lost: bool = False,
     ) -> tuple[DispatchPlan, bytes]:
-        """The plan and its packed scalars; raises ``Refused`` classes and DataLost in order.
+        """The plan and its packed scalars; raises ``Refused`` classes and DataLost in their order.
 
         ``even_lost``: do not check yet whether bytes were lost.
         """
@@ -233,6 +233,9 @@ class Planner:
     ) -> DispatchCall:
         """A checked dispatch; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
+        if isinstance(grid, Iterator):
+            # It gives its numbers once, and is asked twice here.
+            grid = tuple(grid)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
         kept = grid if isinstance(grid, GridIn) else checks.grid_of(kernel, grid)
         return DispatchCall(kernel, buffers, scalars, kept)
@@ -291,7 +294,7 @@ class Planner:
 
 
 def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | None:
-    """The key of a dispatch whose grid is no plain int; None where it is not of those either.
+    """The key of a dispatch whose grid is no plain int; None where its parts are no plain ints.
 
     1.0 and True equal 1, and must not find the plan of 1.
     """
@@ -305,9 +308,9 @@ def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | 
 def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
     """Check ``grid`` for ``kernel`` and spread it; LimitExceeded where it cannot be.
 
-    A guarded grid may exceed the device's limit in a dimension.  It is spread over three,
-    and the kernel drops the surplus groups, as TVM does with blockIdx.x, but by their
-    total number, so that no group runs twice.
+    A guarded grid may exceed the device's limit in a dimension.  It is spread over three
+    dimensions, and the kernel drops the surplus groups.  TVM drops them by blockIdx.x; here the
+    total number decides, so that no group runs twice.
     """
     for size in grid:
         if size < 0 or (size > max_per_dimension and not kernel.guarded):

@@ -61,8 +61,8 @@ class Policy:
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
     """Workgroups launched after which a batch is submitted: a GPU's watchdog resets the device
-    where one submission works for too long, and the GPU cannot be shared in the middle of it.
-    A grid that the GPU reads counts as none."""
+    where one submission works for too long, and nobody else can use the GPU before it ends.  A grid
+    that the GPU reads counts as no workgroups."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
     ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
@@ -76,9 +76,9 @@ class Policy:
     """Size of the buffer for such writes of a batch; where it is full, they submit instead."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps them in host memory until the GPU
-    has them.  A write that would exceed it submits first, and waits where twice as many bytes
-    would be unfinished.  A longer write is split into pieces of this size; a short one counts as
-    a 4096th of it at least."""
+    has them.  A write that would exceed it submits first, and waits where twice as many bytes would
+    be unfinished.  A longer write is split into pieces of this size.  A short one counts as at
+    least a 4096th of it."""
     defer_frees: bool = True
     """A freed buffer that the batch touches waits for the submit, and does not force one."""
     join_reads: bool = True
@@ -159,8 +159,8 @@ class Policy:
             if getattr(self, name) > max_buffer_bytes:
                 raise ProgramError(
                     f"cannot make a runtime with {name}={getattr(self, name)} because a buffer of "
-                    f"this device holds at most {max_buffer_bytes} bytes (probably a smaller one "
-                    "will do: it is kept, not asked for)"
+                    f"this device holds at most {max_buffer_bytes} bytes (probably a smaller "
+                    "size will do: such a buffer is kept and reused)"
                 )
 
     def _at_least(self, name: str, least: int) -> None:

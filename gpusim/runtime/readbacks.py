@@ -235,7 +235,7 @@ class Readbacks:
             self._staging.discard(page.buffer)
 
     def fail_all(self, fault: DeviceFault) -> None:
-        """Give every undelivered read the same error, and deliver that."""
+        """Give every undelivered read the same error, and deliver the errors."""
         while self._queue:
             readback = self._queue[0]
             if readback.page is not None:
@@ -253,10 +253,10 @@ class Readbacks:
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
-        """Wait for and deliver every read up to that of ``ticket``, all of them submitted.
+        """Wait for every read up to that of ``ticket``, and deliver them; all are submitted.
 
-        WaitTimedOut after ``seconds``, or those of the policy where it is None; reads that
-        were delivered until then stay delivered.
+        WaitTimedOut after ``seconds``; None means those of the policy.  Reads that were delivered
+        by then stay delivered.
         """
         seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds
@@ -323,7 +323,7 @@ class Readbacks:
         has_come = self.poll() < before
         is_wanted = self._listened > 0 and self._is_under_way
         if has_come and is_wanted:
-            # The next one is likely to follow soon.
+            # The next read is likely to arrive soon.
             self._loop_polls.start(self._poll_for_loop)
         return is_wanted
 

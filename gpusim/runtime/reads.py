@@ -3,6 +3,8 @@
 ``readbacks`` does the rest: nothing here maps, settles or delivers a read.
 """
 
+import asyncio
+
 from gpusim.errors import DeviceFault, WaitTimedOut
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.byte_plans import words_down, words_up
@@ -78,7 +80,7 @@ class Reads:
         return readback.ticket
 
     def goal_of_sync(self) -> Ticket | None:
-        """Submit everything; gives the ticket whose delivery means that all of it is done.
+        """Submit everything; gives the ticket whose delivery shows that all of it is done.
 
         A map waits for the submit before it, and the queue works in order.  So a read that
         was the queue's last act serves as the fence (TVM 18871); after any later act, a host
@@ -113,6 +115,11 @@ class Reads:
                 await self._readbacks.settle_through_async(goal, seconds)
         except WaitTimedOut as late:
             raise fault or late from None
+        except asyncio.CancelledError:
+            # Nobody waits for this call any more, so that the next one tells of its fault.
+            if fault is not None:
+                self._guard.keep(fault)
+            raise
         self._after_sync(fault)
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
@@ -145,7 +152,7 @@ class Reads:
         return [] if source is None else [source]
 
     def _begin(self, ticket: Ticket) -> None:
-        """Submit a read for which somebody is about to wait."""
+        """Submit a read that somebody is about to wait for."""
         self._guard.check_wait()
         if ticket.is_recorded:
             self._recorder.submit(FlushReason.READ)

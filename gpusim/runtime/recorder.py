@@ -67,11 +67,11 @@ class Recorder:
         self._host_writes = HostWrites(driver, clock=clock, rules=rules, wait_seconds=wait_seconds)
 
     def dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
-        """Record a dispatch over its packed scalars.
+        """Record a dispatch with its packed scalars.
 
-        The open batch is submitted before, where it has no room for the scalars, and after,
-        where a limit is reached.  A failure before the dispatch is recorded leaves
-        neither it nor its scalars in the batch.
+        If the open batch has no room for the scalars, it is submitted first.  If the
+        dispatch reaches a limit, the batch is submitted afterwards.  A failure before the
+        dispatch is recorded leaves neither it nor its scalars in the batch.
         """
         self._record_dispatch(self._prepare(plan, payload), plan)
 
@@ -91,7 +91,7 @@ class Recorder:
         self._record_dispatch(command, patch)
 
     def record_run(self, run: Run, payload: bytes) -> None:
-        """Record a run; ``payload`` is the uniforms of its steps, each padded to its stride.
+        """Record a run; ``payload`` holds the uniforms of its steps, each padded to its stride.
 
         It is split at the limits that would split single commands.  If it fails half way,
         all buffers that it writes are lost.
@@ -179,7 +179,7 @@ class Recorder:
             self._submit_for(self._rules.after_recording(self._batch))
 
     def before_free(self, buffer: DeviceBuffer) -> None:
-        """Submit what may still refer to a buffer that is about to go, or be the caller's again."""
+        """Submit what may still use a buffer that the caller gets back or that is destroyed."""
         is_wanted = buffer.is_adopted and self._batch.touches(buffer)
         self._submit_for(FlushReason.FREE if is_wanted else self._rules.before_free(self._batch))
 
@@ -235,7 +235,7 @@ class Recorder:
             self._driver.destroy_buffer(buffer)
 
     def retired(self) -> list[DeviceBuffer]:
-        """Drop the buffers that wait for a submit which will not come; the caller destroys them."""
+        """Drop the buffers that wait for a submit that will not come; the caller destroys them."""
         retired, self._batch.retired = self._batch.retired, []
         return retired
 

@@ -1,6 +1,6 @@
 """Replays graphs: the calls of a graph are checked and planned once for each set of buffers.
 
-The plan is found again by graph and buffers, and dropped when one of these is.  Under a
+The plan is found again by graph and buffers, and dropped when one of these goes.  Under a
 uniform ring the calls are recorded as one run.  Under other uniforms, and in the debug
 modes, which treat calls and the steps of replays alike, they are recorded one by one.
 """
@@ -69,7 +69,7 @@ class DebugModes:
         return True
 
     def after_dispatch(self) -> None:
-        """Wait as ``sync`` does; the next op raises a fault of that, since this one is done."""
+        """Wait as ``sync`` does.  The next op raises a fault of the wait, since this op is done."""
         if self._waits_each:
             try:
                 self._reads.wait_for_all()
@@ -259,7 +259,7 @@ def _entries(graph: Graph, scalars: Any) -> Sequence[Scalars]:
     if len(scalars) != len(captured):
         raise InvalidScalar(
             f"cannot replay {graph!r} because it has {len(captured)} dispatches and scalars for "
-            f"{len(scalars)} were given (probably None was meant for one that keeps its own)"
+            f"{len(scalars)} were given (probably None was meant for a dispatch that keeps its own)"
         )
     if {*map(type, scalars)} <= _IN_ORDER:
         return scalars

@@ -81,7 +81,7 @@ class Runtime(Assembly):
     def adopt(self, buffer: Any, *, label: str = "") -> Buffer:
         """A handle to a wgpu buffer of the caller's, which is never destroyed here.
 
-        From now on until its ``free``, the caller uses it in a ``lend`` only.
+        From now until its ``free``, the caller may use it only in a ``lend``.
 
         Raises:
             InvalidHandle: it is no buffer of ``device``, is mapped, or has a handle already.
@@ -95,8 +95,8 @@ class Runtime(Assembly):
     def lend(self, buffer: Buffer) -> Loan:
         """Lend the wgpu buffer of ``buffer``: ``with runtime.lend(x) as native: ...``
 
-        Queue work of the caller's in the block comes after all that was called before
-        it, and before all that is called after.  In it no op may use ``buffer``.
+        The caller's queue work in the block comes after every earlier call and before every later
+        one.  In the block no op may use ``buffer``.
 
         Raises:
             InvalidHandle, DataLost: on entry, and nothing is lent.
@@ -186,13 +186,13 @@ class Runtime(Assembly):
         counts: Buffer,
         offset: int = 0,
     ) -> None:
-        """``dispatch`` over a grid that the GPU reads when it gets there, x, y and z.
+        """``dispatch`` over a grid that the GPU reads when the dispatch runs.
 
-        It stands in three u32 of ``counts`` from byte ``offset``, a multiple of four.
-        Past the device's limit in a dimension it does nothing.
+        The grid is x, y and z: three u32 of ``counts`` from byte ``offset``, a multiple of
+        four.  A grid past the device's limit in a dimension does nothing.
 
         Raises:
-            Refused, DataLost, ProgramError: as ``dispatch``, and for where the grid is.
+            Refused, DataLost, ProgramError: as ``dispatch``; also where no grid can be read.
         """
         self.dispatch(kernel, buffers, scalars, GridIn(counts, checks.whole("dispatch", offset)))
 
@@ -221,9 +221,9 @@ class Runtime(Assembly):
     ) -> Ticket:
         """GPU to host: a ticket for the value at this point of the program.
 
-        The value is bytes; an array of its own where ``dtype`` or ``shape`` is
-        given; or ``out``, a writable contiguous buffer of just that size, which
-        is filled at delivery.  ``size_bytes`` left out is the rest of the buffer.
+        The value is bytes; an array of its own where ``dtype`` or ``shape`` is given; or ``out``,
+        a writable contiguous buffer of just that size, which is filled at delivery.  Without
+        ``size_bytes`` it is the rest of the buffer.
 
         Raises:
             InvalidHandle, OutOfRange, InvalidData, DataLost: and no read is issued.
@@ -258,7 +258,7 @@ class Runtime(Assembly):
         self._recorder.submit(FlushReason.ASKED)
 
     def sync(self, timeout: float | None = None) -> None:
-        """Return when everything before it has happened, on the GPU and in host memory.
+        """Return when every earlier op is done, on the GPU and in host memory.
 
         ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
@@ -296,7 +296,7 @@ class Runtime(Assembly):
         return list(self._buffers)
 
     def stats(self) -> Stats:
-        """What has happened so far."""
+        """The counters of everything done so far."""
         return stats_of(
             self._done,
             self._recorder,
@@ -311,9 +311,9 @@ class Runtime(Assembly):
     def close(self, timeout: float | None = 60.0) -> None:
         """Finish all ops, settle every ticket, and release everything.
 
-        Buffers still alive are freed with a ResourceWarning.  Closing again does
-        nothing.  The wait for the device ends after ``timeout`` seconds; each read that is
-        left then has the error WaitTimedOut.
+        Buffers still alive are freed with a ResourceWarning.  Closing again does nothing.  The
+        wait for the device ends after ``timeout`` seconds; each read that has not arrived by then
+        has the error WaitTimedOut.
 
         Raises:
             DeviceFault: one that no call has raised yet; everything is given back all the same.

@@ -16,9 +16,9 @@ _LEAST_BYTES = 256
 class StagingPage:
     """A staging buffer in use, shared by reads of one batch.
 
-    It is recorded, then submitted (``mapping``), then taken; or it ends with an ``error``,
-    which every read on it has.  ``act`` is the number of its submit.  ``data`` keeps its
-    bytes where more than one read shares it.
+    It is recorded, then submitted (``mapping``), then taken.  Or it ends with an ``error``, which
+    is then the error of every read on it.  ``act`` is the number of its submit.  ``data`` keeps
+    its bytes where more than one read shares it.
     """
 
     __slots__ = ("act", "buffer", "data", "error", "is_taken", "mapping", "reads", "used_bytes")

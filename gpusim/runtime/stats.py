@@ -23,7 +23,7 @@ class Counts:
     invalidated: int = 0
     """Entries dropped because something that they use is gone."""
     exhausted: int = 0
-    """Times that nothing was free."""
+    """How often nothing was free."""
     held: int = 0
     """Objects that it holds now."""
 
@@ -56,7 +56,7 @@ class Stats:
     allocs: int = 0
     writes: int = 0
     dispatches: int = 0
-    """Including those of replays; so it is with copies."""
+    """Including those of replays; ``copies`` includes them too."""
     dispatches_dropped: int = 0
     copies: int = 0
     replays: int = 0

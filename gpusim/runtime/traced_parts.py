@@ -1,7 +1,7 @@
-"""Decorators of collaborators that write down what happens inside them, without changing any of it.
+"""Decorators that trace what happens inside collaborators, without changing it.
 
-Every rise of a count of a pool or cache becomes an event, ``<part>.<count>``.  What reaches the
-device is written down by ``drivers.traced``.
+Every rise of a count of a pool or cache becomes an event, ``<part>.<count>``.  ``drivers.traced``
+traces what reaches the device.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def _watched(
 
 @cache
 def _rises_of(name: str) -> list[Event]:
-    """One event for each count, since nobody changes an event."""
+    """One event for each count; it can be shared, since nobody changes an event."""
     return [Event(f"{name}.{count}", {}) for count in RISING]
 
 

@@ -1,7 +1,7 @@
 """Writes and copies of any bytes, carried out in whole words.
 
-Whole words use the device's own writes and copies.  The bytes beside them use two
-small kernels, which are recorded like any dispatch and so keep their order.
+Whole words use the device's own writes and copies.  Two small kernels move the bytes beside them.
+These are recorded like any dispatch, and so keep their order.
 """
 
 from typing import NamedTuple
@@ -92,7 +92,7 @@ class Transfers:
             target.lost = False
 
     def word_copy(self, call: CopyCall) -> CopyCommand | None:
-        """The copy as one command; None where it is not one of whole words between two buffers."""
+        """The copy as one command; None unless it copies whole words between two buffers."""
         source, source_offset, target, target_offset, size_bytes = call
         whole = is_word_copy(source_offset, target_offset, size_bytes, target.size_bytes)
         if source is target or not whole:

@@ -191,11 +191,11 @@ def open_device(
 
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
-    ``kernels``: those whose WGSL it knows; ``shaders``: other WGSL text that
-    means a kernel, with the kernel's bindings.  ``limits`` replace defaults.
-    ``emit(kind, **about)`` is called for every event, as ``gpusim.trace.Trace.emit``.
-    ``poison_staging`` overwrites mapped bytes that were read when the mapping ends.
-    That is against the specification, and shows a stale read of a pooled staging buffer.
+    ``kernels``: the kernels whose WGSL it knows.  ``shaders``: other WGSL texts, each with the
+    kernel that it means, whose bindings it has.  ``limits`` replace defaults.  ``emit(kind,
+    **about)`` is called for every event, as ``gpusim.trace.Trace.emit``.  ``poison_staging``
+    overwrites mapped bytes that were read when the mapping ends.  That is against the
+    specification, and shows a stale read of a pooled staging buffer.
     """
     adapter = make_adapter(
         profile=profile, kernels=kernels, shaders=shaders, limits=limits, emit=emit

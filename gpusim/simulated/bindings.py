@@ -41,7 +41,7 @@ class LayoutEntry(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a range must be to fill an entry, under the device's limits."""
+    """The conditions on a range that fills an entry, under the device's limits."""
 
     entry: LayoutEntry
     usage: int

@@ -21,7 +21,7 @@ from gpusim.simulated.state import DeviceState, next_uid
 _INDIRECT = wgpu.BufferUsage.INDIRECT
 _INDIRECT_BYTES = 12
 EncodedCommand = Callable[[], None]
-"""What the queue calls when it gets there."""
+"""What the queue calls when it reaches the command."""
 
 
 class DebugGroups:
@@ -258,7 +258,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._error = self._error or invalid(doing, because, probably)
 
     def _ready(self, doing: str) -> Plan | None:
-        """The plan of a dispatch now; None where it is not valid, and the pass is not either."""
+        """The plan of a dispatch now; None where it is not valid, which makes the pass invalid."""
         if not self._open and not self._check_open(doing):
             return None
         planned = self._plan

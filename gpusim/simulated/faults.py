@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from gpusim.errors import ProgramError
 
 MOST_FAULTS = 16
-"""A plan with more faults than this would be a broken machine."""
+"""The most faults of a plan; more would be a broken machine."""
 MOST_IN_A_ROW = 4
-"""After more failures of one kind in a row than this, no retry could succeed."""
+"""The most failures of one kind in a row; after more, no retry could succeed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +39,7 @@ class FaultPlan:
     failed_encodes: tuple[int, ...] = ()
     """Calls of ``finish``, of encoders that hold commands, that raise GPUInternalError."""
     lost_at_submit: int | None = None
-    """The submit at which the device is lost; so it is with the other verbs."""
+    """The submit at which the device is lost; the fields below are for other verbs."""
     lost_at_write: int | None = None
     lost_at_map: int | None = None
     lost_at_unmap: int | None = None
@@ -61,7 +61,7 @@ class FaultPlan:
 
     @property
     def losses(self) -> Mapping[str, int]:
-        """The calls at which the device is lost, by the verb under which it counts them."""
+        """The calls at which the device is lost, by verb."""
         planned = {verb: getattr(self, name) for name, verb in _LOST_AT.items()}
         return {verb: number for verb, number in planned.items() if number is not None}
 

@@ -39,8 +39,8 @@ class Profile:
     loss_is_silent: bool
     """A lost device raises nothing; only its maps fail."""
     loss_settles_maps: bool
-    """A device that becomes lost rejects its pending maps; otherwise that of an idle buffer goes
-    well, though its bytes are gone, and that of one in use never settles."""
+    """A device that becomes lost rejects its pending maps.  In wgpu-native the map of an idle
+    buffer succeeds, though its bytes are gone, and the map of a buffer in use never settles."""
     tells_loss: bool
     """A device has a promise of its loss, ``lost_async``."""
     tells_work_done: bool

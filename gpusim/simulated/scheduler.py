@@ -1,4 +1,4 @@
-"""Schedulers: they choose wherever WebGPU leaves open what happens next.
+"""Schedulers: they choose what happens next, where WebGPU leaves that open.
 
 A Scheduler only chooses; the timeline acts.  A schedule is data: recorded, written, replayed,
 or one of all those of a small program.  Nothing here knows a device.
@@ -23,8 +23,8 @@ class Scheduler(Protocol):
     has got, and settling one executes what it waits for.  So a strategy that
     enumerates schedules does without RUN.
 
-    ``defers``, an attribute that may be missing: a strategy that stops wherever it
-    may sets it, and is then asked only where somebody waits.
+    ``defers`` is an optional attribute.  A strategy that stops wherever it may sets it, and is
+    then asked only where somebody waits.
     """
 
     runs: bool
@@ -149,9 +149,9 @@ class Recording:
 class Replaying:
     """Replays a schedule.
 
-    Past its end every choice is 0, and a number beyond the options wraps round,
-    so that a schedule stays usable while its program shrinks.  ``runs`` is that of
-    the recorded strategy.
+    Past its end every choice is 0, and a number beyond the options wraps round, so that a
+    schedule stays usable while its program shrinks.  ``runs`` is the one of the recorded
+    strategy.
     """
 
     def __init__(self, schedule: Iterable[int], *, runs: bool) -> None:

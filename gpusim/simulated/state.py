@@ -67,8 +67,8 @@ class DeviceState:
     def made(self, kind: str) -> int:
         """Count a call that makes an object; its number among its kind, from 0.
 
-        The scheduler is not asked here: such a call touches no promise and nothing
-        that one waits for, so every settlement commutes with it.
+        The scheduler is not asked here: such a call touches no promise and nothing that a promise
+        waits for.  So it makes no difference whether a promise settles before it or after it.
         """
         timeline = self.timeline
         number = self.calls[kind] = self.calls.get(kind, -1) + 1

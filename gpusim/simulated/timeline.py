@@ -17,9 +17,9 @@ from gpusim.simulated.faults import FaultPlan
 from gpusim.simulated.scheduler import RUN, STOP, Scheduler
 
 BACKLOG = 4096
-"""Operations that may wait in the queue; beyond it the oldest runs."""
+"""The most operations that may wait in the queue; with more, the oldest runs."""
 BACKLOG_BYTES = 1 << 26
-"""Bytes of host data that waiting operations may hold; beyond it the oldest runs."""
+"""The most bytes of host data that waiting operations may hold; with more, the oldest runs."""
 PATIENCE = 8
 """How often a caller may look at a promise before something must happen."""
 
@@ -115,7 +115,7 @@ class Timeline:
     def glance(self, promise: Awaited) -> None:
         """A caller looks at ``promise`` without waiting for it.
 
-        A promise that does not wait for the queue, such as that of a loss, is ignored.
+        A promise that does not wait for the queue, such as the promise of a loss, is ignored.
         """
         if promise not in self.pending:
             return

@@ -1,4 +1,4 @@
-"""Benchmarks: what the runtime costs, beside what it could cost at best.
+"""Benchmarks: what the runtime costs, and what it could cost at best.
 
 All measuring lives here; nothing that is measured imports it.
 """

@@ -3,9 +3,9 @@
 A chain of dependent dispatches is data: the kernel, how often it runs, and how long the caller
 computes in between.
 
-Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py is eager,
-and is written as an expert would: pipeline, layout, bind group and uniform buffer are made once;
-each dispatch takes a queue write of its scalars and a command buffer.
+Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py submits
+each dispatch, in the way an expert would write it: pipeline, layout, bind group and uniform
+buffer are made once; each dispatch takes a queue write of its scalars and a command buffer.
 """
 
 import struct
@@ -50,7 +50,7 @@ SPIN = Kernel(
     ),
     meaning=_spin,
 )
-"""x <- a*(x xor turn) + b, ``turns`` times: as much work for the GPU as is asked for."""
+"""x <- a*(x xor turn) + b, ``turns`` times: more turns are more work for the GPU."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

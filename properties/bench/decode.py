@@ -1,8 +1,8 @@
 """``bench decode``: tokens a second of a small decoder, policy by policy and part by part.
 
-A prompt goes through the decoder token by token.  The tokens after it are timed;
-each is read back before the next one starts.  The arms take long turns: a GPU that
-waits for the tokens of a slow arm lowers its clocks, which slows the next arm down.
+A prompt goes through the decoder token by token.  The tokens after it are timed; each is read
+back before the next one starts.  Each arm has long turns, because a GPU that waits for a slow arm
+lowers its clocks, and that slows the next arm.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from properties.bench.timing import Row, Sample, Watch, interleave, rows_of
 
 _TURNS = 2
 MOST_ERROR = 1e-3
-"""How far a logit may be from that of float64."""
+"""The largest error of a logit, compared with float64."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

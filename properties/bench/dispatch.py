@@ -36,7 +36,7 @@ _WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0
 """Host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
-"""A probe's GPU time a dispatch; how often it is repeated at most; when two probes agree."""
+"""A probe's GPU time per dispatch; its most repetitions; the ratio at which two probes agree."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]
@@ -177,7 +177,7 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 
 
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
-    """An arm's time divided by that of the best fixed limit in the same round, as a median.
+    """An arm's time divided by the time of the best fixed limit in the same round, as a median.
 
     Empty where no arm has a fixed limit.
     """

@@ -61,7 +61,8 @@ class _Clock:
 class _Judging:
     """Judges programs by number, one round after another.
 
-    It starts after a seed's first programs, since a session measures all of those.
+    It starts after the first programs of a seed, because a session measures the coverage of all
+    those.
     """
 
     def __init__(self, device: str) -> None:

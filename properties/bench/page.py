@@ -2,10 +2,10 @@
 
     python -m properties.bench.page docs/performance.md docs/data docs/plots
 
-fills in the tables and draws every picture again.  A table stands between
-``<!-- table BENCHMARK MACHINE -->`` and ``<!-- end -->``; its figures are in
-``BENCHMARK-MACHINE.json``.  What was expected, written before anything was measured, is in
-``expected-MACHINE.json``: microseconds by benchmark, workload and arm.  Nothing is measured here.
+fills in the tables and draws every picture again.  A table stands between ``<!-- table BENCHMARK
+MACHINE -->`` and ``<!-- end -->``; its figures are in ``BENCHMARK-MACHINE.json``.  The figures
+that were expected, written down before anything was measured, are in ``expected-MACHINE.json``:
+microseconds by benchmark, workload and arm.  Nothing is measured here.
 """
 
 import json
@@ -29,10 +29,10 @@ _HEADLINES = (
     ("a read of 256 bytes, of 16 before a sync", "readback/16 small reads", "read_buffer", "µs"),
     ("a token of a decoder, 244 dispatches", "decode/decode", "eager", "ms"),
 )
-"""What is measured, its benchmark and workload, the arm without batching, and the unit."""
+"""For each figure: its name, its benchmark and workload, the arm without batching, the unit."""
 _HEADLINE_WORKLOAD = "chain"
 _STRETCHES = 5
-"""How many stretches of a curve a table shows; the picture shows all."""
+"""The most stretches of a curve that a table shows; the picture shows all."""
 
 Expected = Mapping[str, Mapping[str, float]]
 """Microseconds by workload and arm."""

@@ -1,7 +1,7 @@
-"""Pictures of reports: bars by arm, or curves by how much was reached.  No table is made here.
+"""Pictures of reports: bars by arm, or curves of the cost over the number reached.
 
-A picture fits a screen, says per what its times are, and has one legend.  matplotlib is an
-extra of the package, imported when a picture is asked for.
+A picture fits a screen, names the unit of its times, and has one legend.  No table is made here.
+matplotlib is an extra of the package, imported when a picture is asked for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from properties.bench.show import number
 from properties.bench.timing import Report, Row, by_workload
 
 _UNITS = {"decode": "token", "readback": "read", "fuzz": "program", "live buffers": "buffer"}
-"""Per what the times of a benchmark or a workload are; a dispatch where it is not listed."""
+"""The unit of one time, by benchmark or workload; a dispatch where it is not listed."""
 _COLUMNS = 3
 _WIDTH, _BARE_HEIGHT, _BAR_HEIGHT, _CURVE_HEIGHT = 4.6, 0.8, 0.18, 3.2
 """Inches of a panel."""
@@ -102,7 +102,7 @@ def _bars(axes: Any, rows: Sequence[Row], unit: str) -> None:
 
 
 def _label(axes: Any, place: int, one: float, end: float, right: float) -> None:
-    """The median behind the whisker, or over it where that leaves the picture."""
+    """Write the median behind the whisker, or over it where there is no room behind."""
     style: Any = {"va": "center", "fontsize": 7, "clip_on": True}
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     if one > right:
@@ -116,7 +116,7 @@ def _label(axes: Any, place: int, one: float, end: float, right: float) -> None:
 
 
 def _lines(axes: Any, rows: Sequence[Row], unit: str) -> None:
-    """Cost of one more, by how many there were; memory on an axis of its own."""
+    """Draw what one more costs, over how many there are; memory has its own axis."""
     reached = [row.more["reached"] for row in rows]
     axes.plot(reached, [row.median_us for row in rows], "o-", color=_REST, label="µs in all")
     axes.plot(

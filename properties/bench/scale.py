@@ -20,7 +20,7 @@ _PAGE_KIB = 4
 _STATM = Path("/proc/self/statm")
 
 Stretch = tuple[int, int, Sample]
-"""How many there were at its end, its number of ops, and its time."""
+"""How many there were at the end of a stretch, its number of ops, and its time."""
 
 
 def bench_scale(

@@ -1,25 +1,40 @@
-"""The clients by name, and the target through which each drives a program."""
+"""The clients by name: how often each is drawn, and the target through which it drives."""
 
 from collections.abc import Callable, Mapping
 
 from gpusim.program import Program
 from properties.clients.arrays import MutatingClient, OwnArraysClient
+from properties.clients.awaiting import AwaitingClient
+from properties.clients.callbacks import ReentrantClient
 from properties.clients.client import (
     AskingClient,
-    AwaitingClient,
     BrokenPromise,
     Client,
     ClosingClient,
     DroppingClient,
-    ReentrantClient,
     WrongThreadClient,
 )
+from properties.clients.foreign import FOREIGN_CLIENTS, not_asked, suiting
+from properties.clients.misusing import MisusingClient
 from properties.clients.sharing import SharingClient
+from properties.generate.choices import Choices, Weights
 from properties.model.case import PLAIN, Case
 from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
-__all__ = ["CLIENTS", "BrokenPromise", "Client", "drive", "keeps_to_program", "tells_faults"]
+__all__ = [
+    "CLIENTS",
+    "FOREIGN_CLIENTS",
+    "BrokenPromise",
+    "Client",
+    "draw_caller",
+    "draw_client",
+    "drive",
+    "keeps_to_program",
+    "not_asked",
+    "suiting",
+    "tells_faults",
+]
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: target,
@@ -29,25 +44,45 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "own_arrays": lambda target, program: OwnArraysClient(target),
     "dropping": lambda target, program: DroppingClient(target),
     "reentrant": lambda target, program: ReentrantClient(target),
+    "misusing": lambda target, program: MisusingClient(target),
     "sharing": lambda target, program: SharingClient(target),
     "closing": ClosingClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
 }
-"""Each makes the target through which it drives a program."""
+"""The clients of our own runtime; each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
 _KEEPS_FAULTS = ("reentrant", "closing", "sharing")
 """Those that may meet a fault of a driver which no op of the program shows."""
+_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
+_CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
+_CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
+
+
+def draw_client(choices: Choices) -> str:
+    """The name of a client of our runtime; those with the largest tables more often."""
+    return choices.weighted(_CLIENTS)
+
+
+def draw_caller(choices: Choices) -> str:
+    """The same of one that is not the plain one."""
+    return choices.weighted(_CALLERS)
 
 
 def drive(target: Target, case: Case) -> Target:
     """``target``, driven by the client of ``case``.
 
-    The clients need our own runtime; any other target is driven plainly.
+    Some clients need our own runtime, and the others a foreign target.  If the client does not
+    suit the target, the target is driven plainly.
     """
-    if not isinstance(target, RuntimeTarget):
+    if isinstance(target, RuntimeTarget):
+        make = CLIENTS.get(case.client)
+        return target if make is None else make(target, case.program)
+    caller = FOREIGN_CLIENTS.get(case.client)
+    promises = case.promises or target.capabilities
+    if caller is None or not caller.suits(promises):
         return target
-    return CLIENTS[case.client](target, case.program)
+    return caller.make(target, promises)
 
 
 def keeps_to_program(client: str) -> bool:

@@ -1,98 +1,242 @@
-"""Clients with arrays of their own: they overwrite what they passed, and read into arrays.
+"""Clients with objects of their own: what they pass, and where they read to, has any legal form.
 
-Clients that pass plain bytes are in ``client.py``.
+The form follows from the op alone, so that it stays as it is when other ops of a program go.
+Clients that pass plain bytes and tuples are in ``client``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from itertools import count
+import array
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault
+from gpusim.errors import DeviceFault, MapFailed, SubmitFailed
 from gpusim.ops import (
+    Alloc,
     AnyDispatch,
     Capture,
+    Copy,
     Dispatch,
     DispatchIndirect,
+    Op,
     Read,
     Replay,
     Write,
 )
-from gpusim.runtime import Ticket
+from gpusim.runtime import Buffer, Graph, Ticket
+from gpusim.text import write_op
+from properties.clients import forms
 from properties.clients.client import BrokenPromise, Client
+from properties.generate.choices import SeededChoices
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
-_EDGE = bytes(range(0xC0, 0xD0))
+_EDGE_BYTES = 16
+_EDGE = 0xC5
+
+
+def _drawn(op: Op) -> SeededChoices:
+    return SeededChoices(f"forms {write_op(op)}")
 
 
 class MutatingClient(Client):
-    """Overwrites its arrays and lists of scalars as soon as the call that took them returns."""
+    """Passes arguments in many forms, and overwrites them as soon as the call returns."""
 
-    def __init__(self, target: RuntimeTarget) -> None:
-        super().__init__(target)
-        self._turns = count()
+    def alloc(self, op: Alloc) -> None:
+        size_bytes = _number(_drawn(op), op.size_bytes)
+        buffer = self.target.runtime.alloc(size_bytes, label=op.buffer)
+        self.target.name(op.buffer, buffer)
 
     def write(self, op: Write) -> None:
-        """Pass the bytes in an array that changes right after."""
-        make = _ARRAYS[next(self._turns) % len(_ARRAYS)]
-        array, spoil = make(op.data)
+        choices = _drawn(op)
+        data, spoil = choices.pick(forms.data_forms(op.data))(op.data)
+        offset = {} if not op.offset and choices.chance(1, 2) else {"offset": op.offset}
         try:
-            self.target.write(op.buffer, array, op.offset)
+            self.target.runtime.write(
+                self.target.find(op.buffer), data, **_numbers(choices, **offset)
+            )
         finally:
             spoil()
 
+    def copy(self, op: Copy) -> None:
+        choices = _drawn(op)
+        source = self.target.find(op.source)
+        left_out = {
+            "source_offset": not op.source_offset,
+            "target_offset": not op.target_offset,
+            "size_bytes": op.size_bytes == source.size_bytes - op.source_offset,
+        }
+        given = {
+            name: getattr(op, name)
+            for name, may_be in left_out.items()
+            if not may_be or choices.chance(1, 2)
+        }
+        self.target.runtime.copy(source, self.target.find(op.target), **_numbers(choices, **given))
+
     def dispatch(self, op: Dispatch) -> None:
-        """Pass the scalars in a list that changes right after."""
-        with _lent([op.scalars]) as (passed,):
-            self.target.dispatch(op.kernel, op.buffers, passed, op.grid)
+        choices = _drawn(op)
+        grid = choices.pick(forms.grid_forms(op.grid))
+        given: dict[str, Any] = {"grid": grid}
+        if op.grid == (1, 1, 1) and choices.chance(1, 2):
+            given = {}
+        self._dispatch(op, choices, self.target.runtime.dispatch, given)
 
     def dispatch_indirect(self, op: DispatchIndirect) -> None:
-        """The same over a grid on the GPU."""
-        with _lent([op.scalars]) as (passed,):
-            self.target.dispatch_indirect(op.kernel, op.buffers, passed, op.counts, op.offset)
+        choices = _drawn(op)
+        given = _numbers(choices, offset=op.offset) if op.offset or choices.chance(1, 2) else {}
+        given["counts"] = self.target.find(op.counts)
+        self._dispatch(op, choices, self.target.runtime.dispatch_indirect, given)
+
+    def _dispatch(
+        self,
+        op: AnyDispatch,
+        choices: SeededChoices,
+        call: Callable[..., None],
+        given: dict[str, Any],
+    ) -> None:
+        kernel = self.target.kernels[op.kernel]
+        handles = [self.target.find_bound(bound) for bound in op.buffers]
+        buffers = choices.pick(forms.sequence_forms(handles))
+        scalars = choices.pick(forms.scalar_forms(kernel, op.scalars))
+        try:
+            if not op.scalars and choices.chance(1, 2):
+                call(kernel, buffers, **given)
+            else:
+                call(kernel, buffers, scalars, **given)
+        finally:
+            for form in (buffers, scalars, given.get("grid")):
+                forms.overwrite(form)
 
     def capture(self, op: Capture) -> None:
-        """Do the same for every dispatch of a capture; a replay may keep its scalars."""
-        dispatches = [command for command in op.commands if isinstance(command, AnyDispatch)]
-        with _lent([command.scalars for command in dispatches]) as passed:
-            lists = iter(passed)
-            lent = [
-                replace(command, scalars=next(lists))
-                if isinstance(command, AnyDispatch)
-                else command
-                for command in op.commands
-            ]
-            self.target.capture(op.graph, lent)
+        with self.target.runtime.capture() as graph:
+            for command in op.commands:
+                self.perform(command)
+        self.target.graphs[op.graph] = graph
 
     def replay(self, op: Replay) -> None:
-        """Do the same for the scalars of a replay."""
-        with _lent([] if op.scalars is None else op.scalars) as passed:
-            self.target.replay(op.graph, None if op.scalars is None else passed, op.bindings)
+        choices, graph = _drawn(op), self.target.graphs[op.graph]
+        find = self.target.find
+        bindings = {find(old): find(new) for old, new in op.bindings}
+        entries = None if op.scalars is None else _entries(choices, op, graph)
+        try:
+            if entries is None and not bindings:
+                kept: tuple[Any, ...] = ((), (None,), (None, None), ([None] * _size(graph),))
+                graph.replay(*choices.pick(kept))
+            else:
+                graph.replay(entries, bindings)
+        finally:
+            for form in (*(entries or ()), entries, bindings):
+                forms.overwrite(form)
+
+
+def _size(graph: Graph) -> int:
+    return len(graph.scalars)
+
+
+def _entries(choices: SeededChoices, op: Replay, graph: Graph) -> Any:
+    scalars = op.scalars or ()
+    if len(scalars) != _size(graph):
+        return list(scalars)
+    entries = [
+        None if entry is None else choices.pick(forms.scalar_forms(kernel, entry))
+        for entry, kernel in zip(scalars, graph.kernels, strict=True)
+    ]
+    return choices.pick((entries, tuple(entries)))
+
+
+def _number(choices: SeededChoices, number: int) -> Any:
+    return choices.pick(forms.number_forms(number))(number)
+
+
+def _numbers(choices: SeededChoices, **numbers: int) -> dict[str, Any]:
+    return {name: _number(choices, number) for name, number in numbers.items()}
 
 
 class OwnArraysClient(Client):
-    """Reads by turns into the middle of an array, as words that it overwrites, and as bytes."""
+    """Reads into arrays of its own, and as arrays, which it overwrites."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
-        self._turns = count()
+        self._ways = (self._bytes, self._as_array, self._into, self._into_one)
 
     def read(self, op: Read) -> Delivery:
-        buffer, offset, size_bytes = op.buffer, op.offset, op.size_bytes
-        turn = next(self._turns) % 3
-        runtime, handle = self.target.runtime, self.target.find(buffer)
-        fits = 0 <= size_bytes <= handle.size_bytes
-        if turn == 0 and fits:
-            array = bytearray(_EDGE + bytes(size_bytes) + _EDGE)
-            middle = memoryview(array)[len(_EDGE) : len(_EDGE) + size_bytes]
-            return _IntoMiddle(runtime.read(handle, offset, size_bytes, out=middle), array, middle)
-        if turn == 1 and fits and size_bytes % 4 == 0:
-            return _Spoilt(runtime.read(handle, offset, size_bytes, dtype=np.uint32))
-        return self.target.read(buffer, offset, size_bytes)
+        choices, handle = _drawn(op), self.target.find(op.buffer)
+        if not 0 <= op.offset <= op.offset + op.size_bytes <= handle.size_bytes:
+            return self.target.read(op.buffer, op.offset, op.size_bytes)
+        span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
+        if op.offset + op.size_bytes == handle.size_bytes and choices.chance(1, 2):
+            del span["size_bytes"]
+        if not op.offset and choices.chance(1, 2):
+            del span["offset"]
+        return choices.pick(self._ways)(choices, op, handle, span)
+
+    def _bytes(
+        self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
+    ) -> Delivery:
+        ticket = self.target.runtime.read(handle, **span)
+        return _Array(ticket) if choices.chance(1, 2) else ticket
+
+    def _as_array(
+        self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
+    ) -> Delivery:
+        asked, dtype, shape = choices.pick(_layouts(op.size_bytes))
+        ticket = self.target.runtime.read(handle, **span, **asked)
+        return _Spoilt(ticket, np.dtype(dtype), shape)
+
+    def _into(
+        self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
+    ) -> Delivery:
+        base = np.full(op.size_bytes + 2 * _EDGE_BYTES, _EDGE, np.uint8)
+        out = choices.pick(_outs(base[_EDGE_BYTES : _EDGE_BYTES + op.size_bytes]))
+        return _IntoMiddle(self.target.runtime.read(handle, **span, out=out), base, out)
+
+    def _into_one(
+        self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
+    ) -> Delivery:
+        """Two reads into one array: each delivery fills it."""
+        runtime, size_bytes = self.target.runtime, op.size_bytes
+        out, first = bytearray(size_bytes), handle.size_bytes - size_bytes
+        same = runtime.read(handle, first, size_bytes)
+        shared = _Shared(same, out)
+        runtime.read(handle, first, size_bytes, out=out).add_done_callback(shared.compare)
+        shared.follow(runtime.read(handle, **span, out=out))
+        return shared
+
+
+def _layouts(size_bytes: int) -> list[tuple[dict[str, Any], Any, tuple[int, ...]]]:
+    """What a read may ask for, with the dtype and the shape of the array that it gets."""
+    words, rest = divmod(size_bytes, 4)
+    found: list[tuple[dict[str, Any], Any, tuple[int, ...]]] = [
+        ({"shape": size_bytes}, "u1", (size_bytes,)),
+        ({"shape": (1, np.int64(size_bytes)), "dtype": "i1"}, "i1", (1, size_bytes)),
+        ({"dtype": np.uint8}, "u1", (size_bytes,)),
+    ]
+    if not size_bytes % 2:
+        found += [({"dtype": dtype}, dtype, (size_bytes // 2,)) for dtype in ("u2", "f2")]
+    if rest:
+        return found
+    named = {"u32": "u4", "i32": "i4", "f32": "f4", np.float32: "f4", np.dtype("u4"): "u4"}
+    found += [({"dtype": name}, dtype, (words,)) for name, dtype in named.items()]
+    found += [({"dtype": "u32", "shape": [words, 1]}, "u4", (words, 1))]
+    found += [({"dtype": "f4", "shape": ()}, "f4", ())] if words == 1 else []
+    if not words % 2:
+        found.append(({"dtype": "u4", "shape": (2, words // 2)}, "u4", (2, words // 2)))
+        found.append(({"dtype": "c8"}, "c8", (words // 2,)))
+        found.append(({"dtype": "u4,f4"}, "u4,f4", (words // 2,)))
+    return found
+
+
+def _outs(middle: np.ndarray[Any, Any]) -> list[Any]:
+    """What a read may fill: views of ``middle``, and an array without edges."""
+    outs: list[Any] = [middle, middle.data, middle.reshape(1, -1)]
+    if middle.size % 4 or not middle.size:
+        return outs
+    words = middle.view(np.uint32)
+    outs += [words, words.view(np.float32), words.data, array.array("I", bytes(middle.size))]
+    outs += [words.reshape(())] if words.size == 1 else [words.reshape(-1, 1)]
+    outs += [] if words.size % 2 else [words.reshape(2, -1), middle.view("u4,f4")]
+    return outs
 
 
 class _Given:
@@ -108,87 +252,87 @@ class _Given:
         self._ticket.add_done_callback(lambda _: callback(self))
 
 
+class _Array(_Given):
+    """A read of bytes that is asked for as an array."""
+
+    def result(self) -> bytes:
+        array = np.asarray(self._ticket)
+        if array.dtype != np.uint8:
+            raise BrokenPromise(f"a read of bytes is an array of {array.dtype}")
+        return array.tobytes()
+
+
 class _IntoMiddle(_Given):
     """A read into the middle of an array; the runtime must leave its edges alone."""
 
-    def __init__(self, ticket: Ticket, array: bytearray, middle: memoryview) -> None:
+    def __init__(self, ticket: Ticket, base: np.ndarray[Any, Any], out: Any) -> None:
         super().__init__(ticket)
-        self._array = array
-        self._middle = middle
+        self._base, self._out = base, out
+        self._before = memoryview(out).tobytes()
 
     def result(self) -> Any:
-        """The bytes in the client's array, which must not change after the delivery.
+        """What is in the client's object, which must not change after the delivery.
 
-        A read that fails leaves them as they were.
+        A read whose submit or map fails leaves it as it was.
         """
         try:
             value = self._ticket.result()
-        except DeviceFault:
-            if any(self._middle):
+        except (MapFailed, SubmitFailed):
+            if memoryview(self._out).tobytes() != self._before:
                 raise BrokenPromise("a read that fails changes the array of its caller") from None
             raise
-        if value is not self._middle:
+        if value is not self._out:
             raise BrokenPromise("a read with out gives another object")
-        if self._array[: len(_EDGE)] != _EDGE or self._array[-len(_EDGE) :] != _EDGE:
+        edges = self._base[:_EDGE_BYTES], self._base[-_EDGE_BYTES:]
+        if any((edge != _EDGE).any() for edge in edges):
             raise BrokenPromise("a read into an array changes bytes beside its place")
-        return self._middle
+        return memoryview(self._out)
+
+
+class _Shared(_Given):
+    """Two reads into one array: the first fills it, then the second; ``same`` is as the first."""
+
+    def __init__(self, same: Ticket, out: bytearray) -> None:
+        super().__init__(same)
+        self._same, self._out = same, out
+        self._broken = ""
+
+    def follow(self, ticket: Ticket) -> None:
+        """The second read was issued."""
+        self._ticket = ticket
+
+    def compare(self, first: Ticket) -> None:
+        """The first has arrived."""
+        with suppress(DeviceFault):
+            if first.result() is not self._out or self._same.result() != self._out:
+                self._broken = "the first of two reads into one array does not fill it"
+
+    def result(self) -> Any:
+        value = self._ticket.result()
+        if value is not self._out:
+            raise BrokenPromise("the second of two reads into one array gives another object")
+        if self._broken:
+            raise BrokenPromise(self._broken)
+        return value
 
 
 class _Spoilt(_Given):
     """A read as an array, which the client then overwrites: the array is the client's alone."""
 
-    def __init__(self, ticket: Ticket) -> None:
+    def __init__(self, ticket: Ticket, dtype: np.dtype[Any], shape: Iterable[int]) -> None:
         super().__init__(ticket)
+        self._dtype, self._shape = dtype, tuple(shape)
         self._data: bytes | None = None
 
     def result(self) -> bytes:
         """The bytes before they were overwritten."""
         if self._data is None:
             array = self._ticket.result()
+            if array.dtype != self._dtype or array.shape != self._shape:
+                raise BrokenPromise(
+                    f"a read of {self._dtype} in shape {self._shape} gives an array of "
+                    f"{array.dtype} in shape {array.shape}"
+                )
             self._data = array.tobytes()
-            array.fill(0xEEEEEEEE)
+            array.reshape(-1).view(np.uint8).fill(0xEE)
         return self._data
-
-
-@contextmanager
-def _lent(scalars: Sequence[Sequence[int | float] | None]) -> Iterator[list[Any]]:
-    """The scalars in lists; the lists, and the list of them, change right after the block."""
-    lists = [None if each is None else list(each) for each in scalars]
-    passed: list[Any] = list(lists)
-    try:
-        yield passed
-    finally:
-        for each in lists:
-            if each is not None:
-                each[:] = [0] * len(each)
-        passed.clear()
-
-
-Spoilt = tuple[Any, Callable[[], None]]
-
-
-def _plain(data: bytes) -> Spoilt:
-    array = bytearray(data)
-
-    def spoil() -> None:
-        array[:] = b"\xee" * len(array)
-
-    return array, spoil
-
-
-def _strided(data: bytes) -> Spoilt:
-    """Every other byte of an array, so that it is not contiguous."""
-    array = np.zeros(2 * len(data), dtype=np.uint8)
-    array[::2] = np.frombuffer(data, dtype=np.uint8)
-    return array[::2], lambda: array.fill(0xEE)
-
-
-def _words(data: bytes) -> Spoilt:
-    """Whole words as an array of two dimensions; other lengths as bytes."""
-    if len(data) % 8 or not data:
-        return _plain(data)
-    array = np.frombuffer(bytearray(data), dtype=np.uint32).reshape(2, -1)
-    return array, lambda: array.fill(0xEEEEEEEE)
-
-
-_ARRAYS: Sequence[Callable[[bytes], Spoilt]] = (_plain, _strided, _words)

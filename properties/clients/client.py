@@ -5,14 +5,10 @@ ops.  The others wait for reads in other ways, close early, call from another th
 runtime in done callbacks.  A client has a method for each verb that it treats otherwise.
 """
 
-import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import count
+from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
 
 from gpusim.errors import (
     DeviceFault,
@@ -22,10 +18,10 @@ from gpusim.errors import (
     WaitTimedOut,
     WrongThread,
 )
-from gpusim.kernels import SCRAMBLE
 from gpusim.ops import Dispatch, Flush, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime import Ticket
+from properties.clients.forbidden import METHODS
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -54,8 +50,6 @@ class Client:
 
 
 _TURNS = 4
-_TASKS = 2
-_SYNCS = 3
 
 
 class AskingClient(Client):
@@ -88,12 +82,12 @@ class AskingClient(Client):
             self._ask(len(self._tickets) - 2)
 
     def flush(self, op: Flush) -> None:
-        """What has arrived may be delivered now."""
+        """Flush, then poll: the reads that have arrived may be delivered now."""
         self.target.perform(op)
         self.target.runtime.poll()
 
     def _ask(self, position: int) -> None:
-        """Every other is asked for at once before it is waited for."""
+        """Ask for a value; for every other read, look at it without a wait first."""
         ticket = self._tickets[position]
         try:
             if position % 2:
@@ -108,91 +102,10 @@ class AskingClient(Client):
             raise BrokenPromise("a read has its value, and a read issued before it has none")
 
 
-class AwaitingClient(Client):
-    """Uses an event loop: two tasks await a read, and three tasks sync at once."""
-
-    def __init__(self, target: RuntimeTarget) -> None:
-        super().__init__(target)
-        self._loop = asyncio.new_event_loop()
-        self._tasks: list[tuple[Ticket, asyncio.Task[Any]]] = []
-        self._tickets: list[Ticket] = []
-
-    def read(self, op: Read) -> Ticket:
-        """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
-
-        What is left alone is submitted and delivered by the next sync, or with a later read.
-        """
-        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
-        self._tickets.append(ticket)
-        turn = len(self._tickets) % 3
-        for _ in range(_TASKS if turn != 1 else 0):
-            self._tasks.append((ticket, self._loop.create_task(_wait_for(ticket))))
-        if turn == 0:
-            self._loop.run_until_complete(asyncio.sleep(0))
-            _, task = self._tasks[-_TASKS]
-            task.cancel()
-            self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
-            if task.cancelled():
-                self._tasks.pop(-_TASKS)
-            self._raise_fault()
-        return ticket
-
-    def flush(self, op: Flush) -> None:
-        """Flush, and let the other tasks run."""
-        self.target.perform(op)
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._raise_fault()
-
-    def sync(self, op: Sync) -> None:
-        """Start three syncs at once; each must deliver every read issued before it."""
-        self._loop.run_until_complete(self._sync_side_by_side())
-
-    def close(self) -> None:
-        try:
-            self.target.close()
-        finally:
-            self._loop.run_until_complete(self._finish_tasks())
-            self._loop.close()
-
-    def _raise_fault(self) -> None:
-        """Raise what a task met that is not the error of its read: it belongs to this op."""
-        for at, (_, task) in enumerate(self._tasks):
-            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                del self._tasks[at]
-                raise error
-
-    async def _sync_side_by_side(self) -> None:
-        syncs = [self._sync_once() for _ in range(_SYNCS)]
-        ends = await asyncio.gather(*syncs, return_exceptions=True)
-        await self._finish_tasks()
-        for error in ends:
-            if error is not None:
-                raise error
-
-    async def _sync_once(self) -> None:
-        try:
-            await self.target.runtime.sync_async()
-        finally:
-            if not all(ticket.done() for ticket in self._tickets):
-                raise BrokenPromise("a read is not delivered, though a sync after it has ended")
-            self._tickets.clear()
-
-    async def _finish_tasks(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        values = await asyncio.gather(*(task for _, task in tasks), return_exceptions=True)
-        for (ticket, _), value in zip(tasks, values, strict=True):
-            if not ticket.done():
-                raise BrokenPromise("awaiting a read ends before the read has its value")
-            if isinstance(value, BaseException):
-                raise value
-            if value != _ended(ticket):
-                raise BrokenPromise("awaiting a read gives another value than its result")
-
-
 class ClosingClient(Client):
-    """Closes instead of the last sync, with reads in flight.
+    """Closes instead of the last sync, with reads in flight; half of the time in a callback.
 
-    The close settles every ticket with its value; after it every op is refused.
+    The close settles every ticket with its value; after it every call is refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
@@ -201,9 +114,10 @@ class ClosingClient(Client):
         self._syncs_left = sum(isinstance(op, Sync) for op in program) + (not ends_with_sync)
         self._tickets: list[Ticket] = []
         self._loss: DeviceLost | None = None
+        self._error: DeviceFault | None = None
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``; notes a loss, which a close tells no second time."""
+        """See ``Target``; notes a loss of the device, since the close does not raise it again."""
         try:
             return super().perform(op)
         except DeviceLost as loss:
@@ -221,20 +135,45 @@ class ClosingClient(Client):
             self.target.perform(op)
             return
         try:
-            self.target.close()
+            self._close_runtime()
         finally:
             self._check_closed()
         if self._loss is not None:
             raise self._loss
 
+    def _close_runtime(self) -> None:
+        last = self._tickets[-1] if self._tickets else None
+        if last is not None and not last.done() and not len(self._tickets) % 2:
+            last.add_done_callback(self._close)
+            try:
+                last.result()
+            except DeviceFault as error:
+                # Its own error shows as its value.
+                self._error = self._error or (None if last.done() else error)
+            self.target.close()
+        if self._error is not None:
+            raise self._error
+        # Once it is closed, this does nothing.
+        self.target.close()
+
+    def _close(self, _: Ticket) -> None:
+        try:
+            self.target.close()
+        except DeviceFault as error:
+            # A runtime only logs what a callback raises.
+            self._error = error
+
     def _check_closed(self) -> None:
         if not all(ticket.done() for ticket in self._tickets):
             raise BrokenPromise("a read is not settled, though its runtime is closed")
-        try:
-            self.target.runtime.flush()
-        except RuntimeClosed:
-            return
-        raise BrokenPromise("a runtime that is closed still flushes")
+        for name, call in METHODS.items():
+            try:
+                call(SimpleNamespace(x=None, y=None), self.target.runtime)
+            except RuntimeClosed:
+                continue
+            except Exception as error:
+                raise BrokenPromise(f"{name} of a closed runtime ends with {error!r}") from error
+            raise BrokenPromise(f"{name} of a closed runtime is not refused")
 
 
 class DroppingClient(Client):
@@ -273,115 +212,9 @@ class WrongThreadClient(Client):
             self._thread.shutdown()
 
 
-async def _wait_for(ticket: Ticket) -> Any:
-    """The value of a ticket, or its own error; any other error belongs to the call."""
-    try:
-        return await ticket
-    except DeviceFault as fault:
-        if not ticket.done():
-            raise
-        return type(fault)
-
-
-def _ended(ticket: Ticket) -> Any:
+def ended(ticket: Ticket) -> Any:
     """The value of a ticket, or the class of its own error."""
     try:
         return ticket.result()
     except DeviceFault as fault:
         return type(fault)
-
-
-_WORDS = 8
-_MOST_CALLBACKS = 24
-
-
-class ReentrantClient(Client):
-    """Each delivery starts work on a new buffer that is not in the program."""
-
-    def __init__(self, target: RuntimeTarget) -> None:
-        super().__init__(target)
-        self._numbers = count()
-        self._expected: list[tuple[Ticket, bytes]] = []
-        self._broken: list[str] = []
-        self._fault: DeviceFault | None = None
-
-    def read(self, op: Read) -> Delivery:
-        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
-        return _Answered(ticket, self._answer)
-
-    def close(self) -> None:
-        """Close, and raise BrokenPromise where a callback's work was lost.
-
-        A fault that only callbacks have met is raised too, since no op could show it.
-        """
-        for ticket, data in self._expected:
-            try:
-                if ticket.result() != data:
-                    self._broken.append("a read that a callback issued has another value")
-            except DeviceFault as fault:
-                self._fault = self._fault or fault
-        try:
-            self.target.close()
-        finally:
-            if self._broken:
-                raise BrokenPromise(self._broken[0])
-        if self._fault is not None:
-            raise self._fault
-
-    def _answer(self, ticket: Ticket) -> None:
-        """One callback: write, dispatch, read, and something that settles reads.
-
-        Each has its own buffer, since it may deliver a read, which calls the next callback.
-        """
-        number, runtime = next(self._numbers), self.target.runtime
-        has_room = runtime.policy.memory_budget_bytes is None
-        if not has_room or number >= _MOST_CALLBACKS or not runtime.is_open:
-            return
-        try:
-            self._work(number)
-            self._finish(number, ticket)
-        except DeviceFault as fault:
-            self._fault = self._fault or fault
-        except Exception as error:
-            # A runtime only logs what a callback raises.
-            self._broken.append(f"a call inside a callback ended with {error!r}")
-
-    def _work(self, number: int) -> None:
-        runtime = self.target.runtime
-        words = np.arange(_WORDS, dtype=np.uint32) * 2654435761 + number
-        own = runtime.alloc(words.nbytes)
-        runtime.write(own, words)
-        runtime.dispatch(SCRAMBLE, [own])
-        SCRAMBLE.meaning((words,), (), 1)
-        self._expected.append((runtime.read(own), words.tobytes()))
-        runtime.free(own)
-
-    def _finish(self, number: int, ticket: Ticket) -> None:
-        runtime = self.target.runtime
-        own, data = self._expected[-1]
-        match number % 4:
-            case 0:
-                runtime.flush()
-            case 1:
-                runtime.sync()
-                if not own.done():
-                    self._broken.append("a sync inside a callback returns before its reads")
-            case 2:
-                if own.result() != data:
-                    self._broken.append("a read waited for in a callback has another value")
-        ticket.result()
-
-
-class _Answered:
-    """A delivery that runs a callback of this client after each of its own."""
-
-    def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
-        self._ticket = ticket
-        self._answer = answer
-
-    def result(self) -> Any:
-        return self._ticket.result()
-
-    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        self._ticket.add_done_callback(lambda _: callback(self))
-        self._ticket.add_done_callback(self._answer)

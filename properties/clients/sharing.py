@@ -1,8 +1,8 @@
 """A client with buffers and queue work of its own, which it shares with the runtime.
 
-It adopts buffers and borrows the runtime's, and puts its own work into the same queue.  What the
-program shows is the same, since a loan orders that work just where the op was.  What the device
-fails to do for the client, the runtime is asked to do.
+It adopts buffers and borrows the runtime's, and puts its own work into the same queue.  The
+program shows the same, since a loan puts that work exactly where the op was.  Where the device
+fails the client, the client leaves the op to the runtime.
 """
 
 from itertools import count
@@ -28,7 +28,7 @@ class SharingClient(Client):
         self._mine: dict[str, Any] = {}
 
     def alloc(self, op: Alloc) -> None:
-        """A buffer of the client's own, where the runtime would have one and nobody counts."""
+        """Make a buffer itself, if the runtime would accept it and no memory budget counts it."""
         limits = self.target.limits
         fits = 0 < op.size_bytes <= limits.max_buffer_bytes and not op.size_bytes % WORD_BYTES
         if not fits or limits.memory_budget_bytes is not None or next(self._turns) % 2:
@@ -77,7 +77,7 @@ class SharingClient(Client):
             self.target.perform(op)
 
     def free(self, op: Free) -> None:
-        """A buffer of the client's own is alive after that, and nothing of it is wanted."""
+        """Free; a buffer of the client's own is alive after that, and nothing writes it."""
         self.target.perform(op)
         native = self._mine.pop(op.buffer, None)
         if native is None:
@@ -107,7 +107,7 @@ class SharingClient(Client):
                 native.destroy()
 
     def _lendable(self, name: str, offset: int, size_bytes: int) -> Buffer | None:
-        """The live buffer of that name, where the words are in it and it was not lost."""
+        """The live buffer of that name, if it was not lost and these words lie in it."""
         buffer = self.target.find(name)
         if (
             not buffer.is_live
@@ -121,6 +121,6 @@ class SharingClient(Client):
 
 
 def _check_fault(error: Exception) -> None:
-    """Raise ``error`` unless the device has failed, which is no word about the runtime."""
+    """Raise ``error``, unless the device has failed, which says nothing about the runtime."""
     if isinstance(error, GPUValidationError) and "device is lost" not in str(error):
         raise error

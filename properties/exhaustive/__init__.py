@@ -1,4 +1,4 @@
-"""Exhaustive checks of small scopes: every short program, every schedule, every table cell."""
+"""Exhaustive checks of small scopes: every short program, every pair of ops on the same bytes."""
 
 from properties.exhaustive.memory_sync import ROWS, Row, row_named
 from properties.exhaustive.short_programs import (

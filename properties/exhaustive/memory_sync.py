@@ -105,8 +105,8 @@ def _row(name: str, boundary: str, buffers: tuple[str, ...], first: str, second:
 def _program(buffers: tuple[str, ...], first: str, between: str, second: str) -> Program:
     """Buffers with data, both ops on each, and a read of everything.
 
-    The sync empties the batch, and the dispatch after it takes one place of a limit or
-    a pool, so that the two ops reach a limit of two and exhaust a pool of one.
+    The sync empties the batch.  The dispatch after it takes one place, so that the two ops reach
+    a limit of two commands and exhaust a pool of one slot.
     """
     names = ["s", "f", *buffers, *(f"d_{buffer}" for buffer in buffers)]
     lines = [f"alloc {name} {_SIZE_BYTES}\n" for name in names]

@@ -280,7 +280,7 @@ CAPACITIES = (1, 2)
 def small_policies(
     capacities: Sequence[int] = CAPACITIES, limits: Limits | None = None
 ) -> list[Policy]:
-    """Each preset with each capacity; a pool or cache of one is full at its second use."""
+    """Each preset with each capacity; a pool or cache of capacity 1 is full at its second use."""
     slot_bytes = (limits or Limits()).uniform_offset_alignment_bytes
     return [
         _with_capacity(preset, capacity, slot_bytes)

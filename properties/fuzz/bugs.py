@@ -1,7 +1,8 @@
 """The distinct failures of a session; each is written to one file.
 
 Two failing programs show one bug if they fail in the same way and, once shrunk, take the same: the
-classes of their invalid ops or, where all are valid, the kinds of their ops, and odd bytes.
+classes of their invalid ops, the forms of ops that not every runtime takes, the two ops that must
+stand in one batch or, where none of these is, the kinds of their ops.
 """
 
 import os
@@ -13,6 +14,7 @@ import wgpu
 
 import gpusim
 from gpusim.errors import ProgramError
+from gpusim.history import History
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Copy, Op
@@ -20,8 +22,9 @@ from gpusim.program import Program, flattened
 from properties.arguments import UsageError
 from properties.finding_file import Finding, printable, write
 from properties.model.case import Case
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.shrink.reducer import Shrunk
+from properties.shrink.together import Together
 from reference import run as run_reference
 
 Signature = tuple[str, ...]
@@ -60,15 +63,24 @@ class Bugs:
         _check_can_save(folder)
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
+        self.explained = 0
+        """Failing programs that do not fail without what the bugs that were met take."""
         self.known_failures = 0
-        """Failing programs that show what was known before."""
+        """How many failing programs showed a bug that was known before."""
         self._folder = folder
         self._place = place
         self._kernels = kernels
 
-    def know(self, file: Path, case: Case, failure: Failure | None, not_run_because: str) -> None:
+    def know(
+        self,
+        file: Path,
+        case: Case,
+        failure: Failure | None,
+        not_run_because: str,
+        together: Together = (),
+    ) -> None:
         """Report nothing of the kind of this finding from now on, where it still fails."""
-        signature = () if failure is None else signature_of(case, failure, self._kernels)
+        signature = () if failure is None else signature_of(case, failure, self._kernels, together)
         known = Known(file=file, signature=signature, not_run_because=not_run_because)
         self.known.append(known)
 
@@ -79,9 +91,10 @@ class Bugs:
         *,
         reproduced: bool | None,
         shrunk: Shrunk | None = None,
+        together: Together = (),
     ) -> Bug | None:
         """Note a failing case; the first of its kind is written to a file.  None if it is known."""
-        signature = signature_of(case, failure, self._kernels)
+        signature = signature_of(case, failure, self._kernels, together)
         if any(signature == known.signature for known in self.known):
             self.known_failures += 1
             return None
@@ -101,13 +114,24 @@ class Bugs:
             bug.unsaved = str(error)
         return bug
 
+    def has(self, case: Case, failure: Failure, together: Together) -> bool:
+        """Whether a failure of this kind was met, or is known."""
+        signature = signature_of(case, failure, self._kernels, together)
+        return signature in self.met or any(signature == one.signature for one in self.known)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the bugs take that were met or are known, in the words of their signatures."""
+        signatures = [*self.met, *(one.signature for one in self.known)]
+        return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
+
     def __len__(self) -> int:
         return len(self.met)
 
     @property
     def failures(self) -> int:
         """Programs that failed."""
-        return sum(bug.count for bug in self.met.values())
+        return self.explained + sum(bug.count for bug in self.met.values())
 
     def _finding(self, bug: Bug) -> Finding:
         return Finding(
@@ -121,7 +145,7 @@ class Bugs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """A finding of before, and what became of it."""
+    """A finding of an earlier session, and the result of running it again."""
 
     file: Path
     signature: Signature = ()
@@ -134,30 +158,55 @@ class Known:
         return "still fails" if self.signature else "does not fail any more"
 
 
-def signature_of(case: Case, failure: Failure, kernels: Kernels) -> Signature:
+def signature_of(
+    case: Case, failure: Failure, kernels: Kernels, together: Together = ()
+) -> Signature:
     """What tells failures apart: how it failed, and what it takes.
 
-    An invalid op harms whatever is there, so that what else is there says nothing.
+    An invalid op harms whatever is there, so that what else is there says nothing.  Nor does it
+    where an op has a form that is seldom taken, or where two ops must stand ``together``.
     """
-    program, limits = case.program, case.limits(Limits())
-    meant = run_reference(program, kernels, limits)
-    refused = {outcome.error for outcome in meant.outcomes if outcome.error}
-    failing = program[failure.position].verb if failure.position < len(program) else "end"
-    kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
-    takes = {f"refuses {error}" for error in refused} or kinds | _forms(program)
-    return *failure.signature, failing, *sorted(takes), *_variants(case)
+    meant = run_reference(case.program, kernels, case.limits(Limits()))
+    pair = {" to ".join(together)} if together else set()
+    takes = _forms(case.program, meant) or pair or _kinds(case.program)
+    return *_how(failure, meant), *sorted(takes), *_variants(case)
+
+
+def forms_of(case: Case, kernels: Kernels) -> set[str]:
+    """The classes of a case's invalid ops, or the forms that not every runtime takes."""
+    return _forms(case.program, run_reference(case.program, kernels, case.limits(Limits())))
+
+
+_HARM = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.DELIVERY_ORDER)
+
+
+def _how(failure: Failure, meant: History) -> tuple[str, str]:
+    """How it failed; a valid op may show in many ways that an invalid one did harm."""
+    outcomes, at = meant.outcomes, failure.position
+    is_valid = at >= len(outcomes) or outcomes[at].error is None
+    if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):
+        return "harm", ""
+    return failure.signature
+
+
+def _forms(program: Program, meant: History) -> set[str]:
+    refused = {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
+    if refused:
+        return refused
+    ops = list(flattened(program))
+    odd = {f"odd {op.verb}" for op in ops if any(number % WORD_BYTES for number in _numbers(op))}
+    within = any(isinstance(op, Copy) and op.source == op.target for op in ops)
+    return {*odd, *(["copy within"] if within else [])}
 
 
 _PLAIN_VERBS = ("alloc", "read", "flush", "sync")
-"""What nearly every program has."""
+"""The kinds of ops that nearly every program has."""
 
 
-def _forms(program: Program) -> set[str]:
-    """What forms its ops have that not every runtime takes."""
-    ops = list(flattened(program))
-    odd = any(number % WORD_BYTES for op in ops for number in _numbers(op))
-    within = any(isinstance(op, Copy) and op.source == op.target for op in ops)
-    return {*(["odd bytes"] if odd else []), *(["copy within"] if within else [])}
+def _kinds(program: Program) -> set[str]:
+    """The kinds of its ops; a write beside a command is there for the sake of its bytes."""
+    kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
+    return kinds - {"write"} or kinds
 
 
 def _numbers(op: Op) -> list[int]:

@@ -1,7 +1,7 @@
 """Judges in this process: the programs of a session, one after another, until one fails.
 
-It is for tests: the target may be any callable, and a debugger can stop in it.  A target that
-aborts or hangs takes this process with it.  Only a session has worker processes; none starts here.
+It is for tests: the target may be any callable, and a debugger can stop in it.  No worker process
+starts here, so a target that aborts or hangs takes this process with it.
 """
 
 import re
@@ -31,7 +31,7 @@ from properties.shrink.reducer import shrink
 from properties.targets.factory import AdapterFactory, MakeTarget, Opened, TargetFactory
 
 _GIVEN = "given"
-"""The target of a case whose target was made by the caller."""
+"""The name of a target in a case, where the caller made the target."""
 
 
 def check(
@@ -137,9 +137,9 @@ def name_of(made: MakeTarget | str) -> str:
 
 
 def replay_words(path: Path, made: MakeTarget | str, kernels: str | None) -> str:
-    """The command that replays the file; a Python call where no command can name its code.
+    """The command that replays the file; a Python call where no command can name the target's code.
 
-    ``kernels`` is their place; None where they have none.
+    ``kernels`` is the place of the kernels; None where they have none.
     """
     place = place_of(made)
     if place and kernels is not None:

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from gpusim.ops import VERBS
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.policy import Uniforms
-from properties.clients import CLIENTS
+from properties.clients import CLIENTS, FOREIGN_CLIENTS
 from properties.fuzz.protocol import ENOUGH_TRACES, FLUSH, OP, Tally
+from properties.model.case import PLAIN
 from properties.oracles.coverage import BOUNDARIES, ENOUGH, FEASIBLE, why_infeasible
 from properties.oracles.goals import GOALS
 from properties.oracles.laws import LAWS
@@ -50,13 +51,13 @@ _VARIANTS = {
     "clients": tuple(CLIENTS),
     "relations": tuple(name for name in KINDS if name not in ("same", "set_device")),
 }
-"""What every session draws beside its programs."""
+"""Everything that a session draws with its programs."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
 """Without ``close``: a program ends with a sync, so its close has nothing to submit."""
 
 
 _SHOWN_CELLS = 4
-"""How many of the pairs that were met too seldom a warning names; the table has all."""
+"""The most pairs that a warning names; the table has all."""
 
 
 def coverage(tally: Tally) -> dict[str, Table]:
@@ -75,7 +76,8 @@ def coverage(tally: Tally) -> dict[str, Table]:
         "variants": _table(_VARIANTS, tally.variants),
     }
     if tally.programs and not seen:
-        del tables["variants"]["clients"]
+        drawn = {name: tally.variants["clients", name] for name in (PLAIN, *FOREIGN_CLIENTS)}
+        tables["variants"]["clients"] = {name: count for name, count in drawn.items() if count}
         return tables if tally.refused else {**tables, "refusals": {}}
     for kind in _KINDS:
         tables["ops"][kind]["driver"] = seen[OP, kind]

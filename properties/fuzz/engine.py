@@ -1,4 +1,4 @@
-"""A fuzzing session: programs by number, until their number, the time or the findings are used up.
+"""A fuzzing session: runs programs until a limit of programs, time or findings is reached.
 
 The engine gives programs to worker processes and decides what their answers mean.  Programs run
 in the workers, never here, because a program may kill its process.
@@ -28,13 +28,15 @@ from properties.fuzz.protocol import (
     setup_of,
 )
 from properties.fuzz.settings import Settings
+from properties.fuzz.sorting import Sorter
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
+from properties.shrink.together import Together, together
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
-"""A session of at least this size may plant a mutant that takes long to find."""
+"""A session of at least so many programs may plant a mutant that takes long to find."""
 
 
 @dataclass(kw_only=True)
@@ -50,14 +52,16 @@ class Session:
     bugs: Bugs
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
-    """The time of the session without that of shrinking."""
+    """The time of the session, without the time of shrinking."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty where the target died first."""
+    """The planted mistakes, and whether each was seen; empty where the target died before."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
+    not_asked: Sequence[str] = ()
+    """What no client asks of a foreign target, since it is not promised."""
     deaths: int = 0
     uncounted: int = 0
-    """Programs that ran but are missing in the tally, because their worker died."""
+    """Programs that ran and are missing in the tally, because their worker died."""
     interrupted: bool = False
 
     @property
@@ -67,7 +71,7 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """The share of programs that fail at most, at 95 percent; None where one failed.
+        """The upper bound of the share of programs that fail, at 95 percent; None where one failed.
 
         By the "rule of three" for N independent trials without a failure.
         """
@@ -140,7 +144,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         ready, *_ = [supervisor.ready() for supervisor in supervisors]
         session.device, session.description = ready.device, ready.description
         session.is_ours = ready.is_ours
-        session.unreachable = ready.unreachable
+        session.unreachable, session.not_asked = ready.unreachable, ready.not_asked
         try:
             if settings.known is not None:
                 run_known(session.bugs, settings, session.device, supervisors[0])
@@ -154,8 +158,8 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
 def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
     """Run the findings of the folder ``known``, so that their kinds are not reported again.
 
-    A file makes nothing run but the session's own target: what was found on another target or
-    device is named as not run.
+    Only the session's own target runs.  A finding of another target or device is named as not
+    run.
     """
     for path in sorted((settings.known or Path()).glob("*.txt")):
         finding, reason = read(path), ""
@@ -165,7 +169,10 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
         elif case.device.name != device:
             reason = f"it was found on device {case.device.name}"
         failure = None if reason else supervisor.judge(case, settings.stall)
-        bugs.know(path, case, failure, reason)
+        pair: Together = ()
+        if failure is not None:
+            pair = together(case, failure, lambda each: supervisor.judge(each, settings.stall))
+        bugs.know(path, case, failure, reason, pair)
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
@@ -192,13 +199,15 @@ class _Loop:
             Shard(supervisor, first=first + number, stop=stop, step=step)
             for number, supervisor in enumerate(supervisors)
         ]
-        self._kernels = kernels
+        self._sorter = Sorter(
+            settings=settings, kernels=kernels, bugs=session.bugs, is_ours=session.is_ours
+        )
         self._watch = watch
         self._start = time.monotonic()
         self._shrink_seconds = 0.0
 
     def run(self) -> None:
-        """Fuzz until the programs, the time or the findings are used up."""
+        """Fuzz until a limit of programs, time or findings is reached."""
         while self._goes_on():
             for shard in self._shards:
                 if shard.is_running:
@@ -244,22 +253,12 @@ class _Loop:
         self._tick()
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
-        settings, bugs, start = self._session.settings, self._session.bugs, time.monotonic()
+        start = time.monotonic()
         try:
-            small = shard.shrink(
-                case,
-                failure,
-                kernels=self._kernels,
-                seconds=settings.shrink,
-                stall_seconds=settings.stall,
-            )
+            self._sorter.sort(shard, case, failure)
         except (KeyboardInterrupt, GpusimError):
-            bugs.add(case, failure, reproduced=None)
+            self._session.bugs.add(case, failure, reproduced=None)
             raise
-        if small is None:
-            bugs.add(case, failure, reproduced=False)
-        else:
-            bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
         self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

@@ -22,7 +22,7 @@ from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFac
 from properties.targets.process import ProcessFactory
 
 COMMAND, PAGE = "exec:", "browser:"
-"""How the name of a target begins that is a command, or a web page."""
+"""The first letters of a target's name, where the target is a command or a web page."""
 MakeFactory = Callable[[str, Kernels], TargetFactory]
 """Makes the factory of a target on the device of that name, with these kernels."""
 TARGETS: Mapping[str, MakeFactory] = {RUNTIME: RuntimeFactory, "naive": AdapterFactory}
@@ -77,8 +77,8 @@ def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:
 def load_target(name: str) -> MakeFactory:
     """Makes the factory of a target: one of ``TARGETS``, a command, a page, or a Python object.
 
-    What stands at a place makes a target or an adapter of an opened device and
-    the kernels; a TargetFactory may stand there as well.
+    The object at a place takes an opened device and the kernels, and makes a target or an
+    adapter.  It may also be a TargetFactory.
 
     Raises:
         ProgramError: nothing can be loaded from there, or it makes no targets.
@@ -155,7 +155,7 @@ def _check_makes_targets(made: Any, spec: str) -> None:
 
 
 def _module(where: str, name: str) -> ModuleType:
-    """The module or file ``where``, of which ``name`` is wanted; ProgramError as ``load``."""
+    """The module or file ``where``, to take ``name`` from it; ProgramError as ``load``."""
     try:
         return _loaded(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except SyntaxError as error:
@@ -172,7 +172,7 @@ def _module(where: str, name: str) -> ModuleType:
 
 
 def _not_found(name: str, where: str, error: ModuleNotFoundError) -> ProgramError:
-    """``where`` itself is no module, or it imports one that is not there."""
+    """The error where ``where`` is no module, or imports one that is missing."""
     missing = error.name or ""
     if where != missing and not where.startswith(f"{missing}."):
         because = f"it imports {missing!r}, which is not there"
@@ -185,7 +185,7 @@ def _not_found(name: str, where: str, error: ModuleNotFoundError) -> ProgramErro
 
 
 def _no_file(name: str, where: str, error: OSError) -> ProgramError:
-    """The file ``where`` cannot be read."""
+    """The error where the file ``where`` cannot be read."""
     path = Path(where)
     if not path.parent.is_dir():
         return _cannot_load(name, where, f"there is no folder {path.parent}", "a misspelled path")
@@ -204,7 +204,7 @@ def _cannot_load(
 
 
 def _loaded(path: Path) -> ModuleType:
-    """The module that the file at ``path`` is, made anew where the file has changed."""
+    """The module in the file at ``path``; it is made anew where the file has changed."""
     path = path.resolve()
     source = path.read_text(encoding="utf-8")
     loaded = _LOADED.get(path)
@@ -216,14 +216,15 @@ def _loaded(path: Path) -> ModuleType:
 def _executed(path: Path, source: str) -> ModuleType:
     """A module made of ``source``, and never of cached bytecode.
 
-    Python takes cached bytecode for any source of the same length and second.
+    Python takes cached bytecode for any source of the same length that was saved in the same
+    second.
     """
     name = f"gpusim_loaded_{path.stem}"
     module = ModuleType(name)
     module.__file__ = str(path)
     # Dataclasses look their module up in sys.modules.
     sys.modules[name] = module
-    # It finds the modules beside it, as it would were it run.
+    # It finds the modules beside it, as if it was run.
     sys.path.insert(0, str(path.parent))
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)

@@ -1,17 +1,17 @@
-"""Mistakes that a session plants on purpose, to show that it would see one.
+"""Mistakes that a session plants on purpose, to show that it would see a real one.
 
 Each is planted between the judge and the session's own target, and tried with the session's
 programs, device and comparison.  It counts as seen where a program passes without it and shows a
-wrong value with it.  Mutants of our own runtime are not here; they are hunted only where that
-runtime is judged.
+wrong value with it.  Mutants of our own runtime are not here; a session hunts one only where it
+judges that runtime.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpusim.ops import AnyDispatch, Free, Op, Write
-from properties.model.case import Case
+from properties.model.case import PLAIN, Case
 from properties.model.failure import FailureKind
 from properties.model.target import Delivery, Target
 from properties.mutants.hunt import PlantedMutant
@@ -19,7 +19,7 @@ from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory, Wrapping
 
 _MOST_PROGRAMS = 100
-"""A mistake must show within this many programs; a few are usually enough."""
+"""The most programs within which a mistake must show; a few are usually enough."""
 _MOST_FAILING = 10
 """The hunt stops after so many programs that fail without the mistake."""
 _EVERY = 3
@@ -55,7 +55,7 @@ class _Mistaken(ABC):
 
 
 class _Overtaking(_Mistaken):
-    """Makes a host write once more after the dispatch that follows it."""
+    """Repeats a host write after the dispatch that follows it."""
 
     _write: Write | None = None
 
@@ -120,7 +120,8 @@ def hunt_mistakes(
     programs = failing = 0
     while programs < _MOST_PROGRAMS and failing < _MOST_FAILING and len(seen) < len(MISTAKES):
         tick()
-        case = case_of(programs).plain
+        # The mistake stands where a client would, so that the program is driven plainly.
+        case = replace(case_of(programs).plain, client=PLAIN)
         programs += 1
         if judge(case, factory, MEANING_ONLY).failure is not None:
             failing += 1

@@ -5,7 +5,7 @@ the sum of its workers' tallies.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,7 +34,7 @@ _DETAILS: Mapping[str, str] = {
     "copy": "target_role",
     "encode": "reason",
 }
-"""The field of an event that, with its kind, tells the kind of its op."""
+"""The field of an event that tells the kind of its op, by the kind of the event."""
 _OPS = {"dispatch": "dispatch", "take": "read"}
 _DETAILED_OPS = {
     ("create_buffer", Role.STORAGE): "alloc",
@@ -44,7 +44,7 @@ _DETAILED_OPS = {
     ("encode", "asked"): "flush",
     ("encode", "sync"): "sync",
 }
-"""The op that an event of the driver shows; other events belong to no single op."""
+"""The op that a driver event shows; other events belong to no single op."""
 
 
 def count_events(trace: Trace, policy: Policy) -> EventCounts:
@@ -79,8 +79,8 @@ def count_events(trace: Trace, policy: Policy) -> EventCounts:
 ENOUGH_TRACES = 1000
 """After this many traces a session should have met every rare event within its reach.
 
-At least 18 of 1,200 programs meet each event, so 1,000 programs miss one by chance in
-three sessions of ten million.
+At least 18 of 1,200 programs meet each event.  So 1,000 programs miss an event by chance in three
+of ten million sessions.
 """
 MEASURED_FIRST = 1200
 """The first programs of a seed, all of which are measured."""
@@ -124,7 +124,7 @@ class Tally:
     """Programs by their number of accepted ops."""
     measured_reads: int = 0
     deep_reads: int = 0
-    """Of the measured reads, those that depend on two earlier writers or more."""
+    """The measured reads that depend on at least two earlier writers."""
     checked: Checked = field(default_factory=Checked)
 
     def note(
@@ -157,7 +157,9 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            writers = writers_of_reads(program, taken, kernels)
+            # An op that is only contained may be accepted, and then means nothing.
+            meant = [outcome.error is None for outcome in verdict.expected.outcomes]
+            writers = writers_of_reads(program, meant, kernels)
             self.measured_reads += len(writers)
             self.deep_reads += sum(count >= 2 for count in writers)
 
@@ -226,6 +228,8 @@ class Setup:
     presets: tuple[str, ...]
     schedulers: tuple[str, ...] = ()
     faults: bool = False
+    adversary: bool = False
+    """Whether a layer between the targets and their device disturbs each program."""
     seed: int = 0
 
 
@@ -236,6 +240,7 @@ def setup_of(settings: Settings) -> Setup:
         presets=settings.presets,
         schedulers=settings.schedulers,
         faults=settings.faults,
+        adversary=settings.adversary,
         seed=settings.seed,
         kernels=settings.kernels,
         target=settings.target,
@@ -257,7 +262,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """Whether to say so where it asks for more than the target promises; it passes otherwise."""
+    """Whether to say so where it asks for more than the target promises; otherwise it passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -272,7 +277,7 @@ class Plant:
     """Run programs with planted mistakes until they show, and answer with ``Planted``."""
 
     hard: bool
-    """Whether it may be a mutant that takes long to find."""
+    """Whether the mutant may be one that takes long to find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +298,8 @@ class Ready:
     """Whether our runtime is judged, which follows the policy of a case."""
     unreachable: Mapping[str, str]
     """Why no program of the session reaches a rare event, by the event."""
+    not_asked: Sequence[str] = ()
+    """What no client asks of a foreign target, each with the promise that it would need."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -304,7 +311,7 @@ class CannotRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CannotJudge:
-    """A case cannot be judged: a kernel of the user's is at fault, say, or a device has no room."""
+    """A case cannot be judged: a kernel of the user's is at fault, for instance."""
 
     error: str
     """The class in ``gpusim.errors``."""
@@ -335,7 +342,7 @@ class FailedProgram:
     case: Case
     failure: Failure
     beneath: tuple[Case, Failure] | None = None
-    """What else is wrong where the failure is an op that was not refused."""
+    """A further failure, where the failure is an op that was wrongly accepted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -349,7 +356,7 @@ class Judged:
 
     failure: Failure | None
     beyond_promises: str = ""
-    """What of the case is more than the target promises, so that it was not run."""
+    """The part of the case that the target does not promise; then the case was not run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,8 @@
-"""The progress of a worker, in memory that it shares with its session and that outlives it.
+"""The progress of a worker, in memory that it shares with its session and that outlives the worker.
 
-A worker that dies or stands still cannot say what it was doing.  So it says so beforehand: the
-number of its program, the op that it issues and, where a case is judged by itself, the call on the
-driver.  Each is a number in shared memory.  Nothing here knows why a worker is gone.
+A worker that has died or hangs cannot say what it was doing.  So it says it in advance: the
+number of its program, the op that it issues and, where a case is judged by itself, the call on
+the driver.  Each is a number in shared memory.  Nothing here knows why a worker is gone.
 """
 
 from dataclasses import dataclass
@@ -42,20 +42,20 @@ class Place:
     """The position of the last op that was begun; -1 where none is known."""
     is_closing: bool = False
     call: str = ""
-    """Empty where there was none, or nobody told."""
+    """Empty where there was no call, or calls were not published."""
 
 
 class Published:
     """The shared memory of one worker; worker and session each have one over it.
 
-    ``context`` is that of the worker's process; without one the memory is not shared.
+    ``context`` belongs to the worker's process; without a context the memory is not shared.
     """
 
     def __init__(self, context: BaseContext | None = None) -> None:
         self._memory: Any = [0] * 5 if context is None else context.RawArray("Q", 5)
 
     def begin(self, number: int | None = None) -> None:
-        """Publish that a case is about to be judged: program ``number``, or one of no number."""
+        """Publish that a case is about to be judged; None: it is no program of the session."""
         memory = self._memory
         if number is not None:
             memory[_NUMBER] = number
@@ -69,7 +69,7 @@ class Published:
         return _Ops(self._memory)
 
     def trace_of_calls(self) -> Trace:
-        """The same, which publishes each call on the driver too: that takes longer."""
+        """The trace of a new run, which publishes each call on the driver too; that is slower."""
         trace = self.trace()
         trace.events = _Calls(self._memory)
         return trace
@@ -101,7 +101,7 @@ class _Ops(Trace):
         self._memory = memory
 
     def mark(self, event: Event) -> None:
-        """Append what begins, and publish it first."""
+        """Publish the op that begins, then append its mark."""
         is_close = event.kind == "close"
         self._memory[_OP] = _CLOSING if is_close else event["position"] + 1
         self._memory[_CALL] = 0
@@ -109,8 +109,7 @@ class _Ops(Trace):
 
 
 class _Calls(list[Event]):
-    """Events, of which the calls on the driver are published as they are told, before they are
-    made."""
+    """Events; each call on the driver is published before it is made."""
 
     def __init__(self, memory: Any) -> None:
         super().__init__()

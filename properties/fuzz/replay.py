@@ -25,7 +25,7 @@ class Untrusted(GpusimError):
 
 
 class NothingToShow(GpusimError):
-    """A finding of which a replay would show nothing."""
+    """A replay of this finding would show nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +56,9 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
 
     Raises:
         ProgramError: the file is malformed.
-        UsageError: another target or other kernels are asked for than it names, or what it
-            would ignore.
-        Untrusted: it names something to run that ``settings`` do not; the command is in the text.
+        UsageError: ``settings`` name another target or other kernels, or a setting that would be
+            ignored.
+        Untrusted: it names code that ``settings`` do not name; the message has the command.
         NothingToShow: its program has no op.
         OSError: it cannot be read.
     """

@@ -65,6 +65,7 @@ def as_json(session: Session) -> dict[str, Any]:
         "goals": {goal: tally.reached.goals[goal] for goal in GOALS},
         "goals_missed": session.missed_goals,
         "probes_unreachable": dict(session.unreachable),
+        "not_asked": list(session.not_asked),
         "cells": {
             "traces": tally.reached.programs,
             "reached": {str(cell): tally.reached.cells[cell] for cell in FEASIBLE},
@@ -143,6 +144,9 @@ def show(session: Session, console: Console) -> None:
         console.print(Text(f"{mistake}"), soft_wrap=True)
     for name, reason in session.unreachable.items():
         console.print(f"out of reach: {name}, since {reason}", highlight=False)
+    if session.not_asked:
+        words = f"not asked, since not promised: {'; '.join(session.not_asked)}"
+        console.print(Text(words), soft_wrap=True)
     for warning in session.warnings:
         console.print(f"[yellow]warning[/]: {warning}", highlight=False)
     for known in session.bugs.known:
@@ -158,10 +162,12 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
     policy = f"policy {bug.case.policy}, " if session.is_ours else ""
     device = str(bug.case.device)
-    # Faults, limits and a scheduler are as much a part of it as the program.
+    # Faults, limits and a scheduler belong to a finding as much as its program.
     asked = "" if device == bug.case.device.name else f"device {device}, "
+    if bug.case.disturbance is not None:
+        asked += f"disturbed by {bug.case.disturbance}, "
     console.print(f"{asked}{policy}program {bug.case.seed}{client}", highlight=False)
-    # Whatever the width, a line of a program stays one line, to be copied.
+    # A line of a program is never wrapped, so that it can be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
     if bug.reproduced is False:
         console.print("It did not fail again when it was run by itself.")

@@ -29,7 +29,7 @@ from properties.model.case import RUNTIME, SCHEDULERS
 ALL = "all"
 DEFAULT_SECONDS = 60.0
 _MOST_WORKERS = 256
-"""Each is a process with a device of its own."""
+"""The most workers: each is a process with its own device."""
 _PLACES = f"MODULE_OR_FILE:NAME, {COMMAND}COMMAND or {PAGE}PAGE"
 _DEVICES = ", ".join(names())
 _POLICIES = ", ".join(PRESETS)
@@ -127,6 +127,14 @@ class Settings:
     json: Annotated[
         Path | None, Setting(read_file_to_write, "write what happened to a file", "FILE")
     ] = None
+    adversary: Annotated[
+        bool,
+        Setting(
+            _truth,
+            "disturb the target's device: maps settle in other orders, and fail where promised",
+            flag=True,
+        ),
+    ] = False
     kernels: Annotated[
         str, Setting(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
     ] = ""

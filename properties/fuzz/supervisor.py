@@ -1,8 +1,8 @@
 """A worker process seen from the engine: it is started, asked, watched and ended here.
 
-The death or hang of a worker becomes an answer like any other.  A shard is one worker with its
-programs, every so many-th of the session.  The engine decides what an answer means; nothing here
-does.
+The death or hang of a worker becomes an answer like any other.  A shard is one worker and its
+programs: every n-th of the session, for n workers.  The engine decides what an answer means;
+nothing here does.
 """
 
 import multiprocessing
@@ -72,13 +72,13 @@ class Gone:
         return f"{end}: {self.words}" if self.words else end
 
     def failure(self, case: Case) -> Failure:
-        """The failure of ``case``, which it ran, with the op and the call at which it ended."""
+        """The failure of ``case``, which it ran, with the op and call at which the worker ended."""
         place, program = self.place, case.program
         position, op, notes = place.position, "", []
         if place.is_closing:
             position, op = len(program), "close"
         elif place.run > 1:
-            # Later runs are mostly of a transformed program, whose ops have other positions.
+            # A later run mostly has a transformed program, with its ops in other positions.
             what = "the same again, or a variant of it"
             notes.append(f"in run {place.run} of it ({what}), at op {position} of that")
             position = -1
@@ -198,7 +198,7 @@ class Supervisor:
         return self._judged(JudgeCase(case=case), stall_seconds).failure
 
     def judge_again(self, case: Case, stall_seconds: float) -> Judged:
-        """The same, or why the case was not run."""
+        """The failure of one case, or why it was not run."""
         return self._judged(JudgeCase(case=case, is_replay=True), stall_seconds)
 
     def _judged(self, request: JudgeCase, stall_seconds: float) -> Judged:
@@ -261,7 +261,7 @@ class Supervisor:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Delay an interrupt until the process that starts in the block can ignore its own.
+    """Delay an interrupt until the process that starts in the block can ignore interrupts.
 
     A process that is interrupted while it starts prints a traceback.  It inherits that
     interrupts are blocked.
@@ -272,7 +272,7 @@ def _interrupts_held() -> Iterator[None]:
     came: list[int] = []
     ends = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in ends]
-    # Its start unblocks interrupts, so it comes before they are blocked.
+    # The resource tracker's start unblocks interrupts, so it comes before they are blocked.
     resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -307,9 +307,9 @@ def _cause(code: int) -> str:
 
 
 _SHRINK_STALL_SECONDS = 3.0
-"""Seconds without progress that make a candidate hang, while a failure is shrunk."""
+"""Seconds without progress after which a candidate of the shrinker hangs."""
 _DEATH_PATIENCE = 4
-"""The factor of the time for shrinking where each failing candidate kills a process."""
+"""The factor on the time for shrinking, where each failing candidate kills a process."""
 
 
 class Shard:
@@ -351,7 +351,7 @@ class Shard:
         return answer
 
     def pass_over(self, gone: Gone) -> int:
-        """Continue after the program at which the worker died; gives how many are uncounted."""
+        """Continue after the program at which the worker died; how many programs are uncounted."""
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
         return passed
@@ -362,6 +362,11 @@ class Shard:
         answer = self._supervisor.wait(stall_seconds)
         assert isinstance(answer, Made)
         return answer.case
+
+    def judgement(self, stall_seconds: float) -> Judgement:
+        """Judges a candidate in the worker."""
+        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
+        return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
 
     def shrink(
         self,
@@ -374,15 +379,11 @@ class Shard:
     ) -> Shrunk | None:
         """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
-        A fresh worker runs it, since the device of the one that met it may be harmed.
-        An abort and a hang have more time than ``seconds``.
+        A fresh worker runs it, since the failure may have harmed the device of the worker that
+        met it.  To shrink an abort or a hang may take longer than ``seconds``.
         """
         self._supervisor.stop()
-        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
-
-        def judgement(candidate: Case) -> Failure | None:
-            return self._supervisor.judge(candidate, patience_seconds)
-
+        judgement = self.judgement(stall_seconds)
         if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
             seconds *= _DEATH_PATIENCE
             case = _cut(case, failure, judgement)
@@ -390,7 +391,7 @@ class Shard:
 
 
 def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
-    """``case`` without the ops after the one at which it ended, if it still ends there."""
+    """``case`` without the ops after the op at which the process ended, if it still ends there."""
     if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
         return case
     ops = case.program.ops[: failure.position + 1]

@@ -3,9 +3,9 @@
 A worker publishes the number of each program before it runs it, in memory that outlives it.  The
 engine decides how long to go on and what a failure means; nothing here does.
 
-What stands beside a program is drawn here, apart from it, so as not to change it: the client
-that drives it, and the transformations that must change nothing.  A program has one or the
-other or, mostly, neither, because each costs an execution or makes one slower.
+The client and the transformations of a program are drawn here, apart from it, so that they do not
+change it.  A program has a client or transformations, and mostly neither, because they cost an
+execution or make one slower.
 """
 
 import gc
@@ -24,7 +24,7 @@ from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
-from properties.clients import CLIENTS
+from properties.clients import FOREIGN_CLIENTS, draw_caller, draw_client, not_asked, suiting
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -51,10 +51,11 @@ from properties.fuzz.protocol import (
     is_measured,
 )
 from properties.fuzz.published import Published
-from properties.generate.cases import Setting, case_for
-from properties.generate.choices import Choices, SeededChoices, Weights
+from properties.generate.cases import Setting, case_for, draw_disturbance
+from properties.generate.choices import SeededChoices
 from properties.generate.fitting import first_beyond
-from properties.model.case import NO_POLICY, PLAIN, SCHEDULERS, Case
+from properties.model.capabilities import Capabilities
+from properties.model.case import NO_POLICY, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
@@ -65,28 +66,26 @@ from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
-_CLIENTS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
+_LIMITED = 7
+"""The turn in which a policy drops dispatches past a limit now and then."""
+_MOST_DISPATCHES = 12
 
 
-_CALLERS = Weights(*((name, 1) for name in CLIENTS if name != PLAIN))
-
-
-def draw_caller(choices: Choices) -> str:
-    """The name of a client that is not the plain one."""
-    return choices.weighted(_CALLERS)
-
-
-def draw_client(choices: Choices) -> str:
-    """The name of a client; the plain one in about half of the cases."""
-    return choices.weighted(_CLIENTS)
+def with_foreign_client(case: Case, promises: Capabilities) -> Case:
+    """``case`` of a foreign target: in two of eight with one of the clients that suit it."""
+    choices = SeededChoices(f"drawn {case.seed}")
+    names = suiting(promises)
+    if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:
+        return case
+    return replace(case, client=choices.pick(names))
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
     """``case`` with a drawn client, if ``clients``, or with drawn transformations.
 
-    A case with planned faults gets no transformations: they would move the faults to other
-    ops, because a fault is planned for a call by its number.  It is tried without faults
-    instead, or meets a client.
+    A case with planned faults gets no transformations.  A fault is planned for a call by its
+    number, so they would move faults to other ops.  Such a case meets a client, or is tried
+    without faults.
     """
     choices = SeededChoices(f"drawn {case.seed}")
     turn = choices.integer(0, 7)
@@ -98,11 +97,15 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
     if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
         drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
         return replace(case, transformations=drawn)
+    if clients and turn == _LIMITED and choices.chance(1, 4):
+        # It changes what a program means, and so what a law or a relation would expect.
+        limit = choices.integer(0, _MOST_DISPATCHES)
+        return replace(case, policy=replace(case.policy, debug_dispatch_limit=limit))
     return case
 
 
 def tries_without_faults(case: Case) -> bool:
-    """Whether a session compares ``case``, on a failing device, with the same without faults."""
+    """Whether a session compares ``case``, which has faults, with the same case without faults."""
     turn = SeededChoices(f"drawn {case.seed}").integer(0, 7)
     return bool(case.device.shown_faults) and turn < _IN_EIGHT["without faults"]
 
@@ -142,16 +145,17 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
             description=bench.description,
             is_ours=bench.is_ours,
             unreachable=bench.unreachable(),
+            not_asked=bench.not_asked(),
         )
     )
     try:
         _serve(bench, connection)
     except (ProgramError, NoDevice) as error:
-        # What a target raises is in a history; this is the user's.
+        # An error of a target is in the history; this one is the user's.
         with suppress(ConnectionError):
             connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
-        # And this is the judge's own.
+        # This error is the judge's own.
         with suppress(ConnectionError):
             connection.send(Broken(number=published.number, traceback=traceback.format_exc()))
     _end_group()
@@ -165,7 +169,7 @@ def _unmade(target: str, error: Exception) -> str:
 
 
 def _end_with_session() -> None:
-    """End the worker's group when the session dies, which cannot do it any more."""
+    """End the worker's group when the session dies, since a dead session cannot end it."""
     session = parent_process()
     if session is not None:
         session.join()
@@ -217,6 +221,11 @@ class Bench:
         self._kernels: Kernels = load_kernels(setup.kernels) if kernels is None else kernels
         make_factory = make_factory or load_target(setup.target)
         self._factory = make_factory(adapter.name, self._kernels)
+        if setup.adversary and not self._factory.disturbs:
+            raise ProgramError(
+                f"cannot disturb target {setup.target} because no layer fits between it and its "
+                "device (probably --adversary is to be left out)"
+            )
         self._factory.make_trace = published.trace
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
@@ -260,8 +269,12 @@ class Bench:
         reasons = {name: why_unreachable(name, scope) for name in GOALS}
         return {name: reason for name, reason in reasons.items() if reason}
 
+    def not_asked(self) -> list[str]:
+        """What no client of the session asks for, because the target does not promise it."""
+        return [] if self.is_ours else not_asked(self._factory.capabilities)
+
     def judge(self, case: Case) -> Failure | None:
-        """The failure of one case; None where it passes, or asks for more than is promised."""
+        """The failure of one case; None where it passes, or is not wholly promised."""
         self._published.begin()
         self._factory.make_trace = self._published.trace_of_calls
         if self._first_beyond(case) is not None:
@@ -269,11 +282,14 @@ class Bench:
         return judge(case, self._factory).failure
 
     def beyond_promises(self, case: Case) -> str:
-        """What of ``case`` is more than is promised, in words; empty where nothing is."""
+        """The op of ``case`` that the target does not promise, in words; empty without one."""
         position = self._first_beyond(case)
-        if position is None:
-            return ""
         promises = case.promises or self._factory.capabilities
+        if position is None:
+            caller = None if self.is_ours else FOREIGN_CLIENTS.get(case.client)
+            if caller is None or caller.suits(promises):
+                return ""
+            return f"client {case.client} asks for {caller.asks_for}, which is not promised"
         op = write_op(case.program[position])
         return f"op {position}, {op}, asks for more than the target promises ({promises})"
 
@@ -344,8 +360,12 @@ class Bench:
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)
         promises = self._factory.capabilities
-        if promises.is_loose:
-            # What an invalid op shows may change with what stands around it.
+        if not self.is_ours:
+            case = with_foreign_client(case, promises)
+        if self._setup.adversary:
+            case = replace(case, disturbance=draw_disturbance(case.seed, promises))
+        if promises.is_loose or case.injected:
+            # The error of an invalid op may change with the ops around it.
             return case
         return with_variants(case, self._kernels, refuses=promises.is_exact, clients=self.is_ours)
 

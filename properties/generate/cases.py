@@ -1,9 +1,9 @@
 """Drawing a whole case: a policy, a device's behaviour, and a program that knows their limits.
 
-``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset as it
-is, or with some of its numbers extreme, or with one thing scarce.  Batching decisions collide at a
-capacity of one and a limit of 0.  A pool runs out in the middle of a batch only where nothing
-submits the batch before.  ``debug_dispatch_limit`` is never drawn, because it changes results.
+``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
+unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
+capacity of 1 and a limit of 0.  A pool runs out inside a batch only if nothing has submitted the
+batch before that.  ``debug_dispatch_limit`` is not drawn here, because it changes results.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
-from gpusim.runtime.policy import PRESETS, Policy
+from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import NO_FAULTS, SPEC, WGPU_NATIVE, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import fitted
@@ -21,6 +21,7 @@ from properties.generate.generator import generate
 from properties.generate.shape import Shape
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
+from properties.model.disturbance import Disturbance
 
 _MOST_SEED = 2**32 - 1
 ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
@@ -30,10 +31,10 @@ ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 class Setting:
     """What the cases of a session have in common.
 
-    ``limits`` are the device's, and ``small`` those that a case may ask for instead.
-    The presets take turns; on a simulated device the schedulers do so too, from one
-    round of presets to the next, and every fourth round of schedulers has the profile
-    of wgpu-native.  With ``faults`` the device fails now and then.
+    ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
+    take turns, program by program.  On a simulated device the schedulers take turns too, round by
+    round of the presets.  Every fourth round of schedulers has the profile of wgpu-native.  With
+    ``faults`` the device fails now and then.
     """
 
     device: str
@@ -87,17 +88,21 @@ def draw_case(
     """
     if promises.kernels:
         kernels = kernels.only(promises.kernels)
-    policy = draw_policy(choices, preset)
+    # A target of somebody else's may take long for each op.
+    long = shape is None and target == RUNTIME and choices.chance(1, _LONG_PROGRAMS)
+    policy = replace(preset, **_ROOMY) if long else draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
     program = generate(
         choices,
         kernels=kernels,
         limits=limits,
         shape=shape,
+        long=long,
         invalid=promises.refuses,
         replays=promises.replays,
         indirect=promises.indirect,
         parts=promises.parts,
+        special_floats=promises.special_floats,
     )
     if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
@@ -107,7 +112,7 @@ def draw_case(
 
 
 def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> DeviceSpec:
-    """A simulated device, drawn apart from the program, so that it does not change it."""
+    """A simulated device, drawn apart from the program, so that the program does not change."""
     round_, place = divmod(turn, len(setting.schedulers))
     scheduler = setting.schedulers[place]
     profile = WGPU_NATIVE.name if round_ % _ROUNDS == _ROUNDS - 1 else SPEC.name
@@ -162,6 +167,23 @@ def draw_faults(choices: Choices) -> FaultPlan:
     return FaultPlan(**planned)
 
 
+def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
+    """What the layer does to program ``seed``, drawn apart from it; only what is survived fails."""
+    choices = SeededChoices(f"disturbance {seed}")
+    order = choices.integer(0, _MOST_SEED)
+    faults = FaultPlan(
+        failed_maps=_counts(choices, 4),
+        out_of_memory=_counts(choices, 8),
+        lost_at_submit=choices.integer(0, 8) if choices.chance(1, 8) else None,
+    )
+    return Disturbance(seed=order, faults=faults).allowed(promises)
+
+
+def _counts(choices: Choices, most: int) -> tuple[int, ...]:
+    drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
+    return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
+
+
 _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
@@ -178,7 +200,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""Longer than any program takes: it makes waits poll, and never ends one."""
+"""Longer than any program takes: waits poll because of it, and none times out."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),
@@ -192,6 +214,7 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "queued_write_bytes": lambda choices: choices.pick(_QUEUED_WRITES),
     "defer_frees": lambda choices: choices.chance(1, 2),
     "join_reads": lambda choices: choices.chance(1, 2),
+    "uniforms": lambda choices: choices.pick(tuple(Uniforms)),
     "uniform_ring_bytes": lambda choices: choices.pick(_RING_BYTES),
     "plan_cache": lambda choices: choices.pick(_PLANS),
     "graph_cache": lambda choices: choices.pick(_GRAPHS),
@@ -208,11 +231,14 @@ _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "debug_submit_each": lambda choices: True,
 }
 _OFTEN: Mapping[str, Weights[bool]] = {
+    "uniforms": Weights((False, 9), (True, 1)),
     "memory_budget_bytes": Weights((False, 5), (True, 1)),
     "uniform_ring_bytes": Weights((True, 3), (False, 1)),
     "debug_submit_each": Weights((False, 19), (True, 1)),
 }
 _EVENLY = Weights((False, 1), (True, 1))
+_LONG_PROGRAMS = 100
+"""One in so many programs has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
 _ROOMY: Mapping[str, Any] = {

@@ -34,7 +34,7 @@ from properties.generate.operands import Parameters, Signature, nonce_bytes, non
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_REAL_DISPATCHES = 24
-"""With more, the sum of tolerances is too large to compare, and exponents may overflow."""
+"""The most float dispatches: with more, tolerances add up too far, and exponents may overflow."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +46,7 @@ class LiveBuffer:
     real: bool
     """Whether it holds floats: whole aligned ones only, all finite and normal."""
     counts: bool = True
-    """Whether each of its whole words may be in a grid of the GPU's, as a nought may."""
+    """Whether each of its whole words may be part of a grid on the GPU, as a zero may."""
     writers: int = 0
     written_offset: int = 0
     written_bytes: int = 0
@@ -62,7 +62,7 @@ class Step:
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Which bytes it binds of each buffer, as offset and size; -1: all that there are."""
+        """The bytes that it binds of each buffer, as offset and size; a size of -1 means all."""
         if isinstance(self.command, Copy):
             return []
         bound = self.command.buffers
@@ -102,8 +102,17 @@ def is_in_words(op: Copy) -> bool:
 class Draft:
     """Ops, the buffers alive after them, and the counters that make operands distinct."""
 
-    def __init__(self, limits: Limits, *, indirect: bool = True, parts: bool = True) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        indirect: bool = True,
+        parts: bool = True,
+        palette: Sequence[int] = (),
+    ) -> None:
         self.limits = limits
+        self.palette = palette
+        """The sizes of most buffers; empty: each has its own."""
         self.indirect, self.parts = indirect, parts
         """Whether a grid may be read on the GPU, and whether parts of buffers may be bound."""
         self.ops: list[Op] = []
@@ -118,7 +127,7 @@ class Draft:
         self.orphan: AnyDispatch | None = None
         """The last dispatch over a buffer that was freed since."""
         self.wide_grid: Grid | None = None
-        """A grid past the limit in a dimension that was given to a guarded kernel."""
+        """A grid past the limit in a dimension, which a guarded kernel was given."""
         self.graphs: list[DraftedGraph] = []
         self.refused_graphs: list[str] = []
         """Names of graphs whose capture was refused on purpose."""
@@ -215,7 +224,7 @@ class Draft:
         grid: Grid,
         spans: Spans | None = None,
     ) -> None:
-        """``spans``: which bytes to bind of each buffer, None for all of it."""
+        """``spans``: the bytes to bind of each buffer; None binds all of it."""
         bound = _bound(buffers, spans)
         op = Dispatch(kernel=signature.name, buffers=bound, scalars=scalars, grid=grid)
         self._dispatched(Step(command=op, buffers=buffers, signature=signature), scalars)
@@ -348,7 +357,7 @@ class Draft:
                 if written:
                     reach = buffer.size_bytes if size_bytes < 0 else size_bytes
                     words = reach // WORD_BYTES * WORD_BYTES
-                    # What the grid leaves out keeps what it was.
+                    # Words beyond the grid keep their bytes.
                     counts = signature.counts and buffer.counts
                     self._wrote(buffer, offset, words, counts=counts)
             self._real_dispatches += signature.real

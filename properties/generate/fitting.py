@@ -7,11 +7,11 @@ checked again.  Nothing here is drawn.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gpusim.kernels import Kernels
-from gpusim.limits import Limits
+from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
     VERBS,
     Alloc,
@@ -26,9 +26,11 @@ from gpusim.ops import (
     Op,
     Read,
     Replay,
+    Scalars,
     Write,
 )
 from gpusim.program import Program, buffers_of, replayed
+from properties.generate.floats import ordinary_data, ordinary_scalars, real_buffers
 from properties.model.capabilities import Capabilities, Refusal
 from reference import Reference, ReferenceDelivery
 from reference import run as run_reference
@@ -39,7 +41,7 @@ def fitted(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> Program:
     """``program``, fitted to ``capabilities``."""
-    fitting = _Fitting(capabilities, kernels, limits)
+    fitting = _Fitting(program, capabilities, kernels, limits)
     ops = [op for each in program for op in fitting.of(each)]
     return _without_unasked(Program(tuple(ops)), capabilities, kernels, limits)
 
@@ -55,7 +57,7 @@ def first_beyond(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> int | None:
     """The position of the first op that asks for what is not promised; None where none does."""
-    fitting = _Fitting(capabilities, kernels, limits)
+    fitting = _Fitting(program, capabilities, kernels, limits)
     for position, op in enumerate(program):
         if list(fitting.of(op)) != [op]:
             return position
@@ -69,10 +71,10 @@ def first_beyond(
 def _without_unasked(
     program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
 ) -> Program:
-    """The program without ops that raise what nobody may ask for, and what hangs on them.
+    """The program without ops whose refusal is not promised, and without ops that depend on them.
 
-    Nor does anybody have to run a grid on the GPU that is unknown or large, which is what programs
-    that were changed may come to.
+    Indirect dispatches over an unknown or large grid are left out too; a changed program may have
+    some.
     """
     has_grids = any(isinstance(op, DispatchIndirect) for op in _flat(program))
     if Refusal.NOT_ASKED not in capabilities.refusals and not has_grids:
@@ -108,11 +110,26 @@ class _Grids(Reference):
         super().__init__(kernels, limits)
         self.wild: set[int] = set()
         self._position = -1
+        self._is_replaying = False
 
     def perform(self, op: Op) -> ReferenceDelivery | None:
         """See ``Reference``."""
-        self._position += 1
+        # The commands of a replay are no ops of the program.
+        self._position += not self._is_replaying
         return super().perform(op)
+
+    def replay(
+        self,
+        graph: str,
+        scalars: Sequence[Scalars | None] | None,
+        bindings: Sequence[tuple[str, str]],
+    ) -> None:
+        """See ``Reference``."""
+        self._is_replaying = True
+        try:
+            super().replay(graph, scalars, bindings)
+        finally:
+            self._is_replaying = False
 
     def grid_in(self, block: Block, offset: int) -> Grid | None:
         """See ``Reference``."""
@@ -154,8 +171,13 @@ def _introduced(op: Op) -> tuple[str, ...]:
 class _Fitting:
     """The sizes of the buffers and the captures so far, each as drawn and as fitted."""
 
-    def __init__(self, capabilities: Capabilities, kernels: Kernels, limits: Limits) -> None:
+    def __init__(
+        self, program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    ) -> None:
         self._promised = capabilities
+        self._has_special = capabilities.special_floats
+        self._reals = frozenset() if self._has_special else real_buffers(program, kernels)
+        """The buffers whose floats must be ordinary."""
         self._kernels = kernels
         self._limits = limits
         self._sizes: dict[str, tuple[int, int]] = {}
@@ -202,7 +224,11 @@ class _Fitting:
         span = self._span([(op.buffer, op.offset)], len(op.data), units)
         if span is not None:
             (offset,), size_bytes = span
-            yield replace(op, offset=offset, data=op.data.ljust(size_bytes)[:size_bytes])
+            data = op.data.ljust(size_bytes)[:size_bytes]
+            if op.buffer in self._reals:
+                data = ordinary_data(offset, data)
+            if not self._cuts_floats(op.buffer, len(op.data), size_bytes):
+                yield replace(op, offset=offset, data=data)
 
     def _read(self, op: Read) -> Iterator[Read]:
         units = self._promised.read_offset_bytes, self._promised.read_size_bytes
@@ -222,8 +248,12 @@ class _Fitting:
             return
         (source, target), size_bytes = span
         copy = replace(op, source_offset=source, target_offset=target, size_bytes=size_bytes)
-        if self._may_copy(copy):
+        if self._may_copy(copy) and not self._cuts_floats(op.target, op.size_bytes, size_bytes):
             yield copy
+
+    def _cuts_floats(self, buffer: str, drawn_bytes: int, size_bytes: int) -> bool:
+        """Whether no bytes at all became a part of a float, which then may be any."""
+        return not drawn_bytes and size_bytes % WORD_BYTES > 0 and buffer in self._reals
 
     def _dispatch(self, op: AnyDispatch) -> Iterator[Command]:
         promised = self._promised
@@ -232,14 +262,16 @@ class _Fitting:
             return
         if has_parts and not promised.parts:
             return
-        fitted = replace(op, buffers=tuple(map(self._bound, op.buffers))) if has_parts else op
+        fitted = replace(op, scalars=self._scalars(op.scalars, op.kernel))
+        if has_parts:
+            fitted = replace(fitted, buffers=tuple(map(self._bound, op.buffers)))
         if isinstance(fitted, Dispatch):
             yield replace(fitted, grid=self._grid(fitted))
         elif promised.indirect:
             yield fitted
 
     def _bound(self, bound: Bound) -> Bound:
-        """The same in the units of a buffer: a kernel sees no more than whole words of a part."""
+        """The binding in the units of buffers; a kernel sees only the whole words of a part."""
         if isinstance(bound, str):
             return bound
         unit = self._promised.buffer_size_bytes
@@ -260,9 +292,26 @@ class _Fitting:
         commands = replayed(capture, op)
         if any(isinstance(each, Copy) and not self._may_copy(each) for each in commands):
             return
-        # A binding in the place of what is captured no more would be refused.
+        # A binding for a buffer that is no longer captured would be refused.
         gone = {*buffers_of(drawn)} - {*buffers_of(capture)}
-        yield replace(op, bindings=tuple(pair for pair in op.bindings if pair[0] not in gone))
+        yield replace(
+            op,
+            bindings=tuple(pair for pair in op.bindings if pair[0] not in gone),
+            scalars=self._entries(capture, op),
+        )
+
+    def _entries(self, capture: Capture, op: Replay) -> tuple[Scalars | None, ...] | None:
+        """The scalars of a replay, an entry for each dispatch of its capture."""
+        kernels = [each.kernel for each in capture.commands if isinstance(each, AnyDispatch)]
+        if op.scalars is None or len(op.scalars) != len(kernels):
+            return op.scalars
+        pairs = zip(op.scalars, kernels, strict=True)
+        return tuple(None if one is None else self._scalars(one, name) for one, name in pairs)
+
+    def _scalars(self, scalars: Scalars, kernel: str) -> Scalars:
+        if self._has_special:
+            return scalars
+        return ordinary_scalars(scalars, kernel, self._kernels)
 
     def _may_copy(self, copy: Copy) -> bool:
         if copy.source != copy.target:

@@ -13,12 +13,13 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.generate.choices import Choices
 from properties.generate.draft import Draft
+from properties.generate.floats import with_special_floats
 from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
 from properties.generate.mistakes import mistake
 from properties.generate.moves import MOVES, Move, dispatch, make
 from properties.generate.operands import drawable
 from properties.generate.places import INDIRECT_MOVES, PART_MOVES
-from properties.generate.shape import MoveName, Shape, draw_shape
+from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_shape
 
 _OPENING_BUFFERS = 3
 
@@ -29,17 +30,21 @@ def generate(
     kernels: Kernels = BUILTIN,
     limits: Limits | None = None,
     shape: Shape | None = None,
+    long: bool = False,
     invalid: bool = True,
     replays: bool = True,
     indirect: bool = True,
     parts: bool = True,
+    special_floats: bool = False,
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
-    Without a shape one is drawn.  ``invalid=False`` leaves out what is refused
-    on purpose, so that every op is accepted under ``limits``; ``replays=False``
-    leaves out captures and replays, ``indirect=False`` grids on the GPU, and
-    ``parts=False`` bindings of parts of buffers.
+    Without a shape one is drawn, of hundreds of ops if ``long``.
+
+    Each of these arguments leaves ops out where it is False:
+    ``invalid`` those that are refused on purpose, so that every op is accepted under ``limits``;
+    ``replays`` captures and replays; ``indirect`` grids on the GPU; ``parts`` bindings of parts
+    of buffers.  ``special_floats`` adds floats that are NaN, infinite, minus nought or subnormal.
 
     Raises:
         ProgramError: where no kernel of ``kernels`` can be drawn.
@@ -50,8 +55,8 @@ def generate(
             "cannot generate a program because no kernel keeps floats apart from integers "
             "(probably the registry is empty, or each of its kernels writes integers from floats)"
         )
-    shape = shape or draw_shape(choices, signatures)
-    draft = Draft(limits or Limits(), indirect=indirect, parts=parts)
+    shape = shape or (draw_long_shape if long else draw_shape)(choices, signatures)
+    draft = Draft(limits or Limits(), indirect=indirect, parts=parts, palette=shape.palette)
     moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
     moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
     length = choices.integer(shape.min_ops, shape.max_ops)
@@ -62,7 +67,8 @@ def generate(
         closing = len(draft.live) + 1 if shape.dump else 0
     if shape.dump:
         _dump(draft)
-    return Program(tuple(draft.ops))
+    program = Program(tuple(draft.ops))
+    return with_special_floats(choices, program, kernels) if special_floats else program
 
 
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
@@ -82,7 +88,7 @@ def _step(
     else:
         moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
     if len(draft.ops) == before:
-        # A move that cannot be made must not stop the program from growing.
+        # The program must grow even where the move cannot be made.
         draft.flush()
 
 

@@ -16,7 +16,7 @@ from gpusim.ops import VERBS, Alloc, AnyDispatch, Bound, Capture, Dispatch, Op, 
 from gpusim.program import Program, replayed
 
 _Writers = npt.NDArray[np.uint64]
-"""A row of words a byte; its bits are the positions of the ops that the byte depends on."""
+"""A bit set for each byte, in whole words: the positions of the ops that the byte depends on."""
 _WORD_BITS = 64
 _MOST_GROUPS = 2**32 - 1
 
@@ -28,12 +28,11 @@ def writers_of_reads(
 ) -> tuple[int, ...]:
     """The number of earlier writers of each accepted read, in the order of the reads.
 
-    A write, copy or dispatch counts as a writer of its bytes until they are
-    overwritten, and of all bytes that copies and dispatches make of them.  A
-    dispatch is assumed to combine, word by word, all its buffers as far as its grid
-    reaches.
+    A write, copy or dispatch is a writer of its bytes until they are overwritten, and of all
+    bytes that copies and dispatches make of them.  A dispatch is assumed to combine all its
+    buffers word by word, as far as its grid reaches.
 
-    ``accepted`` says of each op whether it was accepted.
+    ``accepted`` tells for each op whether it was accepted.
     """
     buffers: dict[str, _Writers] = {}
     words = len(program) // _WORD_BITS + 1
@@ -68,7 +67,7 @@ def _note(
         source, start, size_bytes = span.of(op)
         taken = buffers[source][start : start + size_bytes] | bit
     if isinstance(op, AnyDispatch):
-        # What a grid on the GPU comes from decides over every word.
+        # Every word depends on the writers of the grid.
         groups = math.prod(op.grid) if isinstance(op, Dispatch) else _MOST_GROUPS
         joined = np.bitwise_or.reduce(np.atleast_2d(taken), axis=0)
         _join(kernels[op.kernel], [_of(bound, buffers) for bound in op.buffers], groups, joined)

@@ -1,10 +1,10 @@
-"""Moves of ops that touch the same bytes or narrowly do not; and moves of captured graphs.
+"""Moves of ops that share bytes, or just fail to share any; and moves of captured graphs.
 
-The bytes that two ops share decide whether one has to wait for the other.  The ops of the first
-moves share one word, or no buffer.
+The bytes that two ops share decide whether one has to wait for the other.  The first moves make
+ops that share one word, or no buffer.
 
-A replay runs its commands as if they were called now.  So buffers that have been freed since need
-others in their place, and some of the rest are replaced too.  Other legal moves are in ``moves``.
+A replay runs its commands as if they were called now.  So every buffer that was freed since then
+is replaced, and at times others too.  Other legal moves are in ``moves``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -211,7 +211,7 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swaps) -> None:
-    """Counts in all of each buffer that a graph looks for a grid in."""
+    """Fill each buffer in which a graph looks for a grid with counts."""
     indirect = [step for step in graph.steps if isinstance(step.command, DispatchIndirect)]
     for counts in dict.fromkeys(swaps.get(step.buffers[-1], step.buffers[-1]) for step in indirect):
         if not counts.real:
@@ -228,7 +228,7 @@ def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries | None:
-    """Scalars for each dispatch of a graph: new, or near those of the capture, or the same."""
+    """Scalars for each dispatch of a graph: new, the same as captured, or nearly the same."""
     kind = choices.weighted(_SCALARS)
     if kind == "captured":
         return None
@@ -260,7 +260,7 @@ def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | N
                 swaps[buffer] = choices.pick(pool)
     if fits(draft, graph, swaps):
         return swaps
-    # One at a time, each kept only if the graph still fits.
+    # Swaps are added one at a time; each is kept only if the graph still fits.
     kept: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:
         if buffer not in draft.live:
@@ -296,7 +296,7 @@ def finds_grids(graph: DraftedGraph, swaps: Swaps) -> bool:
 def _spoilt_by(
     step: Step, buffers: Sequence[LiveBuffer], spoilt: Sequence[LiveBuffer]
 ) -> list[LiveBuffer]:
-    """The buffers in which nobody should look for a grid after a step."""
+    """The buffers that hold no usable grid after a step."""
     if isinstance(step.command, Copy):
         source, target = buffers
         is_sound = source.counts and source not in spoilt and is_in_words(step.command)

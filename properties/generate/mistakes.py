@@ -1,8 +1,8 @@
-"""The invalid ops: one function a refusal of the contract; those of dispatches stand apart.
+"""The invalid ops, one function for each refusal; ``refused_dispatches`` has the dispatches.
 
-Each appends one op that must be refused and changes nothing; it appends nothing where
-the draft lacks what the mistake needs.  Legal ops do not belong here.  There are no
-handles of another runtime, because a program cannot name them.
+Each appends one op that must be refused and change nothing, or no op where the draft lacks what
+the mistake needs.  Legal ops do not belong here.  A program cannot name handles of another
+runtime, so none appear.
 """
 
 from collections.abc import Callable
@@ -111,7 +111,7 @@ def _outside(choices: Choices, draft: Draft) -> tuple[str, int, int] | None:
 
 
 def _bad_capture(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """One bad command, behind good ones or alone: no graph comes of it."""
+    """A capture with one bad command, alone or after good ones, which makes no graph."""
     bad = choices.pick((bad_dispatch, bad_dispatch, _bad_copy))(choices, draft, shape)
     if not isinstance(bad, Command):
         return None
@@ -122,7 +122,7 @@ def _bad_capture(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A replay of no graph, of one over a freed buffer, or with wrong operands."""
+    """A replay without a graph, over a freed buffer, or with wrong operands."""
     if draft.refused_graphs and choices.chance(1, 6):
         return Replay(graph=choices.pick(draft.refused_graphs))
     if not draft.graphs:

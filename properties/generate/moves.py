@@ -30,7 +30,7 @@ _LEAST_ROOM_BYTES = 64
 
 
 def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A new buffer; where the shape's number is reached, mostly free an old one first."""
+    """A new buffer; if there are as many as the shape says, mostly free an old one first."""
     if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
         free(choices, draft, shape)
     if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
@@ -41,12 +41,16 @@ def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuffer:
     """Allocate a buffer that fits the budget; a float buffer has whole words only."""
-    size = max(draw_size(choices, draft.room_bytes), least)
+    if draft.palette and choices.chance(7, 8):
+        drawn = min(choices.pick(draft.palette), draft.room_bytes)
+    else:
+        drawn = draw_size(choices, draft.room_bytes)
+    size = max(drawn, least)
     return draft.alloc(size // WORD_BYTES * WORD_BYTES if real else size, real)
 
 
 def write(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """New bytes; at times the same as the write before, which a runtime might skip wrongly."""
+    """New bytes, or at times the last write again, which a runtime might wrongly skip."""
     if draft.can_repeat and choices.chance(1, 12):
         draft.repeat()
         return
@@ -105,7 +109,7 @@ def read(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def free(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A free, half of the time of a buffer dispatched last, which a batch may still need."""
+    """A free; half of the time, of a buffer of the last dispatch, which a batch may still need."""
     if draft.dispatched and choices.chance(1, 2):
         draft.free(choices.pick(draft.dispatched[-1][1]))
     elif draft.live:
@@ -122,7 +126,7 @@ def sync(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 def dispatch(choices: Choices, draft: Draft, shape: Shape) -> None:
     """A kernel over live buffers, at times over those of a recent dispatch."""
-    like_before = bool(draft.dispatched) and choices.chance(1, 4)
+    like_before = bool(draft.dispatched) and choices.chance(3, 10)
     if like_before:
         signature, buffers = _like_before(choices, draft, shape)
     else:
@@ -142,7 +146,7 @@ def _allowed(draft: Draft, signature: Signature) -> bool:
 def _like_before(
     choices: Choices, draft: Draft, shape: Shape
 ) -> tuple[Signature, tuple[LiveBuffer, ...]]:
-    """One of the last two dispatches: the same, or with another kernel, or with buffers swapped.
+    """One of the last two dispatches again: the same, or with another kernel or other buffers.
 
     A cache keyed by kernel and buffers must find the first again, and must not
     find the others.
@@ -155,7 +159,20 @@ def _like_before(
         return (other if other.floats == signature.floats else signature), buffers
     if len(set(signature.floats)) == 1 and choices.chance(1, 4):
         return signature, buffers[::-1]
+    if draft.palette and choices.chance(1, 5):
+        return signature, _with_another(choices, draft, buffers)
     return signature, buffers
+
+
+def _with_another(
+    choices: Choices, draft: Draft, buffers: tuple[LiveBuffer, ...]
+) -> tuple[LiveBuffer, ...]:
+    """The same buffers but for one, in whose place is another of its size, if there is one."""
+    at = choices.integer(0, len(buffers) - 1)
+    old = buffers[at]
+    alike = [one for one in _alike(draft, old) if one.size_bytes == old.size_bytes]
+    others = [one for one in alike if one not in buffers]
+    return (*buffers[:at], choices.pick(others), *buffers[at + 1 :]) if others else buffers
 
 
 def launch(
@@ -178,7 +195,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """The scalars of an earlier dispatch, of any kernel with these types; all, or all but one.
+    """The scalars of an earlier dispatch of any kernel with these types: all equal, or all but one.
 
     A cache keyed by content must find equal scalars again, and must miss where one of them
     differs.
@@ -190,7 +207,7 @@ def near(
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
-    """Buffers that fit a kernel, new ones where too few live; None where none fits.
+    """Buffers that fit a kernel, with new ones where there are too few; None where none fits.
 
     A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
     """
@@ -293,6 +310,44 @@ def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
     read(choices, draft, shape)
 
 
+def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A copy of a whole buffer over one of its size; then one of the two changes, or goes.
+
+    A runtime that lets both share memory shows the change in the other.
+    """
+    source = any_buffer(choices, draft)
+    pool = [one for one in _alike(draft, source) if one.size_bytes == source.size_bytes]
+    pool.remove(source)
+    if not pool and (len(draft.live) >= _MOST_LIVE or source.size_bytes > draft.room_bytes):
+        return
+    target = choices.pick(pool) if pool else draft.alloc(source.size_bytes, source.real)
+    draft.copy(source, 0, target, 0, source.size_bytes)
+    changed, other = (source, target) if choices.chance(1, 2) else (target, source)
+    match choices.integer(0, 4):
+        case 0:
+            draft.write(changed, *span_of(choices, changed))
+        case 1:
+            draft.write(changed, 0, changed.size_bytes)
+        case 2:
+            _change(choices, draft, shape, changed)
+        case 3:
+            draft.free(changed)
+    if choices.chance(3, 4):
+        draft.read(other, 0, other.size_bytes)
+
+
+def _change(choices: Choices, draft: Draft, shape: Shape, buffer: LiveBuffer) -> None:
+    """A dispatch that writes ``buffer``, if one can; others that it binds are of its size too."""
+    signature = choices.weighted(shape.kernels)
+    if not _allowed(draft, signature) or buffer not in draft.bindable(buffer.real):
+        return
+    bound = bind(choices, draft, signature)
+    at = signature.written.index(True) if True in signature.written else 0
+    if bound is None or buffer in bound or signature.floats[at] is not buffer.real:
+        return
+    launch(choices, draft, signature, (*bound[:at], buffer, *bound[at + 1 :]))
+
+
 def any_buffer(choices: Choices, draft: Draft) -> LiveBuffer:
     return _hot(choices, draft.live) if draft.live else make(choices, draft, False)
 
@@ -330,5 +385,6 @@ MOVES: Mapping[MoveName, Move] = {
     "read_after_sync": read_after_sync,
     "write_after_read": write_after_read,
     "chain": chain,
+    "twin": twin,
 }
 """Every move by its name in a shape."""

@@ -19,9 +19,9 @@ from gpusim.ops import Grid
 from properties.generate.choices import Choices, Weights
 
 FEW = 6
-"""A word below it may be in a grid on the GPU, whose groups nobody counts before they run."""
+"""Words below this may be in a grid on the GPU, which runs as many groups as it says."""
 NO_DEVICE_RUNS = 2**32 - 1
-"""Past the limit of any device in a dimension."""
+"""Groups that exceed the limit of any device in a dimension."""
 _COUNTS_RANDOM = random.Random("counts")
 _COUNTS = [
     _COUNTS_RANDOM.randint(1, FEW - 2)
@@ -31,7 +31,8 @@ _COUNTS = [
 ]
 
 Parameters = tuple[bool, tuple[Dtype, ...]]
-"""Whether a kernel computes floats, and its scalars' types; equal ones can share scalars."""
+"""Whether a kernel computes floats, and the types of its scalars.  Kernels that agree in both can
+share scalars."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,12 +105,19 @@ _GRIDS = Weights(
     ("cover", 50), ("one", 14), ("zero", 6), ("flat", 8), ("deep", 8), ("under", 8), ("over", 6)
 )
 _MOST_WORD_GROUPS = 64
+_MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
 """One in so many dispatches of a guarded kernel exceeds the limit in a dimension."""
 _FULL_GRIDS = 200
 """One in so many dispatches of other kernels reaches the limit."""
 
+_HUGE_BYTES = Weights(
+    (1 << 16, 8), ((1 << 16) + 4, 3), ((1 << 18) - 4, 3), ((1 << 20) + 260, 1), (1 << 21, 1)
+)
+"""Past 64 KiB and past 1 MiB, where numbers of 16 and of 20 bits come to their end."""
 _STREAM_BYTES = 1 << 17
+_STREAM_PERIOD_BYTES = _STREAM_BYTES - 4
+"""The period of longer data: no power of two, so that data a power of two apart differ."""
 _LONGEST_BYTES = 1 << 16
 _STREAM = random.Random("bytes").randbytes(_STREAM_BYTES).replace(b"\0", b"\xa5")
 _FLOATS_RANDOM = random.Random("floats")
@@ -141,7 +149,7 @@ def draw_size(choices: Choices, most: int) -> int:
         case "page":
             size = 4096 + choices.integer(-1, 4)
         case _:
-            size = _LONGEST_BYTES
+            size = choices.weighted(_HUGE_BYTES)
     return min(size, most)
 
 
@@ -173,17 +181,24 @@ def nonce_bytes(number: int, size: int) -> bytes:
     if not size:
         return b""
     at = number * 257 % _LONGEST_BYTES
-    return bytes((number % 255 + 1,)) + _STREAM[at + 1 : at + size]
+    return bytes((number % 255 + 1,)) + _from(_STREAM, at + 1, size - 1)
 
 
 def nonce_floats(number: int, size: int) -> bytes:
     """The same for whole words: finite normal f32 values between 1 and 1024, of either sign."""
     at = number * 388 % _LONGEST_BYTES
-    return _FLOATS[at : at + size]
+    return _from(_FLOATS, at, size)
+
+
+def _from(stream: bytes, at: int, size: int) -> bytes:
+    """``size`` bytes of a stream; one that is not long enough begins again and again."""
+    if at + size > _STREAM_BYTES:
+        stream = stream[:_STREAM_PERIOD_BYTES] * ((at + size) // _STREAM_PERIOD_BYTES + 1)
+    return stream[at : at + size]
 
 
 def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[int | float, ...]:
-    """The scalars of dispatch ``number``: small, and other than those of any other dispatch.
+    """The scalars of dispatch ``number``: small, and different from those of every other dispatch.
 
     Integers are odd, because multiplying by an odd number loses no information; at
     times one of them is an extreme of its type instead.
@@ -202,7 +217,7 @@ def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[i
 def _distinct(dtype: Dtype, number: int, tame: bool) -> int | float:
     value = 2 * number + 3
     if dtype == "f32":
-        # Near one where floats are computed, so that a chain of dispatches does not overflow.
+        # Near 1 where floats are computed, so that a chain of dispatches does not overflow.
         return (value % 320 + 64) / 256 if tame else value / 4
     return -value if dtype == "i32" and number % 2 else value
 
@@ -219,7 +234,9 @@ def draw_grid(choices: Choices, signature: Signature, words: int, limits: Limits
     if not signature.guarded and choices.chance(1, _FULL_GRIDS):
         full = min(most, signature.max_groups)
         return choices.pick(((full, 1, 1), (1, full, 1), (1, 1, full)))
-    cover = min(-(-words // signature.group_size), _MOST_WORD_GROUPS)
+    cover = -(-words // signature.group_size)
+    if cover > _MOST_WORD_GROUPS:
+        cover = min(cover, _MOST_GROUPS) if choices.chance(2, 3) else _MOST_WORD_GROUPS
     x, y, z = _grid(choices, cover)
     if signature.guarded:
         return (x, y, z) if x * y * z <= most**3 else (most, 1, 1)
@@ -245,11 +262,12 @@ def _grid(choices: Choices, cover: int) -> Grid:
 
 
 def _wide(choices: Choices, most: int) -> Grid:
-    groups = most + choices.integer(1, 3)
+    groups = most + choices.integer(0, 3)
     return choices.pick(((groups, 1, 1), (1, groups, 1), (1, 1, groups)))
 
 
 def draw_counts(choices: Choices, words: int) -> bytes:
     """Words that may be in a grid on the GPU: few groups, at times none, at times too many."""
-    at = choices.integer(0, len(_COUNTS) - words)
-    return struct.pack(f"<{words}I", *_COUNTS[at : at + words])
+    at = choices.integer(0, max(len(_COUNTS) - words, 0))
+    counts = _COUNTS[at : at + words] * (words // len(_COUNTS) + 1)
+    return struct.pack(f"<{words}I", *counts[:words])

@@ -1,8 +1,8 @@
-"""The moves about where a dispatch finds what it needs: parts of buffers, and grids on the GPU.
+"""The moves with parts of buffers, and with grids that the GPU reads.
 
-A grid that the GPU reads is one of few groups, or past what any device runs, so that no program
-runs for ever: it is read only from a buffer whose words are all such counts.  ``draft`` knows
-which those are.
+A grid that the GPU reads has few groups, or more than any device runs, so that every program
+ends.  It is read only from a buffer whose words are all such counts; ``draft`` knows these
+buffers.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def _launch(
 def _halves(
     choices: Choices, draft: Draft, signature: Signature
 ) -> tuple[tuple[LiveBuffer, ...], Spans] | None:
-    """One buffer for two bindings that are both written, or both read: parts of their own."""
+    """One buffer for two bindings that are both written, or both read: a part for each."""
     if len(signature.written) != 2 or len(set(signature.written)) > 1:
         return None
     step = draft.limits.storage_offset_alignment_bytes
@@ -67,7 +67,7 @@ def _halves(
 
 
 def draw_spans(choices: Choices, draft: Draft, buffers: tuple[LiveBuffer, ...]) -> Spans:
-    """Which bytes to bind of each buffer: all, from an aligned offset on, or a few of them."""
+    """The bytes to bind of each buffer: all, all from an aligned offset on, or a few."""
     step = draft.limits.storage_offset_alignment_bytes
     spans: list[tuple[int, int] | None] = []
     for buffer in buffers:
@@ -115,7 +115,7 @@ def launch_indirect(
     counts: LiveBuffer,
     offset: int,
 ) -> None:
-    """One dispatch over buffers that fit the kernel; none where no grid may be read there."""
+    """One indirect dispatch over buffers that fit the kernel; none where no grid may be read."""
     written = compress(buffers, signature.written)
     if counts not in draft.counting() or counts in written:
         return
@@ -162,6 +162,6 @@ def _write_grid(choices: Choices, draft: Draft, counts: LiveBuffer, offset: int)
 
 
 INDIRECT_MOVES: Mapping[MoveName, Move] = {"indirect": indirect}
-"""The moves that only a target is given which reads grids on the GPU."""
+"""The moves for targets that read grids on the GPU."""
 PART_MOVES: Mapping[MoveName, Move] = {"parts": parts}
-"""The moves that only a target is given which binds parts of buffers."""
+"""The moves for targets that bind parts of buffers."""

@@ -1,7 +1,7 @@
-"""The invalid dispatches: one function a refusal of the contract, over what is right otherwise.
+"""The invalid dispatches: one function for each refusal of the contract.
 
-A dispatch is put together right, and then one thing in it is made wrong, at times two, to see
-which of them is looked for first.
+A valid dispatch is drawn.  Then one thing in it is made wrong, or at times two, to see which of
+them is refused first.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class _Launch:
     scalars: tuple[int | float, ...]
     grid: Grid = (1, 1, 1)
     place: tuple[str, int] | None = None
-    """The buffer and the byte that its grid is read from; None: it is the host's."""
+    """The buffer and the byte that its grid is read from; None: the host gives the grid."""
 
     def op(self) -> AnyDispatch:
         """The dispatch."""
@@ -49,7 +49,7 @@ _Fault = Callable[[Choices, Draft, _Launch], _Launch | None]
 
 
 def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """One mistake in a dispatch, at times two, to see which is looked for first."""
+    """A dispatch with one mistake, at times two, to see which is refused first."""
     signature = choices.weighted(shape.kernels)
     bound = _bound(choices, draft, signature)
     if bound is None:
@@ -67,7 +67,7 @@ def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _indirect(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """The same over a grid on the GPU, where there is a place for one."""
+    """The dispatch over a grid on the GPU, where there is a place for one."""
     written = [
         name for name, flag in zip(launch.buffers, launch.signature.written, strict=True) if flag
     ]
@@ -76,7 +76,7 @@ def _indirect(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
 
 
 def orphaned_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A dispatch just as it was accepted before one of its buffers was freed."""
+    """A dispatch that was accepted before, over a buffer that was freed since."""
     return draft.orphan
 
 
@@ -127,7 +127,7 @@ def _aliased_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch 
 
 
 def _bad_part(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """Part of a buffer that is not all in it, or that no binding may begin with."""
+    """A part that reaches out of its buffer, or starts where no binding may start."""
     names = [name for name in launch.buffers if isinstance(name, str)]
     if not draft.parts or not names:
         return None
@@ -147,7 +147,7 @@ def _bad_part(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None
 
 
 def _aliased_parts(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """Parts of one buffer that share a word one of them writes, or of which one is only read."""
+    """Two parts of one buffer that share a written word, or of which only one is written."""
     step, written = draft.limits.storage_offset_alignment_bytes, launch.signature.written
     long = [one for one in draft.bindable(False) if one.size_bytes >= step + WORD_BYTES]
     two = len(launch.buffers) == len(written) >= 2 and any(written)
@@ -164,7 +164,7 @@ def _aliased_parts(choices: Choices, draft: Draft, launch: _Launch) -> _Launch |
 
 
 def _bad_place(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """A grid that nobody can read: no whole words, not all there, or about to be written."""
+    """A grid that cannot be read: unaligned, cut off, or in a buffer that is written."""
     if not draft.indirect or not draft.live:
         return None
     counts = choices.pick(draft.live)
@@ -173,7 +173,7 @@ def _bad_place(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | Non
         (counts.name, counts.size_bytes // WORD_BYTES * WORD_BYTES - choices.pick((0, 4, 8))),
         (counts.name, -WORD_BYTES),
     ]
-    places += [(name, 0) for name in draft.freed[-1:]]
+    places += [(name, 0) for name in draft.freed[-1:]] * 4
     pairs = zip(launch.buffers, launch.signature.written, strict=False)
     places += [(one, 0) for one, flag in pairs if flag and isinstance(one, str)] * 2
     return replace(launch, place=choices.pick(places))
@@ -209,7 +209,7 @@ def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Lau
 
 
 def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """Negative, or past the limit: at times as a guarded kernel was given it before."""
+    """A negative grid, or one past the limit that only a guarded kernel may have."""
     if draft.wide_grid and not launch.signature.guarded and choices.chance(2, 3):
         return replace(launch, grid=draft.wide_grid, place=None)
     grid = list(launch.grid)
@@ -218,13 +218,13 @@ def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
     past = choices.chance(1, 2) and not launch.signature.guarded
     grid[position] = most + choices.pick((1, 2)) if past else -choices.pick((1, 2))
     if choices.chance(1, 4):
-        # A zero makes a dispatch a no-op, and excuses nothing.
+        # A zero makes the dispatch a no-op, which is refused all the same.
         grid[(position + 1) % 3] = 0
     return replace(launch, grid=(grid[0], grid[1], grid[2]), place=None)
 
 
 def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """Every dimension within the limit, and more groups in all than the kernel may have."""
+    """Every dimension within the limit, but more groups in all than the kernel may have."""
     signature = launch.signature
     most = min(draft.limits.max_groups_per_dimension, 2**16 - 1)
     x = signature.max_groups + 1 if signature.guarded else most
@@ -236,7 +236,7 @@ def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 
 _FAULTS: Weights[_Fault] = Weights(
     (_wrong_count, 2),
-    (_freed_buffer, 11),
+    (_freed_buffer, 14),
     (_wordless_buffer, 3),
     (_long_buffer, 5),
     (_aliased_buffer, 4),

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from gpusim.limits import WORD_BYTES
 from properties.generate.choices import Choices, Weights
-from properties.generate.operands import Signature
+from properties.generate.operands import Signature, draw_size
 
 MoveName = Literal[
     "write",
@@ -37,6 +38,7 @@ MoveName = Literal[
     "brush",
     "indirect",
     "parts",
+    "twin",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -61,10 +63,13 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("brush", 3),
     ("indirect", 12),
     ("parts", 5),
+    ("twin", 3),
 )
 _UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
 _SWARM_WEIGHTS = Weights((4, 3), (0, 4), (1, 2), (16, 2))
+_PALETTES = Weights((0, 5), (1, 1), (2, 2), (3, 1))
+_MOST_PALETTE_BYTES = 1024
 _LIVE = Weights((3, 5), (1, 1), (2, 3), (4, 3), (5, 2), (6, 2), (12, 1))
 
 
@@ -74,13 +79,15 @@ class Shape:
 
     min_ops: int = 12
     max_ops: int = 130
-    """The number of ops is drawn between the two; a last move of several may exceed it."""
+    """The number of ops is drawn between the two; the last move may add a few more."""
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
-    """Kernels that make grids, and are drawn for nothing else: they forget what was before."""
+    """Kernels that make grids; they are drawn only for that, since they hide earlier mistakes."""
     live_buffers: int = 4
     """About how many buffers are alive at a time; with more, allocs become rare."""
+    palette: tuple[int, ...] = ()
+    """The sizes in bytes of most buffers, since those of a model are mostly alike; or any."""
     real_buffers: int = 8
     """One in so many buffers holds floats; 0: none does."""
     mistakes: int = 7
@@ -102,10 +109,48 @@ def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
         kernels=_swarm_kernels(choices, signatures) if swarm else _even(signatures),
         counting=counting,
         live_buffers=choices.weighted(_LIVE),
+        palette=tuple([_palette_size(choices) for _ in range(choices.weighted(_PALETTES))]),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
         mistakes=choices.pick((7, 40, 4)) if swarm else 7,
         dump=not choices.chance(1, 10),
     )
+
+
+_LONG_LENGTHS = Weights(((300, 700), 8), ((700, 1500), 3), ((1500, 5000), 1))
+_LONG: tuple[tuple[MoveName, int], ...] = (
+    ("dispatch", 70),
+    ("read", 20),
+    ("write", 14),
+    ("copy", 14),
+    ("free", 4),
+    ("alloc", 6),
+    ("replay", 2),
+    ("capture", 1),
+    ("twin", 3),
+)
+_LONG_MOVES = Weights(*_LONG)
+_LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
+_LONG_SIZES = (64, 16, 260)
+
+
+def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
+    """Hundreds of cheap ops, of which few submit: batches, rings and queues of reads grow."""
+    low, high = choices.weighted(_LONG_LENGTHS)
+    exact = tuple(one for one in signatures if not one.real and not one.counts)
+    return Shape(
+        min_ops=low,
+        max_ops=high,
+        moves=choices.pick((_LONG_MOVES, _LONG_MOVES_WITH_SYNCS)),
+        kernels=_even(exact or signatures),
+        palette=_LONG_SIZES,
+        real_buffers=0,
+        mistakes=60,
+    )
+
+
+def _palette_size(choices: Choices) -> int:
+    # Most buffers of a program must have room for something.
+    return max(draw_size(choices, _MOST_PALETTE_BYTES), WORD_BYTES)
 
 
 def _swarm_moves(choices: Choices) -> Weights[MoveName]:

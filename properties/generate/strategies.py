@@ -31,8 +31,8 @@ def programs(
 
     They ask for nothing beyond ``promises``, but may hold bytes that are no words.
 
-    Shorter than those of a seed by default, so that shrinking can reach
-    ``min_ops`` and an example stays within what Hypothesis buffers.
+    By default they are shorter than those of a seed.  So shrinking can reach ``min_ops``, and an
+    example fits in Hypothesis's buffer.
     """
 
     @st.composite
@@ -48,6 +48,7 @@ def programs(
             replays=promises.replays,
             indirect=promises.indirect,
             parts=promises.parts,
+            special_floats=promises.special_floats,
         )
 
     return drawn()

@@ -33,6 +33,17 @@ class Refusal(Enum):
         return self is not Refusal.NOT_ASKED
 
 
+class Arrival(Enum):
+    """A target's promise about when and where a read arrives."""
+
+    SYNC = "sync"
+    """Once the next sync has returned; nobody asks for the read before that."""
+    TICKET = "ticket"
+    """Once the next sync has returned, or once somebody asks for the read and waits."""
+    ARRAY = "array"
+    """In a host array that the caller names, once the next sync has returned."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
     """A target's promises; the judge asks for no more.
@@ -68,12 +79,28 @@ class Capabilities:
     """A grid past the device's limit of a dimension is spread over more of them."""
     orders_deliveries: bool = True
     """It calls done callbacks, and calls them in the order of the reads."""
+    delivery: Arrival = Arrival.SYNC
+    """When and where a read arrives; with ``ARRAY`` it is an ``ArrayAdapter``."""
+    host_arrays: bool = False
+    """A write takes its data at the call, from an array that the caller overwrites after it."""
+    concurrent_syncs: bool = False
+    """A sync may begin while another is under way: it is a ``ConcurrentAdapter``."""
+    handles: bool = False
+    """Ops get the runtime's own handles, stale ones too: it is a ``HandleAdapter``."""
+    special_floats: bool = False
+    """Data and scalars may be NaN, infinite, -0 or subnormal."""
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
     """It dispatches over grids that stand in a buffer: it is an ``IndirectAdapter``."""
+    survives_failed_maps: bool = False
+    """A failed map costs the reads that waited for it, which raise, and nothing else."""
+    survives_out_of_memory: bool = False
+    """An op that gets no memory raises and does nothing; all else is as ever."""
+    survives_loss: bool = False
+    """Once its device is lost, ops may raise and reads fail; the next program has a new device."""
     parts: bool = False
-    """It binds parts of buffers: what a dispatch binds may be a ``Part`` in the place of a name."""
+    """It binds parts of buffers: a dispatch may bind a ``Part`` in place of a name."""
 
     def __post_init__(self) -> None:
         for name, unit_bytes in self._granularity.items():
@@ -186,14 +213,14 @@ def write_promises(capabilities: Capabilities) -> dict[str, Any]:
     """The promises that differ from the defaults, by name, as JSON has them."""
     given = {field.name: getattr(capabilities, field.name) for field in fields(Capabilities)}
     return {
-        name: value.value if isinstance(value, Refusal) else value
+        name: value.value if isinstance(value, Enum) else value
         for name, value in given.items()
         if value != _DEFAULTS[name]
     }
 
 
 def read_promises(written: object) -> Capabilities:
-    """Read what ``write_promises`` wrote, once through JSON or not.
+    """Read what ``write_promises`` wrote, before or after it went through JSON.
 
     Raises:
         ProgramError: names the promise that does not exist, or has a wrong value.
@@ -207,9 +234,9 @@ def read_promises(written: object) -> Capabilities:
 
 
 def _promise(name: str, value: Any) -> Any:
-    kind = type(_DEFAULTS.get(name))
-    if kind is Refusal and value in _LEVELS:
-        return Refusal(value)
+    kind: Any = type(_DEFAULTS.get(name))
+    if kind in (Refusal, Arrival) and value in _words(kind):
+        return kind(value)
     if kind is tuple and isinstance(value, list | tuple):
         return tuple(map(str, value))
     if kind in (bool, int) and type(value) is kind:
@@ -224,7 +251,8 @@ def _no_promise(name: str, value: object) -> ProgramError:
             f"cannot read promise {name!r} because none has that name "
             f"(probably {', '.join(near)} was meant)"
         )
-    wanted = _WANTED.get(type(_DEFAULTS[name]), ", ".join(_LEVELS))
+    kind = type(_DEFAULTS[name])
+    wanted = ", ".join(_words(kind)) if issubclass(kind, Enum) else _WANTED[kind]
     return ProgramError(
         f"cannot read promise {name}={value!r:.40} because its value is {wanted} "
         "(probably a misspelling)"
@@ -232,27 +260,30 @@ def _no_promise(name: str, value: object) -> ProgramError:
 
 
 _DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Capabilities)}
-_LEVELS = [level.value for level in Refusal]
 _WANTED = {bool: "yes or no (true or false)", int: "a whole number", tuple: "names of kernels"}
 _VERSION_1 = {"refuses", "byte_exact"}
 
 
 def _parsed(name: str, text: str) -> Any:
-    kind = bool if name in _VERSION_1 else type(_DEFAULTS.get(name))
+    kind: Any = bool if name in _VERSION_1 else type(_DEFAULTS.get(name))
     if kind is bool and text in ("yes", "no"):
         return text == "yes"
     if kind is int and text.isdecimal() and len(text) < 10:
         return int(text)
     if kind is tuple and text:
         return tuple(text.split(","))
-    if kind is Refusal and text in _LEVELS:
-        return Refusal(text)
+    if kind in (Refusal, Arrival) and text in _words(kind):
+        return kind(text)
     raise _no_promise(name, text)
+
+
+def _words(kind: type[Enum]) -> list[str]:
+    return [each.value for each in kind]
 
 
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, Refusal):
-        return value.value
+    if isinstance(value, Enum):
+        return str(value.value)
     return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,13 +1,13 @@
-"""A case: one execution to be judged, with all that decides it.  Data only.
+"""A case: a program to be judged, with all that decides how it runs.  Data only.
 
     vulkan:1
     gl max_binding_bytes=512
     simulated scheduler=random seed=17 failed_maps=0,3
 
-are devices in their text form.  A simulated device's scheduler decides what WebGPU leaves open, and
-its plan of faults what fails, so both are part of a case.  Small limits let small programs meet
-what otherwise only large ones meet: buffers larger than a binding, copies in pieces, spread
-grids, rings that grow.
+are devices in their text form.  The scheduler of a simulated device decides what WebGPU leaves
+open, and its plan of faults decides what fails.  So both are part of a case.  Under small limits
+a small program meets what otherwise only a large one meets: buffers larger than a binding, copies
+in pieces, spread grids, rings that grow.
 
 The transformations of a case must not change what it shows.  A Rewrite is the transformed case,
 with the places of the original ops in it.  Nothing here transforms or runs a case, or opens a
@@ -27,22 +27,24 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
+from properties.model.disturbance import Disturbance
 
 SCHEDULERS = ("late", "early", "random")
-"""The schedulers that take turns; the one that defers most is first."""
+"""The schedulers that take turns, the one that defers most first."""
 REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
 AskedLimits = tuple[tuple[str, int], ...]
-"""Limits by name that a device is opened with in place of its own."""
+"""Limits by name, which a device is opened with instead of its own."""
 
 _ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""As fine as an adapter allows, so that the widest kernel's payload exceeds a slot of a ring."""
+"""The finest alignment of any adapter: the widest kernel's payload then exceeds a slot of a
+ring."""
 _SHOWN_AS = {
-    # An op of several commands that fails half way loses all bytes that it writes.
+    # An op that fails between two of its commands loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
     "out_of_memory": ("OutOfMemory", "DataLost"),
     "internal_errors": ("DeviceFault", "DataLost"),
@@ -60,7 +62,7 @@ _SHOWN_AS = {
     "lost_at_pipeline": ("DeviceLost",),
     "lost_at_encode": ("DeviceLost",),
 }
-"""The error classes as which each kind of planned fault may show."""
+"""The error classes that each kind of planned fault may cause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +88,7 @@ class DeviceSpec:
 
     @property
     def shown_faults(self) -> frozenset[str]:
-        """The error classes that its planned faults may show as."""
+        """The error classes that its planned faults may cause."""
         if not len(self.faults):
             return frozenset()
         planned = [name for name in _SHOWN_AS if getattr(self.faults, name) not in ((), None)]
@@ -105,7 +107,7 @@ class DeviceSpec:
         return +planned
 
     def held(self, limits: Limits) -> Limits:
-        """The device's limits, where they are ``limits`` by default."""
+        """``limits`` with those in their place that this device has been given."""
         return replace(limits, **dict(self.limits)) if self.limits else limits
 
     def __str__(self) -> str:
@@ -213,7 +215,7 @@ PLAIN = "plain"
 RUNTIME = "runtime"
 """The target that is our own runtime."""
 NO_POLICY = replace(PRESETS["eager"], name="none")
-"""What stands in the case of a target that follows no policy of ours."""
+"""The policy in a case whose target follows no policy of ours."""
 Places = tuple[int, ...]
 
 
@@ -223,7 +225,8 @@ class Case:
 
     ``target``: its name on the command line.  ``promises``: what is demanded of it; None:
     the promises that it states itself.  Only our runtime follows ``policy``.
-    ``client``: the name of the client that drives it.
+    ``client``: the name of the client that drives it.  ``disturbance``: what the layer
+    between the target and its device does; None: there is no layer.
     """
 
     program: Program
@@ -234,10 +237,11 @@ class Case:
     transformations: tuple["Transformation", ...] = ()
     target: str = RUNTIME
     promises: Capabilities | None = None
+    disturbance: Disturbance | None = None
 
     @property
     def follows_no_policy(self) -> bool:
-        """Whether its target is another than our runtime, with no policy of ours."""
+        """Whether its target is not our runtime, and so follows no policy of ours."""
         return self.policy == NO_POLICY
 
     def limits(self, limits: Limits) -> Limits:
@@ -245,8 +249,13 @@ class Case:
         return self.device.held(limits).within(self.policy.memory_budget_bytes)
 
     @property
+    def injected(self) -> frozenset[str]:
+        """The kinds of fault that the layer injects."""
+        return frozenset() if self.disturbance is None else self.disturbance.injected
+
+    @property
     def plain(self) -> "Case":
-        """The same without transformations."""
+        """The case without transformations."""
         return replace(self, transformations=()) if self.transformations else self
 
 
@@ -293,7 +302,7 @@ class Rewrite:
     same_adapter: bool = True
     """Whether floats must be bit-equal."""
     steady: tuple[int, int] | None = None
-    """Start and end of the ops that repeat the program."""
+    """The start and the end of the ops that repeat the program; None where nothing repeats it."""
 
     def then(self, later: "Rewrite") -> "Rewrite":
         """This rewrite followed by ``later``, as one rewrite."""

@@ -28,6 +28,8 @@ class FailureKind(StrEnum):
     """A case and its rewrite show different results."""
     CRASH = "crash"
     """The target raised an error that the contract does not have, or raised in its close."""
+    GROWTH = "growth"
+    """Every run of the program leaves more buffers alive."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
@@ -43,17 +45,18 @@ class Failure:
 
     kind: FailureKind
     trait: str = ""
-    """What must also stay the same while the case shrinks: an error, a law, or nothing."""
+    """What must stay the same while the case shrinks, beside the kind: an error, a law, or
+    nothing."""
     position: int = -1
     op: str = ""
     """The op as text, or a description where no op is meant."""
     what: str = ""
-    """What differs, where the kind does not tell."""
+    """What differs, where the kind does not say it."""
     reason: str
     sides: tuple[tuple[str, str], ...] = ()
     """The two sides that differ, each with its name."""
     notes: tuple[str, ...] = ()
-    """What else belongs to the argument, a line each."""
+    """Further remarks for the reader, a line each."""
     byte: int | None = None
     """The first wrong byte of the buffer, where that is what differs."""
     details: str = ""

@@ -8,12 +8,26 @@ particular target.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.ops import Command, Grid, Op, Scalars, arguments_of
-from properties.model.capabilities import Capabilities
+from gpusim.ops import (
+    Alloc,
+    Bound,
+    Command,
+    Grid,
+    Op,
+    Operand,
+    Read,
+    Scalars,
+    arguments_of,
+    each_command,
+    with_operands,
+)
+from properties.model.capabilities import Arrival, Capabilities
+
+AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 class TargetRaised(Exception):
@@ -83,7 +97,7 @@ class Adapter(ABC):
     """
 
     capabilities: Capabilities = Capabilities(orders_deliveries=False)
-    """What it promises: by default the values of valid ops, by WebGPU's own rules."""
+    """Its promises; by default, valid ops have the right values under WebGPU's own rules."""
     limits: Limits = Limits()
     """Its limits.  Programs stay within them, except where a refusal is tested."""
 
@@ -95,9 +109,13 @@ class Adapter(ABC):
         returned = getattr(self, op.verb)(*arguments_of(op))
         return as_delivery(returned) if op.verb == "read" else None
 
+    def addressed(self, op: AnyOp) -> AnyOp:
+        """``op`` with its buffers as the methods take them: by default, their names."""
+        return op
+
     @abstractmethod
-    def alloc(self, buffer: str, size_bytes: int) -> None:
-        """Make a buffer of zeros; ``size_bytes`` may be 0."""
+    def alloc(self, buffer: str, size_bytes: int) -> object:
+        """Make a buffer of zeros; only a ``HandleAdapter`` returns anything."""
 
     @abstractmethod
     def write(self, buffer: str, data: bytes, offset: int) -> None:
@@ -173,6 +191,122 @@ class ReplayingAdapter(Adapter):
                 instead of the entries keeps all.
             bindings: pairs of a captured buffer and the one that replaces it.
         """
+
+
+class HandleAdapter(Adapter):
+    """An adapter whose ``alloc`` returns the runtime's own handle of the buffer.
+
+    Every later op gets that handle in place of the name, also in parts, captures and bindings.
+    The handle of a freed buffer is kept, so the runtime itself is given stale handles.  By then
+    such a handle may belong to another buffer.
+    """
+
+    capabilities = Capabilities(orders_deliveries=False, handles=True)
+
+    def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
+        super().__init__(device, kernels)
+        self._handles: dict[str, Any] = {}
+        self._addressing = {
+            Operand.BUFFER: self._handle_of,
+            Operand.BUFFERS: lambda bound: tuple(map(self._bound, bound)),
+            Operand.COMMANDS: each_command(self.addressed),
+            Operand.BINDINGS: lambda pairs: tuple(
+                (self._handle_of(old), self._handle_of(new)) for old, new in pairs
+            ),
+        }
+
+    @abstractmethod
+    def alloc(self, buffer: str, size_bytes: int) -> Any:
+        """Make a buffer of zeros, and return its handle."""
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        if isinstance(op, Alloc):
+            self._handles[op.buffer] = self.alloc(op.buffer, op.size_bytes)
+            return None
+        return super().perform(self.addressed(op))
+
+    def carry_out(self, command: Command) -> None:
+        """Carry out a command of a capture, which has handles already."""
+        super().perform(command)
+
+    def addressed(self, op: AnyOp) -> AnyOp:
+        """``op`` with handles in the place of names."""
+        return with_operands(op, self._addressing)
+
+    def _handle_of(self, name: str) -> Any:
+        return self._handles[name]
+
+    def _bound(self, bound: Bound) -> Any:
+        if isinstance(bound, str):
+            return self._handles[bound]
+        return bound._replace(buffer=self._handles[bound.buffer])
+
+
+class ArrayAdapter(Adapter):
+    """An adapter of a runtime that reads into host arrays which the caller names."""
+
+    capabilities = Capabilities(orders_deliveries=False, delivery=Arrival.ARRAY)
+
+    @abstractmethod
+    def read_into(self, buffer: str, offset: int, size_bytes: int, array: memoryview) -> None:
+        """Read into the start of ``array``, which has the bytes once the next sync has returned.
+
+        Other reads may go into the same array, before that sync too; the last one stays.
+        """
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
+        """A read into an array of its own."""
+        array = bytearray(max(size_bytes, 0))
+        self.read_into(buffer, offset, size_bytes, memoryview(array))
+        return InArray(array, size_bytes)
+
+    def perform_into(self, op: Read, array: bytearray) -> Delivery:
+        """Carry out a read into an array of the caller's."""
+        buffer, offset, size_bytes = arguments_of(self.addressed(op))
+        self.read_into(buffer, offset, size_bytes, memoryview(array))
+        return InArray(array, op.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class InArray:
+    """A read into the start of an array, to be asked for once a sync has returned."""
+
+    array: bytearray
+    size_bytes: int
+
+    def result(self) -> bytes:
+        """The bytes that are in the array now."""
+        return bytes(self.array[: self.size_bytes])
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        """Do nothing: only a sync shows that the read has arrived."""
+
+
+class PendingSync(Protocol):
+    """A sync that is under way."""
+
+    def result(self) -> Any:
+        """Return when everything before the sync is done; raises the sync's error."""
+        ...
+
+
+class ConcurrentAdapter(Adapter):
+    """An adapter whose syncs may overlap."""
+
+    capabilities = Capabilities(orders_deliveries=False, concurrent_syncs=True)
+
+    @abstractmethod
+    def begin_sync(self) -> PendingSync:
+        """Begin a sync and return at once, also where another is under way.
+
+        Returns a task, a future or anything else whose ``result()`` waits for the sync.  Syncs
+        may be waited for in any order.
+        """
+
+    def sync(self) -> None:
+        """A sync by itself."""
+        self.begin_sync().result()
 
 
 def as_delivery(returned: object) -> Delivery:

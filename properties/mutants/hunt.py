@@ -1,9 +1,9 @@
-"""Hunting one mutant with one oracle: programs by number until one fails, then the smallest.
+"""Hunts one mutant with one oracle: runs programs until one fails, then shrinks that.
 
-The programs are those of any session with that seed; nothing is drawn for the
-mutant.  A session plants one that its seed draws, unknown to the generator, and hunts it on a
-simulated device with reference or laws, whichever it takes.  That shows that programs and judge
-see; the session's own target is not touched.
+The programs are those of any session with that seed; nothing is drawn for the mutant.  A session
+plants a mutant that its seed chooses, and hunts it on a simulated device with the oracle that is
+sure to find it, the reference or the laws.  That shows that programs and judge see mistakes; the
+session's own target is not touched.
 """
 
 import time
@@ -38,12 +38,12 @@ _PLANTED_PROGRAMS = 2000
 _PLANTED_HARD_PROGRAMS = 8000
 _REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5
-"""A hang was one already; while it shrinks, less patience finds it again."""
+"""Seconds of patience while a hang is shrunk: less than it took to find the hang."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """What a hunt may take; seconds are the process's CPU time, but those of making small."""
+    """The most that a hunt may take.  ``shrink_seconds`` is clock time, ``seconds`` CPU time."""
 
     programs: int
     seconds: float
@@ -53,7 +53,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hunt:
-    """How a hunt went: ``case`` and ``failure`` are there where it was found."""
+    """How a hunt went; ``case`` and ``failure`` are None where the mutant was not found."""
 
     oracle: str
     programs: int
@@ -63,7 +63,7 @@ class Hunt:
     shrunk: bool = False
     """Whether ``case`` was made small."""
     shrink_seconds: float = 0.0
-    """What that took."""
+    """Seconds that shrinking took."""
 
     @property
     def killed(self) -> bool:
@@ -71,7 +71,7 @@ class Hunt:
 
     @property
     def shrunk_ops(self) -> int | None:
-        """Ops of the smallest program that shows it, where it was made small."""
+        """The number of ops of the smallest program; None where the case was not shrunk."""
         return len(self.case.program) if self.case is not None and self.shrunk else None
 
 
@@ -124,14 +124,14 @@ def hunt(mutant: Mutant, oracle: Oracle, seed: int, budget: Budget, made: Progra
 def replays(
     found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, *, kernels: Kernels = BUILTIN
 ) -> bool:
-    """Whether the case, out of its file, fails 20 times of 20 and passes without the mutant."""
+    """Whether the case, read from its file, fails 20 times of 20 and passes without the mutant."""
     assert found.case is not None
     path = folder / f"{mutant.name}.txt"
     write(path, Finding(case=found.case, summary=f"mutant {mutant.name}, oracle {oracle.name}"))
     case = read(path).case
     broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device.name, kernels))
     sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device.name, kernels))
-    # What hangs takes its patience each time.
+    # Each run of a case that hangs takes the whole patience.
     times = 1 if mutant.hangs else _REPLAYS
     return all(broken(case) is not None for _ in range(times)) and sound(case) is None
 
@@ -155,7 +155,7 @@ def _shrunk(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlantedMutant:
-    """A planted mutant, and the programs that were run until it was found, or in vain."""
+    """A planted mutant, and how many programs were run until it was found or given up."""
 
     name: str
     hard: bool
@@ -164,9 +164,9 @@ class PlantedMutant:
 
 
 def plant(seed: int, *, hard: bool = True) -> Mutant:
-    """The mutant of a session with that seed; the hard ones more often, or not at all.
+    """The mutant of a session with that seed; hard ones only with ``hard``, and then more often.
 
-    Only what reference and laws find is planted, and what ends by itself.
+    A planted mutant is one that reference or laws find, and that does not hang.
     """
     weights = Weights(*((mutant, _weight(mutant, hard)) for mutant in MUTANTS))
     return SeededChoices(f"planted {seed}").weighted(weights)
@@ -177,7 +177,7 @@ def hunt_planted(
 ) -> PlantedMutant:
     """Run programs of ``seed`` until its mutant is seen; ``tick`` is called before each.
 
-    ``hard`` is for sessions so long that the programs this takes are few beside theirs.
+    ``hard`` is for long sessions, which run many more programs than the hunt takes.
     """
     mutant = plant(seed, hard=hard)
     most = _PLANTED_HARD_PROGRAMS if mutant.hard else _PLANTED_PROGRAMS

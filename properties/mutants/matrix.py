@@ -24,21 +24,21 @@ from properties.mutants.oracles import LAWS, ORACLES, Oracle, oracles_for
 OWN = Budget(programs=4000, seconds=90.0, shrink_seconds=20.0)
 OTHERS = Budget(programs=30, seconds=1.5, shrink_seconds=0.0)
 _RARE_FACTOR = 5
-"""The budget of a ``rare`` mutant is multiplied by this."""
+"""The factor on the budget of a ``rare`` mutant."""
 CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
 HARD_PROGRAMS = 100
-"""A mutant that survives so many random programs is a hard one."""
+"""A mutant that survives so many random programs is hard."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One mutant: its own oracle's hunts, a seed each, and what the other oracles saw."""
+    """One mutant: the hunts of its own oracle, one for each seed, and those of other oracles."""
 
     mutant: Mutant
     own: tuple[Hunt, ...]
     others: tuple[Hunt, ...] = ()
     replayed: bool = True
-    """Whether what was found failed again out of its file, and passed without the mutant."""
+    """Whether the case failed again when read from its file, and passed without the mutant."""
 
     @property
     def killed(self) -> bool:
@@ -52,12 +52,12 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """Median seconds to the kill, without what making it small took."""
+        """Median seconds to the kill, without the time of shrinking."""
         return median(hunt.seconds for hunt in self.own)
 
     @property
     def shrunk_ops(self) -> int | None:
-        """Ops of the smallest program, None where the first seed did not find it."""
+        """The number of ops of the smallest program; None where the first seed did not find it."""
         return self.own[0].shrunk_ops
 
     @property
@@ -66,13 +66,13 @@ class Row:
         return self.programs > HARD_PROGRAMS
 
     def hunt_of(self, oracle: str) -> Hunt | None:
-        """How the oracle of that name did on the first seed; None where it does not look."""
+        """The hunt of the oracle of that name on the first seed; None where it does not look."""
         return next((one for one in (*self.own, *self.others) if one.oracle == oracle), None)
 
 
 @dataclass(kw_only=True, slots=True)
 class Matrix:
-    """Rows, in the order of the catalogue, and the control: the oracles that it failed."""
+    """The rows, in the order of the catalogue, and the oracles that fail the sound runtime."""
 
     device: str
     seeds: tuple[int, ...]
@@ -85,7 +85,7 @@ class Matrix:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every mutant is dead, every find replays, and the control passed."""
+        """Whether every mutant was found, every find replays, and the sound runtime passed."""
         return not self.false_alarms and all(row.killed and row.replayed for row in self.rows)
 
 
@@ -94,7 +94,7 @@ Watch = Callable[[Row], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What is hunted with what; every process has the whole of it."""
+    """Which mutants are hunted, and with what; every process has the whole plan."""
 
     device: str = "simulated"
     seeds: tuple[int, ...] = (1,)
@@ -160,7 +160,7 @@ def _programs(device: str) -> Programs:
 
 def _replays(found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, made: Programs) -> bool:
     if mutant.reference is not SOUND.reference:
-        # What fails there is the oracle itself, and a finding's file says nothing of that.
+        # Here the oracle itself is broken, and the file of a finding does not name the oracle.
         return True
     return replays(found, mutant, oracle, folder, kernels=made.kernels)
 

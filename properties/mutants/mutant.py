@@ -1,9 +1,8 @@
-"""One mistake, put in through the seam that it belongs to.
+"""What a mutant is, and how its broken part is handed to the runtime.
 
 A mutant is one decorated class in ``properties/mutants/mistakes``: a subclass of the part that it
 breaks, whose docstring says what is wrong.  The decorator makes data of it, a ``Mutant``, and
-nothing else lists it.  How a part is handed to the runtime is known here, once for all mutants of
-that part.  Who hunts a mutant, and with which programs, is not known here.
+nothing else lists it.  Nothing here knows who hunts a mutant, or with which programs.
 """
 
 import inspect
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from gpusim.runtime import Driver, Parts, WgpuDriver
+from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.batch import RingUniforms
 from gpusim.runtime.caches import CachedBindGroups, CacheState
 from gpusim.runtime.plans import Shapes
@@ -40,15 +39,16 @@ class Mutant:
     origin: str = ""
     """The project and issue where it really happened, if it did."""
     found_by: str = "reference"
-    """The oracle that is sure to find it, given its whole budget."""
+    """The oracle that is sure to find it within the whole budget."""
     hard: bool = False
-    """Whether it was seen to survive a hundred random programs."""
+    """Whether it has survived a hundred random programs."""
     rare: bool = False
-    """Whether it was seen to survive a thousand."""
+    """Whether it has survived a thousand."""
     hangs: bool = False
-    """Whether it ends only by being stopped."""
+    """Whether it makes a program hang."""
     parts: Parts = _ALL
     make_driver: Callable[[Any], Driver] = WgpuDriver
+    make_runtime: Callable[..., Runtime] = Runtime
     reference: Reference = run
 
 
@@ -68,12 +68,12 @@ def mutant(
     rare: bool = False,
     hangs: bool = False,
 ) -> Callable[[Broken], Broken]:
-    """Register a class as a mutant, whose ``part`` it is; the class itself stays as it is.
+    """Register a class as a mutant of ``part``; the class itself is not changed.
 
-    ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"`` or
-    ``"reference"``.  ``make`` turns the class into the maker of that part, where it
-    is not made as the sound one is.  ``beside`` are other parts that the mistake
-    needs, with their classes.  The rest is as in ``Mutant``.
+    ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
+    ``"reference"``.  ``make`` turns the class into the maker of that part, where it is not made
+    like the sound part.  ``beside`` are other parts that the mistake needs, with their classes.
+    The rest is as in ``Mutant``.
 
     Raises:
         TypeError: where there is no such part.
@@ -100,7 +100,7 @@ def mutant(
 
 
 class Overlay:
-    """Everything that ``inner`` is, but for what a subclass does itself: a driver or a device."""
+    """A driver or a device that forwards to ``inner`` whatever a subclass does not do itself."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -110,7 +110,7 @@ class Overlay:
 
 
 def around_driver(broken: Callable[[Any], Any]) -> Callable[[Any], Driver]:
-    """What makes the driver of a device, with ``broken`` around the sound one."""
+    """A function that makes the driver of a device, with ``broken`` around the sound one."""
     return lambda device: broken(WgpuDriver(device))
 
 
@@ -121,7 +121,7 @@ def _place(broken: type) -> str:
 
 
 def _fields(broken: Mapping[str, Any]) -> dict[str, Any]:
-    """What replaces the parts of these names in a mutant."""
+    """The fields of a ``Mutant`` that replace the parts of these names."""
     parts = {part: _maker(part, made) for part, made in broken.items() if part not in _AROUND}
     fields: dict[str, Any] = {"parts": Parts(**parts)}
     for part, made in broken.items():
@@ -132,13 +132,14 @@ def _fields(broken: Mapping[str, Any]) -> dict[str, Any]:
 _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "driver": lambda broken: {"make_driver": around_driver(broken)},
     "device": lambda broken: {"make_driver": lambda device: WgpuDriver(broken(device))},
+    "runtime": lambda broken: {"make_runtime": broken},
     "reference": lambda broken: {"reference": partial(run, make=broken)},
 }
-"""What is no part of the runtime: how it is put around one, or beside it."""
+"""How a broken driver, device, runtime or reference is put in; these are no parts of a runtime."""
 
 
 def _maker(part: str, broken: Any) -> Any:
-    """What makes the part: the class itself, or where the policy asks for the class it breaks."""
+    """The maker of the part: the class itself, or a choice of it where the policy chooses."""
     sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
     if sound is None:
         return broken
@@ -165,4 +166,4 @@ _ARGUMENTS: Mapping[type, Callable[[Driver, Policy, CacheState], tuple[Any, ...]
         policy.staging_class_bytes,
     ),
 }
-"""The parts that a policy chooses or sizes: what the maker of each gives to its class."""
+"""For each part that a policy chooses or sizes: the arguments of its class."""

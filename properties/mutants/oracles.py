@@ -1,9 +1,10 @@
-"""The oracles by name: who may find a mutant, how a program may hang, and what faults are met.
+"""The oracles that hunt mutants, by name, with a limit of time and planned faults.
 
-An oracle is opened once for a mutant, and gives a function from a case to its failure.  They
-are the reference, the laws over the trace, the relations and the contract under faults, whose
-plan follows from the seed of a case, so that a saved case meets it again.  The judge's own
-parts are no mutants: tests hold them against histories, traces and cases corrupted by hand.
+An oracle is opened once for a mutant, and gives a function from a case to its failure.  The
+oracles are the reference, the laws over the trace, the relations, the contract under faults, and
+the clients.  The seed of a case decides its faults and its client, so that a saved case meets
+them again.  No mutant breaks the judge's own parts: tests check those with histories, traces and
+cases corrupted by hand.
 """
 
 import signal
@@ -27,7 +28,7 @@ from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
-from properties.clients import CLIENTS
+from properties.clients import CLIENTS, draw_caller
 from properties.execute import execute
 from properties.generate.cases import draw_faults
 from properties.generate.choices import SeededChoices, Weights
@@ -43,15 +44,15 @@ from properties.targets.factory import RuntimeFactory
 Judgement = Callable[[Case], Failure | None]
 
 PATIENCE_SECONDS = 5.0
-"""How long a program may take before it counts as hanging."""
+"""Seconds that a program may take before it counts as hanging."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oracle:
     """A way to find what is wrong, by name.
 
-    It is opened once for a mutant, a device and kernels; what comes out is a
-    function from a case to its failure.
+    It is opened once for a mutant, a device and kernels, and gives a function from a case to its
+    failure.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Oracle:
 
 
 class _Hang(BaseException):
-    """No Exception, so that nothing in between takes it for a failing op."""
+    """Not an Exception, so that no code on the way takes it for a failing op."""
 
 
 @contextmanager
@@ -90,12 +91,18 @@ def within(seconds: float, judgement: Judgement) -> Judgement:
 
 
 _FAILING_CASES = 4
-"""One case in so many is held against the laws on a driver that fails."""
+"""One case in so many is checked by the laws on a driver that fails."""
 
 
 def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
-    """What opens a target with the mutant in it for each case."""
-    return RuntimeFactory(device, kernels, parts=mutant.parts, make_driver=mutant.make_driver)
+    """The factory of targets with the mutant in them."""
+    return RuntimeFactory(
+        device,
+        kernels,
+        parts=mutant.parts,
+        make_driver=mutant.make_driver,
+        make_runtime=mutant.make_runtime,
+    )
 
 
 def _open_reference(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
@@ -113,7 +120,7 @@ def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         failing.plan = _draw_faults(case.seed) if fails else ()
         execution = execute(case, failing.factory)
         if execution.close_error is not None:
-            # What a close may raise is the reference's business.
+            # The reference judges what a close raises.
             return None
         violations = check(execution.trace, setting_of(execution)).violations
         return violations[0] if violations else None
@@ -141,6 +148,16 @@ def _open_relations(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     return judged
 
 
+def _open_clients(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
+    factory = factory_of(mutant, device, kernels)
+
+    def judged(case: Case) -> Failure | None:
+        client = draw_caller(SeededChoices(f"clients {case.seed}"))
+        return judge(replace(case, client=client), factory, MEANING_ONLY).failure
+
+    return judged
+
+
 _VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
     (("submit", SubmitFailed), 5),
     (("map", MapFailed), 4),
@@ -160,7 +177,7 @@ _PROBE_BYTES = 8
 
 
 def _draw_faults(seed: str) -> tuple[Fault, ...]:
-    """One or two faults, as the seed of a case has it."""
+    """One or two faults; the seed of a case decides them."""
     choices = SeededChoices(f"faults {seed}")
     faults = []
     for _ in range(choices.integer(1, 2)):
@@ -176,7 +193,11 @@ class _Failing:
         self.plan: tuple[Fault, ...] = ()
         self._mutant = mutant
         self.factory = RuntimeFactory(
-            device, kernels, parts=mutant.parts, make_driver=self._make_driver
+            device,
+            kernels,
+            parts=mutant.parts,
+            make_driver=self._make_driver,
+            make_runtime=mutant.make_runtime,
         )
 
     def _make_driver(self, native: Any) -> Driver:
@@ -214,15 +235,15 @@ def _judge_under_faults(
 
 
 def _shown_as(plan: tuple[Fault, ...]) -> frozenset[str]:
-    """The error classes in which the faults of a plan may show.
+    """The error classes that the faults of a plan may cause.
 
-    Any of them may lose what a replay writes, where it comes half way.
+    A fault in the middle of a replay loses what the replay writes.
     """
     return frozenset(error.__name__ for error in ({fault.error for fault in plan} | {DataLost}))
 
 
 def _usable_again(history: History, size: int) -> Failure | None:
-    """Whether something after a program of ``size`` ops comes through; a lost device may not."""
+    """A failure if no op works after a program of ``size`` ops and the device is not lost."""
     rounds, each = history.outcomes[size:], len(_probes(1))
     errors = [{one.error for one in rounds[at : at + each]} for at in range(0, len(rounds), each)]
     budget = {OutOfMemory.__name__, InvalidHandle.__name__, None}
@@ -240,7 +261,7 @@ def _usable_again(history: History, size: int) -> Failure | None:
 
 
 def _probes(rounds: int) -> list[Op]:
-    """Small pieces of work after the program, of which one at least must come through."""
+    """Small ops after the program; at least one of them must work."""
     ops: list[Op] = []
     for number in range(rounds):
         name = f"probe{number}"
@@ -258,13 +279,14 @@ REFERENCE = Oracle(name="reference", open=_open_reference)
 LAWS = Oracle(name="laws", open=_open_laws)
 RELATIONS = Oracle(name="relations", open=_open_relations)
 FAULTS = Oracle(name="faults", open=_open_faults)
-ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS)
+CALLERS = Oracle(name="clients", open=_open_clients)
+ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CALLERS)
 
 
 def oracles_for(mutant: Mutant) -> tuple[Oracle, ...]:
-    """Those that look at the part which the mutant breaks; the one that is sure to find it first.
+    """The oracles that look at the part which the mutant breaks; first the one sure to find it.
 
-    A mutant of the reference is no runtime's, and only the comparison looks at it.
+    Only the comparison looks at a mutant of the reference.
     """
     looking = ORACLES if mutant.reference is SOUND.reference else (REFERENCE,)
     return tuple(sorted(looking, key=lambda oracle: oracle.name != mutant.found_by))

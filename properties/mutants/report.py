@@ -1,7 +1,7 @@
-"""The command that runs the kill matrix, and what it prints and writes of it.
+"""The command that runs the kill matrix: what it prints, and the files that it writes.
 
-The matrix is written as plain values, and as a page for people out of those.  What is hunted,
-and with what, is in ``matrix``.
+The matrix is written as plain values, and as a page made of those.  ``matrix`` decides what is
+hunted, and with what.
 """
 
 import argparse
@@ -73,31 +73,31 @@ def run(arguments: argparse.Namespace) -> int:
 _INTRODUCTION = """\
 # Mutants
 
-A judge that finds nothing has shown nothing unless it is known to see. Each mutant is the
-runtime, its device or the reference with one mistake put in through the seam where that part is
-handed over; every one must be found, by programs that were not made for it. Written by
-`gpusim mutants --seeds 5 --page docs/mutants.md`.
+A judge that finds nothing has shown nothing, unless it is known to find mistakes. Each mutant is
+the runtime, its device or the reference with one mistake in it. Every mutant must be found, by
+programs that were not made for it. Written by `gpusim mutants --seeds 5 --page docs/mutants.md`.
 
 The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, and the contract under faults. A number is the programs that
-it took on the first seed; `-` means not within the programs that the oracle was given, which is
-few unless the mutant is its own (in bold); an empty cell means that the oracle does not look at
-that part. "Ops" is the size of the smallest program that shows it, and a star marks what survives
-a hundred random programs on the median seed. Those that random programs seldom meet are shown to
-be no equals of the sound part by programs written by hand, in `tests/mutants/test_rare.py`.
+between a program and a changed one, the contract under faults, and the clients. A number counts
+the programs that it took on the first seed. `-` means that the oracle did not find the mutant
+within its programs; it gets many programs only for its own mutants (in bold). An empty cell means
+that the oracle does not look at that part. "Ops" is the size of the smallest program that shows
+the mutant. A star marks a mutant that survives a hundred random programs on the median seed. For
+the mutants that random programs seldom meet, `tests/mutants/test_rare.py` has programs written by
+hand.
 """
 
 
 _LAWS = """\
-A mutant that laws find stands at the law that it broke first. A law without one is redundant as
-far as these mutants go: what would break it breaks another law, or a value, before. A12 and E2
-would take a runtime that makes no buffer or accepts a dead one, which the reference sees; H1 is
-held between two runs, in sessions.
+Each mutant that laws find is listed at the law that it broke first. A law without a mutant is
+redundant for these mutants: whatever breaks it breaks another law, or a value, before. To break
+A12 or E2 a runtime must make no buffer, or accept a dead one, and the reference sees that. H1
+compares two runs, in sessions.
 """
 
 
 def page(matrix: Values) -> str:
-    """The whole page, of what ``matrix.as_json`` gave."""
+    """The whole page, from the plain values of ``matrix.as_json``."""
     return "\n".join(_lines(matrix))
 
 
@@ -120,7 +120,7 @@ def _lines(matrix: Values) -> Iterator[str]:
 
 
 def _laws(rows: Sequence[Values]) -> Iterator[str]:
-    """What each law names first, and what of that only laws see."""
+    """For each law, the mutants that break it first, and those that only laws see."""
     yield "\n## laws\n"
     yield _LAWS
     yield "| law | broken first by | of these, seen by laws alone |"
@@ -153,7 +153,7 @@ def _cell(row: Values, oracle: str) -> str:
 
 
 def figures(matrix: Values) -> Mapping[str, str]:
-    """What the matrix comes to, as words and numbers."""
+    """The summary of the matrix, in words and numbers."""
     rows: list[Values] = matrix["mutants"]
     seeds = len(matrix["seeds"])
     sizes = [row["shrunk_ops"] for row in rows if row["shrunk_ops"] is not None]

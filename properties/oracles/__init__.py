@@ -1,1 +1,1 @@
-"""The oracles: what judges a history or a trace.  Nothing here runs a program."""
+"""The oracles: they judge histories and traces.  Nothing here draws programs or opens targets."""

@@ -1,9 +1,8 @@
-"""Which op wrote a byte last, by what the ops mean.
+"""Finds the op that last wrote a byte, from what the ops mean.
 
-A wrong value shows in a read, and most likely starts from the op that should have written the
-first wrong byte.  An op writes a byte where the byte after it is not what was there before it,
-whatever that was: the oracle is asked twice, with other bytes before.  Nothing here knows what
-an op does, and no failure depends on it.
+A wrong value shows in a read, but most likely comes from the op that should have written the
+first wrong byte.  To see whether an op writes a byte, the oracle runs it twice, over different
+bytes.  Nothing here knows what an op does, and no failure depends on it.
 """
 
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ def last_writer(
 ) -> str:
     """Which op before the read at ``position`` last wrote ``byte`` of its buffer, in words.
 
-    ``expected`` is what the program means: an op that is refused in it writes nothing.
+    ``expected`` is the history that the program means; an op that it refuses writes nothing.
     """
     read = program[position]
     assert isinstance(read, Read)
@@ -47,7 +46,7 @@ def last_writer(
 
 
 def _may_write(op: Op, buffer: str) -> bool:
-    """Whether it names the buffer, or may use it by the name of a graph."""
+    """Whether the op names the buffer, or may use it through a graph."""
     return isinstance(op, Replay) or (not isinstance(op, Read) and buffer in buffers_of(op))
 
 
@@ -66,7 +65,7 @@ def _writes(
         try:
             after = run(Program((*before, put, op, look)), kernels, limits).outcomes[-1].data
         except ProgramError:
-            # The meaning of its kernel does not stand the other byte, so that it uses it.
+            # The kernel's meaning raises on the other byte, so it uses the byte.
             return True
         if after != bytes([value]):
             return True

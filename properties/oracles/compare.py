@@ -1,8 +1,8 @@
 """Compares two histories of one program, down to the bytes of each read.
 
 Exact bytes must be equal, and whole float words must agree within their error bound.  Bytes with
-an infinite bound are not compared; ``count_checked`` counts what is, because a judge that
-compares nothing finds nothing.
+an infinite bound are not compared.  ``count_checked`` counts the bytes that are, because a judge
+that compares nothing finds nothing.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,48 @@ from gpusim.text import write_op
 from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.failure import Failure, FailureKind
 
+_ENDED = f"{CRASH}TargetFailed"
+"""The error of an op whose target has ended; no promise allows it."""
 _LATE_REASON = "an accepted read has its value by the next sync, and nothing changes it afterwards"
+
+
+class _Late:
+    """Refused ops since the last sync that raised nothing; the next sync may tell of them.
+
+    WebGPU itself tells of an invalid command late, by an uncaptured error.
+    """
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self._capabilities = capabilities
+        self._may_tell = False
+        self.untold: int | None = None
+        """The first op since the last sync of which the next sync must tell."""
+
+    def takes(self, position: int, meant: Outcome, shown: Outcome) -> bool:
+        """Whether an op is refused, and what it showed may be anything short of an end."""
+        if meant.error is None or shown.error == _ENDED:
+            return False
+        refusal = self._capabilities.refusal(meant.error)
+        if refusal is Refusal.EXACT:
+            return False
+        if shown.error is None:
+            self._may_tell = True
+            if refusal is Refusal.NEXT_SYNC and self.untold is None:
+                self.untold = position
+        return True
+
+    def is_told_by(self, sync: Outcome) -> bool:
+        """Whether the error of a sync reports such ops, and so need not say what it delivered."""
+        tells = self._may_tell and sync.error not in (None, _ENDED)
+        self._may_tell = False
+        if tells:
+            self.untold = None
+        return tells
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Verdict:
-    """What is wrong with an op, without the op; the fields are those of ``Failure``."""
+    """The part of a ``Failure`` that says what is wrong; the op is added later."""
 
     kind: FailureKind
     expected: str
@@ -41,8 +77,8 @@ def compare(
 ) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
-    An op that the contract refuses owes what ``capabilities`` promise of its class; a target that
-    does not order its deliveries owes no order.
+    For an op that the contract refuses, ``capabilities`` decide what it must do, by its class of
+    error.  The order of deliveries counts only where the target promises it.
 
     Raises:
         ProgramError: where a history does not belong to the program.
@@ -52,17 +88,13 @@ def compare(
     outcomes = [*zip(program, expected.outcomes, got.outcomes, strict=True)]
     if expected.closing is not None and got.closing is not None:
         outcomes.append((Sync(), expected.closing, got.closing))
-    owing: list[int] = []
+    late = _Late(capabilities)
     for position, (op, meant, shown) in enumerate(outcomes):
-        if owing and isinstance(op, Sync):
-            if shown.error is not None:
-                # It tells of what went wrong before, and need not say what it delivered.
-                owing.clear()
-                continue
-            verdict: _Verdict | None = _untold(program, owing)
-        elif meant.error is not None and capabilities.refusal(meant.error) is not Refusal.EXACT:
-            if capabilities.refusal(meant.error) is Refusal.NEXT_SYNC and shown.error is None:
-                owing.append(position)
+        if isinstance(op, Sync) and late.is_told_by(shown):
+            continue
+        if isinstance(op, Sync) and late.untold is not None and shown.error is None:
+            verdict: _Verdict | None = _untold(program, late.untold)
+        elif late.takes(position, meant, shown):
             continue
         else:
             verdict = _judge_op(op, meant, shown, capabilities)
@@ -75,7 +107,7 @@ def compare(
 
 
 def unrefused_class(failure: Failure) -> str | None:
-    """The class of an op that was accepted though its refusal was promised, if that is it."""
+    """If the failure is an op that was accepted against a promise, the error that was promised."""
     error, _, shown = failure.trait.partition("/")
     is_accepted = failure.kind is FailureKind.ERROR and shown == "accepted"
     return error if is_accepted and error in REFUSALS else None
@@ -87,9 +119,9 @@ def _shown_op(program: Program, position: int) -> str:
     return write_op(program[position])
 
 
-def _untold(program: Program, owing: list[int]) -> _Verdict:
-    op = write_op(program[owing[0]])
-    reason = f"op {owing[0]} is refused ({op}), and the next sync was promised to tell of it"
+def _untold(program: Program, position: int) -> _Verdict:
+    op = write_op(program[position])
+    reason = f"op {position} is refused ({op}), and the next sync was promised to tell of it"
     return _Verdict(kind=FailureKind.ERROR, expected="an error", got="accepted", reason=reason)
 
 
@@ -135,7 +167,7 @@ def _judge_op(
 def _judge_error(
     kind: FailureKind, trait: str, reason: str, meant: Outcome, shown: Outcome
 ) -> _Verdict:
-    """The verdict on different errors; one that the contract does not have is always a crash."""
+    """The verdict where errors differ; an error that is not in the contract is always a crash."""
     name = shown.error or shown.late_error or ""
     if name.startswith(CRASH):
         kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
@@ -224,7 +256,7 @@ def _names(data: bytes | None) -> tuple[str, ...]:
 
 
 _AROUND_BYTES = 8
-"""How many bytes are shown on either side of the first wrong one."""
+"""How many bytes are shown before and after the first wrong one."""
 
 ErrorBounds = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -251,7 +283,7 @@ class Checked:
     reads: int = 0
     """Reads of two bytes or more."""
     constant_reads: int = 0
-    """Those of them that should give one repeated byte, and so show little."""
+    """The reads among these that should give one repeated byte, and so show little."""
 
     def __add__(self, other: "Checked") -> "Checked":
         return Checked(

@@ -1,7 +1,7 @@
 """What a trace reached: pairs of ops by hazard and boundary, rare events, shapes of batches.
 
-Everything is counted from the calls on the driver, and nothing by the generator.
-Nothing is judged here.
+Everything is counted from the calls on the driver, and nothing from what the generator meant to
+do.  Nothing is judged here.
 """
 
 from bisect import bisect_left, bisect_right
@@ -39,15 +39,15 @@ _BOUNDARY_OF = {
     "uniforms": "exhaustion",
     "sync": "sync",
 }
-"""The boundary that a submit is, by its reason; a flush for any other reason."""
+"""The boundary that a submit makes, by its reason; for any other reason it is a flush."""
 EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
 """The kinds of uniforms that one batch can exhaust."""
 ENOUGH = 20
 """How often a session should have seen each cell that it can see."""
 _KIND_APART = {DispatchIndirect.verb: Dispatch.verb}
-"""What an op counts as where it shares no bytes with the other."""
+"""The access of an op that shares no bytes with the other op of the pair."""
 _HOST = -1
-"""The place of an act of the host, which is in no batch."""
+"""The place of a host write that is in no batch."""
 
 
 class Cell(NamedTuple):
@@ -73,7 +73,7 @@ def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms))
     if cell.earlier not in first or cell.later not in then:
         return "an op of the pair does not access bytes that way"
     if cell.hazard == "none" and DispatchIndirect.verb in (cell.earlier, cell.later):
-        return "where no bytes are shared, a grid on the GPU is one like any other"
+        return "without shared bytes, an indirect dispatch is like any other dispatch"
     if cell.boundary == "same pass" and Read.verb in (cell.earlier, cell.later):
         return "a read is a copy, which is in no pass"
     if cell.boundary == "exhaustion" and not EXHAUSTIBLE.intersection(uniforms):
@@ -112,7 +112,7 @@ class Coverage:
 
 
 class _Act(NamedTuple):
-    """An accepted op: ``batch`` submits came before it, and ``run`` is its pass there."""
+    """An accepted op: ``batch`` counts the submits before it, ``run`` is its pass in that batch."""
 
     expected: ExpectedOp
     touches: Mapping[int, str]
@@ -165,7 +165,7 @@ class _Acts:
         }
 
     def cells(self) -> Counter[Cell]:
-        """Pairs of ops on a buffer, with no other op on it between; neighbours that share none."""
+        """Pairs of ops on a buffer, with no other op on it between; and unrelated neighbours."""
         cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}
@@ -250,7 +250,7 @@ def _short(kind: str, about: About) -> str:
 
 
 def chance_of_new(seen: Mapping[str, int]) -> float:
-    """The chance that the next one is of a new kind, by Good and Turing's estimate.
+    """The chance that the next item is of a new kind, by Good and Turing's estimate.
 
     ``seen`` counts by kind; the chance is 1 where it is empty.
     """

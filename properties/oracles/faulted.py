@@ -1,10 +1,10 @@
 """What a program means on a device that fails: an op that raised a fault did not happen.
 
-The reference follows the execution.  Where the target raised a fault that the device may
-show, the op is left out.  All else must be as if the program lacked those ops, and every
-delivered byte must be right.  A sync delivers every read before it, whether or not it raises.  Lost
-may be only bytes that a failed batch, or an op that failed
-half way, would have written, and only until they are overwritten whole.
+The reference follows the execution.  Where the target raised a fault that the device may show,
+the op is left out.  All else must be as if the program lacked those ops, and every delivered byte
+must be right.  A sync delivers every read before it, whether or not it raises.  Bytes may be lost
+only where a failed batch, or an op that failed half way, would have written them, and only until
+their buffer is overwritten whole.
 """
 
 from collections import Counter
@@ -101,7 +101,7 @@ def judge_reported(
     reads_share: bool,
     planned: Counter[str] | None = None,
 ) -> Failure | None:
-    """The failure where a fault of ``met`` was not reported once, by the op to which it belongs.
+    """The failure where a fault of ``met`` was not reported exactly once, by the op it belongs to.
 
     ``reads_share``: whether one failed map may fail several reads.  ``planned``: how many
     faults of each class the device can have shown; None where nobody knows.
@@ -113,7 +113,7 @@ def judge_reported(
     if unplanned:
         reason = "a driver tells of just the faults that its device has"
     elif unmet or (met and not reported):
-        reason = "an error that nobody has seen is raised once"
+        reason = "an error that no call has raised yet is raised once"
     elif failed_maps > len(met) and not reads_share:
         reason = "a failed map fails its own read"
     if not reason:
@@ -162,7 +162,7 @@ class _Follower(Unwatched):
         self.limits = limits
         self.reported: list[str] = []
         self.error_bound: list[ErrorBounds | None] = [None] * len(program)
-        """Of each op; only the value of a read has any."""
+        """The commands of each op; only the value of a read has any."""
         self._program = program
         self._kernels = kernels
         self._reference = Reference(kernels, limits)
@@ -200,8 +200,8 @@ class _Follower(Unwatched):
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
-            # A refusal of the budget is no fault.  An error that nobody has seen is raised before
-            # any other check.
+            # A refusal of the budget is no fault.  A fault that no call has raised yet is raised
+            # before any other check.
             with suppress(errors.Refused):
                 self._reference.alloc(buffer, size_bytes)
                 self._reference.free(buffer)
@@ -276,7 +276,7 @@ class _Follower(Unwatched):
             self._recorded.clear()
 
     def _may_end_half_way(self, op: Op) -> bool:
-        """Whether the op takes several commands, so that it can fail half way."""
+        """Whether the op takes several commands, and so can fail half way."""
         if isinstance(op, HOST_WRITES):
             (buffer, _, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
             return size_bytes + WORD_BYTES > self._piece_bytes or (
@@ -287,7 +287,7 @@ class _Follower(Unwatched):
         return isinstance(op, Replay)
 
     def _overwrite(self, op: Op) -> None:
-        """Note the buffers that are written whole: they are not lost any more."""
+        """Note the buffers that the op overwrites whole: they are no longer lost."""
         for buffer in _filled_by(op, self._sizes):
             self._lost.pop(buffer, None)
 

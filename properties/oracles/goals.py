@@ -1,7 +1,6 @@
-"""Rare events: what a session should have met, or it has not looked where mistakes hide.
+"""Rare events that a session must meet, because mistakes hide where they happen.
 
-Each is a mark that may happen, and a session in which one never did has shown
-less than it seems.
+Each is counted in traces.  A session that never met one has shown less than it seems.
 """
 
 from collections import Counter
@@ -50,7 +49,7 @@ _FLUSHED = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """What a rare event needs, so that it can happen."""
+    """A rare event, by what it needs to happen."""
 
     uniforms: frozenset[Uniforms] = _ANY
     """The policy must have one of these kinds of uniforms."""
@@ -145,7 +144,7 @@ class Goals:
         self._mapped = 0
         """The number of pending maps."""
         self._pages: dict[int, bool] = {}
-        """The staging buffers to which the open batch copies, and whether it does so twice."""
+        """The staging buffers that the open batch copies to; True: more than once."""
         self._submits = 0
         self._reads = 0
 
@@ -290,7 +289,7 @@ class Goals:
         return False
 
     def _bound(self, about: About) -> None:
-        """Which bytes a dispatch is given."""
+        """Count the parts of buffers that a dispatch binds."""
         op = self._state.op
         assert isinstance(op, AnyDispatch)
         parts = [bound for bound in op.buffers if isinstance(bound, Part)]

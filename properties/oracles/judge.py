@@ -1,13 +1,14 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
 The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the laws over the trace; and
-the transformed case.
+may fail; the report of the device's faults; the close of the target; the growth of its memory; the
+laws over the trace; and the transformed case.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gpusim.history import CRASH, History
 from gpusim.kernels import Kernel
@@ -23,12 +24,15 @@ from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.growth import judge_growth
+from properties.oracles.injected import in_contract_terms, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.statistics import judge_statistics
 from properties.oracles.words import judge_words
 from properties.targets.factory import TargetFactory
+from reference import Reference as Executor
 from reference import run as run_reference
 
 Reference = Callable[[Program, Mapping[str, Kernel], Limits], History]
@@ -38,7 +42,7 @@ Laws = Callable[[Iterable[Event], Setting], Checker]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oracles:
-    """The parts of the judge, so that a test can replace one by a broken one."""
+    """The oracles as values, so that a test can replace one by a broken one."""
 
     reference: Reference = run_reference
     compare: Comparison = compare
@@ -46,12 +50,14 @@ class Oracles:
     """None: no law is checked."""
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
+    growth: bool = True
+    """Whether some cases are repeated, to see whether memory grows."""
     shown_faults: frozenset[str] | None = None
-    """The error classes as which faults may show; None: those of the case's device."""
+    """The error classes that faults may cause; None: those of the case's device."""
 
 
 SOUND = Oracles()
-MEANING_ONLY = Oracles(laws=None, without_faults=False)
+MEANING_ONLY = Oracles(laws=None, without_faults=False, growth=False)
 """Only the meaning of the program and the close of the target."""
 
 
@@ -66,7 +72,7 @@ class Verdict:
     held: Counter[str]
     """How often each law checked something."""
     reached: Coverage | None
-    """What the trace reached, where that was measured too."""
+    """What the trace reached; None where that was not measured."""
 
 
 def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdict:
@@ -75,6 +81,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
+    if oracles.growth:
+        failure = failure or judge_growth(case, factory)
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
@@ -91,10 +99,10 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
 
 
 def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
-    """What else is wrong where ops were accepted whose refusal was promised.
+    """A further failure, where ops were accepted that the target promised to refuse.
 
-    Such ops would hide whatever comes after them.  So they are taken as contained only, and the
-    execution is compared again.  The promises that the failure breaks, and the failure.
+    Such ops would hide what comes after them.  So their class is taken as contained only, and the
+    execution is compared again.  Gives the promises that the failure breaks, and the failure.
     """
     execution, failure = verdict.execution, verdict.failure
     promises = execution.capabilities
@@ -107,7 +115,7 @@ def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
 
 
 def _with_writer(failure: Failure, execution: Execution, expected: History) -> Failure:
-    """A wrong value with the op that should have written the first wrong byte."""
+    """The failure, with a note on the op that should have written the first wrong byte."""
     if failure.byte is None:
         return failure
     program, at = execution.case.program, failure.position
@@ -133,6 +141,8 @@ def _judge_meaning(
 ) -> tuple[History, Failure | None]:
     """What the program means, and the first difference of the execution from it."""
     program, got = execution.case.program, execution.history
+    if injected := execution.case.injected:
+        got, faults = in_contract_terms(program, got, injected), shown_faults(injected)
     reported: tuple[str, ...] = ()
     if faults:
         followed = follow(
@@ -145,12 +155,12 @@ def _judge_meaning(
         )
         expected, reported = followed.expected, followed.reported
     else:
-        expected = oracles.reference(program, execution.kernels, execution.limits)
+        expected = _meant(execution, oracles)
     failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
     elif execution.tells_faults:
-        # A device without planned faults may fail too, and that has to be reported as well.
+        # A device without planned faults may fail too, and the target must report that.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
         device = execution.case.device
         # A real device may fail by itself, and a driver around one may have a plan of its own.
@@ -166,6 +176,15 @@ def _judge_meaning(
     if failure is None and execution.is_lawful:
         failure = judge_words(program, expected, got) or judge_statistics(execution)
     return expected, failure
+
+
+def _meant(execution: Execution, oracles: Oracles) -> History:
+    program, kernels, limits = execution.case.program, execution.kernels, execution.limits
+    most = execution.case.policy.debug_dispatch_limit
+    if most is None:
+        return oracles.reference(program, kernels, limits)
+    make = partial(Executor, dispatch_limit=most)
+    return run_reference(program, kernels, limits, make=make)
 
 
 def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None:

@@ -1,8 +1,8 @@
 """Simpler devices for a case: fewer faults, earlier faults, no small limits, the first scheduler.
 
 A fault is planned for a call of a verb by its number.  So when ops before it are deleted, its
-number must go down by their calls.  How many depends on the runtime, so the likely numbers are
-tried.  Pure, and always strictly simpler; nothing here runs a case.
+number must fall by the number of their calls.  The runtime decides how many calls an op makes, so
+the likely numbers are tried.  Every function is pure, and gives only simpler devices.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,11 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
+from gpusim.devices import SIMULATED
 from gpusim.errors import ProgramError
 from gpusim.simulated import NO_FAULTS, SPEC, FaultPlan
 from properties.model.case import SCHEDULERS, DeviceSpec
+from properties.model.disturbance import Disturbance
 
 _CALLS_AN_OP: Mapping[str, int] = {
     "failed_maps": 1,
@@ -32,10 +34,12 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_pipeline": 1,
     "lost_at_encode": 2,
 }
-"""The most calls of a kind that most ops make: a read maps once, an alloc creates a buffer."""
+"""The most calls of one kind by a usual op: a read maps once, an alloc creates one buffer."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
+_MOST_SEEDS = 6
+"""How many small seeds are tried: each of the layer's styles is among them."""
 _MOST_SHIFTS = 16
-"""A fault is tried at most this many calls earlier, since each try is an execution."""
+"""The most calls by which a fault is moved at once, since each try is an execution."""
 
 
 def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
@@ -46,6 +50,15 @@ def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
         yield replace(device, profile=SPEC.name)
     yield from _simpler_schedulers(device)
     yield from _sooner_faults(device)
+
+
+def simpler_disturbances(disturbance: Disturbance) -> Iterator[Disturbance]:
+    """The disturbance with fewer or earlier faults, or with a smaller seed."""
+    device = DeviceSpec(name=SIMULATED, faults=disturbance.faults)
+    for simpler in (*_fewer_faults(device), *_sooner_faults(device)):
+        yield replace(disturbance, faults=simpler.faults)
+    for seed in range(min(disturbance.seed, _MOST_SEEDS)):
+        yield replace(disturbance, seed=seed)
 
 
 def with_earlier_faults(device: DeviceSpec, ops: int) -> Iterator[DeviceSpec]:

@@ -1,9 +1,9 @@
 """The shrink passes: each looks for smaller cases of one kind, and is one decorated function.
 
 They run in the order of this file, over and over until a round changes nothing.  The device is
-first, since a candidate with fewer faults is likelier to fail.  Ops are next, since fewer ops make
-every later pass shorter.  A pass decides what is tried when; the smaller programs, ops and devices
-are made by pure functions in other files.
+first, since a candidate with fewer faults is likelier to fail.  Ops are next, since fewer ops
+make every later pass shorter.  A pass decides which candidates are tried, and in which order.
+Pure functions in other files make the smaller programs, ops and devices.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +14,11 @@ from gpusim.kernels import Kernels
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.model.case import Case
-from properties.shrink.devices import simpler_devices, with_earlier_faults
+from properties.shrink.devices import simpler_devices, simpler_disturbances, with_earlier_faults
 from properties.shrink.rewriting import (
     canonical,
     in_simpler_kernels,
+    in_writes,
     less_together,
     merges,
     numbers_of,
@@ -51,8 +52,15 @@ def simplify_device(search: Search, kernels: Kernels) -> None:
 
 
 @shrink_pass
+def simplify_disturbance(search: Search, kernels: Kernels) -> None:
+    """Remove the layer, then its faults, then lower its seed, as far as the case still fails."""
+    while search.take_first(_less_disturbed(search.case)):
+        pass
+
+
+@shrink_pass
 def delete_ops(search: Search, kernels: Kernels) -> None:
-    """Chunks from the end, half as long each time; then one op, then two, until none can go."""
+    """Delete chunks from the end, each time half as long; then single ops and pairs."""
     chunk = len(search.program) // 2
     while chunk > 1:
         _delete_chunks(search, chunk)
@@ -84,7 +92,7 @@ def rename(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def simplify_policy(search: Search, kernels: Kernels) -> None:
-    """Each number back to the preset's, then the preset to the first that still fails."""
+    """Set each number back to the preset's; then take the first preset that still fails."""
     if search.case.follows_no_policy:
         return
     for field in fields(Policy):
@@ -98,6 +106,14 @@ def simplify_policy(search: Search, kernels: Kernels) -> None:
 
 def _on_devices(case: Case) -> Iterator[Case]:
     return (replace(case, device=device) for device in simpler_devices(case.device))
+
+
+def _less_disturbed(case: Case) -> Iterator[Case]:
+    if case.disturbance is None:
+        return
+    yield replace(case, disturbance=None)
+    for disturbance in simpler_disturbances(case.disturbance):
+        yield replace(case, disturbance=disturbance)
 
 
 def _delete_chunks(search: Search, chunk: int) -> bool:
@@ -122,7 +138,7 @@ def _delete(search: Search, positions: Iterable[int]) -> bool:
 
 
 def _delete_pair(search: Search) -> bool:
-    """Two ops at once, where neither can go alone: a free and a flush, say."""
+    """Delete two ops that cannot go alone, such as a free and a flush; whether a pair went."""
     if len(search.program) > _MOST_OPS_FOR_PAIRS:
         return False
     pairs = combinations(range(len(search.program)), 2)
@@ -136,6 +152,7 @@ def _whole_rewrites(program: Program, kernels: Kernels) -> Iterator[Program]:
     yield from merges(program)
     yield from shifts(program)
     yield from in_simpler_kernels(program, kernels)
+    yield from in_writes(program, kernels)
     for number in numbers_of(program):
         for simpler in simpler_numbers(number):
             yield with_number(program, number, simpler)
@@ -150,7 +167,7 @@ def _op_rewrites(program: Program, position: int, kernels: Kernels) -> Iterator[
 
 
 def _presets(policy: Policy) -> Iterator[Policy]:
-    """Simpler presets, each as it is and then with what makes ``policy`` special."""
+    """Simpler presets: each unchanged, then with the fields that distinguish ``policy``."""
     own = PRESETS.get(policy.name, Policy())
     special = {
         field.name: getattr(policy, field.name)

@@ -85,7 +85,7 @@ def shrink(
     kernels: Kernels = BUILTIN,
     seconds: float,
 ) -> Shrunk | None:
-    """The smallest case that fails like ``failure``, and its failure; None if ``case`` does not."""
+    """The smallest case that fails like ``failure``; None if ``case`` does not fail like that."""
     variants = _VariantSearch(case, failure, judgement, kernels)
     if not variants.fails(case):
         return None
@@ -93,7 +93,7 @@ def shrink(
     statistics: Statistics = {}
     deadline = time.monotonic() + seconds
     search = Search(variants.case, variants.fails, statistics, lambda: time.monotonic() > deadline)
-    # Not this result but that of ``variants``: its transformations have followed their ops.
+    # The result is that of ``variants``, where the transformations have followed their ops.
     is_complete = _search(search, kernels)
     variants.leave_out_variants()
     return Shrunk(
@@ -124,11 +124,11 @@ class _VariantSearch:
         return len(self._judged)
 
     def fails(self, candidate: Case) -> bool:
-        """Whether it fails in the same way; its transformations follow their ops first."""
+        """Whether the candidate fails like the case; its transformations follow their ops first."""
         return self._take(self._following(candidate))
 
     def leave_out_variants(self) -> None:
-        """Take the plain client if that still fails, and drop each transformation that can go."""
+        """Drop the client, and each transformation, where the case still fails without it."""
         if self.case.client != PLAIN:
             self._take(replace(self.case, client=PLAIN))
         for number in reversed(range(len(self.case.transformations))):

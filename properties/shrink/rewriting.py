@@ -1,6 +1,6 @@
-"""Smaller programs made of one program, by pure rewrites of the whole.
+"""Pure rewrites that make a whole program smaller or simpler.
 
-Each gives a well-formed program, or None where there is none.  The reducer decides
+Each gives well-formed programs, or None where there is none.  The reducer decides
 which rewrite is tried when; nothing here runs a program.
 """
 
@@ -18,6 +18,8 @@ from gpusim.ops import (
     Bound,
     Capture,
     Command,
+    Copy,
+    Dispatch,
     Flush,
     Free,
     Op,
@@ -25,6 +27,7 @@ from gpusim.ops import (
     Part,
     Read,
     Replay,
+    Write,
     each_command,
     operands_of,
     with_operands,
@@ -34,7 +37,7 @@ from properties.shrink.simpler import in_kernel, resized, simpler_kernels
 
 
 def without(program: Program, positions: Iterable[int]) -> Program:
-    """The program without these ops and without those that use what they make."""
+    """The program without these ops, and without the ops that use a name that these introduce."""
     gone = frozenset(positions)
     buffers: set[str] = set()
     graphs: set[str] = set()
@@ -56,7 +59,7 @@ def with_op(program: Program, position: int, op: Op) -> Program | None:
 
 
 def merges(program: Program) -> Iterator[Program]:
-    """The program with two buffers merged: every pair, with either of the two kept.
+    """The program with two buffers merged: for every pair, with the first kept, then the second.
 
     Two buffers that are never alive together become one that stays alive, with a flush
     in place of each free, since a free may submit the batch.
@@ -145,8 +148,7 @@ def with_number(program: Program, old: int, new: int) -> Program:
 def less_together(program: Program) -> Iterator[Program]:
     """The program with its largest numbers lowered together: a buffer, and the ranges in it.
 
-    A write that starts inside its buffer and ends with it cannot be shortened alone, and
-    neither can the buffer.
+    A write from inside a buffer to its end cannot be shortened alone, and neither can the buffer.
     """
     numbers = [number for number in numbers_of(program) if number > 0]
     # Whole words only, so that aligned numbers stay aligned.
@@ -168,6 +170,28 @@ def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Itera
     for name in dict.fromkeys(op.kernel for op in _flat(program) if isinstance(op, AnyDispatch)):
         for kernel in simpler_kernels(name, kernels):
             yield _each(program, partial(_in_kernel, name, kernel))
+
+
+def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
+    """A host write in place of one dispatch or copy, which only had to change bytes."""
+    for position, op in enumerate(program):
+        target = _only_target(op, kernels)
+        if target is not None:
+            write = Write(buffer=target, offset=0, data=b"\1" * WORD_BYTES)
+            changed = with_op(program, position, write)
+            if changed is not None:
+                yield changed
+
+
+def _only_target(op: Op, kernels: Mapping[str, Kernel]) -> str | None:
+    """The one whole buffer that a command writes; None where it is no such command."""
+    if isinstance(op, Copy):
+        return op.target
+    if not isinstance(op, Dispatch):
+        return None
+    writes = kernels[op.kernel].writes
+    written = [one for one, is_written in zip(op.buffers, writes, strict=False) if is_written]
+    return written[0] if len(written) == 1 and isinstance(written[0], str) else None
 
 
 def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:

@@ -70,7 +70,7 @@ class Search:
         return True
 
     def take_program(self, program: Program | None) -> bool:
-        """The same for the case with another program; False for None."""
+        """Whether the case fails with another program; False for None."""
         return program is not None and self.take(replace(self.case, program=program))
 
     def take_first(self, candidates: Iterable[Case]) -> bool:
@@ -78,7 +78,7 @@ class Search:
         return any(self.take(candidate) for candidate in candidates)
 
     def take_first_program(self, programs: Iterable[Program]) -> bool:
-        """The same for the case with each of ``programs``."""
+        """Whether the case fails with one of ``programs``; the first that fails is taken."""
         return any(self.take_program(program) for program in programs)
 
 
@@ -88,4 +88,7 @@ def text_of(case: Case) -> str:
     Cases cannot be compared themselves, because a NaN among scalars is unequal to itself.
     """
     decided = (case.device, case.policy, case.client, case.target, case.promises)
-    return "\n".join([*map(str, decided), *map(repr, case.transformations), str(case.program)])
+    disturbed = str(case.disturbance)
+    return "\n".join(
+        [*map(str, decided), disturbed, *map(repr, case.transformations), str(case.program)]
+    )

@@ -1,10 +1,10 @@
-"""Simpler operands for one op, the simplest first: pure, and always strictly simpler.
+"""Simpler operands for one op, the simplest first.
 
-Simple means: nought, then aligned, then small, for sizes, offsets and lengths;
-1 for a grid, and one of the host's for one on the GPU; 1, 2, 3 for scalars; one
-repeated byte for data; all of a buffer for a part; few buffers, then an early
-place in the registry, for a kernel; and a dispatch over one buffer for a copy,
-which needs something in another.
+A simple size, offset or length is 0, else aligned, else small.  Simple scalars are 1, 2, 3;
+simple data is one repeated byte.  A grid of the host is simpler than one on the GPU, and 1 is the
+simplest.  All of a buffer is simpler than a part.  A kernel is simple if it has few buffers, then
+if it comes early in the registry.  A dispatch over one buffer is simpler than a copy, which needs
+two.  Every function is pure, and gives only simpler values.
 """
 
 import math
@@ -121,7 +121,7 @@ def simpler_numbers(number: int) -> tuple[int, ...]:
 
 
 def _halfway(number: int) -> list[int]:
-    """The number less a half, a quarter, an eighth of it: few steps to any threshold."""
+    """The number minus a half, a quarter, an eighth and so on: few steps to any threshold."""
     return [number - (number >> shift) for shift in range(1, number.bit_length())]
 
 
@@ -130,7 +130,7 @@ def _size_key(number: int) -> tuple[bool, bool, int]:
 
 
 def resized(data: bytes, size: int) -> bytes:
-    """The first ``size`` bytes; where there are fewer, the last one is repeated."""
+    """The first ``size`` bytes; if there are fewer, the last byte is repeated."""
     return data[:size] + (data[-1:] or b"\x01") * (size - len(data))
 
 
@@ -186,7 +186,7 @@ def _scalar_key(value: int | float) -> tuple[bool, bool, bool, float]:
 def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel]:
     """Kernels with fewer buffers than the one of that name, or as many and registered earlier.
 
-    None takes floats, because the bytes in the buffers may be no valid floats.
+    A kernel that takes floats is never among them, because the buffers may hold no valid floats.
     """
     order = sorted(kernels.values(), key=lambda kernel: len(kernel.buffers))
     for kernel in order:

@@ -2,9 +2,9 @@
 
     python -m properties.targets.browser PAGE
 
-``PAGE`` is an HTML file or an address.  It defines ``answer(line)``, which promises the
-lines of the answer, and runs in a Chromium without a window.  Nothing here knows what
-the lines mean.
+``PAGE`` is an HTML file or an address.  It defines ``answer(line)``, which returns a promise of
+the answer's lines, and runs in a Chromium without a window.  Nothing here knows what the lines
+mean.
 """
 
 import json

@@ -9,21 +9,32 @@ runs a program.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from gpusim.devices import open_device
-from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.layer import (
+    REFUSING,
+    Adversary,
+    LiveBuffers,
+    Report,
+    Sanitizer,
+    stand_between,
+)
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
-from gpusim.runtime import Driver, Parts, Stats, driver_for
-from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
+from gpusim.runtime.buffers import BufferTable
+from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
+from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
+from properties.generate.choices import SeededChoices, Weights
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
@@ -33,7 +44,9 @@ from properties.model.case import (
     parse_device,
     small_limits,
 )
+from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, Target
+from properties.targets.failing import faults_of
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -77,6 +90,15 @@ def as_target(made: Any) -> Target:
     return target
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counting:
+    """A factory on a device of its own, whose live buffers are counted."""
+
+    factory: "TargetFactory"
+    count: Callable[[], tuple[int, int]]
+    """How many buffers are alive, and their bytes."""
+
+
 class TargetFactory(ABC):
     """Makes a target for each program of a session."""
 
@@ -88,15 +110,21 @@ class TargetFactory(ABC):
     small: tuple[AskedLimits, ...] = ()
     """The small limits that a case may ask of its device."""
     description: str = ""
-    """What its targets run on, where it is not the session's device."""
+    """A description of the device of its targets, if that is not the session's."""
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
+    disturbs: bool = False
+    """Whether its targets can be disturbed, as a case may ask."""
     make_trace: Callable[[], Trace] = Trace
     """Makes the trace of each target; a trace may publish its events."""
 
     @abstractmethod
     def open(self, case: Case) -> Opened:
         """A new target; it shares at most the device with earlier ones."""
+
+    def counting(self) -> Counting | None:
+        """The same targets on a device whose live buffers are counted; None where none can be."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
         """Release what its targets share."""
@@ -109,6 +137,7 @@ class Wrapping(TargetFactory):
         self.limits, self.capabilities = factory.limits, factory.capabilities
         self.kernels, self.small = factory.kernels, factory.small
         self.description, self.is_ours = factory.description, factory.is_ours
+        self.disturbs = factory.disturbs
         self._factory, self._wrap = factory, wrap
 
     def open(self, case: Case) -> Opened:
@@ -120,10 +149,10 @@ class Wrapping(TargetFactory):
 class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
-    A simulated device is reset for each program, so that its schedule starts with the
-    program.  It is a new one instead where faults are planned, because compiling may fail
-    too; and wherever ``make_driver`` is given, with a driver of its own, because that driver
-    may count calls.  A real device goes on, and a driver around it fails as planned.
+    A simulated device is reset for each program, so that its schedule starts with the program.
+    A new device is made instead where faults are planned, because compiling may fail too, and
+    where ``make_driver`` is given, because its driver may count calls.  A real device is used
+    again, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -136,9 +165,11 @@ class RuntimeFactory(TargetFactory):
         *,
         parts: Parts = _ALL,
         make_driver: Callable[[Any], Driver] | None = None,
+        make_runtime: Callable[..., Runtime] = Runtime,
     ) -> None:
         self.kernels = kernels
         self._parts = parts
+        self._make_runtime = make_runtime
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
@@ -152,7 +183,8 @@ class RuntimeFactory(TargetFactory):
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
         trace = self.make_trace()
-        driver = self._driver_of(case.device)
+        first = first_number(case.seed)
+        driver = self._driver_of(case.device, first)
         limits = driver.limits
         if not case.device.is_simulated:
             limits = case.device.held(limits)
@@ -160,25 +192,56 @@ class RuntimeFactory(TargetFactory):
             TracedDriver(driver, trace, limits=limits),
             case.policy,
             kernels=self.kernels,
-            parts=traced_parts(self._parts, trace),
+            parts=counting_from(first, traced_parts(self._parts, trace)),
+            make_runtime=self._make_runtime,
         )
         return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
 
-    def _driver_of(self, device: DeviceSpec) -> Driver:
+    def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
         if not device.is_simulated:
             planned = faults_of(device.faults)
             return FaultyDriver(self._driver, *planned) if planned else self._driver
         key = device.profile, device.limits
         kept = self._simulated.get(key)
-        if kept is not None and not kept[1].lost and not len(device.faults):
+        is_shared = first == 1 and not len(device.faults)
+        if kept is not None and not kept[1].lost and is_shared:
             opened, driver = kept
             opened.restart(scheduler_of(device))
             return driver
         opened = open_case_device(device, self.kernels)
         driver = self._make_driver(opened)
-        if self._begins_anew and not len(device.faults):
+        if first > 1 and isinstance(driver, WgpuDriver):
+            driver.uids = count(first)
+        if self._begins_anew and is_shared:
             self._simulated[key] = opened, driver
         return driver
+
+
+_STARTS = Weights((1, 29), (2**8 - 3, 1), (2**16 - 3, 1), (2**32 - 3, 1))
+"""Where the numbers of a runtime begin; mostly at one."""
+
+
+def first_number(seed: str) -> int:
+    """The number from which a runtime counts its buffers and acts; the seed of a case has it."""
+    return SeededChoices(f"numbers {seed}").weighted(_STARTS) if seed else 1
+
+
+def counting_from(first: int, parts: Parts) -> Parts:
+    """``parts`` whose clock and table of buffers count from ``first`` on."""
+    if first == 1:
+        return parts
+
+    def clock() -> QueueClock:
+        made = parts.clock()
+        made.count_from(first)
+        return made
+
+    def buffers() -> BufferTable:
+        made = parts.buffers()
+        made.count_from(first)
+        return made
+
+    return replace(parts, clock=clock, buffers=buffers)
 
 
 MakeTarget = Callable[[Any, Kernels], Any]
@@ -186,29 +249,71 @@ MakeTarget = Callable[[Any, Kernels], Any]
 
 
 class AdapterFactory(TargetFactory):
-    """Untraced targets that ``make_target`` makes on one opened device."""
+    """Untraced targets that ``make_target`` makes on one opened device.
+
+    A layer stands between them and the device from the first case on that asks to be disturbed.  It
+    also refuses the submits at which wgpu-native would abort the process.
+    """
+
+    disturbs = True
 
     def __init__(
         self, device: str, kernels: Kernels = BUILTIN, *, make_target: MakeTarget = NaiveTarget
     ) -> None:
         self.kernels = kernels
         self._make_target = make_target
-        self._device = open_case_device(parse_device(device), kernels)
+        self._spec = parse_device(device)
+        self._device = open_case_device(self._spec, kernels)
+        self._adversary: Adversary | None = None
+        self._counting: Counting | None = None
         first = as_target(make_target(self._device, kernels))
         self.limits, self.capabilities = first.limits, first.capabilities
 
     def open(self, case: Case) -> Opened:
         """A new target; nothing of it can be traced.
 
-        One that cannot be made has crashed, and raises why from every op.
+        A target that cannot be made has crashed: every op raises the reason.
         """
         trace = self.make_trace()
+        self._disturb(case.disturbance)
         try:
             return Opened(
                 target=as_target(self._make_target(self._device, self.kernels)), trace=trace
             )
         except Exception as error:
             return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
+
+    def counting(self) -> Counting | None:
+        """The same targets on a second device, opened when it is first asked for."""
+        if self._counting is None:
+            factory = AdapterFactory(str(self._spec), self.kernels, make_target=self._make_target)
+            live = LiveBuffers()
+            stand_between(factory._device, live.watch)
+            self._counting = Counting(factory=factory, count=live.count)
+        return self._counting
+
+    def _disturb(self, disturbance: Disturbance | None) -> None:
+        if self._adversary is not None and self._adversary.has_lost_device:
+            self._device, self._adversary = open_case_device(self._spec, self.kernels), None
+        if self._adversary is None:
+            if disturbance is None:
+                return
+            self._adversary = Adversary()
+            Sanitizer(_unseen, REFUSING).watch(self._device, self._adversary.disturb)
+        if disturbance is None:
+            self._adversary.begin(None)
+            return
+        faults = disturbance.faults
+        self._adversary.begin(
+            disturbance.seed,
+            failed_maps=faults.failed_maps,
+            out_of_memory=faults.out_of_memory,
+            lost_at_submit=faults.lost_at_submit,
+        )
+
+
+def _unseen(report: Report) -> None:
+    """The error in the place of an abort says enough."""
 
 
 class _Unmade:
@@ -250,44 +355,6 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
         kernels=known.values(),
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
     )
-
-
-_FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
-    "failed_maps": ("take", MapFailed),
-    "out_of_memory": ("create_buffer", OutOfMemory),
-    "internal_errors": ("compile", DeviceFault),
-    "failed_submits": ("submit", SubmitFailed),
-    "failed_writes": ("write_buffer", SubmitFailed),
-    "failed_bind_groups": ("create_bind_group", OutOfMemory),
-    "failed_encodes": ("encode", SubmitFailed),
-    "lost_at_submit": ("submit", DeviceLost),
-    "lost_at_write": ("write_buffer", DeviceLost),
-    "lost_at_map": ("map", DeviceLost),
-    "lost_at_unmap": ("take", DeviceLost),
-    "lost_at_buffer": ("create_buffer", DeviceLost),
-    "lost_at_destroy": ("destroy_buffer", DeviceLost),
-    "lost_at_bind_group": ("create_bind_group", DeviceLost),
-    "lost_at_pipeline": ("compile", DeviceLost),
-    "lost_at_encode": ("encode", DeviceLost),
-}
-"""How a driver around a real device fails as each field of a plan says."""
-
-
-def faults_of(plan: FaultPlan) -> list[Fault]:
-    """The faults of a driver that fails as ``plan`` says, call by call of its verbs."""
-    if not len(plan):
-        return []
-    return [
-        Fault(verb=verb, call=number, error=error)
-        for name, (verb, error) in _FAULTS.items()
-        for number in _numbers(getattr(plan, name))
-    ]
-
-
-def _numbers(planned: tuple[int, ...] | int | None) -> tuple[int, ...]:
-    if planned is None:
-        return ()
-    return (planned,) if isinstance(planned, int) else planned
 
 
 def scheduler_of(device: DeviceSpec) -> Scheduler:

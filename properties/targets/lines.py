@@ -1,6 +1,6 @@
-"""A process that is asked line by line: it is started, gets lines, gives lines, and is ended.
+"""A process that is driven line by line: starts it, sends lines, reads lines, and ends it.
 
-Lines that are no answers are kept, and shown where the target stops answering.  Nothing here knows
+Lines that are no answers are kept, and shown if the target stops answering.  Nothing here knows
 which lines are sent, or what an answer is for.
 """
 
@@ -18,12 +18,12 @@ from threading import Thread
 from properties.targets.wire import Answer, Detail, TargetFailed, parse_answer, parse_glued
 
 _LAST_WORDS, _KEPT_LINES = 3, 60
-"""How many of its last error lines are shown, and how many are searched."""
+"""How many of the process's last error lines are shown, and how many are searched."""
 _NAMES_ERROR = re.compile(r"\b\w*(?:Error|Exception)\b.*:")
 _END_SECONDS = 2.0
 """How long a process may take to end by itself, once its input is closed or it failed."""
 _LOOK_SECONDS = 1.0
-"""How often it is seen to that it lives while it is waited for."""
+"""How often a wait checks that the process is alive."""
 
 
 class TargetProcess:
@@ -63,10 +63,10 @@ class TargetProcess:
             raise self._gone() from None
 
     def hear(self, patience_seconds: float | None = None) -> str:
-        """The next line, without its newline, however long it takes or for so long.
+        """The next line, without its newline; with ``patience_seconds``, wait no longer than that.
 
         Raises:
-            TargetFailed: there is none, or none comes in time, and then it is killed.
+            TargetFailed: no line will come, or none comes in time; then the process is killed.
         """
         line = self._next_line(patience_seconds)
         if line is None:
@@ -77,8 +77,8 @@ class TargetProcess:
     def hear_answer(self) -> Answer | Detail | None:
         """The next line as an answer; None where it is none.
 
-        An answer may follow text that a library printed without a newline.  Such a line that
-        may also be something else counts as an answer where no other line follows.
+        An answer may follow text that a library printed without a newline.  If such a line could
+        also be other text, it counts as an answer only if no line follows.
         """
         line = self.hear()
         answer = parse_answer(line)
@@ -112,7 +112,7 @@ class TargetProcess:
         self._has_ended = True
         assert self._process.stdin is not None
         with suppress(OSError):
-            # What it was told last may never have been read.
+            # The last lines sent may never have been read.
             self._process.stdin.close()
         self._wait_for_end()
         # Its child processes may hold its output open, for which the readers wait.
@@ -142,7 +142,7 @@ class TargetProcess:
         until = None if patience_seconds is None else time.monotonic() + patience_seconds
         while True:
             left = _LOOK_SECONDS if until is None else until - time.monotonic()
-            # What it has started may hold its output open, so that it has no end.
+            # Its child processes may hold the output open, so that it never ends.
             has_ended = not self.is_alive
             try:
                 return self._lines.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
@@ -157,7 +157,7 @@ class TargetProcess:
         )
 
     def _wait_for_end(self) -> bool:
-        """Whether it ends by itself; it has ended after that, one way or the other."""
+        """Whether the process ends by itself; otherwise it is killed."""
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -11,18 +11,24 @@ from dataclasses import replace
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
-from gpusim.ops import Op, Read
+from gpusim.ops import Op, Read, Sync, Write
 from gpusim.text import write_op
 from properties.model.case import Case
-from properties.model.target import Delivery
+from properties.model.disturbance import Disturbance
+from properties.model.target import Delivery, TargetRaised
 from properties.targets.factory import Opened, TargetFactory
+from properties.targets.layer import adversary_source
 from properties.targets.lines import TargetProcess
 from properties.targets.wire import (
     AWAIT,
+    BEGIN,
+    BESIDE,
     CLOSE,
+    END,
     HELLO,
-    OPEN,
+    INTO,
     READY,
+    SPOILT,
     Detail,
     Failed,
     Ok,
@@ -34,7 +40,9 @@ from properties.targets.wire import (
     parse_answer,
     parse_ready,
     ready_in,
+    write_adversary,
     write_hello,
+    write_open,
 )
 
 
@@ -46,25 +54,66 @@ class ProcessTarget:
     target that hangs.
     """
 
-    def __init__(self, process: TargetProcess, ready: Ready) -> None:
+    def __init__(
+        self, process: TargetProcess, ready: Ready, disturbance: Disturbance | None = None
+    ) -> None:
         self.capabilities, self.limits = ready.capabilities, ready.limits
         self._process = process
+        self._opening = write_open(disturbance)
         self._reads: dict[str, _Read] = {}
+        self._begun: dict[str, list[_Read]] = {}
+        """The reads before each sync that is under way."""
         self._is_open = False
         self._broken: TargetFailed | None = None
         """Why the process can no longer be used; None while it can."""
 
     def perform(self, op: Op) -> Delivery | None:
-        """Send the op, and take its answer."""
-        if not isinstance(op, Read):
-            self._ask(write_op(op))
-            return None
-        read = self._reads[op.result] = _Read(lambda: self._ask(f"{AWAIT} {op.result}"))
+        """Send the op, and read its answer."""
+        if isinstance(op, Read):
+            return self._read(op, write_op(op))
+        before = [*self._reads.values()] if isinstance(op, Sync) else []
         self._ask(write_op(op))
-        return read
+        _fall_due(before)
+        return None
+
+    def write_spoilt(self, op: Write) -> None:
+        """See ``Doors``."""
+        self._ask(f"{SPOILT} {write_op(op)}")
+
+    def read_into(self, op: Read, array: str) -> Delivery:
+        """See ``Doors``."""
+        return self._read(op, f"{INTO} {array} {write_op(op)}")
+
+    def begin_sync(self, name: str) -> None:
+        """See ``Doors``."""
+        self._begun[name] = [*self._reads.values()]
+        self._ask(f"{BEGIN} {name}")
+
+    def sync_beside(self, name: str) -> None:
+        """See ``Doors``."""
+        self._begun[name] = [*self._reads.values()]
+        self._ask(f"{BESIDE} {name} {write_op(Sync())}")
+        _fall_due(self._begun[name])
+
+    def end_sync(self, name: str) -> None:
+        """See ``Doors``."""
+        self._ask(f"{END} {name}")
+        _fall_due(self._begun.pop(name))
 
     def close(self) -> None:
         self._ask(CLOSE)
+
+    def send(self, line: str) -> None:
+        """Send a line that belongs to no program; raises the error of its answer."""
+        raised = self._exchange(line)
+        if raised is not None:
+            raise exception_of(raised)
+
+    def _read(self, op: Read, line: str) -> Delivery:
+        read = _Read(op.result, self._ask)
+        self._reads[op.result] = read
+        self._ask(line)
+        return read
 
     def _ask(self, line: str) -> None:
         """Send a line, and take its answers up to its own outcome.
@@ -74,10 +123,8 @@ class ProcessTarget:
         """
         if not self._is_open:
             self._is_open = True
-            self._ask(OPEN)
-        raised = self._exchange(line)
-        if raised is not None:
-            raise exception_of(raised)
+            self._ask(self._opening)
+        self.send(line)
 
     def _exchange(self, line: str) -> Raised | None:
         """Send a line, and take its answers; gives the error that it was answered with.
@@ -118,8 +165,10 @@ class ProcessTarget:
 class _Read:
     """A pending read of the other process."""
 
-    def __init__(self, ask: Callable[[], None]) -> None:
-        self._ask = ask
+    def __init__(self, name: str, ask: Callable[[str], None]) -> None:
+        self._name, self._ask = name, ask
+        self.is_due = False
+        """Whether a sync after it has returned."""
         self._outcome: bytes | Exception | None = None
         self._callbacks: list[Callable[[Delivery], None]] = []
 
@@ -131,8 +180,12 @@ class _Read:
 
     def result(self) -> bytes:
         """See ``Delivery``."""
+        if self._outcome is None and self.is_due:
+            raise TargetFailed(
+                f"{self._name} was read before a sync, and the sync was answered without its value"
+            )
         if self._outcome is None:
-            self._ask()
+            self._ask(f"{AWAIT} {self._name}")
         if self._outcome is None:
             raise TargetFailed("the target answered a wait for a read without its value")
         if isinstance(self._outcome, Exception):
@@ -146,6 +199,12 @@ class _Read:
             callback(self)
 
 
+def _fall_due(reads: list[_Read]) -> None:
+    """Note that a sync after these reads has returned."""
+    for read in reads:
+        read.is_due = True
+
+
 START_SECONDS = 60.0
 """How long a process may take to get ready."""
 
@@ -153,11 +212,14 @@ START_SECONDS = 60.0
 class ProcessFactory(TargetFactory):
     """The targets that the process of ``command`` serves, one for each program.
 
-    A process that died or went silent is replaced by a new one for the next program.
+    A process that died or went silent is replaced by a new one for the next program.  It is
+    given the layer before the first program that is to be disturbed.
 
     Raises:
         NoDevice: the command does not start, or does not get ready.
     """
+
+    disturbs = True
 
     def __init__(self, device: str, kernels: Kernels = BUILTIN, *, command: str) -> None:
         self.kernels = kernels
@@ -172,14 +234,28 @@ class ProcessFactory(TargetFactory):
         if not self._process.is_alive:
             self._process.end()
             self._process, self._ready = self._start()
-        target = ProcessTarget(self._process, self._ready)
+        if case.disturbance is not None and not self._has_layer:
+            self._give_layer()
+        target = ProcessTarget(self._process, self._ready, case.disturbance)
         return Opened(target=target, trace=self.make_trace())
 
     def close(self) -> None:
         """End the process; without it, it ends with the session's process."""
         self._process.end()
 
+    def _give_layer(self) -> None:
+        """Send the layer to the process; NoDevice where it does not take it."""
+        try:
+            ProcessTarget(self._process, self._ready).send(write_adversary(adversary_source()))
+        except (GpusimError, TargetRaised) as error:
+            raise NoDevice(
+                f"cannot disturb {self._command!r} because it does not take the layer (probably "
+                f"its target.js is of an older version, or it is not JavaScript): {error}"
+            ) from None
+        self._has_layer = True
+
     def _start(self) -> tuple[TargetProcess, Ready]:
+        self._has_layer = False
         try:
             process = TargetProcess(shlex.split(self._command))
         except (OSError, ValueError) as error:

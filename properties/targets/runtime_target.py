@@ -1,7 +1,7 @@
 """Our runtime as a target: it maps names to handles, and does nothing more."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from gpusim.errors import InvalidHandle
@@ -35,12 +35,13 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         *,
         kernels: Mapping[str, Kernel] = BUILTIN,
         parts: Parts = _ALL,
+        make_runtime: Callable[..., Runtime] = Runtime,
     ) -> None:
-        self.runtime = Runtime(driver=driver, policy=policy, parts=parts)
+        self.runtime = make_runtime(driver=driver, policy=policy, parts=parts)
         self.limits = self.runtime.limits
-        self._kernels = kernels
+        self.kernels = kernels
         self._buffers: dict[str, Buffer] = {}
-        self._graphs: dict[str, Graph] = {}
+        self.graphs: dict[str, Graph] = {}
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
@@ -51,8 +52,8 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     def dispatch(
         self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
-        handles = [self._find_bound(bound) for bound in buffers]
-        self.runtime.dispatch(self._kernels[kernel], handles, scalars, grid)
+        handles = [self.find_bound(bound) for bound in buffers]
+        self.runtime.dispatch(self.kernels[kernel], handles, scalars, grid)
 
     def dispatch_indirect(
         self,
@@ -62,9 +63,9 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         counts: str,
         offset: int,
     ) -> None:
-        handles = [self._find_bound(bound) for bound in buffers]
+        handles = [self.find_bound(bound) for bound in buffers]
         self.runtime.dispatch_indirect(
-            self._kernels[kernel], handles, scalars, counts=self.find(counts), offset=offset
+            self.kernels[kernel], handles, scalars, counts=self.find(counts), offset=offset
         )
 
     def copy(
@@ -94,7 +95,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         with self.runtime.capture() as captured:
             for op in commands:
                 self.perform(op)
-        self._graphs[graph] = captured
+        self.graphs[graph] = captured
 
     def replay(
         self,
@@ -103,7 +104,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         bindings: Sequence[tuple[str, str]],
     ) -> None:
         bound = {self.find(old): self.find(new) for old, new in bindings}
-        self._graphs[graph].replay(scalars, bound)
+        self.graphs[graph].replay(scalars, bound)
 
     def close(self) -> None:
         """Close the runtime, which must free what the program left alive."""
@@ -112,10 +113,11 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
             self.runtime.close()
 
     def name(self, name: str, buffer: Buffer) -> None:
-        """Let a program's name stand for a buffer that somebody else made a handle of."""
+        """Use ``name`` for a buffer that the client adopted."""
         self._buffers[name] = buffer
 
-    def _find_bound(self, bound: Bound) -> Buffer | BufferPart:
+    def find_bound(self, bound: Bound) -> Buffer | BufferPart:
+        """The same of what a dispatch binds."""
         if isinstance(bound, str):
             return self.find(bound)
         return self.find(bound.buffer).part(bound.offset, bound.size_bytes)

@@ -9,16 +9,16 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from gpusim.errors import GpusimError
-from gpusim.ops import Op, Read
+from gpusim.ops import Op, Read, Sync
 from gpusim.text import parse_op
 from properties.model.target import Adapter, Delivery, Target
+from properties.targets import wire
+from properties.targets.doors import AdapterDoors
 from properties.targets.factory import as_target
 from properties.targets.wire import (
-    AWAIT,
-    CLOSE,
-    OPEN,
     Answer,
     Failed,
     Ok,
@@ -40,7 +40,10 @@ class _Server:
         self._make_target = make_target
         self._answer = answer
         self._target: Target | None = None
+        self._doors: Any = None
         self._reads: dict[str, Delivery] = {}
+        self._untold: dict[str, Delivery] = {}
+        """The reads whose values were not sent."""
 
     def carry_out(self, line: str) -> None:
         """Do what a line says, and answer it."""
@@ -53,27 +56,58 @@ class _Server:
 
     def _do(self, line: str) -> None:
         verb, _, rest = line.strip().partition(" ")
-        if verb == OPEN:
-            self._reads.clear()
-            self._target = as_target(self._make_target())
-        elif verb == CLOSE:
-            self._opened.close()
-        elif verb == AWAIT:
-            self._await(rest)
-        else:
-            self._issue(parse_op(line))
+        match verb:
+            case wire.OPEN:
+                self._open()
+            case wire.CLOSE:
+                self._opened.close()
+            case wire.AWAIT:
+                self._await(rest)
+            case wire.SPOILT:
+                self._doors.write_spoilt(parse_op(rest))
+            case wire.INTO:
+                array, _, read = rest.partition(" ")
+                op: Any = parse_op(read)
+                self._expect(op, self._doors.read_into(op, array))
+            case wire.BEGIN:
+                self._doors.begin_sync(rest)
+            case wire.BESIDE:
+                self._doors.sync_beside(rest.split()[0])
+                self._tell_rest()
+            case wire.END:
+                self._doors.end_sync(rest)
+                self._tell_rest()
+            case _:
+                self._issue(parse_op(line))
+
+    def _open(self) -> None:
+        self._reads.clear()
+        self._untold.clear()
+        self._target = as_target(self._make_target())
+        self._doors = AdapterDoors(self._target)
 
     @property
     def _opened(self) -> Target:
         if self._target is None:
-            raise RuntimeError(f"no program was opened (probably {OPEN!r} was not sent)")
+            raise RuntimeError(f"no program was opened (probably {wire.OPEN!r} was not sent)")
         return self._target
 
     def _issue(self, op: Op) -> None:
         delivery = self._opened.perform(op)
         if delivery is not None and isinstance(op, Read):
-            self._reads[op.result] = delivery
-            delivery.add_done_callback(lambda done: self._deliver(op.result, done))
+            self._expect(op, delivery)
+        elif isinstance(op, Sync):
+            self._tell_rest()
+
+    def _expect(self, op: Read, delivery: Delivery) -> None:
+        self._reads[op.result] = self._untold[op.result] = delivery
+        delivery.add_done_callback(lambda done: self._deliver(op.result, done))
+
+    def _tell_rest(self) -> None:
+        """After a sync, ask for the reads, since the target need not call back."""
+        if not self._opened.capabilities.orders_deliveries:
+            for result, delivery in [*self._untold.items()]:
+                self._deliver(result, delivery)
 
     def _await(self, result: str) -> None:
         # The value, or the error, is sent when it is delivered.
@@ -81,6 +115,7 @@ class _Server:
             self._reads[result].result()
 
     def _deliver(self, result: str, delivery: Delivery) -> None:
+        self._untold.pop(result, None)
         try:
             self._answer(Value(result, bytes(delivery.result())))
         except Exception as error:

@@ -14,14 +14,15 @@
     judge   close
     target  ok
 
-An op is a line of the text form.  The target answers each line with ``ok`` or
-with ``error CLASS MESSAGE``, and before that tells the reads that have arrived:
-``value RESULT HEX``, or ``failed RESULT CLASS MESSAGE``.  Further lines of an error, such
-as a traceback, are sent before it, as ``detail TEXT`` each.
-Other lines are not for the judge.  ``open`` begins a program and ``close`` ends it;
-``await RESULT`` asks for a read that has not arrived.  A ``ready`` without
-a version is of version 1, where ``refuses`` and ``byte_exact`` stand for groups of promises, and
-are true where left out.  Nothing here starts a process or waits for one.
+An op is a line of the text form.  The target answers each line with ``ok`` or with ``error CLASS
+MESSAGE``, and before that tells the reads that have arrived: ``value RESULT HEX``, or ``failed
+RESULT CLASS MESSAGE``.  Further lines of an error, such as a traceback, are sent before it, as
+``detail TEXT`` each.  Other lines are not for the judge.  ``open`` begins a program and ``close``
+ends it; ``await RESULT`` asks for a read that has not arrived.  The lines ``spoilt write ...``,
+``into ARRAY read ...``, ``begin NAME``, ``beside NAME sync`` and ``end NAME`` are for doors; each
+is sent only where the target promises its door (``doors``).  A ``ready`` without a version is of
+version 1, where ``refuses`` and ``byte_exact`` stand for groups of promises, and are true where
+left out.  Nothing here starts a process or waits for one.
 """
 
 import json
@@ -40,12 +41,14 @@ from properties.model.capabilities import (
     read_promises,
     write_promises,
 )
+from properties.model.disturbance import Disturbance, as_json
 from properties.model.target import TargetRaised
 
 VERSION, NEWEST = 1, 2
-"""What every target of this protocol understands, and the version with promises one by one."""
+"""The version that every target understands, and the newest, with its promises one by one."""
 HELLO, READY = "hello", "ready"
-OPEN, CLOSE, AWAIT = "open", "close", "await"
+OPEN, CLOSE, AWAIT, ADVERSARY = "open", "close", "await", "adversary"
+SPOILT, INTO, BEGIN, BESIDE, END = "spoilt", "into", "begin", "beside", "end"
 _FORMS = {
     "ok": "ok",
     "error": "error CLASS MESSAGE",
@@ -129,6 +132,16 @@ def write_hello(device: str, kernels: Iterable[Kernel]) -> str:
         "kernels": list(map(_describe, kernels)),
     }
     return f"{HELLO} {json.dumps(message)}"
+
+
+def write_adversary(source: str) -> str:
+    """The line that gives the target the layer, as the text of a JavaScript module."""
+    return f"{ADVERSARY} {json.dumps(source)}"
+
+
+def write_open(disturbance: Disturbance | None) -> str:
+    """The first line of a program, with what the layer is to do to it if there is one."""
+    return OPEN if disturbance is None else f"{OPEN} {as_json(disturbance)}"
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
@@ -215,7 +228,7 @@ def parse_answer(line: str) -> Answer | Detail | None:
         case [word, *_] if word == _DETAIL:
             return Detail(line.strip().removeprefix(_DETAIL).removeprefix(" "))
         case [word, *_] if word in _FORMS:
-            # Ignoring it would mean to wait for an answer that has come already.
+            # To ignore it would be to wait for an answer that has come already.
             form = _FORMS[word]
             raise TargetFailed(f"the target answered {line[:200]!r}, which should be {form!r}")
     return None

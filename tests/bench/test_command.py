@@ -1,4 +1,4 @@
-"""The words of the command: what is measured, what is written, and how it ends."""
+"""The command ``gpusim bench``: what it measures, what it writes, and its exit status."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tables of the performance page are those of the runs that are kept beside it."""
+"""The tables of the performance page match the runs that are kept beside it."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Pictures are drawn where matplotlib is there, and missed with a clear error where it is not."""
+"""Pictures are drawn where matplotlib is installed; elsewhere the error says what to install."""
 
 import sys
 from pathlib import Path

@@ -1,21 +1,22 @@
-"""However a client behaves, a program shows the same; and each client sees what it is there for."""
+"""A program shows the same under every client, and each client finds its kind of mistake."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from gpusim.ops import Capture, Command, Dispatch, Replay
+from gpusim.errors import DeviceFault, SubmitFailed
+from gpusim.ops import Read
 from gpusim.program import Program
-from gpusim.runtime import PRESETS, Driver, Parts, WgpuDriver
+from gpusim.runtime import PRESETS, Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
-from properties.clients import CLIENTS, drive
-from properties.clients.arrays import MutatingClient
-from properties.fuzz.worker import draw_client
+from properties.clients import CLIENTS, draw_client, drive
+from properties.clients.awaiting import AwaitingClient
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case, DeviceSpec
@@ -94,17 +95,15 @@ class SettledBeforeTaken(Readbacks):
         self._queue.popleft()
 
 
-class Keeping:
-    """Stands for a target that keeps what it was passed, as it was passed."""
+class Keeping(Runtime):
+    """Keeps what it was passed, as it was passed."""
 
-    def __init__(self) -> None:
-        self.kept: list[Any] = []
+    kept: ClassVar[list[tuple[Any, Any]]] = []
 
-    def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        self.kept += [op.scalars for op in commands if isinstance(op, Dispatch)]
-
-    def replay(self, graph: str, scalars: Any, bindings: Any) -> None:
-        self.kept += scalars or []
+    def dispatch(self, kernel: Any, buffers: Any, scalars: Any = (), grid: Any = 1) -> None:
+        super().dispatch(kernel, buffers, scalars, grid)
+        if isinstance(scalars, list):
+            self.kept.append((tuple(scalars), scalars))
 
 
 class OutOfTurn(Readbacks):
@@ -158,22 +157,16 @@ def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant
     assert "a call inside a callback ended with InternalError" in str(found)
 
 
-def test_scalars_of_captures_and_replays_change_after_the_call() -> None:
-    target = Keeping()
-    stands_in: Any = SimpleNamespace(
-        capabilities=None, limits=None, capture=target.capture, replay=target.replay
-    )
-    client = MutatingClient(stands_in)
-    *_, capture = Program.parse(
-        "alloc a 4\nalloc b 4\ncapture g0 dispatch affine a 3,5 1x1x1; copy a 0 b 0 4\n"
-    )
-    assert isinstance(capture, Capture)
-    client.perform(capture)
-    client.perform(Replay(graph="g0", scalars=((7, 9), None)))
-    assert target.kept == [[0, 0], [0, 0], None]
-    assert capture.commands[0] == Dispatch(
-        kernel="affine", buffers=("a",), scalars=(3, 5), grid=(1, 1, 1)
-    )
+def test_scalars_of_dispatches_and_captures_change_after_the_call() -> None:
+    text = "alloc a 4\n"
+    text += "".join(f"dispatch affine a {n},5 1x1x1\n" for n in range(20))
+    text += "capture g0 " + "; ".join(f"dispatch affine a 3,{n} 1x1x1" for n in range(20)) + "\n"
+    Keeping.kept.clear()
+    factory = RuntimeFactory("simulated", make_runtime=Keeping)
+    case = Case(program=Program.parse(text), device=SIMULATED, client="mutating")
+    assert judge(case, factory, MEANING_ONLY).failure is None
+    assert len(Keeping.kept) > 4
+    assert all(tuple(now) != then for then, now in Keeping.kept)
 
 
 def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
@@ -181,6 +174,44 @@ def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
     assert failure(PLAIN, parts=parts, program=program) is None
     assert failure("asking", parts=parts, program=program) is not None
+
+
+class SlowTicket:
+    """A read that arrives when told so; the first who awaits it may meet a fault of another."""
+
+    def __init__(self, *faults: DeviceFault) -> None:
+        self.has_arrived = False
+        self._faults = list(faults)
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        while not self.has_arrived:
+            yield from asyncio.sleep(0).__await__()
+            if self._faults:
+                raise self._faults.pop()
+        return self.result()
+
+    def done(self) -> bool:
+        return self.has_arrived
+
+    def result(self) -> bytes:
+        return b""
+
+
+def test_a_fault_beside_an_await_that_the_client_cancels_is_the_only_error() -> None:
+    reads = [SlowTicket(SubmitFailed("planned")), SlowTicket(), SlowTicket()]
+    left = iter(reads)
+    stands_in: Any = SimpleNamespace(
+        capabilities=None, limits=None, read=lambda *_: next(left), close=lambda: None
+    )
+    client = AwaitingClient(stands_in)
+    read = Read(buffer="a", offset=0, size_bytes=4, result="r0")
+    client.read(read)
+    client.read(read)
+    with pytest.raises(SubmitFailed, match="planned"):
+        client.read(read)
+    for ticket in reads:
+        ticket.has_arrived = True
+    client.close()
 
 
 def test_every_client_drives_a_sound_runtime_to_the_same_end() -> None:
@@ -199,8 +230,8 @@ def test_a_target_that_is_not_ours_is_driven_plainly() -> None:
     assert drive(target, case) is target
 
 
-def test_clients_are_drawn_the_plain_one_most() -> None:
-    drawn = [draw_client(SeededChoices(f"caller {number}")) for number in range(400)]
+def test_clients_are_drawn_those_with_tables_more_often() -> None:
+    drawn = [draw_client(SeededChoices(f"caller {number}")) for number in range(900)]
     assert set(drawn) == set(CLIENTS)
-    assert 150 < drawn.count(PLAIN) < 260
-    assert drawn == [draw_client(SeededChoices(f"caller {number}")) for number in range(400)]
+    assert drawn.count("misusing") > drawn.count("closing")
+    assert drawn == [draw_client(SeededChoices(f"caller {number}")) for number in range(900)]

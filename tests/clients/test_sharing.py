@@ -1,4 +1,4 @@
-"""What goes wrong with shared buffers shows in the hands of the client that shares them."""
+"""The client that shares buffers finds the mistakes that only shared buffers show."""
 
 from typing import Any
 

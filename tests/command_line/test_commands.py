@@ -66,8 +66,18 @@ def test_devices_are_listed_by_name(capsys: pytest.CaptureFixture[str], device_n
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines]
     assert device_name in names
-    assert names[-1] == "simulated"
+    assert names[-1].partition(":")[0] == "dawn"
+    assert "simulated" in names
     assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_dawn_is_listed_as_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wgpudawn", None)
+    assert main(["devices"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split(maxsplit=1) == ["dawn", "not installed: pip install 'gpusim[dawn]'"]
 
 
 def test_listing_devices_prints_no_complaint_of_a_driver() -> None:

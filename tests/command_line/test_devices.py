@@ -2,7 +2,7 @@
 
 import builtins
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,6 +31,7 @@ def on_a_machine(monkeypatch: pytest.MonkeyPatch, *natives: Any) -> None:
 
     gpu = SimpleNamespace(enumerate_adapters_sync=lambda: list(natives))
     monkeypatch.setattr(wgpu, "gpu", gpu)
+    monkeypatch.setitem(sys.modules, "wgpudawn", None)
     devices._ask_wgpu.cache_clear()
 
 
@@ -86,7 +87,7 @@ def test_a_native_library_that_cannot_be_loaded_is_no_adapter(
 
     monkeypatch.delitem(sys.modules, "wgpu")
     monkeypatch.setattr(builtins, "__import__", refuse)
-    assert [adapter.name for adapter in adapters()] == ["simulated"]
+    assert adapters()[0].name == "simulated"
 
 
 def test_a_runtime_takes_the_best_adapter_and_says_what_to_install_where_there_is_none(
@@ -112,7 +113,7 @@ def test_a_native_library_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -
         raise RuntimeError("the library is of another version")
 
     monkeypatch.setattr(wgpu, "gpu", SimpleNamespace(enumerate_adapters_sync=fail))
-    assert [adapter.name for adapter in adapters()] == ["simulated"]
+    assert adapters()[0].name == "simulated"
     with pytest.raises(NoDevice, match="wgpu cannot be used: the library is of another version"):
         Runtime()
 
@@ -140,6 +141,53 @@ def test_an_adapter_that_gives_no_device_says_so(monkeypatch: pytest.MonkeyPatch
     on_a_machine(monkeypatch, broken)
     with pytest.raises(NoDevice, match="'vulkan' because its adapter gives none: out of devices"):
         open_device("vulkan")
+
+
+def dawn(monkeypatch: pytest.MonkeyPatch, enumerate_adapters: Callable[[], list[Any]]) -> None:
+    gpu = SimpleNamespace(enumerate_adapters_sync=enumerate_adapters)
+    monkeypatch.setitem(sys.modules, "wgpudawn", SimpleNamespace(gpu=gpu))
+
+
+def test_dawn_has_names_of_its_own_and_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine(monkeypatch)
+    found = [native("Vulkan", "CPU", "soft"), native("Null", "CPU"), native("D3D12", "DiscreteGPU")]
+    dawn(monkeypatch, lambda: found)
+    assert [(adapter.name, adapter.description) for adapter in adapters()] == [
+        ("simulated", "a WebGPU device in pure Python"),
+        ("dawn", "thing, DiscreteGPU"),
+        ("dawn:1", "soft, CPU"),
+    ]
+    assert find_adapter().name == "simulated"
+    assert find_adapter("dawn:1").native is found[0]
+
+
+def test_an_adapter_of_dawn_is_a_new_one_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives one device only."""
+    on_a_machine(monkeypatch)
+    dawn(monkeypatch, lambda: [native("Vulkan", "CPU")])
+    assert find_adapter("dawn").native is not find_adapter("dawn").native
+
+
+def test_who_asks_for_no_dawn_loads_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine(monkeypatch, native("Vulkan", "CPU"))
+    dawn(monkeypatch, lambda: pytest.fail("Dawn was asked"))
+    assert find_adapter("vulkan").name == find_adapter().name == "vulkan"
+
+
+def test_a_missing_dawn_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine(monkeypatch)
+    with pytest.raises(NoDevice, match=r"has simulated \(probably not installed: pip install"):
+        open_device("dawn")
+    dawn(monkeypatch, list)
+    with pytest.raises(NoDevice, match="no driver that Dawn takes"):
+        open_device("dawn")
+
+    def fail() -> list[Any]:
+        raise RuntimeError("the library is of another version")
+
+    dawn(monkeypatch, fail)
+    with pytest.raises(NoDevice, match="wgpudawn cannot be used: the library is of another"):
+        open_device("dawn:1")
 
 
 def test_the_simulated_device_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

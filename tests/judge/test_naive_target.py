@@ -1,4 +1,4 @@
-"""The naive target held against the reference: sound as it is, caught once it defers."""
+"""The naive target agrees with the reference, and is caught once it defers dispatches."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

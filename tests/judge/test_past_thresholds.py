@@ -1,4 +1,4 @@
-"""Programs past the sizes at which the runtime takes another way, and generated ones never come.
+"""Programs larger than generated ones, where the runtime takes another path.
 
 A read past the staging pool's size classes, a copy in several pieces, and
 scalars that the uniform ring has no room for.

@@ -8,14 +8,9 @@ import pytest
 
 from gpusim.errors import GpusimError
 from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Sync, Write
-from properties.generate.cases import Setting, case_for
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal, capabilities_of
-from properties.model.case import NO_POLICY
-from properties.model.failure import Failure
 from properties.model.target import Arrived, Delivery
-from properties.oracles.judge import MEANING_ONLY, judge
-from properties.targets.factory import AdapterFactory
-from tests.judge.promising import Pair, Perform, Small, Twin
+from tests.judge.promising import Pair, Perform, Small, Twin, failures
 
 pytestmark = pytest.mark.unit
 
@@ -295,22 +290,6 @@ PAIRS: Sequence[Pair] = (
     ),
     Pair(name="graphs", capabilities=_beside(CONTRACT, replays=True), twin=_keeps_scalars),
 )
-
-
-def failures(pair: Pair, make: Any, programs: int) -> list[tuple[int, Failure]]:
-    factory = AdapterFactory("simulated", make_target=make)
-    setting = Setting(
-        device="simulated", limits=factory.limits, promises=pair.capabilities, target="small"
-    )
-    found = []
-    for number in range(programs):
-        failure = judge(
-            replace(case_for(11, number, setting), policy=NO_POLICY), factory, MEANING_ONLY
-        ).failure
-        if failure is not None:
-            found.append((number, failure))
-            break
-    return found
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)

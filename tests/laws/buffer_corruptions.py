@@ -1,6 +1,6 @@
-"""How the laws of buffers, ways back, caches and errors, D to G, are broken by hand.
+"""Corruptions that break the laws D to G: readbacks, buffers and caches, lifetimes, and errors.
 
-Each edits a sound trace, with one mistake of its kind.
+Each edits a sound trace so that it has one mistake.
 """
 
 from collections.abc import Callable

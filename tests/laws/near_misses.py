@@ -1,4 +1,4 @@
-"""What is nearly a mistake and is none: a program and a policy, by the law that must pass it."""
+"""Near misses: for each law, programs and policies that nearly break it, and must pass."""
 
 from gpusim.errors import MapFailed, OutOfMemory
 from gpusim.runtime.drivers.faulty import Fault

@@ -1,6 +1,6 @@
-"""How the laws of what reaches the queue, A to C, are broken by hand.
+"""Corruptions that break the laws A to C: the order of the queue, uniforms, and batches.
 
-Each edits a sound trace, with one mistake of its kind.
+Each edits a sound trace so that it has one mistake.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Each law rejects ten traces with its mistake in them, and passes what is only near to one."""
+"""Each law rejects ten corrupted traces, and passes near misses."""
 
 from collections import Counter
 from collections.abc import Iterator

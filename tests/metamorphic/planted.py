@@ -1,4 +1,4 @@
-"""Runtimes with one part broken, a few lines each, put in through the seam it belongs to."""
+"""Broken parts of the runtime, a few lines each, for the relations to find."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

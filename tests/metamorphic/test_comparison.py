@@ -1,4 +1,4 @@
-"""What the comparison says where two executions part, and where they may."""
+"""A case compared with its rewrite: which differences are failures, and which are allowed."""
 
 from collections.abc import Sequence
 from dataclasses import replace

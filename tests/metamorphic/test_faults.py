@@ -1,4 +1,4 @@
-"""What no fault stopped is the same without faults; and where it is not, that is seen."""
+"""A case with faults shows the same as without them, except for the ops that a fault stopped."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the relations see of broken runtimes, each by itself and without the reference."""
+"""The relations find broken runtimes, each relation alone and without the reference."""
 
 import math
 from collections.abc import Callable, Iterator

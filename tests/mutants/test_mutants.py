@@ -74,7 +74,7 @@ def test_names_are_told_once_and_descriptions_are_sentences() -> None:
 
 def test_a_mutant_differs_from_the_sound_one_in_what_it_replaces() -> None:
     for mutant in MUTANTS:
-        seams = ("parts", "make_driver", "reference")
+        seams = ("parts", "make_driver", "make_runtime", "reference")
         assert any(getattr(mutant, seam) is not getattr(SOUND, seam) for seam in seams)
 
 

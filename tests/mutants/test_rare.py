@@ -1,4 +1,4 @@
-"""The mutants that random programs seldom meet: a program by hand shows that each is no equal."""
+"""The mutants that random programs seldom meet: a program written by hand shows each of them."""
 
 from dataclasses import replace
 

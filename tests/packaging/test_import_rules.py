@@ -1,4 +1,4 @@
-"""Who may import whom, read from the sources: the house in docs/ARCHITECTURE.md."""
+"""Who may import whom, as docs/ARCHITECTURE.md says, read from the sources."""
 
 import ast
 import functools
@@ -25,13 +25,16 @@ VOCABULARY = (
 MAY_IMPORT = {
     **dict.fromkeys(VOCABULARY, ("numpy", *VOCABULARY)),
     # It finds the runtime late; another test holds that it loads nothing.
-    "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices"),
-    # The two doors to the judge: a command and a module, which nothing else of gpusim passes.
+    "gpusim": (*VOCABULARY, "gpusim.runtime", "gpusim.devices", "gpusim.layer"),
+    # Only these two modules of gpusim import the judge.
     "gpusim.__main__": ("properties.cli",),
     "gpusim.testing": ("hypothesis", "properties", *VOCABULARY),
-    "gpusim.devices": ("wgpu", "gpusim.simulated", *VOCABULARY),
+    "gpusim.devices": ("wgpu", "wgpudawn", "gpusim.simulated", *VOCABULARY),
     "gpusim.runtime": ("numpy", "wgpu", "gpusim.runtime", *VOCABULARY),
+    "gpusim.runtime.drivers.package": ("wgpu", "wgpudawn", *VOCABULARY),
     "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
+    # It knows neither our runtime nor the judge.
+    "gpusim.layer": ("numpy", "wgpu", "gpusim.layer", "gpusim.trace"),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
     "reference": ("numpy", "reference", *VOCABULARY),
     "properties": (

@@ -54,7 +54,8 @@ def test_gpusim_names_what_users_have_to_write() -> None:
     }
     made = {"PRESETS", "Runtime", "Policy", "Uniforms", "Buffer", "Ticket", "Graph", "Stats"}
     written = {"Kernel", "Binding", "Scalar", "Kernels", "BUILTIN", "Limits", "Program"}
-    assert {*gpusim.__all__} == classes | made | written | {"open_device", "adapters"}
+    layer = {"sanitize", "Sanitizer", "Report"}
+    assert {*gpusim.__all__} == classes | made | written | layer | {"open_device", "adapters"}
     assert {*gpusim.__all__} <= {*dir(gpusim)}
     shown: dict[str, object] = {}
     exec("from gpusim import *", shown)

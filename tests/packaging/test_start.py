@@ -1,4 +1,4 @@
-"""The script of the two commands: what it installs, names, runs and hands on."""
+"""``tools/start.py``: what it installs, what it names as missing, and what it runs."""
 
 import importlib.util
 import subprocess

@@ -1,4 +1,4 @@
-"""What is built and handed on, and that it works where nothing of the checkout is."""
+"""The built wheel: what it holds, and that it works without the checkout."""
 
 import shutil
 import subprocess
@@ -116,7 +116,7 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: zipfile.ZipFile) -
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix in (".py", ".js") or path.name == "py.typed"
     }
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
 

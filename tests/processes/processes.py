@@ -1,4 +1,4 @@
-"""Whether a process has ended, and which others it has begun, as the system tells it."""
+"""Asks the system whether a process has ended, and which processes it has started."""
 
 import os
 import sys

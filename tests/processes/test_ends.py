@@ -1,4 +1,4 @@
-"""However a session ends, it waits for nothing, and nothing that it started is left.
+"""However a session ends, it ends at once and leaves no process behind.
 
 Here sessions are sent signals, so that how they take an interrupt is set where they begin: by
 default, or ignored as under nohup, however the tests themselves were started.

@@ -1,4 +1,4 @@
-"""The lines between the judge and a target in another process mean what was written into them."""
+"""The lines between the judge and a target in another process are read back as written."""
 
 import json
 from dataclasses import replace

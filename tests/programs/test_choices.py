@@ -1,4 +1,4 @@
-"""Sources of choices: what a seed gives everywhere, and what each verb may give."""
+"""Sources of choices: a seed gives the same choices everywhere, each within its bounds."""
 
 from collections import Counter
 from collections.abc import Callable

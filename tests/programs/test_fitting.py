@@ -6,7 +6,7 @@ import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Alloc, Capture, Copy, Op, Read, Write
+from gpusim.ops import Alloc, Capture, Copy, DispatchIndirect, Op, Read, Write
 from gpusim.program import Program, flattened
 from properties.generate.choices import SeededChoices
 from properties.generate.fitting import first_beyond, fitted
@@ -99,3 +99,14 @@ def test_a_program_for_a_target_that_promises_all_is_within_that() -> None:
     every = RuntimeTarget.capabilities
     for _, program in programs(invalid=True):
         assert first_beyond(program, every, BUILTIN, Limits()) is None
+
+
+def test_a_large_grid_is_left_out_wherever_it_stands_after_a_replay() -> None:
+    program = Program.parse(
+        "alloc a 64\nalloc b 12\nwrite b 0 60ea000060ea000001000000\n"
+        "capture g dispatch affine a 3,5 1x1x1; dispatch affine a 3,5 1x1x1\nreplay g * -\n"
+        "dispatch_indirect affine a 1,1 b 0\nread a 0 64 -> r0\nsync\n"
+    )
+    assert first_beyond(program, RuntimeTarget.capabilities, BUILTIN, Limits()) == 5
+    fit = fitted(program, RuntimeTarget.capabilities, BUILTIN, Limits())
+    assert [*fit] == [op for op in program if not isinstance(op, DispatchIndirect)]

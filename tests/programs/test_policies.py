@@ -6,7 +6,7 @@ import pytest
 
 from gpusim.limits import Limits
 from gpusim.ops import Alloc
-from gpusim.runtime.policy import PRESETS, Policy
+from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from properties.generate.cases import draw_case, draw_policy
 from properties.generate.choices import DrawnChoices, SeededChoices
 from properties.model.capabilities import capabilities_of
@@ -37,8 +37,9 @@ ALLOWED: dict[str, set[object]] = {
     "cache_bind_groups": {False, True},
     "memory_budget_bytes": {None, 0, 256, 1024, 4096, 65_536},
     "debug_submit_each": {False, True},
+    "uniforms": set(Uniforms),
 }
-FIXED = ("name", "uniforms", "debug_dispatch_limit")
+FIXED = ("name", "debug_dispatch_limit")
 
 
 def drawn(preset: Policy) -> list[Policy]:

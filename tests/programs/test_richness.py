@@ -1,4 +1,4 @@
-"""What bugs of deferred execution need is in the programs, and not by chance alone."""
+"""Generated programs hold the situations in which bugs of deferred execution show."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A wrong byte is laid to the op that wrote it, and not to the last that touched its buffer."""
+"""A wrong byte is blamed on the op that wrote it, and not on the last op on its buffer."""
 
 import pytest
 

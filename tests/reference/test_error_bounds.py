@@ -1,4 +1,4 @@
-"""How the oracle's doubt spreads: from float kernels, by copies, to exact kernels."""
+"""How error bounds spread: from float kernels, by copies, to exact kernels."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""What the ops mean, held against a bytearray: nothing of NumPy on the other side."""
+"""What the ops mean, compared with a plain bytearray and without NumPy."""
 
 import struct
 import subprocess

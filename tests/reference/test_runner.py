@@ -1,4 +1,4 @@
-"""A run writes down whatever a target does, and never falls with it."""
+"""A run records whatever a target does, and survives every error of it."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What a device refuses becomes the fault of the verb that asked, said in one line."""
+"""An error of the device becomes the fault of the verb that called it, in one line."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import wgpu
 
 from gpusim.errors import (
     DeviceFault,
@@ -20,6 +19,7 @@ from gpusim.errors import (
 from gpusim.kernels import AFFINE, SCRAMBLE
 from gpusim.runtime import WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer, Range, Role, StagingMap
+from gpusim.runtime.drivers.package import package_of
 
 
 class Refusing:
@@ -44,6 +44,7 @@ class Verbs:
 
     def __init__(self, device: Any) -> None:
         self.errors: dict[str, Exception] = {}
+        self.of = package_of(device).errors
         self.driver = WgpuDriver(Refusing(device, self.errors))
         self.pipeline = self.driver.compile(AFFINE, dynamic_uniforms=False)
         native = Refusing(None, self.errors)
@@ -86,7 +87,7 @@ FAULTS = {
 @pytest.mark.parametrize("verb", FAULTS)
 def test_each_verb_has_its_own_fault(verbs: Verbs, verb: str) -> None:
     kind, what = FAULTS[verb]
-    verbs.errors[verb] = wgpu.GPUValidationError("it would not\n\n  caused by: a whim\n")
+    verbs.errors[verb] = verbs.of.GPUValidationError("it would not\n\n  caused by: a whim\n")
     with pytest.raises(DeviceFault) as raised:
         verbs.call(verb)
     assert type(raised.value) is kind
@@ -97,7 +98,7 @@ def test_each_verb_has_its_own_fault(verbs: Verbs, verb: str) -> None:
 
 @pytest.mark.parametrize("verb", FAULTS)
 def test_a_device_without_memory_says_so_at_any_verb(verbs: Verbs, verb: str) -> None:
-    verbs.errors[verb] = wgpu.GPUOutOfMemoryError("")
+    verbs.errors[verb] = verbs.of.GPUOutOfMemoryError("")
     with pytest.raises(OutOfMemory, match=f"cannot {FAULTS[verb][1]} because the device refused"):
         verbs.call(verb)
     assert not verbs.driver.lost
@@ -106,7 +107,7 @@ def test_a_device_without_memory_says_so_at_any_verb(verbs: Verbs, verb: str) ->
 @pytest.mark.parametrize("said", ["Parent device is lost", "Device lost"])
 @pytest.mark.parametrize("verb", FAULTS)
 def test_a_device_that_is_lost_stays_lost(verbs: Verbs, verb: str, said: str) -> None:
-    verbs.errors[verb] = wgpu.GPUValidationError(said)
+    verbs.errors[verb] = verbs.of.GPUValidationError(said)
     message = (
         f"cannot {FAULTS[verb][1]} because the device is lost (probably it was destroyed, or its "
         f"driver was reset): {said}"
@@ -121,7 +122,7 @@ def test_waiting_on_a_device_that_went_away_ends(verbs: Verbs) -> None:
     """A destroyed device answers no map: who waits looks at it now and then."""
     never = SimpleNamespace(_state="pending", _thread_event=Event())
     mapping = StagingMap(buffer=verbs.buffer, size_bytes=16, native=never)
-    verbs.errors["create_command_encoder"] = wgpu.GPUValidationError("it is no more")
+    verbs.errors["create_command_encoder"] = verbs.of.GPUValidationError("it is no more")
     message = "cannot wait for the device because the device is lost .*: it is no more$"
     with pytest.raises(DeviceLost, match=message):
         verbs.driver.wait(mapping)
@@ -131,7 +132,7 @@ def test_waiting_on_a_device_that_went_away_ends(verbs: Verbs) -> None:
 
 
 def test_an_error_without_words_is_named(verbs: Verbs) -> None:
-    verbs.errors["submit"] = wgpu.GPUInternalError("")
+    verbs.errors["submit"] = verbs.of.GPUInternalError("")
     with pytest.raises(SubmitFailed, match=r"because the device refused: GPUInternalError$"):
         verbs.call("submit")
 
@@ -139,16 +140,16 @@ def test_an_error_without_words_is_named(verbs: Verbs) -> None:
 def test_a_kernel_that_is_refused_is_the_programs_fault_and_a_broken_compiler_is_not(
     verbs: Verbs,
 ) -> None:
-    verbs.errors["create_shader_module"] = wgpu.GPUValidationError("no such builtin")
+    verbs.errors["create_shader_module"] = verbs.of.GPUValidationError("no such builtin")
     with pytest.raises(ProgramError) as raised:
         verbs.call("create_shader_module")
     assert str(raised.value) == (
         "cannot compile kernel scramble because the device refuses its WGSL "
         "(probably a slip in its body):\nno such builtin"
     )
-    verbs.errors["create_shader_module"] = wgpu.GPUInternalError("out of registers")
+    verbs.errors["create_shader_module"] = verbs.of.GPUInternalError("out of registers")
     with pytest.raises(DeviceFault, match="cannot compile kernel scramble because the device ref"):
         verbs.call("create_shader_module")
-    verbs.errors["create_shader_module"] = wgpu.GPUValidationError("Device lost")
+    verbs.errors["create_shader_module"] = verbs.of.GPUValidationError("Device lost")
     with pytest.raises(DeviceLost, match="cannot compile kernel scramble because the device is"):
         verbs.call("create_shader_module")

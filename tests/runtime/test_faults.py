@@ -8,14 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gpusim.errors import (
-    DataLost,
-    DeviceFault,
-    DeviceLost,
-    MapFailed,
-    OutOfMemory,
-    SubmitFailed,
-)
+from gpusim.errors import DataLost, DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import AFFINE, FOLD
 from gpusim.runtime import PRESETS, Buffer, Driver, Runtime, Ticket, TracedDriver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver

@@ -92,7 +92,7 @@ CASES: list[tuple[str, Refused, str]] = [
         "a foreign buffer",
         lambda at: at.runtime.free("a"),
         "cannot use what is of type str as a buffer because this runtime did not make it (probably "
-        "alloc should, and write should bring the bytes)",
+        "alloc makes the buffer, and write brings the bytes)",
     ),
     (
         "a handle to pickle",
@@ -146,7 +146,7 @@ CASES: list[tuple[str, Refused, str]] = [
         "a part that is not aligned",
         lambda at: at.runtime.dispatch(SCRAMBLE, [at.a.part(4)]),
         "cannot bind bytes 4 to 16 of <a, 16 bytes> as x of scramble because this device binds at "
-        "multiples of {aligned} bytes (probably the data wants padding)",
+        "multiples of {aligned} bytes (probably the data needs padding)",
     ),
     (
         "a grid at an odd byte",
@@ -164,7 +164,7 @@ CASES: list[tuple[str, Refused, str]] = [
         "a grid that the kernel writes",
         lambda at: at.runtime.dispatch_indirect(SCRAMBLE, [at.a], counts=at.a),
         "cannot dispatch scramble over a grid in <a, 16 bytes> because the kernel writes that "
-        "buffer (probably the grid wants a buffer of its own)",
+        "buffer (probably the grid needs a buffer of its own)",
     ),
     (
         "a grid of floats",
@@ -223,8 +223,8 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a read of objects",
         lambda at: at.runtime.read(at.a, dtype=object),
-        "cannot read as object because bytes of a device are no such elements (probably a number "
-        "type was meant)",
+        "cannot read as object because the bytes of a device are no such elements (probably a "
+        "number type was meant)",
     ),
     (
         "a shape of another size",

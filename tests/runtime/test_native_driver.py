@@ -1,4 +1,4 @@
-"""The driver below wgpu-py issues the very calls that the one above it does."""
+"""The native driver issues the same native calls as the driver on wgpu-py."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""How a batch is encoded, which no value shows: counted at the encoder's own methods."""
+"""How a batch is encoded, counted at the encoder's methods, since no value shows it."""
 
 from collections import Counter
 from dataclasses import replace

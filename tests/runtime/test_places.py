@@ -1,4 +1,4 @@
-"""Where a dispatch finds what it needs: its grid in a buffer, and its bindings in parts of some."""
+"""Dispatches over grids in buffers, and over parts of buffers."""
 
 from collections.abc import Callable
 from typing import Any

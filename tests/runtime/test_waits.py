@@ -1,7 +1,7 @@
-"""Waits with an end: timeouts, polls, loops that bring callbacks, and a close that does not hang.
+"""Waits that end: timeouts, polls, callbacks in loops, and a close that does not hang.
 
-No test here looks at how long anything took: a silent driver stands for a device that does not
-answer, and says at once that the time is over.
+No test here measures time: a silent driver stands for a device that does not answer, and says at
+once that the time is over.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a program means where its device fails: faults are followed, wrong bytes are not."""
+"""What a program means where its device fails: faults are allowed, wrong bytes are not."""
 
 from dataclasses import replace
 

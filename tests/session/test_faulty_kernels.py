@@ -1,4 +1,4 @@
-"""A kernel of the user's that is at fault is named, and is no mistake of a target or the judge."""
+"""A faulty kernel of the user's is named, and neither the target nor the judge is blamed."""
 
 from dataclasses import replace
 from pathlib import Path

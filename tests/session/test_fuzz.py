@@ -1,4 +1,4 @@
-"""Sessions over right and wrong targets: what is found, made small, kept, and gone on from."""
+"""Sessions over sound and broken targets: findings are shrunk and saved, and sessions go on."""
 
 import io
 import math

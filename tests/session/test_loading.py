@@ -1,4 +1,4 @@
-"""What is loaded out of a file is what the file says now, and what cannot be loaded says why."""
+"""Targets and kernels are loaded as their file is now, and an error says why one cannot be."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The contract under faults: what it rejects of hand-made histories, and near misses it passes."""
+"""The contract under faults: histories made by hand that it rejects, and near misses."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ PROGRAM = Program.parse(
 )
 AFTER = bytes((2, 2, 3, 4))
 SHOWN = frozenset({"MapFailed", "SubmitFailed", "OutOfMemory", "DeviceLost", "DataLost"})
-ONCE = "an error that nobody has seen is raised once"
+ONCE = "an error that no call has raised yet is raised once"
 
 
 def history(*outcomes: Outcome, deliveries: Sequence[str] = ("r0",)) -> History:

@@ -1,4 +1,4 @@
-"""A device that begins anew shows what a new one shows, and nothing of what went before."""
+"""A restarted device behaves like a new one, and shows nothing of what went before."""
 
 import weakref
 from typing import Any

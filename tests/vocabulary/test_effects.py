@@ -1,4 +1,4 @@
-"""What an op does to bytes, and its operands changed by what they are."""
+"""The bytes that an op reads and writes, and changes of operands by their kind."""
 
 from inspect import signature
 

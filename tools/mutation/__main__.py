@@ -3,9 +3,8 @@
     python -m tools.mutation run [PART ...] [--size 300] [--seed 1] [--seconds 20] [--again]
     python -m tools.mutation page
 
-``run`` goes on where it was stopped; ``--again`` tries the survivors once more.
-What it found goes to docs/data, and ``page`` writes docs/mutation.md of that
-and of the notes on survivors.
+``run`` goes on where it was stopped; ``--again`` tries the survivors once more.  Its results go
+to docs/data, and ``page`` writes docs/mutation.md from these and from the notes on survivors.
 """
 
 import argparse
@@ -32,7 +31,7 @@ from tools.mutation.sample import draw
 from tools.mutation.suite import Sight, look, read_sight
 
 KEPT = ROOT / "build" / "mutation"
-"""What was tried, so that a run can go on; remove it to begin anew."""
+"""The folder of results, so that a run can go on; remove it to begin anew."""
 _LOOK_CPU_SECONDS = 1800
 DATA = {part: ROOT / "docs" / "data" / f"mutation-{part}.json" for part in PARTS}
 PAGE = ROOT / "docs" / "mutation.md"
@@ -64,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(part: str, options: argparse.Namespace) -> None:
-    """Try what is not known yet; a mutant is known again while its file is as it was."""
+    """Try the mutants without a result; a result counts as long as the file is unchanged."""
     sight, kept = _sight(), KEPT / f"{part}.json"
     known = {
         result.digest: result

@@ -33,11 +33,11 @@ _LEFT_OUT = (
 _NO_CODE = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom, cst.TypeAlias)
 _STATEMENTS = (cst.BaseSmallStatement, cst.BaseCompoundStatement)
 _PLACED = (cst.BaseExpression, *_STATEMENTS)
-"""What has lines of its own; operators stand in one of these."""
+"""The nodes with lines of their own; every change lies in one of these."""
 _NEVER_MUTATED_CALLS = ("len", "isinstance")
 """mutmut's own exceptions: without an argument these only raise."""
 _ASSERTING = "strict"
-"""An argument that only asserts what holds, of ``zip``: no more a mutant than an assertion is."""
+"""An argument of ``zip`` that only asserts something; like an assertion, it is not mutated."""
 _OF_CONSTANTS = ("number", "name")
 """Operators for what is no function's: other changes of a constant or a default are of its type."""
 
@@ -63,7 +63,7 @@ def source_of(mutant: Mutant) -> str:
 
 
 def digest_of(mutant: Mutant) -> str:
-    """Tells mutants apart, and knows one again while its file is as it was."""
+    """The identity of a mutant, which stays the same while its file is unchanged."""
     return hashlib.sha256(f"{mutant.path}\n{source_of(mutant)}".encode()).hexdigest()[:16]
 
 
@@ -139,7 +139,7 @@ class _Visitor(cst.CSTVisitor):
         self.changes.append((mutant, (node, changed)))
 
     def _around(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-        """What the node stands in, from within."""
+        """The nodes around the node, the innermost first."""
         outer: Any = self.get_metadata(ParentNodeProvider, node, None)
         while outer is not None:
             yield outer

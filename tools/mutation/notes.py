@@ -1,4 +1,4 @@
-"""What is known of each survivor: why nothing sees it, written by whoever looked into it."""
+"""Notes on survivors: why nothing sees them."""
 
 import tomllib
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Note:
 
 
 def read_notes(path: Path = NOTES) -> dict[str, Note]:
-    """The notes, by what ``Result.key`` says; several changes may share one reason."""
+    """The notes by ``Result.key``; several changes may share one reason."""
     notes = {}
     for entry in tomllib.loads(path.read_text(encoding="utf-8"))["survivor"]:
         if entry["kind"] not in KINDS:
@@ -38,5 +38,5 @@ def read_notes(path: Path = NOTES) -> dict[str, Note]:
 
 
 def note_of(result: Result, notes: Mapping[str, Note]) -> Note | None:
-    """The note on a survivor; one on which there is none is shown as such."""
+    """The note on a survivor; None where there is none."""
     return notes.get(result.key)

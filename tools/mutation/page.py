@@ -1,4 +1,4 @@
-"""docs/mutation.md: what was killed in each part, and every survivor with why it lives."""
+"""Makes docs/mutation.md: the mutants killed in each part, and why each survivor lives."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

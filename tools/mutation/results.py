@@ -1,4 +1,4 @@
-"""What became of the mutants that were tried, kept in a file so that a run can go on."""
+"""The results of the mutants that were tried, kept in a file so that a run can go on."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ class Result:
     change: str
     """The lines that differ, as a diff without its context."""
     digest: str
-    """Of the whole mutated source: the same mutant has the same one."""
+    """The digest of the whole mutated source."""
     killer: str | None
     seconds: float
 
@@ -31,23 +31,23 @@ class Result:
 
     @property
     def key(self) -> str:
-        """What a note on a survivor is found by, wherever in the file the change stands."""
+        """The key of a note on the survivor; it does not depend on the line of the change."""
         return f"{self.path}: {self.function}\n{self.change}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """What was tried of one part, in its order, of how many mutants, drawn by which seed."""
+    """The tried mutants of one part in order, the number of all its mutants, and the seed."""
 
     population: int
     seed: int
     killed_at_first: int
-    """How many did not live before the tests that the survivors led to."""
+    """How many were killed before tests were written for the survivors."""
     results: tuple[Result, ...]
 
     @property
     def killed(self) -> int:
-        """How many do not live."""
+        """How many were killed."""
         return sum(result.killer is not None for result in self.results)
 
 

@@ -32,7 +32,7 @@ TESTS = (
     "simulated/test_runtime.py",
     "vocabulary/test_trace.py",
 )
-"""Those that say something about what is mutated, and in the process where the mutant is."""
+"""The folders of tests that test the mutated code, in the process that has the mutant."""
 _QUICK_SECONDS = 0.05
 _MOST_SECONDS = 4.0
 """A test that takes longer is left out, traced line by line as it is."""
@@ -57,9 +57,9 @@ class Sight:
     def tests_of(self, mutant: Mutant, most_seconds: float) -> list[str]:
         """The tests that reach the mutant, as many as time allows: the quick ones first.
 
-        Of the others each comes with its quickest parameters before any comes
-        with more.  What runs only while its file is imported, all may have seen,
-        and those that reach the file come first.
+        Every other test runs with its quickest parameters before any runs with further ones.  A
+        mutant that runs only while its file is imported may show in any test; those that reach
+        the file come first.
         """
         lines = self.reached.get(mutant.path, {})
         wanted = range(mutant.first_line, mutant.last_line + 1)
@@ -97,7 +97,7 @@ class Sight:
 
 
 def read_sight(path: Path) -> Sight:
-    """What was kept."""
+    """Read what ``Sight.write`` wrote."""
     found = json.loads(path.read_text())
     names = list(found["seconds"])
     reached = {

@@ -25,7 +25,7 @@ from tools.mutation.mutants import source_of
 
 _MOST_CPU_SECONDS = 60
 _PATIENCE = 5.0
-"""Seconds of the clock for each of the processor: one that waits for nothing uses none."""
+"""Seconds of the clock for each second of CPU time: a process that only waits uses none."""
 _MOST_MEMORY_BYTES = 8 << 30
 _NEVER_IMPORTED = "never imported"
 
@@ -108,7 +108,7 @@ def _failed(test: str | None) -> str | None:
 
 
 def _be_child(act: Callable[[], Any], writing: int, most_cpu_seconds: int) -> None:
-    """Say what was found, and end without what a process does at its end."""
+    """Report what was found, and end without the usual cleanup of a process."""
     with open(os.devnull, "r+b") as nothing:
         for stream in (0, 1, 2):
             os.dup2(nothing.fileno(), stream)

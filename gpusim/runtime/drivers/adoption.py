@@ -1,4 +1,4 @@
-"""What a buffer of the caller's must be, so that a runtime may use it as one of its own."""
+"""Checks whether a runtime may use a buffer of the caller's as one of its own."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _USAGES = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 
 
 def check_adoptable(native: Any, device: Any) -> None:
-    """Look at a buffer of wgpu-py's, or one that looks the same.
+    """Check a buffer of wgpu-py's, or one with its interface.
 
     Raises:
         InvalidHandle: it is no buffer of this device, or mapped.
@@ -31,6 +31,6 @@ def check_adoptable(native: Any, device: Any) -> None:
     if not is_words or native.usage & _USAGES != _USAGES:
         raise InvalidBinding(
             f"cannot adopt {native!r} because it has {native.size} bytes and usage {native.usage}, "
-            "and whole words with STORAGE, COPY_SRC and COPY_DST are wanted (probably one of these "
-            "was left out)"
+            "and whole words with STORAGE, COPY_SRC and COPY_DST are needed (probably one of "
+            "these was left out)"
         )

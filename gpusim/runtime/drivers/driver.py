@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import chain, count, groupby, repeat
 from math import inf
 from time import monotonic
+from traceback import clear_frames
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import wgpu
@@ -38,6 +39,7 @@ from gpusim.runtime.commands import (
     StagingMap,
 )
 from gpusim.runtime.drivers.adoption import check_adoptable
+from gpusim.runtime.drivers.package import first_line, package_of, promise_of_loss, says_lost
 
 _USAGE = {
     Role.STORAGE: wgpu.BufferUsage.STORAGE
@@ -48,7 +50,6 @@ _USAGE = {
     Role.UPLOAD: wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST,
     Role.STAGING: wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST,
 }
-_LOSS_CHECK_SECONDS = 0.05
 _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
 Value = TypeVar("Value")
@@ -98,11 +99,13 @@ class WgpuDriver:
 
     def __init__(self, device: Any) -> None:
         self.limits = limits_of(device)
+        self._package = package_of(device)
+        self._errors = self._package.errors
         self._found_lost = False
-        self._loss = _promise_of_loss(device)
+        self._loss = promise_of_loss(device)
         self.device = self._device = device
         self._queue = device.queue
-        self._uids = count(1)
+        self.uids = count(1)
         self._pipelines: dict[tuple[Kernel, bool], Pipeline] = {}
 
     @property
@@ -112,23 +115,23 @@ class WgpuDriver:
         After a loss WebGPU reports no errors (specification, section 22 "Errors &
         Debugging"), so without that promise a loss might go unnoticed.
         """
-        return self._found_lost or (self._loss is not None and self._loss._state != "pending")
+        return self._found_lost or (self._loss is not None and self._has_settled(self._loss))
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """A zeroed buffer; ``size_bytes`` is a positive multiple of four."""
         try:
             native = self._device.create_buffer(size=size_bytes, usage=_USAGE[role])
-        except wgpu.GPUError as error:
+        except self._errors.GPUError as error:
             raise self._fault(
                 error, OutOfMemory, f"create a {role} buffer of {size_bytes} bytes"
             ) from error
-        return DeviceBuffer(uid=next(self._uids), native=native, size_bytes=size_bytes, role=role)
+        return DeviceBuffer(uid=next(self.uids), native=native, size_bytes=size_bytes, role=role)
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
         """A buffer of the caller's; InvalidHandle or InvalidBinding where it is not fit for ops."""
         check_adoptable(native, self._device)
         return DeviceBuffer(
-            uid=next(self._uids),
+            uid=next(self.uids),
             native=native,
             size_bytes=native.size,
             role=Role.STORAGE,
@@ -145,7 +148,7 @@ class WgpuDriver:
         """Whole words, in queue order: after what was submitted, before what was not."""
         try:
             self._queue.write_buffer(buffer.native, offset, data)
-        except wgpu.GPUError as error:
+        except self._errors.GPUError as error:
             raise self._fault(error, SubmitFailed, f"write to buffer {buffer.uid}") from error
 
     def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
@@ -167,11 +170,11 @@ class WgpuDriver:
         ]
         try:
             native = self._device.create_bind_group(layout=pipeline.layout, entries=entries)
-        except wgpu.GPUError as error:
+        except self._errors.GPUError as error:
             raise self._fault(
                 error, OutOfMemory, f"bind buffers for {pipeline.kernel.name}"
             ) from error
-        return BindGroup(uid=next(self._uids), native=native, ranges=ranges)
+        return BindGroup(uid=next(self.uids), native=native, ranges=ranges)
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         """A command buffer of ``commands`` in order.
@@ -181,14 +184,14 @@ class WgpuDriver:
         (specification, "Synchronization").
 
         Encode right before the submit: ``finish`` raises on a device that was destroyed
-        meanwhile, and a submit to one aborts the process (gfx-rs/wgpu-native#588).
+        meanwhile, and a submit to such a device aborts the process (gfx-rs/wgpu-native#588).
         """
         try:
             encoder = self._new_encoder(label)
             for is_pass, group in _passes(commands, merge_passes):
                 (self._encode_pass if is_pass else self._encode_copies)(encoder, group)
             return self._finish(encoder)
-        except wgpu.GPUError as error:
+        except self._errors.GPUError as error:
             what = f"encode a batch of {len(commands)} commands"
             raise self._fault(error, SubmitFailed, what) from error
 
@@ -196,7 +199,7 @@ class WgpuDriver:
         """Submit a command buffer to the queue."""
         try:
             self._queue.submit([command_buffer])
-        except wgpu.GPUError as error:
+        except self._errors.GPUError as error:
             raise self._fault(error, SubmitFailed, "submit a batch") from error
 
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
@@ -207,12 +210,12 @@ class WgpuDriver:
         """
         try:
             promise = buffer.native.map_async("READ_NOSYNC", 0, size_bytes)
-        except wgpu.GPUError as error:
+        except self._errors.GPUError as error:
             raise self._fault(error, MapFailed, f"map buffer {buffer.uid}") from error
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Wait for all submitted work, and for wgpu-native to free its memory; whether both ended.
+        """Wait until all submitted work is done and its memory is free; whether in time.
 
         The promise of submitted work does not work in wgpu-py 0.32, so this reads four
         bytes instead.
@@ -232,11 +235,13 @@ class WgpuDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has succeeded or failed; DeviceLost where it never will."""
+        """Whether the map has settled; DeviceLost where it never will."""
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()
-            settled = left > 0 and mapping.native._thread_event.wait(min(left, _LOSS_CHECK_SECONDS))
+            settled = left > 0 and mapping.native._thread_event.wait(
+                min(left, self._package.look_seconds)
+            )
             if not settled:
                 self._check_alive()
             if left <= 0:
@@ -260,14 +265,19 @@ class WgpuDriver:
             with native.read_mapped(0, mapping.size_bytes, copy=False) as mapped:
                 value = receive(mapped)
             native.unmap()
-        except (wgpu.GPUError, RuntimeError) as error:
+        except (self._errors.GPUError, RuntimeError) as error:
             self._check_alive()
             raise self._fault(error, MapFailed, f"map buffer {mapping.buffer.uid}") from error
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
+        return not self._has_settled(mapping.native)
+
+    def _has_settled(self, promise: Any) -> bool:
         # wgpu-py has no public way to check whether a promise has settled.
-        return bool(mapping.native._state == "pending")
+        if promise._state == "pending":
+            self._package.tick()
+        return bool(promise._state != "pending")
 
     def _new_encoder(self, label: str) -> Any:
         return self._device.create_command_encoder(label=label)
@@ -309,15 +319,15 @@ class WgpuDriver:
                 layout=device.create_pipeline_layout(bind_group_layouts=[layout]),
                 compute={"module": module, "entry_point": "main"},
             )
-        except wgpu.GPUError as error:
-            if _says_lost(error) or isinstance(error, wgpu.GPUInternalError):
+        except self._errors.GPUError as error:
+            if says_lost(error) or isinstance(error, self._errors.GPUInternalError):
                 raise self._fault(error, DeviceFault, f"compile kernel {kernel.name}") from error
             raise ProgramError(
                 f"cannot compile kernel {kernel.name} because the device refuses its WGSL "
                 f"(probably a slip in its body):\n{error}"
             ) from error
         return Pipeline(
-            uid=next(self._uids),
+            uid=next(self.uids),
             kernel=kernel,
             dynamic_uniforms=dynamic_uniforms,
             native=native,
@@ -328,27 +338,24 @@ class WgpuDriver:
         """Raise DeviceLost where the device was destroyed, so that its maps never settle."""
         try:
             self._device.create_command_encoder(label="alive?").finish()
-        except wgpu.GPUError as error:
+        except self._errors.GPUError as error:
             raise self._fault(error, DeviceLost, "wait for the device") from error
+        if self.lost:
+            raise self._fault(RuntimeError("it said so"), DeviceLost, "wait for the device")
 
     def _fault(self, error: Exception, kind: type[DeviceFault], what: str) -> DeviceFault:
-        if kind is DeviceLost or _says_lost(error):
+        # An error of wgpudawn is in a cycle with the frame that held the bytes of a write, and to
+        # collect that cycle ends the process.
+        clear_frames(error.__traceback__)
+        if kind is DeviceLost or says_lost(error):
             self._found_lost = True
             return DeviceLost(
                 f"cannot {what} because the device is lost (probably it was destroyed, or its "
-                f"driver was reset): {_first_line(error)}"
+                f"driver was reset): {first_line(error)}"
             )
-        if isinstance(error, wgpu.GPUOutOfMemoryError):
+        if isinstance(error, self._errors.GPUOutOfMemoryError):
             kind = OutOfMemory
-        return kind(f"cannot {what} because the device refused: {_first_line(error)}")
-
-
-def _promise_of_loss(device: Any) -> Any:
-    """The device's promise of a loss; None where it has none, as in wgpu-py 0.32."""
-    try:
-        return device.lost_async
-    except (AttributeError, NotImplementedError):
-        return None
+        return kind(f"cannot {what} because the device refused: {first_line(error)}")
 
 
 def limits_of(device: Any) -> Limits:
@@ -388,12 +395,3 @@ def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[
 def poll_delays() -> Iterator[float]:
     """Seconds between the polls of a map; always short, since somebody awaits it."""
     return chain(_POLL_DELAYS_SECONDS, repeat(_POLL_DELAYS_SECONDS[-1]))
-
-
-def _says_lost(error: Exception) -> bool:
-    return "device is lost" in str(error).lower() or "device lost" in str(error).lower()
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

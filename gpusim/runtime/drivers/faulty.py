@@ -53,7 +53,7 @@ class FaultyDriver:
         return self._planned_loss or self._driver.lost
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
-        """See ``Driver``; the plan knows nothing of it."""
+        """See ``Driver``; no fault can be planned for it."""
         return self._driver.adopt_buffer(native)
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:

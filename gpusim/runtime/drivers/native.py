@@ -10,6 +10,7 @@ nobody waits any more.  So the callback of maps lives as long as the process, an
 its map by a number.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -83,7 +84,7 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has succeeded or failed; DeviceLost where it never will.
+        """Whether the map has settled; DeviceLost where it never will.
 
         wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
         instead.
@@ -135,7 +136,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` for up to ``seconds``; whether it said yes.  DeviceLost."""
+        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it said yes.  DeviceLost."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()
@@ -276,7 +277,11 @@ def native_maps() -> NativeMaps:
 
 
 def driver_for(device: Any) -> WgpuDriver:
-    """The fastest sound driver: ``NativeDriver`` where the device is of wgpu-py's own backend."""
-    if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
+    """The fastest sound driver: ``NativeDriver`` where the device is of wgpu-py's own backend.
+
+    A subclass of the backend's device may watch the calls that ``NativeDriver`` leaves out.
+    """
+    backend = sys.modules.get("wgpu.backends.wgpu_native")
+    if backend is not None and type(device) is backend.GPUDevice:
         return NativeDriver(device)
     return WgpuDriver(device)

@@ -41,11 +41,10 @@ class _Numbers(dict[int, int]):
 class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
-    A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups
-    of an indirect dispatch are two numbers: a buffer, and an offset in it.  Objects
-    appear by the order in which this trace first saw them, so that two runs of
-    one program leave equal traces on a driver they share.  ``limits`` stand for the
-    driver's, to see what a runtime does on a device that holds less.
+    A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups of an indirect
+    dispatch are two numbers: a buffer, and an offset in it.  Objects appear by the order in which
+    this trace first saw them, so that two runs of one program leave equal traces on a driver they
+    share.  ``limits`` replace the driver's, to see what a runtime does on a smaller device.
     """
 
     def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:

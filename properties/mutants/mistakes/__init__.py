@@ -1,4 +1,4 @@
-"""All mutants, in files by the part that they break; a new one is a decorated class and no more.
+"""All mutants, in files by the part that they break; a new one is only a decorated class.
 
 Importing this imports every file beside it, in the order of their names, and so
 registers the mutants.

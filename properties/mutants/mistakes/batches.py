@@ -1,8 +1,8 @@
-"""Mistakes in when the open batch must reach the queue, and in what waits for it there.
+"""Mistakes in the flush rules: when the open batch must be submitted; and in staged writes.
 
-The queue acts at once and a recorded command does not, so that a host write is
-either held back behind a submit, or staged and copied within the batch.  What is
-recorded, and how it is submitted, is in ``recorder``.
+The queue acts at once and a recorded command does not.  So a host write either comes after a
+submit, or is staged and copied in the batch.  Mistakes in what is recorded, and how it is
+submitted, are in ``recorder``.
 """
 
 from gpusim.runtime.batch import Batch, FlushReason, FlushRules, Uploads
@@ -44,7 +44,7 @@ class DispatchOnlyFlushSkipped(FlushRules):
 
 @mutant(part="flush_rules")
 class WriteFlushesLongBatchesOnly(FlushRules):
-    """One recorded command alone is not thought worth a submit before a host write."""
+    """Nothing is submitted before a host write where only one command is recorded."""
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
@@ -96,7 +96,7 @@ class LimitOffByOne(FlushRules):
 
 @mutant(part="flush_rules", found_by="laws")
 class WorkgroupsNotCounted(FlushRules):
-    """A batch is submitted for its commands and its bytes, however much work they are."""
+    """The limit of workgroups never submits a batch."""
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
         reason = super().after_recording(batch)
@@ -105,7 +105,7 @@ class WorkgroupsNotCounted(FlushRules):
 
 @mutant(part="flush_rules", origin="wgpu#9354", found_by="laws")
 class QueuedWritesNotCounted(FlushRules):
-    """Host writes wait for a submit, however many they are."""
+    """Any number of host writes may wait for a submit."""
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
         return None
@@ -129,7 +129,7 @@ class UploadAcceptsAll(Uploads):
 
 @mutant(part="uploads")
 class UploadWrittenAtTake(Uploads):
-    """Staged bytes are queued when they are taken, before the batch that still needs the last."""
+    """Staged bytes go to the queue as soon as they are taken, over those of the open batch."""
 
     def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
         buffer, _ = super().take(words, batch)
@@ -140,7 +140,7 @@ class UploadWrittenAtTake(Uploads):
 
 @mutant(part="uploads", hard=True)
 class UploadKeepsFirst(Uploads):
-    """The upload buffer is not written again for a batch whose staged bytes are as many."""
+    """The upload buffer is not written for a batch that stages as many bytes as the last."""
 
     def before_submit(self, batch: Batch) -> None:
         if len(batch.upload_data) != self._written:

@@ -1,7 +1,7 @@
-"""Mistakes in which memory a buffer is, and in how bytes at any offset become whole words.
+"""Mistakes in the table of buffers, and in moving bytes at any offset by whole words.
 
-A handle is good from its alloc to its free.  WebGPU moves whole words; the bytes
-beside an odd range belong to somebody.
+A handle is good from its alloc to its free.  WebGPU moves whole words, and the other bytes of
+these words must not change.
 """
 
 from gpusim.limits import WORD_BYTES
@@ -47,7 +47,7 @@ class StaleHandleFindsNewBuffer(BufferTable):
 
 @mutant(part="buffers", hard=True)
 class NumbersWrapAround(BufferTable):
-    """A buffer's number has three bits, and the ninth finds the place of the first."""
+    """A buffer's number has three bits, so the ninth buffer takes the place of the first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class PadClearsNeighbours(Transfers):
 
 @mutant(part="transfers", origin="TVM 16554, mended by 18871")
 class PadLosesData(Transfers):
-    """The padded array of a write to a buffer's end is the new one, copied onto itself."""
+    """The padding of a write at a buffer's end replaces its data by zeros."""
 
     def _words_of(self, write: ByteWrite) -> HostWrite | None:
         if write.plan.end > write.offset + len(write.data):
@@ -183,8 +183,7 @@ class TwoBytesInTheMiddle(Transfers):
 
 @mutant(part="transfers")
 class EdgesFromShadowCopy(Transfers):
-    """The bytes beside an unaligned write are filled in from a copy of the last host write,
-    whatever the device has made of them since."""
+    """The bytes beside an unaligned write come from a stale copy of the last host write."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         start, end = words_down(offset), words_up(offset + len(data))
@@ -215,7 +214,7 @@ class BadCopyPoisonsBatch(Transfers):
 
 @mutant(part="transfers")
 class CopyWithinInHalves(Transfers):
-    """A copy within one buffer goes through a scratch half its length, first half first."""
+    """A copy within one buffer goes through a scratch buffer of half its length, in two halves."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         half = copy.size_bytes // 2
@@ -226,7 +225,7 @@ class CopyWithinInHalves(Transfers):
 
 @mutant(part="transfers")
 class ScratchTooSmallByPhase(Transfers):
-    """The scratch of a copy within one buffer starts at the byte, not at its word."""
+    """The scratch buffer of a copy within one buffer starts at the first byte, not at its word."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         size_bytes = words_up(copy.size_bytes)
@@ -241,7 +240,7 @@ class ScratchTooSmallByPhase(Transfers):
 
 @mutant(part="transfers")
 class CopyRoundedUp(Transfers):
-    """A copy between word offsets is one of whole words whatever its length."""
+    """A copy between word offsets moves whole words, whatever its length."""
 
     def _copy_between(self, copy: ByteCopy) -> None:
         room = words_down(copy.target.size_bytes - copy.target_offset)
@@ -265,7 +264,7 @@ class CopyGroupsRoundedDown(Transfers):
 
 @mutant(part="transfers", found_by="faults", hard=True)
 class WordCopyNotWritten(Transfers):
-    """A copy of whole words is not thought to write its target, should its batch fail."""
+    """The target of a copy of whole words is not lost if its batch fails."""
 
     def _copy_between(self, copy: ByteCopy) -> None:
         super()._copy_between(copy)
@@ -274,7 +273,7 @@ class WordCopyNotWritten(Transfers):
 
 @mutant(part="transfers")
 class PieceTakenTwice(Transfers):
-    """Of a copy in pieces each but the first is taken from where the one before was."""
+    """In a copy in pieces, each piece but the first is taken from the place of the piece before."""
 
     def _copy_piece(self, piece: ByteCopy) -> None:
         follows = piece.source_offset == self._last
@@ -289,7 +288,7 @@ class PieceTakenTwice(Transfers):
 
 @mutant(part="transfers", found_by="faults")
 class LostUntilFreed(Transfers):
-    """A buffer that was lost stays so though it was overwritten whole."""
+    """A lost buffer stays lost even if it is overwritten whole."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         lost = buffer.lost
@@ -299,7 +298,7 @@ class LostUntilFreed(Transfers):
 
 @mutant(part="transfers", found_by="faults")
 class LostUntilWritten(Transfers):
-    """A buffer that was lost is found again by a write of any part of it."""
+    """A lost buffer counts as whole again after a write of any part of it."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         super().write(buffer, offset, data)

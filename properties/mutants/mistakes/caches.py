@@ -1,7 +1,7 @@
-"""Mistakes in what is found again: cached values, launch shapes, bind groups, checked dispatches.
+"""Mistakes in caches: of values, launch shapes, bind groups and checked dispatches.
 
-A key must hold all that its value depends on, and an entry must go when that does.
-Captured graphs are found again too; they are in ``replays``.
+A key must hold all that its value depends on, and an entry must go when one of these things goes.
+The cache of captured graphs is in ``replays``.
 """
 
 from collections.abc import Callable, Hashable
@@ -31,7 +31,7 @@ V = TypeVar("V")
 
 
 def _in_caches(*names: str) -> Callable[[type[BoundedCache[Any, Any]]], Callable[..., CacheState]]:
-    """Makes caches of which those of these names are broken."""
+    """Makes the caches; those of these names are broken."""
 
     def make(broken: type[BoundedCache[Any, Any]]) -> Callable[[Policy], CacheState]:
         def made(policy: Policy) -> CacheState:
@@ -63,7 +63,7 @@ class PutKeepsOldestKey(BoundedCache[K, V]):
 
 @mutant(part="caches", make=_in_caches("uniforms"))
 class EvictsWhatItAdded(BoundedCache[K, V]):
-    """A full cache gives up the value that it was handed, and remembers it all the same."""
+    """A full cache evicts the very value that it is adding, and keeps its entry."""
 
     def put(self, key: K, value: V) -> list[V]:
         if not super().put(key, value):
@@ -73,7 +73,7 @@ class EvictsWhatItAdded(BoundedCache[K, V]):
 
 @mutant(part="caches", hard=True, make=_in_caches("uniforms"))
 class EvictedStillFound(BoundedCache[K, V]):
-    """What was evicted and disposed of can still be found under its key."""
+    """A value that was evicted and destroyed is still found under its key."""
 
     def put(self, key: K, value: V) -> list[V]:
         before = dict(self._entries)
@@ -105,7 +105,7 @@ class ShapeKeyLacksDepth(Shapes):
 
 @mutant(part="shapes", origin="TVM cache_state; web-llm#844")
 class ShapeCacheDisposesHeld(Shapes):
-    """Eviction disposes of the launch that the caller is just being given."""
+    """An eviction destroys the launch that the caller is about to get."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         evicted = self.counts.evicted
@@ -117,7 +117,7 @@ class ShapeCacheDisposesHeld(Shapes):
 
 @mutant(part="shapes")
 class ZeroGridNotChecked(Shapes):
-    """A grid with a nought in it is taken as it is, whatever its other dimensions are."""
+    """A grid with a zero in it is accepted, whatever its other dimensions are."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         return Launch(0, grid) if 0 in grid else super().get(kernel, grid)
@@ -187,7 +187,7 @@ class BindGroupKeyLacksKernel(_KeyedBindGroups):
 
 @mutant(part="bind_groups", origin="TVM 18871, review", hard=True)
 class BindGroupKeyJoined(_KeyedBindGroups):
-    """The key is its parts joined to one string with nothing between the numbers."""
+    """The key is one string of numbers, with nothing between them."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         numbers = [str(bound.buffer.uid) for bound in ranges]
@@ -230,7 +230,7 @@ class BindGroupKeyOfSizes(_KeyedBindGroups):
 
 @mutant(part="bind_groups")
 class BindGroupOfOldestAtCapacity(CachedBindGroups):
-    """A full cache hands out the group that it evicts where its pipeline is the same."""
+    """A full cache hands out the group that it evicts, if that has the right pipeline."""
 
     def get(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         oldest = next(iter(self._cache._entries.items()), None)

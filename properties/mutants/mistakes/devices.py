@@ -37,7 +37,7 @@ class ReuseKeepsOldBytes(Overlay):
         if pooled:
             old = pooled.pop()
             return DeviceBuffer(
-                uid=next(self._inner._uids), native=old.native, size_bytes=size_bytes, role=role
+                uid=next(self._inner.uids), native=old.native, size_bytes=size_bytes, role=role
             )
         buffer: DeviceBuffer = self._inner.create_buffer(size_bytes, role)
         return buffer
@@ -51,7 +51,7 @@ class ReuseKeepsOldBytes(Overlay):
 
 @mutant(part="driver", origin="ORT#16893")
 class PoolKeyLacksUsage(Overlay):
-    """A pool of destroyed buffers finds them by their size, whatever they were for."""
+    """A pool of destroyed buffers finds them by their size, whatever their usage was."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -64,7 +64,7 @@ class PoolKeyLacksUsage(Overlay):
             return buffer
         self._inner.write_buffer(pooled[-1], 0, bytes(size_bytes))
         native = pooled.pop().native
-        uid = next(self._inner._uids)
+        uid = next(self._inner.uids)
         return DeviceBuffer(uid=uid, native=native, size_bytes=size_bytes, role=role)
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
@@ -76,7 +76,7 @@ class PoolKeyLacksUsage(Overlay):
 
 @mutant(part="driver")
 class PipelineFoundByArity(Overlay):
-    """A kernel is compiled once for all kernels of its numbers of buffers and scalars."""
+    """All kernels with as many buffers and as many scalars share one pipeline."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -90,7 +90,7 @@ class PipelineFoundByArity(Overlay):
 
 @mutant(part="driver")
 class LongBatchLosesOne(Overlay):
-    """A batch of more than 16 commands is encoded as two, and the second begins one too late."""
+    """A batch of more than 16 commands is encoded in two parts, and loses a command in between."""
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         if len(commands) > 16:
@@ -100,7 +100,7 @@ class LongBatchLosesOne(Overlay):
 
 @mutant(part="driver", hard=True)
 class FullEncoderLosesOne(Overlay):
-    """An encoder takes 40 commands, and the one that finds it full is not recorded anywhere."""
+    """An encoder takes 40 commands, and the command that finds it full is lost."""
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         if len(commands) > 40:
@@ -110,7 +110,7 @@ class FullEncoderLosesOne(Overlay):
 
 @mutant(part="driver")
 class EncodedBatchReused(Overlay):
-    """A batch of the very commands of an earlier one is not encoded again."""
+    """A batch with the same commands as an earlier one is not encoded again."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -137,7 +137,7 @@ class MiddlePageLost(Overlay):
 
 @mutant(part="driver", hard=True)
 class LongWriteCut(Overlay):
-    """A host write of more than 8192 bytes loses what is past them."""
+    """A host write of more than 8192 bytes loses all bytes after those."""
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         self._inner.write_buffer(buffer, offset, data[:8192])
@@ -145,8 +145,7 @@ class LongWriteCut(Overlay):
 
 @mutant(part="driver")
 class LongCopyCut(Overlay):
-    """A copy of more than 8192 bytes is encoded in two, and the second starts at the first's end
-    of the source only."""
+    """The second part of a copy of more than 8192 bytes goes to the start of its target."""
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         split: list[RecordedCommand] = []
@@ -184,8 +183,7 @@ class EqualWriteElided(Overlay):
 
 @mutant(part="driver", hard=True)
 class WritesGathered(Overlay):
-    """Host writes are kept until the next submit, and of two to one place the last is kept where
-    the first was."""
+    """Host writes wait for the next submit; a later one to a place takes the turn of the first."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -218,7 +216,7 @@ class BindingsAsLargeAsBuffers(Overlay):
 
 @mutant(part="driver")
 class GroupsOfTheStandard(Overlay):
-    """The groups of a dimension are those that WebGPU guarantees, whatever the device says."""
+    """The limit of workgroups is the one that WebGPU guarantees, whatever the device says."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -228,7 +226,7 @@ class GroupsOfTheStandard(Overlay):
 
 @mutant(part="driver")
 class WindowsAlignedToWords(Overlay):
-    """A binding may start at any word, as far as the driver says."""
+    """The driver says that a binding may start at any word."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -237,7 +235,7 @@ class WindowsAlignedToWords(Overlay):
 
 @mutant(part="driver", hard=True)
 class MappedBytesKept(Overlay):
-    """The first map of a staging buffer is good for every later one: bytes are kept by buffer."""
+    """Every map of a staging buffer gives the bytes of its first map."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -306,7 +304,7 @@ class BufferNotCleared(Overlay):
 
 @mutant(part="device")
 class LastGroupDropped(Overlay):
-    """A pipeline runs one group too few of a dispatch of more than 16."""
+    """A dispatch of more than 16 groups runs one group too few."""
 
     def create_command_encoder(self, **about: Any) -> Any:
         return _ShortEncoder(self._inner.create_command_encoder(**about))
@@ -324,7 +322,7 @@ class _ShortPass(Overlay):
 
 @mutant(part="device")
 class CopyEndsEarly(Overlay):
-    """A copy to the very end of its target leaves the last word."""
+    """A copy up to the end of its target leaves out the last word."""
 
     def create_command_encoder(self, **about: Any) -> Any:
         return _EarlyEncoder(self._inner.create_command_encoder(**about))

@@ -1,6 +1,6 @@
-"""Mistakes that no value shows: waste, leaks, and counts that lie.
+"""Mistakes that no value shows: waste, leaks and wrong counts.
 
-Only the laws see them.  What a value shows as well stands with the part that it breaks.
+Only the laws see them.  A mistake that a value shows is in the file of the part that it breaks.
 """
 
 from gpusim.errors import LimitExceeded
@@ -21,7 +21,7 @@ from properties.mutants.mutant import mutant
 
 @mutant(part="uniforms", found_by="laws")
 class SlotBoundWhole(PooledUniforms):
-    """A slot that was made for longer scalars is bound in all its length."""
+    """A slot that was made for longer scalars is bound in its whole length."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         slot = super().take(payload, batch)
@@ -30,7 +30,7 @@ class SlotBoundWhole(PooledUniforms):
 
 @mutant(part="uniforms", found_by="laws")
 class EvictedUniformLeaked(CachedUniforms):
-    """What the uniform cache evicts is never destroyed."""
+    """The buffers that the uniform cache evicts are never destroyed."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         before = len(batch.retired)
@@ -98,7 +98,7 @@ class StagingPoolKeepsOneMore(StagingPool):
 
 @mutant(part="caches", found_by="laws")
 class BindGroupCacheOneTooLarge(CacheState):
-    """The bind-group cache evicts when it is past its capacity, and not when it reaches it."""
+    """The bind-group cache holds one entry more than its capacity."""
 
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy)

@@ -1,4 +1,4 @@
-"""Mistakes about where a dispatch finds what it needs: its grid on the GPU, its parts of buffers.
+"""Mistakes with grids that the GPU reads, and with parts of buffers.
 
 Each is put where the place is planned, recorded or encoded.
 """
@@ -77,7 +77,7 @@ class GridOffsetIgnored(_Grids):
 
 @mutant(part="driver")
 class GridOffsetInWords(_Grids):
-    """The offset of a grid is taken for a number of words, where so many are there."""
+    """The offset of a grid is taken as a number of words, if the buffer is long enough."""
 
     def _place(self, place: GridAt) -> GridAt:
         offset = 4 * place.offset
@@ -86,7 +86,7 @@ class GridOffsetInWords(_Grids):
 
 @mutant(part="plans", hard=True)
 class PlanKeyLacksGridOffset(KeyedPlans[DispatchPlan]):
-    """A checked indirect dispatch is found by the buffer of its grid, wherever that stands."""
+    """A checked indirect dispatch is found by the buffer of its grid, whatever the offset."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *buffers = key
@@ -139,7 +139,7 @@ class PartToTheEnd(BufferTable):
 
 @mutant(part="buffers")
 class PartRoundedUp(BufferTable):
-    """A part ends with the word that its last byte is in, where its buffer has all of that."""
+    """A part is rounded up to whole words, if its buffer is long enough."""
 
     def bound(self, bound: Bound) -> Range:
         found = super().bound(bound)
@@ -153,7 +153,7 @@ class PartRoundedUp(BufferTable):
 
 @mutant(part="plans")
 class PlanKeyLacksPart(KeyedPlans[DispatchPlan]):
-    """A checked dispatch is found by the buffers that it binds, whichever parts of them."""
+    """A checked dispatch is found by its buffers, whatever parts of them it binds."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *bound = key
@@ -166,7 +166,7 @@ class PlanKeyLacksPart(KeyedPlans[DispatchPlan]):
 
 @mutant(part="recorder")
 class PartTouchesItsStart(Recorder):
-    """A dispatch over a part is thought to touch that many bytes from the start of its buffer."""
+    """A dispatch over a part counts as touching as many bytes at the start of its buffer."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         plan.touches = tuple([Range(bound, 0, size) for bound, _, size in plan.touches])

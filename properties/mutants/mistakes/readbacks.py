@@ -1,4 +1,4 @@
-"""Mistakes in reads on their way back: staging buffers, deliveries, and what a sync waits for.
+"""Mistakes in reads: their staging buffers, their deliveries, and what a sync waits for.
 
 A staging buffer belongs to the reads of one batch until their bytes were taken; a
 result belongs to the caller.
@@ -29,7 +29,7 @@ class StagingReusedTooSoon(StagingPool):
         return buffer
 
     def give_back(self, buffer: DeviceBuffer) -> None:
-        """It was given back before."""
+        """Do nothing: it was given back before."""
 
 
 @mutant(part="staging")
@@ -172,7 +172,7 @@ class ReadOffsetDropped(Readbacks):
 
 @mutant(part="readbacks")
 class PageOfOneRead(Readbacks):
-    """Of the reads that share a page only the first knows where in it its bytes are."""
+    """Of the reads that share a page, only the first knows the place of its bytes."""
 
     def issue(self, readback: Readback) -> None:
         before = self._queue[-1] if self._queue else None
@@ -183,7 +183,7 @@ class PageOfOneRead(Readbacks):
 
 @mutant(part="readbacks")
 class FourthReadOfPage(Readbacks):
-    """A page knows the places of three reads, and the fourth is given that of the third."""
+    """A page knows the places of three reads, and the fourth gets the place of the third."""
 
     def issue(self, readback: Readback) -> None:
         mates = [one for one in self._queue if one.page is readback.page is not None]
@@ -204,7 +204,7 @@ class LongReadStartsAtWord(Readbacks):
 
 @mutant(part="readbacks", found_by="faults")
 class FailedReadGivesZeros(Readbacks):
-    """A read whose map failed has the bytes of a buffer that nothing was copied to."""
+    """A read whose map failed gives zeros."""
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:
         value = super()._value(readback, page)
@@ -260,7 +260,7 @@ class FaultRaisedForEver(Readbacks):
 
 @mutant(part="readbacks", found_by="faults")
 class FaultNeverRaised(Readbacks):
-    """A map that fails is told by its ticket alone."""
+    """A failed map is reported only by its ticket."""
 
     @property
     def unseen(self) -> DeviceFault | None:
@@ -282,7 +282,7 @@ class StagingIgnoresMisalignment(Reads):
 
 @mutant(part="reads", hard=True)
 class ReadsShareFullPage(Reads):
-    """A page has room for as many reads as come, and the last go back to its start."""
+    """A full page takes more reads, at its start again."""
 
     def _page_for(self, size_bytes: int) -> StagingPage:
         for page in self._recorder.pages[-1:]:
@@ -293,7 +293,7 @@ class ReadsShareFullPage(Reads):
 
 @mutant(part="reads", hard=True)
 class RepeatedReadElided(Reads):
-    """A read of what was read last is answered with the bytes that it had."""
+    """A read of the same bytes as the last read gives the bytes of that read."""
 
     def issue(
         self,
@@ -315,7 +315,7 @@ class RepeatedReadElided(Reads):
 
 @mutant(part="clock", origin="TVM 18871, mended by 20059", found_by="laws")
 class SyncTrustsStaleTail(QueueClock):
-    """A host write after a readback does not cancel the shortcut "the readback is the last"."""
+    """A sync takes the last readback as its fence, although a host write came after it."""
 
     def wrote(self, size_bytes: int) -> None:
         """Only submits are acts."""
@@ -323,7 +323,7 @@ class SyncTrustsStaleTail(QueueClock):
 
 @mutant(part="reads", found_by="laws")
 class SyncWaitsForSubmitOnly(Reads):
-    """A sync submits, and returns when the reads so far are there, without a fence."""
+    """A sync submits and waits for the reads so far, without a fence."""
 
     def goal_of_sync(self) -> Ticket | None:
         self._recorder.submit(FlushReason.SYNC)
@@ -332,7 +332,7 @@ class SyncWaitsForSubmitOnly(Reads):
 
 @mutant(part="reads")
 class SyncWithNothingToSubmitReturns(Reads):
-    """A sync waits for the fence it made last where there is nothing to submit."""
+    """Where there is nothing to submit, a sync waits for the last fence only."""
 
     def goal_of_sync(self) -> Ticket | None:
         if self._recorder.is_empty and self._fence_source is not None:

@@ -1,6 +1,6 @@
 """Mistakes in what is recorded in a batch, and in how a batch is submitted, fails and is lost.
 
-When it is submitted is for the flush rules, whose mistakes are in ``batches``.
+Mistakes in when it is submitted, the flush rules, are in ``batches``.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class UniformRecycledAtDispatch(Recorder):
 
 @mutant(part="recorder", origin="TVM 18871, first version")
 class EvictFlushesInsidePass(Recorder):
-    """An eviction flushes while a dispatch is half recorded, whose pass ends without it."""
+    """An eviction flushes while a dispatch is half recorded, and the dispatch is lost."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         evicted = any(buffer.role is Role.UNIFORM for buffer in self._batch.retired)
@@ -55,7 +55,7 @@ class EvictFlushesInsidePass(Recorder):
 
 @mutant(part="recorder")
 class DispatchLostAtExhaustion(Recorder):
-    """The dispatch that finds the uniforms full makes them submit, and is forgotten."""
+    """The dispatch that finds the uniforms full makes the batch submit, and is lost."""
 
     def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
         full = self.flushes[FlushReason.UNIFORMS.value]
@@ -98,7 +98,7 @@ class TwoStreamsOneEncoder(Recorder):
 
 @mutant(part="recorder")
 class SameGroupTwiceIsOnce(Recorder):
-    """A dispatch that binds what the one before it bound is thought to be recorded already."""
+    """A dispatch with the bindings of the dispatch before it is not recorded."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
@@ -197,7 +197,7 @@ class StagedWriteGoesAtOnce(Recorder):
 
 @mutant(part="recorder", hard=True)
 class StagedWriteUntouched(Recorder):
-    """What a staged write touches is not counted when the next host write comes."""
+    """The next host write does not see the bytes that a staged write touches."""
 
     def write(self, write: HostWrite) -> None:
         touched = dict(self._batch._touched)
@@ -207,7 +207,7 @@ class StagedWriteUntouched(Recorder):
 
 @mutant(part="recorder", hard=True)
 class SpanOfLastCopy(Recorder):
-    """Of the copies of a batch that touch a buffer only the last one is remembered."""
+    """Of the copies of a batch that touch a buffer, only the last counts as touching it."""
 
     def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
         start, end = command.target_offset, command.target_offset + command.size_bytes
@@ -218,7 +218,7 @@ class SpanOfLastCopy(Recorder):
 
 @mutant(part="recorder", origin="tfjs#7634, #4303")
 class FreeWhileReadPending(Recorder):
-    """A read waits for the next submit, and a free does not think of it."""
+    """A read waits for the next submit, and a free does not take it into account."""
 
     def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
         touched = dict(self._batch._touched)
@@ -260,7 +260,7 @@ def _join(
     beside={"buffers": _BeginsEarly, "transfers": _join},
 )
 class BadDispatchLeavesPassOpen(Recorder):
-    """Arguments are checked after the pass is begun, and the pass of a bad one is never ended."""
+    """Arguments are checked after the pass is begun, and a refused dispatch never ends its pass."""
 
     begun = 0
 
@@ -315,7 +315,7 @@ class ReadAfterErrorReturnsBytes(Recorder):
 
 @mutant(part="recorder", found_by="faults", hard=True)
 class FaultLosesEverything(Recorder):
-    """A batch that fails takes along every buffer that any batch has ever written."""
+    """A batch that fails loses every buffer that any batch has ever written."""
 
     def __init__(self, driver: Driver, **parts: Any) -> None:
         super().__init__(driver, **parts)
@@ -332,7 +332,7 @@ class FaultLosesEverything(Recorder):
 
 @mutant(part="recorder", found_by="faults")
 class FaultSwallowed(Recorder):
-    """A submit that fails marks what it loses and tells nobody."""
+    """A submit that fails marks the lost buffers, and raises no error."""
 
     def submit(self, reason: FlushReason) -> None:
         try:
@@ -342,7 +342,7 @@ class FaultSwallowed(Recorder):
 
 
 def _ranges(command: DispatchCommand) -> tuple[Range, ...]:
-    """What a dispatch binds, the dynamic offset counted in."""
+    """The ranges that a dispatch binds, with its dynamic offset added."""
     if command.uniform_offset is None:
         return command.bind_group.ranges
     *buffers, uniform = command.bind_group.ranges

@@ -1,6 +1,6 @@
-"""Mistakes in what a program is said to mean.
+"""Mistakes of the reference, in what a program means.
 
-The runtime is sound here and the oracle is not: the two must be seen to differ.
+Here the runtime is sound and the reference is not: the comparison must see that they differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class ForwardCopy(Reference):
 
 @mutant(part="reference")
 class ZeroGridRunsOnce(Reference):
-    """A grid with a nought in it runs as if that were a one."""
+    """A grid with a zero in it runs as if the zero were a one."""
 
     def dispatch(
         self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid

@@ -26,7 +26,7 @@ Bindings = Mapping[Buffer, Buffer] | None
 
 @mutant(part="bound_graphs", origin="ORT#28325, #29594, #32074")
 class ReplayKeepsOldBindings(KeyedPlans[BoundGraph]):
-    """A graph is found by itself alone, bound to the buffers of its first replay."""
+    """Every replay of a graph uses the buffers of its first replay."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         return (key[0],)
@@ -43,7 +43,7 @@ class ReplayBoundInAnyOrder(KeyedPlans[BoundGraph]):
 
 @mutant(part="replays", hard=True)
 class BoundGraphSurvivesFree(Replays):
-    """What was planned for a graph is still found after one of its buffers was freed."""
+    """The plan of a graph is still found after one of its buffers was freed."""
 
     def forget(self, buffer: Buffer) -> None:
         """Nothing goes."""
@@ -51,7 +51,7 @@ class BoundGraphSurvivesFree(Replays):
 
 @mutant(part="replays")
 class ReplayKeepsOldScalars(Replays):
-    """Scalars that are given after the first replay of a graph are not looked at."""
+    """Scalars that are given after the first replay of a graph are ignored."""
 
     def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
         seen = self.__dict__.setdefault("seen", {})
@@ -60,7 +60,7 @@ class ReplayKeepsOldScalars(Replays):
 
 @mutant(part="replays")
 class KeptScalarsOfReplayBefore(Replays):
-    """A dispatch that keeps the scalars of the capture gets those of the replay before."""
+    """A dispatch that should keep the scalars of the capture gets those of the last replay."""
 
     def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
         super().play(graph, scalars, bindings)
@@ -84,7 +84,7 @@ class SwapsOneAfterTheOther(Replays):
 
 @mutant(part="replays", found_by="faults", hard=True)
 class ReplayNeedsNothing(Replays):
-    """A replay does not ask whether what it reads was lost."""
+    """A replay does not check whether a buffer that it reads was lost."""
 
     def _bind(
         self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
@@ -169,7 +169,7 @@ class RunTouchesNothing(Recorder):
 
 @mutant(part="recorder", found_by="faults")
 class RunWritesUnmarked(Recorder):
-    """What a run writes is not lost with its batch."""
+    """The buffers that a run writes are not lost with its batch."""
 
     def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         stop = super()._record_part(run, payload, start)
@@ -221,7 +221,7 @@ class RunCutLate(Recorder):
 
 @mutant(part="recorder", found_by="faults", hard=True)
 class ReplayHalfDoneStands(Recorder):
-    """What a replay that fails has recorded stays in the batch, and nothing of it is lost."""
+    """If a replay fails, the commands that it recorded stay in the batch, and no buffer is lost."""
 
     @contextmanager
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:

@@ -1,7 +1,7 @@
-"""Mistakes in where the scalars of a dispatch live.
+"""Mistakes in the storage of the scalars of dispatches.
 
 A slot may be rewritten once the batch that reads it was submitted, and not before.
-What reads a cache of contents the wrong way is here too, since it is a store of scalars.
+Mistakes in the cache of uniforms by content are here too.
 """
 
 import threading
@@ -55,7 +55,7 @@ class RingWrapsOverPending(RingUniforms):
 
 @mutant(part="uniforms")
 class RingCursorKept(RingUniforms):
-    """Every batch is written behind the one before, and bound from the start."""
+    """Every batch is written behind the batch before it, but bound from the start."""
 
     def before_submit(self, batch: Batch) -> None:
         if batch.uniform_data and self._ring is not None:
@@ -69,7 +69,7 @@ class RingCursorKept(RingUniforms):
 
 @mutant(part="uniforms", hard=True)
 class RingNotRewrittenWhenAlike(RingUniforms):
-    """A batch is not written where it is as long as what the ring holds, and begins alike."""
+    """A batch is not written if its payloads are as long as those in the ring, and begin alike."""
 
     def before_submit(self, batch: Batch) -> None:
         start = len(batch.uniform_data), bytes(batch.uniform_data[:8])
@@ -82,7 +82,7 @@ class RingNotRewrittenWhenAlike(RingUniforms):
 
 @mutant(part="uniforms", hard=True)
 class RingWriteCut(RingUniforms):
-    """Of a batch only the first 2048 bytes of payload are written."""
+    """Only the first 2048 bytes of the payloads of a batch are written."""
 
     def before_submit(self, batch: Batch) -> None:
         if self._ring is not None and batch.uniform_data:
@@ -113,7 +113,7 @@ class SlotTooSmall(PooledUniforms):
 
 @mutant(part="uniforms", hard=True)
 class SlotNotRewrittenWhenAlike(PooledUniforms):
-    """A slot is not written again where the payload begins as the one it holds."""
+    """A slot is not written again if the new payload begins like the old one."""
 
     def __init__(self, driver: Driver, capacity: int) -> None:
         super().__init__(driver, capacity)
@@ -144,7 +144,7 @@ class SlotsGrownUnderBatch(PooledUniforms):
 
 @mutant(part="uniforms")
 class SlotWrittenOnce(PooledUniforms):
-    """Only a slot's first payload is written; a later batch finds the one before."""
+    """Only the first payload of a slot is written; later batches find that payload."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         position = batch.uniform_slots
@@ -194,7 +194,7 @@ class CachedUniformRewritten(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class LeastIntegerLost(RingUniforms):
-    """A scalar of the least i32 is packed as nought, since its sign has no other bits."""
+    """The least i32 is packed as zero."""
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
         words = [payload[at : at + 4] for at in range(0, len(payload), 4)]
@@ -230,7 +230,7 @@ class UniformKeyShort(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class UniformKeyFloats(CachedUniforms):
-    """Contents are compared as floats, so that nought and minus nought, or two NaNs, are alike."""
+    """Contents are compared as floats, so that 0 and -0, or two NaNs, are alike."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         words = [payload[at : at + 4] for at in range(0, len(payload), 4)]

@@ -1,6 +1,4 @@
-"""Laws of batches: their size, the reason of each submit, that none is empty, and the contents of
-each dispatch's uniform slot at the submit.
-"""
+"""Laws of batches: their size, the reason of each submit, and the uniforms at the submit."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -44,7 +42,7 @@ class Batches:
         self._state = state
         self._reason = ""
         self._queued_bytes = self._queued_before = 0
-        """Bytes of host writes that wait for a submit, and that did before the last event."""
+        """Bytes of host writes that wait for a submit: now, and before the last event."""
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
@@ -66,13 +64,13 @@ class Batches:
         state = self._state
         state.checked["C5"] += 1
         if self._commands >= 0:
-            state.report(laws.C5, "an encoder was begun while the one before was not submitted")
+            state.report(laws.C5, "an encoder was begun before the last one was submitted")
         self._reason, self._commands = about["reason"], about["commands"]
 
     def _submit(self, about: About) -> None:
         state, count = self._state, len(self._state.batch)
         if self._commands < 0:
-            state.report(laws.C5, "what was submitted had been submitted before")
+            state.report(laws.C5, "a command buffer was submitted twice")
         elif self._commands != count:
             state.report(laws.C5, f"{self._commands} commands were begun and {count} submitted")
         self._commands = -1
@@ -111,7 +109,7 @@ class Batches:
                 state.report(laws.C4, f"a batch of {count} commands, where {limit} is the limit")
         if before >= self._early:
             state.report(
-                laws.C4, f"a batch of {count} commands, of which {self._early} were to go early"
+                laws.C4, f"a batch of {count} commands, where {self._early} is the limit at first"
             )
         if policy.batch_bytes is not None and before > 0:
             state.checked["C4"] += 1
@@ -130,7 +128,7 @@ class Batches:
                 )
 
     def _before_last_op(self, count: int) -> int:
-        """The number of commands before the last ones, which no submit may split.
+        """The number of commands before the commands of the last op, which no submit may split.
 
         A staged write and the patch of its edges go together.
         """
@@ -145,10 +143,10 @@ class Batches:
         kinds = _OPS_OF.get(reason)
         if kinds is not None:
             if not isinstance(state.op, kinds):
-                state.report(laws.C7, f"a batch was submitted for a {reason} without one")
+                state.report(laws.C7, f"a batch was submitted for a {reason}, and there was none")
         elif not self._holds(reason, count):
             state.report(
-                laws.C7, f"a batch of {count} commands was submitted for its {reason}, too early"
+                laws.C7, f"a batch of {count} commands was submitted for {reason!r}, too early"
             )
 
     def _holds(self, reason: str, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""The laws over a trace as values, where the other laws are checked, and the page of both.
+"""The laws over a trace as values; where other laws are checked; and the page of both.
 
 A law is a sentence with a source.  Other files check it.  Only the law of determinism is checked
 here, since it needs two traces.

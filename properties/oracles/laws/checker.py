@@ -27,7 +27,7 @@ class Watcher(Protocol):
 OUTCOME, RAISED = "outcome", "raised"
 ACCEPTED: dict[type, str] = {kind: accepted(kind) for kind in VERBS}
 OUTCOMES = (RAISED, *ACCEPTED.values())
-"""The keys of outcomes, so that a law gets only those that it needs."""
+"""The keys of outcomes, so that a law gets only the outcomes that it needs."""
 
 W = TypeVar("W", bound=Watcher)
 
@@ -35,7 +35,7 @@ WATCHERS: tuple[Callable[[TraceState], Watcher], ...] = (
     Lifetimes,
     Failures,
     Visibility,
-    # It finds the op of each submitted command, which those after it look at.
+    # It finds the op of each submitted command, and the watchers after it use that.
     Order,
     UniformLaws,
     Batches,
@@ -63,12 +63,12 @@ class Checker:
 
     @property
     def violations(self) -> list[Failure]:
-        """What was broken so far."""
+        """The violations so far."""
         return self._state.violations
 
     @property
     def checked(self) -> Counter[str]:
-        """How often each law was held against something, by its name."""
+        """How often each law checked something, by its name."""
         return Counter({law: times for law, times in self._state.checked.items() if times})
 
     def feed(self, events: Iterable[Event]) -> None:

@@ -1,10 +1,10 @@
-"""What the ops of a program must make of the queue, worked out from the ops alone.
+"""What the ops of a program must do to the queue, worked out from the ops alone.
 
-An op that acts on the queue becomes one expected.  The runtime may carry it out in
-several commands, in words or in bytes; an expected knows what of it is still to
-come.  Nothing here looks at events.
+An op that acts on the queue becomes one expected op.  The runtime may carry it out in several
+commands, in words or in bytes; the expected op knows which part is still to come.  Nothing here
+looks at events.
 
-A device buffer is kept as a trace has shown it: what programs ask of it is not known there.
+A device buffer is known as the trace has shown it; the trace does not tell what programs ask of it.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ class Known:
         self.user_bytes = -1
         self.is_alive = True
         self.content = None if role in (STORAGE, STAGING) else bytearray(size_bytes)
-        """What a host write put there; kept where only host writes do."""
+        """The bytes of the last host write; kept only for buffers that nothing else writes."""
 
 
 Names = Mapping[str, Known]
@@ -62,7 +62,7 @@ Touch = tuple[int, int, int, bool]
 
 
 GRID_DIMENSIONS = 3
-"""Numbers in a grid as a trace tells it; a place that a grid is read from has fewer."""
+"""How many numbers a grid has in a trace; the place of an indirect grid has fewer."""
 
 
 class ExpectedOp:
@@ -80,12 +80,12 @@ class ExpectedOp:
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """What it reads and writes, as far as that is still to come."""
+        """The ranges that it has still to read and write."""
         return ()
 
     @property
     def has_read(self) -> bool:
-        """Whether all it reads was read by a command of a batch before."""
+        """Whether commands of earlier batches have read all that it reads."""
         return False
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ class ExpectedOp:
 
 
 class ExpectedDispatch(ExpectedOp):
-    """A dispatch over ``groups`` workgroups in all; ``grid`` is as a trace tells it."""
+    """A dispatch over ``groups`` workgroups in all; ``grid`` has the form of a trace."""
 
     __slots__ = ("grid", "groups", "kernel", "ranges", "scalars")
     verb = Dispatch.verb
@@ -153,7 +153,7 @@ class ExpectedCopy(ExpectedOp):
         self.source = source
         self.target = target
         self.scratch: tuple[int, int] | None = None
-        """The number of the scratch buffer, and what to add to an offset in it."""
+        """The scratch buffer's number, and the number to add to an offset in it."""
         self.pieces = 0
         """Commands that moved some of it to its place."""
 
@@ -187,17 +187,17 @@ class ExpectedWrite(ExpectedOp):
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """Where its bytes go that are still to come."""
+        """The ranges that it has still to write."""
         number = self.target.number
         return tuple([(number, low, high, True) for low, high in self._waiting])
 
     def awaits(self, start: int, end: int) -> bool:
-        """Whether the bytes from ``start`` to ``end``, but for padding, are still to come."""
+        """Whether the bytes from ``start`` to ``end``, without padding, are still to come."""
         end = min(end, self.op.offset + len(self.op.data))
         return any([low <= start and end <= high for low, high in self._waiting])
 
     def wrote(self, start: int, end: int) -> None:
-        """Bytes from ``start`` to ``end`` are in the queue: only those beside them wait."""
+        """Bytes from ``start`` to ``end`` are in the queue: only the other bytes wait."""
         waiting = []
         for low, high in self._waiting:
             if low < start:
@@ -226,7 +226,7 @@ class ExpectedRead(ExpectedOp):
 
 
 def least_piece_bytes(limits: Limits) -> int:
-    """A copy of no more bytes between two buffers takes one command, wherever they lie.
+    """The bytes that a copy between two buffers can move in one command, at any offsets.
 
     A command that moves single bytes binds a window, which starts at an aligned
     offset and ends with a whole word, and has a lane for each word of it.
@@ -241,7 +241,7 @@ def expect(
 ) -> tuple[ExpectedOp, ...]:
     """What ``op`` must do to the queue, in order; nothing where it cannot be accepted.
 
-    ``graphs`` is what was captured.
+    ``graphs`` holds the captures.
     """
     kind = type(op)
     if kind in _ITEM_OF:
@@ -275,7 +275,7 @@ def _indirect_of(
 
 
 def _ranges_of(op: AnyDispatch, names: Names) -> tuple[Bytes, ...] | None:
-    """The whole words of what it binds; None where it names what nobody knows."""
+    """The whole words that it binds; None where it names an unknown buffer."""
     ranges = []
     for bound in op.buffers:
         known = names.get(name_of(bound))
@@ -311,4 +311,4 @@ _ITEM_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], ExpectedOp | N
     Copy: _copy_of,
     Read: _read_of,
 }
-"""What makes the expected of an op; the other ops do nothing to the queue by themselves."""
+"""The makers of expected ops; the other ops do nothing to the queue by themselves."""

@@ -1,7 +1,7 @@
 """Laws of lifetimes and valid use.
 
-Every buffer of the device has an owner, until it is destroyed, once.  What WebGPU would refuse,
-or use after its end, never reaches the driver.
+Every buffer of the device has an owner until it is destroyed, and it is destroyed once.  No
+invalid call reaches the driver.
 """
 
 from collections.abc import Mapping
@@ -33,13 +33,13 @@ _JUST_NOW = -1
 
 
 class Lifetimes:
-    """Holds the device's buffers against handles, pools and what waits for a submit."""
+    """Checks that each device buffer belongs to a handle, a pool or the open batch."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._loose: dict[int, int] = {}
-        """Storage buffers of no handle, with the submits by the end of the op that
-        made them so: the next submit is the last that one of them may see."""
+        """Storage buffers without a handle, each with the number of submits when it lost its
+        handle.  It may live until the next submit."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -50,7 +50,7 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that there may be beside those; with a pool, those included."""
+        """The most uniform buffers, without those; with a pool, including those."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -67,7 +67,7 @@ class Lifetimes:
         state, number = self._state, about["buffer"]
         state.checked["E1"] += 1
         if number in state.buffers:
-            state.report(laws.E1, f"buffer {number} is made, which was there before")
+            state.report(laws.E1, f"buffer {number} is made a second time")
         if about["role"] == UNIFORM:
             self._uniforms += 1
             self._uniforms_made += 1
@@ -78,12 +78,12 @@ class Lifetimes:
                 self._loose[number] = _JUST_NOW
 
     def _may_be_fence(self) -> bool:
-        """Whether what a replay makes may be a fence as well as the scratch of a copy."""
+        """Whether a buffer that a replay makes may be a fence, or only the scratch of a copy."""
         waits = self._state.policy.debug_submit_each and type(self._state.op) is Replay
         return self._fence == 0 and waits
 
     def _copy(self, about: About) -> None:
-        """What no op allocated and is read back is the fence."""
+        """Note the fence: the buffer that is read back and that no op allocated."""
         known = self._state.live.get(about["source"])
         fetched = about["target_role"] == STAGING
         if self._fence == 0 and fetched and known is not None and known.user_bytes < 0:
@@ -94,7 +94,7 @@ class Lifetimes:
         state, number = self._state, about["buffer"]
         state.checked["F1"] += 1
         if number not in state.live:
-            state.report(laws.F1, f"{state.name_of(number)} is destroyed, which is not alive")
+            state.report(laws.F1, f"{state.name_of(number)} is destroyed, and is not alive")
             return
         self._uniforms -= about["role"] == UNIFORM
         self._loose.pop(number, None)
@@ -153,7 +153,7 @@ class Lifetimes:
             used = tuple([swaps.get(name, name) for name in buffers_of(state.graphs[op.graph])])
         for name in used:
             if name not in state.names:
-                state.report(laws.E2, f"{name} was accepted, which is not alive")
+                state.report(laws.E2, f"{name} was accepted, and is not alive")
 
     def _check_uniforms(self) -> None:
         most = self._most_kept
@@ -173,7 +173,7 @@ class Lifetimes:
 
 
 class Validity:
-    """Holds each call against WebGPU's rules for it, at the moment in which they count."""
+    """Checks each call against WebGPU's rules, at the time at which WebGPU does."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -210,7 +210,7 @@ class Validity:
         offset, size_bytes = about["offset"], len(about["data"])
         self._state.checked["G4"] += 1
         if offset % WORD_BYTES or size_bytes % WORD_BYTES:
-            self._illegal(f"{size_bytes} bytes are written at {offset}, which is no whole words")
+            self._illegal(f"{size_bytes} bytes are written at {offset}: no whole words")
         self._check_range(about["buffer"], offset, size_bytes, "is written")
 
     def _bind(self, about: About) -> None:
@@ -278,7 +278,7 @@ class Validity:
             self._illegal(f"a grid is read at {offset} of {self._state.name_of(number)}, unaligned")
         written = () if kernel is None else compress(about["ranges"], kernel.writes)
         if any(bound == number for bound, _, _ in written):
-            self._illegal(f"{kernel} writes {self._state.name_of(number)}, which its grid is in")
+            self._illegal(f"{kernel} writes {self._state.name_of(number)}, which holds its grid")
 
     def _check_copy(self, about: About) -> None:
         source, target = about["source"], about["target"]
@@ -307,10 +307,10 @@ class Validity:
         return next((run for run, command in self._state.runs if command is about), None)
 
     def _dead(self, number: int, run: ExpectedDispatch | None) -> None:
-        """A destroyed buffer is used: whose fault is it?"""
+        """Report the use of a destroyed buffer, by the law that the use breaks."""
         state = self._state
         if number not in state.buffers:
-            self._illegal(f"buffer {number} is used, which was never made")
+            self._illegal(f"buffer {number} is used, and was never made")
             return
         known, law = state.buffers[number], laws.F4
         if run is not None and run.position > self._destroyed_at.get(number, 0):

@@ -1,7 +1,7 @@
 """Matches commands with the expected ops: what a command does, and what is left of its op.
 
 Every command, of whatever kind, becomes a piece: a write, a copy, a read or a dispatch.  Expected
-ops are matched with pieces, so that a runtime may carry an op out in several.
+ops are matched with pieces, so that a runtime may carry out an op in several commands.
 """
 
 import struct
@@ -30,11 +30,11 @@ _MASKS = {
     for first in range(WORD_BYTES)
     for count in range(1, WORD_BYTES + 1 - first)
 }
-"""The bytes of a word that a mask selects: the first, and their number."""
+"""By mask: the first byte of a word that it selects, and the number of bytes."""
 
 
 class CopyPiece(NamedTuple):
-    """Bytes from one buffer to another; ``exact`` where no padding may follow."""
+    """Bytes copied from one buffer to another; ``exact``: without padding after them."""
 
     source: int
     source_offset: int
@@ -45,14 +45,14 @@ class CopyPiece(NamedTuple):
 
 
 class WritePiece(NamedTuple):
-    """Bytes of the host, in runs with their offsets in the target."""
+    """Bytes written by the host, in runs, each with its offset in the target."""
 
     target: int
     runs: tuple[tuple[int, bytes], ...]
 
 
 class ReadPiece(NamedTuple):
-    """Bytes to a staging buffer."""
+    """Bytes copied to a staging buffer."""
 
     source: int
     source_offset: int
@@ -126,7 +126,7 @@ def _of_patch(bound: tuple[int, int, int], words: tuple[int, ...]) -> WritePiece
 
 
 class Command(NamedTuple):
-    """A submitted command: what the trace says of it, and what it does to bytes."""
+    """A submitted command: its details in the trace, and the piece that it is."""
 
     kind: str
     about: Mapping[str, Any]
@@ -188,7 +188,7 @@ def is_dispatch(expected: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
 
 
 def covers(expected: ExpectedDispatch, groups: tuple[int, ...]) -> bool:
-    """Whether the dispatched grid is the op's, or one that holds a guarded kernel's groups."""
+    """Whether the dispatched grid is the op's or, for a guarded kernel, holds all its groups."""
     if groups == expected.grid:
         return True
     if len(groups) != GRID_DIMENSIONS or len(expected.grid) != GRID_DIMENSIONS:
@@ -275,7 +275,7 @@ def _fills_scratch(expected: ExpectedCopy, piece: CopyPiece, state: TraceState) 
 
 
 def _goes_on(expected: ExpectedCopy, piece: CopyPiece) -> bool:
-    """Whether the piece continues the expected copy, from its source or from a copy of that."""
+    """Whether the piece continues the expected copy, from its source or from the scratch buffer."""
     op, done = expected.op, expected.op.size_bytes - expected.left
     source_offset = piece.source_offset
     if expected.scratch is not None and piece.source == expected.scratch[0]:

@@ -39,7 +39,7 @@ _LAW_OF = {
     ExpectedWrite: laws.A3,
     ExpectedRead: laws.A1,
 }
-"""The law that is checked where a command does an expected op, by the op's kind."""
+"""The law that a command of an expected op is checked by, for each kind of op."""
 
 
 class Order:
@@ -137,7 +137,7 @@ class Order:
         )
 
     def _is_fence(self, command: Command) -> bool:
-        """Whether it is a sync's own read of a buffer that is not the program's."""
+        """Whether the command is the fence of a sync: a read of a buffer that no program names."""
         state = self._state
         if not isinstance(command.piece, ReadPiece):
             return False
@@ -153,11 +153,11 @@ class Order:
         expected = next((expected for expected in waiting if resembles(expected, command)), None)
         if expected is None:
             state.report(
-                laws.C1, f"{command} was submitted, which no op asked for, or asked for once more"
+                laws.C1, f"{command} was submitted, and no op asked for it, or not so often"
             )
             return
         law = blame(expected, command)
-        state.report(law, f"{command} was submitted for {expected}, which asked for something else")
+        state.report(law, f"{command} was submitted for {expected}, and is not what that means")
         waiting.remove(expected)
 
     def _write(self, about: About) -> None:
@@ -180,7 +180,7 @@ class Order:
         expected.started = True
 
     def _raised(self, about: About) -> None:
-        """Expect nothing more of an op that raised; one that failed may be half done."""
+        """Expect nothing more of an op that raised; an op that met a fault may be half done."""
         state = self._state
         for expected in reversed(state.expected_ops):
             if not state.open or state.open[-1] is not expected:

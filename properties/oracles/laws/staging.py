@@ -30,7 +30,7 @@ class State(StrEnum):
     FILLED = "copied to"
     PENDING = "being mapped"
     MAPPED = "mapped"
-    FAILED = "of no use since its map, or its batch, failed"
+    FAILED = "useless, since its map or its batch failed"
 
 
 NEXT: Mapping[str, Mapping[State | None, State]] = {
@@ -57,9 +57,9 @@ class Staging:
         self._acts = self._acts_before = 0
         """The number of host writes and submits."""
         self._done = 0
-        """How many of those are known to be done."""
+        """How many of these writes and submits are known to be done."""
         self._submitted = self._submitted_before = 0
-        """The number of acts up to the last submit, included."""
+        """The number of writes and submits, up to and including the last submit."""
         self._issued: list[str] = []
         self._delivered = 0
         self._taken: set[str] = set()
@@ -243,7 +243,7 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""A later op raises the failures of these: the verbs of a read, and a loss met by a free."""
+"""The verbs whose failures a later op raises: those of a read, and a loss met by a free."""
 
 
 class Failures:

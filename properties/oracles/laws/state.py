@@ -1,8 +1,8 @@
 """The state of a trace so far: buffers, names, and ops that wait for their submit.
 
-Every law reads it.  It is updated after the laws have seen an event, so that they see
-the state before it; only the beginning of an op updates it first.  Nothing is judged
-here.
+Every law reads it.  The laws see an event before the state is updated with it, so they see the
+state before the event.  Only at the beginning of an op the state is updated first.  Nothing is
+judged here.
 """
 
 from collections import deque
@@ -29,7 +29,7 @@ About = Mapping[str, Any]
 Handler = Callable[[About], None]
 _LAW_NAMES = tuple(law.name for law in LAWS)
 MOST_VIOLATIONS = 16
-"""After so many violations the check stops: the first one says most."""
+"""The most violations that are reported; the first says most."""
 
 
 def accepted(kind: type[Op]) -> str:
@@ -53,7 +53,7 @@ class TraceState:
         self.expected_ops: tuple[ExpectedOp, ...] = ()
         """What the current op must do to the queue."""
         self.expected: ExpectedOp | None = None
-        """The one expected op of the current op; None for a replay, which may have many."""
+        """The only expected op of the current op; None for a replay, which may have many."""
         self.is_closing = False
         self.buffers: dict[int, Known] = {}
         self.live: dict[int, Known] = {}

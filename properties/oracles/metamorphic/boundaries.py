@@ -1,4 +1,4 @@
-"""Transformations of where and how commands are submitted, which must not change results.
+"""Transformations of when and how commands are submitted.
 
 Flushes and syncs are inserted or left out; the program runs under another policy, schedule or
 device.
@@ -124,7 +124,7 @@ class SetField(Kind):
     value: str
 
     def __post_init__(self) -> None:
-        # ProgramError where a policy has no such field, or it no such value.
+        # ProgramError where no policy has that field, or that value of it.
         parse_policy(f"{PRESETS['eager'].name} {self.field}={self.value}")
 
     @classmethod

@@ -1,8 +1,8 @@
 """Transformations that need the reference: a prefix becomes writes, and a replay its calls.
 
 After Rigger and others, "Constant Optimization Driven Database System Testing" (2024): constants
-replace what was computed.  The reference also tells that a replay is accepted, because a
-replay is refused whole, and its calls would be refused one by one.
+replace what was computed.  A replay is unrolled only if the reference accepts it, because a
+refused replay does nothing, while its calls would be refused one by one.
 """
 
 from collections.abc import Mapping
@@ -58,14 +58,14 @@ class FoldPrefix(Kind):
 
 
 def _is_finer(op: Op, limits: Limits) -> bool:
-    """Whether it binds a part where another device may well allow it."""
+    """Whether it binds a part at an offset that only some devices allow."""
     step = limits.storage_offset_alignment_bytes
     bound = op.buffers if isinstance(op, AnyDispatch) else ()
     return any(isinstance(one, Part) and one.offset % step for one in bound)
 
 
 def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
-    """The ops that make a buffer with its bytes; none where it was refused or freed."""
+    """The ops that make a buffer with its bytes; none if it was refused or freed."""
     data = left.get(buffer)
     return [] if data is None else [Write(buffer=buffer, offset=0, data=data)]
 
@@ -73,8 +73,8 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
 def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
     """The bytes of each buffer, None for a freed one.
 
-    None instead of all where a float is not exact, or a capture was refused: before the
-    frees it might be accepted.
+    None instead of the mapping where a float is not exact, or where a capture was refused, since
+    it might be accepted without the frees before it.
     """
     program = case.program
     reference = Reference(kernels, case.limits(Limits()))

@@ -1,6 +1,6 @@
-"""Transformations that insert ops on which nothing depends.
+"""Transformations that insert ops that no other op depends on.
 
-Reads, dead work, refused ops, and writes that are overwritten.
+These are reads, dead work, refused ops, and writes that are overwritten.
 """
 
 from collections.abc import Mapping

@@ -100,7 +100,7 @@ class Merge(Kind):
 
 
 def _pieces(op: Op, sixteenths: int, head: str, tail: str) -> tuple[Op, ...]:
-    """The op in two; empty where it is of another kind, or its bytes overlap."""
+    """The op in two pieces; empty where it has another kind, or its bytes overlap."""
     match op:
         case Write():
             cut = len(op.data) * sixteenths // 16

@@ -5,8 +5,8 @@
 
 are transformations in their text form, one a line; reading what was written gives the same
 transformation.  A kind is one decorated class with all that it needs: how it is drawn, written
-and applied.  There is no other list of kinds.  Here are also the means for drawing fields.  No kind
-is defined here.
+and applied.  There is no other list of kinds.  The functions that draw fields are here too.  No
+kind is defined here.
 """
 
 import re
@@ -37,7 +37,7 @@ _MOST_SEED = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What drawing needs to know: the case, other devices, and whether the target refuses."""
+    """The facts that a draw depends on: the case, other devices, and whether the target refuses."""
 
     case: Case
     others: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ def draw_gap(choices: Choices, scope: Scope) -> int:
 
 
 def op_of(*kinds: type[Op]) -> Draw:
-    """Draws the position of an op of these kinds; the end of the program if it has none."""
+    """Draws the position of an op of these kinds; without one, the end of the program."""
 
     def draw(choices: Choices, scope: Scope) -> int:
         program = scope.case.program
@@ -138,7 +138,7 @@ def transformation(
 
 
 _TRIES = 6
-"""How many draws are made at most for each transformation that is wanted."""
+"""The most draws for each transformation that is wanted."""
 
 
 def draw_transformations(
@@ -214,7 +214,7 @@ def parse_transformation(text: str) -> Transformation:
 
 
 def _parsed(text: str, key: str, hint: Any, word: str) -> int | str:
-    """The value of a field: ProgramError where it can have no such value."""
+    """The value of a field; ProgramError where the field cannot have it."""
     kind, draws = (hint.__origin__, hint.__metadata__[0]) if _is_drawn(hint) else (hint, None)
     value: int | str = word
     if kind is int:

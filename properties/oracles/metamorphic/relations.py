@@ -1,9 +1,9 @@
 """Compares a case with its rewrite, op by corresponding op.
 
 No reference is needed.  ``judge_relations`` runs the rewrite and compares it with the original
-run.  On a device with planned faults the rewrite is the program without the ops that raised a
-fault, on a device without faults: an op that raised did not happen, and the others must show the
-same.
+run.  A case on a device with planned faults is compared with another rewrite: the program without
+the ops that raised a fault, on a device without faults.  An op that raised did not happen, so the
+others must show the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ _SHOWN_BYTES = 32
 def compare_rewrite(
     rewrite: Rewrite, original: Execution, transformed: Execution
 ) -> Failure | None:
-    """The first op of the original that shows another result in its rewrite.
+    """The failure of the first op of the original that shows another result in the rewrite.
 
     The trait of the failure names what differs: error, value, delivery order, promise,
     objects or close.
@@ -47,7 +47,7 @@ def compare_rewrite(
 
 
 def pooled_buffers_made(execution: Execution) -> list[int]:
-    """Pooled buffers made by the end of each op, as far as the policy promises reuse."""
+    """The number of pooled buffers made by the end of each op, where the policy promises reuse."""
     policy = execution.case.policy
     roles = [Role.UNIFORM.value] if policy.uniforms is not Uniforms.FRESH else []
     roles += [Role.STAGING.value] if policy.staging_buffers else []
@@ -90,7 +90,7 @@ class _Comparison:
             if not _is_kept(promise, shown):
                 meant = "a refusal" if promise.data is None else _bytes(promise.data)
                 op = write_op(self._rewrite.case.program[promise.position])
-                reason = f"{op} was put in, and what it shows is known"
+                reason = f"{op} was inserted, and its result is known"
                 return self._at_end("promise", reason, meant, _show(shown), details_of(shown))
         return None
 
@@ -116,7 +116,7 @@ class _Comparison:
         new = made[end - 1] - made[start - 1] if end > start > 0 else 0
         if not new:
             return None
-        reason = "a pool that never gave an object up makes none for work it has done before"
+        reason = "a pool that has dropped nothing makes no new object for repeated work"
         return self._at_end("objects", reason, "0 new uniform and staging buffers", f"{new}")
 
     def closing(self) -> Failure | None:
@@ -152,7 +152,7 @@ class _Comparison:
         return self._differs(position, "value", reason, sides[0], sides[1])
 
     def _sync(self, position: int, meant: Outcome, shown: list[Outcome]) -> Failure | None:
-        """The deliveries by the time a sync returned."""
+        """The reads that were delivered when a sync returned."""
         if not self._capabilities.orders_deliveries or meant.error is not None:
             return None
         names, others = self._ordered(_listed(meant), _listed(shown[0]))
@@ -166,7 +166,7 @@ class _Comparison:
     def _ordered(
         self, before: tuple[str, ...], after: tuple[str, ...]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Both lists by the names of the rewrite, without what only one of the two reads."""
+        """Both lists in the names of the rewrite, without reads that only one of the two has."""
         known = {name for names in self._names.values() for name in names}
         meant = tuple(name for result in before for name in self._names.get(result, ()))
         return meant, tuple(name for name in after if name in known)
@@ -228,7 +228,7 @@ def _show(outcome: Outcome) -> str:
 
 
 def _details(*outcomes: Outcome) -> str:
-    """The message of the outcome that raised."""
+    """The message of the first outcome that raised."""
     return next(filter(None, map(details_of, outcomes)), "")
 
 
@@ -268,15 +268,15 @@ def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> 
 
 
 def signature(transformations: Sequence[Transformation], failure: Failure) -> tuple[str, ...]:
-    """What tells failures apart: the kinds of transformations, and where it first shows."""
+    """Equal for alike failures: the trait, the op, and the kinds of transformations."""
     kinds = sorted({transformation.name for transformation in transformations})
     return failure.trait, failure.op.split()[0], *kinds
 
 
 def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -> Failure | None:
-    """Where a case on a device that fails shows what no fault explains.
+    """The failure where a case on a failing device shows something that no fault explains.
 
-    ``again`` executes the case without its faults, and without what they stopped.
+    ``again`` executes the case without its faults, and without the ops that they stopped.
     """
     faults = shown.case.device.shown_faults
     rewrite = _without_stopped(shown.case.plain, shown.history, faults)
@@ -292,12 +292,12 @@ def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -
     failure = compare_rewrite(rewrite, excused, sound)
     if failure is None:
         return None
-    note = "with: no fault, and without the ops that one stopped"
+    note = "with: no faults, and without the ops that the faults stopped"
     return replace(failure, notes=(*failure.notes, note))
 
 
 def _without_stopped(case: Case, history: History, faults: frozenset[str]) -> Rewrite | None:
-    """The case without the ops that met a fault, and without what hung on their buffers."""
+    """The case without the ops that met a fault, and without ops that use their buffers."""
     rewriting = Rewriting(replace(case, device=replace(case.device, faults=NO_FAULTS)))
     missing: set[str] = set()
     no_graphs: set[str] = set()

@@ -182,7 +182,7 @@ class _Embedding:
 
 @transformation(0, "the same once more")
 class Same(Kind):
-    """Nothing is changed: a case shows the same twice."""
+    """Nothing is changed: a case shows the same when it runs twice."""
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         return unchanged(case)

@@ -1,4 +1,4 @@
-"""Rewrites programs while keeping track of their ops, and analyses programs for that.
+"""Means for rewriting programs: where each op went, and what depends on what.
 
 A rewrite is a rewritten program with the places of the original ops in it.  The analyses run
 nothing: sizes, lives and conflicts of buffers.  While a program shrinks, the positions in its
@@ -114,7 +114,7 @@ def live_before(program: Program, at: int) -> list[str]:
 
 
 def nth(names: list[str], which: int) -> str | None:
-    """One of ``names``, counted round; None where there are none."""
+    """Name number ``which`` of ``names``, modulo their number; None where there are none."""
     return names[which % len(names)] if names else None
 
 
@@ -175,7 +175,7 @@ def rounded_buffers(program: Program, kernels: Mapping[str, Kernel]) -> frozense
 
 
 def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> list[str]:
-    """What it writes, where that comes of something rounded, or is rounded as it is written."""
+    """The buffers that the op writes, if it rounds, or computes them from rounded bytes."""
     computes = isinstance(op, AnyDispatch) and kernels[op.kernel].tolerance is not None
     touched = accesses(op, kernels)
     is_source = any(one.buffer in rounded for one in touched if _computed_from(op, one))
@@ -183,7 +183,7 @@ def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> lis
 
 
 def _computed_from(op: Op, access: Access) -> bool:
-    """Whether what ``op`` writes may depend on the bytes of ``access``."""
+    """Whether the bytes that ``op`` writes may depend on the bytes of ``access``."""
     return isinstance(op, AnyDispatch) or not access.writes
 
 
@@ -201,7 +201,7 @@ Follow = Callable[[int], int]
 def without_one(
     case: Case, transformations: Transformations, number: int, kernels: Mapping[str, Kernel]
 ) -> Transformations:
-    """The transformations without one; the positions of those after it are adjusted."""
+    """The transformations without one of them; the positions in later ones are adjusted."""
     for transformation in transformations[:number]:
         rewrite = transformation.apply(case, kernels)
         if rewrite is None:

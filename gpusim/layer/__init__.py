@@ -1,0 +1,27 @@
+"""A layer between a WebGPU program and its device.
+
+It tells every call of the program as an event, with the line that made it.  Rules over these
+events find mistakes that the device does not tell.  It knows neither the runtime nor the judge.
+"""
+
+from gpusim.layer.adversary import Adversary
+from gpusim.layer.classes import stand_between
+from gpusim.layer.memory import LiveBuffers
+from gpusim.layer.report import Place, Report
+from gpusim.layer.rules import REFUSING, RULES, Rule
+from gpusim.layer.sanitizer import Sanitizer, sanitize
+from gpusim.layer.watch import Watch
+
+__all__ = [
+    "REFUSING",
+    "RULES",
+    "Adversary",
+    "LiveBuffers",
+    "Place",
+    "Report",
+    "Rule",
+    "Sanitizer",
+    "Watch",
+    "sanitize",
+    "stand_between",
+]

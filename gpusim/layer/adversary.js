@@ -1,0 +1,179 @@
+// A layer between a program and WebGPU: it watches every call, and disturbs what the specification
+// leaves open.  A plain module without dependencies, for browsers, Node's Dawn and Deno.
+//
+// It patches the prototypes of WebGPU's classes.  A program keeps its native objects, so that
+// `instanceof` and native calls stay what they were; what the layer knows of an object stands beside
+// it.  `install` patches once.
+//
+// What it may disturb is in the specification's "Promise Ordering": maps settle in any order; a
+// work-done settles after the maps and the work-dones that were asked for before it; nothing more is
+// promised.  So the layer holds each of these promises when the device has settled it, and settles
+// those held in an order that follows from a seed.  Until then the buffer says "pending".  On request
+// it fails a map, the creation of a buffer, or the device, by the number of the call.
+//
+// The driver of a program calls `begin`, and `until` for each of its steps: then no timing decides the
+// order.  Without a driver the layer settles by itself, a promise a turn of the event loop.  Nothing
+// here judges what it sees.
+
+import { CALLS } from "./calls.js";
+import { Watched, callSite } from "./watched.js";
+
+const STYLES = ["any", "last", "first"];
+
+let installed = null;
+
+// The layer of this program; `tell` gets each event as {kind, about, site}.
+export function install({ tell = () => {}, seed = null, driven = false } = {}) {
+  installed ??= new Adversary();
+  Object.assign(installed, { tell, driven });
+  installed.begin({ seed });
+  return installed;
+}
+
+class Adversary {
+  constructor() {
+    this.held = [];
+    this.pending = new WeakMap();
+    this.scopes = new WeakMap();
+    this.native = {};
+    this.known = new Watched();
+    this.collected = new FinalizationRegistry((buffer) => this.told("collect_buffer", { buffer }));
+    patchAll(this);
+  }
+
+  // A new program: its calls are counted from 0, and what is drawn follows from its seed.  Without a
+  // seed nothing is disturbed.
+  begin({ seed = null, failed_maps = [], out_of_memory = [], lost_at_submit = null } = {}) {
+    this.isQuiet = seed === null;
+    this.draw = drawing(seed);
+    this.style = STYLES[this.draw(STYLES.length)];
+    this.failing = { map: failed_maps, buffer: out_of_memory, submit: [lost_at_submit] };
+    this.calls = { map: 0, buffer: 0, submit: 0 };
+  }
+
+  // What `step` promises; while it waits, and at times after that, held promises settle.
+  async until(step) {
+    if (this.isQuiet) return step;
+    let isDone = false;
+    const done = () => (isDone = true);
+    step.then(done, done);
+    await turn();
+    while (!isDone) await this.advance();
+    for (let more = this.draw(3); more > 0; more--) await this.advance();
+    return step;
+  }
+
+  // Settles one held promise; those of the device come first, so that its speed decides nothing.
+  async advance() {
+    await Promise.all(this.held.map((each) => each.native));
+    const free = this.held.filter((each, at) => this.maySettle(each, at));
+    if (free.length) this.choose(free).settle();
+    await turn();
+  }
+
+  maySettle(each, at) {
+    return each.kind === "map" || at === 0;
+  }
+
+  choose(free) {
+    if (this.style === "first") return free[0];
+    return this.style === "last" ? free.at(-1) : free[this.draw(free.length)];
+  }
+
+  // Whether this call is one of those that were to fail.
+  fails(kind) {
+    return this.failing[kind].includes(this.calls[kind]++);
+  }
+
+  // A promise in the place of `native`, settled when its turn comes.  `end` sees what it settles with
+  // and may change it.
+  hold(kind, native, end) {
+    const held = { kind };
+    const promise = new Promise((resolve, reject) => {
+      held.native = native.then(
+        () => (held.outcome = null),
+        (error) => (held.outcome = error),
+      );
+      held.end = (error) => {
+        if (held.isOver) return;
+        held.isOver = true;
+        this.held = this.held.filter((each) => each !== held);
+        const outcome = end(error);
+        if (outcome) reject(outcome);
+        else resolve();
+      };
+    });
+    held.settle = () => held.end(held.outcome);
+    if (this.isQuiet) held.native.then(held.settle);
+    else this.held.push(held);
+    if (!this.driven && !this.isQuiet) this.settleFreely();
+    return { held, promise };
+  }
+
+  async settleFreely() {
+    if (this.isSettling) return;
+    this.isSettling = true;
+    while (this.held.length) {
+      await turn();
+      if (this.draw(2)) await this.advance();
+    }
+    this.isSettling = false;
+  }
+
+  // One event; the number by which others refer to it.
+  told(kind, about) {
+    const site = callSite();
+    this.tell({ kind, about, ...(site && { site }) });
+    return ++this.known.events;
+  }
+}
+
+function patchAll(layer) {
+  for (const [kind, methods] of Object.entries(CALLS)) {
+    const { prototype } = globalThis[kind];
+    layer.native[kind] = {};
+    for (const [name, call] of Object.entries(methods)) {
+      const native = (layer.native[kind][name] = prototype[name]);
+      prototype[name] = function (...args) {
+        const first = layer.known.events + 1;
+        try {
+          return call(layer, (...given) => native.apply(this, given), this, args);
+        } catch (error) {
+          const about = { call: layer.known.events < first ? null : first, type: "exception" };
+          layer.told("error", { ...about, message: `${error.name} ${error.message}` });
+          throw error;
+        }
+      };
+    }
+  }
+  const { prototype } = GPUBuffer;
+  const { get } = Object.getOwnPropertyDescriptor(prototype, "mapState");
+  const mapState = function () {
+    return layer.pending.has(this) ? "pending" : get.call(this);
+  };
+  Object.defineProperty(prototype, "mapState", { get: mapState, enumerable: true, configurable: true });
+}
+
+// Whole numbers below `most`, which follow from a seed (mulberry32).
+function drawing(seed) {
+  let state = seed >>> 0;
+  return (most) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % most;
+  };
+}
+
+// Ends once the program has done all that it can do without another promise.
+function turn() {
+  if (globalThis.setImmediate) return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}

@@ -1,0 +1,137 @@
+"""``gpusim sanitize``: runs a wgpu-py program, and looks at every device that it is given.
+
+The program runs in this process, as ``python SCRIPT`` or ``python -m MODULE`` would run it.
+wgpu's entry point gets a class of ours, so that each adapter that it hands out is watched, and
+each device of that adapter.  No class of wgpu's is changed.  Nothing here judges.
+"""
+
+import json
+import os
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from gpusim.layer.report import Report
+from gpusim.layer.sanitizer import Sanitizer
+
+NOTHING, REPORTS, _, PROGRAM_FAILED = range(4)
+"""The exit status: it is 2 for wrong usage, which is told before anything runs."""
+
+Take = Callable[[Any], None]
+
+
+def run(words: Sequence[str], *, is_module: bool, as_json: bool) -> int:
+    """Run a program with its arguments under the sanitizer; the exit status.
+
+    Reports go to stderr as they are found, past any capture of the program's; with ``as_json``
+    each is one line of JSON on stdout once the program has ended.
+    """
+    # The program may put another stream in the place of stderr, and pytest does.
+    with os.fdopen(os.dup(2), "w") as out:
+        sanitizer = Sanitizer(_ignore if as_json else _printer(out))
+        watch_all_devices(sanitizer.watch)
+        failure = _run_program(words, is_module)
+        reports = sanitizer.finish()
+        if as_json:
+            for report in reports:
+                print(json.dumps({**report.plain(), "times": sanitizer.times[report]}))
+        else:
+            _print_summary(out, sanitizer)
+    if reports:
+        return REPORTS
+    return PROGRAM_FAILED if failure else NOTHING
+
+
+def watch_all_devices(take: Take) -> None:
+    """Call ``take`` with each device that wgpu hands out from now on, before the program has it."""
+    from wgpu.backends.auto import gpu
+
+    _stand_in(
+        gpu,
+        {"request_adapter_async": _each_adapter, "enumerate_adapters_async": _each_adapter},
+        take,
+    )
+
+
+def _each_adapter(found: Any, take: Take) -> None:
+    for adapter in found if isinstance(found, list) else [found]:
+        if adapter is not None:
+            _stand_in(
+                adapter, {"_request_device_async": _take, "request_device_async": _take}, take
+            )
+
+
+def _take(device: Any, take: Take) -> None:
+    if not hasattr(type(device), "_watch"):
+        take(device)
+
+
+def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take: Take) -> None:
+    """Give an object a subclass whose named methods show what their promises bring."""
+    base = type(thing)
+    if hasattr(base, "_shows"):
+        return
+
+    def showing(native: Callable[..., Any], show: Callable[[Any, Take], None]) -> Any:
+        def method(self: Any, *arguments: Any, **named: Any) -> Any:
+            promise = native(self, *arguments, **named)
+            last = promise._handler
+
+            def handler(value: Any) -> Any:
+                result = value if last is None else last(value)
+                show(result, take)
+                return result
+
+            promise._handler = handler
+            return promise
+
+        return method
+
+    body: dict[str, Any] = {
+        name: showing(getattr(base, name), show)
+        for name, show in methods.items()
+        if hasattr(base, name)
+    }
+    thing.__class__ = type(
+        base.__name__, (base,), {"__module__": base.__module__, "_shows": True, **body}
+    )
+
+
+def _run_program(words: Sequence[str], is_module: bool) -> bool:
+    """Whether the program failed; its own errors are shown as Python shows them."""
+    sys.argv = list(words)
+    try:
+        if is_module:
+            sys.path.insert(0, os.getcwd())
+            runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        else:
+            sys.path.insert(0, os.path.dirname(os.path.abspath(words[0])))
+            runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code not in (None, 0)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return True
+    return False
+
+
+def _ignore(report: Report) -> None:
+    """It is shown at the end."""
+
+
+def _printer(out: TextIO) -> Callable[[Report], None]:
+    def show(report: Report) -> None:
+        print(f"{report}\n", file=out, flush=True)
+
+    return show
+
+
+def _print_summary(out: TextIO, sanitizer: Sanitizer) -> None:
+    count = len(sanitizer.reports)
+    again = sum(sanitizer.times.values()) - count
+    noun = "report" if count == 1 else "reports"
+    more = f", met {again} times more" if again else ""
+    print(f"gpusim sanitize: {count} {noun}{more}", file=out)

@@ -1,0 +1,191 @@
+"""A queue write that overtakes a command which was recorded before it.
+
+``writeBuffer`` acts in the order of the queue: after what was submitted, and before what is only
+recorded.  So a command that was recorded between two writes of the same bytes, and submitted after
+both, sees the second.  That is a mistake only where nothing was submitted between the writes that
+reads the first one's bytes: else the first had a reader of its own.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from gpusim.layer.report import Place
+from gpusim.layer.rules.rule import Check, Finding
+from gpusim.layer.scene import Command, Scene
+from gpusim.trace import Event
+
+
+class Write:
+    """Bytes of a queue write that nothing has read yet, and nothing has replaced."""
+
+    __slots__ = ("end", "readers", "site", "start")
+
+    def __init__(self, start: int, end: int, site: str, readers: list[Command]) -> None:
+        self.start, self.end, self.site = start, end, site
+        self.readers = readers
+        """Commands that were recorded since and will read them."""
+
+
+class Unread:
+    """The unread bytes of one buffer: writes that do not overlap, in the order of their bytes."""
+
+    __slots__ = ("writes",)
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+
+    def over(self, start: int, end: int) -> list[Write]:
+        """The writes that touch a range."""
+        first, last = self._span(start, end)
+        return self.writes[first:last]
+
+    def cut(self, start: int, end: int) -> list[Write]:
+        """Forget the bytes of a range; the writes that had some."""
+        first, last = self._span(start, end)
+        touched = self.writes[first:last]
+        left = []
+        for write in touched:
+            if write.start < start:
+                left.append(Write(write.start, start, write.site, list(write.readers)))
+            if end < write.end:
+                left.append(Write(end, write.end, write.site, list(write.readers)))
+        self.writes[first:last] = left
+        return touched
+
+    def add(self, write: Write) -> None:
+        """Bytes of a new write; nothing else is left of its range."""
+        self.writes.insert(bisect_left(self.writes, write.start, key=_start), write)
+
+    def _span(self, start: int, end: int) -> tuple[int, int]:
+        writes = self.writes
+        first = bisect_left(writes, start, key=_start)
+        if first and writes[first - 1].end > start:
+            first -= 1
+        return first, max(first, bisect_left(writes, end, key=_start))
+
+
+def _start(write: Write) -> int:
+    return write.start
+
+
+class Overtaken:
+    """Two writes and the bytes of both, for a command between them that is not submitted yet."""
+
+    __slots__ = ("buffer", "end", "first_site", "second_site", "start")
+
+    def __init__(self, buffer: int, first: Write, second: Write) -> None:
+        self.buffer = buffer
+        self.start, self.end = max(first.start, second.start), min(first.end, second.end)
+        self.first_site, self.second_site = first.site, second.site
+
+
+class OvertakingWrite(Check):
+    """Keeps the unread queue writes of each buffer, and the commands that wait to read them."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._unread: dict[int, Unread] = {}
+        self._overtaken: dict[Command, list[Overtaken]] = {}
+
+    def write_buffer(self, event: Event) -> Iterator[Finding]:
+        """A write replaces older bytes, perhaps before a recorded command has read them."""
+        buffer, start = event["buffer"], event["offset"]
+        new = Write(start, start + event["size_bytes"], event["site"], [])
+        unread = self._unread.setdefault(buffer, Unread())
+        for old in unread.cut(new.start, new.end):
+            pair = Overtaken(buffer, old, new)
+            for command in old.readers:
+                if _touches(command, pair):
+                    self._overtaken.setdefault(command, []).append(pair)
+        if new.start < new.end:
+            unread.add(new)
+        return iter(())
+
+    def dispatch(self, event: Event) -> Iterator[Finding]:
+        """A command is recorded: it will read what the queue holds when it gets there."""
+        encoder = self.scene.encoders.get(event["encoder"])
+        if encoder is not None and self._unread:
+            command = encoder.commands[-1]
+            for buffer, start, end in command.reads():
+                unread = self._unread.get(buffer)
+                if unread is not None and not encoder.has_overwritten(buffer, start, end):
+                    for write in unread.over(start, end):
+                        write.readers.append(command)
+        return iter(())
+
+    copy = use = dispatch
+
+    def map(self, event: Event) -> Iterator[Finding]:
+        """A map lets the host read the bytes."""
+        self._read(event["buffer"], event["offset"], event["offset"] + event["size_bytes"])
+        return iter(())
+
+    def submit(self, event: Event) -> Iterator[Finding]:
+        """Recorded commands reach the queue: each reads and writes in its order."""
+        for number in event["command_buffers"]:
+            recorded = self.scene.command_buffers.get(number)
+            for command in recorded.commands if recorded is not None else ():
+                for pair in self._overtaken.pop(command, ()):
+                    yield self._finding(command, pair, event["site"])
+                for buffer, start, end in command.reads():
+                    self._read(buffer, start, end)
+                for buffer, start, end in command.overwrites():
+                    self._read(buffer, start, end)
+                    self._spare(buffer, start, end)
+
+    def _read(self, buffer: int, start: int, end: int) -> None:
+        unread = self._unread.get(buffer)
+        if unread is not None:
+            unread.cut(start, end)
+
+    def _spare(self, buffer: int, start: int, end: int) -> None:
+        """Accuse no write of bytes that a submitted command has replaced since."""
+        for command, pairs in list(self._overtaken.items()):
+            self._overtaken[command] = [
+                pair
+                for pair in pairs
+                if pair.buffer != buffer or pair.start < start or end < pair.end
+            ]
+
+    def _finding(self, command: Command, pair: Overtaken, site: str) -> Finding:
+        name = self.scene.buffers.get(pair.buffer, f"buffer {pair.buffer}")
+        return Finding(
+            what=(
+                f"a {command} sees bytes {pair.start} to {pair.end} of {name} as a queue write "
+                "left them that was made after it was recorded"
+            ),
+            places=(
+                Place(doing="the bytes are written", site=pair.first_site),
+                Place(doing=f"the {command} that reads them is recorded", site=command.site),
+                Place(doing="they are overwritten before it is submitted", site=pair.second_site),
+                Place(doing=f"the {command} is submitted", site=site),
+            ),
+        )
+
+    def collect_buffer(self, event: Event) -> Iterator[Finding]:
+        """Nobody can write the buffer any more."""
+        self._unread.pop(event["buffer"], None)
+        return iter(())
+
+    def collect_encoder(self, event: Event) -> Iterator[Finding]:
+        """What was never finished reads nothing."""
+        encoder = self.scene.encoders.get(event["encoder"])
+        self._forget(encoder.commands if encoder is not None else [])
+        return iter(())
+
+    def collect_command_buffer(self, event: Event) -> Iterator[Finding]:
+        """What was never submitted reads nothing."""
+        recorded = self.scene.command_buffers.get(event["command_buffer"])
+        self._forget(recorded.commands if recorded is not None else [])
+        return iter(())
+
+    def _forget(self, commands: list[Command]) -> None:
+        for command in commands if self._overtaken else ():
+            self._overtaken.pop(command, None)
+
+
+def _touches(command: Command, pair: Overtaken) -> bool:
+    return any(
+        buffer == pair.buffer and start < pair.end and pair.start < end
+        for buffer, start, end in command.reads()
+    )

@@ -1,0 +1,67 @@
+"""What a rule is: a row for people to read, and a check that is given every event.
+
+A check has a method for each kind of event that it looks at, named like the kind.  The method is
+given the event, and gives reports.  The scene is as it was before the event.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gpusim.layer.report import Place, Report
+from gpusim.layer.scene import Command, Scene
+
+Findings = Iterable["Finding"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What a check has found; with its rule's row it is a report."""
+
+    what: str
+    places: tuple[Place, ...]
+    lost: tuple[Place, ...] = ()
+
+
+class Check:
+    """The base of all checks."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def at_end(self) -> Iterator[Finding]:
+        """What shows only at the end of the program."""
+        return iter(())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """One row of the table."""
+
+    name: str
+    sentence: str
+    """What is a mistake, in one sentence."""
+    source: str
+    """The section of the WebGPU specification, and its words."""
+    remedy: str
+    """What to do."""
+    check: Callable[[Scene], Any]
+    """Makes the check."""
+    refuses: bool = False
+    """Whether the call is refused with an error, because wgpu-native would abort the process."""
+
+    def report(self, finding: Finding) -> Report:
+        """The report of a finding."""
+        return Report(
+            rule=self.name,
+            finding=finding.what,
+            places=finding.places,
+            lost=finding.lost,
+            source=self.source,
+            remedy=self.remedy,
+        )
+
+
+def lost(commands: Iterable[Command]) -> tuple[Place, ...]:
+    """Commands that never run, as places."""
+    return tuple(Place(doing=f"{command} recorded", site=command.site) for command in commands)

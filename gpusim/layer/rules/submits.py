@@ -1,0 +1,181 @@
+"""Submits of what cannot be submitted, bindings that alias, and batches that an error loses.
+
+wgpu-native aborts the process at a wrong submit, so the report takes its place: the call is
+refused, with the error that the specification has for it.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from gpusim.layer.report import Place
+from gpusim.layer.rules.rule import Check, Finding, lost
+from gpusim.layer.scene import Buffer, Command, Encoder, Scene
+from gpusim.trace import Event
+
+
+class WrongSubmit(Check):
+    """A submit of what is destroyed, mapped, used or foreign."""
+
+    def submit(self, event: Event) -> Iterator[Finding]:
+        """Look at the command buffers in turn; one finding is enough to refuse them all."""
+        for place, number in enumerate(event["command_buffers"]):
+            recorded = self.scene.command_buffers.get(number)
+            if recorded is None:
+                continue
+            is_again = number in event["command_buffers"][:place]
+            wrong = self._wrong(event, number, recorded, is_again)
+            if wrong is not None:
+                what, places = wrong
+                here = Place(doing="it is submitted", site=event["site"])
+                yield Finding(what=what, places=(*places, here), lost=self._lost(event))
+                return
+
+    def _lost(self, event: Event) -> tuple[Place, ...]:
+        numbers = dict.fromkeys(event["command_buffers"])
+        known = self.scene.command_buffers
+        return lost(
+            command for number in numbers if number in known for command in known[number].commands
+        )
+
+    def _wrong(
+        self, event: Event, number: int, recorded: Encoder, is_again: bool
+    ) -> tuple[str, list[Place]] | None:
+        name = f"command buffer {number}"
+        made = Place(doing=f"{name} is finished", site=recorded.finished_site)
+        if recorded.device != event["device"]:
+            return f"{name} is submitted to a device that did not make it", [made]
+        if recorded.submitted_site:
+            first = Place(doing="it is submitted first", site=recorded.submitted_site)
+            return f"{name} is submitted a second time", [made, first]
+        if is_again:
+            return f"{name} is twice in one submit", [made]
+        for buffer_number, command in recorded.used.items():
+            buffer = self.scene.buffers.get(buffer_number)
+            if buffer is not None and (buffer.destroyed_site or buffer.map_state != "unmapped"):
+                return _unavailable(buffer, command)
+        return None
+
+
+def _unavailable(buffer: Buffer, command: Command) -> tuple[str, list[Place]]:
+    recorded = Place(doing=f"the {command} that uses it is recorded", site=command.site)
+    if buffer.destroyed_site:
+        what = f"a {command} is submitted whose {buffer} is destroyed"
+        return what, [recorded, Place(doing="it is destroyed", site=buffer.destroyed_site)]
+    state = "mapped" if buffer.map_state == "mapped" else "not mapped yet, but its map is pending"
+    what = f"a {command} is submitted whose {buffer} is {state}"
+    return what, [recorded, Place(doing="it is mapped", site=buffer.map_site)]
+
+
+class DestroyedDevice(Check):
+    """A submit to a device that the program has destroyed."""
+
+    def submit(self, event: Event) -> Iterator[Finding]:
+        """Look at the device."""
+        site = self.scene.destroyed_devices.get(event["device"])
+        if site is not None and event["command_buffers"]:
+            places = (
+                Place(doing="the device is destroyed", site=site),
+                Place(doing="commands are submitted to it", site=event["site"]),
+            )
+            yield Finding(what="commands are submitted to a destroyed device", places=places)
+
+
+class AliasedBindings(Check):
+    """Bindings of one dispatch that overlap, one of them writable."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._last: object = None
+        self._sound: set[object] = set()
+        """Bindings that were looked at already, since most dispatches bind the same again."""
+
+    def dispatch(self, event: Event) -> Iterator[Finding]:
+        """Look at each pair of bindings."""
+        bound = event["bound"]
+        if bound is self._last or bound in self._sound:
+            return
+        self._last = bound
+        for (buffer, one, size, access), (other, two, other_size, other_access) in combinations(
+            bound, 2
+        ):
+            if (
+                buffer == other
+                and one < two + other_size
+                and two < one + size
+                and "read_write" in (access, other_access)
+                and "unknown" not in (access, other_access)
+            ):
+                yield self._finding(event, buffer, max(one, two))
+                return
+        if len(self._sound) >= _MOST_REMEMBERED:
+            self._sound.clear()
+        self._sound.add(bound)
+
+    def _finding(self, event: Event, number: int, byte: int) -> Finding:
+        buffer = self.scene.buffers.get(number)
+        made = buffer.created_site if buffer is not None else ""
+        return Finding(
+            what=(
+                f"a dispatch binds byte {byte} of {buffer or f'buffer {number}'} twice, and one of "
+                "the two is writable"
+            ),
+            places=(
+                Place(doing="the buffer is made", site=made),
+                Place(doing="the dispatch is recorded", site=event["site"]),
+            ),
+        )
+
+
+class LostBatch(Check):
+    """A batch that one error loses: a finish or a submit that raises."""
+
+    def error(self, event: Event) -> Iterator[Finding]:
+        """The call that was told last has raised."""
+        call = self.scene.call(event["call"])
+        if call is None or call.kind != "finish":
+            return
+        recorded = self.scene.command_buffers.get(call["command_buffer"])
+        if recorded is None or not recorded.commands:
+            return
+        count = len(recorded.commands)
+        wrong = next(filter(None, map(self._why, recorded.commands)), None)
+        begins = Place(doing="its encoder is made", site=recorded.created_site)
+        ends = Place(doing="it is finished", site=call["site"])
+        places = (begins, ends) if wrong is None else (begins, wrong, ends)
+        noun = "command" if count == 1 else "commands"
+        yield Finding(
+            what=f"an error loses a whole batch of {count} {noun}: {_last_line(event['message'])}",
+            places=places,
+            lost=lost(recorded.commands),
+        )
+
+    def _why(self, command: Command) -> Place | None:
+        """The command at fault, where that can be told."""
+        event = command.event
+        if event.kind == "copy" and event["source"] == event["target"]:
+            return Place(doing="a copy has one buffer as source and target", site=command.site)
+        for number, _, end in (*command.reads(), *command.overwrites()):
+            buffer = self.scene.buffers.get(number)
+            if buffer is not None and end > buffer.size_bytes:
+                doing = f"a {command} passes the end of {buffer} at {buffer.size_bytes}"
+                return Place(doing=doing, site=command.site)
+        return self._missing_usage(command)
+
+    def _missing_usage(self, command: Command) -> Place | None:
+        event = command.event
+        wanted = {"copy": (("source", "COPY_SRC"), ("target", "COPY_DST")),
+                  "clear": (("buffer", "COPY_DST"),)}  # fmt: skip
+        for name, usage in wanted.get(event.kind, ()):
+            buffer = self.scene.buffers.get(event[name])
+            if buffer is not None and buffer.usage and usage not in buffer.usage:
+                doing = f"a {command} needs {usage}, which {buffer} lacks"
+                return Place(doing=doing, site=command.site)
+        return None
+
+
+def _last_line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[-1] if lines else "it has no message"
+
+
+_MOST_REMEMBERED = 4096

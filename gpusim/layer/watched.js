@@ -1,0 +1,126 @@
+// What the layer knows of the objects that it saw: their numbers in events, what is bound to them, and
+// where in the program a call stands.  Nothing here calls the device.
+
+const OWN = ownFiles();
+
+// The numbers of objects, and what later events say of them.
+export class Watched {
+  constructor() {
+    this.events = this.maps = this.works = 0;
+    this.numbers = { buffer: new WeakMap(), device: new WeakMap(), group: new WeakMap(),
+      pipeline: new WeakMap(), encoder: new WeakMap(), pass: new WeakMap(),
+      command_buffer: new WeakMap() }; // prettier-ignore
+    this.counts = {};
+    this.devices = new WeakMap();
+    this.owners = new WeakMap();
+    this.lost = new WeakSet();
+    this.groups = new WeakMap();
+    this.access = new WeakMap();
+    this.pipelines = new WeakMap();
+    this.passes = new WeakMap();
+  }
+
+  // The number of an object, counted from 1 in its class.
+  number(kind, object) {
+    const numbers = this.numbers[kind];
+    if (!numbers.has(object)) {
+      this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+      numbers.set(object, this.counts[kind]);
+    }
+    return numbers.get(object);
+  }
+
+  buffer(buffer, layer) {
+    const isNew = !this.numbers.buffer.has(buffer);
+    const number = this.number("buffer", buffer);
+    if (isNew) layer.collected.register(buffer, number);
+    return number;
+  }
+
+  group(group, { entries }) {
+    const bound = [...entries].flatMap(({ binding, resource }) => {
+      const { buffer, offset = 0, size } = resource instanceof GPUBuffer ? { buffer: resource } : resource;
+      if (!(buffer instanceof GPUBuffer)) return [];
+      return [[binding, this.number("buffer", buffer), offset, size ?? buffer.size - offset]];
+    });
+    this.groups.set(group, bound);
+    return bound;
+  }
+
+  // How the layouts of groups, in order, let a shader use their bindings: {"0.1": "read"}.
+  accessOf(layouts) {
+    const named = [...layouts].map((layout, at) =>
+      Object.entries(this.access.get(layout) ?? {}).map(([binding, word]) => [`${at}.${binding}`, word]),
+    );
+    return Object.fromEntries(named.flat());
+  }
+
+  pipeline(pipeline, { layout, compute, label = "" }, layer) {
+    const access = this.access.get(layout === "auto" ? compute.module : layout) ?? {};
+    this.pipelines.set(pipeline, access);
+    const number = this.number("pipeline", pipeline);
+    layer.told("create_pipeline", { pipeline: number, label, access });
+    return pipeline;
+  }
+
+  // What is known of a pass; one that was begun before the layer came has nothing bound.
+  passOf(pass) {
+    if (!this.passes.has(pass)) this.passes.set(pass, { encoder: null, pass: null, groups: [] });
+    return this.passes.get(pass);
+  }
+
+  // What a dispatch is over: the pipeline, and the bytes bound to it.
+  dispatch(self) {
+    const { encoder, pass, pipeline, groups } = this.passOf(self);
+    const access = this.pipelines.get(pipeline) ?? {};
+    const bound = groups.flatMap((set, at) => (set ? this.bound(set, at, access) : []));
+    return { encoder, pass, pipeline: pipeline ? this.number("pipeline", pipeline) : null, bound };
+  }
+
+  bound({ group, dynamic }, at, access) {
+    return (this.groups.get(group) ?? []).flatMap(([binding, buffer, offset, size], index) => {
+      const word = access[`${at}.${binding}`];
+      // Only what a layout names is used; dynamic offsets are of the bindings in order.
+      return word ? [[buffer, offset + (dynamic[index] ?? 0), size, word]] : [];
+    });
+  }
+}
+
+const USAGES = ["MAP_READ", "MAP_WRITE", "COPY_SRC", "COPY_DST", "INDEX", "VERTEX", "UNIFORM",
+  "STORAGE", "INDIRECT", "QUERY_RESOLVE"]; // prettier-ignore
+
+export function usageWords(usage) {
+  return USAGES.filter((_, bit) => usage & (1 << bit));
+}
+
+export function accessInLayout({ entries }) {
+  const words = { "read-only-storage": "read", uniform: "uniform", storage: "read_write" };
+  const buffers = [...entries].filter(({ buffer }) => buffer);
+  return Object.fromEntries(buffers.map(({ binding, buffer }) => [binding, words[buffer.type ?? "uniform"]]));
+}
+
+// A shader says what it does with a binding: `@group(0) @binding(1) var<storage, read_write> x`.
+export function accessInText(code) {
+  const bindings = /((?:@\w+\s*\([^)]*\)\s*)+)var\s*<\s*(uniform|storage)\s*(?:,\s*(\w+)\s*)?>/g;
+  const access = {};
+  for (const [, attributes, space, mode] of code.matchAll(bindings)) {
+    const number = (name) => attributes.match(`@${name}\\s*\\(\\s*(\\d+)`)?.[1];
+    access[`${number("group")}.${number("binding")}`] = space === "uniform" ? space : (mode ?? "read");
+  }
+  return access;
+}
+
+// "file:line" of the innermost frame that is not of this file or of the implementation.
+export function callSite() {
+  const frames = (new Error().stack ?? "").split("\n").slice(1);
+  const isOther = (frame) => /:\d+:\d+\)?$/.test(frame) && !OWN.some((file) => frame.includes(file));
+  const frame = frames.find((each) => isOther(each) && !/\bnode:|\bext:/.test(each)) ?? "";
+  return frame.match(/(?:^|[\s(@])([^\s(@]+:\d+):\d+\)?$/)?.[1];
+}
+
+// The layer's own files, or the one into which they were joined.
+function ownFiles() {
+  const file = (new Error().stack ?? "").match(/[\s(@]([^\s(@]+?):\d+:\d+\)?(?:\n|$)/)?.[1];
+  const names = ["watched", "failures", "calls", "adversary"];
+  return file ? names.map((name) => file.replace(/watched\.js$/, `${name}.js`)) : [];
+}

@@ -1,0 +1,72 @@
+"""What differs between wgpu-py and a package with its interface: the errors, and who calls back.
+
+wgpu-py polls each device on a thread of its own, which settles promises.  wgpudawn has no such
+thread: a promise settles only inside ``wgpuInstanceProcessEvents``, so that whoever waits calls it.
+Its error classes have wgpu-py's names and are not wgpu-py's.  Nothing here waits or records.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import wgpu
+
+_LOST = re.compile(r'\bdevice( "[^"]*")?]? (is )?lost', re.IGNORECASE)
+_PLACES = ("- While ", "at ")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Package:
+    """``errors`` has the error classes; ``tick`` lets the package settle promises.
+
+    ``look_seconds`` is the longest time to wait for a promise between two ticks.
+    """
+
+    errors: Any
+    tick: Callable[[], None]
+    look_seconds: float
+
+
+def package_of(device: Any) -> Package:
+    """The package of a device, or of the one that its wrapper has the adapter of."""
+    of = type(getattr(device, "adapter", device)).__module__.partition(".")[0]
+    return _of_dawn() if of == "wgpudawn" else _WGPU
+
+
+def promise_of_loss(device: Any) -> Any:
+    """The device's promise of a loss; None where it has none, as in wgpu-py 0.32.
+
+    wgpu-py's interface hides ``lost_async`` from devices.  wgpudawn hides it too, and has the
+    promise nevertheless.
+    """
+    try:
+        return device.lost_async if hasattr(device, "lost_async") else device._get_lost_async()
+    except (AttributeError, NotImplementedError):
+        return None
+
+
+def says_lost(error: Exception) -> bool:
+    """Whether a device's error is that the device was lost."""
+    return _LOST.search(str(error)) is not None
+
+
+def first_line(error: Exception) -> str:
+    """What an error says in one line: wgpu-native's last cause, or what Dawn says before places."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if not line.startswith(_PLACES)]
+    return causes[-1] if causes else type(error).__name__
+
+
+def _nothing() -> None:
+    """wgpu-py's own thread settles promises, and a simulated device needs nobody."""
+
+
+_WGPU = Package(errors=wgpu, tick=_nothing, look_seconds=0.05)
+
+
+def _of_dawn() -> Package:
+    import wgpudawn
+    from wgpudawn.backends.dawn import _api
+
+    return Package(errors=wgpudawn, tick=_api.process_events, look_seconds=0.0002)

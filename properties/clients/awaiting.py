@@ -1,0 +1,124 @@
+"""The client that uses an event loop: it awaits, cancels, and syncs in several tasks at once."""
+
+import asyncio
+from typing import Any
+
+from gpusim.errors import DeviceFault
+from gpusim.ops import Flush, Read, Sync
+from gpusim.runtime import Ticket
+from properties.clients.client import BrokenPromise, Client, ended
+from properties.targets.runtime_target import RuntimeTarget
+
+_TASKS = 2
+_SYNCS = 4
+"""The first of them is cancelled."""
+
+
+class AwaitingClient(Client):
+    """Uses an event loop: two tasks await a read, and four tasks sync at once."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._loop = asyncio.new_event_loop()
+        self._tasks: list[tuple[Ticket, asyncio.Task[Any]]] = []
+        self._tickets: list[Ticket] = []
+
+    def read(self, op: Read) -> Ticket:
+        """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
+
+        What is left alone is submitted and delivered by the next sync, or with a later read.
+        """
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        self._tickets.append(ticket)
+        turn = len(self._tickets) % 3
+        for _ in range(_TASKS if turn != 1 else 0):
+            self._tasks.append((ticket, self._loop.create_task(_wait_for(ticket))))
+        if turn == 0:
+            self._loop.run_until_complete(asyncio.sleep(0))
+            _, task = self._tasks[-_TASKS]
+            task.cancel()
+            self._loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+            if task.cancelled():
+                self._tasks.pop(-_TASKS)
+            self._raise_fault()
+        return ticket
+
+    def flush(self, op: Flush) -> None:
+        """Flush, and let the other tasks run."""
+        self.target.perform(op)
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._raise_fault()
+
+    def sync(self, op: Sync) -> None:
+        """Start four syncs at once; each must deliver every read issued before it.
+
+        The first is cancelled as soon as it waits.
+        """
+        self._loop.run_until_complete(self._sync_side_by_side())
+
+    def close(self) -> None:
+        try:
+            self.target.close()
+        finally:
+            self._loop.run_until_complete(self._finish_tasks())
+            self._loop.close()
+
+    def _raise_fault(self) -> None:
+        """Raise what a task met that is not the error of its read: it belongs to this op."""
+        for at, (_, task) in enumerate(self._tasks):
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                del self._tasks[at]
+                raise error
+
+    async def _sync_side_by_side(self) -> None:
+        first, *others = [asyncio.create_task(self._sync_once()) for _ in range(_SYNCS)]
+        await asyncio.sleep(0)
+        first.cancel()
+        ends = await asyncio.gather(*others, return_exceptions=True)
+        (end,) = await asyncio.gather(first, return_exceptions=True)
+        await self._finish_tasks()
+        # It may have ended before it was cancelled.
+        for error in [*ends, None if first.cancelled() else end]:
+            if error is not None:
+                raise _blamed(error)
+
+    async def _sync_once(self) -> None:
+        try:
+            await self.target.runtime.sync_async()
+        except DeviceFault:
+            self._check_delivered()
+            raise
+        self._check_delivered()
+
+    def _check_delivered(self) -> None:
+        if not all(ticket.done() for ticket in self._tickets):
+            raise BrokenPromise("a read is not delivered, though a sync after it has ended")
+        self._tickets.clear()
+
+    async def _finish_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        values = await asyncio.gather(*(task for _, task in tasks), return_exceptions=True)
+        for (ticket, _), value in zip(tasks, values, strict=True):
+            if not ticket.done():
+                raise BrokenPromise("awaiting a read ends before the read has its value")
+            if isinstance(value, BaseException):
+                raise _blamed(value)
+            if value != ended(ticket):
+                raise BrokenPromise("awaiting a read gives another value than its result")
+
+
+def _blamed(error: BaseException) -> BaseException:
+    """The error of a task; nobody cancels one that is waited for here."""
+    if isinstance(error, asyncio.CancelledError):
+        return BrokenPromise("a task is cancelled because another one was")
+    return error
+
+
+async def _wait_for(ticket: Ticket) -> Any:
+    """The value of a ticket, or its own error; any other error belongs to the call."""
+    try:
+        return await ticket
+    except DeviceFault as fault:
+        if not ticket.done():
+            raise
+        return type(fault)

@@ -1,0 +1,130 @@
+"""The client whose done callbacks use the runtime, and raise."""
+
+import logging
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from gpusim.errors import DeviceFault
+from gpusim.kernels import SCRAMBLE
+from gpusim.ops import Read
+from gpusim.runtime import Ticket
+from properties.clients.client import BrokenPromise, Client
+from properties.model.target import Delivery
+from properties.targets.runtime_target import RuntimeTarget
+
+_WORDS = 8
+_MOST_CALLBACKS = 24
+
+
+class ReentrantClient(Client):
+    """Each delivery starts work on a new buffer that is not in the program.
+
+    A callback before that one raises, which no other callback notices.
+    """
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._numbers = count()
+        self._expected: list[tuple[Ticket, bytes]] = []
+        self._broken: list[str] = []
+        self._fault: DeviceFault | None = None
+
+    def read(self, op: Read) -> Delivery:
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        return _Answered(ticket, self._answer)
+
+    def close(self) -> None:
+        """Close, and raise BrokenPromise where a callback's work was lost.
+
+        A fault that only callbacks have met is raised too, since no op could show it.
+        """
+        for ticket, data in self._expected:
+            try:
+                if ticket.result() != data:
+                    self._broken.append("a read that a callback issued has another value")
+            except DeviceFault as fault:
+                self._fault = self._fault or fault
+        try:
+            self.target.close()
+        finally:
+            if self._broken:
+                raise BrokenPromise(self._broken[0])
+        if self._fault is not None:
+            raise self._fault
+
+    def _answer(self, ticket: Ticket) -> None:
+        """One callback: write, dispatch, read, and something that settles reads.
+
+        Each has its own buffer, since it may deliver a read, which calls the next callback.
+        """
+        number, runtime = next(self._numbers), self.target.runtime
+        has_room = runtime.policy.memory_budget_bytes is None
+        if not has_room or number >= _MOST_CALLBACKS or not runtime.is_open:
+            return
+        try:
+            self._work(number)
+            self._finish(number, ticket)
+        except DeviceFault as fault:
+            self._fault = self._fault or fault
+        except Exception as error:
+            # A runtime only logs what a callback raises.
+            self._broken.append(f"a call inside a callback ended with {error!r}")
+
+    def _work(self, number: int) -> None:
+        runtime = self.target.runtime
+        words = np.arange(_WORDS, dtype=np.uint32) * 2654435761 + number
+        own = runtime.alloc(words.nbytes)
+        runtime.write(own, words)
+        runtime.dispatch(SCRAMBLE, [own])
+        SCRAMBLE.meaning((words,), (), 1)
+        self._expected.append((runtime.read(own), words.tobytes()))
+        runtime.free(own)
+
+    def _finish(self, number: int, ticket: Ticket) -> None:
+        runtime = self.target.runtime
+        own, data = self._expected[-1]
+        match number % 4:
+            case 0:
+                runtime.flush()
+            case 1:
+                runtime.sync()
+                if not own.done():
+                    self._broken.append("a sync inside a callback returns before its reads")
+            case 2:
+                if own.result() != data:
+                    self._broken.append("a read waited for in a callback has another value")
+        ticket.result()
+
+
+class _Answered:
+    """A delivery that runs a callback of this client after each of its own."""
+
+    def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
+        self._ticket = ticket
+        self._answer = answer
+
+    def result(self) -> Any:
+        return self._ticket.result()
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        self._ticket.add_done_callback(_raise)
+        self._ticket.add_done_callback(lambda _: callback(self))
+        self._ticket.add_done_callback(self._answer)
+
+
+class _Meant(Exception):
+    """A callback raised on purpose."""
+
+
+def _raise(_: Ticket) -> None:
+    raise _Meant("a callback of a client raises on purpose")
+
+
+def _was_not_meant(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and record.exc_info[0] is _Meant)
+
+
+logging.getLogger("gpusim").addFilter(_was_not_meant)

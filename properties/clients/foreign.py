@@ -1,0 +1,310 @@
+"""Clients of targets that are not our runtime: each drives what its target promises, and no more.
+
+A client wraps a target, and its history must be that of the plain client.  It reaches host arrays
+and overlapping syncs through the target's doors.  Clients of our own runtime are in ``client``.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+
+from gpusim.errors import InvalidHandle
+from gpusim.ops import Alloc, Free, Op, Read, Sync, Write
+from properties.clients.client import BrokenPromise
+from properties.model.capabilities import Arrival, Capabilities, Refusal
+from properties.model.target import Delivery, Target
+from properties.targets.doors import SHARED_BYTES, doors_of
+
+
+class ForeignClient:
+    """Calls its own method for an op's verb where it has one; otherwise forwards to the target."""
+
+    def __init__(self, target: Target, promises: Capabilities) -> None:
+        self.capabilities, self.limits = target.capabilities, target.limits
+        self.target, self.promises = target, promises
+        self.doors = doors_of(target)
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        changed = getattr(self, op.verb, None)
+        delivery: Delivery | None = self.target.perform(op) if changed is None else changed(op)
+        return delivery
+
+    def close(self) -> None:
+        """See ``Target``."""
+        self.target.close()
+
+
+class SpoilingClient(ForeignClient):
+    """Overwrites the host array of each write after the call."""
+
+    def write(self, op: Write) -> None:
+        self.doors.write_spoilt(op)
+
+
+class EarlyClient(ForeignClient):
+    """Asks for values before any sync: some at once, some later and in another order."""
+
+    def __init__(self, target: Target, promises: Capabilities) -> None:
+        super().__init__(target, promises)
+        self._reads: list[_First] = []
+
+    def read(self, op: Read) -> Delivery | None:
+        """Read; by turns ask for this value at once, or for the one before, or for all."""
+        delivery = self.target.perform(op)
+        if delivery is None:
+            return None
+        self._reads.append(_First(delivery))
+        by_turns: tuple[list[_First], ...] = (
+            self._reads[::-1],
+            self._reads[-1:],
+            [],
+            self._reads[-2:-1],
+        )
+        for asked in by_turns[len(self._reads) % len(by_turns)]:
+            # Where no more is promised, a read that the contract refuses may end in any way.
+            with suppress(*[Exception] * self.promises.is_loose):
+                asked.result()
+        return self._reads[-1]
+
+
+class _First:
+    """A read that keeps the value that it gave first."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._data: bytes | None = None
+
+    def result(self) -> bytes:
+        """Ask, unless that was done before."""
+        if self._data is None:
+            self._data = self._delivery.result()
+        return self._data
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        """See ``Delivery``."""
+        self._delivery.add_done_callback(lambda _: callback(self))
+
+
+class OneArrayClient(ForeignClient):
+    """Issues each read once more, into one host array that all of them share.
+
+    The value of the last read before a sync is taken from that array.
+    """
+
+    def __init__(self, target: Target, promises: Capabilities) -> None:
+        super().__init__(target, promises)
+        self._last: _Twice | None = None
+
+    def read(self, op: Read) -> Delivery | None:
+        """Read twice; the read before this one loses its place in the shared array."""
+        delivery = self.target.perform(op)
+        if delivery is None or not 0 <= op.size_bytes <= SHARED_BYTES:
+            return delivery
+        again = self.doors.read_into(replace(op, result=f"{op.result}_again"), "shared")
+        if self._last is not None:
+            self._last.shared = None
+        self._last = _Twice(delivery, again)
+        return self._last
+
+    def sync(self, op: Sync) -> None:
+        """Sync; then the array holds the value of the last read."""
+        self.target.perform(op)
+        self._last = None
+
+
+class _Twice:
+    """A read into an array of its own, and into one that a later read may go into."""
+
+    def __init__(self, own: Delivery, shared: Delivery) -> None:
+        self._own = own
+        self.shared: Delivery | None = shared
+        """None where a later read has replaced it in the array."""
+        self._data: bytes | None = None
+
+    def result(self) -> bytes:
+        """The value in the shared array when it is asked for first, if it is still there."""
+        if self._data is None and self.shared is not None:
+            self._data = bytes(self.shared.result())
+        return self._own.result() if self._data is None else self._data
+
+    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
+        """Call back for the read into its own array, if the target calls back at all."""
+        self._own.add_done_callback(lambda _: callback(self))
+
+
+class OverlappingClient(ForeignClient):
+    """Begins a sync before every read, and another right before the program's own.
+
+    The program's own sync begins last, and ends first.
+    """
+
+    def __init__(self, target: Target, promises: Capabilities) -> None:
+        super().__init__(target, promises)
+        self._numbers = count()
+        self._begun: list[str] = []
+        self._is_over = False
+        """Whether the program's own sync has returned; it began after all the others."""
+
+    def read(self, op: Read) -> Delivery | None:
+        """Wait for the syncs that are still under way, begin another, and read.
+
+        Only the program's own sync comes after the last read, so that no other can deliver it.
+        """
+        if self._is_over:
+            self._end()
+        self.doors.begin_sync(self._new_name())
+        return self.target.perform(op)
+
+    def sync(self, op: Sync) -> None:
+        """Sync; all syncs that began before are still under way when this returns."""
+        self.doors.sync_beside(self._new_name())
+        self._is_over = True
+
+    def close(self) -> None:
+        """See ``Target``."""
+        self._end()
+        super().close()
+
+    def _new_name(self) -> str:
+        """The name of a sync that is about to begin."""
+        self._begun.append(f"s{next(self._numbers)}")
+        return self._begun[-1]
+
+    def _end(self) -> None:
+        for name in self._begun:
+            # A sync may tell of a refused op, where that is all that is promised of such ops.
+            with suppress(*[Exception] * self.promises.is_loose):
+                self.doors.end_sync(name)
+        self._begun.clear()
+        self._is_over = False
+
+
+class StaleClient(ForeignClient):
+    """Uses freed handles after each alloc and write, when they may be those of new buffers."""
+
+    def __init__(self, target: Target, promises: Capabilities) -> None:
+        super().__init__(target, promises)
+        self._turns = count()
+        self._sizes: dict[str, int] = {}
+        self._freed: list[str] = []
+        self._stale: list[str] = []
+        """The handles that were freed before the last alloc."""
+        self._may_tell = False
+        """Whether the next sync may raise for a use that raised nothing."""
+
+    def alloc(self, op: Alloc) -> None:
+        """Allocate; then use a freed handle."""
+        self.target.perform(op)
+        self._sizes[op.buffer] = op.size_bytes
+        self._stale = [*self._freed]
+        self._use()
+
+    def write(self, op: Write) -> None:
+        """Write; then use a freed handle."""
+        self.target.perform(op)
+        self._use()
+
+    def free(self, op: Free) -> None:
+        """Free; the handle is stale after the next alloc."""
+        self.target.perform(op)
+        if op.buffer not in self._freed:
+            self._freed.append(op.buffer)
+
+    def sync(self, op: Sync) -> None:
+        """Sync; once more where that may have told of this client's own op."""
+        may_tell, self._may_tell = self._may_tell, False
+        try:
+            self.target.perform(op)
+        except Exception:
+            if not may_tell:
+                raise
+            self.target.perform(op)
+
+    def _use(self) -> None:
+        if not self._stale:
+            return
+        turn = next(self._turns)
+        name = self._stale[-1 - turn // 2 % len(self._stale)]
+        op: Op = Free(buffer=name)
+        # Only the handle is wrong: the bytes would fit.
+        if turn % 3 < 2 and self.promises.write_size_bytes <= self._sizes[name]:
+            op = Write(buffer=name, offset=0, data=b"\xee" * self.promises.write_size_bytes)
+        try:
+            self.target.perform(op)
+        except InvalidHandle:
+            return
+        except Exception:
+            if self.promises.invalid_handle is Refusal.EXACT:
+                raise
+            return
+        if self.promises.invalid_handle is Refusal.EXACT:
+            raise BrokenPromise(f"a {op.verb} with the freed handle of {name} is accepted")
+        self._may_tell = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """A client of foreign targets, what it asks for, and the promise that it needs."""
+
+    make: Callable[[Target, Capabilities], Target]
+    asks_for: str
+    needs: str
+    suits: Callable[[Capabilities], bool]
+
+
+def _says_late(promises: Capabilities) -> bool:
+    """Whether a sync must raise the error of another op, and one beside it could take it away."""
+    return Refusal.NEXT_SYNC in promises.refusals
+
+
+FOREIGN_CLIENTS: Mapping[str, Caller] = {
+    "spoiling": Caller(
+        make=SpoilingClient,
+        asks_for="a host array that is spoilt after the write",
+        needs="host_arrays",
+        suits=lambda promises: promises.host_arrays,
+    ),
+    "early": Caller(
+        make=EarlyClient,
+        asks_for="values before a sync",
+        needs="delivery=ticket",
+        suits=lambda promises: promises.delivery is Arrival.TICKET and not _says_late(promises),
+    ),
+    "one_array": Caller(
+        make=OneArrayClient,
+        asks_for="two reads into one host array",
+        needs="delivery=array",
+        suits=lambda promises: promises.delivery is Arrival.ARRAY,
+    ),
+    "overlapping": Caller(
+        make=OverlappingClient,
+        asks_for="syncs that overlap",
+        needs="concurrent_syncs",
+        suits=lambda promises: promises.concurrent_syncs and not _says_late(promises),
+    ),
+    "stale": Caller(
+        make=StaleClient,
+        asks_for="a freed handle of the runtime's own",
+        needs="handles, and invalid_handle=contained or exact",
+        suits=lambda promises: (
+            promises.handles and promises.invalid_handle in (Refusal.CONTAINED, Refusal.EXACT)
+        ),
+    ),
+}
+"""The clients of foreign targets by name."""
+
+
+def suiting(promises: Capabilities) -> tuple[str, ...]:
+    """The names of the clients whose promises are given."""
+    return tuple(name for name, caller in FOREIGN_CLIENTS.items() if caller.suits(promises))
+
+
+def not_asked(promises: Capabilities) -> list[str]:
+    """What no client asks of such a target, each with the missing promise."""
+    return [
+        f"{caller.asks_for} ({caller.needs})"
+        for caller in FOREIGN_CLIENTS.values()
+        if not caller.suits(promises)
+    ]

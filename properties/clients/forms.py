@@ -1,0 +1,227 @@
+"""The forms in which a caller may pass an argument: data, numbers, grids, scalars and buffers.
+
+A form turns what an op holds into what a caller passes, and means the same.  Forms of data come
+with a function that overwrites what was passed.  Only legal forms are here; ``misuses`` has the
+others, and the clients decide which form is drawn.
+"""
+
+import array
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from gpusim.kernels import Kernel
+from gpusim.ops import Grid
+
+Passed = tuple[Any, Callable[[], None]]
+"""What is passed, and a function that overwrites it."""
+_EE = 0xEE
+
+
+def _nothing() -> None:
+    """What cannot be overwritten stays as it is."""
+
+
+def _filled(owner: np.ndarray[Any, Any], passed: Any = None) -> Passed:
+    """An array, or what shares its memory, that is filled with other bytes."""
+
+    def fill() -> None:
+        owner.reshape(-1).view(np.uint8).fill(_EE)
+
+    return owner if passed is None else passed, fill
+
+
+def _owned(data: bytes, dtype: str = "u1") -> np.ndarray[Any, Any]:
+    return np.frombuffer(bytearray(data), dtype=dtype)
+
+
+def _bytearray(data: bytes) -> Passed:
+    passed = bytearray(data)
+
+    def fill() -> None:
+        passed[:] = bytes([_EE]) * len(passed)
+
+    return passed, fill
+
+
+def _array(code: str) -> Callable[[bytes], Passed]:
+    def made(data: bytes) -> Passed:
+        passed = array.array(code, data)
+        return _filled(np.frombuffer(passed, np.uint8), passed) if data else (passed, _nothing)
+
+    return made
+
+
+def _view_of(code: Literal["H", "I"]) -> Callable[[bytes], Passed]:
+    """A memoryview of elements wider than a byte: its length is no number of bytes."""
+
+    def made(data: bytes) -> Passed:
+        owner = _owned(data)
+        return _filled(owner, owner.data.cast("B").cast(code) if data else memoryview(b""))
+
+    return made
+
+
+def _strided(data: bytes) -> Passed:
+    """Every other byte of an array, so that it is not contiguous."""
+    owner = np.zeros(2 * len(data), dtype=np.uint8)
+    owner[::2] = np.frombuffer(data, dtype=np.uint8)
+    return _filled(owner, owner[::2])
+
+
+def _strided_view(data: bytes) -> Passed:
+    passed, fill = _strided(data)
+    return passed.data, fill
+
+
+def _backwards(data: bytes) -> Passed:
+    """An array whose stride is negative."""
+    owner = np.frombuffer(data, dtype="u4")[::-1].copy()
+    return _filled(owner, owner[::-1])
+
+
+def _columns(data: bytes) -> Passed:
+    """Words in Fortran's order: their order in memory is not that of the array."""
+    owner = np.frombuffer(data, dtype="u4").reshape(2, -1).T.copy()
+    return _filled(owner, owner.T)
+
+
+def _cut(data: bytes) -> Passed:
+    """Columns out of the middle of a wider array."""
+    words = np.frombuffer(data, dtype="u4").reshape(2, -1)
+    owner = np.zeros((2, words.shape[1] + 2), dtype="u4")
+    owner[:, 1:-1] = words
+    return _filled(owner, owner[:, 1:-1])
+
+
+def _read_only(data: bytes) -> Passed:
+    passed = np.frombuffer(data, dtype="u4")
+    assert not passed.flags.writeable
+    return passed, _nothing
+
+
+def _of(dtype: Any, *shape: int) -> Callable[[bytes], Passed]:
+    """An array of that dtype, and of that shape where one is given."""
+
+    def made(data: bytes) -> Passed:
+        owner = _owned(data, dtype)
+        return _filled(owner, owner.reshape(shape) if shape else owner)
+
+    return made
+
+
+_PAIR = [("a", "u2"), ("b", "f4"), ("c", "u2")]
+DATA: Sequence[tuple[int, int | None, Callable[[bytes], Passed]]] = (
+    (1, None, lambda data: (data, _nothing)),
+    (1, None, _bytearray),
+    (1, None, lambda data: (memoryview(data), _nothing)),
+    (1, None, _of("u1")),
+    (1, None, _strided),
+    (1, None, _strided_view),
+    (1, None, _array("B")),
+    (2, None, _of("u2")),
+    (2, None, _of("f2")),
+    (2, None, _view_of("H")),
+    (4, None, _of("u4")),
+    (4, None, _of("i4")),
+    (4, None, _of("f4")),
+    (4, None, _array("I")),
+    (4, None, _array("f")),
+    (4, None, _view_of("I")),
+    (4, None, _backwards),
+    (4, None, _read_only),
+    (4, 4, lambda data: _filled(owner := _owned(data, "u4"), owner.reshape(()))),
+    (4, 4, lambda data: (np.frombuffer(data, "u4")[0], _nothing)),
+    (8, None, _of("c8")),
+    (8, None, _of(_PAIR)),
+    (8, None, _of("u4", 2, -1)),
+    (8, None, _columns),
+    (8, None, _cut),
+    (16, None, _of("u4", 2, 2, -1)),
+)
+"""Forms of data: the length is a multiple of the first number, and the second if there is one."""
+
+
+def data_forms(data: bytes) -> list[Callable[[bytes], Passed]]:
+    """The forms that data of this length may have."""
+    size = len(data)
+    return [
+        make
+        for unit, only, make in DATA
+        if not size % unit and (size or unit == 1) and (only is None or size == only)
+    ]
+
+
+class _Indexed:
+    """A whole number that is no ``int``."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __index__(self) -> int:
+        return self._number
+
+
+NUMBERS: Sequence[Callable[[int], Any]] = (int, np.int64, _Indexed, np.int32)
+"""Forms of a whole number; the last holds less than others."""
+_MOST_INT32 = 2**31 - 1
+
+
+def number_forms(number: int) -> Sequence[Callable[[int], Any]]:
+    """The forms that this number may have."""
+    return NUMBERS if abs(number) <= _MOST_INT32 else (int, _Indexed)
+
+
+def grid_forms(grid: Grid) -> list[Any]:
+    """The grid in each form that it may have."""
+    x, y, z = grid
+    forms: list[Any] = [grid, list(grid), iter(grid), tuple(map(_Indexed, grid))]
+    forms += [np.array(grid), tuple(map(np.uint32, grid))] if _are_words(grid) else []
+    if z == 1:
+        forms += [(x, y), [x, y]]
+    if y == z == 1:
+        forms += [x, (x,), [x], _Indexed(x), range(x, x + 1)]
+    return forms
+
+
+def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
+    """The scalars in each form that they may have."""
+    forms: list[Any] = [tuple(scalars), list(scalars), iter(scalars), deque(scalars)]
+    names = [parameter.name for parameter in kernel.scalars]
+    if len(names) == len(scalars):
+        forms.append(dict(zip(names, scalars, strict=True)))
+        # The order of a mapping says nothing.
+        forms.append(dict(reversed([*zip(names, scalars, strict=True)])))
+        forms.append(dict(zip(names, scalars, strict=True)).values())
+    dtypes = [parameter.dtype for parameter in kernel.scalars]
+    if len(names) == len(scalars) and dtypes and {*dtypes} == {"u32"}:
+        forms += _numpy_scalars(scalars)
+    return forms
+
+
+def _numpy_scalars(scalars: Sequence[int | float]) -> list[Any]:
+    if not _are_words(scalars):
+        return []
+    return [np.array(scalars, np.uint32), [np.uint32(value) for value in scalars]]
+
+
+def _are_words(values: Sequence[int | float]) -> bool:
+    return all(type(value) is int and 0 <= value < 1 << 32 for value in values)
+
+
+def sequence_forms(items: Sequence[Any]) -> list[Any]:
+    """Buffers in each form in which they have an order."""
+    return [list(items), tuple(items), iter(items), deque(items), dict(enumerate(items)).values()]
+
+
+def overwrite(form: Any) -> None:
+    """Put other numbers into a form of scalars, buffers or bindings that can be changed."""
+    if isinstance(form, list | deque):
+        form.extend([0] * (len(form) + 1))
+        form.reverse()
+    elif isinstance(form, dict):
+        form.clear()
+    elif isinstance(form, np.ndarray):
+        form.fill(0)

@@ -1,0 +1,169 @@
+"""A client that misuses the runtime between the ops of a program.
+
+Each misuse must be refused with its class and a sentence that names the remedy, and must change
+nothing: what the program shows is the same, and so are its commands.  The table of misuses is in
+``misuses``; what is misused are the buffers and reads of the program.
+"""
+
+import re
+from functools import cached_property
+from typing import Any
+
+from gpusim.errors import DeviceFault, GpusimError
+from gpusim.kernels import AFFINE
+from gpusim.ops import Alloc, Free, Op, Read
+from gpusim.runtime import Buffer, Graph, Runtime, Ticket
+from gpusim.simulated import open_device
+from gpusim.text import write_op
+from properties.clients.client import BrokenPromise, Client
+from properties.clients.forbidden import Row
+from properties.clients.misuses import OF_A_RUNTIME
+from properties.generate.choices import SeededChoices
+from properties.model.target import Delivery
+from properties.targets.runtime_target import RuntimeTarget
+
+_LEAST_BYTES = 16
+_MOST_BYTES = 1 << 13
+"""A larger buffer makes a misuse slow where it is not refused."""
+
+
+_TELLING = ("free", "sync")
+"""A free tells of no fault, and a sync that does settles reads: a misuse does neither."""
+
+
+class _Missing(Exception):
+    """The program has nothing of the kind that a misuse needs."""
+
+
+class _Scene:
+    """What can be misused now: ``at`` in the table."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.live: dict[str, Buffer] = {}
+        self.freed: Buffer | None = None
+        self.read: Ticket | None = None
+        self._graphs: dict[Buffer, Graph] = {}
+
+    @property
+    def x(self) -> Buffer:
+        return self._fitting(0)
+
+    @property
+    def y(self) -> Buffer:
+        return self._fitting(1)
+
+    def _fitting(self, place: int) -> Buffer:
+        most = min(_MOST_BYTES, self.runtime.limits.max_binding_bytes)
+        fitting = [one for one in self.live.values() if _LEAST_BYTES <= one.size_bytes <= most]
+        if len(fitting) <= place:
+            raise _Missing
+        return fitting[-1 - place]
+
+    @property
+    def gone(self) -> Buffer:
+        if self.freed is None:
+            raise _Missing
+        return self.freed
+
+    @property
+    def ticket(self) -> Ticket:
+        """A read that is under way; one that is done may be asked from anywhere."""
+        if self.read is None or self.read.done():
+            raise _Missing
+        return self.read
+
+    @property
+    def graph(self) -> Graph:
+        """A capture of two dispatches, which is never replayed."""
+        x = self.x
+        if x not in self._graphs:
+            with self.runtime.capture() as graph:
+                self.runtime.dispatch(AFFINE, [x], (3, 1))
+                self.runtime.dispatch(AFFINE, [x], (5, 2))
+            self._graphs[x] = graph
+        return self._graphs[x]
+
+    @property
+    def begun(self) -> Graph:
+        return self.runtime.capture()
+
+    @cached_property
+    def _elsewhere(self) -> Runtime:
+        return Runtime(open_device())
+
+    @cached_property
+    def foreign(self) -> Buffer:
+        return self._elsewhere.alloc(_LEAST_BYTES, label="foreign")
+
+    @cached_property
+    def closed(self) -> Runtime:
+        closed = Runtime(open_device())
+        closed.close()
+        return closed
+
+    def close(self) -> None:
+        """Release what belongs to no program."""
+        if "foreign" in vars(self):
+            self._elsewhere.free(self.foreign)
+            self._elsewhere.close()
+
+
+class MisusingClient(Client):
+    """Misuses the runtime before every other op."""
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._scene = _Scene(target.runtime)
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        choices = SeededChoices(f"misuse {write_op(op)}")
+        if choices.chance(1, 2) and op.verb not in _TELLING:
+            self._misuse(choices.pick(OF_A_RUNTIME))
+        delivery = super().perform(op)
+        self._note(op, delivery)
+        return delivery
+
+    def close(self) -> None:
+        """Close the runtime, which then refuses every op."""
+        self.target.close()
+        self._scene.close()
+
+    def _note(self, op: Op, delivery: Any) -> None:
+        scene = self._scene
+        if isinstance(op, Alloc):
+            scene.live[op.buffer] = self.target.find(op.buffer)
+        elif isinstance(op, Free):
+            scene.freed = scene.live.pop(op.buffer)
+        elif isinstance(op, Read):
+            scene.read = delivery
+
+    def _misuse(self, row: Row) -> None:
+        name, misuse, error, says = row
+        before = _counted(self.target.runtime)
+        try:
+            misuse(self._scene)
+        except _Missing:
+            return
+        except DeviceFault:
+            # What an op raises of a fault, any call may.
+            raise
+        except Exception as raised:
+            self._judge(name, raised, error, says)
+        else:
+            raise BrokenPromise(f"{name} is not refused")
+        if _counted(self.target.runtime) != before:
+            raise BrokenPromise(f"{name} is refused, and changes something all the same")
+
+    def _judge(self, name: str, raised: Exception, error: type[GpusimError], says: str) -> None:
+        if type(raised) is not error:
+            raise BrokenPromise(f"{name} ends with {raised!r}, and not with {error.__name__}")
+        pattern = says if "{x}" not in says else says.replace("{x}", re.escape(repr(self._scene.x)))
+        if not re.search(f"(?s){pattern}", str(raised)):
+            raise BrokenPromise(f"{name} is refused in a sentence without {pattern!r}: {raised}")
+
+
+def _counted(runtime: Runtime) -> tuple[int, ...]:
+    stats = runtime.stats()
+    return stats.commands, stats.submits, stats.reads, stats.live_buffers, stats.live_bytes

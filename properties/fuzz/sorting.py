@@ -1,0 +1,116 @@
+"""Decides which bug a failing program shows: one that was met before, or a new one.
+
+A target of somebody else's may have several bugs, and a frequent one hides the others.  So each
+failing program is also tried without what the bugs that were met take (``properties.shrink.curing``
+says how).  If it does not fail then, it shows one of them.  If it fails, it may show another.
+Nothing here runs a program: a shard does.
+"""
+
+from dataclasses import dataclass
+
+from gpusim.kernels import Kernels
+from gpusim.limits import Limits
+from properties.fuzz.bugs import Bugs, forms_of
+from properties.fuzz.settings import Settings
+from properties.fuzz.supervisor import Shard
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.shrink.curing import cured
+from properties.shrink.reducer import Judgement, Shrunk, shrink
+from properties.shrink.together import Together, together
+
+_LIVES_ON = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.DELIVERY_ORDER)
+"""Failures of a target after which its worker can go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sorter:
+    """Shrinks failing programs, and notes in ``bugs`` what they show."""
+
+    settings: Settings
+    kernels: Kernels
+    bugs: Bugs
+    is_ours: bool
+    """Whether our own runtime is judged: each of its failures is taken by itself."""
+
+    def sort(self, shard: Shard, case: Case, failure: Failure) -> None:
+        """Shrink a failing case, and note its bug."""
+        is_alone = self.is_ours or failure.kind not in _LIVES_ON or bool(case.transformations)
+        if not is_alone and self._is_met(shard, case, failure):
+            if len(self.bugs) < self.settings.findings:
+                self._look_behind(shard, case)
+            return
+        small = shard.shrink(
+            case,
+            failure,
+            kernels=self.kernels,
+            seconds=self.settings.shrink,
+            stall_seconds=self.settings.stall,
+        )
+        if small is None:
+            self.bugs.add(case, failure, reproduced=False)
+        else:
+            self._add(small.case, small.failure, small, self._judgement(shard))
+
+    def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
+        """Count the case where it shows what was met before.
+
+        It runs in the worker as it is, since to start another takes long.  Only a new failure needs
+        to fail where nothing else ran.
+        """
+        if not self.bugs.takes:
+            return False
+        judgement = self._judgement(shard)
+        small = self._shrunk(case, failure, judgement)
+        if small is None:
+            return False
+        pair = together(small.case, small.failure, judgement)
+        if self.bugs.has(small.case, small.failure, pair):
+            self.bugs.add(small.case, small.failure, reproduced=True, together=pair)
+            return True
+        has_new_form = bool(forms_of(small.case, self.kernels) - {*self.bugs.takes})
+        if not has_new_form and judgement(self._cure(small.case)) is None:
+            self.bugs.explained += 1
+            return True
+        return False
+
+    def _look_behind(self, shard: Shard, case: Case) -> None:
+        """Look for another failure in a case that shows one which was met before."""
+        judgement = self._judgement(shard)
+        failure = judgement(self._cure(case))
+        if failure is None or failure.kind not in _LIVES_ON:
+            return
+        small = self._shrunk(case, failure, lambda each: judgement(self._cure(each)))
+        # What cures it may be needless by now.
+        for shown in () if small is None else (small.case, self._cure(small.case)):
+            again = judgement(shown)
+            is_new = again is not None and not self.bugs.has(
+                shown, again, self._pair(shown, again, judgement)
+            )
+            if again is not None and is_new:
+                self._add(shown, again, small, judgement)
+                return
+
+    def _add(
+        self, case: Case, failure: Failure, shrunk: Shrunk | None, judgement: Judgement
+    ) -> None:
+        pair = self._pair(case, failure, judgement)
+        self.bugs.add(case, failure, reproduced=True, shrunk=shrunk, together=pair)
+
+    def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
+        """The two ops that must stand together, found where no bug that was met disturbs."""
+        healthy = case if self.is_ours else self._cure(case)
+        again = judgement(healthy) if healthy.program != case.program else failure
+        if again is not None and again.signature == failure.signature:
+            return together(healthy, failure, judgement)
+        return together(case, failure, judgement)
+
+    def _cure(self, case: Case) -> Case:
+        return cured(case, self.bugs.takes, self.kernels, Limits())
+
+    def _judgement(self, shard: Shard) -> Judgement:
+        return shard.judgement(self.settings.stall)
+
+    def _shrunk(self, case: Case, failure: Failure, judgement: Judgement) -> Shrunk | None:
+        seconds = self.settings.shrink
+        return shrink(case, failure, judgement, kernels=self.kernels, seconds=seconds)

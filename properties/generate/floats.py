@@ -1,0 +1,127 @@
+"""Special floats: NaN, infinite, minus nought and subnormal, as f32.
+
+An implementation of WGSL may flush or forget what is special of them (specification, "Floating
+Point Evaluation"), so programs have them only where a target promises that it keeps them.  What a
+float kernel computes from them is not known; writes, copies, reads and exact kernels keep every
+bit.  Scalars that are NaN or infinite are not here: the contract refuses them.
+"""
+
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from gpusim.kernels import Kernels
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import AnyDispatch, Capture, Command, Dispatch, Op, Replay, Write, name_of
+from gpusim.program import Program
+from properties.generate.choices import Choices
+
+_SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+_SCALARS = (-0.0, 2.0**-149, -(2.0**-127))
+_WORDS = (
+    0x7FC00000,
+    0xFFC12345,
+    0x7F800001,
+    0x7F800000,
+    0xFF800000,
+    0x80000000,
+    0x00000001,
+    0x807FFFFF,
+)
+_ORDINARY = 1.0
+_DISPATCHES, _WRITES = 4, 2
+"""One in so many gets a special float, in a program that has any."""
+
+
+def is_special(value: float) -> bool:
+    """Whether a scalar is minus nought or, as f32, subnormal."""
+    if value == 0:
+        return math.copysign(1.0, value) < 0
+    return abs(value) < _SMALLEST_NORMAL
+
+
+def real_buffers(program: Iterable[Op], kernels: Kernels) -> frozenset[str]:
+    """The names of the buffers that any dispatch of ``program`` binds as floats."""
+    names: set[str] = set()
+    swaps: list[tuple[str, str]] = []
+    for op in program:
+        for command in op.commands if isinstance(op, Capture) else (op,):
+            if isinstance(command, AnyDispatch) and command.kernel in kernels:
+                bindings = zip(kernels[command.kernel].buffers, command.buffers, strict=False)
+                names.update(name_of(bound) for one, bound in bindings if one.dtype == "f32")
+        if isinstance(op, Replay):
+            swaps += op.bindings
+    return frozenset(names | {new for old, new in swaps if old in names})
+
+
+def ordinary_scalars(
+    scalars: tuple[int | float, ...], kernel: str, kernels: Kernels
+) -> tuple[int | float, ...]:
+    """``scalars`` of a dispatch with 1 in the place of special floats."""
+    if kernel not in kernels or len(scalars) != len(kernels[kernel].scalars):
+        return scalars
+    dtypes = [scalar.dtype for scalar in kernels[kernel].scalars]
+    pairs = zip(dtypes, scalars, strict=True)
+    # Not 0, which is equal to minus nought.
+    return tuple(_ORDINARY if dtype == "f32" and is_special(one) else one for dtype, one in pairs)
+
+
+def ordinary_data(offset: int, data: bytes) -> bytes:
+    """``data`` of a write to floats with 1 in the place of special ones."""
+    if offset % WORD_BYTES:
+        return data
+    whole = len(data) // WORD_BYTES * WORD_BYTES
+    floats = np.frombuffer(data[:whole], dtype="<f4").copy()
+    bits = floats.view("<u4")
+    exponents = bits & 0x7F800000
+    special = (exponents == 0x7F800000) | ((exponents == 0) & (bits != 0))
+    if not special.any():
+        return data
+    floats[special] = _ORDINARY
+    return floats.tobytes() + data[whole:]
+
+
+def with_special_floats(choices: Choices, program: Program, kernels: Kernels) -> Program:
+    """``program`` with special floats here and there, in half of the programs."""
+    if not choices.chance(1, 2):
+        return program
+    reals = real_buffers(program, kernels)
+    return Program(tuple(_special(choices, program, reals, kernels)))
+
+
+def _special(
+    choices: Choices, program: Program, reals: frozenset[str], kernels: Kernels
+) -> Iterator[Op]:
+    for op in program:
+        match op:
+            case Write() if op.buffer in reals and len(op.data) >= WORD_BYTES:
+                yield _special_data(choices, op) if choices.chance(1, _WRITES) else op
+            case Dispatch():
+                yield _special_scalar(choices, op, kernels)
+            case Capture():
+                commands = (_special_scalar(choices, one, kernels) for one in op.commands)
+                yield replace(op, commands=tuple(commands))
+            case _:
+                yield op
+
+
+def _special_data(choices: Choices, op: Write) -> Write:
+    at = WORD_BYTES * choices.integer(0, len(op.data) // WORD_BYTES - 1)
+    word = struct.pack("<I", choices.pick(_WORDS))
+    return replace(op, data=op.data[:at] + word + op.data[at + WORD_BYTES :])
+
+
+def _special_scalar(choices: Choices, op: Command, kernels: Kernels) -> Command:
+    """A dispatch of an exact kernel, which shows every bit of its scalars."""
+    if not isinstance(op, AnyDispatch) or kernels[op.kernel].tolerance is not None:
+        return op
+    dtypes = [scalar.dtype for scalar in kernels[op.kernel].scalars]
+    places = [at for at, dtype in enumerate(dtypes) if dtype == "f32" and at < len(op.scalars)]
+    if not places or not choices.chance(1, _DISPATCHES):
+        return op
+    scalars = [*op.scalars]
+    scalars[choices.pick(places)] = choices.pick(_SCALARS)
+    return replace(op, scalars=tuple(scalars))

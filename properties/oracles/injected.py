@@ -1,0 +1,52 @@
+"""What a disturbed target shows of the faults that the layer injected, in the contract's classes.
+
+A target in another language raises errors of its own where a map fails or memory runs out.  Its
+promise says which ops may raise.  Their errors are taken for the contract's class, so that the
+reference can follow the execution; any other error stays what it is.
+"""
+
+from dataclasses import replace
+
+from gpusim.errors import MapFailed, OutOfMemory, SubmitFailed
+from gpusim.history import History, Outcome
+from gpusim.ops import Op, Read, Sync
+from gpusim.program import Program
+from properties.execute import CHANGED
+
+_CLASSES = {
+    "failed_maps": MapFailed.__name__,
+    "out_of_memory": OutOfMemory.__name__,
+    # On a lost device WebGPU's calls do nothing, so that an op need not raise; what a batch would
+    # have written is lost all the same.
+    "lost_at_submit": SubmitFailed.__name__,
+}
+
+
+def shown_faults(injected: frozenset[str]) -> frozenset[str]:
+    """The error classes as which the injected faults show."""
+    return frozenset(_CLASSES[name] for name in injected)
+
+
+def in_contract_terms(program: Program, got: History, injected: frozenset[str]) -> History:
+    """``got`` with the errors that the promises allow, under the names of the contract.
+
+    A read, and a sync that waits for it, may raise where a map fails.  Any op may raise
+    where there is no memory, or no device.
+    """
+    outcomes = [
+        _translated(op, outcome, injected)
+        for op, outcome in zip(program, got.outcomes, strict=True)
+    ]
+    closing = got.closing and _translated(Sync(), got.closing, injected)
+    return replace(got, outcomes=tuple(outcomes), closing=closing)
+
+
+def _translated(op: Op, outcome: Outcome, injected: frozenset[str]) -> Outcome:
+    waits = isinstance(op, Read | Sync)
+    kinds = [kind for kind in _CLASSES if kind in injected and (waits or kind != "failed_maps")]
+    if not kinds:
+        return outcome
+    kind = kinds[-1]
+    if outcome.late_error not in (None, CHANGED):
+        return replace(outcome, late_error=_CLASSES[kind])
+    return outcome if outcome.error is None else replace(outcome, error=_CLASSES[kind])

@@ -1,0 +1,59 @@
+"""Which two ops must stand in one batch for a program to fail.
+
+A sync between them heals the program, and elsewhere it changes nothing.  So the pair says where a
+bug of batching is, whatever kinds of ops showed it.  A candidate is judged by the caller.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gpusim.ops import Op, Sync
+from gpusim.program import Program
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.shrink.reducer import Judgement
+
+Together = tuple[str, ...]
+"""The kind of the first op and that of the last, with no sync between; empty where none heals."""
+_KINDS: Mapping[str, str] = dict.fromkeys(
+    ("dispatch", "dispatch_indirect", "copy", "replay"), "command"
+)
+_MOST_OPS = 16
+"""Of a longer program shrinking was cut short; its ops say little."""
+
+
+def together(case: Case, failure: Failure, judgement: Judgement) -> Together:
+    """The kinds of the two ops of ``case`` that must not have a sync between them to fail."""
+    ends_process = failure.kind in (FailureKind.ABORT, FailureKind.HANG)
+    if ends_process or case.transformations or len(case.program) > _MOST_OPS:
+        return ()
+    ops = case.program.ops
+    gaps = range(1, len(ops))
+    healing = [gap for gap in gaps if not _fails(with_sync(case, gap), failure, judgement)]
+    if not healing:
+        return ()
+    return _described(ops[healing[0] - 1], ops[healing[-1]])
+
+
+def with_sync(case: Case, position: int) -> Case:
+    """``case`` with a sync before the op at ``position``."""
+    ops = case.program.ops
+    return replace(case, program=Program((*ops[:position], Sync(), *ops[position:])))
+
+
+def _fails(case: Case, failure: Failure, judgement: Judgement) -> bool:
+    found = judgement(case)
+    return found is not None and found.signature == failure.signature
+
+
+def _described(first: Op, last: Op) -> Together:
+    if first.verb == "alloc":
+        # It is the new buffer that is not ready, whoever uses it.
+        return "alloc", "any"
+    if last.verb == "write" and first.verb != "write":
+        # What was recorded, a command or a read, is overtaken.
+        return "recorded", "write"
+    if last.verb in ("alloc", "free"):
+        # Memory is given away while something recorded still uses it.
+        return "recorded", "free"
+    return _KINDS.get(first.verb, first.verb), _KINDS.get(last.verb, last.verb)

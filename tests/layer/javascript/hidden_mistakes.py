@@ -1,0 +1,83 @@
+"""Ten JavaScript runtimes whose mistakes the device's own order hides, each beside a sound one.
+
+    python -m pytest tests/layer/javascript/hidden_mistakes.py -k node
+
+Without the adversary no session finds anything in any of them.  With it, a session finds each
+mistake, and nothing in the sound runtimes.  They run in Chromium, or under Node on Dawn, so this
+file belongs to the environments ``browser`` and ``javascript`` of tox; its name keeps it out of
+the others.  Each finding is replayed, which must show it again.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from gpusim.testing import SessionResult, TargetFailed, fuzz, replay
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[2]
+RUNTIMES = FOLDER / "runtimes"
+NAMES = sorted(path.stem for path in RUNTIMES.glob("*.js") if path.stem != "recording")
+PROGRAMS = 100
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Where the checkout is served, since modules do not load from files."""
+    handler = partial(_Quiet, directory=str(ROOT))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{FOLDER.relative_to(ROOT)}"
+        server.shutdown()
+
+
+@pytest.fixture(params=["node", "chromium"])
+def place(request: pytest.FixtureRequest, address: str) -> str:
+    """The target of a runtime, with its name and its side to be filled in."""
+    if request.param == "node":
+        return f"exec:node {FOLDER / 'node.mjs'} {{}} {{}}"
+    return f"browser:{address}/page.html?{{}},{{}}"
+
+
+def run(target: str, folder: Path, *, adversary: bool) -> SessionResult:
+    """The session that judges a runtime."""
+    return fuzz(
+        target,
+        programs=PROGRAMS,
+        seed=1,
+        findings=1,
+        device="simulated",
+        adversary=adversary,
+        stall_seconds=20.0,
+        shrink_seconds=2.0,
+        save=folder,
+    )
+
+
+def test_there_are_ten() -> None:
+    assert len(NAMES) == 10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mistake_shows_only_with_the_adversary(name: str, place: str, tmp_path: Path) -> None:
+    target = place.format(name, "Wrong")
+    assert not run(target, tmp_path, adversary=False).findings
+    (finding,) = run(target, tmp_path, adversary=True).findings
+    assert finding.path is not None
+    with pytest.raises(TargetFailed):
+        replay(finding.path, target)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sound_one_stays_clean(name: str, place: str, tmp_path: Path) -> None:
+    assert not run(place.format(name, "Right"), tmp_path, adversary=True).findings

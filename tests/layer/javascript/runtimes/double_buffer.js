@@ -1,0 +1,39 @@
+// Two staging buffers take turns; one that is needed again is first waited for.
+
+import { Recording, taken } from "./recording.js";
+
+const BYTES = 1 << 16;
+
+export class Right extends Recording {
+  turn = 0;
+  sides = [];
+  reads = new Set();
+
+  async read(buffer, offset, size) {
+    const staging = this.stage(buffer, offset, size);
+    const side = { staging };
+    side.bytes = staging.mapAsync(GPUMapMode.READ).then(() => this.arrived(side));
+    this.sides.push(side);
+    this.reads.add(side.bytes);
+    return side.bytes;
+  }
+
+  arrived(side) {
+    this.sides = this.sides.filter((each) => each !== side);
+    return taken(side.staging);
+  }
+
+  async sync() {
+    this.flush();
+    await Promise.all(this.reads);
+  }
+}
+
+// When one has arrived, whatever is older is given back to the GPU.
+export class Wrong extends Right {
+  arrived(side) {
+    const older = this.sides.splice(0, this.sides.indexOf(side));
+    older.forEach(({ staging }) => staging.unmap());
+    return super.arrived(side);
+  }
+}

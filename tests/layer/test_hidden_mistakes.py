@@ -1,0 +1,77 @@
+"""The judge finds, with the adversary alone, what the device's own order hides."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gpusim.devices import SIMULATED
+from gpusim.testing import Adapter, TargetFailed, fuzz, replay
+from properties.generate.cases import Setting, case_for, draw_disturbance
+from properties.model.case import NO_POLICY
+from properties.model.failure import Failure
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import AdapterFactory
+from tests.layer.hidden import PAIRS
+
+PROGRAMS = 40
+
+
+@cache
+def first_failure(target: type[Adapter], device: str, disturbed: bool) -> Failure | None:
+    """What the judge finds in the first programs of a session."""
+    factory = AdapterFactory(device, make_target=target)
+    setting = Setting(
+        device=device,
+        limits=factory.limits,
+        schedulers=("early",),
+        presets=("eager",),
+        target="target",
+        promises=factory.capabilities,
+    )
+    for number in range(PROGRAMS):
+        case = replace(case_for(1, number, setting), policy=NO_POLICY)
+        if disturbed:
+            drawn = draw_disturbance(case.seed, factory.capabilities)
+            case = replace(case, disturbance=drawn)
+        failure = judge(case, factory, MEANING_ONLY).failure
+        if failure is not None:
+            return failure
+    return None
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_mistake_is_found_with_the_adversary(name: str, device_name: str) -> None:
+    assert first_failure(PAIRS[name][1], device_name, disturbed=True) is not None
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_order_of_the_device_hides_it(name: str, device_name: str) -> None:
+    if device_name != SIMULATED:  # which settles nothing in the order of the calls
+        assert first_failure(PAIRS[name][1], device_name, disturbed=False) is None
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_sound_runtime_stays_clean(name: str, device_name: str) -> None:
+    assert first_failure(PAIRS[name][0], device_name, disturbed=True) is None
+
+
+def test_a_session_finds_one_and_its_file_replays(device_name: str, tmp_path: Path) -> None:
+    place = Path(__file__).with_name("hidden.py")
+    session = fuzz(
+        f"{place}:FirstWaiting",
+        programs=20,
+        seed=1,
+        findings=1,
+        device=device_name,
+        adversary=True,
+        shrink_seconds=2.0,
+        save=tmp_path,
+    )
+    (finding,) = session.findings
+    assert finding.path is not None
+    is_needed = "disturbance: seed=" in finding.path.read_text(encoding="utf-8")
+    assert is_needed == (device_name != SIMULATED)
+    with pytest.raises(TargetFailed):
+        replay(finding.path, PAIRS["first_waiting"][1])
