@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault
+from gpusim.errors import DeviceFault, MapFailed, SubmitFailed
 from gpusim.ops import (
     Alloc,
     AnyDispatch,
@@ -273,11 +273,11 @@ class _IntoMiddle(_Given):
     def result(self) -> Any:
         """What is in the client's object, which must not change after the delivery.
 
-        A read that fails leaves it as it was.
+        A read whose submit or map fails leaves it as it was.
         """
         try:
             value = self._ticket.result()
-        except DeviceFault:
+        except (MapFailed, SubmitFailed):
             if memoryview(self._out).tobytes() != self._before:
                 raise BrokenPromise("a read that fails changes the array of its caller") from None
             raise

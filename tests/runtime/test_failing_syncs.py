@@ -49,3 +49,24 @@ def test_a_sync_that_raises_has_settled_every_read(
     if error is SubmitFailed:
         assert np.array_equal(sent.result(), WORDS)
         runtime.flush()
+
+
+def test_a_sync_that_is_cancelled_leaves_its_fault_to_the_next_call(faulty: Open) -> None:
+    runtime = faulty(Fault(verb="submit", call=1, error=SubmitFailed), policy=PRESETS["ring"])
+    a = runtime.alloc(16)
+    runtime.write(a, WORDS)
+    runtime.read(a)
+    runtime.flush()
+    runtime.read(a)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(runtime.sync_async())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    with pytest.raises(SubmitFailed):
+        runtime.flush()
+    runtime.flush()
