@@ -74,20 +74,26 @@ class AwaitingClient(Client):
         first, *others = [asyncio.create_task(self._sync_once()) for _ in range(_SYNCS)]
         await asyncio.sleep(0)
         first.cancel()
-        ends = await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.gather(first, return_exceptions=True)
+        ends = await asyncio.gather(first, *others, return_exceptions=True)
         await self._finish_tasks()
+        if first.cancelled():
+            del ends[0]
         for error in ends:
             if error is not None:
                 raise _blamed(error)
 
     async def _sync_once(self) -> None:
+        told: DeviceFault | None = None
         try:
             await self.target.runtime.sync_async()
-        finally:
-            if not all(ticket.done() for ticket in self._tickets):
-                raise BrokenPromise("a read is not delivered, though a sync after it has ended")
-            self._tickets.clear()
+        except DeviceFault as fault:
+            told = fault
+        # One that was cancelled does not come here.
+        if not all(ticket.done() for ticket in self._tickets):
+            raise BrokenPromise("a read is not delivered, though a sync after it has ended")
+        self._tickets.clear()
+        if told is not None:
+            raise told
 
     async def _finish_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []
