@@ -74,11 +74,11 @@ class AwaitingClient(Client):
         first, *others = [asyncio.create_task(self._sync_once()) for _ in range(_SYNCS)]
         await asyncio.sleep(0)
         first.cancel()
-        ends = await asyncio.gather(first, *others, return_exceptions=True)
+        ends = await asyncio.gather(*others, return_exceptions=True)
+        # The cancelled one may have met a fault before it was cancelled.
+        (early,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
-        if first.cancelled():
-            del ends[0]
-        for error in ends:
+        for error in (*ends, None if first.cancelled() else early):
             if error is not None:
                 raise _blamed(error)
 

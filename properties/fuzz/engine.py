@@ -28,8 +28,9 @@ from properties.fuzz.protocol import (
     setup_of,
 )
 from properties.fuzz.settings import Settings
+from properties.fuzz.shard import Shard
 from properties.fuzz.sorting import Sorter
-from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
+from properties.fuzz.supervisor import TICK_SECONDS, Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
@@ -221,7 +222,7 @@ class _Loop:
             if is_over:
                 shard.end()
             elif shard.has_programs:
-                shard.begin()
+                shard.begin(self._session.bugs.avoided)
         return any(shard.is_running for shard in self._shards)
 
     def _is_over(self) -> bool:
@@ -241,6 +242,9 @@ class _Loop:
         match answer:
             case Progress():
                 session.tally.add(answer.tally)
+            case FailedProgram() if shard.avoided != session.bugs.avoided:
+                # Another worker found a bug meanwhile, which this may show again.
+                shard.next = answer.number
             case FailedProgram() if not self._has_enough():
                 self._found(shard, answer.case, answer.failure)
                 if answer.beneath is not None and not self._has_enough():

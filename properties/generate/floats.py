@@ -16,7 +16,7 @@ import numpy as np
 from gpusim.kernels import Kernels
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Capture, Command, Dispatch, Op, Replay, Write, name_of
-from gpusim.program import Program
+from gpusim.program import Program, buffers_of
 from properties.generate.choices import Choices
 
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
@@ -52,13 +52,19 @@ def real_buffers(program: Iterable[Op], kernels: Kernels) -> frozenset[str]:
     """The names of the buffers that any dispatch of ``program`` binds as floats."""
     names: set[str] = set()
     swaps: list[tuple[str, str]] = []
+    captured: dict[str, set[str]] = {}
     for op in program:
-        for command in op.commands if isinstance(op, Capture) else (op,):
+        commands = op.commands if isinstance(op, Capture) else (op,)
+        for command in commands:
             if isinstance(command, AnyDispatch) and command.kernel in kernels:
                 bindings = zip(kernels[command.kernel].buffers, command.buffers, strict=False)
                 names.update(name_of(bound) for one, bound in bindings if one.dtype == "f32")
-        if isinstance(op, Replay):
-            swaps += op.bindings
+        if isinstance(op, Capture):
+            captured[op.graph] = {name for command in commands for name in buffers_of(command)}
+        elif isinstance(op, Replay):
+            # A swap of what was not captured is refused, and binds nothing.
+            known = captured.get(op.graph, set())
+            swaps += [(old, new) for old, new in op.bindings if old in known]
     return frozenset(names | {new for old, new in swaps if old in names})
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gpusim.history import History
 from gpusim.kernels import Kernels
+from gpusim.layer.report import Report
 from gpusim.limits import Limits
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
@@ -27,5 +28,7 @@ class Execution:
     """Whether the trace is complete, so that the laws can be checked."""
     tells_faults: bool = False
     """Whether each fault in the trace is one that an op met and shows."""
+    reports: tuple[Report, ...] = ()
+    """What the layer's rules say of the calls on the device, where there is a layer."""
     close_error: Exception | None = None
     """The error that the target's close raised."""
