@@ -22,7 +22,8 @@ make a program small in its time.
 |---|---|---|---|---|---|
 """
 _FOOT = """
-Not run: macOS (Metal), Windows (D3D12), and every GPU of hardware. On those, maps may settle later and in other orders.
+Not run: macOS (Metal), Windows (D3D12), and every GPU of hardware. There, maps may settle later and
+in other orders.
 """
 
 
