@@ -109,6 +109,8 @@ def _error_bound_before(
     is_known = _is_ordinary_or_special if kernel.special_floats else _stays_normal
     if not all(map(is_known, floats)):
         return np.inf
+    if kernel.cancels and any(inherited):
+        return np.inf
     return max(inherited) + kernel.tolerance
 
 

@@ -3,7 +3,8 @@
 // `served(openDevice, makeRuntime, promises)` is the function that answers a line.  The runtime has
 // alloc, write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one that reads
 // into arrays which the caller names (`delivery: "array"`) has `readInto` in the place of `read`.
-// `promises` are those of docs/JUDGING.md by name; where there are none, WebGPU's own rules.  A name
+// `promises` are those of docs/JUDGING.md by name, or a function of the kernels that gives them;
+// where there are none, WebGPU's own rules.  A runtime without WebGPU has null as its device.  A name
 // that was freed still finds its handle, so that the runtime itself meets stale handles: a runtime
 // that promises something of them may promise `handles` too.
 
@@ -101,8 +102,9 @@ class Target {
 
   async greet({ kernels }) {
     this.kernels = new Map(kernels.map((kernel) => [kernel.name, kernel]));
+    if (typeof this.promises === "function") this.promises = this.promises(kernels);
     await this.start();
-    const { vendor, architecture, description } = this.device.adapterInfo;
+    const { vendor, architecture, description } = this.device?.adapterInfo ?? {};
     const words = [vendor, architecture, description].filter(Boolean).join(" ");
     return `ready ${JSON.stringify({ version: 2, promises: this.promises, description: words })}`;
   }
@@ -110,8 +112,8 @@ class Target {
   async start() {
     this.isLost = false;
     this.device = await this.openDevice();
-    this.device.lost.then(() => (this.isLost = true));
-    this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
+    this.device?.lost.then(() => (this.isLost = true));
+    this.device?.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
     this.pipelines = new Map();
   }
 

@@ -6,7 +6,7 @@ Source: WebGPU specification, section 4.3 "GPUAdapter", 4.2 "GPU" and 3.6.2 "Lim
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gpusim.kernels import BUILTIN, COPY_BYTES, PATCH_WORDS, Kernel
+from gpusim.kernels import COPY_BYTES, OFFERED, PATCH_WORDS, Kernel
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan
 from gpusim.simulated.pipeline import shaders_of
@@ -16,7 +16,7 @@ from gpusim.simulated.scheduler import AsLate, Scheduler
 from gpusim.simulated.state import DeviceState
 from gpusim.simulated.timeline import Emit, Timeline
 
-KNOWN_KERNELS: tuple[Kernel, ...] = (*BUILTIN.values(), PATCH_WORDS, COPY_BYTES)
+KNOWN_KERNELS: tuple[Kernel, ...] = (*OFFERED.values(), PATCH_WORDS, COPY_BYTES)
 """The kernels that a device knows by default."""
 INFO = {
     "vendor": "gpusim",

@@ -75,9 +75,10 @@ class AwaitingClient(Client):
         await asyncio.sleep(0)
         first.cancel()
         ends = await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.gather(first, return_exceptions=True)
+        # The cancelled one may have met a fault before it was cancelled.
+        (early,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
-        for error in ends:
+        for error in (*ends, None if first.cancelled() else early):
             if error is not None:
                 raise _blamed(error)
 

@@ -30,6 +30,8 @@ from properties.oracles.injected import in_contract_terms, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
+from properties.oracles.statistics import judge_statistics
+from properties.oracles.words import judge_words
 from properties.targets.factory import TargetFactory
 from reference import Reference as Executor
 from reference import run as run_reference
@@ -179,6 +181,8 @@ def _judge_meaning(
             reads_share=shared,
             planned=device.planned_faults if is_known else None,
         )
+    if failure is None and execution.is_lawful:
+        failure = judge_words(program, expected, got) or judge_statistics(execution)
     return expected, failure
 
 

@@ -19,7 +19,7 @@ from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
-from gpusim.runtime import Driver, Parts, Runtime, WgpuDriver, driver_for
+from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
 from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
@@ -58,14 +58,15 @@ _WHOLE_WORDS = ("max_buffer_bytes", "max_binding_bytes")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A target for one program, and its trace."""
+    """A target for one program, its trace, and what the layer's rules say after its close."""
 
     target: Target
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
     reports: Callable[[], Sequence[Report]] = tuple
-    """What the layer's rules say of its calls, once it was closed."""
+    stats: Callable[[], Stats] | None = None
+    """Gives the counters of our runtime."""
 
 
 def as_target(made: Any) -> Target:
@@ -130,8 +131,7 @@ class Wrapping(TargetFactory):
         self.limits, self.capabilities = factory.limits, factory.capabilities
         self.kernels, self.small = factory.kernels, factory.small
         self.description, self.is_ours = factory.description, factory.is_ours
-        self.disturbs = factory.disturbs
-        self._factory, self._wrap = factory, wrap
+        self.disturbs, self._factory, self._wrap = factory.disturbs, factory, wrap
 
     def open(self, case: Case) -> Opened:
         """A wrapped target; its trace may have more calls than the program asked for."""
@@ -188,7 +188,7 @@ class RuntimeFactory(TargetFactory):
             parts=counting_from(first, traced_parts(self._parts, trace)),
             make_runtime=self._make_runtime,
         )
-        return Opened(target=target, trace=trace, is_traced=True)
+        return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
 
     def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
         if not device.is_simulated:

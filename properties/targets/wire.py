@@ -299,7 +299,9 @@ def _contract_error(name: str) -> type[Refused] | type[DeviceFault] | None:
 
 def _describe(kernel: Kernel) -> dict[str, Any]:
     """A kernel for the target's compiler; its uniforms are its scalars, then ``groups``."""
+    operation = {} if kernel.operation is None else {"operation": asdict(kernel.operation)}
     return {
+        **operation,
         "name": kernel.name,
         "wgsl": kernel.wgsl(),
         "buffers": [asdict(binding) for binding in kernel.buffers],
