@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.kernels import OFFERED, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.model.capabilities import CONTRACT, Arrival, Capabilities, Refusal
@@ -184,7 +184,7 @@ def check_program(
     from properties.fuzz.check import judge_program
 
     program = Program.parse(program) if isinstance(program, str) else program
-    failure = judge_program(program, target, BUILTIN.adding(*kernels))
+    failure = judge_program(program, target, OFFERED.adding(*kernels))
     if failure is not None:
         raise TargetFailed(type(target).__name__, Finding(program=program, failure=str(failure)))
 
@@ -323,9 +323,9 @@ def programs(
     from properties.generate.fitting import fitted
     from properties.generate.strategies import programs as strategy
 
-    known = BUILTIN.adding(*kernels)
+    known = OFFERED.adding(*kernels)
     drawn = strategy(
-        kernels=known.only(capabilities.kernels) if capabilities.kernels else known,
+        kernels=known.promised(capabilities.kernels),
         limits=limits,
         min_ops=min_ops,
         max_ops=max_ops,
@@ -369,7 +369,7 @@ def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
     if isinstance(kernels, str):
         return kernels, None
     given = tuple(kernels)
-    return "", BUILTIN.adding(*given) if given else None
+    return "", OFFERED.adding(*given) if given else None
 
 
 def _result_of(session: "Session", make_target: MakeTarget | str, kernels: str) -> SessionResult:

@@ -141,6 +141,7 @@ def _shown(program: "Program") -> str:
 
 def _sanitize(arguments: argparse.Namespace) -> int:
     from gpusim.layer.command import run
+    from gpusim.simulated import on_device
 
     if not arguments.words:
         raise UsageError(
@@ -152,7 +153,12 @@ def _sanitize(arguments: argparse.Namespace) -> int:
             f"cannot sanitize {arguments.words[0]} because there is no such file (probably another "
             "path, or -m before a module, is meant)"
         )
-    return run(arguments.words, is_module=arguments.is_module, as_json=arguments.json)
+    return run(
+        arguments.words,
+        is_module=arguments.is_module,
+        as_json=arguments.json,
+        others=[on_device.append],
+    )
 
 
 def _mutants(arguments: argparse.Namespace) -> int:

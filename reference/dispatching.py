@@ -106,7 +106,10 @@ def _error_bound_before(
         return np.inf
     floats = [array for array in arrays if array.dtype.kind == "f"]
     floats += [np.asarray(value) for value in values if value.dtype.kind == "f"]
-    if not all(_stays_normal(array) for array in floats):
+    is_known = _is_ordinary_or_special if kernel.special_floats else _stays_normal
+    if not all(map(is_known, floats)):
+        return np.inf
+    if kernel.cancels and any(inherited):
         return np.inf
     return max(inherited) + kernel.tolerance
 
@@ -118,6 +121,12 @@ def _error_bound_within_reach(block: Block, error_bound: ErrorBounds) -> float:
 def _stays_normal(array: Array) -> bool:
     size = np.abs(array)
     return bool(np.all((size == 0) | ((size >= _SMALLEST) & (size <= _LARGEST))))
+
+
+def _is_ordinary_or_special(array: Array) -> bool:
+    """Whether no float is subnormal, which a device may flush."""
+    size = np.abs(array)
+    return not np.any((size > 0) & (size < _SMALLEST_NORMAL))
 
 
 def _mark_written(
@@ -134,5 +143,7 @@ def _mark_written(
         words[:] = error_bound if array.dtype.kind == "f" else np.inf
         if array.dtype.kind == "f":
             size = np.abs(array)
-            normal = (size == 0) | ((size >= _SMALLEST_NORMAL) & np.isfinite(size))
-            words[~normal] = np.inf
+            unknown = (size > 0) & (size < _SMALLEST_NORMAL)
+            if not kernel.special_floats:
+                unknown |= ~np.isfinite(size)
+            words[unknown] = np.inf

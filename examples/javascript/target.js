@@ -3,7 +3,8 @@
 // `served(openDevice, makeRuntime, promises)` is the function that answers a line.  The runtime has
 // alloc, write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one that reads
 // into arrays which the caller names (`delivery: "array"`) has `readInto` in the place of `read`.
-// `promises` are those of docs/JUDGING.md by name; where there are none, WebGPU's own rules.  A name
+// `promises` are those of docs/JUDGING.md by name, or a function of the kernels that gives them;
+// where there are none, WebGPU's own rules.  A runtime without WebGPU has null as its device.  A name
 // that was freed still finds its handle, so that the runtime itself meets stale handles: a runtime
 // that promises something of them may promise `handles` too.
 
@@ -83,17 +84,14 @@ class Target {
         await this.reads.get(words[0]);
         return;
       case "sync":
-        await this.runtime.sync();
-        return this.synced();
+        return this.wait(this.runtime.sync());
       case "begin":
         return this.beginSync(words[0]);
       case "beside":
         this.beginSync(words[0]);
-        await this.runtime.sync();
-        return this.synced();
+        return this.wait(this.runtime.sync());
       case "end":
-        await this.syncs.get(words[0]);
-        return this.synced();
+        return this.wait(this.syncs.get(words[0]));
       case "close":
         await this.runtime.close();
         return this.throwUncaptured();
@@ -104,8 +102,9 @@ class Target {
 
   async greet({ kernels }) {
     this.kernels = new Map(kernels.map((kernel) => [kernel.name, kernel]));
+    if (typeof this.promises === "function") this.promises = this.promises(kernels);
     await this.start();
-    const { vendor, architecture, description } = this.device.adapterInfo;
+    const { vendor, architecture, description } = this.device?.adapterInfo ?? {};
     const words = [vendor, architecture, description].filter(Boolean).join(" ");
     return `ready ${JSON.stringify({ version: 2, promises: this.promises, description: words })}`;
   }
@@ -113,8 +112,8 @@ class Target {
   async start() {
     this.isLost = false;
     this.device = await this.openDevice();
-    this.device.lost.then(() => (this.isLost = true));
-    this.device.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
+    this.device?.lost.then(() => (this.isLost = true));
+    this.device?.addEventListener("uncapturederror", ({ error }) => (this.uncaptured ??= error));
     this.pipelines = new Map();
   }
 
@@ -122,7 +121,8 @@ class Target {
   // its beginning, so that there is a new one.
   async takeAdversary(source) {
     const { install } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
-    this.adversary = install({ driven: true });
+    const tell = (event) => this.arrived.push(`event ${JSON.stringify(event)}`);
+    this.adversary = install({ driven: true, tell });
     await this.start();
   }
 
@@ -170,6 +170,19 @@ class Target {
     const sync = this.runtime.sync();
     sync.catch(() => {});
     this.syncs.set(name, sync);
+  }
+
+  // Nobody can say which reads a sync that fails has cost, so that all of them have failed.
+  async wait(sync) {
+    try {
+      await sync;
+    } catch (error) {
+      this.uncaptured = null; // It is told by this error already.
+      const lost = this.inArrays.splice(0);
+      this.arrived.push(...lost.map(({ result }) => told(`failed ${result}`, error)));
+      throw error;
+    }
+    this.synced();
   }
 
   synced() {

@@ -15,7 +15,8 @@ from gpusim.kernels.builtin import (
     Kernels,
 )
 from gpusim.kernels.bytewise import COPY_BYTES, PATCH_WORDS
-from gpusim.kernels.kernel import Binding, Kernel, Scalar
+from gpusim.kernels.elementwise import ELEMENTWISE, OFFERED
+from gpusim.kernels.kernel import Binding, Kernel, Operation, Scalar
 
 __all__ = [
     "AFFINE",
@@ -23,10 +24,12 @@ __all__ = [
     "BUILTIN",
     "COPY_BYTES",
     "COUNT",
+    "ELEMENTWISE",
     "EXCHANGE",
     "FOLD",
     "MANY",
     "MIX",
+    "OFFERED",
     "PATCH_WORDS",
     "SCRAMBLE",
     "TALLY",
@@ -34,5 +37,6 @@ __all__ = [
     "Binding",
     "Kernel",
     "Kernels",
+    "Operation",
     "Scalar",
 ]

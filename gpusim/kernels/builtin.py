@@ -286,6 +286,11 @@ class Kernels(Mapping[str, Kernel]):
         """Those of these kernels that have one of ``names``."""
         return Kernels(*(kernel for kernel in self._by_name.values() if kernel.name in names))
 
+    def promised(self, names: Collection[str]) -> "Kernels":
+        """Those of ``names``; without any, all but those that are described by an operation."""
+        every = self._by_name.values()
+        return self.only(names or [each.name for each in every if each.operation is None])
+
 
 BUILTIN = Kernels(AFFINE, FOLD, MIX, SCRAMBLE, MANY, WIDEN, EXCHANGE, TALLY, COUNT, BLEND)
 """The kernels that come with gpusim, for generated programs."""

@@ -63,6 +63,19 @@ class Scalar:
         signature.check_dtype(f"scalar {self.name!r}", self.dtype)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operation:
+    """What a kernel computes, for a runtime that takes no WGSL: y <- y ``op`` x, word by word.
+
+    ``op`` is ``add`` or ``mul``.  ``of`` is ``scalar``, where x is the kernel's scalar and y its
+    buffer, or ``tensor``, where x is its first buffer and y its second.
+    """
+
+    op: Literal["add", "mul"]
+    of: Literal["scalar", "tensor"]
+    dtype: Dtype
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kernel:
     """A compute kernel with two executions: WGSL on a device, NumPy in the oracle.
@@ -86,6 +99,8 @@ class Kernel:
 
     ``below``: every u32 word that it writes is less than this, so that it may be part of a grid.
     None means that a word may be anything.
+
+    ``operation`` describes it, where it is one that a runtime may have of its own.
     """
 
     name: str
@@ -97,7 +112,9 @@ class Kernel:
     guarded: bool = False
     declarations: str = ""
     tolerance: float | None = None
+    special_floats: bool = False
     below: int | None = None
+    operation: Operation | None = None
     _packer: struct.Struct = field(init=False, repr=False)
     _pack: Callable[..., bytes] = field(init=False, repr=False)
     _plain_types: list[type] = field(init=False, repr=False)
@@ -123,6 +140,11 @@ class Kernel:
     def max_groups(self) -> int:
         """The most groups of one dispatch; with more the u32 ``i`` would wrap round."""
         return (2**32 - 1) // self.group_size
+
+    @property
+    def cancels(self) -> bool:
+        """Whether a small error of what it binds may be a large one of its result."""
+        return self.operation is not None and self.operation.op == "add"
 
     @cached_property
     def uniform_bytes(self) -> int:

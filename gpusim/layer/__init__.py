@@ -6,6 +6,7 @@ events find mistakes that the device does not tell.  It knows neither the runtim
 
 from gpusim.layer.adversary import Adversary
 from gpusim.layer.classes import stand_between
+from gpusim.layer.lines import parse_event, write_event
 from gpusim.layer.memory import LiveBuffers
 from gpusim.layer.report import Place, Report
 from gpusim.layer.rules import REFUSING, RULES, Rule
@@ -22,6 +23,8 @@ __all__ = [
     "Rule",
     "Sanitizer",
     "Watch",
+    "parse_event",
     "sanitize",
     "stand_between",
+    "write_event",
 ]

@@ -22,7 +22,8 @@ const STYLES = ["any", "last", "first"];
 
 let installed = null;
 
-// The layer of this program; `tell` gets each event as {kind, about, site}.
+// The layer of this program; `tell` gets each event as {kind, ..., site}, with the names of
+// docs/SANITIZE.md.
 export function install({ tell = () => {}, seed = null, driven = false } = {}) {
   installed ??= new Adversary();
   Object.assign(installed, { tell, driven });
@@ -122,8 +123,7 @@ class Adversary {
 
   // One event; the number by which others refer to it.
   told(kind, about) {
-    const site = callSite();
-    this.tell({ kind, about, ...(site && { site }) });
+    this.tell({ kind, ...about, site: callSite() ?? "" });
     return ++this.known.events;
   }
 }

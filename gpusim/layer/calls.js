@@ -70,10 +70,13 @@ export const CALLS = {
     createCommandEncoder(layer, native, self, [descriptor]) {
       const encoder = native(descriptor);
       const number = layer.known.number("encoder", encoder);
-      layer.told("create_encoder", { encoder: number, label: descriptor?.label ?? "" });
+      const device = layer.known.number("device", self);
+      layer.known.owners.set(encoder, self);
+      layer.told("create_encoder", { encoder: number, device, label: descriptor?.label ?? "" });
       return encoder;
     },
     destroy(layer, native, self) {
+      layer.told("destroy_device", { device: layer.known.number("device", self) });
       cancelMaps(layer, self);
       return native();
     },
@@ -83,20 +86,22 @@ export const CALLS = {
       const [buffer, offset, data, from = 0, size] = args;
       const unit = ArrayBuffer.isView(data) ? (data.BYTES_PER_ELEMENT ?? 1) : 1;
       const size_bytes = size === undefined ? data.byteLength - from * unit : size * unit;
-      layer.told("write_buffer", { buffer: layer.known.buffer(buffer, layer), offset, size_bytes });
+      const device = layer.known.deviceOf(layer.known.devices.get(self));
+      layer.told("write_buffer", { buffer: layer.known.buffer(buffer, layer), offset, size_bytes, device }); // prettier-ignore
       return native(...args);
     },
     submit(layer, native, self, [buffers]) {
       const device = layer.known.devices.get(self);
       const list = [...buffers];
       const numbers = list.map((each) => layer.known.number("command_buffer", each));
-      layer.told("submit", { command_buffers: numbers });
+      layer.told("submit", { command_buffers: numbers, device: layer.known.deviceOf(device) });
       if (layer.fails("submit") && device) lose(layer, device);
       return native(list);
     },
-    onSubmittedWorkDone(layer, native) {
+    onSubmittedWorkDone(layer, native, self) {
       const work = ++layer.known.works;
-      layer.told("work_done", { work });
+      const device = layer.known.deviceOf(layer.known.devices.get(self));
+      layer.told("work_done", { work, device });
       return layer.hold("work", native(), (error) => {
         layer.told("settle_work_done", { work, error: error && `${error.name} ${error.message}` });
         return error;
@@ -124,7 +129,7 @@ export const CALLS = {
     },
     getMappedRange(layer, native, self, [offset = 0, size = self.size - offset]) {
       const buffer = layer.known.buffer(self, layer);
-      layer.told("get_mapped_range", { buffer, offset, size_bytes: size });
+      layer.told("get_mapped_range", { buffer, offset, size_bytes: size, copied: false });
       if (layer.pending.has(self)) throw new DOMException("the map is pending", "OperationError");
       return native(offset, size);
     },
@@ -167,7 +172,8 @@ export const CALLS = {
     finish(layer, native, self, args) {
       const buffer = native(...args);
       const command_buffer = layer.known.number("command_buffer", buffer);
-      layer.told("finish", { encoder: layer.known.number("encoder", self), command_buffer });
+      const device = layer.known.deviceOf(layer.known.owners.get(self));
+      layer.told("finish", { encoder: layer.known.number("encoder", self), command_buffer, device });
       return buffer;
     },
   },

@@ -18,7 +18,7 @@ from gpusim.layer.watch import Watch, kind_of
 Disturb = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 """Gives the native method ``Class.method``, or another in its place."""
 
-_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+_UNREADABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 """What ``about`` raises over arguments that the device will refuse itself."""
 _FORGOTTEN_EARLY = ("GPUComputePassEncoder", "GPURenderPassEncoder")
 """What is forgotten by its last call already, so that its collection says nothing."""

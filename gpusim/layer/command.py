@@ -21,8 +21,16 @@ NOTHING, REPORTS, _, PROGRAM_FAILED = range(4)
 Take = Callable[[Any], None]
 
 
-def run(words: Sequence[str], *, is_module: bool, as_json: bool) -> int:
+def run(
+    words: Sequence[str],
+    *,
+    is_module: bool,
+    as_json: bool,
+    others: Sequence[Callable[[Take], None]] = (),
+) -> int:
     """Run a program with its arguments under the sanitizer; the exit status.
+
+    ``others`` are called with what is to get each device that is not wgpu's.
 
     Reports go to stderr as they are found, past any capture of the program's; with ``as_json``
     each is one line of JSON on stdout once the program has ended.
@@ -30,7 +38,8 @@ def run(words: Sequence[str], *, is_module: bool, as_json: bool) -> int:
     # The program may put another stream in the place of stderr, and pytest does.
     with os.fdopen(os.dup(2), "w") as out:
         sanitizer = Sanitizer(_ignore if as_json else _printer(out))
-        watch_all_devices(sanitizer.watch)
+        for each in (watch_all_devices, *others):
+            each(sanitizer.watch)
         failure = _run_program(words, is_module)
         reports = sanitizer.finish()
         if as_json:

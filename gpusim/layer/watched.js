@@ -30,6 +30,11 @@ export class Watched {
     return numbers.get(object);
   }
 
+  // The number of a device; 0 where it was opened before the layer came.
+  deviceOf(device) {
+    return device ? this.number("device", device) : 0;
+  }
+
   buffer(buffer, layer) {
     const isNew = !this.numbers.buffer.has(buffer);
     const number = this.number("buffer", buffer);

@@ -5,7 +5,14 @@ NumPy meaning.  It refuses what the specification refuses.  A Scheduler decides 
 the specification leaves open.  The import loads no native library.
 """
 
-from gpusim.simulated.adapter import GPU, KNOWN_KERNELS, GPUAdapter, make_adapter, open_device
+from gpusim.simulated.adapter import (
+    GPU,
+    KNOWN_KERNELS,
+    GPUAdapter,
+    make_adapter,
+    on_device,
+    open_device,
+)
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan, parse_faults
 from gpusim.simulated.profile import PROFILES, SPEC, WGPU_NATIVE, Profile
@@ -45,6 +52,7 @@ __all__ = [
     "Scheduler",
     "explore",
     "make_adapter",
+    "on_device",
     "open_device",
     "parse_faults",
     "parse_schedule",

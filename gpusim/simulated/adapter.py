@@ -3,10 +3,10 @@
 Source: WebGPU specification, section 4.3 "GPUAdapter", 4.2 "GPU" and 3.6.2 "Limits".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gpusim.kernels import BUILTIN, COPY_BYTES, PATCH_WORDS, Kernel
+from gpusim.kernels import COPY_BYTES, OFFERED, PATCH_WORDS, Kernel
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan
 from gpusim.simulated.pipeline import shaders_of
@@ -16,7 +16,7 @@ from gpusim.simulated.scheduler import AsLate, Scheduler
 from gpusim.simulated.state import DeviceState
 from gpusim.simulated.timeline import Emit, Timeline
 
-KNOWN_KERNELS: tuple[Kernel, ...] = (*BUILTIN.values(), PATCH_WORDS, COPY_BYTES)
+KNOWN_KERNELS: tuple[Kernel, ...] = (*OFFERED.values(), PATCH_WORDS, COPY_BYTES)
 """The kernels that a device knows by default."""
 INFO = {
     "vendor": "gpusim",
@@ -69,6 +69,10 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "max-non-sampler-bindings": 1_000_000,
 }
 """By wgpu-py's names; the last four are wgpu-native's."""
+
+
+on_device: list[Callable[[GPUDevice], None]] = []
+"""Called with each device that is made; who watches every device of a process adds to it."""
 
 
 class GPUAdapter:
@@ -130,7 +134,10 @@ class GPUAdapter:
         """A device under a scheduler and a plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
         state = DeviceState(self._profile, limits, timeline, poisons_staging=poison_staging)
-        return GPUDevice(state, self._shaders, self, label)
+        device = GPUDevice(state, self._shaders, self, label)
+        for show in on_device:
+            show(device)
+        return device
 
 
 class GPU:

@@ -1,7 +1,7 @@
 """The distinct failures of a session; each is written to one file.
 
 Two failing programs show one bug if they fail in the same way and, once shrunk, take the same: the
-classes of their invalid ops, the forms of ops that not every runtime takes, the two ops that must
+sorts of their invalid ops, the forms of ops that not every runtime takes, the two ops that must
 stand in one batch or, where none of these is, the kinds of their ops.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import wgpu
 
 import gpusim
-from gpusim.errors import ProgramError
+from gpusim.errors import InvalidHandle, ProgramError
 from gpusim.history import History
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import WORD_BYTES, Limits
@@ -23,6 +23,8 @@ from properties.arguments import UsageError
 from properties.finding_file import Finding, printable, write
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
+from properties.model.refusals import RAISED
+from properties.shrink.avoid import Avoided, avoidable
 from properties.shrink.reducer import Shrunk
 from properties.shrink.together import Together
 from reference import run as run_reference
@@ -63,6 +65,8 @@ class Bugs:
         _check_can_save(folder)
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
+        self.avoided: Avoided = frozenset()
+        """What further programs need not have, since a bug that takes it was found."""
         self.explained = 0
         """Failing programs that do not fail without what the bugs that were met take."""
         self.known_failures = 0
@@ -83,6 +87,8 @@ class Bugs:
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
         known = Known(file=file, signature=signature, not_run_because=not_run_because)
         self.known.append(known)
+        if failure is not None:
+            self.avoided |= avoidable(signature, failure.refused)
 
     def add(
         self,
@@ -98,7 +104,8 @@ class Bugs:
         if any(signature == known.signature for known in self.known):
             self.known_failures += 1
             return None
-        bug = self.met.get(signature)
+        is_cut_short = shrunk is not None and shrunk.is_cut_short
+        bug = self.met.get(signature) or (self._within(signature) if is_cut_short else None)
         if bug is not None:
             bug.count += 1
             return bug
@@ -106,6 +113,8 @@ class Bugs:
         path = self._folder / f"{name}.txt"
         bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
         self.met[signature] = bug
+        if not bug.is_cut_short:
+            self.avoided |= avoidable(signature, failure.refused)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(path, self._finding(bug))
@@ -113,6 +122,10 @@ class Bugs:
             # It may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
         return bug
+
+    def _within(self, signature: Signature) -> Bug | None:
+        """A bug that takes a part of what this takes, which is not as small as it could be."""
+        return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
     def has(self, case: Case, failure: Failure, together: Together) -> bool:
         """Whether a failure of this kind was met, or is known."""
@@ -163,21 +176,53 @@ def signature_of(
 ) -> Signature:
     """What tells failures apart: how it failed, and what it takes.
 
-    An invalid op harms whatever is there, so that what else is there says nothing.  Nor does it
-    where an op has a form that is seldom taken, or where two ops must stand ``together``.
+    An invalid op harms whatever is there, so that what else is there says nothing, nor do client
+    and disturbance.  The ops say nothing either where one has a form that is seldom taken, or where
+    two must stand ``together``.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
+    how, forms = _how(failure, meant), _forms(case.program, meant, failure)
+    if how == _HARMED:
+        return *how, *sorted(forms)
+    if forms and failure.kind in _HARM:
+        how = _HARMED
     pair = {" to ".join(together)} if together else set()
-    takes = _forms(case.program, meant) or pair or _kinds(case.program)
-    return *_how(failure, meant), *sorted(takes), *_variants(case)
+    takes = forms or pair or _kinds(case.program)
+    return *how, *sorted(takes), *_variants(case)
 
 
-def forms_of(case: Case, kernels: Kernels) -> set[str]:
-    """The classes of a case's invalid ops, or the forms that not every runtime takes."""
-    return _forms(case.program, run_reference(case.program, kernels, case.limits(Limits())))
+def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
+    """The sorts of a case's invalid ops, or the forms that not every runtime takes."""
+    meant = run_reference(case.program, kernels, case.limits(Limits()))
+    return _forms(case.program, meant, failure)
 
 
-_HARM = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.DELIVERY_ORDER)
+def _harming(refused: str) -> str:
+    """What may have done harm, by the sort of a refused op and what the target did with it.
+
+    An op that raises harms by what it leaves behind, whatever was wrong with it.  A handle that is
+    accepted is looked up in one way, whatever asks for it.
+    """
+    sort, _, done = refused.rpartition(" ")
+    error, _, verb = sort.partition(" ")
+    if done == RAISED:
+        return f"raises at {verb.removesuffix(' twice')}"
+    return f"accepts {error}" if error == InvalidHandle.__name__ else f"accepts {sort}"
+
+
+def _refused(meant: History) -> set[str]:
+    """The classes of the refused ops, where nobody says what the target did with them."""
+    return {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
+
+
+_HARMED = "harm", ""
+_HARM = (
+    FailureKind.VALUE,
+    FailureKind.ERROR,
+    FailureKind.LATE_ERROR,
+    FailureKind.DELIVERY_ORDER,
+    FailureKind.CRASH,
+)
 
 
 def _how(failure: Failure, meant: History) -> tuple[str, str]:
@@ -185,12 +230,12 @@ def _how(failure: Failure, meant: History) -> tuple[str, str]:
     outcomes, at = meant.outcomes, failure.position
     is_valid = at >= len(outcomes) or outcomes[at].error is None
     if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):
-        return "harm", ""
+        return _HARMED
     return failure.signature
 
 
-def _forms(program: Program, meant: History) -> set[str]:
-    refused = {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
+def _forms(program: Program, meant: History, failure: Failure) -> set[str]:
+    refused = {*map(_harming, failure.refused)} or _refused(meant)
     if refused:
         return refused
     ops = list(flattened(program))
@@ -225,8 +270,9 @@ def _check_can_save(folder: Path) -> None:
 
 
 def _variants(case: Case) -> Signature:
-    """The kinds of a case's transformations, and its client."""
-    return (case.client, *sorted(each.name for each in case.transformations))
+    """A case's client, its disturbance and the kinds of its transformations."""
+    disturbed = () if case.disturbance is None else ("disturbed", *sorted(case.injected))
+    return (case.client, *disturbed, *sorted(each.name for each in case.transformations))
 
 
 def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpusim.devices import SIMULATED
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS, Uniforms
@@ -28,8 +29,9 @@ from properties.fuzz.protocol import (
     setup_of,
 )
 from properties.fuzz.settings import Settings
+from properties.fuzz.shard import Shard
 from properties.fuzz.sorting import Sorter
-from properties.fuzz.supervisor import TICK_SECONDS, Gone, Shard, Supervisor
+from properties.fuzz.supervisor import TICK_SECONDS, Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
@@ -109,6 +111,16 @@ class Session:
     def warnings(self) -> list[str]:
         """Why the session's coverage is weak, as sentences."""
         return warnings(self.tally, self.uniforms, faults=self.settings.faults)
+
+    @property
+    def blind_spots(self) -> list[str]:
+        """What a session like this cannot see whatever it runs, as sentences."""
+        if self.device != SIMULATED:
+            return []
+        return [
+            "the simulated device and the reference share each kernel's meaning in NumPy, so that "
+            "WGSL which means something else shows on a real device only"
+        ]
 
     @property
     def missed_goals(self) -> list[str]:
@@ -221,7 +233,7 @@ class _Loop:
             if is_over:
                 shard.end()
             elif shard.has_programs:
-                shard.begin()
+                shard.begin(self._session.bugs.avoided)
         return any(shard.is_running for shard in self._shards)
 
     def _is_over(self) -> bool:
@@ -241,6 +253,9 @@ class _Loop:
         match answer:
             case Progress():
                 session.tally.add(answer.tally)
+            case FailedProgram() if shard.avoided != session.bugs.avoided:
+                # Another worker found a bug meanwhile, which this may show again.
+                shard.next = answer.number
             case FailedProgram() if not self._has_enough():
                 self._found(shard, answer.case, answer.failure)
                 if answer.beneath is not None and not self._has_enough():

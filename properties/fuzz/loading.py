@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from gpusim.errors import ProgramError, meant
-from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.kernels import BUILTIN, OFFERED, Kernel, Kernels
 from properties.model.case import RUNTIME
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 from properties.targets.process import ProcessFactory
@@ -50,13 +50,13 @@ def load(spec: str, default_name: str = "") -> Any:
 
 
 def load_kernels(spec: str) -> Kernels:
-    """The built-in kernels and, where ``spec`` names any, those of its ``KERNELS``.
+    """The kernels that targets may promise and, where ``spec`` names any, its ``KERNELS``.
 
     Raises:
         ProgramError: there is no list of kernels, or it is empty.
     """
     if not spec:
-        return BUILTIN
+        return OFFERED
     own = load(spec, "KERNELS")
     if isinstance(own, str) or not isinstance(own, Iterable):
         raise _no_kernels(spec, f"{own!r} is no list", "KERNELS = [...] is meant")
@@ -66,8 +66,8 @@ def load_kernels(spec: str) -> Kernels:
     for kernel in kernels:
         if not isinstance(kernel, Kernel):
             raise _no_kernels(spec, f"{kernel!r} is no Kernel", "KERNELS is to be a list of them")
-    names = {kernel.name for kernel in kernels if BUILTIN.get(kernel.name) is not kernel}
-    return BUILTIN.adding(*(kernel for kernel in kernels if kernel.name in names))
+    names = {kernel.name for kernel in kernels if OFFERED.get(kernel.name) is not kernel}
+    return OFFERED.adding(*(kernel for kernel in kernels if kernel.name in names))
 
 
 def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:

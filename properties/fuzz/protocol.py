@@ -22,6 +22,7 @@ from properties.model.failure import Failure
 from properties.oracles.compare import Checked, count_checked
 from properties.oracles.coverage import Coverage
 from properties.oracles.judge import Verdict
+from properties.shrink.avoid import Avoided
 
 OP, FLUSH = "op", "flush"
 EventCounts = Counter[tuple[str, str]]
@@ -254,6 +255,8 @@ class Fuzz:
     first: int
     stop: int | None
     step: int = 1
+    avoided: Avoided = frozenset()
+    """What most programs of a foreign target leave out, since bugs that take it were found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,6 +273,8 @@ class MakeCase:
     """Make program ``number`` without running it, and answer with ``Made``."""
 
     number: int
+    avoided: Avoided = frozenset()
+    """As in the ``Fuzz`` that ran it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from properties.fuzz.bugs import Bugs, forms_of
 from properties.fuzz.settings import Settings
-from properties.fuzz.supervisor import Shard
+from properties.fuzz.shard import Shard
+from properties.generate.fitting import is_within_capabilities
+from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.shrink.curing import cured
@@ -68,7 +70,7 @@ class Sorter:
         if self.bugs.has(small.case, small.failure, pair):
             self.bugs.add(small.case, small.failure, reproduced=True, together=pair)
             return True
-        has_new_form = bool(forms_of(small.case, self.kernels) - {*self.bugs.takes})
+        has_new_form = bool(forms_of(small.case, small.failure, self.kernels) - {*self.bugs.takes})
         if not has_new_form and judgement(self._cure(small.case)) is None:
             self.bugs.explained += 1
             return True
@@ -80,7 +82,11 @@ class Sorter:
         failure = judgement(self._cure(case))
         if failure is None or failure.kind not in _LIVES_ON:
             return
-        small = self._shrunk(case, failure, lambda each: judgement(self._cure(each)))
+
+        def without_known(each: Case) -> Failure | None:
+            return judgement(self._cure(each)) if self._is_promised(each) else None
+
+        small = self._shrunk(case, failure, without_known)
         # What cures it may be needless by now.
         for shown in () if small is None else (small.case, self._cure(small.case)):
             again = judgement(shown)
@@ -106,7 +112,12 @@ class Sorter:
         return together(case, failure, judgement)
 
     def _cure(self, case: Case) -> Case:
-        return cured(case, self.bugs.takes, self.kernels, Limits())
+        return cured(case, self.bugs.takes, self.bugs.avoided, self.kernels, Limits())
+
+    def _is_promised(self, case: Case) -> bool:
+        """Whether it asks for no more than is promised; fitting would hide that it does."""
+        promises, limits = case.promises or Capabilities(), case.limits(Limits())
+        return is_within_capabilities(case.program, promises, self.kernels, limits)
 
     def _judgement(self, shard: Shard) -> Judgement:
         return shard.judgement(self.settings.stall)

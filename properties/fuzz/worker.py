@@ -64,6 +64,7 @@ from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determ
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
+from properties.shrink.avoid import Avoided, avoids, without
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
 _LIMITED = 7
@@ -195,7 +196,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 failure = None if beyond else bench.judge(request.case)
                 connection.send(Judged(failure=failure, beyond_promises=beyond))
             case MakeCase():
-                connection.send(Made(case=bench.case(request.number)))
+                connection.send(Made(case=bench.case(request.number, request.avoided)))
             case Plant():
                 connection.send(Planted(mistakes=bench.plant(hard=request.hard)))
             case Stop():
@@ -314,7 +315,7 @@ class Bench:
         number, tally, reported = request.first, Tally(), time.monotonic()
         end: Answer = RanAll()
         while request.stop is None or number < request.stop:
-            failed = self.run(number, tally)
+            failed = self.run(number, tally, request.avoided)
             number += request.step
             if failed is not None:
                 end = failed
@@ -327,12 +328,14 @@ class Bench:
         connection.send(Progress(tally=tally, number=number))
         connection.send(end)
 
-    def run(self, number: int, tally: Tally) -> FailedProgram | None:
+    def run(
+        self, number: int, tally: Tally, avoided: Avoided = frozenset()
+    ) -> FailedProgram | None:
         """Judge program ``number`` of the session, and count it in ``tally``."""
         self._published.begin(number)
         self._factory.make_trace = self._published.trace
         start = time.perf_counter()
-        case = self.case(number)
+        case = self.case(number, avoided)
         measured = is_measured(number)
         oracles = Oracles(
             laws=check_and_cover if measured else check, without_faults=tries_without_faults(case)
@@ -354,8 +357,15 @@ class Bench:
             beneath=beneath and (replace(case, promises=beneath[0]), beneath[1]),
         )
 
-    def case(self, number: int) -> Case:
+    def case(self, number: int, avoided: Avoided = frozenset()) -> Case:
         """Program ``number`` of the session, with its client and transformations."""
+        case = self._drawn(number)
+        if self.is_ours or not avoids(case, avoided):
+            return case
+        return without(case, avoided, self._kernels, case.limits(self._factory.limits))
+
+    def _drawn(self, number: int) -> Case:
+        """The program before anything is left out."""
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)

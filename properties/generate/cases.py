@@ -86,8 +86,7 @@ def draw_case(
 
     Its program asks for nothing beyond ``promises``.
     """
-    if promises.kernels:
-        kernels = kernels.only(promises.kernels)
+    kernels = kernels.promised(promises.kernels)
     # A target of somebody else's may take long for each op.
     long = shape is None and target == RUNTIME and choices.chance(1, _LONG_PROGRAMS)
     policy = replace(preset, **_ROOMY) if long else draw_policy(choices, preset)

@@ -30,7 +30,13 @@ from gpusim.ops import (
     Write,
 )
 from gpusim.program import buffers_of
-from properties.generate.operands import Parameters, Signature, nonce_bytes, nonce_floats
+from properties.generate.operands import (
+    Parameters,
+    Signature,
+    nonce_bytes,
+    nonce_floats,
+    with_extremes,
+)
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_REAL_DISPATCHES = 24
@@ -164,9 +170,10 @@ class Draft:
         return f"r{self._reads - 1}"
 
     def next_data(self, size_bytes: int, real: bool = False) -> bytes:
-        """Data that no other write of the program carries."""
+        """Data that no other write of the program carries; every eighth has extreme words."""
         self._writes += 1
-        return (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)
+        data = (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)
+        return data if real or self._writes % 8 else with_extremes(self._writes // 8, data)
 
     def alloc(self, size_bytes: int, real: bool) -> LiveBuffer:
         buffer = LiveBuffer(self.new_name(), size_bytes, real)

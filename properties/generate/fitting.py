@@ -30,7 +30,12 @@ from gpusim.ops import (
     Write,
 )
 from gpusim.program import Program, buffers_of, replayed
-from properties.generate.floats import ordinary_data, ordinary_scalars, real_buffers
+from properties.generate.floats import (
+    has_special_floats,
+    ordinary_data,
+    ordinary_scalars,
+    real_buffers,
+)
 from properties.model.capabilities import Capabilities, Refusal
 from reference import Reference, ReferenceDelivery
 from reference import run as run_reference
@@ -175,7 +180,7 @@ class _Fitting:
         self, program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
     ) -> None:
         self._promised = capabilities
-        self._has_special = capabilities.special_floats
+        self._has_special = has_special_floats(capabilities.special_floats, kernels)
         self._reals = frozenset() if self._has_special else real_buffers(program, kernels)
         """The buffers whose floats must be ordinary."""
         self._kernels = kernels

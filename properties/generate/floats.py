@@ -1,9 +1,9 @@
 """Special floats: NaN, infinite, minus nought and subnormal, as f32.
 
 An implementation of WGSL may flush or forget what is special of them (specification, "Floating
-Point Evaluation"), so programs have them only where a target promises that it keeps them.  What a
-float kernel computes from them is not known; writes, copies, reads and exact kernels keep every
-bit.  Scalars that are NaN or infinite are not here: the contract refuses them.
+Point Evaluation"), so programs have them only where a target promises that it keeps them, or where
+a kernel says what it computes from them.  Writes, copies, reads and exact kernels keep every bit.
+Scalars that are NaN or infinite are not here: the contract refuses them.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from gpusim.kernels import Kernels
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Capture, Command, Dispatch, Op, Replay, Write, name_of
-from gpusim.program import Program
+from gpusim.program import Program, buffers_of
 from properties.generate.choices import Choices
 
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
@@ -43,17 +43,28 @@ def is_special(value: float) -> bool:
     return abs(value) < _SMALLEST_NORMAL
 
 
+def has_special_floats(promised: bool, kernels: Kernels) -> bool:
+    """Whether programs have special floats: the target keeps them, or a kernel takes them."""
+    return promised or any(kernel.special_floats for kernel in kernels.values())
+
+
 def real_buffers(program: Iterable[Op], kernels: Kernels) -> frozenset[str]:
     """The names of the buffers that any dispatch of ``program`` binds as floats."""
     names: set[str] = set()
     swaps: list[tuple[str, str]] = []
+    captured: dict[str, set[str]] = {}
     for op in program:
-        for command in op.commands if isinstance(op, Capture) else (op,):
+        commands = op.commands if isinstance(op, Capture) else (op,)
+        for command in commands:
             if isinstance(command, AnyDispatch) and command.kernel in kernels:
                 bindings = zip(kernels[command.kernel].buffers, command.buffers, strict=False)
                 names.update(name_of(bound) for one, bound in bindings if one.dtype == "f32")
-        if isinstance(op, Replay):
-            swaps += op.bindings
+        if isinstance(op, Capture):
+            captured[op.graph] = {name for command in commands for name in buffers_of(command)}
+        elif isinstance(op, Replay):
+            # A swap of what was not captured is refused, and binds nothing.
+            known = captured.get(op.graph, set())
+            swaps += [(old, new) for old, new in op.bindings if old in known]
     return frozenset(names | {new for old, new in swaps if old in names})
 
 

@@ -13,7 +13,7 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.generate.choices import Choices
 from properties.generate.draft import Draft
-from properties.generate.floats import with_special_floats
+from properties.generate.floats import has_special_floats, with_special_floats
 from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
 from properties.generate.mistakes import mistake
 from properties.generate.moves import MOVES, Move, dispatch, make
@@ -68,7 +68,9 @@ def generate(
     if shape.dump:
         _dump(draft)
     program = Program(tuple(draft.ops))
-    return with_special_floats(choices, program, kernels) if special_floats else program
+    if not has_special_floats(special_floats, kernels):
+        return program
+    return with_special_floats(choices, program, kernels)
 
 
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:

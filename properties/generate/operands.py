@@ -184,6 +184,20 @@ def nonce_bytes(number: int, size: int) -> bytes:
     return bytes((number % 255 + 1,)) + _from(_STREAM, at + 1, size - 1)
 
 
+_EXTREME_WORDS = (
+    (0x7F800001, 0xFFFFFFFF, 0x80000000, 0x00000001, 0x7FFFFFFF, 0, 0xFF812345, 0x007FFFFF),
+    (0x7FC00000, 0, 0xFF800000, 0xFFC12345, 0x807FFFFF, 0xFFFFFFFF, 0x80000000, 0x7F800000),
+)
+"""The ends of integers, and as floats each NaN that may lose its bits, infinities, subnormals."""
+
+
+def with_extremes(number: int, data: bytes) -> bytes:
+    """``data`` with extreme words after its first eight bytes, which remain a nonce."""
+    words = _EXTREME_WORDS[number % len(_EXTREME_WORDS)]
+    extremes = struct.pack(f"<{len(words)}I", *words)[: max(len(data) - 2 * WORD_BYTES, 0)]
+    return data[: 2 * WORD_BYTES] + extremes + data[2 * WORD_BYTES + len(extremes) :]
+
+
 def nonce_floats(number: int, size: int) -> bytes:
     """The same for whole words: finite normal f32 values between 1 and 1024, of either sign."""
     at = number * 388 % _LONGEST_BYTES

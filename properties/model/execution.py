@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gpusim.history import History
 from gpusim.kernels import Kernels
+from gpusim.layer.report import Report
 from gpusim.limits import Limits
 from gpusim.runtime.stats import Stats
 from gpusim.trace import Trace
@@ -28,6 +29,8 @@ class Execution:
     """Whether the trace is complete, so that the laws can be checked."""
     tells_faults: bool = False
     """Whether each fault in the trace is one that an op met and shows."""
+    reports: tuple[Report, ...] = ()
+    """What the layer's rules say of the calls on the device, where there is a layer."""
     stats: Stats | None = None
     """What our runtime says that it has done, right before its close."""
     close_error: Exception | None = None

@@ -61,6 +61,8 @@ class Failure:
     """The first wrong byte of the buffer, where that is what differs."""
     details: str = ""
     """The whole message of an exception, or its traceback."""
+    refused: frozenset[str] = frozenset()
+    """The sorts of ops that the contract refuses, each with what the target did with it."""
 
     @property
     def signature(self) -> tuple[str, str]:

@@ -368,10 +368,8 @@ def _wrong_bytes(
     tolerant = (tolerance > 0) & np.isfinite(tolerance)
     # Bytes that are no float may look like a signalling NaN.
     with np.errstate(invalid="ignore", over="ignore"):
-        floats_meant, floats_shown = (
-            side[phase:end].copy().view("<f4").astype(np.float64) for side in (meant, shown)
-        )
-        near = np.abs(floats_shown - floats_meant) <= tolerance * np.abs(floats_meant)
+        a, b = (side[phase:end].copy().view("<f4").astype(np.float64) for side in (meant, shown))
+        near = (np.abs(b - a) <= tolerance * np.abs(a)) | (a == b) | (np.isnan(a) & np.isnan(b))
     wrong[phase:end].reshape(-1, WORD_BYTES)[tolerant & ~near] = True
     return wrong
 

@@ -20,6 +20,7 @@ from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
+from properties.model.refusals import refusals
 from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.coverage import Coverage, coverage_of
@@ -89,6 +90,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
         checker = oracles.laws(execution.trace, setting_of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
+    if oracles.laws is not None:
+        failure = failure or _judge_reports(execution)
     return Verdict(
         execution=execution,
         expected=expected,
@@ -111,7 +114,11 @@ def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
         failure = compare(execution.case.program, verdict.expected, execution.history, promises)
     if failure is None or promises == execution.capabilities:
         return None
-    return promises, _with_writer(failure, execution, verdict.expected)
+    failure = _with_writer(failure, execution, verdict.expected)
+    refused = refusals(
+        execution.case.program, verdict.expected, execution.history, execution.kernels
+    )
+    return promises, replace(failure, refused=refused)
 
 
 def _with_writer(failure: Failure, execution: Execution, expected: History) -> Failure:
@@ -159,6 +166,7 @@ def _judge_meaning(
     failure = oracles.compare(program, expected, got, execution.capabilities)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
+        failure = replace(failure, refused=refusals(program, expected, got, execution.kernels))
     elif execution.tells_faults:
         # A device without planned faults may fail too, and the target must report that.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
@@ -200,6 +208,24 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
         op="close",
         reason=shown_as(ended, ""),
         details=details_of(ended),
+    )
+
+
+def _judge_reports(execution: Execution) -> Failure | None:
+    """The first mistake with WebGPU that the layer's rules see in the calls of the target.
+
+    A call that the program provokes by an invalid op, or an injected fault, accuses nobody.
+    """
+    if execution.capabilities.refuses or execution.case.injected or not execution.reports:
+        return None
+    report = execution.reports[0]
+    return Failure(
+        kind=FailureKind.LAW,
+        trait=report.rule,
+        position=len(execution.case.program),
+        op="the calls on the device",
+        reason=report.finding,
+        notes=(*map(str, report.places), f"what to do: {report.remedy}"),
     )
 
 

@@ -10,12 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.kernels import Kernels
-from gpusim.limits import WORD_BYTES, Limits
+from gpusim.limits import Limits
 from gpusim.ops import Alloc, Copy, Dispatch, DispatchIndirect, Free, Op, Read, Replay, Sync, Write
 from gpusim.program import Program
-from properties.generate.fitting import fitted
-from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.case import Case
+from properties.shrink.avoid import Avoided, avoidable, without
 
 _LAST_OPS: dict[str, tuple[Any, ...]] = {
     "write": (Write,),
@@ -24,37 +23,18 @@ _LAST_OPS: dict[str, tuple[Any, ...]] = {
     "read": (Read,),
 }
 """The ops before which a sync stands, by the kind of the last op of a pair."""
-_ODD: dict[str, tuple[str, ...]] = {
-    "odd alloc": ("buffer_size_bytes",),
-    "odd write": ("write_offset_bytes", "write_size_bytes"),
-    "odd read": ("read_offset_bytes", "read_size_bytes"),
-    "odd copy": ("copy_offset_bytes", "copy_size_bytes"),
-}
 
 
-def cured(case: Case, bugs: Iterable[str], kernels: Kernels, limits: Limits) -> Case:
-    """``case`` without what each of ``bugs`` takes, in the words of a signature."""
+def cured(
+    case: Case, bugs: Iterable[str], avoided: Avoided, kernels: Kernels, limits: Limits
+) -> Case:
+    """``case`` without what each of ``bugs`` takes, in the words of a signature.
+
+    ``avoided``: the sorts of refused ops that they take.
+    """
     words = tuple(bugs)
-    promises = case.promises or Capabilities()
-    fewer = _without_forms(promises, words)
-    program = case.program
-    if fewer != promises:
-        program = fitted(program, fewer, kernels, case.limits(limits))
-    return replace(case, program=Program(tuple(_apart(program, words))))
-
-
-def _without_forms(promises: Capabilities, words: tuple[str, ...]) -> Capabilities:
-    changes: dict[str, Any] = {}
-    for word in words:
-        for name in _ODD.get(word, ()):
-            unit = getattr(promises, name)
-            changes[name] = unit if unit % WORD_BYTES == 0 else unit * WORD_BYTES
-        if word == "copy within":
-            changes.update(copies_within=False, overlapping_copies=False)
-        kind, _, error = word.partition(" ")
-        if kind == "refuses" and error in REFUSALS:
-            changes[REFUSALS[error]] = Refusal.NOT_ASKED
-    return replace(promises, **changes)
+    healthy = without(case, avoided | avoidable(words, ()), kernels, case.limits(limits))
+    return replace(healthy, program=Program(tuple(_apart(healthy.program, words))))
 
 
 def _apart(program: Program, words: tuple[str, ...]) -> Iterator[Op]:

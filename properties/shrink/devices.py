@@ -36,7 +36,7 @@ _CALLS_AN_OP: Mapping[str, int] = {
 }
 """The most calls of one kind by a usual op: a read maps once, an alloc creates one buffer."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
-_MOST_SEEDS = 6
+MOST_SEEDS = 6
 """How many small seeds are tried: each of the layer's styles is among them."""
 _MOST_SHIFTS = 16
 """The most calls by which a fault is moved at once, since each try is an execution."""
@@ -57,7 +57,7 @@ def simpler_disturbances(disturbance: Disturbance) -> Iterator[Disturbance]:
     device = DeviceSpec(name=SIMULATED, faults=disturbance.faults)
     for simpler in (*_fewer_faults(device), *_sooner_faults(device)):
         yield replace(disturbance, faults=simpler.faults)
-    for seed in range(min(disturbance.seed, _MOST_SEEDS)):
+    for seed in range(min(disturbance.seed, MOST_SEEDS)):
         yield replace(disturbance, seed=seed)
 
 

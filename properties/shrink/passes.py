@@ -14,7 +14,12 @@ from gpusim.kernels import Kernels
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from properties.model.case import Case
-from properties.shrink.devices import simpler_devices, simpler_disturbances, with_earlier_faults
+from properties.shrink.devices import (
+    MOST_SEEDS,
+    simpler_devices,
+    simpler_disturbances,
+    with_earlier_faults,
+)
 from properties.shrink.rewriting import (
     canonical,
     in_simpler_kernels,
@@ -66,6 +71,16 @@ def delete_ops(search: Search, kernels: Kernels) -> None:
         _delete_chunks(search, chunk)
         chunk //= 2
     while _delete_chunks(search, 1) or _delete_pair(search):
+        pass
+
+
+@shrink_pass
+def delete_ops_in_another_order(search: Search, kernels: Kernels) -> None:
+    """Delete single ops of a disturbed case, while its promises settle in another order.
+
+    Without an op the same seed gives another order, so that the op alone cannot go.
+    """
+    while search.take_first(_shorter_in_another_order(search.case)):
         pass
 
 
@@ -144,6 +159,16 @@ def _delete_pair(search: Search) -> bool:
     pairs = combinations(range(len(search.program)), 2)
     program = search.program
     return search.take_first_program(without(program, pair) for pair in pairs)
+
+
+def _shorter_in_another_order(case: Case) -> Iterator[Case]:
+    if case.disturbance is None or len(case.program) > _MOST_OPS_FOR_PAIRS:
+        return
+    for position in reversed(range(len(case.program))):
+        program = without(case.program, (position,))
+        for seed in range(MOST_SEEDS):
+            disturbance = replace(case.disturbance, seed=seed)
+            yield replace(case, program=program, disturbance=disturbance)
 
 
 def _whole_rewrites(program: Program, kernels: Kernels) -> Iterator[Program]:

@@ -8,21 +8,14 @@ runs a program.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
 from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import (
-    REFUSING,
-    Adversary,
-    LiveBuffers,
-    Report,
-    Sanitizer,
-    stand_between,
-)
+from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
@@ -65,12 +58,13 @@ _WHOLE_WORDS = ("max_buffer_bytes", "max_binding_bytes")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A target for one program, and its trace."""
+    """A target for one program, its trace, and what the layer's rules say after its close."""
 
     target: Target
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
+    reports: Callable[[], Sequence[Report]] = tuple
     stats: Callable[[], Stats] | None = None
     """Gives the counters of our runtime."""
 
@@ -137,8 +131,7 @@ class Wrapping(TargetFactory):
         self.limits, self.capabilities = factory.limits, factory.capabilities
         self.kernels, self.small = factory.kernels, factory.small
         self.description, self.is_ours = factory.description, factory.is_ours
-        self.disturbs = factory.disturbs
-        self._factory, self._wrap = factory, wrap
+        self.disturbs, self._factory, self._wrap = factory.disturbs, factory, wrap
 
     def open(self, case: Case) -> Opened:
         """A wrapped target; its trace may have more calls than the program asked for."""

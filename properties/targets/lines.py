@@ -15,7 +15,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from properties.targets.wire import Answer, Detail, TargetFailed, parse_answer, parse_glued
+from properties.targets.wire import Answer, Detail, TargetFailed, Told, parse_answer, parse_glued
 
 _LAST_WORDS, _KEPT_LINES = 3, 60
 """How many of the process's last error lines are shown, and how many are searched."""
@@ -74,7 +74,7 @@ class TargetProcess:
         self._last_line = line.decode(errors="replace").rstrip("\r\n")
         return self._last_line
 
-    def hear_answer(self) -> Answer | Detail | None:
+    def hear_answer(self) -> Answer | Detail | Told | None:
         """The next line as an answer; None where it is none.
 
         An answer may follow text that a library printed without a newline.  If such a line could

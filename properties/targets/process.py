@@ -8,11 +8,14 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Self
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
+from gpusim.layer.sanitizer import Sanitizer
 from gpusim.ops import Op, Read, Sync, Write
 from gpusim.text import write_op
+from gpusim.trace import Event
 from properties.model.case import Case
 from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, TargetRaised
@@ -35,6 +38,7 @@ from properties.targets.wire import (
     Raised,
     Ready,
     TargetFailed,
+    Told,
     Value,
     exception_of,
     parse_answer,
@@ -55,11 +59,16 @@ class ProcessTarget:
     """
 
     def __init__(
-        self, process: TargetProcess, ready: Ready, disturbance: Disturbance | None = None
+        self,
+        process: TargetProcess,
+        ready: Ready,
+        disturbance: Disturbance | None = None,
+        see: Callable[[Event], object] = lambda _: None,
     ) -> None:
         self.capabilities, self.limits = ready.capabilities, ready.limits
         self._process = process
         self._opening = write_open(disturbance)
+        self._see = see
         self._reads: dict[str, _Read] = {}
         self._begun: dict[str, list[_Read]] = {}
         """The reads before each sync that is under way."""
@@ -129,8 +138,17 @@ class ProcessTarget:
     def _exchange(self, line: str) -> Raised | None:
         """Send a line, and take its answers; gives the error that it was answered with.
 
-        A process that fails to answer is ended, since its state is unknown.
+        Who waits for a read is told after the last answer, since it may send a line in turn.
         """
+        arrived: list[_Read] = []
+        try:
+            return self._answered(line, arrived)
+        finally:
+            for read in arrived:
+                read.tell()
+
+    def _answered(self, line: str, arrived: list["_Read"]) -> Raised | None:
+        """As ``_exchange``; a process that fails to answer is ended, since its state is unknown."""
         if self._broken is not None:
             raise self._broken
         details: list[str] = []
@@ -140,11 +158,13 @@ class ProcessTarget:
                 match self._process.hear_answer():
                     case Detail(text):
                         details.append(text)
+                    case Told(event):
+                        self._see(event)
                     case Value(result, data):
-                        self._read_of(result).settle(data)
+                        arrived.append(self._read_of(result).settled(data))
                     case Failed(result) as failed:
                         whole = replace(failed, details="\n".join(details))
-                        self._read_of(result).settle(exception_of(whole))
+                        arrived.append(self._read_of(result).settled(exception_of(whole)))
                         details.clear()
                     case Raised() as raised:
                         return replace(raised, details="\n".join(details))
@@ -172,9 +192,13 @@ class _Read:
         self._outcome: bytes | Exception | None = None
         self._callbacks: list[Callable[[Delivery], None]] = []
 
-    def settle(self, outcome: bytes | Exception) -> None:
-        """Take the value; a second value is delivered again, so that the judge sees it."""
+    def settled(self, outcome: bytes | Exception) -> Self:
+        """The read with its value; a second value is told again, so that the judge sees it."""
         self._outcome = outcome
+        return self
+
+    def tell(self) -> None:
+        """Call back who waits for it."""
         for callback in self._callbacks:
             callback(self)
 
@@ -236,8 +260,9 @@ class ProcessFactory(TargetFactory):
             self._process, self._ready = self._start()
         if case.disturbance is not None and not self._has_layer:
             self._give_layer()
-        target = ProcessTarget(self._process, self._ready, case.disturbance)
-        return Opened(target=target, trace=self.make_trace())
+        sanitizer = Sanitizer(lambda _: None)
+        target = ProcessTarget(self._process, self._ready, case.disturbance, sanitizer)
+        return Opened(target=target, trace=self.make_trace(), reports=sanitizer.finish)
 
     def close(self) -> None:
         """End the process; without it, it ends with the session's process."""

@@ -35,6 +35,7 @@ from gpusim import errors
 from gpusim.errors import DeviceFault, ProgramError, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
+from gpusim.trace import Event
 from properties.model.capabilities import (
     Capabilities,
     capabilities_of,
@@ -118,6 +119,13 @@ class Detail:
     """One of the further lines of the next error."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A call on the target's device, which the layer saw."""
+
+    event: Event
 
 
 Answer = Ok | Raised | Value | Failed
@@ -209,12 +217,14 @@ def _details(details: str) -> list[str]:
     return [f"{_DETAIL} {line}" for line in details.splitlines()]
 
 
-def parse_answer(line: str) -> Answer | Detail | None:
+def parse_answer(line: str) -> Answer | Detail | Told | None:
     """What a line of the target means; None where it is none of its answers.
 
     TargetFailed where an answer is malformed.
     """
     match line.split(maxsplit=1):
+        case ["event", rest] if rest.startswith("{"):
+            return Told(_event(line, rest))
         case ["ok"]:
             return Ok()
         case ["error", rest]:
@@ -256,7 +266,7 @@ def parse_glued(line: str) -> Glued | None:
     """The answer at the end of a line that begins otherwise; None where it has none."""
     found = _GLUED.fullmatch(line)
     answer = None if found is None else parse_answer(found[2])
-    if found is None or answer is None or isinstance(answer, Detail):
+    if found is None or answer is None or isinstance(answer, Detail | Told):
         return None
     return Glued(answer, found[1])
 
@@ -289,7 +299,9 @@ def _contract_error(name: str) -> type[Refused] | type[DeviceFault] | None:
 
 def _describe(kernel: Kernel) -> dict[str, Any]:
     """A kernel for the target's compiler; its uniforms are its scalars, then ``groups``."""
+    operation = {} if kernel.operation is None else {"operation": asdict(kernel.operation)}
     return {
+        **operation,
         "name": kernel.name,
         "wgsl": kernel.wgsl(),
         "buffers": [asdict(binding) for binding in kernel.buffers],
@@ -346,6 +358,22 @@ def _check_nothing_left(message: Mapping[str, Any]) -> None:
             f"cannot take {', '.join(message)} from a target because nothing of that name is known "
             "(probably a misspelled capability or limit)"
         )
+
+
+def _event(line: str, text: str) -> Event:
+    try:
+        about = json.loads(text)
+        kind = str(about.pop("kind"))
+        return Event(kind, {name: _frozen(value) for name, value in about.items()})
+    except (ValueError, AttributeError, KeyError):
+        raise TargetFailed(
+            f"the target answered {line[:200]!r}, which should be 'event' and a JSON object"
+        ) from None
+
+
+def _frozen(value: Any) -> Any:
+    """A value of JSON whose lists are tuples, as the events of the layer in Python have them."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _data(line: str, word: str) -> bytes:

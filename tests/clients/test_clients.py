@@ -198,7 +198,7 @@ class SlowTicket:
 
 
 def test_a_fault_beside_an_await_that_the_client_cancels_is_the_only_error() -> None:
-    reads = [SlowTicket(SubmitFailed("planned")), SlowTicket(), SlowTicket()]
+    reads = [SlowTicket(), SlowTicket(SubmitFailed("planned")), SlowTicket()]
     left = iter(reads)
     stands_in: Any = SimpleNamespace(
         capabilities=None, limits=None, read=lambda *_: next(left), close=lambda: None

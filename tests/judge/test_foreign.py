@@ -6,6 +6,7 @@ import pytest
 
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.settings import Settings
+from tests.judge.foreign import DEFECTS
 
 FOREIGN = Path(__file__).with_name("foreign.py")
 TOGETHER = ("clears_late", "loses_batch", "pads", "stale_handles")
@@ -46,6 +47,10 @@ def entries(found: Session) -> list[str]:
     return sorted(signature[2] for signature in found.bugs.met)
 
 
+def test_every_defect_has_its_entry() -> None:
+    assert ENTRIES.keys() == DEFECTS.keys()
+
+
 def test_the_sound_runtime_is_not_accused(tmp_path: Path) -> None:
     found = session("sound", tmp_path, programs=150, findings=1)
     assert entries(found) == []
@@ -63,6 +68,12 @@ def test_one_session_finds_all_of_several_defects(tmp_path: Path) -> None:
     assert entries(found) == sorted(ENTRIES[defect] for defect in TOGETHER)
 
 
+def test_a_frequent_defect_hides_no_rare_one(tmp_path: Path) -> None:
+    """Nearly every program fails as the first does, and the second is behind it."""
+    found = session("overtakes+shares_slots", tmp_path, programs=12, findings=9)
+    assert entries(found) == sorted([ENTRIES["overtakes"], ENTRIES["shares_slots"]])
+
+
 def test_known_findings_leave_only_the_others(tmp_path: Path) -> None:
     known, new = tmp_path / "known", tmp_path / "new"
     session("+".join(TOGETHER), known, programs=30, findings=2)
@@ -70,4 +81,5 @@ def test_known_findings_leave_only_the_others(tmp_path: Path) -> None:
     again = {signature[2] for signature in before.bugs.met}
     shown = {one.signature[2] for one in before.bugs.known}
     assert len(shown) == 2
+    assert len(before.bugs.met) == len(again)
     assert again == {ENTRIES[defect] for defect in TOGETHER} - shown

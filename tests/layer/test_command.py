@@ -21,6 +21,21 @@ from tests.layer.mistakes.overtaking_write import program
 program(gpusim.open_device(sys.argv[1]), mended="mended" in sys.argv)
 print("the program has ended")
 """
+UTILITIES = """\
+import wgpu.utils
+from wgpu.utils.compute import compute_with_buffers
+
+device = wgpu.utils.get_default_device()
+assert isinstance(device, wgpu.GPUDevice)
+assert hasattr(type(device), "_watch")
+SHADER = \"\"\"
+@group(0) @binding(0) var<storage, read> x: array<i32>;
+@group(0) @binding(1) var<storage, read_write> y: array<i32>;
+@compute @workgroup_size(1)
+fn main(@builtin(global_invocation_id) at: vec3<u32>) { y[at.x] = 2 * x[at.x]; }
+\"\"\"
+print(compute_with_buffers({0: (1).to_bytes(4, "little")}, {1: (1, "i")}, SHADER)[1].tolist())
+"""
 SUITE = """\
 import gpusim
 from tests.layer.mistakes.destroyed_buffer import program
@@ -37,10 +52,14 @@ def sanitize(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.fixture
-def real_name(device_name: str) -> str:
-    """The device under test, where wgpu hands it out; the simulated one is watched by hand."""
-    return "" if device_name == SIMULATED else device_name
+def test_wgpus_utilities_are_watched(tmp_path: Path, device_name: str) -> None:
+    if device_name == SIMULATED:  # The default device is an adapter's.
+        return
+    path = tmp_path / "utilities.py"
+    path.write_text(UTILITIES, encoding="utf-8")
+    done = sanitize(path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[2]\n"
 
 
 @pytest.fixture
@@ -50,24 +69,22 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_script_with_a_mistake(script: Path, real_name: str) -> None:
-    if real_name:
-        done = sanitize(script, real_name)
-        assert done.returncode == 1, done.stderr
-        assert done.stdout == "the program has ended\n"
-        assert "[overtaking-write]" in done.stderr
-        assert "gpusim sanitize: 1 report\n" in done.stderr
+def test_a_script_with_a_mistake(script: Path, device_name: str) -> None:
+    done = sanitize(script, device_name)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == "the program has ended\n"
+    assert "[overtaking-write]" in done.stderr
+    assert "gpusim sanitize: 1 report\n" in done.stderr
 
 
-def test_json_is_one_line_a_report(script: Path, real_name: str) -> None:
-    if real_name:
-        done = sanitize("--json", script, real_name)
-        said, line = done.stdout.splitlines()
-        report = json.loads(line)
-        assert said == "the program has ended"
-        assert report["rule"] == "overtaking-write"
-        assert len(report["places"]) == 4
-        assert report["times"] == 1
+def test_json_is_one_line_a_report(script: Path, device_name: str) -> None:
+    done = sanitize("--json", script, device_name)
+    said, line = done.stdout.splitlines()
+    report = json.loads(line)
+    assert said == "the program has ended"
+    assert report["rule"] == "overtaking-write"
+    assert len(report["places"]) == 4
+    assert report["times"] == 1
 
 
 def test_the_mended_script(script: Path, device_name: str) -> None:
@@ -76,14 +93,13 @@ def test_the_mended_script(script: Path, device_name: str) -> None:
     assert "gpusim sanitize: 0 reports\n" in done.stderr
 
 
-def test_a_module_that_captures_its_output(tmp_path: Path, real_name: str) -> None:
-    if real_name:
-        suite = tmp_path / "test_suite.py"
-        suite.write_text(SUITE.format(device=real_name), encoding="utf-8")
-        done = sanitize("-m", "pytest", "-q", "-p", "no:cacheprovider", suite)
-        assert done.returncode == 1, done.stderr
-        assert "1 passed" in done.stdout
-        assert "[wrong-submit]" in done.stderr
+def test_a_module_that_captures_its_output(tmp_path: Path, device_name: str) -> None:
+    suite = tmp_path / "test_suite.py"
+    suite.write_text(SUITE.format(device=device_name), encoding="utf-8")
+    done = sanitize("-m", "pytest", "-q", "-p", "no:cacheprovider", suite)
+    assert done.returncode == 1, done.stderr
+    assert "1 passed" in done.stdout
+    assert "[wrong-submit]" in done.stderr
 
 
 @pytest.mark.parametrize(

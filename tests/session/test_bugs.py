@@ -75,6 +75,25 @@ def test_failures_are_told_apart_by_what_they_take(one: str, other: str, same: b
     assert (signatures[0] == signatures[1]) is same
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("InvalidHandle dispatch raised", "InvalidBinding dispatch twice raised", True),
+        ("InvalidHandle free accepted", "InvalidHandle write accepted", True),
+        ("OutOfRange copy accepted", "OutOfRange write accepted", False),
+        ("InvalidBinding dispatch accepted", "InvalidBinding dispatch twice accepted", False),
+        ("InvalidBinding dispatch accepted", "InvalidBinding dispatch raised", False),
+    ],
+)
+def test_harm_is_told_apart_by_what_the_target_did(one: str, other: str, same: bool) -> None:
+    failing = case("alloc a 4\nfree a\nfree a\nalloc b 4\nread b 0 4 -> r0\n")
+    signatures = [
+        signature_of(failing, replace(LATE, position=4, refused=frozenset({each})), BUILTIN)
+        for each in (one, other)
+    ]
+    assert (signatures[0] == signatures[1]) is same
+
+
 def test_what_is_known_is_not_reported_again(tmp_path: Path) -> None:
     bugs = Bugs(tmp_path / "new")
     failing = case("alloc a 4\nread a 0 4 -> r0\n")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gpusim.errors import ProgramError
-from gpusim.kernels import BUILTIN
+from gpusim.kernels import BUILTIN, OFFERED
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
@@ -124,8 +124,8 @@ def test_an_unknown_word_of_a_simulated_device_is_named(word: str) -> None:
 
 
 def test_kernels_that_are_none_or_share_a_name_are_refused() -> None:
-    assert load_kernels("") is BUILTIN
-    assert list(load_kernels("gpusim.kernels.builtin:BUILTIN")) == list(BUILTIN)
+    assert load_kernels("") is OFFERED
+    assert list(load_kernels("gpusim.kernels.builtin:BUILTIN")) == list(OFFERED)
     with pytest.raises(ProgramError, match=r"cannot load KERNELS from .gpusim\.errors"):
         load_kernels("gpusim.errors")
     with pytest.raises(ProgramError, match="is no Kernel"):

@@ -71,10 +71,10 @@ def _start(write: Write) -> int:
 class Overtaken:
     """Two writes and the bytes of both, for a command between them that is not submitted yet."""
 
-    __slots__ = ("buffer", "end", "first_site", "second_site", "start")
+    __slots__ = ("buffer", "end", "event", "first_site", "second_site", "start")
 
-    def __init__(self, buffer: int, first: Write, second: Write) -> None:
-        self.buffer = buffer
+    def __init__(self, buffer: int, first: Write, second: Write, event: Event) -> None:
+        self.buffer, self.event = buffer, event
         self.start, self.end = max(first.start, second.start), min(first.end, second.end)
         self.first_site, self.second_site = first.site, second.site
 
@@ -93,12 +93,20 @@ class OvertakingWrite(Check):
         new = Write(start, start + event["size_bytes"], event["site"], [])
         unread = self._unread.setdefault(buffer, Unread())
         for old in unread.cut(new.start, new.end):
-            pair = Overtaken(buffer, old, new)
+            pair = Overtaken(buffer, old, new, event)
             for command in old.readers:
                 if _touches(command, pair):
                     self._overtaken.setdefault(command, []).append(pair)
         if new.start < new.end:
             unread.add(new)
+        return iter(())
+
+    def error(self, event: Event) -> Iterator[Finding]:
+        """A write that has failed overtakes nothing."""
+        call = self.scene.call(event["call"])
+        if call is not None and call.kind == "write_buffer":
+            for command, pairs in self._overtaken.items():
+                self._overtaken[command] = [pair for pair in pairs if pair.event is not call]
         return iter(())
 
     def dispatch(self, event: Event) -> Iterator[Finding]:

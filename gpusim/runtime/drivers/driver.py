@@ -220,9 +220,11 @@ class WgpuDriver:
         The promise of submitted work does not work in wgpu-py 0.32, so this reads four
         bytes instead.
         """
-        source = self.create_buffer(WORD_BYTES, Role.STORAGE)
-        target = self.create_buffer(WORD_BYTES, Role.STAGING)
+        buffers: list[DeviceBuffer] = []
         try:
+            for role in (Role.STORAGE, Role.STAGING):
+                buffers.append(self.create_buffer(WORD_BYTES, role))
+            source, target = buffers
             copy = CopyCommand(source, 0, target, 0, WORD_BYTES)
             self.submit(self.encode([copy], "drain", merge_passes=False))
             mapping = self.map(target, WORD_BYTES)
@@ -230,8 +232,8 @@ class WgpuDriver:
             if is_done:
                 self.take(mapping, bytes)
         finally:
-            self.destroy_buffer(source)
-            self.destroy_buffer(target)
+            for buffer in buffers:
+                self.destroy_buffer(buffer)
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:

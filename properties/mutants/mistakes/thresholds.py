@@ -33,7 +33,7 @@ class RingOffsetOfHalfAWord(RingUniforms):
 
 
 @mutant(part="driver", hard=True)
-class LongWriteCut(Overlay):
+class VeryLongWriteCut(Overlay):
     """Of a queued write no more than 256 KiB are written."""
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:

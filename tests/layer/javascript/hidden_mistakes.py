@@ -8,6 +8,8 @@ file belongs to the environments ``browser`` and ``javascript`` of tox; its name
 the others.  Each finding is replayed, which must show it again.
 """
 
+import json
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -66,6 +68,15 @@ def run(target: str, folder: Path, *, adversary: bool) -> SessionResult:
 
 def test_there_are_ten() -> None:
     assert len(NAMES) == 10
+
+
+@pytest.mark.parametrize(("side", "rules"), [("wrong", ["overtaking-write"]), ("mended", [])])
+def test_sanitize_under_node(side: str, rules: list[str]) -> None:
+    command = ["node", str(FOLDER / "sanitized.mjs"), side]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    reports = json.loads(done.stdout.splitlines()[-1])
+    assert [report["rule"] for report in reports] == rules
+    assert all("sanitized.mjs:" in place["site"] for each in reports for place in each["places"])
 
 
 @pytest.mark.parametrize("name", NAMES)

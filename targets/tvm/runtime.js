@@ -1,28 +1,27 @@
-// Apache TVM's web runtime (web/src/webgpu.ts of its repository) as a target.
-//
-//     npx esbuild examples/tvm/target.js --bundle --outfile=examples/tvm/bundle.js \
-//         --alias:tvm=$TVM_HOME/web/src
-//     gpusim fuzz --target browser:examples/tvm/page.html
+// Apache TVM's web runtime (the npm package @mlc-ai/web-runtime) as a target.
 //
 // Its DeviceAPI is driven as its own C++ side drives it: bytes pass through a memory in which a read
-// is found once `sync` has returned.
-
-import { WebGPUContext } from "tvm/webgpu";
-import { openDevice } from "../javascript/device.js";
-import { served } from "../javascript/target.js";
+// is found once `sync` has returned.  The class that implements it is not exported; `contextIn`
+// adds the one export to the text of the package while it is loaded.
 
 const DTYPES = { u32: "uint32", i32: "int32", f32: "float32" };
-const MEMORY_BYTES = 1 << 23;
+const FIRST_BYTES = 1 << 16;
+const LAST_EXPORT = "exports.wasmPath = wasmPath;";
 
-// Where WebAssembly keeps what is on its way; each program has one of its own.
+// Where WebAssembly keeps what is on its way; each program has one of its own, which grows.
 class Memory {
   constructor() {
-    this.bytes = new Uint8Array(MEMORY_BYTES);
+    this.bytes = new Uint8Array(FIRST_BYTES);
     this.taken = 0;
   }
 
   take(sizeBytes) {
     this.taken += sizeBytes;
+    if (this.taken > this.bytes.length) {
+      const { bytes } = this;
+      this.bytes = new Uint8Array(2 * this.taken);
+      this.bytes.set(bytes);
+    }
     return this.taken - sizeBytes;
   }
 
@@ -39,8 +38,8 @@ class Memory {
   }
 }
 
-class TvmRuntime {
-  constructor(device) {
+export class TvmRuntime {
+  constructor(device, WebGPUContext) {
     this.memory = new Memory();
     this.context = new WebGPUContext(this.memory, device);
     this.shaders = new Map();
@@ -87,10 +86,16 @@ class TvmRuntime {
     this.context.flushCommands();
   }
 
-  // What has arrived is what is in memory once it returns, whatever that is.
+  // What has arrived is what is in memory once it returns, whatever that is.  A sync answers for the
+  // reads that were issued before it began.
   async sync() {
-    await this.context.sync();
-    for (const take of this.reads.splice(0)) take();
+    const reads = [...this.reads];
+    try {
+      await this.context.sync();
+      for (const take of reads) take();
+    } finally {
+      this.reads = this.reads.filter((take) => !reads.includes(take));
+    }
   }
 
   // Its own `dispose` would end the device, which all programs share.
@@ -117,5 +122,27 @@ class TvmRuntime {
   }
 }
 
-const promises = { delivery: "array", grid_dimensions: 1, spreads_grids: true };
-globalThis.answer = served(openDevice, (device) => new TvmRuntime(device), promises);
+export const PROMISES = {
+  delivery: "array",
+  write_size_bytes: 1,
+  read_size_bytes: 1,
+  copy_size_bytes: 1,
+  copies_within: true,
+  host_arrays: true,
+  grid_dimensions: 1,
+  spreads_grids: true,
+  concurrent_syncs: true,
+  invalid_handle: "contained",
+  out_of_range: "contained",
+  invalid_binding: "contained",
+  survives_failed_maps: true,
+};
+
+// The class in the text of the package's one file.
+export function contextIn(text) {
+  const exported = text.replace(LAST_EXPORT, `${LAST_EXPORT} exports.WebGPUContext = WebGPUContext;`);
+  if (exported === text) throw new Error(`the package has no line ${LAST_EXPORT}`);
+  const exports = {};
+  new Function("exports", "module", exported)(exports, {});
+  return exports.WebGPUContext;
+}

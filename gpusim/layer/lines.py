@@ -1,0 +1,41 @@
+"""The text form of events: JSON, one event a line, the same in every language.
+
+    {"kind": "unmap", "about": {"buffer": 1}, "site": "step.py:12"}
+
+Nothing here knows the kinds; docs/SANITIZE.md lists them.
+"""
+
+import json
+from typing import Any
+
+from gpusim.trace import Event
+
+
+def write_event(event: Event) -> str:
+    """One line, without its end."""
+    about = {name: value for name, value in event.about.items() if name != "site"}
+    site = {"site": event["site"]} if event.about.get("site") else {}
+    return json.dumps({"kind": event.kind, "about": about, **site})
+
+
+def parse_event(line: str) -> Event:
+    """Read what ``write_event`` wrote, in this language or another.
+
+    Raises:
+        ValueError: it is no such line.
+    """
+    read = json.loads(line)
+    try:
+        kind, about = str(read["kind"]), dict(read["about"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"cannot read event {line!r:.80} because it has no kind or no details (probably it is "
+            "a line of another file)"
+        ) from error
+    plain = {name: _frozen(value) for name, value in about.items()}
+    return Event(kind, {**plain, "site": str(read.get("site", ""))})
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, so that they can be compared by their hash."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -1,0 +1,122 @@
+"""A shard: one worker of a session and its programs, every n-th for n workers.
+
+The engine decides what an answer means; nothing here does.
+"""
+
+from dataclasses import replace
+
+from gpusim.kernels import Kernels
+from gpusim.program import Program
+from properties.fuzz.protocol import (
+    Answer,
+    FailedProgram,
+    Fuzz,
+    Made,
+    MakeCase,
+    Progress,
+    RanAll,
+    Stop,
+)
+from properties.fuzz.supervisor import Gone, Supervisor
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.shrink.avoid import Avoided
+from properties.shrink.reducer import Judgement, Shrunk, shrink
+
+_SHRINK_STALL_SECONDS = 3.0
+"""Seconds without progress after which a candidate of the shrinker hangs."""
+_DEATH_PATIENCE = 4
+"""The factor on the time for shrinking, where each failing candidate kills a process."""
+
+
+class Shard:
+    """Programs ``next``, ``next + step`` and so on, to before ``stop``, in one worker."""
+
+    def __init__(self, supervisor: Supervisor, *, first: int, stop: int | None, step: int) -> None:
+        self.next = first
+        self.is_running = False
+        self.avoided: Avoided = frozenset()
+        """What its programs leave out since it was begun."""
+        self._supervisor = supervisor
+        self._stop = stop
+        self._step = step
+        self._is_told_to_stop = False
+
+    @property
+    def has_programs(self) -> bool:
+        """Whether any program is left."""
+        return self._stop is None or self.next < self._stop
+
+    def begin(self, avoided: Avoided) -> None:
+        """Start the worker, unless it runs already; most programs leave out what is ``avoided``."""
+        if not self.is_running:
+            self.avoided = avoided
+            self._supervisor.ask(
+                Fuzz(first=self.next, stop=self._stop, step=self._step, avoided=avoided)
+            )
+            self.is_running, self._is_told_to_stop = True, False
+
+    def end(self) -> None:
+        """Stop the worker after its current program."""
+        if self.is_running and not self._is_told_to_stop:
+            self._supervisor.ask(Stop())
+            self._is_told_to_stop = True
+
+    def tick(self, stall_seconds: float, wait_seconds: float) -> Answer | Gone | None:
+        """The worker's next answer; None where there is none yet."""
+        answer = self._supervisor.tick(stall_seconds, wait_seconds)
+        match answer:
+            case Progress():
+                self.next = answer.number
+            case FailedProgram() | RanAll() | Gone():
+                self.is_running = False
+        return answer
+
+    def pass_over(self, gone: Gone) -> int:
+        """Continue after the program at which the worker died; how many programs are uncounted."""
+        passed = max(0, (gone.number - self.next) // self._step + 1)
+        self.next += passed * self._step
+        return passed
+
+    def make(self, number: int, stall_seconds: float) -> Case:
+        """The case of a program, without running it."""
+        self._supervisor.ask(MakeCase(number=number, avoided=self.avoided))
+        answer = self._supervisor.wait(stall_seconds)
+        assert isinstance(answer, Made)
+        return answer.case
+
+    def judgement(self, stall_seconds: float) -> Judgement:
+        """Judges a candidate in the worker."""
+        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
+        return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
+
+    def shrink(
+        self,
+        case: Case,
+        failure: Failure,
+        *,
+        kernels: Kernels,
+        seconds: float,
+        stall_seconds: float,
+    ) -> Shrunk | None:
+        """The smallest case that fails in the same way; None where ``case`` passes when run again.
+
+        A fresh worker runs it, since the failure may have harmed the device of the worker that
+        met it.  To shrink an abort or a hang may take longer than ``seconds``.
+        """
+        self._supervisor.stop()
+        judgement = self.judgement(stall_seconds)
+        if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
+            seconds *= _DEATH_PATIENCE
+            case = _cut(case, failure, judgement)
+        return shrink(case, failure, judgement, kernels=kernels, seconds=seconds)
+
+
+def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
+    """``case`` without the ops after the op at which the process ended, if it still ends there."""
+    if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
+        return case
+    ops = case.program.ops[: failure.position + 1]
+    cut = replace(case, program=Program(ops))
+    again = judgement(cut)
+    return cut if again is not None and again.signature == failure.signature else case

@@ -1,0 +1,41 @@
+"""The sorts of ops that the contract refuses, and what a target did with each.
+
+A sort is the class of the refusal, and the verb: ``OutOfRange copy``.  A dispatch that binds one
+buffer more than once is a sort of its own.  Ops of one sort go one way through a runtime, so that
+what harms in one of them is mostly one mistake.  Data only.
+"""
+
+from collections.abc import Mapping
+
+from gpusim.history import History
+from gpusim.kernels import Kernel
+from gpusim.ops import Op
+from gpusim.program import Program
+
+ACCEPTED, RAISED = "accepted", "raised"
+
+
+def sort_of(op: Op, error: str, kernels: Mapping[str, Kernel]) -> str:
+    """The sort of ``op``, which the contract refuses with the class ``error``."""
+    bound = getattr(op, "buffers", ())
+    kernel = kernels.get(getattr(op, "kernel", ""))
+    is_whole = kernel is not None and len(kernel.buffers) == len(bound)
+    is_twice = is_whole and len({str(each) for each in bound}) < len(bound)
+    return f"{error} {op.verb}" + " twice" * is_twice
+
+
+def refusals(
+    program: Program, meant: History, got: History, kernels: Mapping[str, Kernel]
+) -> frozenset[str]:
+    """The sorts of the ops that ``meant`` refuses; after each, whether the target raised."""
+    outcomes = zip(program, meant.outcomes, got.outcomes, strict=True)
+    return frozenset(
+        f"{sort_of(op, expected.error, kernels)} {RAISED if shown.error else ACCEPTED}"
+        for op, expected, shown in outcomes
+        if expected.error
+    )
+
+
+def is_of(op: Op, error: str | None, sorts: frozenset[str], kernels: Mapping[str, Kernel]) -> bool:
+    """Whether the contract refuses ``op`` with ``error``, and ``sorts`` has its sort or class."""
+    return error is not None and not sorts.isdisjoint((error, sort_of(op, error, kernels)))

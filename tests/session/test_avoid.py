@@ -1,0 +1,113 @@
+"""What further programs leave out once a bug was found, and that this changes nothing else."""
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
+from gpusim.program import Program
+from properties.clients import FOREIGN_CLIENTS
+from properties.generate.cases import Setting, case_for
+from properties.model.capabilities import CONTRACT, Capabilities, Refusal
+from properties.model.case import NO_POLICY, PLAIN, Case, DeviceSpec
+from properties.model.disturbance import Disturbance, parse_disturbance
+from properties.model.refusals import refusals
+from properties.shrink.avoid import AGAIN_EVERY, Avoided, avoidable, avoids, without
+from reference import run
+
+LOOSE = Capabilities(
+    write_size_bytes=1,
+    copies_within=True,
+    invalid_handle=Refusal.CONTAINED,
+    out_of_range=Refusal.CONTAINED,
+    survives_failed_maps=True,
+    concurrent_syncs=True,
+)
+
+
+def case(
+    text: str, client: str = PLAIN, disturbance: Disturbance | None = None, seed: str = "0/1"
+) -> Case:
+    return Case(
+        program=Program.parse(text),
+        policy=NO_POLICY,
+        device=DeviceSpec(name="vulkan"),
+        promises=LOOSE,
+        client=client,
+        disturbance=disturbance,
+        seed=seed,
+    )
+
+
+TEXT = """alloc a 8
+alloc b 8
+write a 0 01
+copy a 0 b 4 8
+copy a 0 a 4 4
+free b
+free b
+"""
+
+
+@pytest.mark.parametrize(
+    ("avoided", "gone"),
+    [
+        ({"odd write"}, "write a 0 01"),
+        ({"copy within"}, "copy a 0 a 4 4"),
+        ({"OutOfRange copy"}, "copy a 0 b 4 8"),
+        ({"InvalidHandle"}, "free b"),
+    ],
+)
+def test_only_what_is_avoided_goes(avoided: set[str], gone: str) -> None:
+    kept = without(case(TEXT), frozenset(avoided), BUILTIN, Limits()).program
+    assert len(kept) >= len(Program.parse(TEXT)) - 1
+    assert str(kept).splitlines().count(gone) == TEXT.splitlines().count(gone) - 1
+
+
+def test_a_client_and_the_faults_go_as_well() -> None:
+    disturbed = parse_disturbance("seed=3 failed_maps=0")
+    kept = without(
+        case(TEXT, client="overlapping", disturbance=disturbed),
+        frozenset({"overlapping", "failed_maps"}),
+        BUILTIN,
+        Limits(),
+    )
+    assert (kept.client, kept.disturbance) == (PLAIN, Disturbance(seed=3))
+
+
+def test_a_refused_op_that_goes_changes_no_other() -> None:
+    setting = Setting(device="simulated", limits=Limits(), promises=CONTRACT)
+    for number in range(60):
+        drawn = case_for(1, number, setting)
+        limits = drawn.limits(Limits())
+        meant = run(drawn.program, BUILTIN, limits)
+        sorts = {each.rpartition(" ")[0] for each in refusals(drawn.program, meant, meant, BUILTIN)}
+        kept = without(drawn, frozenset(sorts), BUILTIN, limits)
+        again = run(kept.program, BUILTIN, limits)
+        assert again.outcomes == tuple(each for each in meant.outcomes if not each.error)
+
+
+def test_a_word_that_no_program_can_do_without_is_not_avoided() -> None:
+    words = ("value", "", "odd write", "command to write", "overlapping", PLAIN, "disturbed")
+    assert avoidable(words, ()) == {"odd write", "overlapping"}
+    assert "overlapping" in FOREIGN_CLIENTS
+
+
+@pytest.mark.parametrize(
+    ("refused", "avoided"),
+    [
+        ("OutOfRange copy accepted", "OutOfRange copy"),
+        ("InvalidHandle free accepted", "InvalidHandle"),
+        ("InvalidHandle dispatch raised", "InvalidHandle dispatch"),
+        ("InvalidBinding dispatch twice accepted", "InvalidBinding dispatch twice"),
+    ],
+)
+def test_the_sort_of_a_harmful_op_is_avoided(refused: str, avoided: str) -> None:
+    assert avoidable((), {refused}) == {avoided}
+
+
+def test_a_few_programs_have_everything_again() -> None:
+    avoided: Avoided = frozenset({"odd write"})
+    seeds = [f"1/{number}" for number in range(10 * AGAIN_EVERY)]
+    again = [seed for seed in seeds if not avoids(case(TEXT, seed=seed), avoided)]
+    assert 0 < len(again) < 30
+    assert not avoids(case(TEXT), frozenset())
