@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from gpusim.errors import DeviceFault, DeviceLost, SubmitFailed
-from gpusim.runtime import PRESETS, Runtime, Ticket
-from gpusim.runtime.drivers.faulty import Fault
+from gpusim.runtime import PRESETS, Runtime, Ticket, WgpuDriver
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from gpusim.simulated import open_device
 
 Open = Callable[..., Runtime]
 WORDS = np.arange(4, dtype=np.uint32)
@@ -51,8 +52,10 @@ def test_a_sync_that_raises_has_settled_every_read(
         runtime.flush()
 
 
-def test_a_sync_that_is_cancelled_leaves_its_fault_to_the_next_call(faulty: Open) -> None:
-    runtime = faulty(Fault(verb="submit", call=1, error=SubmitFailed), policy=PRESETS["ring"])
+def test_a_sync_that_is_cancelled_leaves_its_fault_to_the_next_call() -> None:
+    fault = Fault(verb="submit", call=1, error=SubmitFailed)
+    # A map of this device settles only when somebody waits for it.
+    runtime = Runtime(driver=FaultyDriver(WgpuDriver(open_device()), fault))
     a = runtime.alloc(16)
     runtime.write(a, WORDS)
     runtime.read(a)
@@ -70,3 +73,5 @@ def test_a_sync_that_is_cancelled_leaves_its_fault_to_the_next_call(faulty: Open
     with pytest.raises(SubmitFailed):
         runtime.flush()
     runtime.flush()
+    runtime.free(a)
+    runtime.close()
