@@ -27,7 +27,7 @@ from gpusim.ops import Copy, Op
 from gpusim.program import Program, flattened
 from properties.arguments import UsageError
 from properties.finding_file import Finding, printable, write
-from properties.model.case import Case
+from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import RAISED
 from properties.shrink.avoid import Avoided, avoidable
@@ -194,6 +194,9 @@ def signature_of(
         how = _HARMED
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
+    if case.client != PLAIN and case.disturbance is not None:
+        # It takes a caller and an order of promises: ops are there to make this order.
+        takes = forms
     return *how, *sorted(takes), *_variants(case)
 
 

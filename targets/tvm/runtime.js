@@ -6,6 +6,7 @@
 
 const DTYPES = { u32: "uint32", i32: "int32", f32: "float32" };
 const FIRST_BYTES = 1 << 16;
+const MOST_BYTES = 1 << 28;
 const LAST_EXPORT = "exports.wasmPath = wasmPath;";
 
 // Where WebAssembly keeps what is on its way; each program has one of its own, which grows.
@@ -16,6 +17,7 @@ class Memory {
   }
 
   take(sizeBytes) {
+    if (this.taken + sizeBytes > MOST_BYTES) throw new RangeError("out of WebAssembly memory");
     this.taken += sizeBytes;
     if (this.taken > this.bytes.length) {
       const { bytes } = this;

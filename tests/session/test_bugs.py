@@ -11,6 +11,7 @@ from gpusim.runtime import PRESETS
 from properties.finding_file import read
 from properties.fuzz.bugs import Bugs, signature_of
 from properties.model.case import Case, DeviceSpec
+from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 
 LATE = Failure(
@@ -92,6 +93,14 @@ def test_harm_is_told_apart_by_what_the_target_did(one: str, other: str, same: b
         for each in (one, other)
     ]
     assert (signatures[0] == signatures[1]) is same
+
+
+def test_ops_say_nothing_of_a_client_in_another_order_of_promises() -> None:
+    texts = ("alloc a 4\nread a 0 4 -> r0\n", "alloc a 4\nwrite a 0 01020304\nread a 0 4 -> r0\n")
+    cases = [replace(case(text), client="one_array", disturbance=Disturbance()) for text in texts]
+    assert len({signature_of(each, LATE, BUILTIN) for each in cases}) == 1
+    alone = [replace(each, client="plain") for each in cases]
+    assert len({signature_of(each, LATE, BUILTIN) for each in alone}) == 2
 
 
 def test_what_is_known_is_not_reported_again(tmp_path: Path) -> None:
