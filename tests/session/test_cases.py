@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gpusim.errors import ProgramError
-from gpusim.kernels import OFFERED
+from gpusim.kernels import BUILTIN, OFFERED
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
