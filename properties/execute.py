@@ -33,6 +33,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     target = opened.target if is_plain else drive(opened.target, case)
     marks = Marks(trace)
     history = run(case.program, target, marks)
+    stats = None if opened.stats is None else opened.stats()
     marks.closing()
     close_error: Exception | None = None
     try:
@@ -52,6 +53,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         reports=tuple(opened.reports()),
+        stats=stats,
         close_error=close_error,
     )
 

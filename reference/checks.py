@@ -7,7 +7,7 @@ nothing.  Nothing here knows what an accepted op does.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from operator import is_not
+from operator import is_not, itemgetter
 
 from gpusim.errors import (
     InvalidBinding,
@@ -48,7 +48,7 @@ def check_handle(buffer: str, blocks: Mapping[str, Block]) -> Block:
     """The live buffer of that name."""
     if buffer not in blocks:
         raise InvalidHandle(
-            f"cannot use {buffer} because no live buffer has that name "
+            f"cannot use <{buffer}> because no live buffer has that name "
             "(probably it was freed, or its alloc was refused)"
         )
     return blocks[buffer]
@@ -58,7 +58,7 @@ def check_range(buffer: str, block: Block, offset: int, size_bytes: int) -> None
     """Refuse bytes outside the buffer; no bytes at its very end are inside."""
     if offset < 0 or size_bytes < 0 or offset + size_bytes > block.size_bytes:
         raise OutOfRange(
-            f"cannot reach {size_bytes} bytes at {offset} of {buffer} because it holds "
+            f"cannot reach {size_bytes} bytes at {offset} of <{buffer}> because it holds "
             f"{block.size_bytes} (probably an offset counted in words)"
         )
 
@@ -89,7 +89,7 @@ def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
     for old, new in replay.bindings:
         if old not in buffers_of(capture):
             raise InvalidBinding(
-                f"cannot bind {new} in place of {old} because {replay.graph} does not use {old} "
+                f"cannot bind <{new}> in place of <{old}> because {replay.graph} does not use that "
                 "(probably the two are the wrong way round)"
             )
     dispatches = sum(isinstance(command, AnyDispatch) for command in capture.commands)
@@ -126,13 +126,13 @@ def check_bound(
     for buffer, block in zip(buffers, bound, strict=True):
         if block.words == 0:
             raise InvalidBinding(
-                f"cannot bind {buffer} to {kernel.name} because it holds {block.size_bytes} "
+                f"cannot bind {_told(buffer)} to {kernel.name} because it holds {block.size_bytes} "
                 "bytes, which is no whole word (probably a size counted in words)"
             )
     for buffer, block in zip(buffers, bound, strict=True):
         if block.words * WORD_BYTES > limits.max_binding_bytes:
             raise LimitExceeded(
-                f"cannot bind {buffer} to {kernel.name} because a binding holds at most "
+                f"cannot bind {_told(buffer)} to {kernel.name} because a binding holds at most "
                 f"{limits.max_binding_bytes} bytes (probably the buffer needs splitting)"
             )
     if len(set(names)) < len(names):
@@ -151,11 +151,18 @@ def _check_parts(
     for buffer in buffers:
         if isinstance(buffer, Part) and buffer.offset % limits.storage_offset_alignment_bytes:
             raise InvalidBinding(
-                f"cannot bind {buffer.buffer} from {buffer.offset} on to {kernel.name} because a "
-                f"part starts at a multiple of {limits.storage_offset_alignment_bytes} "
+                f"cannot bind {_told(buffer)} to {kernel.name} because a part "
+                f"starts at a multiple of {limits.storage_offset_alignment_bytes} "
                 "(probably the device of another machine allows finer ones)"
             )
     return tuple(map(_bound, buffers, whole))
+
+
+def _told(buffer: Bound) -> str:
+    if not isinstance(buffer, Part):
+        return f"<{buffer}>"
+    end = buffer.offset + buffer.size_bytes
+    return f"bytes {buffer.offset} to {end} of <{buffer.buffer}>"
 
 
 def _bound(buffer: Bound, block: Block) -> Block:
@@ -165,7 +172,9 @@ def _bound(buffer: Bound, block: Block) -> Block:
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
     """All bindings of a buffer write it, or none does; bindings that write share no word."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
-    for (one, first, block), (other, second, further) in combinations(bindings, 2):
+    pairs = sorted(combinations(range(len(bindings)), 2), key=itemgetter(1))
+    for before, at in pairs:
+        (one, first, block), (other, second, further) = bindings[before], bindings[at]
         accesses = {one.access, other.access}
         if name_of(first) != name_of(second) or accesses == {"read"}:
             continue
@@ -173,8 +182,9 @@ def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Blo
         end = min(_start(first) + 4 * block.words, _start(second) + 4 * further.words)
         if len(accesses) == 2 or start < end:
             raise InvalidBinding(
-                f"cannot dispatch {kernel.name} because {name_of(first)} is bound as {one.name} "
-                f"and as {other.name}, and written (probably the result needs a buffer of its own)"
+                f"cannot bind {_told(second)} as {other.name} of {kernel.name} because "
+                f"{_told(first)} is bound as {one.name}, and written (probably the result needs a "
+                "buffer of its own)"
             )
 
 
@@ -189,14 +199,14 @@ def check_grid_place(
     block = check_handle(counts, blocks)
     if offset % WORD_BYTES != 0:
         raise InvalidBinding(
-            f"cannot read a grid at {offset} of {counts} because a grid begins with a whole word "
-            "(probably the offset does not count bytes)"
+            f"cannot read a grid at {offset} of <{counts}> because a grid begins with a word "
+            f"of {WORD_BYTES} bytes (probably an offset in bytes that should be one in words)"
         )
     check_range(counts, block, offset, GRID_BYTES)
     for binding, buffer in zip(kernel.buffers, buffers, strict=True):
         if name_of(buffer) == counts and binding.access == "read_write":
             raise InvalidBinding(
-                f"cannot dispatch {kernel.name} over a grid in {counts} because it is written as "
+                f"cannot dispatch {kernel.name} over a grid in <{counts}> because it is written as "
                 f"{binding.name} (probably the grid needs a buffer of its own)"
             )
     return block
@@ -204,21 +214,20 @@ def check_grid_place(
 
 def check_grid(kernel: Kernel, grid: Grid, limits: Limits) -> None:
     """Refuse a grid that the kernel, or the device, cannot run."""
-    most = math.inf if kernel.guarded else limits.max_groups_per_dimension
-    if min(grid) < 0 or max(grid) > most:
+    most = limits.max_groups_per_dimension
+    if min(grid) < 0 or (max(grid) > most and not kernel.guarded):
         raise LimitExceeded(
-            f"cannot dispatch {kernel.name} over {grid} because a dimension lies in 0..{most} "
+            f"cannot dispatch {kernel.name} over {grid} because a dimension is 0 to {most} "
             "(probably the grid counts threads instead of workgroups)"
         )
     groups = math.prod(grid)
-    room = limits.max_groups_per_dimension**3
-    if groups > room:
-        raise LimitExceeded(
-            f"cannot dispatch {kernel.name} over {grid} because this device runs at most {room} "
-            "workgroups (probably the grid counts threads)"
-        )
     if groups > kernel.max_groups:
         raise LimitExceeded(
-            f"cannot dispatch {kernel.name} over {grid} because it runs at most "
-            f"{kernel.max_groups} workgroups (probably the grid counts threads)"
+            f"cannot dispatch {kernel.name} over {grid} because {groups} workgroups are more than "
+            f"the {kernel.max_groups} that it runs (probably the grid counts threads)"
+        )
+    if groups > most**3:
+        raise LimitExceeded(
+            f"cannot dispatch {kernel.name} over {grid} because a device of {most} workgroups a "
+            f"dimension never runs {groups} (probably the grid counts threads)"
         )

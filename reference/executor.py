@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.errors import DeviceFault, InvalidHandle, InvalidKernel, Refused
-from gpusim.history import History, Outcome
+from gpusim.history import History, Outcome, Raised
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.ops import (
@@ -255,7 +255,7 @@ class Reference:
         for buffer in buffers:
             if buffer in self._unbound:
                 raise InvalidHandle(
-                    f"cannot use {buffer} because its alloc was refused "
+                    f"cannot use <{buffer}> because its alloc was refused "
                     "(probably it asked for too much)"
                 )
 
@@ -294,7 +294,7 @@ def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
     try:
         delivery = executor.perform(op)
     except (Refused, DeviceFault) as error:
-        return Outcome(error=type(error).__name__)
+        return Outcome(error=type(error).__name__, raised=Raised(str(error)))
     if isinstance(op, Read) and delivery is not None:
         deliveries.append(op.result)
         return Outcome(data=delivery.data, error_bound=delivery.error_bound)

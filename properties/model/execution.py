@@ -6,6 +6,7 @@ from gpusim.history import History
 from gpusim.kernels import Kernels
 from gpusim.layer.report import Report
 from gpusim.limits import Limits
+from gpusim.runtime.stats import Stats
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
@@ -30,5 +31,7 @@ class Execution:
     """Whether each fault in the trace is one that an op met and shows."""
     reports: tuple[Report, ...] = ()
     """What the layer's rules say of the calls on the device, where there is a layer."""
+    stats: Stats | None = None
+    """What our runtime says that it has done, right before its close."""
     close_error: Exception | None = None
     """The error that the target's close raised."""

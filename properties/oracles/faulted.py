@@ -47,6 +47,8 @@ _OUT_OF_MEMORY = errors.OutOfMemory.__name__
 _MAP_FAILED = errors.MapFailed.__name__
 _LOSING = (errors.SubmitFailed.__name__, LOST)
 """Faults that lose a batch, and with it the bytes that it would have written."""
+_AS_SHOWN = ""
+"""The words of a fault: only the device knows them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +139,7 @@ class _Failed:
     error: str
 
     def result(self) -> NoReturn:
-        raise getattr(errors, self.error)("as it was shown")
+        raise getattr(errors, self.error)(_AS_SHOWN)
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
         callback(self)
@@ -250,14 +252,16 @@ class _Follower(Unwatched):
         """Raise the fault that was shown, or the loss of the device or of one of ``needed``."""
         shown = self._shown[self._position].error
         if self._gone:
-            raise errors.DeviceLost("as it was shown")
+            raise errors.DeviceLost(_AS_SHOWN)
         if shown not in self._faults:
             return
         if shown != DATA_LOST:
             self._fail(shown)
-        elif not any(buffer in self._lost for buffer in needed):
+        elif lost := [f"<{buffer}>" for buffer in needed if buffer in self._lost]:
+            raise errors.DataLost(f"cannot use {', '.join(lost)} because a batch failed")
+        else:
             return
-        raise getattr(errors, shown)("as it was shown")
+        raise getattr(errors, shown)(_AS_SHOWN)
 
     def _fail(self, shown: str) -> None:
         self.reported.append(shown)

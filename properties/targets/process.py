@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Self
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
@@ -137,8 +138,17 @@ class ProcessTarget:
     def _exchange(self, line: str) -> Raised | None:
         """Send a line, and take its answers; gives the error that it was answered with.
 
-        A process that fails to answer is ended, since its state is unknown.
+        Who waits for a read is told after the last answer, since it may send a line in turn.
         """
+        arrived: list[_Read] = []
+        try:
+            return self._answered(line, arrived)
+        finally:
+            for read in arrived:
+                read.tell()
+
+    def _answered(self, line: str, arrived: list["_Read"]) -> Raised | None:
+        """As ``_exchange``; a process that fails to answer is ended, since its state is unknown."""
         if self._broken is not None:
             raise self._broken
         details: list[str] = []
@@ -151,10 +161,10 @@ class ProcessTarget:
                     case Told(event):
                         self._see(event)
                     case Value(result, data):
-                        self._read_of(result).settle(data)
+                        arrived.append(self._read_of(result).settled(data))
                     case Failed(result) as failed:
                         whole = replace(failed, details="\n".join(details))
-                        self._read_of(result).settle(exception_of(whole))
+                        arrived.append(self._read_of(result).settled(exception_of(whole)))
                         details.clear()
                     case Raised() as raised:
                         return replace(raised, details="\n".join(details))
@@ -182,9 +192,13 @@ class _Read:
         self._outcome: bytes | Exception | None = None
         self._callbacks: list[Callable[[Delivery], None]] = []
 
-    def settle(self, outcome: bytes | Exception) -> None:
-        """Take the value; a second value is delivered again, so that the judge sees it."""
+    def settled(self, outcome: bytes | Exception) -> Self:
+        """The read with its value; a second value is told again, so that the judge sees it."""
         self._outcome = outcome
+        return self
+
+    def tell(self) -> None:
+        """Call back who waits for it."""
         for callback in self._callbacks:
             callback(self)
 

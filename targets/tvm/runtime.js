@@ -5,19 +5,23 @@
 // adds the one export to the text of the package while it is loaded.
 
 const DTYPES = { u32: "uint32", i32: "int32", f32: "float32" };
-const MEMORY_BYTES = 1 << 23;
+const FIRST_BYTES = 1 << 16;
 const LAST_EXPORT = "exports.wasmPath = wasmPath;";
 
-// Where WebAssembly keeps what is on its way; each program has one of its own.
+// Where WebAssembly keeps what is on its way; each program has one of its own, which grows.
 class Memory {
   constructor() {
-    this.bytes = new Uint8Array(MEMORY_BYTES);
+    this.bytes = new Uint8Array(FIRST_BYTES);
     this.taken = 0;
   }
 
   take(sizeBytes) {
-    if (this.taken + sizeBytes > MEMORY_BYTES) throw new RangeError("out of WebAssembly memory");
     this.taken += sizeBytes;
+    if (this.taken > this.bytes.length) {
+      const { bytes } = this;
+      this.bytes = new Uint8Array(2 * this.taken);
+      this.bytes.set(bytes);
+    }
     return this.taken - sizeBytes;
   }
 

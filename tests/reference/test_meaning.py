@@ -169,7 +169,7 @@ def test_op_by_op_a_refusal_is_raised() -> None:
     assert delivered == [delivery]
     executor.free("a")
     assert delivery.result() == b"\x01\x00"
-    with pytest.raises(InvalidHandle, match="cannot use a because no live buffer has that name"):
+    with pytest.raises(InvalidHandle, match="cannot use <a> because no live buffer has that name"):
         executor.free("a")
 
 

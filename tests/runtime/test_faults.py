@@ -358,38 +358,3 @@ def test_a_trace_tells_which_verb_failed_and_with_what(
         runtime.close()
     failed = [(event["verb"], event["error"]) for event in trace if event.kind == "failed"]
     assert (told, error.__name__) in failed
-
-
-def sync(runtime: Runtime) -> None:
-    runtime.sync()
-
-
-def awaited_sync(runtime: Runtime) -> None:
-    asyncio.run(runtime.sync_async())
-
-
-@pytest.mark.parametrize("wait", [sync, awaited_sync])
-@pytest.mark.parametrize("error", [SubmitFailed, DeviceLost])
-def test_a_sync_that_raises_has_settled_every_read(
-    faulty: Open, wait: Callable[[Runtime], None], error: type[DeviceFault]
-) -> None:
-    runtime = faulty(Fault(verb="submit", call=1, error=error), policy=PRESETS["ring"])
-    a = written(runtime)
-    sent = runtime.read(a, dtype=np.uint32)
-    runtime.flush()
-    recorded = runtime.read(a)
-
-    def use(_: Ticket) -> None:
-        with suppress(DeviceLost):
-            runtime.flush()
-
-    sent.add_done_callback(use)
-    with pytest.raises(error):
-        wait(runtime)
-    assert sent.done()
-    assert recorded.done()
-    with pytest.raises(error):
-        recorded.result()
-    if error is SubmitFailed:
-        assert np.array_equal(sent.result(), WORDS)
-        runtime.flush()

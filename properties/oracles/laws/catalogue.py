@@ -177,7 +177,7 @@ ELSEWHERE = {
     "D11": "a result's memory belongs to its owner: the runner looks at each value twice",
     "E4": "caches change no result: the metamorphic relations",
     "E8": "no upload is left out: A3 and C1 here, values in the reference",
-    "F3": "bytes in use add up: the runtime's tests compare stats() with the trace",
+    "F3": "bytes in use add up: the oracle of statistics holds stats() against history and trace",
     "F5": "a steady program makes nothing new: the metamorphic relations",
     "F7": "program and policy decide the number of submits: H1 here",
     "G3": "the error class is the contract's: the reference",

@@ -15,17 +15,20 @@ export class Right extends Recording {
     const reads = this.waiting.splice(0);
     const maps = reads.map(({ staging }) => staging.mapAsync(GPUMapMode.READ));
     await this.mapped(maps);
-    reads.forEach(({ staging, resolve }) => resolve(taken(staging)));
+    reads.forEach((read) => this.deliver(read));
     await null;
+  }
+
+  deliver({ staging, resolve, reject }) {
+    try {
+      resolve(taken(staging));
+    } catch (error) {
+      reject(error);
+    }
   }
 
   mapped(maps) {
     return Promise.all(maps);
-  }
-
-  // A caller may ask for one before that.
-  wait() {
-    return this.sync();
   }
 }
 

@@ -1,0 +1,85 @@
+"""Mistakes in what a runtime says and not in what it does: its counters, and words of errors."""
+
+from typing import NoReturn
+
+from gpusim.errors import InvalidHandle, LimitExceeded
+from gpusim.kernels import Kernel
+from gpusim.ops import Grid
+from gpusim.runtime.batch import FlushReason
+from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.commands import DeviceBuffer, Launch
+from gpusim.runtime.plans import Shapes
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.staging import StagingPool
+from properties.mutants.mutant import mutant
+
+
+@mutant(part="buffers")
+class PeakStaysLow(BufferTable):
+    """The most bytes that were live at once are looked at after a free only."""
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        peak = self.peak_bytes
+        buffer = super().add(device_buffer, size_bytes, label)
+        self.peak_bytes = peak
+        return buffer
+
+    def remove(self, buffer: Buffer) -> DeviceBuffer:
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        return super().remove(buffer)
+
+
+@mutant(part="recorder")
+class EmptySubmitNotCounted(Recorder):
+    """A submit of nothing, which only starts host writes, is not counted by its reason."""
+
+    def submit(self, reason: FlushReason) -> None:
+        was_empty, before = self.is_empty, self.flushes[str(reason)]
+        super().submit(reason)
+        if was_empty:
+            self.flushes[str(reason)] = before
+
+
+@mutant(part="staging")
+class StagingMissNotCounted(StagingPool):
+    """That no free staging buffer was large enough is counted only where there was none."""
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        exhausted, had_some = self.counts.exhausted, bool(self._free)
+        buffer = super().take(size_bytes)
+        if had_some:
+            self.counts.exhausted = exhausted
+        return buffer
+
+
+@mutant(part="buffers")
+class RefusalNamesNewest(BufferTable):
+    """The refusal of a buffer that was freed names the newest one that lives."""
+
+    def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
+        try:
+            return super().device_buffer(buffer)
+        except InvalidHandle:
+            for newest in list(self)[-1:]:
+                _refuse(newest)
+            raise
+
+
+def _refuse(buffer: Buffer) -> NoReturn:
+    raise InvalidHandle(
+        f"cannot use {buffer!r} because it was freed (probably too early, or twice)"
+    )
+
+
+@mutant(part="shapes")
+class RefusalNamesOtherLimit(Shapes):
+    """The refusal of a grid gives the limit of a group for that of a dimension."""
+
+    def get(self, kernel: Kernel, grid: Grid) -> Launch:
+        try:
+            return super().get(kernel, grid)
+        except LimitExceeded as error:
+            told = str(error).replace(
+                f" {self._max_groups_per_dimension} ", f" {kernel.group_size} "
+            )
+            raise LimitExceeded(told) from None

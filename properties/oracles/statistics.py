@@ -1,0 +1,169 @@
+"""Holds the statistics of our runtime against the history and the trace of its program.
+
+The history says which ops were accepted, and the trace which calls reached the driver.  Both are
+complete where the client keeps to the program.  Where a fault stopped an op half way, what that op
+counted is not looked at, nor are the stores.  Nothing here looks at values.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
+
+from gpusim.ops import Alloc, AnyDispatch, Capture, Copy, Free, Replay
+from gpusim.runtime.policy import Uniforms
+from gpusim.runtime.stats import Counts, Stats
+from gpusim.trace import Event
+from properties.model.case import PLAIN
+from properties.model.execution import Execution
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.laws import Setting
+
+Figures = Iterator[tuple[str, int, int]]
+"""A figure by its name: what it should be, and what it is."""
+
+_COUNTED = {
+    "alloc": "allocs",
+    "write": "writes",
+    "dispatch": "dispatches",
+    "dispatch_indirect": "dispatches",
+    "copy": "copies",
+    "replay": "replays",
+    "read": "reads",
+    "free": "frees",
+}
+"""The counter of each verb."""
+
+
+def judge_statistics(execution: Execution) -> Failure | None:
+    """The first figure of ``stats()`` that is not what history and trace say."""
+    stats = execution.stats
+    if stats is None or not execution.is_lawful:
+        return None
+    events = [*takewhile(lambda event: event.kind != "close", execution.trace)]
+    has_failed = any(event.kind == "failed" for event in events)
+    if has_failed and execution.case.client != PLAIN:
+        # A client may show a fault of its own call as that of an op which was accepted.
+        return None
+    figures = [*_ops(execution, stats), *_sizes(execution, stats), *_submits(events, stats)]
+    if not has_failed:
+        figures += _stores(execution, events, stats)
+    for name, meant, shown in figures:
+        if meant != shown:
+            return Failure(
+                kind=FailureKind.STATISTICS,
+                trait=name.partition(" ")[0],
+                position=len(execution.case.program),
+                op="the end of the program",
+                reason=f"stats() counts {name} otherwise than they happened",
+                sides=(("expected", str(meant)), ("got", str(shown))),
+            )
+    return None
+
+
+def _ops(execution: Execution, stats: Stats) -> Figures:
+    """Ops that were accepted; those of a replay are counted as well."""
+    done: Counter[str] = Counter()
+    captures: dict[str, Capture] = {}
+    stopped = False
+    outcomes = zip(execution.case.program, execution.history.outcomes, strict=True)
+    for op, outcome in outcomes:
+        if isinstance(op, Replay):
+            stopped |= outcome.error is not None
+        if outcome.error is not None:
+            continue
+        done[_COUNTED.get(op.verb, "")] += 1
+        if isinstance(op, Capture):
+            captures[op.graph] = op
+        elif isinstance(op, Replay):
+            commands = captures[op.graph].commands
+            done["dispatches"] += sum(isinstance(command, AnyDispatch) for command in commands)
+            done["copies"] += sum(isinstance(command, Copy) for command in commands)
+    limit = execution.case.policy.debug_dispatch_limit
+    if limit is not None:
+        done["dispatches_dropped"] = max(0, done["dispatches"] - limit)
+        done["dispatches"] -= done["dispatches_dropped"]
+    halfway = ("dispatches", "dispatches_dropped", "copies") if stopped else ()
+    for name in dict.fromkeys((*_COUNTED.values(), "dispatches_dropped")):
+        if name not in halfway:
+            yield name, done[name], getattr(stats, name)
+
+
+def _sizes(execution: Execution, stats: Stats) -> Figures:
+    """Live buffers and their bytes, now and at the most."""
+    live: dict[str, int] = {}
+    now = peak = total = 0
+    outcomes = zip(execution.case.program, execution.history.outcomes, strict=True)
+    for op, outcome in outcomes:
+        if outcome.error is not None:
+            continue
+        if isinstance(op, Alloc):
+            live[op.buffer] = op.size_bytes
+            now, total = now + op.size_bytes, total + op.size_bytes
+            peak = max(peak, now)
+        elif isinstance(op, Free):
+            now -= live.pop(op.buffer)
+    yield "live_buffers", len(live), stats.live_buffers
+    yield "live_bytes", now, stats.live_bytes
+    yield "peak_bytes", peak, stats.peak_bytes
+    yield "total_bytes", total, stats.total_bytes
+
+
+def _submits(events: list[Event], stats: Stats) -> Figures:
+    """Batches that the queue has taken, and their commands."""
+    taken: list[Event] = []
+    encoded: Event | None = None
+    for event in events:
+        if event.kind == "encode":
+            encoded = event
+        elif event.kind == "submit" and encoded is not None:
+            taken.append(encoded)
+        elif event.kind == "failed" and event["verb"] == "submit":
+            taken.pop()
+    yield "submits", len(taken), stats.submits
+    yield "commands", sum(event["commands"] for event in taken), stats.commands
+    reasons = Counter(str(event["reason"]) for event in taken)
+    for reason in sorted({*reasons, *stats.flushes}):
+        yield f"flushes for {reason}", reasons[reason], stats.flushes.get(reason, 0)
+
+
+def _stores(execution: Execution, events: list[Event], stats: Stats) -> Figures:
+    """What pools and caches made, and what they hold once every read was delivered."""
+    policy = execution.case.policy
+    made = Counter(str(event["role"]) for event in events if event.kind == "create_buffer")
+    groups = sum(event.kind == "create_bind_group" for event in events)
+    yield "uniforms created", made["uniform"], stats.uniforms.created
+    yield "staging created", made["staging"], stats.staging.created
+    yield "bind_groups created", groups, stats.bind_groups.created
+    keeping: Mapping[str, tuple[Counts, bool]] = {
+        "uniforms": (stats.uniforms, policy.uniforms is not Uniforms.FRESH),
+        "bind_groups": (stats.bind_groups, policy.cache_bind_groups),
+        "shapes": (stats.shapes, True),
+        "staging": (stats.staging, True),
+    }
+    for name, (counts, keeps) in keeping.items():
+        dropped = counts.evicted + counts.invalidated
+        yield f"{name} held", counts.created - dropped if keeps else 0, counts.held
+        yield f"{name} dropped", dropped if keeps else 0, dropped
+    yield "uniforms exhausted", stats.flushes.get("uniforms", 0), stats.uniforms.exhausted
+    missed = stats.staging.created if policy.staging_buffers else 0
+    yield "staging exhausted", missed, stats.staging.exhausted
+    if policy.uniforms is not Uniforms.RING:
+        yield "uniforms used", _with_scalars(execution, events), _used(stats.uniforms)
+
+
+def _with_scalars(execution: Execution, events: list[Event]) -> int:
+    """Dispatches whose kernel has uniforms."""
+    setting = Setting(
+        policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits
+    )
+    launched = Counter(str(event["kernel"]) for event in events if event.kind == "dispatch")
+    kernels = {name: setting.kernel(name) for name in launched}
+    return sum(
+        times
+        for name, times in launched.items()
+        if (kernel := kernels[name]) is not None and kernel.uniform_bytes
+    )
+
+
+def _used(counts: Counts) -> int:
+    return counts.created + counts.reused

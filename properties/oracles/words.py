@@ -1,0 +1,67 @@
+"""The words of refusals: a message names the buffers, offsets, sizes and limits that it is about.
+
+The reference refuses the same op in words of its own, which name the same things in the same order,
+and may name more.  What a message says after "probably" is a guess, and is not looked at.  Where
+a device fails, only the device knows the words.  Nothing here compares errors or values.
+"""
+
+import re
+from collections.abc import Mapping
+
+from gpusim.history import History, Outcome
+from gpusim.ops import Alloc, Free
+from gpusim.program import Program
+from gpusim.text import write_op
+from properties.model.failure import Failure, FailureKind
+
+_GRAPH = re.compile(r"<graph[^>]*>")
+_HANDLE = re.compile(r"<(\w+), (-?\d+) bytes(, freed)?>")
+_FACT = re.compile(r"<\w+>|(?<![\w.=])-?\d+(?![\w.])")
+
+
+def judge_words(program: Program, expected: History, got: History) -> Failure | None:
+    """The first refusal of ``got`` whose message is about something else than that of ``expected``.
+
+    Both have the same errors.  A buffer is written ``<a, 16 bytes>`` in a message of ``got``
+    and ``<a>`` in one of ``expected``.
+    """
+    sizes: dict[str, int] = {}
+    for position, op in enumerate(program):
+        meant, shown = expected.outcomes[position], got.outcomes[position]
+        if shown.error is None:
+            if type(op) is Alloc:
+                sizes[op.buffer] = op.size_bytes
+            elif type(op) is Free:
+                sizes[op.buffer] = -1 - sizes[op.buffer]
+            continue
+        words = _said(meant), _GRAPH.sub("", _said(shown))
+        reason = _wrong(*words, sizes) if all(words) else ""
+        if reason:
+            return Failure(
+                kind=FailureKind.WORDS,
+                trait=shown.error,
+                position=position,
+                op=write_op(op),
+                reason=reason,
+                sides=(("expected", words[0]), ("got", words[1])),
+            )
+    return None
+
+
+def _said(outcome: Outcome) -> str:
+    """What a message says before its guess; empty where nothing is known of it."""
+    return "" if outcome.raised is None else outcome.raised.message.partition(" (probably")[0]
+
+
+def _wrong(meant: str, shown: str, sizes: Mapping[str, int]) -> str:
+    """What is wrong with the words of a refusal; empty where nothing is."""
+    for name, size, freed in _HANDLE.findall(shown):
+        known = sizes.get(name, 0)
+        if (int(size), bool(freed)) != (known if known >= 0 else -1 - known, known < 0):
+            return f"<{name}, {size} bytes{freed}> is none of the program's buffers"
+    named = _FACT.findall(meant)
+    rest = iter(named)
+    for fact in _FACT.findall(_HANDLE.sub(r"<\1>", shown)):
+        if fact not in rest:
+            return f"it names {fact}, where {', '.join(named)} are what it is about, in this order"
+    return ""
