@@ -184,8 +184,10 @@ class Scene:
         if handler is not None:
             handler(event)
 
-    def call(self, number: int) -> Event | None:
-        """The event of that number, counted from 1; None where it was long ago."""
+    def call(self, number: int | None) -> Event | None:
+        """The event of that number, counted from 1; None where it was long ago or is unknown."""
+        if number is None:
+            return None
         back = self._told - number
         return self._recent[-1 - back] if 0 <= back < len(self._recent) else None
 
