@@ -2,7 +2,7 @@
 
 A device event is one call that a runtime made on its driver.  An internal event is
 something that happened inside one of its collaborators.  A mark says where an op
-of a program began or ended.  Nothing here knows who emits or who reads.
+of a program, or the close, begins.  Nothing here knows who emits or who reads.
 """
 
 from collections import Counter

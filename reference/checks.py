@@ -182,8 +182,9 @@ def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Blo
         end = min(_start(first) + 4 * block.words, _start(second) + 4 * further.words)
         if len(accesses) == 2 or start < end:
             raise InvalidBinding(
-                f"cannot dispatch {kernel.name} because {name_of(first)} is bound as {one.name} "
-                f"and as {other.name}, and written (probably the result needs a buffer of its own)"
+                f"cannot bind {_told(second)} as {other.name} of {kernel.name} because "
+                f"{_told(first)} is bound as {one.name}, and written (probably the result needs a "
+                "buffer of its own)"
             )
 
 
@@ -198,14 +199,14 @@ def check_grid_place(
     block = check_handle(counts, blocks)
     if offset % WORD_BYTES != 0:
         raise InvalidBinding(
-            f"cannot read a grid at {offset} of {counts} because a grid begins with a whole word "
-            "(probably the offset does not count bytes)"
+            f"cannot read a grid at {offset} of <{counts}> because a grid begins with a word "
+            f"of {WORD_BYTES} bytes (probably an offset in bytes that should be one in words)"
         )
     check_range(counts, block, offset, GRID_BYTES)
     for binding, buffer in zip(kernel.buffers, buffers, strict=True):
         if name_of(buffer) == counts and binding.access == "read_write":
             raise InvalidBinding(
-                f"cannot dispatch {kernel.name} over a grid in {counts} because it is written as "
+                f"cannot dispatch {kernel.name} over a grid in <{counts}> because it is written as "
                 f"{binding.name} (probably the grid needs a buffer of its own)"
             )
     return block

@@ -1,6 +1,6 @@
 """The calls of encoders, passes and the queue; and the table of all watched calls.
 
-A draw tells the buffers that it uses whole, since no rule asks for less.
+A draw's event names its buffers whole, not the parts it uses, since no rule needs them.
 Nothing here calls a device.
 """
 
@@ -339,4 +339,4 @@ KINDS_OF_CLASSES = {
     "GPUCommandEncoder": "encoder",
     "GPUCommandBuffer": "command_buffer",
 }
-"""The classes whose collection is told, and an object's name in events."""
+"""The classes whose collection by Python is an event, and the name of their objects there."""

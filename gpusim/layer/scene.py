@@ -185,7 +185,10 @@ class Scene:
             handler(event)
 
     def call(self, number: int | None) -> Event | None:
-        """The event of that number, counted from 1; None where it was long ago or is unknown."""
+        """The event of that number, counted from 1; None where it was long ago.
+
+        An error that is told later, as JavaScript tells them, has no number.
+        """
         if number is None:
             return None
         back = self._told - number

@@ -3,6 +3,8 @@
 ``readbacks`` does the rest: nothing here maps, settles or delivers a read.
 """
 
+import asyncio
+
 from gpusim.errors import DeviceFault, WaitTimedOut
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.byte_plans import words_down, words_up
@@ -113,6 +115,11 @@ class Reads:
                 await self._readbacks.settle_through_async(goal, seconds)
         except WaitTimedOut as late:
             raise fault or late from None
+        except asyncio.CancelledError:
+            # Nobody waits for this call any more, so that the next one tells of its fault.
+            if fault is not None:
+                self._guard.keep(fault)
+            raise
         self._after_sync(fault)
 
     def finish(self, seconds: float | None) -> DeviceFault | None:

@@ -1,7 +1,7 @@
 """The only place that acts: records commands in the open batch, and submits it.
 
-The caller has checked and planned what is recorded.  Every queue action of a runtime
-is in this file, so that their order can be read here.
+The caller has checked and planned what is recorded.  Every submit of a runtime is made in this
+file, and every queue write is called from it, so that their order can be read here.
 """
 
 from bisect import bisect_left, bisect_right

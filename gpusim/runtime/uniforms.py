@@ -59,7 +59,7 @@ class DynamicUniforms(UniformStore, Protocol):
 
 
 class FreshUniforms:
-    """A new buffer a dispatch, retired with its batch."""
+    """A new buffer for each dispatch, destroyed after the submit of its batch."""
 
     is_dynamic = False
 

@@ -1,6 +1,6 @@
-"""Clients with objects of their own: what they pass, and where they read to, has any legal form.
+"""Clients that pass, and read into, their own objects of every legal form.
 
-The form follows from the op alone, so that it stays as it is when other ops of a program go.
+The form follows from the op alone, so it stays the same when other ops are deleted.
 Clients that pass plain bytes and tuples are in ``client``.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault
+from gpusim.errors import DeviceFault, MapFailed, SubmitFailed
 from gpusim.ops import (
     Alloc,
     AnyDispatch,
@@ -154,7 +154,7 @@ def _numbers(choices: SeededChoices, **numbers: int) -> dict[str, Any]:
 
 
 class OwnArraysClient(Client):
-    """Reads into arrays of its own, and as arrays, which it overwrites."""
+    """Reads into its own arrays, or gets new arrays and overwrites them."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -273,11 +273,11 @@ class _IntoMiddle(_Given):
     def result(self) -> Any:
         """What is in the client's object, which must not change after the delivery.
 
-        A read that fails leaves it as it was.
+        A read whose submit or map fails leaves it as it was.
         """
         try:
             value = self._ticket.result()
-        except DeviceFault:
+        except (MapFailed, SubmitFailed):
             if memoryview(self._out).tobytes() != self._before:
                 raise BrokenPromise("a read that fails changes the array of its caller") from None
             raise
@@ -290,7 +290,7 @@ class _IntoMiddle(_Given):
 
 
 class _Shared(_Given):
-    """Two reads into one array: the first fills it, then the second; ``same`` is as the first."""
+    """Two reads into one array, which each fills in turn; ``same`` reads what the first reads."""
 
     def __init__(self, same: Ticket, out: bytearray) -> None:
         super().__init__(same)

@@ -75,20 +75,25 @@ class AwaitingClient(Client):
         await asyncio.sleep(0)
         first.cancel()
         ends = await asyncio.gather(*others, return_exceptions=True)
-        # The cancelled one may have met a fault before it was cancelled.
-        (early,) = await asyncio.gather(first, return_exceptions=True)
+        (end,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
-        for error in (*ends, None if first.cancelled() else early):
+        # It may have ended before it was cancelled.
+        for error in [*ends, None if first.cancelled() else end]:
             if error is not None:
                 raise _blamed(error)
 
     async def _sync_once(self) -> None:
         try:
             await self.target.runtime.sync_async()
-        finally:
-            if not all(ticket.done() for ticket in self._tickets):
-                raise BrokenPromise("a read is not delivered, though a sync after it has ended")
-            self._tickets.clear()
+        except DeviceFault:
+            self._check_delivered()
+            raise
+        self._check_delivered()
+
+    def _check_delivered(self) -> None:
+        if not all(ticket.done() for ticket in self._tickets):
+            raise BrokenPromise("a read is not delivered, though a sync after it has ended")
+        self._tickets.clear()
 
     async def _finish_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []

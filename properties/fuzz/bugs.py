@@ -1,8 +1,14 @@
 """The distinct failures of a session; each is written to one file.
 
-Two failing programs show one bug if they fail in the same way and, once shrunk, take the same: the
-sorts of their invalid ops, the forms of ops that not every runtime takes, the two ops that must
-stand in one batch or, where none of these is, the kinds of their ops.
+Two failing programs show one bug if they fail in the same way and, once shrunk, need the same.
+What a program needs is the first of these that it has:
+
+- invalid ops of some classes;
+- forms of ops that not every runtime takes;
+- two ops that must share a batch;
+- else the kinds of its ops.
+
+Where it has one of the first three, its other ops are no part of the signature.
 """
 
 import os
@@ -66,9 +72,9 @@ class Bugs:
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
         self.avoided: Avoided = frozenset()
-        """What further programs need not have, since a bug that takes it was found."""
+        """What further programs need not have, since a bug that needs it was found."""
         self.explained = 0
-        """Failing programs that do not fail without what the bugs that were met take."""
+        """Failing programs that pass once what the found bugs need is removed."""
         self.known_failures = 0
         """How many failing programs showed a bug that was known before."""
         self._folder = folder
@@ -83,7 +89,7 @@ class Bugs:
         not_run_because: str,
         together: Together = (),
     ) -> None:
-        """Report nothing of the kind of this finding from now on, where it still fails."""
+        """If this finding still fails, stop reporting failures of its kind."""
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
         known = Known(file=file, signature=signature, not_run_because=not_run_because)
         self.known.append(known)
@@ -124,7 +130,7 @@ class Bugs:
         return bug
 
     def _within(self, signature: Signature) -> Bug | None:
-        """A bug that takes a part of what this takes, which is not as small as it could be."""
+        """A bug that needs less than ``signature`` says, which is of a case not wholly shrunk."""
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
     def has(self, case: Case, failure: Failure, together: Together) -> bool:
@@ -134,7 +140,7 @@ class Bugs:
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """What the bugs take that were met or are known, in the words of their signatures."""
+        """What each met or known bug needs in order to show, in the words of its signature."""
         signatures = [*self.met, *(one.signature for one in self.known)]
         return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
 
@@ -174,11 +180,11 @@ class Known:
 def signature_of(
     case: Case, failure: Failure, kernels: Kernels, together: Together = ()
 ) -> Signature:
-    """What tells failures apart: how it failed, and what it takes.
+    """What tells failures apart: how it failed, and what it needs in order to fail.
 
-    An invalid op harms whatever is there, so that what else is there says nothing, nor do client
-    and disturbance.  The ops say nothing either where one has a form that is seldom taken, or where
-    two must stand ``together``.
+    An invalid op that did harm may show in any other op, so those, the client and the disturbance
+    are left out.  The kinds of ops are left out too where a form that not every runtime takes, or
+    two ops that must stand ``together``, explain the failure.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     how, forms = _how(failure, meant), _forms(case.program, meant, failure)
@@ -200,8 +206,8 @@ def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
 def _harming(refused: str) -> str:
     """What may have done harm, by the sort of a refused op and what the target did with it.
 
-    An op that raises harms by what it leaves behind, whatever was wrong with it.  A handle that is
-    accepted is looked up in one way, whatever asks for it.
+    An op that raises does harm by what it leaves behind, so what was wrong with it is left out.
+    All verbs look up a handle in the same way, so where one is accepted the verb is left out.
     """
     sort, _, done = refused.rpartition(" ")
     error, _, verb = sort.partition(" ")

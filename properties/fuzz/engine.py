@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpusim.devices import SIMULATED
 from gpusim.errors import GpusimError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS, Uniforms
@@ -110,6 +111,16 @@ class Session:
     def warnings(self) -> list[str]:
         """Why the session's coverage is weak, as sentences."""
         return warnings(self.tally, self.uniforms, faults=self.settings.faults)
+
+    @property
+    def blind_spots(self) -> list[str]:
+        """What a session like this cannot see whatever it runs, as sentences."""
+        if self.device != SIMULATED:
+            return []
+        return [
+            "the simulated device and the reference share each kernel's meaning in NumPy, so that "
+            "WGSL which means something else shows on a real device only"
+        ]
 
     @property
     def missed_goals(self) -> list[str]:

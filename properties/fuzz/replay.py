@@ -120,7 +120,7 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
 
 
 def check_asked(beyond_promises: str) -> None:
-    """Raise NothingToShow where a case was not run since it is ``beyond_promises``."""
+    """Raise NothingToShow where a case was not run; ``beyond_promises`` then says why."""
     if beyond_promises:
         raise NothingToShow(
             f"cannot replay it because {beyond_promises} (probably the target promised more when "
@@ -140,7 +140,8 @@ def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
     """``case`` on the device and with the policy that were asked for, if any were."""
     name, policy = settings.device, settings.policy
     if name is not None and name != case.device.name:
-        # A plan counts the calls of the driver here, where a simulated device counts its own.
+        # On a real device a fault's number counts calls of the driver; on the simulated one, calls
+        # of the device.  The number is kept.
         case = replace(case, device=replace(parse_device(name), faults=case.device.faults))
     if policy is not None:
         if case.follows_no_policy:

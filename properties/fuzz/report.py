@@ -82,6 +82,7 @@ def as_json(session: Session) -> dict[str, Any]:
         },
         "worker_deaths": session.deaths,
         "warnings": session.warnings,
+        "blind_spots": session.blind_spots,
         "coverage": tables,
         "missed": missed(tables),
     }
@@ -149,6 +150,8 @@ def show(session: Session, console: Console) -> None:
         console.print(Text(words), soft_wrap=True)
     for warning in session.warnings:
         console.print(f"[yellow]warning[/]: {warning}", highlight=False)
+    for blind in session.blind_spots:
+        console.print(f"not seen: {blind}", highlight=False)
     for known in session.bugs.known:
         console.print(Text(f"known: {known.file} {known}"), soft_wrap=True)
     for number, bug in enumerate(session.bugs.met.values(), start=1):

@@ -4,8 +4,8 @@ A worker publishes the number of each program before it runs it, in memory that 
 engine decides how long to go on and what a failure means; nothing here does.
 
 The client and the transformations of a program are drawn here, apart from it, so that they do not
-change it.  A program has a client or transformations, and mostly neither, because they cost an
-execution or make one slower.
+change it.  About half of our runtime's programs have a client or transformations, never both,
+because they cost an execution or make one slower.
 """
 
 import gc
@@ -67,8 +67,9 @@ from properties.oracles.metamorphic import draw_transformations
 from properties.shrink.avoid import Avoided, avoids, without
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
+"""How many of eight programs get each; the last two are for programs with planned faults."""
 _LIMITED = 7
-"""The turn in which a policy drops dispatches past a limit now and then."""
+"""The turn of eight in which a policy sometimes drops all dispatches past a limit."""
 _MOST_DISPATCHES = 12
 
 
@@ -85,8 +86,8 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
     """``case`` with a drawn client, if ``clients``, or with drawn transformations.
 
     A case with planned faults gets no transformations.  A fault is planned for a call by its
-    number, so they would move faults to other ops.  Such a case meets a client, or is tried
-    without faults.
+    number, so transformations would move faults to other ops.  Such a case may get a client, or
+    be compared with the same case without faults.
     """
     choices = SeededChoices(f"drawn {case.seed}")
     turn = choices.integer(0, 7)
@@ -99,7 +100,7 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
         drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
         return replace(case, transformations=drawn)
     if clients and turn == _LIMITED and choices.chance(1, 4):
-        # It changes what a program means, and so what a law or a relation would expect.
+        # Dropping dispatches changes what a program means, so it gets no client and no relation.
         limit = choices.integer(0, _MOST_DISPATCHES)
         return replace(case, policy=replace(case.policy, debug_dispatch_limit=limit))
     return case

@@ -41,10 +41,13 @@ def generate(
 
     Without a shape one is drawn, of hundreds of ops if ``long``.
 
-    Each of these arguments leaves ops out where it is False:
-    ``invalid`` those that are refused on purpose, so that every op is accepted under ``limits``;
-    ``replays`` captures and replays; ``indirect`` grids on the GPU; ``parts`` bindings of parts
-    of buffers.  ``special_floats`` adds floats that are NaN, infinite, minus nought or subnormal.
+    Each of these arguments allows something:
+
+    - ``invalid``: ops that are refused; without them ``limits`` accept every op.
+    - ``replays``: captures and replays.
+    - ``indirect``: dispatches over grids on the GPU.
+    - ``parts``: bindings of parts of buffers.
+    - ``special_floats``: floats that are NaN, infinite, -0 or subnormal.
 
     Raises:
         ProgramError: where no kernel of ``kernels`` can be drawn.

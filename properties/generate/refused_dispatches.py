@@ -209,7 +209,7 @@ def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Lau
 
 
 def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """A negative grid, or one past the limit that only a guarded kernel may have."""
+    """A negative grid, or one past the limit, which only a guarded kernel may exceed."""
     if draft.wide_grid and not launch.signature.guarded and choices.chance(2, 3):
         return replace(launch, grid=draft.wide_grid, place=None)
     grid = list(launch.grid)

@@ -29,10 +29,11 @@ def programs(
 ) -> st.SearchStrategy[Program]:
     """Programs of the generator; they shrink to few, small and aligned ops.
 
-    They ask for nothing beyond ``promises``, but may hold bytes that are no words.
+    Of ``promises`` only invalid ops, replays, grids on the GPU, parts and special floats are
+    heeded; ``fitted`` sees to the rest.
 
-    By default they are shorter than those of a seed.  So shrinking can reach ``min_ops``, and an
-    example fits in Hypothesis's buffer.
+    By default they are shorter than a session's programs.  So shrinking can reach ``min_ops``, and
+    an example fits in Hypothesis's buffer.
     """
 
     @st.composite
@@ -75,7 +76,7 @@ def cases(
     max_ops: int = 60,
     promises: Capabilities = ALL_PROMISED,
 ) -> st.SearchStrategy[Case]:
-    """Cases on one device: a policy, then a program that knows its memory budget."""
+    """Cases on one device: a policy, then a program drawn for the policy's memory budget."""
 
     @st.composite
     def drawn(draw: st.DrawFn) -> Case:

@@ -1,8 +1,9 @@
 """A target's promises: the ops that programs may use, and what each must do.
 
 The judge asks for no more than is promised, so a runtime is judged by its own claims only.  Each
-promise is independent of the others.  ``properties.generate.fitting`` fits programs to them, and
-``properties.oracles.compare`` checks that they are kept.  Data only.
+promise is independent of the others.  ``properties.generate.fitting`` fits programs to them.
+``properties.oracles.compare`` asks them only where a promise changes what counts as right.  Data
+only.
 """
 
 from collections.abc import Mapping

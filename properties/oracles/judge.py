@@ -104,8 +104,9 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
 def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
     """A further failure, where ops were accepted that the target promised to refuse.
 
-    Such ops would hide what comes after them.  So their class is taken as contained only, and the
-    execution is compared again.  Gives the promises that the failure breaks, and the failure.
+    Such ops would hide later failures.  So the promise about their class is lowered to contained,
+    and the execution is compared again.  Gives the lowered promises, and the failure that breaks
+    even those.
     """
     execution, failure = verdict.execution, verdict.failure
     promises = execution.capabilities
@@ -168,10 +169,11 @@ def _judge_meaning(
         failure = _with_writer(failure, execution, expected)
         failure = replace(failure, refused=refusals(program, expected, got, execution.kernels))
     elif execution.tells_faults:
-        # A device without planned faults may fail too, and the target must report that.
+        # A device may fail without a plan too, and the target must report that.
         met, shared = met_faults(execution.trace), execution.case.policy.join_reads
         device = execution.case.device
-        # A real device may fail by itself, and a driver around one may have a plan of its own.
+        # Only a simulated device with its own plan fails exactly as planned; elsewhere the number
+        # of faults is unknown.
         is_known = device.is_simulated and oracles.shown_faults is None
         failure = judge_reported(
             program,

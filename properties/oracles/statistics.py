@@ -78,11 +78,14 @@ def _ops(execution: Execution, stats: Stats) -> Figures:
             commands = captures[op.graph].commands
             done["dispatches"] += sum(isinstance(command, AnyDispatch) for command in commands)
             done["copies"] += sum(isinstance(command, Copy) for command in commands)
-    halfway = ("dispatches", "copies") if stopped else ()
-    for name in dict.fromkeys(_COUNTED.values()):
+    limit = execution.case.policy.debug_dispatch_limit
+    if limit is not None:
+        done["dispatches_dropped"] = max(0, done["dispatches"] - limit)
+        done["dispatches"] -= done["dispatches_dropped"]
+    halfway = ("dispatches", "dispatches_dropped", "copies") if stopped else ()
+    for name in dict.fromkeys((*_COUNTED.values(), "dispatches_dropped")):
         if name not in halfway:
             yield name, done[name], getattr(stats, name)
-    yield "dispatches_dropped", 0, stats.dispatches_dropped
 
 
 def _sizes(execution: Execution, stats: Stats) -> Figures:

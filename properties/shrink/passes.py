@@ -136,14 +136,14 @@ def _delete_chunks(search: Search, chunk: int) -> bool:
     end = len(search.program)
     while end > 0:
         start = max(0, end - chunk)
-        # Deleting an alloc deletes only later ops, so positions before ``start`` stay valid.
+        # An alloc takes only later ops with it, so positions before ``start`` stay valid.
         deleted |= _delete(search, range(start, end))
         end = start
     return deleted
 
 
 def _delete(search: Search, positions: Iterable[int]) -> bool:
-    """Whether the case fails without these ops, with its faults as they are or earlier."""
+    """Delete these ops if the case still fails, with its faults as they are or planned earlier."""
     case, program = search.case, without(search.program, positions)
     ops = len(case.program) - len(program)
     earlier = with_earlier_faults(case.device, ops)
@@ -192,7 +192,7 @@ def _op_rewrites(program: Program, position: int, kernels: Kernels) -> Iterator[
 
 
 def _presets(policy: Policy) -> Iterator[Policy]:
-    """Simpler presets: each unchanged, then with the fields that distinguish ``policy``."""
+    """Each simpler preset: as it is, then with what ``policy`` changed in its own preset."""
     own = PRESETS.get(policy.name, Policy())
     special = {
         field.name: getattr(policy, field.name)

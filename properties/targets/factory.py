@@ -12,23 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
+from zlib import crc32
 
 from gpusim.devices import open_device
-from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.kernels import BUILTIN, Kernel, Kernels
 from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
 from gpusim.runtime.buffers import BufferTable
-from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import KNOWN_KERNELS, FaultPlan, Replaying, Scheduler, strategy
+from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
-from properties.generate.choices import SeededChoices, Weights
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
@@ -40,6 +39,7 @@ from properties.model.case import (
 )
 from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, Target
+from properties.targets.failing import faults_of
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -210,13 +210,13 @@ class RuntimeFactory(TargetFactory):
         return driver
 
 
-_STARTS = Weights((1, 29), (2**8 - 3, 1), (2**16 - 3, 1), (2**32 - 3, 1))
+_STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
 """Where the numbers of a runtime begin; mostly at one."""
 
 
 def first_number(seed: str) -> int:
     """The number from which a runtime counts its buffers and acts; the seed of a case has it."""
-    return SeededChoices(f"numbers {seed}").weighted(_STARTS) if seed else 1
+    return _STARTS[crc32(seed.encode()) % len(_STARTS)] if seed else 1
 
 
 def counting_from(first: int, parts: Parts) -> Parts:
@@ -348,44 +348,6 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
         kernels=known.values(),
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
     )
-
-
-_FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
-    "failed_maps": ("take", MapFailed),
-    "out_of_memory": ("create_buffer", OutOfMemory),
-    "internal_errors": ("compile", DeviceFault),
-    "failed_submits": ("submit", SubmitFailed),
-    "failed_writes": ("write_buffer", SubmitFailed),
-    "failed_bind_groups": ("create_bind_group", OutOfMemory),
-    "failed_encodes": ("encode", SubmitFailed),
-    "lost_at_submit": ("submit", DeviceLost),
-    "lost_at_write": ("write_buffer", DeviceLost),
-    "lost_at_map": ("map", DeviceLost),
-    "lost_at_unmap": ("take", DeviceLost),
-    "lost_at_buffer": ("create_buffer", DeviceLost),
-    "lost_at_destroy": ("destroy_buffer", DeviceLost),
-    "lost_at_bind_group": ("create_bind_group", DeviceLost),
-    "lost_at_pipeline": ("compile", DeviceLost),
-    "lost_at_encode": ("encode", DeviceLost),
-}
-"""For each field of a plan, how a driver around a real device fails."""
-
-
-def faults_of(plan: FaultPlan) -> list[Fault]:
-    """The faults of a driver that fails as ``plan`` says, call by call of its verbs."""
-    if not len(plan):
-        return []
-    return [
-        Fault(verb=verb, call=number, error=error)
-        for name, (verb, error) in _FAULTS.items()
-        for number in _numbers(getattr(plan, name))
-    ]
-
-
-def _numbers(planned: tuple[int, ...] | int | None) -> tuple[int, ...]:
-    if planned is None:
-        return ()
-    return (planned,) if isinstance(planned, int) else planned
 
 
 def scheduler_of(device: DeviceSpec) -> Scheduler:

@@ -34,7 +34,7 @@ MakeTarget = Callable[[], Target | Adapter]
 
 
 class _Server:
-    """Carries out the lines of one judge, a target a program."""
+    """Carries out the lines of one judge, with a new target for each program."""
 
     def __init__(self, make_target: MakeTarget, answer: Callable[[Answer], None]) -> None:
         self._make_target = make_target
@@ -123,7 +123,7 @@ class _Server:
 
 
 def _details(error: Exception) -> str:
-    """The lines of an error that do not fit one line: its message, or a crash's traceback."""
+    """What one line cannot hold of an error: a message of many lines, or a crash's traceback."""
     if isinstance(error, GpusimError):
         return str(error) if "\n" in str(error) else ""
     return "".join(traceback.format_exception(error)).rstrip()

@@ -12,6 +12,7 @@ import pytest
 
 from gpusim.errors import NoDevice
 from gpusim.kernels import BUILTIN
+from gpusim.layer.scene import Scene
 from gpusim.program import Program
 from gpusim.trace import Event
 from properties.model.case import NO_POLICY, Case, DeviceSpec
@@ -96,3 +97,7 @@ def test_an_event_is_read_with_tuples() -> None:
     assert parse_answer("event of another library") is None
     with pytest.raises(TargetFailed, match="'event' and a JSON object"):
         parse_answer('event {"kind": ')
+
+
+def test_an_error_that_is_told_later_belongs_to_no_call() -> None:
+    assert Scene().call(None) is None

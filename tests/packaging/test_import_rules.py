@@ -53,7 +53,8 @@ MAY_IMPORT = {
 
 LAYERS = (
     ("model", "arguments"),
-    ("targets", "generate"),
+    ("generate",),
+    ("targets",),
     ("clients",),
     ("execute",),
     ("oracles",),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from gpusim.errors import DeviceFault, DeviceLost, SubmitFailed
-from gpusim.runtime import PRESETS, Runtime, Ticket
-from gpusim.runtime.drivers.faulty import Fault
+from gpusim.runtime import PRESETS, Runtime, Ticket, WgpuDriver
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from gpusim.simulated import open_device
 
 Open = Callable[..., Runtime]
 WORDS = np.arange(4, dtype=np.uint32)
@@ -49,3 +50,28 @@ def test_a_sync_that_raises_has_settled_every_read(
     if error is SubmitFailed:
         assert np.array_equal(sent.result(), WORDS)
         runtime.flush()
+
+
+def test_a_sync_that_is_cancelled_leaves_its_fault_to_the_next_call() -> None:
+    fault = Fault(verb="submit", call=1, error=SubmitFailed)
+    # A map of this device settles only when somebody waits for it.
+    runtime = Runtime(driver=FaultyDriver(WgpuDriver(open_device()), fault))
+    a = runtime.alloc(16)
+    runtime.write(a, WORDS)
+    runtime.read(a)
+    runtime.flush()
+    runtime.read(a)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(runtime.sync_async())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    with pytest.raises(SubmitFailed):
+        runtime.flush()
+    runtime.flush()
+    runtime.free(a)
+    runtime.close()

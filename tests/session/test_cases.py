@@ -21,7 +21,8 @@ from properties.model.case import (
     small_limits,
 )
 from properties.oracles.judge import judge
-from properties.targets.factory import RuntimeFactory, faults_of, limits_of, open_case_device
+from properties.targets.factory import RuntimeFactory, limits_of, open_case_device
+from properties.targets.failing import faults_of
 from reference import run
 
 TWO = ("eager", "cached")

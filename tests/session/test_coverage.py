@@ -212,3 +212,10 @@ def test_a_law_that_only_faults_bring_up_is_missed_only_under_faults() -> None:
     session.settings = replace(session.settings, device="simulated", faults=True)
     (laws,) = (text for text in session.warnings if text.startswith("never checked"))
     assert laws == "never checked anything: law A1, D7"
+
+
+@pytest.mark.parametrize(("device", "blind"), [("simulated", 1), ("vulkan", 0)])
+def test_a_session_on_the_simulated_device_says_what_it_cannot_see(device: str, blind: int) -> None:
+    session = Session(settings=Settings(), device=device, bugs=Bugs(Path("nowhere")))
+    assert len(session.blind_spots) == blind
+    assert all("kernel's meaning" in sentence for sentence in session.blind_spots)

@@ -1,6 +1,6 @@
 """A driver that fails as planned: which call of which verb fails, and how.
 
-Every property must hold under faults.  The plan is data; nothing here knows a program.
+It lets the judge check a runtime under faults.  The plan is data; nothing here knows a program.
 """
 
 from collections import Counter
@@ -33,9 +33,9 @@ class Fault:
 
 
 class FaultyDriver:
-    """A driver with a plan of faults; after a DeviceLost every verb except destroy raises it.
+    """A driver with a plan of faults; after a DeviceLost each verb raises it.
 
-    A destroy never fails, but a device may be lost at one.
+    Two never raise: adopt, and destroy, at which a device may still be lost.
     """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:

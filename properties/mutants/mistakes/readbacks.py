@@ -90,7 +90,7 @@ class FailedMapRecycled(StagingPool):
 
 @mutant(part="staging")
 class LargeStagingShared(StagingPool):
-    """Buffers of more than 4096 bytes come from one buffer that all such reads share."""
+    """All reads of more than 4096 bytes share one staging buffer."""
 
     def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
         super().__init__(driver, capacity, class_bytes)
@@ -153,7 +153,7 @@ class MappingsCrossed(Readbacks):
 
 @mutant(part="readbacks", origin="TVM 18871, first version")
 class StagingMapsWhole(Readbacks):
-    """The result is all that was mapped from where the read begins."""
+    """A read of no whole words gives all bytes from its start to the end of what its page holds."""
 
     def _deliver(self, readback: Readback) -> None:
         if readback.page is not None and readback.size_bytes % 4:
@@ -194,7 +194,7 @@ class FourthReadOfPage(Readbacks):
 
 @mutant(part="readbacks", hard=True)
 class LongReadStartsAtWord(Readbacks):
-    """A read of a page or more starts at the word that holds its first byte."""
+    """A read of 2048 bytes or more starts at the word that holds its first byte."""
 
     def issue(self, readback: Readback) -> None:
         if readback.size_bytes >= 2048:
@@ -234,7 +234,7 @@ class ReadReturnsView(Readbacks):
 
 @mutant(part="readbacks", found_by="faults")
 class FailureTakesOthersAlong(Readbacks):
-    """A map that fails fails every read under way."""
+    """One failed map makes every pending read fail."""
 
     def fail(self, page: StagingPage, fault: DeviceFault) -> None:
         super().fail(page, fault)
@@ -273,7 +273,7 @@ class FaultNeverRaised(Readbacks):
 
 @mutant(part="reads")
 class StagingIgnoresMisalignment(Reads):
-    """A page is as long as its read, though the copy starts at a word before it."""
+    """A page is sized for the bytes of a read, without the extra word of an unaligned start."""
 
     def _page_for(self, size_bytes: int) -> StagingPage:
         page = super()._page_for(max(size_bytes - 4, 4))
@@ -315,10 +315,10 @@ class RepeatedReadElided(Reads):
 
 @mutant(part="clock", origin="TVM 18871, mended by 20059", found_by="laws")
 class SyncTrustsStaleTail(QueueClock):
-    """A sync takes the last readback as its fence, although a host write came after it."""
+    """A sync waits only for the last read, although a host write came after it."""
 
     def wrote(self, size_bytes: int) -> None:
-        """Only submits are acts."""
+        """A host write is no act of the queue; only a submit is."""
 
 
 @mutant(part="reads", found_by="laws")
@@ -332,7 +332,7 @@ class SyncWaitsForSubmitOnly(Reads):
 
 @mutant(part="reads")
 class SyncWithNothingToSubmitReturns(Reads):
-    """Where there is nothing to submit, a sync waits for the last fence only."""
+    """Once a fence was made, a sync with nothing to submit returns at once."""
 
     def goal_of_sync(self) -> Ticket | None:
         if self._recorder.is_empty and self._fence_source is not None:

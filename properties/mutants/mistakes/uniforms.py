@@ -230,7 +230,7 @@ class UniformKeyShort(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class UniformKeyFloats(CachedUniforms):
-    """Contents are compared as floats, so that 0 and -0, or two NaNs, are alike."""
+    """0 and -0 are taken for the same content."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         words = [payload[at : at + 4] for at in range(0, len(payload), 4)]
@@ -240,7 +240,7 @@ class UniformKeyFloats(CachedUniforms):
 
 @mutant(part="uniforms")
 class CachedUniformDestroyedBySubmit(CachedUniforms):
-    """A buffer that misses the cache is retired with its batch and stays in the cache."""
+    """A buffer made after a miss is destroyed with its batch, but stays in the cache."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         made = self.counts.created

@@ -32,7 +32,7 @@ _OPS_OF = {
     "free": (Free,),
     "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
-"""The ops that may submit for a reason; any other reason is checked where it arises."""
+"""The ops that may submit for a reason; any other reason is checked by ``_holds``."""
 
 
 class Batches:
@@ -128,9 +128,9 @@ class Batches:
                 )
 
     def _before_last_op(self, count: int) -> int:
-        """The number of commands before the commands of the last op, which no submit may split.
+        """The number of commands before those of the last op, which no submit may split.
 
-        A staged write and the patch of its edges go together.
+        A staged write may be two commands: the copy of its words, then the patch of its edges.
         """
         if count < 2 or self._state.batch[-2][0] != "copy":
             return count - 1

@@ -1,8 +1,8 @@
 """The state of a trace so far: buffers, names, and ops that wait for their submit.
 
 Every law reads it.  The laws see an event before the state is updated with it, so they see the
-state before the event.  Only at the beginning of an op the state is updated first.  Nothing is
-judged here.
+state before the event.  The state is updated first only when an op or the close begins, and when
+a driver call fails.  Nothing is judged here.
 """
 
 from collections import deque
@@ -75,6 +75,7 @@ class TraceState:
         self.owes_submit = False
         """Whether a queued host write waits for a submit to start it."""
         self._owed_submit = False
+        """``owes_submit`` before the last write or submit; it holds again where that fails."""
         self.failed_verb = ""
         """The verb of the driver that failed during the current op."""
         self.has_lost_batch = False
@@ -145,7 +146,8 @@ class TraceState:
     def _loses_batch(self) -> bool:
         """Whether the failure lost the open batch.
 
-        A batch's uniforms and uploads are written right before its submit.
+        A batch's uniforms and uploads are written right before its submit, so a failed write of one
+        loses the batch.
         """
         if self.failed_verb != "write_buffer":
             return self.failed_verb in ("encode", "submit")

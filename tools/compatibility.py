@@ -1,0 +1,53 @@
+"""Writes docs/compatibility.md: what sessions ran on runtimes that people use, and what they found.
+
+    python tools/compatibility.py "NAME=SESSION.json" ...
+
+Each NAME says which runtime, and in what it ran.  Each file is what ``gpusim fuzz --json`` wrote.
+The page is never written by hand, so that it says no more than was run.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
+_HEAD = """# Compatibility
+
+`tools/compatibility.py` writes this page from the sessions themselves. What was found is in
+[findings](findings/README.md). A session may count one mistake in several lines, where it could not
+make a program small in its time.
+
+| runtime | adapter | programs | ops | seconds | findings |
+|---|---|---|---|---|---|
+"""
+_FOOT = """
+Not run: macOS (Metal), Windows (D3D12), and every GPU of hardware. There, maps may settle later and
+in other orders.
+"""
+
+
+def row(name: str, session: dict[str, Any]) -> str:
+    """The line of one session."""
+    cells = [name, session["description"], f"{session['programs']:,}", f"{session['ops']:,}"]
+    findings = [str(finding["kind"]) for finding in session["findings"]]
+    kinds = ", ".join(f"{findings.count(kind)} {kind}" for kind in dict.fromkeys(findings))
+    cells += [f"{session['seconds']:.0f}", f"{len(findings)} ({kinds})" if findings else "none"]
+    return f"| {' | '.join(cells)} |"
+
+
+def page(sessions: dict[str, dict[str, Any]]) -> str:
+    """The whole page."""
+    rows = [row(name, session) for name, session in sessions.items()]
+    return _HEAD + "\n".join(rows) + "\n" + _FOOT
+
+
+def main(words: list[str]) -> None:
+    """Write the page from the sessions that are named."""
+    named = dict(word.split("=", 1) for word in words)
+    read = {name: json.loads(Path(file).read_text("utf-8")) for name, file in named.items()}
+    PAGE.write_text(page(read), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
