@@ -12,10 +12,10 @@ FOREIGN = Path(__file__).with_name("foreign.py")
 TOGETHER = ("clears_late", "loses_batch", "pads", "stale_handles")
 ENTRIES = {
     "clears_late": "alloc to any",
-    "loses_batch": "refuses OutOfRange",
-    "drops_commands": "refuses OutOfRange",
+    "loses_batch": "accepts OutOfRange copy",
+    "drops_commands": "raises at copy",
     "pads": "odd write",
-    "stale_handles": "refuses InvalidHandle",
+    "stale_handles": "accepts InvalidHandle",
     "overtakes": "recorded to write",
     "reuses_early": "recorded to free",
     "forgets_reads": "read to read",
