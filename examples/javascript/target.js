@@ -54,7 +54,7 @@ class Target {
         return this.takeAdversary(JSON.parse(words.join(" ")));
       case "open":
         this.clear();
-        this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
+        await this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
         if (this.isLost) await this.start();
         this.runtime = this.makeRuntime(this.device, this.pipelines);
         return;
@@ -147,9 +147,11 @@ class Target {
     if (this.promises.delivery === "array") {
       return this.readInto(buffer, offset, size, result, new Uint8Array(Math.max(size, 0)));
     }
+    // One that arrives after its program has ended is told to nobody.
+    const { arrived } = this;
     const read = this.runtime.read(this.find(buffer), offset, size).then(
-      (bytes) => this.arrived.push(`value ${result} ${hexOf(bytes)}`),
-      (error) => this.arrived.push(told(`failed ${result}`, error)),
+      (bytes) => arrived.push(`value ${result} ${hexOf(bytes)}`),
+      (error) => arrived.push(told(`failed ${result}`, error)),
     );
     this.reads.set(result, read);
   }

@@ -43,8 +43,9 @@ class Adversary {
   }
 
   // A new program: its calls are counted from 0, and what is drawn follows from its seed.  Without a
-  // seed nothing is disturbed.
-  begin({ seed = null, failed_maps = [], out_of_memory = [], lost_at_submit = null } = {}) {
+  // seed nothing is disturbed.  What the program before has left settles first.
+  async begin({ seed = null, failed_maps = [], out_of_memory = [], lost_at_submit = null } = {}) {
+    while (this.held.length) await this.advance();
     this.isQuiet = seed === null;
     this.draw = drawing(seed);
     this.style = STYLES[this.draw(STYLES.length)];

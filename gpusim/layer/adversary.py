@@ -18,7 +18,7 @@ import wgpu
 
 _STYLES = ("any", "last", "first")
 _LOOKS = 4
-"""So many looks at a held promise settle one, so that who only looks sees an end."""
+"""Every so many looks at a held promise settle one, so that a caller that polls sees an end."""
 MAP, WORK_DONE = "map", "work_done"
 
 
@@ -31,7 +31,7 @@ class Adversary:
         self.has_lost_device = False
         """Whether it has destroyed the device, as it was asked to."""
         self._pumped_by: Callable[..., Any] | None = None
-        """How the event loop is called that settles what is held."""
+        """How the event loop that settles held promises is asked for its next turn."""
         self.begin(None)
 
     def begin(
@@ -59,7 +59,7 @@ class Adversary:
         self._calls = dict.fromkeys(self._failing, 0)
 
     def disturb(self, name: str, native: Callable[..., Any]) -> Callable[..., Any]:
-        """The method ``Class.method``, disturbed where it is one of those."""
+        """The native method ``Class.method``, or one that disturbs it."""
         around = _DISTURBED.get(name)
         return native if around is None else wraps(native)(partial_method(around, self, native))
 
@@ -95,7 +95,7 @@ class Adversary:
             self._is_advancing = False
 
     def _begin_pumping(self, loop_call: Callable[..., Any] | None) -> None:
-        """Let a running event loop settle what is held, in its turns."""
+        """Have the running event loop settle held promises, at most one a turn."""
         if loop_call is not None and loop_call != self._pumped_by:
             self._pumped_by = loop_call
             loop_call(self._pump, loop_call)
@@ -114,7 +114,7 @@ class Adversary:
             self.advance()
 
     def cancel(self, of: Any, because: str) -> None:
-        """Reject what is held of a buffer that is destroyed; of everything where ``of`` is None."""
+        """Reject the held promises of buffer ``of``; all of them where it is None."""
         for each in list(self._held):
             if of is None or each.of is of:
                 each.error = RuntimeError(f"Could not map buffer because {because}.")
@@ -131,7 +131,7 @@ class Adversary:
 
 
 class Held(wgpu.GPUPromise):  # type: ignore[misc]
-    """A promise that the adversary settles; what is chained to one nobody holds."""
+    """A promise that the adversary settles; promises that are chained to it are not held."""
 
     _adversary: Adversary | None = None
     kind: str
@@ -148,7 +148,7 @@ class Held(wgpu.GPUPromise):  # type: ignore[misc]
     def by(
         cls, adversary: Adversary, kind: str, native: Any, of: Any, error: Exception | None
     ) -> "Held":
-        """A promise in the place of ``native``, whose last step it takes itself."""
+        """A promise in the place of ``native``; it takes over the handler of ``native``."""
         held = cls(kind, None if native is None else native._handler)
         if native is not None:
             native._handler = None

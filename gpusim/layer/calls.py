@@ -216,9 +216,10 @@ def read_mapped(
 def keep_view(
     watch: Watch, buffer: Any, about: dict[str, Any], view: Any, *_: Any, copy: bool = True
 ) -> memoryview | None:
-    """Hand out a view of an array over the mapped memory; who holds the array holds the memory.
+    """Hand out a view of an array over the mapped memory.
 
-    A view that wgpu takes for itself is its own affair.
+    As long as the array lives, somebody holds the memory.  Views that wgpu's own code takes are
+    left alone.
     """
     if copy or is_inner(sys._getframe(2).f_code.co_filename):
         return None

@@ -21,7 +21,7 @@ Disturb = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 _UNREADABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 """What ``about`` raises over arguments that the device will refuse itself."""
 _FORGOTTEN_EARLY = ("GPUComputePassEncoder", "GPURenderPassEncoder")
-"""What is forgotten by its last call already, so that its collection says nothing."""
+"""Passes: their end forgets them, so their collection is no event."""
 _device_numbers = count(1)
 
 
@@ -178,7 +178,7 @@ def _watched(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
 
 
 def _followed(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    """The method that makes a call of which nothing is told, and remembers what it made."""
+    """The method for a call that is no event: it makes the call, and remembers what it made."""
     about_of, after = call.about, call.after
 
     @wraps(native)

@@ -26,7 +26,7 @@ def print_report(report: Report) -> None:
 
 
 class Sanitizer:
-    """Looks at the events of one or several devices; its own sink."""
+    """Looks at the events of one or several devices; it is the sink of its watch."""
 
     def __init__(self, on_report: OnReport = print_report, rules: Sequence[Rule] = RULES) -> None:
         self.reports: list[Report] = []

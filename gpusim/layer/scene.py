@@ -35,7 +35,7 @@ _CHANGING = (
 KINDS = frozenset({*_CHANGING, "keep_view"})
 """The kinds of events that the scene and the rules look at."""
 _MOST_NESTED = 16
-"""A call that raises may have made some calls itself before."""
+"""The last events are kept to find the call that raised: it may have made other calls first."""
 
 
 class Buffer:
@@ -230,7 +230,7 @@ class Scene:
             buffer.map_state = "unmapped"
 
     def _error(self, event: Event) -> None:
-        """The call before has failed: a buffer was not made, a map not asked for."""
+        """Undo what the failed call had seemed to do: make a buffer, ask for a map, record."""
         last = self.call(event["call"])
         if last is None:
             return

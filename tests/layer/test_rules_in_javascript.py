@@ -41,7 +41,8 @@ class Program:
 
     def calls(self) -> list[Any]:
         often = [self.write, self.dispatch, self.copy, self.submit]
-        return [*often * 3, self.map, self.settle, self.unmap, self.clear, self.destroy, self.use]
+        rare = [self.map, self.settle, self.unmap, self.clear, self.destroy, self.use, self.fail]
+        return [*often * 3, *rare]
 
     def tell(self, kind: str, **about: Any) -> None:
         site = f"a.js:{len(self.events) + 1}"
@@ -91,6 +92,9 @@ class Program:
         self.tell("submit", command_buffers=[self.finished, *again], device=device)
         self.encoder += 1
         self.tell("create_encoder", encoder=self.encoder, device=1, label="")
+
+    def fail(self) -> None:
+        self.tell("error", call=None, type="validation", message="told late, by the device")
 
     def map(self) -> None:
         buffer, offset, size = self.range()

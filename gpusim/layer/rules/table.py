@@ -1,7 +1,7 @@
 """The table of the rules: what is a mistake, who says so, and what to do.
 
-docs/SANITIZE.md shows the same rows; a test compares the two.  A rule accuses nobody whom the
-WebGPU specification allows what it does.
+docs/SANITIZE.md shows the same rows; a test compares the two.  No rule reports what the WebGPU
+specification allows.
 """
 
 from gpusim.layer.rules.growth import EndlessWrites, GrowingBuffers
