@@ -46,10 +46,12 @@ def test_that_passes():
 """
 
 
-def sanitize(*words: object) -> subprocess.CompletedProcess[str]:
+def sanitize(*words: object, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gpusim", "sanitize", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=folder
+    )
 
 
 def test_wgpus_utilities_are_watched(tmp_path: Path, device_name: str) -> None:
@@ -96,7 +98,8 @@ def test_the_mended_script(script: Path, device_name: str) -> None:
 def test_a_module_that_captures_its_output(tmp_path: Path, device_name: str) -> None:
     suite = tmp_path / "test_suite.py"
     suite.write_text(SUITE.format(device=device_name), encoding="utf-8")
-    done = sanitize("-m", "pytest", "-q", "-p", "no:cacheprovider", suite)
+    # From another folder, pytest would look at all that stands beside this one's parents.
+    done = sanitize("-m", "pytest", "-q", "-p", "no:cacheprovider", suite, folder=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "1 passed" in done.stdout
     assert "[wrong-submit]" in done.stderr
