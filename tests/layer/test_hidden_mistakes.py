@@ -1,4 +1,7 @@
-"""The judge finds, with the adversary alone, what the device's own order hides."""
+"""With the adversary the judge finds what a device's own order mostly hides.
+
+Nothing here says that it hides it: a real device settles maps as it likes.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -6,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from gpusim.devices import SIMULATED
 from gpusim.testing import Adapter, TargetFailed, fuzz, replay
 from properties.generate.cases import Setting, case_for, draw_disturbance
 from properties.model.case import NO_POLICY
@@ -16,6 +18,8 @@ from properties.targets.factory import AdapterFactory
 from tests.layer.hidden import PAIRS
 
 PROGRAMS = 40
+# A target that fails half way leaves maps under way, which settle after its event loop has closed.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @cache
@@ -47,12 +51,6 @@ def test_a_mistake_is_found_with_the_adversary(name: str, device_name: str) -> N
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_the_order_of_the_device_hides_it(name: str, device_name: str) -> None:
-    if device_name != SIMULATED:  # which settles nothing in the order of the calls
-        assert first_failure(PAIRS[name][1], device_name, disturbed=False) is None
-
-
-@pytest.mark.parametrize("name", PAIRS)
 def test_a_sound_runtime_stays_clean(name: str, device_name: str) -> None:
     assert first_failure(PAIRS[name][0], device_name, disturbed=True) is None
 
@@ -71,7 +69,5 @@ def test_a_session_finds_one_and_its_file_replays(device_name: str, tmp_path: Pa
     )
     (finding,) = session.findings
     assert finding.path is not None
-    is_needed = "disturbance: seed=" in finding.path.read_text(encoding="utf-8")
-    assert is_needed == (device_name != SIMULATED)
     with pytest.raises(TargetFailed):
         replay(finding.path, PAIRS["first_waiting"][1])
