@@ -58,7 +58,7 @@ def test_a_sound_runtime_stays_clean(name: str, device_name: str) -> None:
 def test_a_session_finds_one_and_its_file_replays(device_name: str, tmp_path: Path) -> None:
     place = Path(__file__).with_name("hidden.py")
     session = fuzz(
-        f"{place}:FirstWaiting",
+        f"{place}:FailedIsZeros",
         programs=20,
         seed=1,
         findings=1,
@@ -69,5 +69,6 @@ def test_a_session_finds_one_and_its_file_replays(device_name: str, tmp_path: Pa
     )
     (finding,) = session.findings
     assert finding.path is not None
+    assert "disturbance: " in finding.path.read_text(encoding="utf-8")
     with pytest.raises(TargetFailed):
-        replay(finding.path, PAIRS["first_waiting"][1])
+        replay(finding.path, PAIRS["failed_is_zeros"][1])
