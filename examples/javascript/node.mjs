@@ -15,9 +15,8 @@ const openDevice = async () => {
   if (!adapter) throw new Error("Dawn finds no adapter on this machine");
   return adapter.requestDevice();
 };
-const promises = { delivery: "ticket", host_arrays: true, concurrent_syncs: true };
 const makeRuntime = (device, pipelines) => new BatchedRuntime(device, pipelines);
-const answer = served(openDevice, makeRuntime, promises);
+const answer = served(openDevice, makeRuntime, BatchedRuntime.promises);
 
 for await (const line of createInterface({ input: process.stdin })) {
   console.log(await answer(line));

@@ -9,6 +9,8 @@ const UNIFORM_BYTES = 256;
 const MOST_GROUPS = 65535;
 
 export class BatchedRuntime {
+  static promises = { delivery: "ticket", host_arrays: true, concurrent_syncs: true };
+
   // `pipelines` outlives a runtime: compiling is slow.
   constructor(device, pipelines) {
     this.device = device;

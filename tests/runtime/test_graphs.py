@@ -195,6 +195,7 @@ def test_nothing_but_dispatches_and_copies_may_be_captured(runtime: Runtime) -> 
             lambda: runtime.free(a),
             runtime.flush,
             runtime.sync,
+            runtime.poll,
             runtime.capture,
             graph.__enter__,
             graph.replay,

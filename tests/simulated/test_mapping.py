@@ -133,6 +133,8 @@ def test_work_done_is_told(device: Any, work: int) -> None:
     for _ in range(work):
         device.queue.submit([device.create_command_encoder().finish()])
     device.queue.on_submitted_work_done_sync()
+    timeline = device._state.timeline
+    assert timeline.executed == timeline.enqueued
 
 
 def test_work_done_is_told_in_order(device: Any) -> None:

@@ -8,22 +8,19 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { create, globals } from "webgpu";
+import { contextIn } from "../runtime.js";
 
 Object.assign(globalThis, globals);
 process.on("unhandledRejection", (error) => console.error(`unhandled: ${error.message}`));
 
 const gpu = create([]);
-const EXPORTED = "exports.wasmPath = wasmPath;";
 const file = createRequire(import.meta.url).resolve("@mlc-ai/web-runtime");
 
 // The class that the package keeps to itself.
 function contextClass(change) {
   let text = readFileSync(file, "utf8");
   if (change) text = changed(text, readFileSync(new URL(`${change}.diff`, import.meta.url), "utf8"));
-  const exports = {};
-  text = text.replace(EXPORTED, `${EXPORTED} exports.WebGPUContext = WebGPUContext;`);
-  new Function("exports", "module", text)(exports, {});
-  return exports.WebGPUContext;
+  return contextIn(text);
 }
 
 // `text` with each hunk of `diff` in the place of what it removes, which stands there once.

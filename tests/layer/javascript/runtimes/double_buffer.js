@@ -1,11 +1,8 @@
-// Two staging buffers take turns; one that is needed again is first waited for.
+// Each read has a staging buffer of its own; one that has arrived leaves those under way.
 
 import { Recording, taken } from "./recording.js";
 
-const BYTES = 1 << 16;
-
 export class Right extends Recording {
-  turn = 0;
   sides = [];
   reads = new Set();
 

@@ -1,4 +1,4 @@
-// A map may fail; its read is to say so.
+// A device may be lost, and its maps fail; a read is to say so.
 
 import { Recording, taken } from "./recording.js";
 
