@@ -19,7 +19,7 @@ from pathlib import Path
 import wgpu
 
 import gpusim
-from gpusim.errors import InvalidHandle, ProgramError
+from gpusim.errors import ProgramError
 from gpusim.history import History
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import WORD_BYTES, Limits
@@ -29,7 +29,7 @@ from properties.arguments import UsageError
 from properties.finding_file import Finding, printable, write
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
-from properties.model.refusals import RAISED
+from properties.model.refusals import RAISED, parted
 from properties.shrink.avoid import Avoided, avoidable
 from properties.shrink.reducer import Shrunk
 from properties.shrink.together import Together
@@ -107,7 +107,7 @@ class Bugs:
     ) -> Bug | None:
         """Note a failing case; the first of its kind is written to a file.  None if it is known."""
         signature = signature_of(case, failure, self._kernels, together)
-        if any(signature == known.signature for known in self.known):
+        if self._is_known(signature):
             self.known_failures += 1
             return None
         is_cut_short = shrunk is not None and shrunk.is_cut_short
@@ -136,7 +136,10 @@ class Bugs:
     def has(self, case: Case, failure: Failure, together: Together) -> bool:
         """Whether a failure of this kind was met, or is known."""
         signature = signature_of(case, failure, self._kernels, together)
-        return signature in self.met or any(signature == one.signature for one in self.known)
+        return signature in self.met or self._is_known(signature)
+
+    def _is_known(self, signature: Signature) -> bool:
+        return any(signature == known.signature for known in self.known)
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -210,13 +213,11 @@ def _harming(refused: str) -> str:
     """What may have done harm, by the sort of a refused op and what the target did with it.
 
     An op that raises does harm by what it leaves behind, so what was wrong with it is left out.
-    All verbs look up a handle in the same way, so where one is accepted the verb is left out.
     """
-    sort, _, done = refused.rpartition(" ")
-    error, _, verb = sort.partition(" ")
+    sort, done = parted(refused)
     if done == RAISED:
-        return f"raises at {verb.removesuffix(' twice')}"
-    return f"accepts {error}" if error == InvalidHandle.__name__ else f"accepts {sort}"
+        return f"raises at {sort.partition(' ')[2].removesuffix(' twice')}"
+    return f"accepts {sort}"
 
 
 def _refused(meant: History) -> set[str]:

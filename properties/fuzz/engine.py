@@ -35,6 +35,7 @@ from properties.fuzz.supervisor import TICK_SECONDS, Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
+from properties.shrink.avoid import Avoided
 from properties.shrink.together import Together, together
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
@@ -226,6 +227,11 @@ class _Loop:
                     self._listen(shard)
         self._tick()
 
+    @property
+    def _avoided(self) -> Avoided:
+        """What programs leave out; nothing where our own runtime is judged."""
+        return frozenset() if self._session.is_ours else self._session.bugs.avoided
+
     def _goes_on(self) -> bool:
         """Start the idle shards, or stop the running ones; whether any runs."""
         is_over = self._is_over()
@@ -233,7 +239,7 @@ class _Loop:
             if is_over:
                 shard.end()
             elif shard.has_programs:
-                shard.begin(self._session.bugs.avoided)
+                shard.begin(self._avoided)
         return any(shard.is_running for shard in self._shards)
 
     def _is_over(self) -> bool:
@@ -253,7 +259,7 @@ class _Loop:
         match answer:
             case Progress():
                 session.tally.add(answer.tally)
-            case FailedProgram() if shard.avoided != session.bugs.avoided:
+            case FailedProgram() if shard.avoided != self._avoided:
                 # Another worker found a bug meanwhile, which this may show again.
                 shard.next = answer.number
             case FailedProgram() if not self._has_enough():

@@ -21,7 +21,7 @@ from properties.fuzz.supervisor import Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.shrink.avoid import Avoided
-from properties.shrink.reducer import Judgement, Shrunk, shrink
+from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 
 _SHRINK_STALL_SECONDS = 3.0
 """Seconds without progress after which a candidate of the shrinker hangs."""
@@ -118,5 +118,4 @@ def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
         return case
     ops = case.program.ops[: failure.position + 1]
     cut = replace(case, program=Program(ops))
-    again = judgement(cut)
-    return cut if again is not None and again.signature == failure.signature else case
+    return cut if fails_like(cut, failure, judgement) else case

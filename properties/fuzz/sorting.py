@@ -18,7 +18,7 @@ from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.shrink.curing import cured
-from properties.shrink.reducer import Judgement, Shrunk, shrink
+from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 from properties.shrink.together import Together, together
 
 _LIVES_ON = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.DELIVERY_ORDER)
@@ -52,7 +52,8 @@ class Sorter:
         if small is None:
             self.bugs.add(case, failure, reproduced=False)
         else:
-            self._add(small.case, small.failure, small, self._judgement(shard))
+            pair = self._pair(small.case, small.failure, self._judgement(shard))
+            self.bugs.add(small.case, small.failure, reproduced=True, shrunk=small, together=pair)
 
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
         """Count the case where it shows what was met before.
@@ -90,26 +91,18 @@ class Sorter:
         # What cures it may be needless by now.
         for shown in () if small is None else (small.case, self._cure(small.case)):
             again = judgement(shown)
-            is_new = again is not None and not self.bugs.has(
-                shown, again, self._pair(shown, again, judgement)
-            )
-            if again is not None and is_new:
-                self._add(shown, again, small, judgement)
+            if again is None:
+                continue
+            pair = self._pair(shown, again, judgement)
+            if not self.bugs.has(shown, again, pair):
+                self.bugs.add(shown, again, reproduced=True, shrunk=small, together=pair)
                 return
-
-    def _add(
-        self, case: Case, failure: Failure, shrunk: Shrunk | None, judgement: Judgement
-    ) -> None:
-        pair = self._pair(case, failure, judgement)
-        self.bugs.add(case, failure, reproduced=True, shrunk=shrunk, together=pair)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
         """The two ops that must stand together, found where no bug that was met disturbs."""
         healthy = case if self.is_ours else self._cure(case)
-        again = judgement(healthy) if healthy.program != case.program else failure
-        if again is not None and again.signature == failure.signature:
-            return together(healthy, failure, judgement)
-        return together(case, failure, judgement)
+        is_same = healthy.program == case.program or fails_like(healthy, failure, judgement)
+        return together(healthy if is_same else case, failure, judgement)
 
     def _cure(self, case: Case) -> Case:
         return cured(case, self.bugs.takes, self.bugs.avoided, self.kernels, Limits())

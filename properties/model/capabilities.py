@@ -236,7 +236,7 @@ def read_promises(written: object) -> Capabilities:
 
 def _promise(name: str, value: Any) -> Any:
     kind: Any = type(_DEFAULTS.get(name))
-    if kind in (Refusal, Arrival) and value in _words(kind):
+    if issubclass(kind, Enum) and value in _words(kind):
         return kind(value)
     if kind is tuple and isinstance(value, list | tuple):
         return tuple(map(str, value))
@@ -273,7 +273,7 @@ def _parsed(name: str, text: str) -> Any:
         return int(text)
     if kind is tuple and text:
         return tuple(text.split(","))
-    if kind in (Refusal, Arrival) and text in _words(kind):
+    if issubclass(kind, Enum) and text in _words(kind):
         return kind(text)
     raise _no_promise(name, text)
 

@@ -7,6 +7,7 @@ what harms in one of them is mostly one mistake.  Data only.
 
 from collections.abc import Mapping
 
+from gpusim.errors import InvalidHandle
 from gpusim.history import History
 from gpusim.kernels import Kernel
 from gpusim.ops import Op
@@ -34,6 +35,16 @@ def refusals(
         for op, expected, shown in outcomes
         if expected.error
     )
+
+
+def parted(refused: str) -> tuple[str, str]:
+    """The sort of a refused op, and what the target did with it.
+
+    All verbs look up a handle in the same way, so where one is accepted the verb is left out.
+    """
+    sort, _, done = refused.rpartition(" ")
+    error = sort.partition(" ")[0]
+    return (error if done == ACCEPTED and error == InvalidHandle.__name__ else sort), done
 
 
 def is_of(op: Op, error: str | None, sorts: frozenset[str], kernels: Mapping[str, Kernel]) -> bool:

@@ -31,7 +31,7 @@ from properties.mutants.oracles import (
 )
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.oracles.judge import SOUND as SOUND_JUDGE
-from properties.shrink.reducer import reduce
+from properties.shrink.reducer import fails_like, reduce
 
 _HARD_WEIGHT = 4
 _PLANTED_PROGRAMS = 2000
@@ -144,8 +144,7 @@ def _shrunk(
     again = within(_SHRINK_PATIENCE_SECONDS, judgement)
 
     def fails(candidate: Case) -> bool:
-        found = again(candidate)
-        return found is not None and found.signature == failure.signature
+        return fails_like(candidate, failure, again)
 
     try:
         return reduce(case, fails, kernels=kernels, seconds=seconds)

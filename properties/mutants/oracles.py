@@ -192,13 +192,7 @@ class _Failing:
     def __init__(self, mutant: Mutant, device: str, kernels: Kernels) -> None:
         self.plan: tuple[Fault, ...] = ()
         self._mutant = mutant
-        self.factory = RuntimeFactory(
-            device,
-            kernels,
-            parts=mutant.parts,
-            make_driver=self._make_driver,
-            make_runtime=mutant.make_runtime,
-        )
+        self.factory = factory_of(replace(mutant, make_driver=self._make_driver), device, kernels)
 
     def _make_driver(self, native: Any) -> Driver:
         return FaultyDriver(self._mutant.make_driver(native), *self.plan)

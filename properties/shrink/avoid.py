@@ -19,7 +19,7 @@ from properties.generate.fitting import fitted
 from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.case import PLAIN, Case
 from properties.model.disturbance import SURVIVED
-from properties.model.refusals import ACCEPTED, is_of
+from properties.model.refusals import is_of, parted
 from reference import run as run_reference
 
 Avoided = frozenset[str]
@@ -47,12 +47,7 @@ def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
     way of its own sort.
     """
     forms = {word for word in words if word in _PROMISES or word in FOREIGN_CLIENTS}
-    return frozenset(forms) | {_sort(each) for each in refused}
-
-
-def _sort(refused: str) -> str:
-    sort, _, done = refused.rpartition(" ")
-    return sort.partition(" ")[0] if done == ACCEPTED and "InvalidHandle" in sort else sort
+    return frozenset(forms) | {parted(each)[0] for each in refused}
 
 
 def avoids(case: Case, avoided: Avoided) -> bool:
@@ -92,6 +87,9 @@ def _without_refused(
     program: Program, avoided: Avoided, kernels: Kernels, limits: Limits
 ) -> Program:
     """The program without refused ops of these sorts; to leave one out changes nothing else."""
+    sorts = avoided.difference(_PROMISES, FOREIGN_CLIENTS)
+    if not sorts:
+        return program
     outcomes = run_reference(program, kernels, limits).outcomes
     pairs = zip(program, outcomes, strict=True)
-    return Program(tuple([op for op, each in pairs if not is_of(op, each.error, avoided, kernels)]))
+    return Program(tuple([op for op, each in pairs if not is_of(op, each.error, sorts, kernels)]))

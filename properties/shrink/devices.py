@@ -5,12 +5,11 @@ number must fall by the number of their calls.  The runtime decides how many cal
 the likely numbers are tried.  Every function is pure, and gives only simpler devices.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
-from gpusim.devices import SIMULATED
 from gpusim.errors import ProgramError
 from gpusim.simulated import NO_FAULTS, SPEC, FaultPlan
 from properties.model.case import SCHEDULERS, DeviceSpec
@@ -44,52 +43,57 @@ _MOST_SHIFTS = 16
 
 def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
     """The device with fewer or earlier faults, or fewer limits; the largest change first."""
-    yield from _fewer_faults(device)
+    yield from _with_plans(device, _fewer_faults(device.faults))
     yield from _fewer_limits(device)
     if device.profile != SPEC.name:
         yield replace(device, profile=SPEC.name)
     yield from _simpler_schedulers(device)
-    yield from _sooner_faults(device)
+    yield from _with_plans(device, _sooner_faults(device.faults))
 
 
 def simpler_disturbances(disturbance: Disturbance) -> Iterator[Disturbance]:
     """The disturbance with fewer or earlier faults, or with a smaller seed."""
-    device = DeviceSpec(name=SIMULATED, faults=disturbance.faults)
-    for simpler in (*_fewer_faults(device), *_sooner_faults(device)):
-        yield replace(disturbance, faults=simpler.faults)
+    plan = disturbance.faults
+    for simpler in (*_fewer_faults(plan), *_sooner_faults(plan)):
+        yield replace(disturbance, faults=simpler)
     for seed in range(min(disturbance.seed, MOST_SEEDS)):
         yield replace(disturbance, seed=seed)
 
 
 def with_earlier_faults(device: DeviceSpec, ops: int) -> Iterator[DeviceSpec]:
     """The device with faults earlier by the calls that ``ops`` deleted ops may have made."""
-    for name, at, number in _numbers(device.faults):
+    plan = device.faults
+    for name, at, number in _numbers(plan):
         most = min(number, _CALLS_AN_OP[name] * ops)
         for calls in range(1, most + 1, -(-most // _MOST_SHIFTS) or 1):
-            yield from _with_number(device, name, at, number - calls)
+            yield from _with_plans(device, _with_number(plan, name, at, number - calls))
 
 
-def _fewer_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The device without faults, then without those of one kind, then without single ones."""
-    if not len(device.faults):
+def _with_plans(device: DeviceSpec, plans: Iterable[FaultPlan]) -> Iterator[DeviceSpec]:
+    return (replace(device, faults=plan) for plan in plans)
+
+
+def _fewer_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
+    """No faults, then the plan without those of one kind, then without single ones."""
+    if not len(plan):
         return
-    yield replace(device, faults=NO_FAULTS)
-    for name in dict.fromkeys(name for name, _, _ in _numbers(device.faults)):
-        none = None if isinstance(getattr(device.faults, name), int) else ()
-        yield from _with_faults(device, name, none)
-    for name, at, _ in _numbers(device.faults):
-        numbers = getattr(device.faults, name)
+    yield NO_FAULTS
+    for name in dict.fromkeys(name for name, _, _ in _numbers(plan)):
+        none = None if isinstance(getattr(plan, name), int) else ()
+        yield from _with_faults(plan, name, none)
+    for name, at, _ in _numbers(plan):
+        numbers = getattr(plan, name)
         if not isinstance(numbers, int):
-            yield from _with_faults(device, name, (*numbers[:at], *numbers[at + 1 :]))
+            yield from _with_faults(plan, name, (*numbers[:at], *numbers[at + 1 :]))
 
 
-def _sooner_faults(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The device with one fault at a lower number: 0, then 1 and 2, then by halves."""
-    for name, at, number in _numbers(device.faults):
+def _sooner_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
+    """The plan with one fault at a lower number: 0, then 1 and 2, then by halves."""
+    for name, at, number in _numbers(plan):
         halves = [number - (number >> shift) for shift in range(1, number.bit_length())]
         for lower in dict.fromkeys((0, 1, 2, *halves, number - 1)):
             if 0 <= lower < number:
-                yield from _with_number(device, name, at, lower)
+                yield from _with_number(plan, name, at, lower)
 
 
 def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
@@ -126,17 +130,17 @@ def _numbers(plan: FaultPlan) -> Iterator[tuple[str, int, int]]:
             yield field.name, at, number
 
 
-def _with_number(device: DeviceSpec, name: str, at: int, number: int) -> Iterator[DeviceSpec]:
-    """The device with one fault at another number, unless its kind has that number already."""
-    numbers = getattr(device.faults, name)
+def _with_number(plan: FaultPlan, name: str, at: int, number: int) -> Iterator[FaultPlan]:
+    """The plan with one fault at another number, unless its kind has that number already."""
+    numbers = getattr(plan, name)
     if isinstance(numbers, int):
-        yield from _with_faults(device, name, number)
+        yield from _with_faults(plan, name, number)
     elif number not in numbers:
         changed = (*numbers[:at], number, *numbers[at + 1 :])
-        yield from _with_faults(device, name, tuple(sorted(changed)))
+        yield from _with_faults(plan, name, tuple(sorted(changed)))
 
 
-def _with_faults(device: DeviceSpec, name: str, value: Any) -> Iterator[DeviceSpec]:
-    """The device with other faults of one kind, unless too many are in a row."""
+def _with_faults(plan: FaultPlan, name: str, value: Any) -> Iterator[FaultPlan]:
+    """The plan with other faults of one kind, unless too many are in a row."""
     with suppress(ProgramError):
-        yield replace(device, faults=replace(device.faults, **{name: value}))
+        yield replace(plan, **{name: value})

@@ -105,6 +105,12 @@ def shrink(
     )
 
 
+def fails_like(case: Case, failure: Failure, judgement: Judgement) -> bool:
+    """Whether ``case`` fails in the same way as ``failure``."""
+    found = judgement(case)
+    return found is not None and found.signature == failure.signature
+
+
 class _VariantSearch:
     """The smallest case so far, and its failure."""
 

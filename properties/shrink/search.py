@@ -87,8 +87,6 @@ def text_of(case: Case) -> str:
 
     Cases cannot be compared themselves, because a NaN among scalars is unequal to itself.
     """
-    decided = (case.device, case.policy, case.client, case.target, case.promises)
-    disturbed = str(case.disturbance)
-    return "\n".join(
-        [*map(str, decided), disturbed, *map(repr, case.transformations), str(case.program)]
-    )
+    setting = (case.device, case.policy, case.client, case.target, case.promises)
+    decided = (*setting, case.disturbance)
+    return "\n".join([*map(str, decided), *map(repr, case.transformations), str(case.program)])

@@ -11,7 +11,7 @@ from gpusim.ops import Op, Sync
 from gpusim.program import Program
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.shrink.reducer import Judgement
+from properties.shrink.reducer import Judgement, fails_like
 
 Together = tuple[str, ...]
 """The kind of the first op and that of the last, with no sync between; empty where none heals."""
@@ -29,21 +29,16 @@ def together(case: Case, failure: Failure, judgement: Judgement) -> Together:
         return ()
     ops = case.program.ops
     gaps = range(1, len(ops))
-    healing = [gap for gap in gaps if not _fails(with_sync(case, gap), failure, judgement)]
+    healing = [gap for gap in gaps if not fails_like(_with_sync(case, gap), failure, judgement)]
     if not healing:
         return ()
     return _described(ops[healing[0] - 1], ops[healing[-1]])
 
 
-def with_sync(case: Case, position: int) -> Case:
+def _with_sync(case: Case, position: int) -> Case:
     """``case`` with a sync before the op at ``position``."""
     ops = case.program.ops
     return replace(case, program=Program((*ops[:position], Sync(), *ops[position:])))
-
-
-def _fails(case: Case, failure: Failure, judgement: Judgement) -> bool:
-    found = judgement(case)
-    return found is not None and found.signature == failure.signature
 
 
 def _described(first: Op, last: Op) -> Together:
