@@ -8,6 +8,7 @@ import wgpu
 
 from gpusim.devices import open_device
 from gpusim.layer import Adversary, Watch, stand_between
+from gpusim.layer.adversary import Held
 from tests.layer.mistakes.parts import STAGING
 
 
@@ -62,8 +63,16 @@ def test_a_seed_decides_the_order(disturbed: Any, adversary: Adversary) -> None:
 
 
 def test_without_a_seed_nothing_is_disturbed(disturbed: Any, adversary: Adversary) -> None:
+    (buffer,) = staging(disturbed, 1)
+    adversary.begin(0)
+    held = buffer.map_async("READ")
+    assert isinstance(held, Held)
+    held.sync_wait()
+    buffer.unmap()
     adversary.begin(None)
-    assert order_in_a_loop(disturbed, 4) == [0, 1, 2, 3]
+    # The order that is left is the device's own, of which nothing is promised.
+    assert not isinstance(buffer.map_async("READ"), Held)
+    assert sorted(order_in_a_loop(disturbed, 4)) == [0, 1, 2, 3]
 
 
 def test_a_buffer_is_pending_until_its_turn(disturbed: Any, adversary: Adversary) -> None:
