@@ -6,8 +6,7 @@ nothing.  Nothing here knows what an accepted op does.
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations
-from operator import is_not, itemgetter
+from operator import is_not
 
 from gpusim.errors import (
     InvalidBinding,
@@ -172,9 +171,8 @@ def _bound(buffer: Bound, block: Block) -> Block:
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
     """All bindings of a buffer write it, or none does; bindings that write share no word."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
-    pairs = sorted(combinations(range(len(bindings)), 2), key=itemgetter(1))
-    for before, at in pairs:
-        (one, first, block), (other, second, further) = bindings[before], bindings[at]
+    pairs = ((before, each) for at, each in enumerate(bindings) for before in bindings[:at])
+    for (one, first, block), (other, second, further) in pairs:
         accesses = {one.access, other.access}
         if name_of(first) != name_of(second) or accesses == {"read"}:
             continue

@@ -125,8 +125,12 @@ def _stays_normal(array: Array) -> bool:
 
 def _is_ordinary_or_special(array: Array) -> bool:
     """Whether no float is subnormal, which a device may flush."""
+    return not np.any(_subnormal(array))
+
+
+def _subnormal(array: Array) -> Array:
     size = np.abs(array)
-    return not np.any((size > 0) & (size < _SMALLEST_NORMAL))
+    return (size > 0) & (size < _SMALLEST_NORMAL)
 
 
 def _mark_written(
@@ -142,8 +146,7 @@ def _mark_written(
         words = error_bound_of(block)[: block.words * WORD_BYTES].reshape(-1, WORD_BYTES)
         words[:] = error_bound if array.dtype.kind == "f" else np.inf
         if array.dtype.kind == "f":
-            size = np.abs(array)
-            unknown = (size > 0) & (size < _SMALLEST_NORMAL)
+            unknown = _subnormal(array)
             if not kernel.special_floats:
-                unknown |= ~np.isfinite(size)
+                unknown |= ~np.isfinite(array)
             words[unknown] = np.inf

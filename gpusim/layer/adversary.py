@@ -48,7 +48,8 @@ class Adversary:
         of maps and of buffers that fail; at the submit ``lost_at_submit`` the device is lost.
         """
         self.settle_all()
-        self._is_quiet = seed is None
+        self.is_quiet = seed is None
+        """Whether nothing is disturbed."""
         self._random = Random(0 if seed is None else seed)
         self._style = self._random.choice(_STYLES)
         self._failing: dict[str, Collection[int]] = {
@@ -67,12 +68,7 @@ class Adversary:
         """Whether this call of a kind is one of those that are to fail."""
         number = self._calls[kind]
         self._calls[kind] += 1
-        return not self._is_quiet and number in self._failing[kind]
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing is disturbed."""
-        return self._is_quiet
+        return number in self._failing[kind]
 
     def hold(self, kind: str, promise: Any, of: Any, error: Exception | None = None) -> "Held":
         """A promise in the place of the device's, or, with ``error``, one that is to fail."""

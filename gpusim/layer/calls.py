@@ -23,13 +23,17 @@ About = Callable[..., dict[str, Any]]
 After = Callable[..., Any]
 
 
+def _nothing(watch: Watch, thing: Any, *_: Any, **__: Any) -> dict[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
     """How one method is watched."""
 
     kind: str = ""
     """The kind of its event; empty where it makes none."""
-    about: About | None = None
+    about: About = _nothing
     """Makes the event's details: ``about(watch, self, *arguments)``."""
     after: After | None = None
     """Called with (watch, self, details, result, *arguments) once the method has returned.
@@ -54,10 +58,6 @@ def usage_words(usage: int | str) -> list[str]:
     return [name for name, bit in _USAGES if int(usage) & bit]
 
 
-def _nothing(watch: Watch, thing: Any, *_: Any, **__: Any) -> dict[str, Any]:
-    return {}
-
-
 # The device.
 
 
@@ -77,7 +77,7 @@ def create_buffer(
 
 def know(kind: str) -> After:
     def after(watch: Watch, maker: Any, about: dict[str, Any], made: Any, **_: Any) -> None:
-        watch.know(kind, maker._stand(made), about[kind])
+        watch.know(maker._stand(made), about[kind])
 
     return after
 
@@ -85,18 +85,18 @@ def know(kind: str) -> After:
 def know_layout(
     watch: Watch, device: Any, about: Any, made: Any, *, label: str = "", entries: Any
 ) -> None:
-    watch.know("layout", device._stand(made), 0, layout_of(entries))
+    watch.know(device._stand(made), 0, layout_of(entries))
 
 
 def know_pipeline_layout(
     watch: Watch, device: Any, about: Any, made: Any, *, bind_group_layouts: Any, **_: Any
 ) -> None:
     layouts = [watch.states.get(layout.uid, {}) for layout in bind_group_layouts if layout]
-    watch.know("layout", device._stand(made), 0, access_of_layouts(layouts))
+    watch.know(device._stand(made), 0, access_of_layouts(layouts))
 
 
 def know_module(watch: Watch, device: Any, about: Any, made: Any, *, code: Any, **_: Any) -> None:
-    watch.know("module", device._stand(made), 0, access_of_wgsl(code))
+    watch.know(device._stand(made), 0, access_of_wgsl(code))
 
 
 def create_pipeline(
@@ -118,7 +118,7 @@ def know_pipeline(watch: Watch, device: Any, about: dict[str, Any], made: Any, *
     places = ((place.split("."), word) for place, word in about["access"].items())
     access = {(int(group), int(binding)): word for (group, binding), word in places}
     state = Pipeline(about["pipeline"], access)
-    watch.know("pipeline", device._stand(made), about["pipeline"], state)
+    watch.know(device._stand(made), about["pipeline"], state)
 
 
 def promise_pipeline(watch: Watch, device: Any, about: Any, promise: Any, **_: Any) -> None:
@@ -148,8 +148,8 @@ def know_group(
     watch: Watch, device: Any, about: dict[str, Any], made: Any, *, layout: Any, **_: Any
 ) -> None:
     state = watch.states.get(layout.uid, {})
-    group = Group(about["group"], tuple(about["entries"]), state if isinstance(state, dict) else {})
-    watch.know("group", device._stand(made), about["group"], group)
+    group = Group(tuple(about["entries"]), state if isinstance(state, dict) else {})
+    watch.know(device._stand(made), about["group"], group)
 
 
 def create_encoder(watch: Watch, device: Any, *, label: str = "") -> dict[str, Any]:
@@ -161,7 +161,7 @@ def create_encoder(watch: Watch, device: Any, *, label: str = "") -> dict[str, A
 
 
 def know_bundle_encoder(watch: Watch, device: Any, about: Any, made: Any, **_: Any) -> None:
-    watch.know("pass", device._stand(made), 0, PassState(0, 0))
+    watch.know(device._stand(made), 0, PassState(0, 0))
 
 
 def destroy_device(watch: Watch, device: Any) -> dict[str, Any]:

@@ -50,13 +50,24 @@ def stand_between(device: Any, watch: Watch, disturb: Disturb = undisturbed) -> 
     return Between(device, watch, disturb)
 
 
+def when_fulfilled(promise: Any, take: Callable[[Any], None]) -> None:
+    """Call ``take`` with a promise's value before anybody else has it."""
+    native = promise._handler
+
+    def handler(value: Any) -> Any:
+        made = value if native is None else native(value)
+        take(made)
+        return made
+
+    promise._handler = handler
+
+
 class Between:
     """What stands between a program and one device: the classes of the device's objects."""
 
     def __init__(self, device: Any, watch: Watch, disturb: Disturb) -> None:
         self.watch = watch
         self.number = next(_device_numbers)
-        self.adapter = getattr(device, "adapter", None)
         self._disturb = disturb
         self._classes: dict[type, type] = {}
         self._owners = (device, getattr(device, "_state", None))
@@ -87,17 +98,6 @@ class Between:
         promise._handler = Settle(self.watch, kind, about, promise._handler)
         self.stand(promise)
 
-    def when_fulfilled(self, promise: Any, take: Callable[[Any], None]) -> None:
-        """Call ``take`` with a promise's value before anybody else has it."""
-        native = promise._handler
-
-        def handler(value: Any) -> Any:
-            made = value if native is None else native(value)
-            take(made)
-            return made
-
-        promise._handler = handler
-
     def _adopt(self, thing: Any) -> int:
         watch, uid = self.watch, thing.uid
         kind = KINDS_OF_CLASSES.get(type(thing).__name__, "")
@@ -107,7 +107,7 @@ class Between:
             return watch.numbers[uid]
         number = watch.next_number(kind)
         is_own = thing._device in self._owners
-        watch.know(kind, self.stand(thing) if is_own else thing, number)
+        watch.know(self.stand(thing) if is_own else thing, number)
         about = {kind: number, "device": self.number if is_own else 0, "label": thing.label}
         if kind == "buffer":
             about |= {"size_bytes": thing.size, "usage": [], "mapped_at_creation": False}
@@ -129,7 +129,7 @@ class Between:
             "_number": staticmethod(self.number_of),
             "_stand": staticmethod(self.stand),
             "_settles": staticmethod(self.settles),
-            "_when_fulfilled": staticmethod(self.when_fulfilled),
+            "_when_fulfilled": staticmethod(when_fulfilled),
         }
         for method, call in CALLS.get(name, {}).items():
             native = getattr(base, method, None)
@@ -146,28 +146,26 @@ class Between:
     def _method(self, native: Callable[..., Any], call: Call) -> Callable[..., Any]:
         if call.sets is not None:
             return _setting(native, call.sets)
-        is_told = bool(call.kind) and self.watch.wants(call.kind)
-        return _watched(native, call) if is_told else _followed(native, call)
+        return _watched(native, call, bool(call.kind) and self.watch.wants(call.kind))
 
 
-def _watched(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    """The method that tells a call, makes it, and remembers what it made."""
+def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[..., Any]:
+    """The method that tells a call, if ``is_told``, makes it, and remembers what it made."""
     kind, about_of, after = call.kind, call.about, call.after
 
     @wraps(native)
     def method(self: Any, *arguments: Any, **named: Any) -> Any:
         watch = self._watch
-        about: dict[str, Any] = {}
         try:
-            if about_of is not None:
-                about = about_of(watch, self, *arguments, **named)
+            about = about_of(watch, self, *arguments, **named)
         except _UNREADABLE:
             return native(self, *arguments, **named)
-        number = watch.emit(kind, about)
+        number = watch.emit(kind, about) if is_told else 0
         try:
             result = native(self, *arguments, **named)
         except Exception as error:
-            watch.failed(error, number)
+            if is_told:
+                watch.failed(error, number)
             raise
         if after is None:
             return result
@@ -175,28 +173,6 @@ def _watched(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
         return result if instead is None else instead
 
     return method
-
-
-def _followed(native: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    """The method for a call that is no event: it makes the call, and remembers what it made."""
-    about_of, after = call.about, call.after
-
-    @wraps(native)
-    def method(self: Any, *arguments: Any, **named: Any) -> Any:
-        watch = self._watch
-        about: dict[str, Any] = {}
-        if about_of is not None:
-            try:
-                about = about_of(watch, self, *arguments, **named)
-            except _UNREADABLE:
-                return native(self, *arguments, **named)
-        result = native(self, *arguments, **named)
-        if after is None:
-            return result
-        instead = after(watch, self, about, result, *arguments, **named)
-        return result if instead is None else instead
-
-    return native if about_of is None and after is None else method
 
 
 def _setting(native: Callable[..., Any], sets: Callable[..., None]) -> Callable[..., Any]:

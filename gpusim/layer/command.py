@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
+from gpusim.layer.classes import when_fulfilled
 from gpusim.layer.report import Report
 from gpusim.layer.sanitizer import Sanitizer
 
@@ -85,14 +86,7 @@ def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take:
     def showing(native: Callable[..., Any], show: Callable[[Any, Take], None]) -> Any:
         def method(self: Any, *arguments: Any, **named: Any) -> Any:
             promise = native(self, *arguments, **named)
-            last = promise._handler
-
-            def handler(value: Any) -> Any:
-                result = value if last is None else last(value)
-                show(result, take)
-                return result
-
-            promise._handler = handler
+            when_fulfilled(promise, lambda value: show(value, take))
             return promise
 
         return method

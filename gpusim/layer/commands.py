@@ -29,7 +29,7 @@ from gpusim.layer.calls import (
     settles_map,
 )
 from gpusim.layer.shaders import UNKNOWN
-from gpusim.layer.watch import FINISHED, PassState, Range, Watch, bound_by
+from gpusim.layer.watch import FINISHED, Bound, PassState, Range, Watch, bound_by
 
 # Encoders and passes.
 
@@ -40,7 +40,7 @@ def _begin_pass(watch: Watch, encoder: Any, **_: Any) -> dict[str, Any]:
 
 def _know_pass(watch: Watch, encoder: Any, about: dict[str, Any], made: Any, **_: Any) -> None:
     state = PassState(about["encoder"], about["pass"])
-    watch.know("pass", encoder._stand(made), about["pass"], state)
+    watch.know(encoder._stand(made), about["pass"], state)
 
 
 def _set_pipeline(watch: Watch, on: Any, pipeline: Any) -> None:
@@ -171,7 +171,7 @@ def _finish(watch: Watch, encoder: Any, *, label: str = "") -> dict[str, Any]:
 
 def _know_commands(watch: Watch, encoder: Any, about: dict[str, Any], made: Any, **_: Any) -> None:
     watch.states[encoder.uid] = FINISHED
-    watch.know("command_buffer", encoder._stand(made), about["command_buffer"])
+    watch.know(encoder._stand(made), about["command_buffer"])
 
 
 # Rendering.
@@ -187,36 +187,34 @@ def _set_index_buffer(watch: Watch, on: Any, buffer: Any, *_: Any, **__: Any) ->
     state.others["index"] = (on._number(buffer), 0, buffer.size)
 
 
-def _uses_of_draw(watch: Watch, on: Any, buffers: Any) -> tuple[list[Any], list[Any]]:
+def _bound_by_draw(watch: Watch, on: Any, arguments: Any) -> list[Bound]:
     state = watch.states[on.uid]
     bound = [*bound_by(state), *((*each, "read") for each in state.others.values())]
-    bound += [(on._number(each), 0, each.size, "read") for each in buffers]
-    state.used += bound
-    reads = [each[:3] for each in bound]
+    buffers = [each for each in arguments if hasattr(each, "map_state")]
+    return bound + [(on._number(each), 0, each.size, "read") for each in buffers]
+
+
+def _use_bound(watch: Watch, on: Any, call: str, bound: list[Bound]) -> dict[str, Any]:
     writes = [each[:3] for each in bound if each[3] in ("read_write", UNKNOWN)]
-    return reads, writes
+    return _use(watch, watch.states[on.uid].encoder, call, [each[:3] for each in bound], writes)
 
 
 def _draw(watch: Watch, on: Any, *arguments: Any, **_: Any) -> dict[str, Any]:
-    buffers = [each for each in arguments if hasattr(each, "map_state")]
-    reads, writes = _uses_of_draw(watch, on, buffers)
-    return _use(watch, watch.states[on.uid].encoder, "draw", reads, writes)
+    return _use_bound(watch, on, "draw", _bound_by_draw(watch, on, arguments))
 
 
 def _draw_in_bundle(watch: Watch, on: Any, *arguments: Any, **_: Any) -> dict[str, Any]:
-    _draw(watch, on, *arguments)
+    watch.states[on.uid].used += _bound_by_draw(watch, on, arguments)
     return {}
 
 
 def _know_bundle(watch: Watch, on: Any, about: Any, made: Any, **_: Any) -> None:
-    watch.know("bundle", on._stand(made), 0, list(watch.states[on.uid].used))
+    watch.know(on._stand(made), 0, list(watch.states[on.uid].used))
 
 
 def _execute_bundles(watch: Watch, on: Any, bundles: Any) -> dict[str, Any]:
     bound = [each for bundle in bundles for each in watch.states.get(bundle.uid, ())]
-    writes = [each[:3] for each in bound if each[3] in ("read_write", UNKNOWN)]
-    state = watch.states[on.uid]
-    return _use(watch, state.encoder, "execute_bundles", [each[:3] for each in bound], writes)
+    return _use_bound(watch, on, "execute_bundles", bound)
 
 
 # The queue.

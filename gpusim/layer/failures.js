@@ -54,7 +54,7 @@ export function watchLoss(layer, device) {
   Object.defineProperty(device, "lost", { value: lost, configurable: true });
 }
 
-export function injectedLoss(info) {
+function injectedLoss(info) {
   const values = { reason: { value: "unknown" }, message: { value: INJECTED } };
   return Object.create(Object.getPrototypeOf(info), values);
 }

@@ -14,6 +14,12 @@ const OVERWRITTEN_TIMES = 4;
 
 const at = (doing, site) => ({ doing, site });
 
+// Appends a value to the list of a key.
+function addTo(map, key, value) {
+  if (map.has(key)) map.get(key).push(value);
+  else map.set(key, [value]);
+}
+
 class OvertakingWrite {
   constructor(scene) {
     Object.assign(this, { scene, unread: new Map(), overtaken: new Map() });
@@ -26,11 +32,10 @@ class OvertakingWrite {
       const pair = { buffer, start, end, first: old.site, second: site };
       for (const command of old.readers) {
         if (!touches(command, pair)) continue;
-        if (!this.overtaken.has(command)) this.overtaken.set(command, []);
-        this.overtaken.get(command).push(pair);
+        addTo(this.overtaken, command, pair);
       }
     }
-    if (size_bytes) this.unread.set(buffer, [...(this.unread.get(buffer) ?? []), write]);
+    if (size_bytes) addTo(this.unread, buffer, write);
   }
 
   *record(event) {
@@ -69,12 +74,14 @@ class OvertakingWrite {
   // Forgets the bytes of a range; the writes that had some, in the order of their bytes.
   read(buffer, start, end) {
     const writes = this.unread.get(buffer) ?? [];
-    const touched = writes.filter((write) => write.start < end && start < write.end);
+    const isIn = (write) => write.start < end && start < write.end;
+    const touched = writes.filter(isIn);
+    if (!touched.length) return touched;
     const left = touched.flatMap((write) => [
       { ...write, end: start, readers: [...write.readers] },
       { ...write, start: end, readers: [...write.readers] },
     ]);
-    const kept = writes.filter((write) => !touched.includes(write));
+    const kept = writes.filter((write) => !isIn(write));
     this.unread.set(buffer, [...kept, ...left.filter((write) => write.start < write.end)]);
     return touched.sort((one, two) => one.start - two.start);
   }
@@ -239,7 +246,7 @@ class GrowingBuffers {
     const bySite = new Map();
     for (const buffer of this.scene.buffers.values()) {
       if (buffer.isDestroyed || buffer.usedStep > buffer.createdStep + 1) continue;
-      bySite.set(buffer.site, [...(bySite.get(buffer.site) ?? []), buffer]);
+      addTo(bySite, buffer.site, buffer);
     }
     for (const [site, buffers] of bySite) {
       const steps = [...new Set(buffers.map(({ createdStep }) => createdStep))];

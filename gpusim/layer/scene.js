@@ -45,10 +45,10 @@ export class Scene {
   }
 
   create_buffer(event) {
-    const { buffer: number, device, label, size_bytes, mapped_at_creation: isMapped, site } = event;
+    const { buffer: number, label, size_bytes, mapped_at_creation: isMapped, site } = event;
     const state = isMapped ? { mapState: "mapped", mapSite: site } : { mapState: "unmapped", mapSite: "" };
     const steps = { createdStep: this.step, usedStep: this.step };
-    this.buffers.set(number, { number, device, label, size_bytes, site, ...state, ...steps, map: 0 });
+    this.buffers.set(number, { number, label, size_bytes, site, ...state, ...steps, map: 0 });
   }
 
   collect_buffer({ buffer }) {

@@ -45,7 +45,6 @@ class Buffer:
         "created_site",
         "created_step",
         "destroyed_site",
-        "device",
         "label",
         "map_number",
         "map_site",
@@ -58,7 +57,6 @@ class Buffer:
 
     def __init__(self, event: Event, step: int) -> None:
         self.number = event["buffer"]
-        self.device = event["device"]
         self.label = event["label"]
         self.size_bytes = event["size_bytes"]
         self.usage = event["usage"]
@@ -238,7 +236,7 @@ class Scene:
             self.buffers.pop(last["buffer"], None)
         elif last.kind == "map" and self._maps.pop(last["map"], 0):
             self.buffers[last["buffer"]].map_state = "unmapped"
-        elif last.kind in ("copy", "clear", "use", "dispatch"):
+        elif last.kind in RECORDED:
             encoder = self.encoders.get(last["encoder"])
             if encoder is not None and encoder.commands and encoder.commands[-1].event is last:
                 encoder.commands.pop()

@@ -59,14 +59,11 @@ class Pipeline:
 
 
 class Group:
-    """A bind group's number, and its buffers in the order of their bindings."""
+    """A bind group: its buffers in the order of their bindings, and its layout."""
 
-    __slots__ = ("entries", "layout", "number")
+    __slots__ = ("entries", "layout")
 
-    def __init__(
-        self, number: int, entries: tuple[tuple[int, int, int, int], ...], layout: Layout
-    ) -> None:
-        self.number = number
+    def __init__(self, entries: tuple[tuple[int, int, int, int], ...], layout: Layout) -> None:
         self.entries = entries
         self.layout = layout
 
@@ -122,7 +119,7 @@ class Watch:
         self._counts[kind] += 1
         return self._counts[kind]
 
-    def know(self, kind: str, thing: Any, number: int, state: Any = None) -> None:
+    def know(self, thing: Any, number: int, state: Any = None) -> None:
         """Remember the number and the state of an object that was just made."""
         uid = thing.uid
         self.numbers[uid] = number

@@ -148,7 +148,7 @@ class OvertakingWrite(Check):
 
     def _spare(self, buffer: int, start: int, end: int) -> None:
         """Accuse no write of bytes that a submitted command has replaced since."""
-        for command, pairs in list(self._overtaken.items()):
+        for command, pairs in self._overtaken.items():
             self._overtaken[command] = [
                 pair
                 for pair in pairs

@@ -11,8 +11,6 @@ from typing import Any
 from gpusim.layer.report import Place, Report
 from gpusim.layer.scene import Command, Scene
 
-Findings = Iterable["Finding"]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
