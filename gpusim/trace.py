@@ -39,6 +39,11 @@ class Event:
         return f"<{self}>"
 
 
+def frozen(value: Any) -> Any:
+    """A value of JSON with its lists as tuples, so that it can be compared by its hash."""
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
 class Trace:
     """Events in the order in which they happened."""
 

@@ -6,9 +6,8 @@ Nothing here knows the kinds; docs/SANITIZE.md lists them.
 """
 
 import json
-from typing import Any
 
-from gpusim.trace import Event
+from gpusim.trace import Event, frozen
 
 
 def write_event(event: Event) -> str:
@@ -32,10 +31,5 @@ def parse_event(line: str) -> Event:
             f"cannot read event {line!r:.80} because it has no kind or no details (probably it is "
             "a line of another file)"
         ) from error
-    plain = {name: _frozen(value) for name, value in about.items()}
+    plain = {name: frozen(value) for name, value in about.items()}
     return Event(kind, {**plain, "site": str(read.get("site", ""))})
-
-
-def _frozen(value: Any) -> Any:
-    """Lists as tuples, so that they can be compared by their hash."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -22,7 +22,7 @@ from gpusim.ops import Dispatch, Flush, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime import Ticket
 from properties.clients.forbidden import METHODS
-from properties.model.target import Delivery
+from properties.model.target import Delivery, Target
 from properties.targets.runtime_target import RuntimeTarget
 
 
@@ -30,10 +30,10 @@ class BrokenPromise(Exception):
     """A runtime broke a promise that only this kind of client can see."""
 
 
-class Client:
+class Forwarding:
     """Calls its own method for an op's verb where it has one; otherwise forwards to ``target``."""
 
-    def __init__(self, target: RuntimeTarget) -> None:
+    def __init__(self, target: Target) -> None:
         self.capabilities = target.capabilities
         self.limits = target.limits
         self.target = target
@@ -47,6 +47,15 @@ class Client:
     def close(self) -> None:
         """See ``Target``."""
         self.target.close()
+
+
+class Client(Forwarding):
+    """Drives our own runtime."""
+
+    target: RuntimeTarget
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
 
 
 _TURNS = 4

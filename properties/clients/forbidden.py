@@ -4,7 +4,7 @@ Rows as in ``misuses``, made of one table of calls, so that no method is left ou
 """
 
 from collections.abc import Callable, Iterator
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gpusim import GpusimError, InvalidCapture, InvalidHandle, RuntimeClosed, WrongThread
@@ -13,23 +13,6 @@ from gpusim.kernels import AFFINE, FOLD
 Row = tuple[str, Callable[[Any], object], type[GpusimError], str]
 Call = Callable[[Any, Any], object]
 """A call of a method of a runtime, which is the second argument, in a scene, which is the first."""
-
-
-def in_a_thread(act: Callable[[], object]) -> None:
-    """Call ``act`` in another thread, and raise here what it raises there."""
-    raised: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            act()
-        except BaseException as error:
-            raised.append(error)
-
-    thread = Thread(target=call)
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
 
 
 def _entered(context: Any) -> None:
@@ -122,7 +105,13 @@ def _wrapped(call: Callable[..., object], *given: str) -> Callable[[Any], object
 
 
 def _threaded(call: Callable[[Any], object]) -> Callable[[Any], object]:
-    return lambda at: in_a_thread(lambda: call(at))
+    """``call`` in another thread; raises here what it raises there."""
+
+    def made(at: Any) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(call, at).result()
+
+    return made
 
 
 def _rows() -> Iterator[Row]:

@@ -11,29 +11,19 @@ from itertools import count
 
 from gpusim.errors import InvalidHandle
 from gpusim.ops import Alloc, Free, Op, Read, Sync, Write
-from properties.clients.client import BrokenPromise
+from properties.clients.client import BrokenPromise, Forwarding
 from properties.model.capabilities import Arrival, Capabilities, Refusal
 from properties.model.target import Delivery, Target
 from properties.targets.doors import SHARED_BYTES, doors_of
 
 
-class ForeignClient:
-    """Calls its own method for an op's verb where it has one; otherwise forwards to the target."""
+class ForeignClient(Forwarding):
+    """Drives a target by its promises, and through its doors."""
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
-        self.capabilities, self.limits = target.capabilities, target.limits
-        self.target, self.promises = target, promises
+        super().__init__(target)
+        self.promises = promises
         self.doors = doors_of(target)
-
-    def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``."""
-        changed = getattr(self, op.verb, None)
-        delivery: Delivery | None = self.target.perform(op) if changed is None else changed(op)
-        return delivery
-
-    def close(self) -> None:
-        """See ``Target``."""
-        self.target.close()
 
 
 class SpoilingClient(ForeignClient):

@@ -115,16 +115,14 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
     round_, place = divmod(turn, len(setting.schedulers))
     scheduler = setting.schedulers[place]
     profile = WGPU_NATIVE.name if round_ % _ROUNDS == _ROUNDS - 1 else SPEC.name
+    device = DeviceSpec(name=SIMULATED, profile=profile, scheduler=scheduler, limits=asked)
     if scheduler != "random" and not setting.faults:
-        return DeviceSpec(name=SIMULATED, profile=profile, scheduler=scheduler, limits=asked)
+        return device
     choices = SeededChoices(f"device {text}")
-    return DeviceSpec(
-        name=SIMULATED,
-        profile=profile,
-        scheduler=scheduler,
+    return replace(
+        device,
         seed=choices.integer(0, _MOST_SEED) if scheduler == "random" else 0,
         faults=draw_faults(choices) if setting.faults else NO_FAULTS,
-        limits=asked,
     )
 
 
@@ -158,8 +156,7 @@ def draw_faults(choices: Choices) -> FaultPlan:
     planned: dict[str, Any] = {}
     for _ in range(choices.weighted(_KINDS_OF_FAULTS)):
         name, most = choices.weighted(_FAILING)
-        drawn = {choices.integer(0, most): None for _ in range(choices.integer(1, 2))}
-        planned[name] = tuple(sorted(drawn))
+        planned[name] = _calls(choices, 1, most)
     if choices.chance(1, 4):
         name, most = choices.weighted(_LOSING)
         planned[name] = choices.integer(0, most)
@@ -179,8 +176,14 @@ def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
 
 
 def _counts(choices: Choices, most: int) -> tuple[int, ...]:
-    drawn = [choices.integer(0, most) for _ in range(choices.integer(0, 2))]
-    return tuple(sorted(dict.fromkeys(drawn))) if choices.chance(1, 2) else ()
+    drawn = _calls(choices, 0, most)
+    return drawn if choices.chance(1, 2) else ()
+
+
+def _calls(choices: Choices, least: int, most: int) -> tuple[int, ...]:
+    """The numbers of a few calls, up to ``most``: of ``least`` to two draws, without repetition."""
+    drawn = [choices.integer(0, most) for _ in range(choices.integer(least, 2))]
+    return tuple(sorted(dict.fromkeys(drawn)))
 
 
 _CAPACITIES = (1, 2, 3, 5)

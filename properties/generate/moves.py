@@ -164,14 +164,19 @@ def _like_before(
     return signature, buffers
 
 
+def _twins(draft: Draft, one: LiveBuffer) -> list[LiveBuffer]:
+    """The other live buffers of its kind and size."""
+    alike = _alike(draft, one)
+    return [other for other in alike if other is not one and other.size_bytes == one.size_bytes]
+
+
 def _with_another(
     choices: Choices, draft: Draft, buffers: tuple[LiveBuffer, ...]
 ) -> tuple[LiveBuffer, ...]:
     """The same buffers but for one, in whose place is another of its size, if there is one."""
     at = choices.integer(0, len(buffers) - 1)
     old = buffers[at]
-    alike = [one for one in _alike(draft, old) if one.size_bytes == old.size_bytes]
-    others = [one for one in alike if one not in buffers]
+    others = [one for one in _twins(draft, old) if one not in buffers]
     return (*buffers[:at], choices.pick(others), *buffers[at + 1 :]) if others else buffers
 
 
@@ -316,8 +321,7 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
     A runtime that lets both share memory shows the change in the other.
     """
     source = any_buffer(choices, draft)
-    pool = [one for one in _alike(draft, source) if one.size_bytes == source.size_bytes]
-    pool.remove(source)
+    pool = _twins(draft, source)
     if not pool and (len(draft.live) >= _MOST_LIVE or source.size_bytes > draft.room_bytes):
         return
     target = choices.pick(pool) if pool else draft.alloc(source.size_bytes, source.real)

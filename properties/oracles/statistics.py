@@ -157,11 +157,10 @@ def _with_scalars(execution: Execution, events: list[Event]) -> int:
         policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits
     )
     launched = Counter(str(event["kernel"]) for event in events if event.kind == "dispatch")
-    kernels = {name: setting.kernel(name) for name in launched}
     return sum(
         times
         for name, times in launched.items()
-        if (kernel := kernels[name]) is not None and kernel.uniform_bytes
+        if (kernel := setting.kernel(name)) is not None and kernel.uniform_bytes
     )
 
 

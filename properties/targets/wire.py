@@ -35,7 +35,7 @@ from gpusim import errors
 from gpusim.errors import DeviceFault, ProgramError, Refused
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
-from gpusim.trace import Event
+from gpusim.trace import Event, frozen
 from properties.model.capabilities import (
     Capabilities,
     capabilities_of,
@@ -364,16 +364,11 @@ def _event(line: str, text: str) -> Event:
     try:
         about = json.loads(text)
         kind = str(about.pop("kind"))
-        return Event(kind, {name: _frozen(value) for name, value in about.items()})
+        return Event(kind, {name: frozen(value) for name, value in about.items()})
     except (ValueError, AttributeError, KeyError):
         raise TargetFailed(
             f"the target answered {line[:200]!r}, which should be 'event' and a JSON object"
         ) from None
-
-
-def _frozen(value: Any) -> Any:
-    """A value of JSON whose lists are tuples, as the events of the layer in Python have them."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _data(line: str, word: str) -> bytes:
