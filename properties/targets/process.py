@@ -330,11 +330,20 @@ class ProcessFactory(TargetFactory):
         except (OSError, ValueError) as error:
             raise self._useless(error) from None
         try:
-            process.tell(self._hello)
-            return process, parse_ready(_ready_line(process))
+            return process, self._greet(process)
         except (GpusimError, TargetFailed) as error:
             process.end()
             raise self._useless(error) from None
+
+    def _greet(self, process: TargetProcess) -> Ready:
+        """Send the greeting, and read its answer."""
+        try:
+            process.tell(self._hello)
+        except TargetFailed:
+            # What it printed before it ended says more than that it ended.
+            parse_ready(_ready_line(process))
+            raise
+        return parse_ready(_ready_line(process))
 
     def _useless(self, error: Exception) -> NoDevice:
         return NoDevice(
