@@ -1,7 +1,8 @@
-"""Ten JavaScript runtimes whose mistakes the device's own order hides, each beside a sound one.
+"""JavaScript runtimes whose mistakes the device mostly hides, each beside a sound one.
 
     python -m pytest tests/layer/javascript/hidden_mistakes.py -k node
 
+Ten mistakes need another order of events or a failed map, one a lost device, one no memory.
 Without the adversary no session finds anything in any of them.  With it, a session finds each
 mistake, and nothing in the sound runtimes.  They run in Chromium, or under Node on Dawn, so this
 file belongs to the environments ``browser`` and ``javascript`` of tox; its name keeps it out of
@@ -35,10 +36,6 @@ def run(target: str, folder: Path, *, adversary: bool) -> SessionResult:
         shrink_seconds=2.0,
         save=folder,
     )
-
-
-def test_there_are_ten() -> None:
-    assert len(NAMES) == 10
 
 
 @pytest.mark.parametrize(("side", "rules"), [("wrong", ["overtaking-write"]), ("mended", [])])
