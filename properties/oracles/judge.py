@@ -89,7 +89,7 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
-        checker = oracles.laws(execution.trace, setting_of(execution))
+        checker = oracles.laws(execution.trace, Setting.of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
@@ -139,11 +139,6 @@ def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
     case = replace(case, client=PLAIN)
     first, second = execute(case, factory), execute(case, factory)
     return compare_traces(first.trace, second.trace)
-
-
-def setting_of(execution: Execution) -> Setting:
-    """The setting of the laws over the trace of an execution."""
-    return Setting(policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits)
 
 
 def _judge_meaning(
