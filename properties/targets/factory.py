@@ -7,6 +7,7 @@ limits are never read from the driver under judgement, which might misreport the
 runs a program.
 """
 
+import gc
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from zlib import crc32
 
 from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import Adversary, LiveBuffers, Report, stand_between
+from gpusim.layer import Adversary, Held, Memory, Report, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
@@ -88,11 +89,17 @@ def as_target(made: Any) -> Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counting:
-    """A factory on a device of its own, whose live buffers are counted."""
+    """A factory on a device of its own, whose memory is counted."""
 
     factory: "TargetFactory"
-    count: Callable[[], tuple[int, int]]
-    """How many buffers are alive, and their bytes."""
+    memory: Memory
+    collect: Callable[[], object] = gc.collect
+    """Has what the targets have dropped collected."""
+
+    def held(self) -> Held:
+        """What its targets hold now."""
+        self.collect()
+        return self.memory.held()
 
 
 class TargetFactory(ABC):
@@ -119,7 +126,7 @@ class TargetFactory(ABC):
         """A new target; it shares at most the device with earlier ones."""
 
     def counting(self) -> Counting | None:
-        """The same targets on a device whose live buffers are counted; None where none can be."""
+        """The same targets on a device whose memory is counted; None where it cannot be."""
         return None
 
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
@@ -284,9 +291,9 @@ class AdapterFactory(TargetFactory):
         """The same targets on a second device, opened when it is first asked for."""
         if self._counting is None:
             factory = AdapterFactory(str(self._spec), self.kernels, make_target=self._make_target)
-            live = LiveBuffers()
-            stand_between(factory._device, live.watch)
-            self._counting = Counting(factory=factory, count=live.count)
+            memory = Memory()
+            stand_between(factory._device, memory.watch)
+            self._counting = Counting(factory=factory, memory=memory)
         return self._counting
 
     def _disturb(self, disturbance: Disturbance | None) -> None:
