@@ -7,11 +7,11 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { create, globals } from "webgpu";
 import { served } from "../../examples/javascript/target.js";
-import { PROMISES, TfjsRuntime } from "./runtime.js";
 
 // The backend looks for WebGPU where a page has it.
 Object.assign(globalThis, globals);
 Object.defineProperty(globalThis, "navigator", { value: { gpu: create([]) } });
+const { PROMISES, RUNTIMES } = await import("./runtime.js");
 const require = createRequire(import.meta.url);
 const tf = require("@tensorflow/tfjs-core");
 const { WebGPUBackend } = require("@tensorflow/tfjs-backend-webgpu");
@@ -21,7 +21,8 @@ const openDevice = async () => {
   if (!adapter) throw new Error("Dawn finds no adapter on this machine");
   return adapter.requestDevice();
 };
-const answer = served(openDevice, (device) => new TfjsRuntime(device, tf, WebGPUBackend), PROMISES);
+const Runtime = RUNTIMES[process.argv[2] ?? ""];
+const answer = served(openDevice, (device) => new Runtime(device, tf, WebGPUBackend), PROMISES);
 
 for await (const line of createInterface({ input: process.stdin })) {
   console.log(await answer(line));

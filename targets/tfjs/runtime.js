@@ -6,6 +6,8 @@
 import { patched, programsOf, tally } from "./programs.js";
 
 const WORD_BYTES = 4;
+const POOLED_BYTES = 256;
+const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
 
 class Place {
   constructor(tensor) {
@@ -54,8 +56,9 @@ export class TfjsRuntime {
 
   // A promise of the bytes at this point of the program.
   read({ tensor }, offset, sizeBytes) {
-    const read = tensor.data().then((words) => {
-      return new Uint8Array(words.buffer, words.byteOffset + offset, sizeBytes).slice();
+    const isWhole = sizeBytes === tensor.size * WORD_BYTES;
+    const read = tensor.bytes().then((bytes) => {
+      return isWhole ? bytes : bytes.subarray(offset, offset + sizeBytes);
     });
     const settled = read.catch(() => {});
     this.reads.set(tensor, Promise.all([settled, this.reads.get(tensor)]));
@@ -113,6 +116,70 @@ export class TfjsRuntime {
     else last.dispose();
   }
 }
+
+// The same with its own ops in the place of the program that moves words.
+export class OpsRuntime extends TfjsRuntime {
+  patch(source, sourceOffset, place, offset, sizeBytes) {
+    const { tf } = this;
+    const [from, to, words] = [sourceOffset, offset, sizeBytes].map((bytes) => bytes / WORD_BYTES);
+    const next = tf.tidy(() => {
+      const part = tf.slice(source, from, words);
+      const rest = place.tensor.size - to - words;
+      const pieces = [part];
+      if (to) pieces.unshift(tf.slice(place.tensor, 0, to));
+      if (rest) pieces.push(tf.slice(place.tensor, to + words, rest));
+      return tf.concat(pieces);
+    });
+    this.replace(place, next);
+  }
+}
+
+// The same over buffers of the caller's own, with no more usage than `tf.tensor` asks for.
+export class BuffersRuntime extends TfjsRuntime {
+  buffers = [];
+
+  // As from a caller's pool, whose buffers have few sizes.
+  alloc(sizeBytes) {
+    const size = POOLED_BYTES * Math.ceil(sizeBytes / POOLED_BYTES);
+    const buffer = this.backend.device.createBuffer({ size, usage: USAGE });
+    this.buffers.push(buffer);
+    const shape = [sizeBytes / WORD_BYTES];
+    const place = new Place(this.tf.tensor({ buffer, zeroCopy: true }, shape, "int32"));
+    this.places.add(place);
+    return place;
+  }
+
+  write(place, offset, bytes) {
+    if (bytes.length !== place.tensor.size * WORD_BYTES) return super.write(place, offset, bytes);
+    const created = { size: bytes.length, usage: USAGE, mappedAtCreation: true };
+    const buffer = this.backend.device.createBuffer(created);
+    new Uint8Array(buffer.getMappedRange()).set(bytes);
+    buffer.unmap();
+    this.replace(place, this.tf.tensor({ buffer }, place.tensor.shape, "int32"));
+    buffer.destroy();
+  }
+
+  copy(source, sourceOffset, target, targetOffset, sizeBytes) {
+    const sizes = [source, target].map(({ tensor }) => tensor.size * WORD_BYTES);
+    if (sizes.some((size) => size !== sizeBytes) || !this.isOnGpu(source)) {
+      return super.copy(source, sourceOffset, target, targetOffset, sizeBytes);
+    }
+    this.replace(target, source.tensor.dataToGPU().tensorRef);
+  }
+
+  // `dataToGPU` refuses what was not uploaded yet.
+  isOnGpu({ tensor }) {
+    return this.backend.tensorMap.get(tensor.dataId).resource != null;
+  }
+
+  async close() {
+    await super.close();
+    for (const buffer of this.buffers) buffer.destroy();
+  }
+}
+
+// By what an adapter is asked for.
+export const RUNTIMES = { "": TfjsRuntime, ops: OpsRuntime, buffers: BuffersRuntime };
 
 export const PROMISES = {
   delivery: "ticket",
