@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { create, globals } from "webgpu";
+import { changed } from "../../reproducing.mjs";
 
 // The backend looks for WebGPU where a page has it.
 Object.assign(globalThis, globals);
@@ -28,18 +29,6 @@ function loaded(name, diff, require) {
   const exports = {};
   new Function("exports", "module", "require", text)(exports, { exports }, require);
   return exports;
-}
-
-// `text` with each hunk of `diff` in the place of what it removes, which stands there once.
-function changed(text, diff) {
-  for (const hunk of diff.split(/^@@.*\n/m).slice(1)) {
-    const lines = hunk.split("\n").filter((line) => /^[ +-]/.test(line));
-    const side = (sign) => lines.filter((line) => line[0] !== sign).map((line) => line.slice(1));
-    const [before, after] = [side("+").join("\n"), side("-").join("\n")];
-    if (text.split(before).length !== 2) throw new Error(`the package has no such place:\n${before}`);
-    text = text.replace(before, () => after);
-  }
-  return text;
 }
 
 // Runs `body(tf, device)`, which gives triples of what is there, what ought to be, and its name.
