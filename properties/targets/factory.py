@@ -16,7 +16,7 @@ from zlib import crc32
 
 from gpusim.devices import open_device
 from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
+from gpusim.layer import Adversary, LiveBuffers, Report, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
@@ -25,7 +25,7 @@ from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
+from gpusim.simulated import KNOWN_KERNELS, NO_FAULTS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
@@ -40,6 +40,7 @@ from properties.model.case import (
 from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, Target
 from properties.targets.failing import faults_of
+from properties.targets.layer import judging_sanitizer
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -58,13 +59,14 @@ _WHOLE_WORDS = ("max_buffer_bytes", "max_binding_bytes")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A target for one program, its trace, and what the layer's rules say after its close."""
+    """A target for one program, its trace, and what the layer's rules say of its calls."""
 
     target: Target
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
-    reports: Callable[[], Sequence[Report]] = tuple
+    reports: Sequence[Report] = ()
+    """Grows with the calls of the target, where a layer sees them."""
     stats: Callable[[], Stats] | None = None
     """Gives the counters of our runtime."""
 
@@ -244,8 +246,9 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    A layer stands between them and the device from the first case on that asks to be disturbed.  It
-    also refuses the submits at which wgpu-native would abort the process.
+    A layer stands between them and the device from the first case on that asks to be disturbed.
+    Its rules look at the calls of such cases, and it refuses the submits at which wgpu-native
+    would abort the process.
     """
 
     disturbs = True
@@ -258,6 +261,7 @@ class AdapterFactory(TargetFactory):
         self._spec = parse_device(device)
         self._device = open_case_device(self._spec, kernels)
         self._adversary: Adversary | None = None
+        self._sanitizer = judging_sanitizer()
         self._counting: Counting | None = None
         first = as_target(make_target(self._device, kernels))
         self.limits, self.capabilities = first.limits, first.capabilities
@@ -267,14 +271,14 @@ class AdapterFactory(TargetFactory):
 
         A target that cannot be made has crashed: every op raises the reason.
         """
-        trace = self.make_trace()
         self._disturb(case.disturbance)
+        target: Target
         try:
-            return Opened(
-                target=as_target(self._make_target(self._device, self.kernels)), trace=trace
-            )
+            target = as_target(self._make_target(self._device, self.kernels))
         except Exception as error:
-            return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
+            target = _Unmade(error, self.capabilities, self.limits)
+        reports = () if case.disturbance is None else self._sanitizer.reports
+        return Opened(target=target, trace=self.make_trace(), reports=reports)
 
     def counting(self) -> Counting | None:
         """The same targets on a second device, opened when it is first asked for."""
@@ -292,21 +296,15 @@ class AdapterFactory(TargetFactory):
             if disturbance is None:
                 return
             self._adversary = Adversary()
-            Sanitizer(_unseen, REFUSING).watch(self._device, self._adversary.disturb)
-        if disturbance is None:
-            self._adversary.begin(None)
-            return
-        faults = disturbance.faults
+            self._sanitizer.watch(self._device, self._adversary.disturb)
+        faults = NO_FAULTS if disturbance is None else disturbance.faults
         self._adversary.begin(
-            disturbance.seed,
+            None if disturbance is None else disturbance.seed,
             failed_maps=faults.failed_maps,
             out_of_memory=faults.out_of_memory,
             lost_at_submit=faults.lost_at_submit,
         )
-
-
-def _unseen(report: Report) -> None:
-    """The error in the place of an abort says enough."""
+        self._sanitizer.begin()
 
 
 class _Unmade:

@@ -12,7 +12,7 @@ from typing import Self
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
-from gpusim.layer.sanitizer import Sanitizer
+from gpusim.layer import Sanitizer
 from gpusim.ops import Op, Read, Sync, Write
 from gpusim.text import write_op
 from gpusim.trace import Event
@@ -20,7 +20,7 @@ from properties.model.case import Case
 from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, TargetRaised
 from properties.targets.factory import Opened, TargetFactory
-from properties.targets.layer import adversary_source
+from properties.targets.layer import adversary_source, judging_sanitizer
 from properties.targets.lines import TargetProcess
 from properties.targets.wire import (
     AWAIT,
@@ -244,6 +244,7 @@ class ProcessFactory(TargetFactory):
     """
 
     disturbs = True
+    _sanitizer: Sanitizer
 
     def __init__(self, device: str, kernels: Kernels = BUILTIN, *, command: str) -> None:
         self.kernels = kernels
@@ -260,9 +261,10 @@ class ProcessFactory(TargetFactory):
             self._process, self._ready = self._start()
         if case.disturbance is not None and not self._has_layer:
             self._give_layer()
-        sanitizer = Sanitizer(lambda _: None)
-        target = ProcessTarget(self._process, self._ready, case.disturbance, sanitizer)
-        return Opened(target=target, trace=self.make_trace(), reports=sanitizer.finish)
+        self._sanitizer.begin()
+        target = ProcessTarget(self._process, self._ready, case.disturbance, self._sanitizer)
+        reports = () if case.disturbance is None else self._sanitizer.reports
+        return Opened(target=target, trace=self.make_trace(), reports=reports)
 
     def close(self) -> None:
         """End the process; without it, it ends with the session's process."""
@@ -271,7 +273,8 @@ class ProcessFactory(TargetFactory):
     def _give_layer(self) -> None:
         """Send the layer to the process; NoDevice where it does not take it."""
         try:
-            ProcessTarget(self._process, self._ready).send(write_adversary(adversary_source()))
+            target = ProcessTarget(self._process, self._ready, see=self._sanitizer)
+            target.send(write_adversary(adversary_source()))
         except (GpusimError, TargetRaised) as error:
             raise NoDevice(
                 f"cannot disturb {self._command!r} because it does not take the layer (probably "
@@ -281,16 +284,26 @@ class ProcessFactory(TargetFactory):
 
     def _start(self) -> tuple[TargetProcess, Ready]:
         self._has_layer = False
+        self._sanitizer = judging_sanitizer()
         try:
             process = TargetProcess(shlex.split(self._command))
         except (OSError, ValueError) as error:
             raise self._useless(error) from None
         try:
-            process.tell(self._hello)
-            return process, parse_ready(_ready_line(process))
+            return process, self._greet(process)
         except (GpusimError, TargetFailed) as error:
             process.end()
             raise self._useless(error) from None
+
+    def _greet(self, process: TargetProcess) -> Ready:
+        """Send the greeting, and read its answer."""
+        try:
+            process.tell(self._hello)
+        except TargetFailed:
+            # What it printed before it ended says more than that it ended.
+            parse_ready(_ready_line(process))
+            raise
+        return parse_ready(_ready_line(process))
 
     def _useless(self, error: Exception) -> NoDevice:
         return NoDevice(
