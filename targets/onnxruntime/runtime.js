@@ -4,6 +4,7 @@
 // which a session runs.  The bytes of a buffer are a tensor in a GPU buffer: at first the caller's
 // own, then what a run has put out.  A session runs every graph of the same form in a program.
 
+import { Captured } from "./captured.js";
 import { Graph } from "./graph.js";
 import { encodeModel } from "./onnx.js";
 
@@ -21,13 +22,15 @@ export class OrtRuntime {
     this.buffers = new Set();
     this.graph = new Graph("int32");
     this.reads = [];
+    this.captured = [];
+    this.number = 0;
     this.failure = null;
     this.last = Promise.resolve();
   }
 
   alloc(sizeBytes) {
     const words = sizeBytes / WORD;
-    const buffer = { words, tensor: this.ownTensor(words), spare: null, isFreed: false };
+    const buffer = { words, tensor: this.ownTensor(words), spare: null, isFreed: false, number: this.number++ };
     this.buffers.add(buffer);
     return buffer;
   }
@@ -75,6 +78,22 @@ export class OrtRuntime {
     this.graph.freed.push(buffer);
   }
 
+  capture(commands) {
+    return { commands, over: new Map() };
+  }
+
+  // A captured session keeps to the buffers that it was made for, so that others get another.
+  replay(graph, scalars, bindings) {
+    const form = [...bindings].map((pair) => pair.map(({ number }) => number)).join();
+    if (!graph.over.has(form)) {
+      const captured = new Captured(this, graph.commands, (one) => bindings.get(one) ?? one);
+      graph.over.set(form, captured);
+      this.captured.push(captured);
+    }
+    this.flush();
+    this.after(() => graph.over.get(form).run(scalars));
+  }
+
   // Run what was recorded.  An error of it is told by the next sync.
   flush(dtype = this.graph.dtype) {
     const { graph } = this;
@@ -94,6 +113,7 @@ export class OrtRuntime {
   async close() {
     for (const buffer of [...this.buffers]) this.free(buffer);
     await this.sync();
+    for (const captured of this.captured) await captured.close();
     for (const session of this.sessions.values()) await (await session).release();
   }
 
@@ -198,6 +218,7 @@ export function promises({ isMixed }) {
     copies_within: true,
     overlapping_copies: true,
     orders_deliveries: false,
+    replays: !isMixed,
     invalid_handle: "contained",
     out_of_range: "contained",
   });
