@@ -38,7 +38,8 @@ class _Reproductions:
 
     def outcome(self, *words: str) -> str:
         """What a reproduction shows, on the package as it is or with a change."""
-        assert self._page.stdin is not None and self._page.stdout is not None
+        assert self._page.stdin is not None
+        assert self._page.stdout is not None
         print(*words, file=self._page.stdin, flush=True)
         answer = self._page.stdout.readline().strip()
         if not answer:
