@@ -46,8 +46,8 @@ _WIDTHS = (4, 8, 16)
 """How often each op is issued."""
 _FEW = (2, 4, 8)
 """The same at first, since most programs show here already that they cost no more."""
-_FACTOR, _SLACK_LINES = 1.25, 40
-"""How much more the second doubling may cost than the first, and at first half as much."""
+_FACTOR, _SLACK_LINES = 1.15, 40
+"""How much more the second doubling may cost than the first, and at first a quarter of that."""
 _WARM_UP_ROUNDS = 4
 _LOOKS = (4, 8, 16, 32, 64)
 """The rounds after which the memory is looked at.  What is bounded comes and goes, and weighs less
@@ -164,7 +164,7 @@ def _kept_bytes() -> int:
 
 def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure where the work of a verb grows faster than the number of its ops."""
-    if sys.gettrace() is not None or not _steep(case, factory, _FEW, 0.5):
+    if sys.gettrace() is not None or not _steep(case, factory, _FEW, 0.25):
         return None
     steep = _steep(case, factory, _WIDTHS, 1.0)
     if not steep:

@@ -9,9 +9,10 @@ from gpusim.kernels import BUILTIN
 from gpusim.ops import Capture, Read, Replay, Sync
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from properties.finding_file import Finding, read, write
 from properties.model.case import Case, parse_device
 from properties.model.failure import FailureKind
-from properties.mutants.hunt import Budget, Hunt, Programs, hunt, replays
+from properties.mutants.hunt import Programs
 from properties.mutants.mistakes import MUTANTS, find
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracles import COSTS, factory_of, oracles_for
@@ -24,7 +25,7 @@ PROGRAM = Program.parse(
     "capture g dispatch affine b 3,5 1x1x1; copy b 0 a 0 4\nreplay g * -\nwrite b 4 05060708\n"
     "read a 0 4 -> r0\nread b 0 64 -> r1\nsync\nfree a\nwrite b 0 01\nfree b\n"
 )
-FEW = Budget(programs=400, seconds=90.0, shrink_seconds=0.0)
+FEW = 400
 
 
 def case_under(policy: str) -> Case:
@@ -52,18 +53,19 @@ def made() -> Programs:
 
 @pytest.mark.parametrize("mutant", of_cost(), ids=lambda mutant: mutant.name)
 def test_a_mistake_of_cost_is_found(mutant: Mutant, made: Programs) -> None:
-    found = hunt(mutant, oracles_for(mutant)[0], 1, FEW, made)
-    assert found.failure is not None
-    assert found.failure.kind is FailureKind.COST
+    judged = oracles_for(mutant)[0].open(mutant, "simulated", BUILTIN)
+    found = (judged(made.case(1, number)) for number in range(FEW))
+    failure = next(failure for failure in found if failure is not None)
+    assert failure.kind is FailureKind.COST
 
 
-@pytest.mark.parametrize("name", ["reads_kept_for_ever", "reads_counted_each_time"])
-def test_what_is_found_replays(name: str, tmp_path: Path) -> None:
-    mutant, case = find(name), case_under("pooled")
-    failure = COSTS.open(mutant, "simulated", BUILTIN)(case)
-    found = Hunt(oracle=COSTS.name, programs=1, seconds=0.0, case=case, failure=failure)
-    assert found.killed
-    assert replays(found, mutant, COSTS, tmp_path)
+@pytest.mark.parametrize("name", ["reads_kept_for_ever", "every_buffer_searched"])
+def test_what_is_found_fails_again_from_its_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "finding.txt"
+    write(file, Finding(case=case_under("pooled"), summary=name))
+    case = read(file).case
+    assert COSTS.open(find(name), "simulated", BUILTIN)(case) is not None
+    assert COSTS.open(SOUND, "simulated", BUILTIN)(case) is None
 
 
 def test_a_session_counts_some_cases_by_their_seed() -> None:
