@@ -1,8 +1,8 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
 The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the growth of its memory; the
-laws over the trace; and the transformed case.
+may fail; the report of the device's faults; the close of the target; the growth of its memory, and
+what it costs; the laws over the trace; and the transformed case.
 """
 
 from collections import Counter
@@ -25,6 +25,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import refusals
 from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
+from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
@@ -33,6 +34,7 @@ from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.statistics import judge_statistics
+from properties.oracles.thrift import judge_thrift
 from properties.oracles.words import judge_words
 from properties.targets.factory import TargetFactory
 from reference import Reference as Executor
@@ -54,7 +56,7 @@ class Oracles:
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
     growth: bool = True
-    """Whether some cases are repeated, to see whether memory grows."""
+    """Whether some cases are repeated, to see whether memory and work grow."""
     shown_faults: frozenset[str] | None = None
     """The error classes that faults may cause; None: those of the case's device."""
 
@@ -85,11 +87,11 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
     if oracles.growth:
-        failure = failure or judge_growth(case, factory)
+        failure = failure or judge_growth(case, factory) or judge_cost(case, factory)
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
-        checker = oracles.laws(execution.trace, setting_of(execution))
+        checker = oracles.laws(execution.trace, Setting.of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
@@ -141,11 +143,6 @@ def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
     return compare_traces(first.trace, second.trace)
 
 
-def setting_of(execution: Execution) -> Setting:
-    """The setting of the laws over the trace of an execution."""
-    return Setting(policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits)
-
-
 def _judge_meaning(
     execution: Execution, faults: frozenset[str], oracles: Oracles
 ) -> tuple[History, Failure | None]:
@@ -187,6 +184,7 @@ def _judge_meaning(
         )
     if failure is None and execution.is_lawful:
         failure = judge_words(program, expected, got) or judge_statistics(execution)
+        failure = failure or judge_thrift(execution)
     return expected, failure
 
 

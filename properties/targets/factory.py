@@ -129,6 +129,10 @@ class TargetFactory(ABC):
         """The same targets on a device whose memory is counted; None where it cannot be."""
         return None
 
+    def untraced(self, case: Case) -> Target | None:
+        """A new target of our runtime, to count what it costs; None of any other."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
         """Release what its targets share."""
 
@@ -198,6 +202,16 @@ class RuntimeFactory(TargetFactory):
             make_runtime=self._make_runtime,
         )
         return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
+
+    def untraced(self, case: Case) -> Target:
+        """See ``TargetFactory``; small limits of a real device are not kept."""
+        return RuntimeTarget(
+            self._driver_of(case.device, 1),
+            case.policy,
+            kernels=self.kernels,
+            parts=self._parts,
+            make_runtime=self._make_runtime,
+        )
 
     def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
         if not device.is_simulated:
