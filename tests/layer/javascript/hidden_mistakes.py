@@ -38,9 +38,10 @@ def run(target: str, folder: Path, *, adversary: bool) -> SessionResult:
     )
 
 
+@pytest.mark.parametrize("to", ["bytes", "texels"])
 @pytest.mark.parametrize(("side", "rules"), [("wrong", ["overtaking-write"]), ("mended", [])])
-def test_sanitize_under_node(side: str, rules: list[str]) -> None:
-    command = ["node", str(FOLDER / "sanitized.mjs"), side]
+def test_sanitize_under_node(side: str, rules: list[str], to: str) -> None:
+    command = ["node", str(FOLDER / "sanitized.mjs"), side, to]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     reports = json.loads(done.stdout.splitlines()[-1])
     assert [report["rule"] for report in reports] == rules
