@@ -42,6 +42,7 @@ from properties.model.target import Delivery, Target
 from properties.targets.failing import faults_of
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
+from properties.targets.twins import with_twins
 
 _ALL = Parts()
 _NATIVE_NAMES = {
@@ -354,7 +355,7 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
     """
     if not device.is_simulated:
         return open_device(device.name)
-    known = {kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())}
+    known = with_twins({kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())})
     return open_simulated(
         profile=device.profile,
         scheduler=scheduler_of(device),
