@@ -37,8 +37,8 @@ from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
 from properties.oracles.cost import count_cost
-from properties.oracles.judge import MEANING_ONLY, Oracles, judge, setting_of
-from properties.oracles.laws import check
+from properties.oracles.judge import MEANING_ONLY, Oracles, judge
+from properties.oracles.laws import Setting, check
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
 from properties.targets.factory import RuntimeFactory
 
@@ -123,7 +123,7 @@ def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         if execution.close_error is not None:
             # The reference judges what a close raises.
             return None
-        violations = check(execution.trace, setting_of(execution)).violations
+        violations = check(execution.trace, Setting.of(execution)).violations
         return violations[0] if violations else None
 
     return judged

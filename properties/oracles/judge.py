@@ -12,9 +12,11 @@ from functools import partial
 
 from gpusim.history import CRASH, History
 from gpusim.kernels import Kernel
+from gpusim.layer import EMPTY_SUBMIT, Report
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
+from properties.clients.foreign import STALE
 from properties.execute import execute, failed_with, name_of
 from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
@@ -91,11 +93,11 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
-        checker = oracles.laws(execution.trace, setting_of(execution))
+        checker = oracles.laws(execution.trace, Setting.of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
-        failure = failure or _judge_reports(execution)
+        failure = failure or _judge_reports(execution, expected)
     return Verdict(
         execution=execution,
         expected=expected,
@@ -141,11 +143,6 @@ def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
     case = replace(case, client=PLAIN)
     first, second = execute(case, factory), execute(case, factory)
     return compare_traces(first.trace, second.trace)
-
-
-def setting_of(execution: Execution) -> Setting:
-    """The setting of the laws over the trace of an execution."""
-    return Setting(policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits)
 
 
 def _judge_meaning(
@@ -230,14 +227,21 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
     )
 
 
-def _judge_reports(execution: Execution) -> Failure | None:
+def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    A call that the program provokes by an invalid op, or an injected fault, accuses nobody.
+    A call that an invalid op provokes, of the program or of its client, accuses nobody; nor does
+    one that an injected fault provokes.
     """
-    if execution.capabilities.refuses or execution.case.injected or not execution.reports:
+    case = execution.case
+    is_provoked = (
+        case.injected or case.client == STALE or any(each.error for each in expected.outcomes)
+    )
+    if is_provoked or not len(case.program):
+        return None  # No file holds a program without an op.
+    report = next(filter(_counts(execution), execution.reports), None)
+    if report is None:
         return None
-    report = execution.reports[0]
     return Failure(
         kind=FailureKind.LAW,
         trait=report.rule,
@@ -246,6 +250,12 @@ def _judge_reports(execution: Execution) -> Failure | None:
         reason=report.finding,
         notes=(*map(str, report.places), f"what to do: {report.remedy}"),
     )
+
+
+def _counts(execution: Execution) -> Callable[[Report], bool]:
+    """Whether a report accuses the target, by what it promises."""
+    promised = execution.capabilities.no_empty_submits
+    return lambda report: promised or report.rule != EMPTY_SUBMIT.name
 
 
 def _judge_variants(
