@@ -7,7 +7,7 @@ const SIZE = 4;
 
 export class Ort {
   static async open(change) {
-    const diff = change && (await (await fetch(`${change}.diff`)).text());
+    const diff = change && (await (await fetch(new URL(`${change}.diff`, import.meta.url))).text());
     return new Ort(await openOrt((text) => (diff ? changed(text, diff) : text)));
   }
 
