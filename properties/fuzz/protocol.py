@@ -283,6 +283,8 @@ class Plant:
 
     hard: bool
     """Whether the mutant may be one that takes long to find."""
+    avoided: Avoided = frozenset()
+    """What the programs leave out."""
 
 
 @dataclass(frozen=True, slots=True)
