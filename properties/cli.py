@@ -1,4 +1,4 @@
-"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``sanitize``, ``bench``, ``mutants``.
+"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``explain`` and more.
 
 Arguments become settings here, and results become an exit status: 0 nothing found,
 1 found, 2 wrong usage, 3 could not run, or the result is invalid, 130 interrupted before
@@ -130,6 +130,21 @@ def _replay(arguments: argparse.Namespace) -> int:
     return NOTHING_FOUND
 
 
+def _explain(arguments: argparse.Namespace) -> int:
+    from properties.fuzz.replay import explain, plan_replay
+    from properties.fuzz.settings import ReplaySettings, gather
+
+    settings = gather(ReplaySettings, vars(arguments), os.environ)
+    path = Path(read_value(read_text, arguments.file, "FILE"))
+    plan = plan_replay(path, settings)
+    argument = explain(plan, settings.stall)
+    if argument is None:
+        print(f"passes: all {len(plan.case.program)} ops show what they mean")
+        return NOTHING_FOUND
+    print(f"{argument}\n\n{plan}\n{_shown(plan.case.program)}")
+    return FOUND
+
+
 def _shown(program: "Program") -> str:
     """The text of a program; of a long one only the beginning."""
     from gpusim.text import write_op
@@ -217,9 +232,9 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
             help="a script or a module, with its arguments",
         )
         return
-    if command == "replay":
+    if command in _OF_A_FILE:
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
-    kind = ReplaySettings if command == "replay" else Settings
+    kind = ReplaySettings if command in _OF_A_FILE else Settings
     for name, setting in settings_of(kind).items():
         text = setting.help + f" ({variable_of(name)})" * setting.from_environment
         if setting.flag:
@@ -228,10 +243,13 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
             parser.add_argument(f"--{name}", action=Once, metavar=setting.metavar, help=text)
 
 
+_OF_A_FILE = ("replay", "explain")
+
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
     "fuzz": (_fuzz, "run random programs and compare each run with the reference"),
     "replay": (_replay, "run the program of a finding again"),
+    "explain": (_explain, "say why the program of a finding fails"),
     "sanitize": (_sanitize, "run a wgpu-py program and report its mistakes with WebGPU"),
     "bench": (_bench, "measure what the runtime costs"),
     "mutants": (_mutants, "plant one mistake at a time, and check that the judge finds it"),

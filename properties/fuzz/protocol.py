@@ -14,6 +14,7 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
+from properties.explain.argument import Argument
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
@@ -290,7 +291,15 @@ class Stop:
     """End a ``Fuzz`` before its last program."""
 
 
-Request = Fuzz | JudgeCase | MakeCase | Plant | Stop
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explain:
+    """Explain why a case fails; with ``tries``, by running it in other ways as well."""
+
+    case: Case
+    tries: bool
+
+
+Request = Fuzz | JudgeCase | MakeCase | Plant | Explain | Stop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -365,6 +374,13 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Explained:
+    """Why a case fails; None where it passed."""
+
+    argument: Argument | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
     """The case of a ``MakeCase``."""
 
@@ -387,6 +403,7 @@ Answer = (
     | FailedProgram
     | RanAll
     | Judged
+    | Explained
     | Made
     | Planted
 )
