@@ -73,6 +73,9 @@ def _all_early(scene: Scene, kind: type[Read] | type[Write]) -> Iterator[Hypothe
             steps = moved(steps, len(steps) - 1, start)
         if isinstance(step.op, Flush | Sync | Free):
             start = len(steps)
+        elif kind is Read and isinstance(step.op, Write):
+            # It acts at once, and so cannot be overtaken by what comes later.
+            start = len(steps)
         elif isinstance(step.op, kind):
             start += 1
         elif isinstance(step.op, Alloc):

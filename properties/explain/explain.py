@@ -4,6 +4,7 @@ The meaning of the program gives which op went wrong, and a trace gives when.  `
 case with other data and settings; without it only the one execution is looked at.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 from gpusim.text import write_op
@@ -22,10 +23,15 @@ from properties.oracles.laws.catalogue import A9, A12, LAWS
 _CROSSING = ("order", "early")
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS = 2
+_ABSENT = ("omitted", "lost")
+_OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
+_OTHER_THAN = re.compile(r"was submitted for \w+ op (\d+), and is not what that means")
+_UNASKED = "no op asked for it"
 _BY_SUBJECT = "BDE"
 """Letters of laws of which any one supports a mistake of that subject."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
+_REFUTED = 2
 _CLOCKS = {
     "submitted": "submitted: what acts at once waits until the commands before it are submitted",
     "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
@@ -68,6 +74,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
             others = with_other_data(verdict, failure, again)
         answer = search(shown_by(verdict), failure.position, others.shown)
         found = tuple(sorted(answer.found, key=lambda each: _doubt(each, traced)))
+        is_refuted = bool(found) and _doubt(found[0], traced) == _REFUTED
+        found = () if is_refuted or _is_accepted(verdict, failure, found) else found
         argument = _by_search(argument, verdict, failure, found, traced)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
@@ -132,20 +140,35 @@ def _by_search(
     facts = _clock_facts(best, traced) if crossing else ()
     facts = facts or tuple(_told(bytes_))
     why = f", {best.why}" if best.why else ""
+    sentence = best.sentence
+    if best.kind == "given":
+        # It is true of every read; the one that failed is named.
+        sentence = f"op {failure.position} ({failure.op}){sentence.partition(')')[2]}"
     return replace(
         argument,
-        sentence=best.sentence + why,
+        sentence=sentence + why,
         facts=(*facts, *argument.facts)[:3],
         rule=best.rule,
         culprit=best.other if crossing else best.culprit,
         crossing=crossing,
         bytes=bytes_,
-        others=() if _doubt(best, traced) == 0 else tuple(_distinct(best, found[1:])),
+        others=tuple(_distinct(best, found[1:], is_sure=_doubt(best, traced) == 0)),
     )
 
 
-def _distinct(best: Hypothesis, rest: tuple[Hypothesis, ...]) -> list[str]:
-    """The other mistakes that look the same, one of each sort."""
+def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
+    """Whether an op was wrongly accepted, and no mistake says more than that."""
+    at = failure.position
+    accepted = verdict.execution.history.outcomes[at].error is None
+    refused = verdict.expected.outcomes[at].error is not None
+    return accepted and refused and not (found and found[0].kind == "stale")
+
+
+def _distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
+    """The other mistakes that look the same, one of each sort; near ones alone if it is sure."""
+    if is_sure:
+        near = [each.sentence for each in rest if _sort(each) == _sort(best)]
+        return [] if best.kind in _CROSSING else near[:1]
     seen = {_sort(best)}
     told = []
     for each in rest:
@@ -214,21 +237,29 @@ def _when(reached: Reached, order: str) -> str:
 
 
 def _doubt(found: Hypothesis, traced: Traced) -> int:
-    """How much the trace speaks against a mistake: 0 it confirms it, 1 it says nothing, 2."""
-    if not traced.is_known:
+    """How much the trace speaks against a mistake: 0 it supports it, 1 it says nothing, 2."""
+    if not traced.is_known or traced.broken is None:
+        # Where the runtime called rightly, its calls refute nothing that the device did.
         return 1
-    if traced.broken is None:
-        # The runtime called rightly, so that its calls refute nothing that the device did.
-        return 1
+    told = " ".join(traced.broken.notes)
+    other_than = _OTHER_THAN.search(told)
+    if found.kind in _ABSENT and (other_than or _UNASKED in told):
+        return 2
+    if other_than and found.kind in _OPERANDS:
+        return 0 if int(other_than[1]) == found.culprit else 2
     law, named_law = traced.broken.trait, found.rule.name
     if law == named_law or (law[0] == named_law[0] and law[0] in _BY_SUBJECT):
         return 0
+    return _doubt_by_clocks(found, traced)
+
+
+def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
     one, other = traced.of(found.culprit), traced.of(found.other)
     if found.kind in _CROSSING and one is not None and other is not None:
         if one.submitted < 0 or other.submitted < 0 or one.submitted == other.submitted:
             return 1
         return 0 if one.submitted > other.submitted else 2
-    if found.kind in ("omitted", "lost") and one is not None:
+    if found.kind in _ABSENT and one is not None:
         return 0 if one.submitted < 0 else 2
     return 1
 

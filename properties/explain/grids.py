@@ -16,7 +16,7 @@ def grids(scene: Scene) -> Iterator[Hypothesis]:
         op = step.op
         if isinstance(op, Dispatch):
             groups = math.prod(op.grid)
-            for grid, said in _other_grids(scene, op, groups):
+            for grid, said in _other_grids(scene, at, op, groups):
                 if math.prod(grid) != groups:
                     yield with_op(
                         scene, at, replace(op, grid=grid), "grid", rules.GRID,
@@ -27,7 +27,7 @@ def grids(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _other_grids(
-    scene: Scene, op: Dispatch, groups: int
+    scene: Scene, at: int, op: Dispatch, groups: int
 ) -> Iterator[tuple[tuple[int, int, int], str]]:
     most = scene.limits.max_groups_per_dimension
     x, y, z = op.grid
@@ -42,6 +42,10 @@ def _other_grids(
     for other in scene.steps:
         if isinstance(other.op, Dispatch) and other.op.grid != op.grid:
             yield other.op.grid, f"ran over the grid of {named(other)}"
+        elif isinstance(other.op, DispatchIndirect):
+            found = _grid_in(scene.states[at].get(other.op.counts, b""), other.op.offset)
+            if found is not None:
+                yield found, f"ran over the grid that {named(other)} reads"
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:

@@ -104,8 +104,7 @@ def _got(failure: Failure) -> str:
 def _because(outcome: Outcome) -> str:
     """The reason in the reference's own words."""
     message = _message(outcome)
-    reason = message.partition(" because ")[2] or message
-    return reason.partition(" (probably")[0]
+    return message.partition(" (probably")[0]
 
 
 def _message(outcome: Outcome) -> str:

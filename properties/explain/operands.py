@@ -199,8 +199,6 @@ def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
     if start:
         there = f"bound bytes 0 to {length - 1} of {name}, the right number from the wrong place"
         yield Part(name, 0, length), rules.PART, there
-    if start + length < size:
-        yield Part(name, start, size - start), rules.PART, f"bound {name} up to its end"
     for align in _ALIGNMENTS:
         longer = -(-length // align) * align
         if longer > length and start + longer <= size:
@@ -216,6 +214,8 @@ def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
                 rules.PART,
                 f"bound a part whose start was rounded down to {align} bytes",
             )
+    if start + length < size:
+        yield Part(name, start, size - start), rules.PART, f"bound {name} up to its end"
     yield name, rules.PART, f"bound all of {name} in the place of a part"
 
 

@@ -18,7 +18,9 @@ WHOLE = Law(
     source=_CONTRACT,
 )
 SCALARS = _rule("dispatch", "The scalars are those of the call")
-PART = _rule("dispatch", "binds bytes 256 to 511 of a, and the kernel sees no others")
+PART = _rule(
+    "dispatch", "A part, `a[256:512]`, binds bytes 256 to 511 of a, and the kernel sees no others"
+)
 WORDS = _rule("dispatch", "`size // 4` words, and no byte after them")
 GRID = _rule("dispatch", "`grid` counts workgroups; with a zero in it nothing runs")
 INDIRECT = _rule(

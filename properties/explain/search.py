@@ -25,10 +25,10 @@ _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
     operands.bindings,
     grids.grids,
     graphs.replays,
-    ranges.writes,
-    ranges.copies,
     memory.reads,
     everywhere.all_reads,
+    ranges.writes,
+    ranges.copies,
     orders.repetitions,
 )
 """From what batching runtimes do wrong most often to what they seldom do."""

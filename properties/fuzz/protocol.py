@@ -14,7 +14,7 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
-from properties.explain.argument import Argument
+from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
@@ -291,14 +291,6 @@ class Stop:
     """End a ``Fuzz`` before its last program."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explain:
-    """Explain why a case fails; with ``tries``, by running it in other ways as well."""
-
-    case: Case
-    tries: bool
-
-
 Request = Fuzz | JudgeCase | MakeCase | Plant | Explain | Stop
 
 
@@ -371,13 +363,6 @@ class Judged:
     failure: Failure | None
     beyond_promises: str = ""
     """The part of the case that the target does not promise; then the case was not run."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explained:
-    """Why a case fails; None where it passed."""
-
-    argument: Argument | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

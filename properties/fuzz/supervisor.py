@@ -23,13 +23,12 @@ from gpusim.errors import GpusimError, InternalError, NoDevice
 from gpusim.text import write_op
 from properties.explain.argument import Argument
 from properties.explain.explain import explain_unrun
+from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.protocol import (
     Answer,
     Broken,
     CannotJudge,
     CannotRun,
-    Explain,
-    Explained,
     JudgeCase,
     Judged,
     Ready,

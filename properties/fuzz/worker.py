@@ -25,8 +25,7 @@ from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, draw_caller, draw_client, not_asked, suiting
-from properties.explain.argument import Argument
-from properties.explain.explain import explain
+from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -34,8 +33,6 @@ from properties.fuzz.protocol import (
     Broken,
     CannotJudge,
     CannotRun,
-    Explain,
-    Explained,
     FailedProgram,
     Fuzz,
     JudgeCase,
@@ -64,7 +61,7 @@ from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
-from properties.oracles.judge import Oracles, Verdict, judge, judge_beneath, judge_determinism
+from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.oracles.metamorphic import draw_transformations
@@ -75,8 +72,6 @@ _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets fau
 _LIMITED = 7
 """The turn of eight in which a policy sometimes drops all dispatches past a limit."""
 _MOST_DISPATCHES = 12
-_UNREPEATED = Oracles(growth=False)
-"""Cases that are run to explain another are not repeated, to see whether memory grows."""
 
 
 def with_foreign_client(case: Case, promises: Capabilities) -> Case:
@@ -203,7 +198,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 failure = None if beyond else bench.judge(request.case)
                 connection.send(Judged(failure=failure, beyond_promises=beyond))
             case Explain():
-                connection.send(Explained(argument=bench.explain(request.case, request.tries)))
+                connection.send(bench.explained(request))
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number, request.avoided)))
             case Plant():
@@ -291,18 +286,10 @@ class Bench:
             return None
         return judge(case, self._factory).failure
 
-    def explain(self, case: Case, tries: bool) -> Argument | None:
-        """Why a case fails; None where it passes.  With ``tries`` it is run in other ways too."""
-
-        def again(each: Case) -> Verdict:
-            self._published.begin()
-            self._factory.make_trace = self._published.trace_of_calls
-            return judge(each, self._factory, _UNREPEATED)
-
-        self._published.begin()
+    def explained(self, request: Explain) -> Explained:
+        """Why a case fails."""
         self._factory.make_trace = self._published.trace_of_calls
-        verdict = judge(case, self._factory)
-        return explain(verdict, again if tries else None) if verdict.failure else None
+        return explained(request, self._factory, self._published.begin)
 
     def beyond_promises(self, case: Case) -> str:
         """The op of ``case`` that the target does not promise, in words; empty without one."""
