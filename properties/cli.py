@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from properties.arguments import Once, Parser, UsageError, read_text, read_value
+from properties.arguments import Once, Parser, UsageError, read_file_to_write, read_text, read_value
 
 if TYPE_CHECKING:
     from gpusim.program import Program
@@ -131,17 +131,27 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from properties.fuzz.replay import explain, plan_replay
+    from properties.fuzz.replay import explain, plan_replay, replay_command
     from properties.fuzz.settings import ReplaySettings, gather
 
     settings = gather(ReplaySettings, vars(arguments), os.environ)
     path = Path(read_value(read_text, arguments.file, "FILE"))
     plan = plan_replay(path, settings)
+    html, trace = arguments.html, arguments.trace
     argument = explain(plan, settings.stall)
     if argument is None:
         print(f"passes: all {len(plan.case.program)} ops show what they mean")
         return NOTHING_FOUND
     print(f"{argument}\n\n{plan}\n{_shown(plan.case.program)}")
+    if html is not None:
+        from properties.explain.page import page
+
+        again = replay_command(path, settings.target or "", settings.kernels or "")
+        html.write_text(page(argument, again), encoding="utf-8")
+    if trace is not None:
+        from properties.explain.perfetto import perfetto
+
+        trace.write_bytes(perfetto(argument))
     return FOUND
 
 
@@ -234,6 +244,11 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
         return
     if command in _OF_A_FILE:
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
+    if command == "explain":
+        for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
+            parser.add_argument(
+                name, action=Once, read=read_file_to_write, metavar="OUT", help=text
+            )
     kind = ReplaySettings if command in _OF_A_FILE else Settings
     for name, setting in settings_of(kind).items():
         text = setting.help + f" ({variable_of(name)})" * setting.from_environment

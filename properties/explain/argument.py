@@ -3,11 +3,12 @@
 A text or a page is a rendering of it.  Nothing here finds anything out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from textwrap import shorten
 
-from gpusim.history import History
 from gpusim.program import Program
+from gpusim.trace import Event
+from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import Law
 
@@ -60,7 +61,7 @@ class Argument:
     """
 
     failure: Failure
-    program: Program
+    case: Case
     sentence: str
     facts: tuple[str, ...] = ()
     rule: Law | None = None
@@ -74,7 +75,13 @@ class Argument:
     crossing: Crossing | None = None
     bytes: tuple[ByteStory, ...] = ()
     reached: tuple[Reached, ...] = ()
-    expected: History | None = None
+    events: tuple[Event, ...] = field(default=(), repr=False)
+    """The trace: the calls on the device, where it is traced, and marks for the ops."""
+
+    @property
+    def program(self) -> Program:
+        """The program that fails."""
+        return self.case.program
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         argument = _by_search(argument, verdict, failure, found, traced)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
-        expected=verdict.expected,
+        events=tuple(execution.trace),
         reached=traced.reached,
         first_broken=_first_broken(traced, argument),
         clock=_clock(argument),
@@ -97,7 +97,7 @@ def explain_unrun(case: Case, failure: Failure) -> Argument:
     place = f"op {failure.position} ({failure.op})" if is_op else failure.op
     return Argument(
         failure=failure,
-        program=case.program,
+        case=case,
         sentence=": ".join(part for part in (place, failure.reason) if part),
         facts=failure.notes[:3],
         culprit=failure.position if is_op else -1,

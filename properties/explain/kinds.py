@@ -41,11 +41,11 @@ def _argument(
     rule: Law | None = None,
     facts: tuple[str, ...] = (),
 ) -> Argument:
-    program = verdict.execution.case.program
-    is_op = 0 <= failure.position < len(program)
+    case = verdict.execution.case
+    is_op = 0 <= failure.position < len(case.program)
     return Argument(
         failure=failure,
-        program=program,
+        case=case,
         sentence=sentence,
         rule=rule,
         facts=facts,
