@@ -65,18 +65,33 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
     return Others(shown=tuple(shown), runs=len(_WAYS), plain_failed=plain)
 
 
-def nearest(case: Case, again: Judge, first: int, last: int) -> Iterator[str]:
-    """The changes, one at a time, with which the case passes; places near two ops come first."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Boundary:
+    """An op that makes the case pass where it stands before the op at ``at``."""
+
+    at: int
+    verb: str
+
+    def __str__(self) -> str:
+        return f"with a {self.verb} before op {self.at}"
+
+
+def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
+    """Where a flush makes the case pass or, if nowhere, a sync."""
     program = case.program
-    places = sorted(range(1, len(program)), key=lambda at: (not first < at <= last, at))
     for op in (Flush(), Sync()):
-        for at in places[:_MOST_PLACES]:
-            if _passes(replace(case, program=_inserted(program, at, op)), again):
-                yield f"with a {op.verb} before op {at}"
-                break
-        else:
-            continue
-        break
+        found = tuple(
+            Boundary(at=at, verb=op.verb)
+            for at in range(1, min(len(program), _MOST_PLACES))
+            if _passes(replace(case, program=_inserted(program, at, op)), again)
+        )
+        if found:
+            return found
+    return ()
+
+
+def settings(case: Case, again: Judge) -> Iterator[str]:
+    """The settings, one at a time, with which the case passes."""
     for text, changed in _settings(case):
         if _passes(changed, again):
             yield text

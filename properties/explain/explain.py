@@ -5,12 +5,22 @@ case with other data and settings; without it only the one execution is looked a
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 
 from gpusim.text import write_op
 from properties.explain.argument import Argument, ByteStory, Crossing, Reached
 from properties.explain.clocks import read_clocks
-from properties.explain.experiments import Judge, Others, nearest, shown_by, with_other_data
+from properties.explain.experiments import (
+    Boundary,
+    Judge,
+    Others,
+    boundaries,
+    settings,
+    shown_by,
+    with_other_data,
+)
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import argue_kind
 from properties.explain.search import search
@@ -21,6 +31,7 @@ from properties.oracles.judge import Verdict, setting_of
 from properties.oracles.laws.catalogue import A9, A12, LAWS
 
 _CROSSING = ("order", "early")
+_OF_ORDER = (*_CROSSING, "cleared")
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS = 2
 _ABSENT = ("omitted", "lost")
@@ -31,7 +42,7 @@ _BY_SUBJECT = "BDE"
 """Letters of laws of which any one supports a mistake of that subject."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
-_REFUTED = 2
+_SURE, _LIKELY, _SILENT, _REFUTED = range(4)
 _CLOCKS = {
     "submitted": "submitted: what acts at once waits until the commands before it are submitted",
     "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
@@ -56,6 +67,16 @@ class Traced:
         return next((each for each in self.reached if each.position == position), None)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """What runs of the case in other ways showed."""
+
+    others: Others = field(default_factory=Others)
+    boundaries: tuple[Boundary, ...] = ()
+    settings: tuple[str, ...] = ()
+    has_run: bool = False
+
+
 def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     """Why the case of ``verdict``, which must have a failure, fails.
 
@@ -67,13 +88,12 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
     traced = _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
+    tried = Tried() if again is None else _try(verdict, failure, again)
     found: tuple[Hypothesis, ...] = ()
-    others = Others()
-    if failure.kind in _BY_SEARCH and 0 <= failure.position < len(execution.case.program):
-        if again is not None:
-            others = with_other_data(verdict, failure, again)
-        answer = search(shown_by(verdict), failure.position, others.shown)
-        found = tuple(sorted(answer.found, key=lambda each: _doubt(each, traced)))
+    if _is_searched(failure, verdict):
+        answer = search(shown_by(verdict), failure.position, tried.others.shown)
+        order = partial(_order, traced=traced, tried=tried)
+        found = tuple(sorted(answer.found, key=order))
         is_refuted = bool(found) and _doubt(found[0], traced) == _REFUTED
         found = () if is_refuted or _is_accepted(verdict, failure, found) else found
         argument = _by_search(argument, verdict, failure, found, traced)
@@ -82,13 +102,42 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         events=tuple(execution.trace),
         reached=traced.reached,
         first_broken=_first_broken(traced, argument),
-        clock=_clock(argument),
+        passes=(*map(str, tried.boundaries[:1]), *tried.settings)[:_MOST_OTHERS],
+        free=_free(tried.others),
     )
-    if again is None:
-        return argument
-    first, last = argument.culprit, max(argument.culprit, failure.position)
-    passes = tuple(nearest(execution.case, again, first, last))
-    return replace(argument, passes=passes[:_MOST_OTHERS], free=_free(others))
+    return replace(argument, clock=_clock(argument))
+
+
+def _is_searched(failure: Failure, verdict: Verdict) -> bool:
+    is_op = 0 <= failure.position < len(verdict.execution.case.program)
+    return failure.kind in _BY_SEARCH and is_op
+
+
+def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
+    """Run the case in other ways."""
+    case = verdict.execution.case
+    others = (
+        with_other_data(verdict, failure, again) if _is_searched(failure, verdict) else Others()
+    )
+    return Tried(
+        others=others,
+        boundaries=boundaries(case, again),
+        settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
+        has_run=True,
+    )
+
+
+def _order(found: Hypothesis, traced: Traced, tried: Tried) -> tuple[int, int]:
+    """The order of mistakes that look the same: by the trace, then by what a flush cures.
+
+    A flush between two ops cures what their order does, and little else.
+    """
+    doubt = _doubt(found, traced)
+    if not tried.has_run or found.kind not in _OF_ORDER:
+        return doubt, 1
+    if any(boundary.at == found.other for boundary in tried.boundaries):
+        return doubt, 0
+    return doubt, 1 if tried.boundaries else 2
 
 
 def explain_unrun(case: Case, failure: Failure) -> Argument:
@@ -152,7 +201,7 @@ def _by_search(
         culprit=best.other if crossing else best.culprit,
         crossing=crossing,
         bytes=bytes_,
-        others=tuple(_distinct(best, found[1:], is_sure=_doubt(best, traced) == 0)),
+        others=tuple(_distinct(best, found[1:], is_sure=_doubt(best, traced) < _SILENT)),
     )
 
 
@@ -237,19 +286,23 @@ def _when(reached: Reached, order: str) -> str:
 
 
 def _doubt(found: Hypothesis, traced: Traced) -> int:
-    """How much the trace speaks against a mistake: 0 it supports it, 1 it says nothing, 2."""
+    """How much the trace speaks against a mistake, from _SURE to _REFUTED."""
     if not traced.is_known or traced.broken is None:
         # Where the runtime called rightly, its calls refute nothing that the device did.
-        return 1
+        return _SILENT
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
     if found.kind in _ABSENT and (other_than or _UNASKED in told):
-        return 2
-    if other_than and found.kind in _OPERANDS:
-        return 0 if int(other_than[1]) == found.culprit else 2
+        return _REFUTED
     law, named_law = traced.broken.trait, found.rule.name
-    if law == named_law or (law[0] == named_law[0] and law[0] in _BY_SUBJECT):
-        return 0
+    if law == named_law and not (_UNASKED in told and found.kind == "twice"):
+        return _SURE
+    if other_than and found.kind in _OPERANDS:
+        return _LIKELY if int(other_than[1]) == found.culprit else _REFUTED
+    if _UNASKED in told and found.kind in (*_OPERANDS, "replay"):
+        return _LIKELY
+    if law[0] == named_law[0] and law[0] in _BY_SUBJECT:
+        return _LIKELY
     return _doubt_by_clocks(found, traced)
 
 
@@ -257,11 +310,11 @@ def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
     one, other = traced.of(found.culprit), traced.of(found.other)
     if found.kind in _CROSSING and one is not None and other is not None:
         if one.submitted < 0 or other.submitted < 0 or one.submitted == other.submitted:
-            return 1
-        return 0 if one.submitted > other.submitted else 2
+            return _SILENT
+        return _LIKELY if one.submitted > other.submitted else _REFUTED
     if found.kind in _ABSENT and one is not None:
-        return 0 if one.submitted < 0 else 2
-    return 1
+        return _LIKELY if one.submitted < 0 else _REFUTED
+    return _SILENT
 
 
 def _first_broken(traced: Traced, argument: Argument) -> str:

@@ -31,6 +31,13 @@ def _other_grids(
 ) -> Iterator[tuple[tuple[int, int, int], str]]:
     most = scene.limits.max_groups_per_dimension
     x, y, z = op.grid
+    for other in scene.steps:
+        if isinstance(other.op, Dispatch) and other.op.grid != op.grid:
+            yield other.op.grid, f"ran over the grid of {named(other)}"
+        elif isinstance(other.op, DispatchIndirect):
+            found = _grid_in(scene.states[at].get(other.op.counts, b""), other.op.offset)
+            if found is not None:
+                yield found, f"ran over the grid that {named(other)} reads"
     yield (groups - 1, 1, 1) if groups else (1, 1, 1), "ran one group too few" if groups else "ran"
     yield (groups + 1, 1, 1), "ran one group too many"
     yield (min(x, most), min(y, most), min(z, most)), "ran over a grid that was cut to the limit"
@@ -39,13 +46,6 @@ def _other_grids(
     yield (x, y, 1), "ran over two dimensions of its grid"
     box = math.prod(min(side, most) for side in (groups, -(-groups // most)))
     yield (box, 1, 1), "ran over the whole box into which its grid was spread"
-    for other in scene.steps:
-        if isinstance(other.op, Dispatch) and other.op.grid != op.grid:
-            yield other.op.grid, f"ran over the grid of {named(other)}"
-        elif isinstance(other.op, DispatchIndirect):
-            found = _grid_in(scene.states[at].get(other.op.counts, b""), other.op.offset)
-            if found is not None:
-                yield found, f"ran over the grid that {named(other)} reads"
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:

@@ -83,9 +83,33 @@ def buffers(scene: Scene) -> Iterator[Hypothesis]:
             for made, other in enumerate(steps):
                 if isinstance(other.op, Alloc) and made < at:
                     yield from _reused(scene, at, made)
+            yield from _cleared_late(scene, at, op)
     for position, op in enumerate(scene.program):
         if scene.expected.outcomes[position].error == "InvalidHandle":
             yield from _revived(scene, position, op)
+
+
+def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
+    """The buffer of an alloc cleared only after a later step has written it."""
+    steps = scene.steps
+    for later in range(at + 1, len(steps)):
+        if not scene.meets(steps[at], steps[later]) or isinstance(steps[later].op, Read | Free):
+            continue
+        clear = Write(buffer=op.buffer, offset=0, data=bytes(op.size_bytes))
+        yield Hypothesis(
+            kind="cleared",
+            culprit=steps[at].number,
+            other=steps[later].number,
+            sentence=f"{quoted(steps[later])} overtook the clearing of {op.buffer} by "
+            f"{quoted(steps[at])}",
+            why=f"so what {named(steps[later])} wrote was cleared",
+            rule=laws.A12,
+            steps=(
+                *steps[: later + 1],
+                Step(NOBODY, clear, NOBODY, NOBODY),
+                *steps[later + 1 :],
+            ),
+        )
 
 
 def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:

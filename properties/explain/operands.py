@@ -20,7 +20,7 @@ from gpusim.ops import (
     name_of,
 )
 from properties.explain import rules
-from properties.explain.hypothesis import Hypothesis, named, with_op
+from properties.explain.hypothesis import Hypothesis, named, quoted, with_op, without
 from properties.explain.scene import Scene, Step
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import Law
@@ -162,6 +162,30 @@ def _other_buffers(scene: Scene, at: int, op: AnyDispatch) -> Iterator[Hypothesi
                     scene, at, replace(op, buffers=bound), "buffers", laws.E5, said,
                     detail=f"{place} {name}",
                 )  # fmt: skip
+
+
+def freed(scene: Scene) -> Iterator[Hypothesis]:
+    """Dispatches over a freed buffer that an earlier dispatch of the kernel bound."""
+    for at, step in enumerate(scene.steps):
+        op = step.op
+        if not isinstance(op, AnyDispatch):
+            continue
+        for other in scene.steps[:at]:
+            before = other.op
+            if not isinstance(before, AnyDispatch) or before.kernel != op.kernel:
+                continue
+            gone = [name_of(one) for one in before.buffers if name_of(one) not in scene.states[at]]
+            if gone:
+                yield Hypothesis(
+                    kind="buffers",
+                    culprit=step.number,
+                    other=other.number,
+                    detail="freed",
+                    sentence=f"{quoted(step)} bound {gone[0]}, which was freed, as {named(other)} "
+                    "did, and not its own buffers",
+                    rule=laws.E3,
+                    steps=without(scene.steps, at),
+                )
 
 
 def _renamed(bound: Bound, name: str) -> Bound:

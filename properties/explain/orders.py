@@ -14,6 +14,8 @@ from properties.oracles.laws.catalogue import Law
 
 _STILL = (Flush, Sync, Capture, Replay)
 """Ops that move no bytes."""
+_ENDS_BATCH = (Flush, Sync, Write, Free)
+"""Ops before which a batch is likely to be submitted."""
 _MOST_STEPS = 60
 """Of a longer program only steps that stand near each other are swapped."""
 
@@ -136,6 +138,40 @@ def _lost(steps: tuple[Step, ...], start: int, end: int) -> Hypothesis:
         rule=laws.C1,
         steps=(*steps[:start], *kept, *steps[end:]),
     )
+
+
+def poisoned(scene: Scene) -> Iterator[Hypothesis]:
+    """Batches that were lost with an op that the contract refuses: before it, after it, or both."""
+    steps = scene.steps
+    for at, step in enumerate(steps):
+        if scene.expected.outcomes[step.position].error is None:
+            continue
+        start, end = at, at + 1
+        while start and not isinstance(steps[start - 1].op, _ENDS_BATCH):
+            start -= 1
+        while end < len(steps) and not isinstance(steps[end].op, _ENDS_BATCH):
+            end += 1
+        for low, high in ((start, end), (start, at), (at + 1, end)):
+            lost = [each for each in steps[low:high] if each is not step and _is_queued(each)]
+            if not lost:
+                continue
+            reads = tuple((each.op.result, "") for each in lost if isinstance(each.op, Read))
+            kept = tuple(each for each in steps if each not in lost or isinstance(each.op, Read))
+            yield Hypothesis(
+                kind="poisoned",
+                culprit=step.number,
+                other=lost[0].number,
+                detail=f"{low < at} {high > at + 1}",
+                sentence=f"{quoted(step)}, which is to be refused, took its batch along",
+                why=f"so {', '.join(map(named, lost))} had no effect",
+                rule=laws.G1,
+                steps=kept,
+                lends=reads,
+            )
+
+
+def _is_queued(step: Step) -> bool:
+    return isinstance(step.op, AnyDispatch | Copy | Read)
 
 
 def repetitions(scene: Scene) -> Iterator[Hypothesis]:

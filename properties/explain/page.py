@@ -50,7 +50,8 @@ li:target{outline:2px solid var(--use)}
 .bad{background:var(--mark);border-left:4px solid var(--bad)}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;vertical-align:top;
-padding:.25rem .5rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+padding:.25rem .5rem;border-bottom:1px solid var(--line)}
+th{white-space:nowrap}
 code,pre{font:14px ui-monospace,monospace;overflow-wrap:anywhere;white-space:pre-wrap}
 @media print{:root{color-scheme:light;--ink:#000;--paper:#fff;
 --soft:#444;--line:#999;--bad:#900;--good:#060;--mark:#eee}

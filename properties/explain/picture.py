@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
-from gpusim.text import write_op
+from gpusim.ops import VERBS
+from gpusim.program import Program
 from properties.explain.argument import Argument, Crossing, Reached
 
 _LANES = (96, 216, 330)
 _WIDTH, _TOP, _ROW = 360, 44, 22
 _END = 24
+_QUEUED = ("dispatch", "replay")
+"""Ops that the queue gets, beside those that name bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +44,7 @@ def shown(argument: Argument) -> Picture:
         order.remove(crossing.later)
         order.insert(order.index(crossing.earlier), crossing.later)
     return Picture(
-        reached=_in_order(order),
+        reached=_in_order(order, argument.program),
         lanes=("called", "took effect", "seen"),
         crossing=crossing,
         labels=labels,
@@ -51,19 +54,20 @@ def shown(argument: Argument) -> Picture:
 def expected(argument: Argument) -> Picture:
     """What should have happened: every op in its turn."""
     picture = shown(argument)
-    return replace(picture, reached=_in_order(range(len(argument.program))))
+    return replace(picture, reached=_in_order(range(len(argument.program)), argument.program))
 
 
-def _in_order(order: Iterable[int]) -> tuple[Reached, ...]:
+def _in_order(order: Iterable[int], program: Program) -> tuple[Reached, ...]:
     """Ops called in the order of their positions, with effects in ``order`` after that."""
+    queued = {n for n, op in enumerate(program) if VERBS[type(op)].spans or op.verb in _QUEUED}
     places = {position: place for place, position in enumerate(order)}
     count = len(places)
     return tuple(
         Reached(
             position=position,
             recorded=position + 1,
-            submitted=count + 1 + places[position],
-            done=2 * count + 1 + places[position],
+            submitted=count + 1 + places[position] if position in queued else -1,
+            done=2 * count + 1 + places[position] if position in queued else -1,
         )
         for position in sorted(places)
     )
@@ -155,8 +159,3 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
         (x - dx + dy * 0.7, y - dy - dx * 0.7),
     )
     return f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}"/>'
-
-
-def line_of(argument: Argument, position: int) -> str:
-    """The text of an op."""
-    return write_op(argument.program[position])

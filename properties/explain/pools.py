@@ -8,7 +8,7 @@ from gpusim.trace import Event
 from properties.explain.clocks import is_call
 
 _MOST_LANES, _MOST_CALLS = 40, 400
-_COLUMN, _ROW, _TOP, _LEFT, _END = 46, 12, 52, 34, 16
+_COLUMN, _ROW, _TOP, _LEFT, _END = 58, 12, 52, 34, 16
 
 
 @dataclass(kw_only=True, slots=True)

@@ -21,27 +21,34 @@ _SPOILT = 0xEE
 
 
 def writes(scene: Scene) -> Iterator[Hypothesis]:
-    """Host writes of other bytes, or to another range."""
-    for at, step in enumerate(scene.steps):
-        op = step.op
-        if not isinstance(op, Write) or op.buffer not in scene.states[at]:
-            continue
-        size, data = len(scene.states[at][op.buffer]), op.data
+    """Host writes to another range, then those of other bytes."""
+    for at, op, size in _writes(scene):
         for instead, rule, said in _other_ranges(op, size):
             yield with_ops(scene, at, (instead,), "write", rule, said)
-        for other in scene.steps:
-            if isinstance(other.op, Write) and other is not step and other.op.data != data:
-                lent = other.op.data[: len(data)].ljust(len(data), b"\0")
-                said = f"wrote the bytes of {named(other)}, and not its own"
-                found = with_ops(
-                    scene, at, (replace(op, data=lent),), "write", laws.A9, said, other.number
-                )
-                yield found
+    for at, op, _ in _writes(scene):
         yield from _stale_edges(scene, at, op)
-        for name in scene.states[at]:
-            if name != op.buffer:
-                said = f"reached {name}, and not {op.buffer}"
-                yield with_ops(scene, at, (replace(op, buffer=name),), "write", rules.HANDLE, said)
+        yield from _other_writes(scene, at, op)
+
+
+def _writes(scene: Scene) -> Iterator[tuple[int, Write, int]]:
+    """The host writes, each with its place among the steps and the size of its buffer."""
+    for at, step in enumerate(scene.steps):
+        if isinstance(step.op, Write) and step.op.buffer in scene.states[at]:
+            yield at, step.op, len(scene.states[at][step.op.buffer])
+
+
+def _other_writes(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
+    data = op.data
+    for other in scene.steps:
+        if isinstance(other.op, Write) and other.op is not op and other.op.data != data:
+            lent = other.op.data[: len(data)].ljust(len(data), b"\0")
+            said = f"wrote the bytes of {named(other)}, and not its own"
+            instead = replace(op, data=lent)
+            yield with_ops(scene, at, (instead,), "write", laws.A9, said, other.number)
+    for name in scene.states[at]:
+        if name != op.buffer:
+            said = f"reached {name}, and not {op.buffer}"
+            yield with_ops(scene, at, (replace(op, buffer=name),), "write", rules.HANDLE, said)
 
 
 def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
@@ -89,7 +96,6 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
             )
     if op.offset:
         yield replace(op, offset=0), laws.A8, "landed at the start of its buffer"
-    yield replace(op, data=bytes(len(data))), laws.A9, "wrote zeros in the place of its bytes"
     spoilt = bytes([_SPOILT]) * len(data)
     yield (
         replace(op, data=spoilt),
@@ -118,6 +124,15 @@ def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
                 yield with_ops(
                     scene, at, (instead,), "write", laws.A8, said, scene.steps[time].number
                 )
+
+
+def zeroed(scene: Scene) -> Iterator[Hypothesis]:
+    """Host writes of zeros in the place of their bytes."""
+    for at, step in enumerate(scene.steps):
+        if isinstance(step.op, Write):
+            op = replace(step.op, data=bytes(len(step.op.data)))
+            said = "wrote zeros in the place of its bytes"
+            yield with_ops(scene, at, (op,), "write", laws.A9, said)
 
 
 def copies(scene: Scene) -> Iterator[Hypothesis]:

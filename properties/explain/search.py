@@ -19,6 +19,8 @@ from properties.oracles.compare import compare
 
 _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
     orders.orders,
+    orders.poisoned,
+    operands.freed,
     orders.omissions,
     memory.buffers,
     operands.scalars,
@@ -30,6 +32,7 @@ _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
     ranges.writes,
     ranges.copies,
     orders.repetitions,
+    ranges.zeroed,
 )
 """From what batching runtimes do wrong most often to what they seldom do."""
 _MOST_STEPS = 40_000
@@ -108,8 +111,19 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
         return -1
     if found.lends:
         history = _lent(history, shown.scene, found)
+    if _refuses_more(history, shown):
+        return -1
     failure = compare(shown.scene.program, history, shown.got, shown.capabilities)
     return len(shown.scene.program) + 1 if failure is None else failure.position
+
+
+def _refuses_more(history: History, shown: Shown) -> bool:
+    """Whether an op fails that should not, and did not; a loose promise would excuse it."""
+    outcomes = zip(history.outcomes, shown.scene.expected.outcomes, shown.got.outcomes, strict=True)
+    return any(
+        tried.error is not None and meant.error is None and got.error != tried.error
+        for tried, meant, got in outcomes
+    )
 
 
 def _lent(history: History, scene: Scene, found: Hypothesis) -> History:
