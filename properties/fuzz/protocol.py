@@ -14,6 +14,7 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
+from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
@@ -292,7 +293,7 @@ class Stop:
     """End a ``Fuzz`` before its last program."""
 
 
-Request = Fuzz | JudgeCase | MakeCase | Plant | Stop
+Request = Fuzz | JudgeCase | MakeCase | Plant | Explain | Stop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -389,6 +390,7 @@ Answer = (
     | FailedProgram
     | RanAll
     | Judged
+    | Explained
     | Made
     | Planted
 )

@@ -26,6 +26,7 @@ from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, draw_caller, draw_client, not_asked, suiting
+from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -197,6 +198,8 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 beyond = bench.beyond_promises(request.case) if request.is_replay else ""
                 failure = None if beyond else bench.judge(request.case)
                 connection.send(Judged(failure=failure, beyond_promises=beyond))
+            case Explain():
+                connection.send(bench.explained(request))
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number, request.avoided)))
             case Plant():
@@ -284,6 +287,11 @@ class Bench:
         if self._first_beyond(case) is not None:
             return None
         return judge(case, self._factory).failure
+
+    def explained(self, request: Explain) -> Explained:
+        """Why a case fails."""
+        self._factory.make_trace = self._published.trace_of_calls
+        return explained(request, self._factory, self._published.begin)
 
     def beyond_promises(self, case: Case) -> str:
         """The op of ``case`` that the target does not promise, in words; empty without one."""
