@@ -24,6 +24,8 @@ class Variable:
     varying: bool = False
     """Whether invocations may see different values."""
     region: Any = None
+    fixed: bool = False
+    """Whether it has one value for good once it has one."""
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __str__(self) -> str:
@@ -171,6 +173,8 @@ class Loop:
     """Rounds without end; lanes leave by ``Leave``, which stands in ``body`` itself."""
 
     body: list["Statement"]
+    owned: list[Variable] = field(default_factory=list)
+    """Variables that are declared before it and live in it alone, such as a counter."""
 
 
 @dataclass(slots=True, eq=False)

@@ -247,15 +247,3 @@ def reverseBits(values: Values) -> Values:  # noqa: N802
     for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF)):
         words = ((words >> shift) & mask) | ((words & mask) << shift)
     return ((words >> 16) | (words << 16)).view(values.dtype)
-
-
-NAMES: dict[str, Any] = {
-    name: value for name, value in globals().items() if name[0] != "_" and name not in ("Any",)
-}
-for _name in (
-    "add subtract multiply divide fmod floor_divide remainder bitwise_and bitwise_or bitwise_xor "
-    "equal not_equal less less_equal greater greater_equal logical_not invert negative left_shift "
-    "right_shift minimum maximum where absolute sign rint sqrt arange full empty zeros"
-).split():
-    NAMES[_name] = getattr(np, _name)
-NAMES["f32"], NAMES["f16"] = f32, f16

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gpusim.wgsl import machine
+from gpusim.wgsl.lanes import NAMES
 
 _M, _H = "0xffffffff", "0x80000000"
 
@@ -143,5 +143,5 @@ def meaning_of(name: str, kind: str, count: int) -> Callable[..., Any]:
     """The operation on single values."""
     names = [f"v{number}" for number in range(count)]
     code = f"lambda {', '.join(names)}: {_ROWS[name, kind].one.format(*names)}"
-    made: Callable[..., Any] = eval(code, {**machine.NAMES})
+    made: Callable[..., Any] = eval(code, {**NAMES})
     return made
