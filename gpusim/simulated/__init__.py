@@ -1,13 +1,12 @@
 """A WebGPU device in pure Python: strict, adversarial, deterministic.
 
-It has the interface of wgpu-py's device and needs no driver: kernels run by their
-NumPy meaning.  It refuses what the specification refuses.  A Scheduler decides what
+It has the interface of wgpu-py's device and needs no driver: shaders are compiled to
+NumPy.  It refuses what the specification refuses.  A Scheduler decides what
 the specification leaves open.  The import loads no native library.
 """
 
 from gpusim.simulated.adapter import (
     GPU,
-    KNOWN_KERNELS,
     GPUAdapter,
     make_adapter,
     on_device,
@@ -33,7 +32,6 @@ from gpusim.simulated.scheduler import (
 
 __all__ = [
     "GPU",
-    "KNOWN_KERNELS",
     "NO_FAULTS",
     "PROFILES",
     "SPEC",

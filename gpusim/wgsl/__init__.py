@@ -6,7 +6,7 @@ Only NumPy and the standard library are used here; nothing here knows a device, 
 the judge.  Source: WebGPU Shading Language (gpuweb/gpuweb, ``wgsl/index.bs``).
 """
 
-from gpusim.wgsl.module import Binding, Entry, EntryPoint, Module, compile_module
+from gpusim.wgsl.module import Binding, Entry, EntryPoint, Module, compile_module, override_key
 from gpusim.wgsl.syntax import ShaderError
 
-__all__ = ["Binding", "Entry", "EntryPoint", "Module", "ShaderError", "compile_module"]
+__all__ = ["Binding", "Entry", "EntryPoint", "Module", "ShaderError", "compile_module", "override_key"]

@@ -27,6 +27,7 @@ from gpusim.wgsl.ir import (
     Store,
     Variable,
 )
+from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import parts, varies
 
 _SMALL = 12
@@ -55,13 +56,20 @@ class Writer(ExpressionWriter):
         variable, value = statement.variable, statement.value
         if variable.fixed or (statement.first and variable.writes == 1):
             self.polynomials[variable] = self.kept(value)
+            self.most[variable] = most_of(value, self.most)
         if not variable.varying:
             self.lines.append(f"{variable} = {self.code(value)}")
             return
         if variable in self.skipped:
             return
+        if not statement.first and not variable.fixed:
+            name = self.frame.write(variable)
+            into = self.into(value, name, variable) if value.type == variable.type else None
+            if into is not None:
+                self.lines.append(into)
+                return
         self.owner = variable if variable.fixed else None
-        code = self.code(value)
+        code = self._row(variable) or self.code(value)
         self.owner = None
         if not varies(value):
             code = f"full({self.frame.count}, {code}, {_dtype(variable.type)})"
@@ -70,6 +78,23 @@ class Writer(ExpressionWriter):
         is_new = statement.first or (variable.fixed and variable not in self.frame.names)
         name = self.frame.declare(variable) if is_new else self.frame.write(variable)
         self.lines.append(f"{name} = {code}")
+
+    def _row(self, variable: Variable) -> str | None:
+        """The array of a value that counts the lanes, which stand in a row here."""
+        polynomial = self.polynomials.get(variable)
+        if not self.frame.in_row or not variable.fixed or polynomial is None:
+            return None
+        found = affine.affine(polynomial, self.size, self.linear)
+        if found is None or not found.step or variable.type != "u32":
+            return None
+        name = self.frame.slices.get("row")
+        if name is None:
+            name = self.frame.slices["row"] = self.name("i")
+            first = self.frame.first_lane()
+            self.lines.append(f"{name} = arange({first}, {first} + {self.frame.count}, dtype=u32)")
+        if found.step != 1:
+            name = f"({name} * {found.step})"
+        return f"({name} + ({affine.python_of(found.rest)} & 0xffffffff))" if found.rest else name
 
     def kept(self, value: Scalar) -> affine.Polynomial | None:
         """A polynomial that stays true when variables change."""

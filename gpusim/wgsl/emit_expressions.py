@@ -24,6 +24,7 @@ from gpusim.wgsl.ir import (
     Variable,
 )
 from gpusim.wgsl.operations import row_of
+from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
 _RING = {"add": 1, "sub": -1}
@@ -54,6 +55,8 @@ class ExpressionWriter:
         self.unread: dict[Variable, None] = {}
         self.polynomials: dict[Variable, Polynomial | None] = {}
         self.linear: Polynomial | None = None
+        self.most: dict[Variable, int] = {}
+        """The largest values that fixed variables can have."""
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
 
@@ -102,14 +105,17 @@ class ExpressionWriter:
             operands = [self.code(each) for each in value.operands]
             return row_of(value.name, of).one.format(*operands)
         operands = [self.code(each) for each in value.operands]
+        if value.name in ("shl", "shr") and of == "u32":
+            if most_of(value.operands[1], self.most) < 32:
+                return row_of(f"{value.name}_by", of).many.format(*operands)
         if value.name == "select" and not any(varies(each) for each in value.operands[:2]):
             operands[:2] = [f"{value.type}({each})" for each in operands[:2]]
             if value.type == "bool":
                 operands[:2] = [self.code(each) for each in value.operands[:2]]
         return row_of(value.name, of).many.format(*operands)
 
-    def into(self, value: Scalar, target: str, memory: Memory) -> str | None:
-        """An expression whose result goes to an array that exists, part of ``memory``.
+    def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
+        """An expression whose result goes to an array that exists, that ``of`` has.
 
         None where no single ufunc computes it.
         """
@@ -123,9 +129,9 @@ class ExpressionWriter:
         operands = [self.code(each) for each in value.operands]
         for at, each in enumerate(value.operands):
             rest = [other for other in value.operands if other is not each]
-            if any(_reads(other, memory) for other in rest):
+            if any(_reads(other, of) for other in rest):
                 continue
-            inner = self.into(each, target, memory)
+            inner = self.into(each, target, of)
             if inner is not None:
                 operands[at] = inner
                 break
@@ -182,7 +188,18 @@ class ExpressionWriter:
         counted = self.polynomial_of(address, kind)
         if units == self.size and counted == affine.atom(affine.LOCAL):
             return self.frame.read(self.lane)
-        return f"({base} * {units} + minimum({self.index(address, kind)}, {units - 1}))"
+        index = self.index(address, kind)
+        if self.most_index(address, kind) >= units:
+            index = f"minimum({index}, {units - 1})"
+        return f"({base} * {units} + {index})"
+
+    def most_index(self, address: Address, kind: str) -> int:
+        """The largest index that an address may have."""
+        unit = unit_of(kind)
+        total = address.constant // unit
+        for stride, index in address.terms:
+            total += most_of(index, self.most) * (stride // unit)
+        return total
 
     def shared_index(self, address: Address, kind: str) -> str | None:
         """The index that all lanes share; None where they do not."""
@@ -314,15 +331,15 @@ def unit_of(kind: str) -> int:
     return 2 if kind == "f16" else 4
 
 
-def _reads(value: Scalar, memory: Memory) -> bool:
-    """Whether an expression reads a memory."""
+def _reads(value: Scalar, of: Memory | Variable) -> bool:
+    """Whether an expression reads a memory or a variable."""
     if isinstance(value, Op):
-        return any(_reads(each, memory) for each in value.operands)
+        return any(_reads(each, of) for each in value.operands)
     if isinstance(value, Load):
-        if value.memory is memory:
+        if value.memory is of:
             return True
-        return any(_reads(index, memory) for _, index in value.address.terms)
-    return False
+        return any(_reads(index, of) for _, index in value.address.terms)
+    return isinstance(value, Get) and value.variable is of
 
 
 def may_alias(value: Scalar) -> bool:

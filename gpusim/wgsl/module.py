@@ -4,19 +4,17 @@
 and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
-
-import numpy as np
 
 from gpusim.wgsl import syntax
 from gpusim.wgsl.check import Checked, check
 from gpusim.wgsl.exits import without_exits
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
-from gpusim.wgsl.program import Program
+from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.syntax import Place, ShaderError
 from gpusim.wgsl.typed import Function, Symbol
 from gpusim.wgsl.types import Type, size_of
@@ -82,34 +80,36 @@ class Entry:
         """The Python for other grids."""
         return Program(self._lowered, self._body, flat=False)
 
-    def bind(
-        self, buffers: Mapping[tuple[int, int], Any], immediates: Any = None
-    ) -> Callable[[int, int, int], None]:
+    def bind(self, buffers: Sequence[Any], immediates: Any = None) -> Run:
         """What runs the entry point over a grid of ``x, y, z`` workgroups.
 
-        ``buffers``: for each group and binding the bytes, an array of uint8 that lasts.
+        ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that lasts.
+        ``immediates``: the bytes of the immediates, where it has any.
         """
-        memories: dict[str, Any] = {}
-        for symbol, memory in self._lowered.bound.items():
-            given = immediates if symbol.space == "immediate" else None
-            if given is None:
-                given = buffers[symbol.group, symbol.binding]
-            memories[str(memory)] = given[: len(given) & ~3]
-        for memory in self._lowered.memories:
-            if memory.space == "constant":
-                memories[str(memory)] = memory.data[0]
-        flat = self.flat.make(memories)
-        solid: list[Any] = []
+        flat = self.flat.make(*self._arrays(buffers, immediates))
+        solid: list[Run] = []
 
         def run(x: int, y: int, z: int) -> None:
             if y == 1 and z == 1:
                 flat(x, 1, 1)
                 return
             if not solid:
-                solid.append(self.solid.make(memories))
+                solid.append(self.solid.make(*self._arrays(buffers, immediates)))
             solid[0](x, y, z)
 
         return run
+
+    def _arrays(self, buffers: Sequence[Any], immediates: Any) -> list[Any]:
+        return [immediates if at < 0 else buffers[at] for at in self._order]
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """For each bound memory the number of its binding; -1 for the immediates."""
+        slots = [(each.group, each.binding) for each in self.point.bindings]
+        return [
+            -1 if symbol.space == "immediate" else slots.index((symbol.group, symbol.binding))
+            for symbol in self._lowered.bound
+        ]
 
 
 class Module:
@@ -150,8 +150,7 @@ class Module:
         function = check(self._unit, given).entry_points[name]
         for symbol in function.uses:
             if symbol.kind == "override" and not symbol.has_default:
-                key = symbol.name if symbol.override_id is None else str(symbol.override_id)
-                if key not in given:
+                if override_key(symbol) not in given:
                     raise ShaderError(f"the override {symbol.name} has no value", symbol.place)
         return Entry(function)
 
@@ -185,13 +184,6 @@ def _slot(binding: Binding) -> tuple[int, int]:
     return binding.group, binding.binding
 
 
-def run(
-    text: str,
-    entry: str,
-    buffers: Mapping[tuple[int, int], bytearray],
-    groups: tuple[int, int, int],
-    constants: Mapping[str, float] | None = None,
-) -> None:
-    """Compile a text and run an entry point once, changing ``buffers`` in place."""
-    arrays = {slot: np.frombuffer(data, np.uint8) for slot, data in buffers.items()}
-    compile_module(text).entry(entry, constants).bind(arrays)(*groups)
+def override_key(symbol: Symbol) -> str:
+    """What a pipeline calls an override: its number, or its name if it has none."""
+    return symbol.name if symbol.override_id is None else str(symbol.override_id)

@@ -15,6 +15,7 @@ from gpusim.wgsl.frames import Frame, Lines, written
 from gpusim.wgsl.ir import Assign, If, Memory, Modify, Statement, Variable
 from gpusim.wgsl.lanes import NAMES
 from gpusim.wgsl.lower import Lowered
+from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import find_varying
 
 BLOCK = 16_384
@@ -37,8 +38,10 @@ class Program:
             text = self._write(writer)
             skipped, unread = self._unneeded(writer)
         self.text = "\n".join(text) + "\n"
-        self.memories = [*dict.fromkeys(memory for memory, _ in writer.views), *self._sized()]
         names = {**NAMES, **writer.constants, "most_rounds": MOST_ROUNDS}
+        for memory in self._lowered.memories:
+            if memory.space == "constant":
+                names[f"bytes_{memory}"] = memory.data[0]
         exec(compile(self.text, "<wgsl>", "exec"), names)
         self.make: Callable[..., Run] = names["make"]
 
@@ -92,7 +95,7 @@ class Program:
             loop = ["with errstate(all='ignore'):", loop]
         return written(
             [
-                "def make(memories):",
+                f"def make({', '.join(f'bytes_{memory}' for memory in self._sized())}):",
                 [*self._views(writer), "def run(x, y, z):", loop, "return run"],
             ]
         )
@@ -111,6 +114,7 @@ class Program:
         for each in body[:-1]:
             assert isinstance(each, Assign)
             writer.polynomials[each.variable] = writer.kept(each.value)
+            writer.most[each.variable] = most_of(each.value, writer.most)
         bound = writer.bound(guard.condition)
         if bound is None or bound[0] != "below":
             return [], body
@@ -127,11 +131,11 @@ class Program:
                 continue
             kinds = [kind for each, kind in writer.views if each is memory]
             lines += [
-                f"{writer.views[memory, kind]} = memories[{str(memory)!r}].view({kind})"
+                f"{writer.views[memory, kind]} = bytes_{memory}.view({kind})"
                 for kind in kinds
             ]
         for memory in self._sized():
-            lines.append(f"size_{memory} = len(memories[{str(memory)!r}])")
+            lines.append(f"size_{memory} = len(bytes_{memory})")
         return lines
 
     def _memories(self, writer: Writer, root: Frame) -> Lines:
@@ -162,6 +166,7 @@ class Program:
                 polynomial, shared, code = scope.part(name, axis)
                 writer.polynomials[variable] = polynomial
                 variable.varying = shared is None
+                writer.most[variable] = scope.most(name, axis)
                 if shared is not None:
                     outer.append(f"{variable} = {shared}")
                 else:
@@ -207,6 +212,14 @@ class _Scope:
             return workgroup, None, lambda: self._root.read(self._workgroup)
         whole = affine.add(affine.multiply(workgroup, affine.constant(size)) or {}, local)
         return whole, None, self._lane
+
+    def most(self, name: str, axis: int) -> int:
+        """The largest value of a component."""
+        if name == "local_invocation_id":
+            return self._sizes[axis] - 1
+        if name == "local_invocation_index":
+            return self._sizes[0] * self._sizes[1] * self._sizes[2] - 1
+        return LARGEST
 
     def _lane(self) -> str:
         start, lanes = self._root.start, self._root.count

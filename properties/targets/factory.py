@@ -25,7 +25,7 @@ from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import KNOWN_KERNELS, Replaying, Scheduler, strategy
+from gpusim.simulated import Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
@@ -166,7 +166,7 @@ class RuntimeFactory(TargetFactory):
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
-        native = open_case_device(spec, kernels)
+        native = open_case_device(spec)
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=spec.is_simulated)
         self._driver: Driver = self._make_driver(native)
@@ -201,7 +201,7 @@ class RuntimeFactory(TargetFactory):
             opened, driver = kept
             opened.restart(scheduler_of(device))
             return driver
-        opened = open_case_device(device, self.kernels)
+        opened = open_case_device(device)
         driver = self._make_driver(opened)
         if first > 1 and isinstance(driver, WgpuDriver):
             driver.uids = count(first)
@@ -256,7 +256,7 @@ class AdapterFactory(TargetFactory):
         self.kernels = kernels
         self._make_target = make_target
         self._spec = parse_device(device)
-        self._device = open_case_device(self._spec, kernels)
+        self._device = open_case_device(self._spec)
         self._adversary: Adversary | None = None
         self._counting: Counting | None = None
         first = as_target(make_target(self._device, kernels))
@@ -287,7 +287,7 @@ class AdapterFactory(TargetFactory):
 
     def _disturb(self, disturbance: Disturbance | None) -> None:
         if self._adversary is not None and self._adversary.has_lost_device:
-            self._device, self._adversary = open_case_device(self._spec, self.kernels), None
+            self._device, self._adversary = open_case_device(self._spec), None
         if self._adversary is None:
             if disturbance is None:
                 return
@@ -332,7 +332,7 @@ def limits_of(device: Any) -> Limits:
     return Limits(**values)
 
 
-def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
+def open_case_device(device: DeviceSpec) -> Any:
     """A device with the interface of a wgpu-py device.
 
     Raises:
@@ -340,12 +340,10 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
     """
     if not device.is_simulated:
         return open_device(device.name)
-    known = {kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())}
     return open_simulated(
         profile=device.profile,
         scheduler=scheduler_of(device),
         faults=device.faults,
-        kernels=known.values(),
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
     )
 
