@@ -73,7 +73,7 @@ class Writer(ExpressionWriter):
         self.owner = None
         if not varies(value):
             code = f"full({self.frame.count}, {code}, {_dtype(variable.type)})"
-        elif may_alias(value):
+        elif may_alias(value, changes=not variable.fixed):
             code = f"{code}.copy()"
         is_new = statement.first or (variable.fixed and variable not in self.frame.names)
         name = self.frame.declare(variable) if is_new else self.frame.write(variable)

@@ -342,12 +342,15 @@ def _reads(value: Scalar, of: Memory | Variable) -> bool:
     return isinstance(value, Get) and value.variable is of
 
 
-def may_alias(value: Scalar) -> bool:
-    """Whether the array of an expression may be that of a variable or a memory."""
+def may_alias(value: Scalar, *, changes: bool) -> bool:
+    """Whether the array of an expression may be that of a variable or a memory that changes.
+
+    ``changes``: whether what takes the array changes it in place.
+    """
     if isinstance(value, Op):
         if value.name.startswith("bits_") or value.name == "abs":
-            return may_alias(value.operands[0])
+            return may_alias(value.operands[0], changes=changes)
         return False
     if isinstance(value, Get):
-        return not value.variable.fixed
-    return isinstance(value, Load) and value.memory.written
+        return changes or not value.variable.fixed
+    return isinstance(value, Load) and (changes or value.memory.written)
