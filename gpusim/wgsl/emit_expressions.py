@@ -42,7 +42,7 @@ class ExpressionWriter:
     def __init__(self, size: int) -> None:
         self.size = size
         """The invocations of a workgroup."""
-        self.numbers: "count[int]" = count()
+        self.numbers: count[int] = count()
         self.constants: dict[str, Any] = {}
         self.views: dict[tuple[Memory, str], str] = {}
         self.floats = False
@@ -105,9 +105,9 @@ class ExpressionWriter:
             operands = [self.code(each) for each in value.operands]
             return row_of(value.name, of).one.format(*operands)
         operands = [self.code(each) for each in value.operands]
-        if value.name in ("shl", "shr") and of == "u32":
-            if most_of(value.operands[1], self.most) < 32:
-                return row_of(f"{value.name}_by", of).many.format(*operands)
+        is_shift = value.name in ("shl", "shr") and of == "u32"
+        if is_shift and most_of(value.operands[1], self.most) < 32:
+            return row_of(f"{value.name}_by", of).many.format(*operands)
         if value.name == "select" and not any(varies(each) for each in value.operands[:2]):
             operands[:2] = [f"{value.type}({each})" for each in operands[:2]]
             if value.type == "bool":
@@ -269,7 +269,9 @@ class ExpressionWriter:
         total: Polynomial | None = affine.constant(address.constant // unit)
         for stride, index in address.terms:
             part = self.polynomial(index)
-            scaled = None if part is None else affine.multiply(part, affine.constant(stride // unit))
+            scaled = (
+                None if part is None else affine.multiply(part, affine.constant(stride // unit))
+            )
             if scaled is None or total is None:
                 return None
             total = affine.add(total, scaled)

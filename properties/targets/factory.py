@@ -8,14 +8,14 @@ runs a program.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 from zlib import crc32
 
 from gpusim.devices import open_device
-from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.kernels import BUILTIN, Kernels
 from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
