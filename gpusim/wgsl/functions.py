@@ -293,9 +293,8 @@ def _fixed(given: Sequence[Type], result: Type | None) -> Rule:
 
 def _array_length(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
     kind = kinds[0]
-    is_pointer = isinstance(kind, Pointer) and not kind.is_reference
-    result = kind.of if isinstance(kind, Pointer) else kind
-    return Resolved((kind,), result.of if isinstance(result, Atomic) else result)
+    target = kind.of if isinstance(kind, Pointer) and not kind.is_reference else None
+    if not isinstance(target, Array) or target.count is not None:
         raise NoOverload("a pointer to a runtime-sized array")
     return Resolved((kind,), U32)
 
