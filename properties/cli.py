@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from properties.arguments import Once, Parser, UsageError, read_text, read_value
+from properties.arguments import Parser, UsageError, read_text, read_value
 
 if TYPE_CHECKING:
     from gpusim.program import Program
@@ -174,7 +174,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     return NOTHING_FOUND
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> Parser:
     parser = Parser(
         prog="gpusim",
         description="A batched WebGPU runtime, and its judge.",
@@ -192,8 +192,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
-    from properties.fuzz.settings import ReplaySettings, Settings, settings_of, variable_of
+def _add_options(parser: Parser, command: str) -> None:
+    from properties.fuzz.settings import ReplaySettings, Settings
+    from properties.fuzz.settings import add_options as add_settings
 
     if command == "mutants":
         from properties.mutants.report import add_options
@@ -219,13 +220,7 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
         return
     if command == "replay":
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
-    kind = ReplaySettings if command == "replay" else Settings
-    for name, setting in settings_of(kind).items():
-        text = setting.help + f" ({variable_of(name)})" * setting.from_environment
-        if setting.flag:
-            parser.add_argument(f"--{name}", action="store_const", const="yes", help=text)
-        else:
-            parser.add_argument(f"--{name}", action=Once, metavar=setting.metavar, help=text)
+    add_settings(parser, ReplaySettings if command == "replay" else Settings)
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
