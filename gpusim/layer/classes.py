@@ -78,11 +78,12 @@ class Between:
     def stand(self, thing: Any) -> Any:
         """Give an object of the device its watching class; the object."""
         base = type(thing)
-        if not hasattr(base, "_watch"):
-            made = self._classes.get(base)
-            if made is None:
-                made = self._classes[base] = self._class_of(base)
-            thing.__class__ = made
+        made = self._classes.get(base)
+        if made is None:
+            if hasattr(base, "_watch"):
+                return thing
+            made = self._classes[base] = self._class_of(base)
+        thing.__class__ = made
         return thing
 
     def number_of(self, thing: Any) -> int:

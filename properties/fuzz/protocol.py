@@ -14,6 +14,7 @@ from gpusim.ops import VERBS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
+from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
@@ -283,6 +284,8 @@ class Plant:
 
     hard: bool
     """Whether the mutant may be one that takes long to find."""
+    avoided: Avoided = frozenset()
+    """What the programs leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +293,7 @@ class Stop:
     """End a ``Fuzz`` before its last program."""
 
 
-Request = Fuzz | JudgeCase | MakeCase | Plant | Stop
+Request = Fuzz | JudgeCase | MakeCase | Plant | Explain | Stop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -387,6 +390,7 @@ Answer = (
     | FailedProgram
     | RanAll
     | Judged
+    | Explained
     | Made
     | Planted
 )

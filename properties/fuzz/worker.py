@@ -16,6 +16,7 @@ import traceback
 import warnings
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing import parent_process
 from threading import Thread
 
@@ -25,6 +26,7 @@ from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, draw_caller, draw_client, not_asked, suiting
+from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -196,10 +198,13 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 beyond = bench.beyond_promises(request.case) if request.is_replay else ""
                 failure = None if beyond else bench.judge(request.case)
                 connection.send(Judged(failure=failure, beyond_promises=beyond))
+            case Explain():
+                connection.send(bench.explained(request))
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number, request.avoided)))
             case Plant():
-                connection.send(Planted(mistakes=bench.plant(hard=request.hard)))
+                mistakes = bench.plant(hard=request.hard, avoided=request.avoided)
+                connection.send(Planted(mistakes=mistakes))
             case Stop():
                 # The fuzzing had ended already when the session sent it.
                 pass
@@ -283,6 +288,11 @@ class Bench:
             return None
         return judge(case, self._factory).failure
 
+    def explained(self, request: Explain) -> Explained:
+        """Why a case fails."""
+        self._factory.make_trace = self._published.trace_of_calls
+        return explained(request, self._factory, self._published.begin)
+
     def beyond_promises(self, case: Case) -> str:
         """The op of ``case`` that the target does not promise, in words; empty without one."""
         position = self._first_beyond(case)
@@ -299,13 +309,13 @@ class Bench:
         promises, limits = case.promises or self._factory.capabilities, self._factory.limits
         return first_beyond(case.program, promises, self._kernels, case.limits(limits))
 
-    def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
+    def plant(self, *, hard: bool, avoided: Avoided = frozenset()) -> tuple[PlantedMistake, ...]:
         """Plant the session's mistakes, and a mutant where our own runtime is judged.
 
-        The session's seed chooses the mutant.
+        Most programs leave out what is ``avoided``.  The session's seed chooses the mutant.
         """
-        tick = self._published.begin
-        mistakes = hunt_mistakes(self._factory, self._setup.target, self.case, tick)
+        tick, case_of = self._published.begin, partial(self.case, avoided=avoided)
+        mistakes = hunt_mistakes(self._factory, self._setup.target, case_of, tick)
         if not self.is_ours:
             return mistakes
         mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)

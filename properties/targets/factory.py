@@ -44,6 +44,7 @@ from properties.targets.failing import faults_of
 from properties.targets.layer import judging_sanitizer
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
+from properties.targets.twins import with_twins
 
 _ALL = Parts()
 _NATIVE_NAMES = {
@@ -359,7 +360,7 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
     """
     if not device.is_simulated:
         return open_device(device.name)
-    known = {kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())}
+    known = with_twins({kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())})
     return open_simulated(
         profile=device.profile,
         scheduler=scheduler_of(device),
