@@ -5,6 +5,7 @@ case with other data and settings; without it only the one execution is looked a
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -21,7 +22,7 @@ from properties.explain.experiments import (
     shown_by,
     with_other_data,
 )
-from properties.explain.hypothesis import Hypothesis
+from properties.explain.hypothesis import Hypothesis, Key
 from properties.explain.kinds import argue_kind
 from properties.explain.search import search
 from properties.explain.writers import stories
@@ -92,7 +93,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     found: tuple[Hypothesis, ...] = ()
     if _is_searched(failure, verdict):
         answer = search(shown_by(verdict), failure.position, tried.others.shown)
-        order = partial(_order, traced=traced, tried=tried)
+        order = partial(_order, traced=traced, tried=tried, votes=answer.votes)
         found = tuple(sorted(answer.found, key=order))
         is_refuted = bool(found) and _doubt(found[0], traced) == _REFUTED
         found = () if is_refuted or _is_accepted(verdict, failure, found) else found
@@ -127,17 +128,20 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
     )
 
 
-def _order(found: Hypothesis, traced: Traced, tried: Tried) -> tuple[int, int]:
-    """The order of mistakes that look the same: by the trace, then by what a flush cures.
+def _order(
+    found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
+) -> tuple[int, int, int]:
+    """The order of mistakes that look the same: by the trace, by how often it holds with other
+    data, and by what a flush cures.
 
     A flush between two ops cures what their order does, and little else.
     """
-    doubt = _doubt(found, traced)
-    if not tried.has_run or found.kind not in _OF_ORDER:
-        return doubt, 1
-    if any(boundary.at == found.other for boundary in tried.boundaries):
-        return doubt, 0
-    return doubt, 1 if tried.boundaries else 2
+    held = votes.get(found.key, 0)
+    cured = 1
+    if tried.has_run and found.kind in _OF_ORDER:
+        is_cured = any(boundary.at == found.other for boundary in tried.boundaries)
+        cured = 0 if is_cured else 1 if tried.boundaries else 2
+    return _doubt(found, traced), -held, cured
 
 
 def explain_unrun(case: Case, failure: Failure) -> Argument:
