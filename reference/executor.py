@@ -303,8 +303,8 @@ def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
 def _dispatch(
     kernel: Kernel, blocks: Sequence[memory.Block], scalars: Sequence[int | float], grid: Grid
 ) -> None:
-    if groups := math.prod(grid):
-        apply_kernel(kernel, blocks, scalars, groups)
+    if math.prod(grid):
+        apply_kernel(kernel, blocks, scalars, grid)
 
 
 def _kernel(name: str, kernels: Mapping[str, Kernel]) -> Kernel:

@@ -117,8 +117,8 @@ class Module:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._unit: syntax.Unit = parse(text)
-        self.checked: Checked = check(self._unit)
+        self.unit: syntax.Unit = parse(text)
+        self.checked: Checked = check(self.unit)
         self._entries: dict[Any, Entry] = {}
 
     @property
@@ -147,7 +147,7 @@ class Module:
     def _compiled(self, name: str, given: dict[str, float]) -> Entry:
         if not self.overrides:
             return Entry(self.checked.entry_points[name])
-        function = check(self._unit, given).entry_points[name]
+        function = check(self.unit, given).entry_points[name]
         for symbol in function.uses:
             needed = symbol.kind == "override" and not symbol.has_default
             if needed and override_key(symbol) not in given:

@@ -6,7 +6,6 @@ A grid of one dimension and others have Python of their own, as the built-in val
 """
 
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 from gpusim.wgsl import affine
@@ -67,8 +66,7 @@ class Program:
         return dead, dict(dead)
 
     def _write(self, writer: Writer) -> list[str]:
-        root = Frame(None, count())
-        writer.frame, writer.numbers = root, count(1)
+        writer.frame = root = writer.root
         root.in_row = True
         root.uses_start = True
         outer: Lines = []
@@ -170,6 +168,7 @@ class Program:
                     outer.append(f"{variable} = {shared}")
                 else:
                     root.lazy[variable] = code
+                    writer.built_ins[variable] = None
                     varying.append(variable)
         if not self._flat:
             writer.linear = affine.linear_workgroup("x", "y")
