@@ -86,6 +86,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
+    if execution.beside is not None:
+        failure = failure or _judge_beside(execution.beside, faults, oracles)
     if oracles.growth:
         failure = failure or judge_growth(case, factory) or judge_cost(case, factory)
     held: Counter[str] = Counter()
@@ -186,6 +188,18 @@ def _judge_meaning(
         failure = judge_words(program, expected, got) or judge_statistics(execution)
         failure = failure or judge_thrift(execution)
     return expected, failure
+
+
+def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:
+    """The failure of a second runtime on the same driver, by its own program."""
+    failure = _judge_meaning(beside, faults, oracles)[1] or _judge_close(beside, faults)
+    if failure is None:
+        return None
+    return replace(
+        failure,
+        op=f"{failure.op}, of the runtime beside",
+        notes=(*failure.notes, "the runtime beside runs:", *str(beside.case.program).splitlines()),
+    )
 
 
 def _meant(execution: Execution, oracles: Oracles) -> History:
