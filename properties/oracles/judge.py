@@ -29,7 +29,7 @@ from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
-from properties.oracles.injected import in_contract_terms, shown_faults
+from properties.oracles.injected import in_contract_terms, may_fail_close, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
@@ -215,6 +215,8 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
     """The failure where the target's close raises, and no fault explains it."""
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
+        return None
+    if may_fail_close(execution.case.injected):
         return None
     ended = failed_with(error)
     return Failure(

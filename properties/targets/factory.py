@@ -9,14 +9,14 @@ runs a program.
 
 import gc
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 from zlib import crc32
 
 from gpusim.devices import open_device
-from gpusim.kernels import BUILTIN, Kernel, Kernels
+from gpusim.kernels import BUILTIN, Kernels
 from gpusim.layer import Adversary, Held, Memory, Report, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
@@ -26,7 +26,7 @@ from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import KNOWN_KERNELS, NO_FAULTS, Replaying, Scheduler, strategy
+from gpusim.simulated import NO_FAULTS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
@@ -44,7 +44,6 @@ from properties.targets.failing import faults_of
 from properties.targets.layer import judging_sanitizer
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
-from properties.targets.twins import with_twins
 
 _ALL = Parts()
 _NATIVE_NAMES = {
@@ -180,7 +179,7 @@ class RuntimeFactory(TargetFactory):
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
-        native = open_case_device(spec, kernels)
+        native = open_case_device(spec)
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=spec.is_simulated)
         self._driver: Driver = self._make_driver(native)
@@ -225,7 +224,7 @@ class RuntimeFactory(TargetFactory):
             opened, driver = kept
             opened.restart(scheduler_of(device))
             return driver
-        opened = open_case_device(device, self.kernels)
+        opened = open_case_device(device)
         driver = self._make_driver(opened)
         if first > 1 and isinstance(driver, WgpuDriver):
             driver.uids = count(first)
@@ -281,7 +280,7 @@ class AdapterFactory(TargetFactory):
         self.kernels = kernels
         self._make_target = make_target
         self._spec = parse_device(device)
-        self._device = open_case_device(self._spec, kernels)
+        self._device = open_case_device(self._spec)
         self._adversary: Adversary | None = None
         self._sanitizer = judging_sanitizer()
         self._counting: Counting | None = None
@@ -313,7 +312,7 @@ class AdapterFactory(TargetFactory):
 
     def _disturb(self, disturbance: Disturbance | None) -> None:
         if self._adversary is not None and self._adversary.has_lost_device:
-            self._device, self._adversary = open_case_device(self._spec, self.kernels), None
+            self._device, self._adversary = open_case_device(self._spec), None
         if self._adversary is None:
             if disturbance is None:
                 return
@@ -352,7 +351,7 @@ def limits_of(device: Any) -> Limits:
     return Limits(**values)
 
 
-def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
+def open_case_device(device: DeviceSpec) -> Any:
     """A device with the interface of a wgpu-py device.
 
     Raises:
@@ -360,12 +359,10 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
     """
     if not device.is_simulated:
         return open_device(device.name)
-    known = with_twins({kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())})
     return open_simulated(
         profile=device.profile,
         scheduler=scheduler_of(device),
         faults=device.faults,
-        kernels=known.values(),
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
     )
 
