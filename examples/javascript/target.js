@@ -55,6 +55,11 @@ class Target {
         return this.greet(JSON.parse(words.join(" ")));
       case "adversary":
         return this.takeAdversary(JSON.parse(words.join(" ")));
+      case "collect":
+        this.clear();
+        this.runtime = null;
+        if (!(await this.adversary.collect())) throw new Error("the engine does not collect on request");
+        return;
       case "open":
         this.clear();
         await this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
@@ -114,7 +119,8 @@ class Target {
     await this.start();
     const { vendor, architecture, description } = this.device?.adapterInfo ?? {};
     const words = [vendor, architecture, description].filter(Boolean).join(" ");
-    return `ready ${JSON.stringify({ version: 2, promises: this.promises, description: words })}`;
+    const { promises } = this;
+    return `ready ${JSON.stringify({ version: 2, promises, description: words, layer: true })}`;
   }
 
   async start() {

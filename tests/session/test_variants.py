@@ -9,7 +9,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.runtime import WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer, RecordedCommand
-from properties.fuzz.worker import tries_without_faults, with_variants
+from properties.fuzz.variants import tries_without_faults, with_variants
 from properties.generate.cases import Setting, case_for
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
@@ -128,6 +128,17 @@ def test_a_client_that_matters_stays_and_another_goes() -> None:
 def test_what_does_not_fail_again_is_not_made_small() -> None:
     failure = Failure(kind=FailureKind.VALUE, reason="it was so once")
     assert shrink(numbered(0), failure, lambda case: None, seconds=1) is None
+
+
+def test_transformations_go_together_where_one_of_them_cannot_be_applied() -> None:
+    case = numbered(0)
+    folded: Any = case.transformations[0]
+    impossible = replace(folded, at=0)
+    failure = Failure(kind=FailureKind.VALUE, reason="whatever is tried")
+    case = replace(case, transformations=(impossible, *case.transformations))
+    small = shrink(case, failure, lambda case: failure, seconds=0)
+    assert small is not None
+    assert small.case.transformations == ()
 
 
 def test_judging_without_anything_drawn_is_judging() -> None:
