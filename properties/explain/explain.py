@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 
 from gpusim.text import write_op
+from properties.explain.alone import held_alone
 from properties.explain.argument import Argument, ByteStory, Crossing, Reached
 from properties.explain.clocks import read_clocks
 from properties.explain.experiments import (
@@ -24,12 +25,14 @@ from properties.explain.experiments import (
 )
 from properties.explain.hypothesis import Hypothesis, Key
 from properties.explain.kinds import argue_kind
+from properties.explain.rules import KERNEL
 from properties.explain.search import search
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, setting_of
 from properties.oracles.laws.catalogue import A9, A12, LAWS
+from properties.oracles.metamorphic.relations import transform
 
 _CROSSING = ("order", "early")
 _OF_ORDER = (*_CROSSING, "cleared")
@@ -87,8 +90,16 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     failure, execution = verdict.failure, verdict.execution
     if failure is None:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
+    if failure.kind is FailureKind.RELATION and again is not None:
+        behind = _explain_rewrite(verdict, failure, again)
+        if behind is not None:
+            return behind
     traced = _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
+    if failure.kind is FailureKind.VALUE and again is not None:
+        unlike = held_alone(shown_by(verdict).scene, execution.case, again)
+        if unlike is not None:
+            return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found: tuple[Hypothesis, ...] = ()
     if _is_searched(failure, verdict):
@@ -107,6 +118,33 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         free=_free(tried.others),
     )
     return replace(argument, clock=_clock(argument))
+
+
+def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
+    """Why the changed program of a relation, or the program itself, fails; None where both pass."""
+    case, kernels = verdict.execution.case, verdict.execution.kernels
+    rewrite = transform(case.plain, case.transformations, kernels)
+    if rewrite is None:
+        return None
+    words = "; ".join(each.description for each in case.transformations)
+    judged = again(rewrite.case.plain)
+    if judged.failure is None:
+        judged = again(case.plain)
+        if judged.failure is None:
+            return None
+        argument = explain(judged, again)
+        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
+    argument = explain(judged, again)
+    own = {place for places in rewrite.places for place in places}
+    program = rewrite.case.program
+    new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
+    inserted = [f"op {n} ({write_op(program[n])}) is not in the program itself" for n in new]
+    parts = f"the two part at op {failure.position} of the program itself ({failure.op})"
+    return replace(
+        argument,
+        sentence=f"with {words}: {argument.sentence}",
+        facts=(*argument.facts[:2], *inserted, parts),
+    )
 
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
