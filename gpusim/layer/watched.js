@@ -38,7 +38,7 @@ export class Watched {
   buffer(buffer, layer) {
     const isNew = !this.numbers.buffer.has(buffer);
     const number = this.number("buffer", buffer);
-    if (isNew) layer.collected.register(buffer, number);
+    if (isNew) layer.collected.register(buffer, { buffer: number });
     return number;
   }
 
@@ -113,6 +113,16 @@ export function accessInText(code) {
     access[`${number("group")}.${number("binding")}`] = space === "uniform" ? space : (mode ?? "read");
   }
   return access;
+}
+
+// A digest of some bytes of a buffer or a view (FNV-1a).
+export function digestOf(data, from, size) {
+  const [buffer, start] = ArrayBuffer.isView(data) ? [data.buffer, data.byteOffset] : [data, 0];
+  let digest = 0x811c9dc5;
+  for (const byte of new Uint8Array(buffer, start + from, size)) {
+    digest = Math.imul(digest ^ byte, 0x01000193);
+  }
+  return digest >>> 0;
 }
 
 // "file:line" of the innermost frame that is not of this file or of the implementation.

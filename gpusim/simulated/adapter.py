@@ -6,18 +6,14 @@ Source: WebGPU specification, section 4.3 "GPUAdapter", 4.2 "GPU" and 3.6.2 "Lim
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gpusim.kernels import COPY_BYTES, OFFERED, PATCH_WORDS, Kernel
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan
-from gpusim.simulated.pipeline import shaders_of
 from gpusim.simulated.profile import PROFILES, SPEC, Profile
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.scheduler import AsLate, Scheduler
 from gpusim.simulated.state import DeviceState
 from gpusim.simulated.timeline import Emit, Timeline
 
-KNOWN_KERNELS: tuple[Kernel, ...] = (*OFFERED.values(), PATCH_WORDS, COPY_BYTES)
-"""The kernels that a device knows by default."""
 INFO = {
     "vendor": "gpusim",
     "architecture": "",
@@ -83,16 +79,17 @@ class GPUAdapter:
         *,
         profile: Profile,
         limits: Mapping[str, int],
-        shaders: Mapping[str, Kernel],
         emit: Emit | None,
+        schedule: Callable[[], Scheduler] = AsLate,
+        faults: FaultPlan = NO_FAULTS,
     ) -> None:
         self.info = dict(INFO)
         self.features: set[str] = set()
         self.limits = dict(limits)
         self.summary = f"{INFO['device']} ({INFO['adapter_type']}) via {INFO['backend_type']}"
         self._profile = profile
-        self._shaders = shaders
         self._emit = emit
+        self._schedule, self._faults = schedule, faults
 
     def request_device_sync(
         self,
@@ -102,7 +99,7 @@ class GPUAdapter:
         required_limits: Mapping[str, int | None] | None = None,
         default_queue: Any = None,
     ) -> GPUDevice:
-        """A device that does everything as late as the specification allows.
+        """A device; without another schedule it does everything as late as is allowed.
 
         Raises:
             KeyError: no limit has that name.
@@ -115,7 +112,7 @@ class GPUAdapter:
                 "features (probably a device of another kind was meant)"
             )
         limits = limits_with(self.limits, required_limits or {})
-        return self.make(limits, AsLate(), NO_FAULTS, label=label)
+        return self.make(limits, self._schedule(), self._faults, label=label)
 
     def request_device_async(self, **wanted: Any) -> Promise:
         """The same as a promise."""
@@ -134,7 +131,7 @@ class GPUAdapter:
         """A device under a scheduler and a plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
         state = DeviceState(self._profile, limits, timeline, poisons_staging=poison_staging)
-        device = GPUDevice(state, self._shaders, self, label)
+        device = GPUDevice(state, self, label)
         for show in on_device:
             show(device)
         return device
@@ -166,20 +163,18 @@ class GPU:
 def make_adapter(
     *,
     profile: str | Profile = SPEC,
-    kernels: Iterable[Kernel] = KNOWN_KERNELS,
-    shaders: Mapping[str, Kernel] | None = None,
     limits: Mapping[str, int] | None = None,
     emit: Emit | None = None,
+    schedule: Callable[[], Scheduler] = AsLate,
+    faults: FaultPlan = NO_FAULTS,
 ) -> GPUAdapter:
-    """An adapter; arguments as ``open_device``."""
-    known = shaders_of(tuple(kernels))
-    if shaders:
-        known = {**known, **{code.strip(): kernel for code, kernel in shaders.items()}}
+    """An adapter; arguments as ``open_device``, and ``schedule`` makes each device's scheduler."""
     return GPUAdapter(
         profile=PROFILES[profile] if isinstance(profile, str) else profile,
         limits={**DEFAULT_LIMITS, **(limits or {})},
-        shaders=known,
         emit=emit,
+        schedule=schedule,
+        faults=faults,
     )
 
 
@@ -188,8 +183,6 @@ def open_device(
     profile: str | Profile = SPEC,
     scheduler: Scheduler | None = None,
     faults: FaultPlan = NO_FAULTS,
-    kernels: Iterable[Kernel] = KNOWN_KERNELS,
-    shaders: Mapping[str, Kernel] | None = None,
     limits: Mapping[str, int] | None = None,
     emit: Emit | None = None,
     poison_staging: bool = False,
@@ -198,15 +191,12 @@ def open_device(
 
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
-    ``kernels``: the kernels whose WGSL it knows.  ``shaders``: other WGSL texts, each with the
-    kernel that it means, whose bindings it has.  ``limits`` replace defaults.  ``emit(kind,
-    **about)`` is called for every event, as ``gpusim.trace.Trace.emit``.  ``poison_staging``
-    overwrites mapped bytes that were read when the mapping ends.  That is against the
-    specification, and shows a stale read of a pooled staging buffer.
+    ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, as
+    ``gpusim.trace.Trace.emit``.  ``poison_staging`` overwrites mapped bytes that were read when
+    the mapping ends.  That is against the specification, and shows a stale read of a pooled
+    staging buffer.
     """
-    adapter = make_adapter(
-        profile=profile, kernels=kernels, shaders=shaders, limits=limits, emit=emit
-    )
+    adapter = make_adapter(profile=profile, limits=limits, emit=emit)
     return adapter.make(
         adapter.limits, scheduler or AsLate(), faults, poison_staging=poison_staging
     )

@@ -196,7 +196,7 @@ class GPUComputePassEncoder(DebugGroups):
             unsigned(max(x, y, z), 32)
             self._invalidate("dispatch", f"{(x, y, z)} exceeds {limit} a dimension", "a wide grid")
             return
-        self._commands.append(partial(ready.run, x * y * z))
+        self._commands.append(partial(ready.run, x, y, z))
 
     def dispatch_workgroups_indirect(
         self, indirect_buffer: GPUBuffer, indirect_offset: int
@@ -319,4 +319,4 @@ def _run_indirect(planned: Plan, memory: Any, offset: int, limit: int) -> None:
     "dispatchWorkgroupsIndirect")."""
     x, y, z = (int(count) for count in np.ndarray(3, "<u4", memory, offset))
     if max(x, y, z) <= limit:
-        planned.run(x * y * z)
+        planned.run(x, y, z)

@@ -30,8 +30,8 @@ from properties.explain.search import search
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict, setting_of
-from properties.oracles.laws.catalogue import A9, A12, LAWS
+from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import A9, A12, LAWS, Setting
 from properties.oracles.metamorphic.relations import transform
 
 _CROSSING = ("order", "early")
@@ -208,7 +208,7 @@ def _traced(verdict: Verdict) -> Traced:
     execution = verdict.execution
     if not execution.is_lawful:
         return Traced()
-    reached, broken, at = read_clocks(execution.trace, setting_of(execution))
+    reached, broken, at = read_clocks(execution.trace, Setting.of(execution))
     return Traced(reached=reached, broken=broken, broken_at=at, is_known=True)
 
 

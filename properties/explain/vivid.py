@@ -6,10 +6,10 @@ dispatch scalars of its own.  Each buffer may be filled right after its alloc, a
 sync at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from gpusim.kernels import Kernels
+from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
     Alloc,
@@ -43,7 +43,9 @@ class Vivid:
     numbers: tuple[int, ...]
 
 
-def vivid(program: Program, kernels: Kernels, *, fills: bool, looks: bool, seed: int) -> Vivid:
+def vivid(
+    program: Program, kernels: Mapping[str, Kernel], *, fills: bool, looks: bool, seed: int
+) -> Vivid:
     """``program`` with other data and scalars.
 
     With ``fills`` each buffer is written whole right after its alloc.  With ``looks`` those that
@@ -75,7 +77,7 @@ def _bytes(size: int, choices: Choices) -> bytes:
     return bytes(choices.integer(1, 255) for _ in range(size))
 
 
-def _changed(op: Op, counts: set[str], kernels: Kernels, choices: Choices) -> Op:
+def _changed(op: Op, counts: set[str], kernels: Mapping[str, Kernel], choices: Choices) -> Op:
     if isinstance(op, Write):
         if op.buffer not in counts:
             return replace(op, data=_bytes(len(op.data), choices))
@@ -96,7 +98,7 @@ def _changed(op: Op, counts: set[str], kernels: Kernels, choices: Choices) -> Op
     return op
 
 
-def _scalars(name: str, own: Scalars, kernels: Kernels, choices: Choices) -> Scalars:
+def _scalars(name: str, own: Scalars, kernels: Mapping[str, Kernel], choices: Choices) -> Scalars:
     kernel = kernels[name]
     if any(scalar.dtype != _WHOLE_SCALARS for scalar in kernel.scalars):
         return own

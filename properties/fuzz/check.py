@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from gpusim.devices import SIMULATED
+from gpusim.errors import ProgramError
 from gpusim.kernels import Kernels
+from gpusim.ops import AnyDispatch, Capture
 from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.fuzz.bugs import Bug, Bugs
@@ -80,10 +82,29 @@ def judge_again(
 
 
 def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure | None:
-    """The failure of one program on a new target; closes the target."""
+    """The failure of one program on a new target; closes the target.
+
+    Raises:
+        ProgramError: it dispatches a kernel that the target does not promise; nothing is run.
+    """
+    _check_promised(program, target, kernels)
     case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
     with _leftovers_ignored():
         return judge(case, _Given(target, kernels)).failure
+
+
+def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
+    promised = target.capabilities.kernels or tuple(kernels)
+    commands = [op.commands if isinstance(op, Capture) else (op,) for op in program]
+    asked = [op for each in commands for op in each if isinstance(op, AnyDispatch)]
+    beyond = next((op.kernel for op in asked if op.kernel not in promised), None)
+    if beyond is not None:
+        target.close()
+        raise ProgramError(
+            f"cannot judge {type(target).__name__} by this program because it dispatches "
+            f"{beyond}, and the target promises {', '.join(promised)} (probably {beyond} is "
+            "missing in its capabilities)"
+        )
 
 
 def place_of(made: MakeTarget | str) -> str:

@@ -16,6 +16,7 @@ from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
 from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.planted import PlantedMistake
+from properties.fuzz.reach import Reach
 from properties.fuzz.settings import Settings
 from properties.generate.measure import writers_of_reads
 from properties.model.case import Case
@@ -116,6 +117,8 @@ class Tally:
     """How often each law checked something."""
     reached: Coverage = field(default_factory=Coverage)
     """What the measured traces reached."""
+    reach: Reach = field(default_factory=Reach)
+    """How far the traces went."""
     variants: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Programs by client, and by kind of transformation where they have any."""
     accepted: Counter[str] = field(default_factory=Counter)
@@ -145,6 +148,7 @@ class Tally:
         policy.seconds += seconds
         execution, program = verdict.execution, case.program
         self.events.update(count_events(execution.trace, case.policy))
+        self.reach.note(execution.trace)
         self.held.update(verdict.held)
         self.variants["clients", case.client] += 1
         self.variants.update(("relations", each.name) for each in case.transformations)
@@ -175,6 +179,7 @@ class Tally:
         self.events.update(other.events)
         self.held.update(other.held)
         self.reached.add(other.reached)
+        self.reach.add(other.reach)
         self.variants.update(other.variants)
         self.accepted.update(other.accepted)
         self.refused.update(other.refused)
@@ -284,6 +289,8 @@ class Plant:
 
     hard: bool
     """Whether the mutant may be one that takes long to find."""
+    avoided: Avoided = frozenset()
+    """What the programs leave out."""
 
 
 @dataclass(frozen=True, slots=True)

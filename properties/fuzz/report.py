@@ -79,6 +79,7 @@ def as_json(session: Session) -> dict[str, Any]:
             "failure_rate_below": session.rate_bound,
             "new_batch_shape": round(chance_of_new(tally.reached.batches), 4),
             "batch_shapes": len(tally.reached.batches),
+            "reach": asdict(tally.reach),
         },
         "worker_deaths": session.deaths,
         "warnings": session.warnings,
@@ -260,6 +261,7 @@ def _quality(session: Session) -> str:
         f"{tally.checked.exact_bytes} bytes compared exactly, "
         f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not"
         + (shapes if batches else "")
+        + f"; {tally.reach}"
     )
 
 

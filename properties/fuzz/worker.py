@@ -16,6 +16,7 @@ import traceback
 import warnings
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing import parent_process
 from threading import Thread
 
@@ -202,7 +203,8 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number, request.avoided)))
             case Plant():
-                connection.send(Planted(mistakes=bench.plant(hard=request.hard)))
+                mistakes = bench.plant(hard=request.hard, avoided=request.avoided)
+                connection.send(Planted(mistakes=mistakes))
             case Stop():
                 # The fuzzing had ended already when the session sent it.
                 pass
@@ -307,13 +309,13 @@ class Bench:
         promises, limits = case.promises or self._factory.capabilities, self._factory.limits
         return first_beyond(case.program, promises, self._kernels, case.limits(limits))
 
-    def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
+    def plant(self, *, hard: bool, avoided: Avoided = frozenset()) -> tuple[PlantedMistake, ...]:
         """Plant the session's mistakes, and a mutant where our own runtime is judged.
 
-        The session's seed chooses the mutant.
+        Most programs leave out what is ``avoided``.  The session's seed chooses the mutant.
         """
-        tick = self._published.begin
-        mistakes = hunt_mistakes(self._factory, self._setup.target, self.case, tick)
+        tick, case_of = self._published.begin, partial(self.case, avoided=avoided)
+        mistakes = hunt_mistakes(self._factory, self._setup.target, case_of, tick)
         if not self.is_ours:
             return mistakes
         mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)

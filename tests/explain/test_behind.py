@@ -40,7 +40,7 @@ OWN = Kernel(
 class OtherMeaning(Foreign):
     """The sound runtime, for which the kernel of a user's means another thing."""
 
-    capabilities = replace(Foreign.capabilities, kernels=None)
+    capabilities = replace(Foreign.capabilities, kernels=())
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         super().__init__(device, {**kernels, "own": replace(OWN, meaning=five)})

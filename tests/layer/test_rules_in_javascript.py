@@ -41,7 +41,8 @@ class Program:
 
     def calls(self) -> list[Any]:
         often = [self.write, self.dispatch, self.copy, self.submit]
-        rare = [self.map, self.settle, self.unmap, self.clear, self.destroy, self.use, self.fail]
+        rare = [self.map, self.settle, self.unmap, self.clear, self.destroy, self.use, self.fail,
+                self.collect]  # fmt: skip
         return [*often * 3, *rare]
 
     def tell(self, kind: str, **about: Any) -> None:
@@ -60,7 +61,8 @@ class Program:
 
     def write(self) -> None:
         buffer, offset, size = self.range()
-        self.tell("write_buffer", buffer=buffer, offset=offset, size_bytes=size, device=1)
+        self.tell("write_buffer", buffer=buffer, offset=offset, size_bytes=size,
+                  digest=self.random.randrange(2), device=1)  # fmt: skip
 
     def dispatch(self) -> None:
         access = ["read", "read_write", "uniform", "unknown"]
@@ -95,6 +97,10 @@ class Program:
 
     def fail(self) -> None:
         self.tell("error", call=None, type="validation", message="told late, by the device")
+
+    def collect(self) -> None:
+        kind = self.random.choice(["encoder", "command_buffer"])
+        self.tell(f"collect_{kind}", **{kind: self.random.randint(1, self.encoder + 2)})
 
     def map(self) -> None:
         buffer, offset, size = self.range()
@@ -135,7 +141,7 @@ def growing() -> list[dict[str, Any]]:
 def queueing() -> list[dict[str, Any]]:
     """A program that writes one buffer over and over, and submits nothing."""
     write = {"kind": "write_buffer", "buffer": 1, "offset": 0, "size_bytes": 1 << 20, "device": 1}
-    return [{**write, "site": f"a.js:{number}"} for number in range(70)]
+    return [{**write, "digest": 0, "site": f"a.js:{number}"} for number in range(70)]
 
 
 def in_python(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -80,6 +80,18 @@ def test_a_session_plants_in_its_target_and_a_mutant_in_our_runtime_only(
     assert all(mistake.seen for mistake in planted)
 
 
+def test_mistakes_that_a_bug_hid_are_planted_again_without_what_the_bug_takes(
+    tmp_path: Path,
+) -> None:
+    target = f"{PLANTED}:RefusesOddSizes"
+    settings = Settings(
+        device="simulated", target=target, programs=60, findings=9, save=tmp_path, shrink=1.0
+    )
+    ended = fuzz(settings, lambda session: None)
+    assert len(ended.bugs)
+    assert not ended.unseen
+
+
 def session(tmp_path: Path, *, programs: int, exact_bytes: int, seen: bool | None) -> Session:
     tally = Tally(
         policies={"lazy": PolicyTally(programs=programs)}, checked=Checked(exact_bytes=exact_bytes)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, Uniforms
@@ -23,6 +24,7 @@ from properties.fuzz.protocol import (
     Tally,
     count_events,
 )
+from properties.fuzz.reach import Reach
 from properties.fuzz.settings import Settings
 from properties.model.case import Case, DeviceSpec
 from properties.oracles.compare import Checked
@@ -219,3 +221,17 @@ def test_a_session_on_the_simulated_device_says_what_it_cannot_see(device: str, 
     session = Session(settings=Settings(), device=device, bugs=Bugs(Path("nowhere")))
     assert len(session.blind_spots) == blind
     assert all("kernel's meaning" in sentence for sentence in session.blind_spots)
+
+
+def test_a_session_says_how_far_its_programs_went() -> None:
+    few, more = Tally(), Tally()
+    for tally, program in ((few, EVERY_OP), (more, "alloc a 64\n" + "read a 0 4 -> r{}\n" * 3)):
+        text = program.format(0, 1, 2) if tally is more else program
+        case = Case(program=Program.parse(text), device=DeviceSpec(name="simulated"))
+        verdict = judge(case, RuntimeFactory("simulated"), MEANING_ONLY)
+        tally.note(case, verdict, 0.0, BUILTIN, measured=False)
+    assert (few.reach.range_bytes, few.reach.reads_in_flight) == (16, 1)
+    few.add(more)
+    assert few.reach == Reach(range_bytes=16, batch_commands=4, reads_in_flight=3)
+    assert "a batch had at most 4 commands" in str(few.reach)
+    assert str(Reach(reads_in_flight=2)) == "at most 2 reads were in flight"

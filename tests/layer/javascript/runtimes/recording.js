@@ -1,5 +1,5 @@
-// What the runtimes here have in common: commands gather in one encoder, and everything else that
-// needs them comes after a flush.  How bytes come back is each one's own.
+// What the runtimes here have in common: commands gather in one encoder, everything else that needs
+// them comes after a flush, and a sync waits for the reads.  How bytes come back is each one's own.
 
 const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 const UNIFORM = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
@@ -10,7 +10,7 @@ export class Recording {
   static promises = { orders_deliveries: false };
 
   constructor(device, pipelines) {
-    Object.assign(this, { device, pipelines, encoder: null, owned: new Set() });
+    Object.assign(this, { device, pipelines, encoder: null, owned: new Set(), reads: [] });
   }
 
   alloc(size, usage = STORAGE) {
@@ -28,9 +28,7 @@ export class Recording {
     const pipeline = this.pipelineOf(kernel);
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     if (kernel.uniform_bytes) {
-      const uniform = this.alloc(kernel.uniform_bytes, UNIFORM);
-      this.device.queue.writeBuffer(uniform, 0, payloadOf(kernel, scalars, grid));
-      entries.push({ binding: buffers.length, resource: { buffer: uniform } });
+      entries.push({ binding: buffers.length, resource: this.uniform(kernel, scalars, grid) });
     }
     const layout = pipeline.getBindGroupLayout(0);
     const pass = this.open().beginComputePass();
@@ -38,6 +36,12 @@ export class Recording {
     pass.setBindGroup(0, this.device.createBindGroup({ layout, entries }));
     pass.dispatchWorkgroups(...grid);
     pass.end();
+  }
+
+  uniform(kernel, scalars, grid) {
+    const buffer = this.alloc(kernel.uniform_bytes, UNIFORM);
+    this.device.queue.writeBuffer(buffer, 0, payloadOf(kernel, scalars, grid));
+    return { buffer };
   }
 
   copy(...ranges) {
@@ -49,6 +53,17 @@ export class Recording {
     this.open().copyBufferToBuffer(buffer, offset, staging, 0, size);
     this.flush();
     return staging;
+  }
+
+  // A sync waits for a read that is kept.
+  keep(read) {
+    this.reads.push(read);
+    return read;
+  }
+
+  async sync() {
+    this.flush();
+    await Promise.allSettled(this.reads);
   }
 
   flush() {
@@ -93,7 +108,7 @@ export async function settled() {
   for (let turns = 0; turns < 1000; turns += 1) await null;
 }
 
-function payloadOf({ scalars: dtypes, guarded, uniform_bytes }, scalars, [x, y, z]) {
+export function payloadOf({ scalars: dtypes, guarded, uniform_bytes }, scalars, [x, y, z]) {
   const view = new DataView(new ArrayBuffer(uniform_bytes));
   scalars.forEach((value, at) => view[SETTERS[dtypes[at]]](4 * at, value, true));
   if (guarded) view.setUint32(4 * dtypes.length, x * y * z, true);

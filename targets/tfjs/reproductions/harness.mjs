@@ -1,0 +1,26 @@
+// What every reproduction needs: the packages as published, over a device.
+//
+//     node targets/tfjs/reproductions/NAME.mjs             the packages as they are
+//     node targets/tfjs/reproductions/NAME.mjs CHANGE      the packages with CHANGE.diff, in memory
+//
+// Each prints what is wrong and exits with 1, or prints "nothing wrong" and exits with 0.
+
+import { tfWith } from "../packages.mjs";
+
+export const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+
+// Runs `body(tf, device)`, which gives triples of what is there, what ought to be, and its name.
+export async function reproduce(body) {
+  const tf = tfWith(process.argv[2]);
+  await tf.setBackend("webgpu");
+  const { device } = tf.backend();
+  device.addEventListener("uncapturederror", ({ error }) => {
+    console.log(`device: ${error.message.split("\n")[0]}`);
+  });
+  const triples = await body(tf, device);
+  const wrong = triples.filter(([got, wanted]) => `${got}` !== `${wanted}`);
+  for (const [got, wanted, what] of wrong) console.log(`${what}: ${got} instead of ${wanted}`);
+  if (!wrong.length) console.log("nothing wrong");
+  process.exitCode = wrong.length ? 1 : 0;
+  device.destroy();
+}
