@@ -44,6 +44,8 @@ _OTHER_THAN = re.compile(r"was submitted for \w+ op (\d+), and is not what that 
 _UNASKED = "no op asked for it"
 _BY_SUBJECT = "BDE"
 """Letters of laws of which any one supports a mistake of that subject."""
+_AFTERWARDS = ("F1", "F2", "G1")
+"""Laws that a failure breaks as it happens, and that so do not cause it."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
 _SURE, _LIKELY, _SILENT, _REFUTED = range(4)
@@ -197,7 +199,9 @@ def explain_unrun(case: Case, failure: Failure) -> Argument:
 
 def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -> Argument:
     """The argument with the first broken law as its cause, where nothing better is known."""
-    if broken is None or is_found or argument.failure.kind not in _LED:
+    if broken is None or broken.trait in _AFTERWARDS or is_found:
+        return argument
+    if argument.failure.kind not in _LED:
         return argument
     rule = next((law for law in LAWS if law.name == broken.trait), argument.rule)
     told = broken.notes[0] if broken.notes else broken.reason

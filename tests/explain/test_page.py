@@ -9,8 +9,10 @@ import pytest
 
 from properties.explain.page import page
 from properties.explain.perfetto import perfetto
+from properties.mutants.mistakes import MUTANTS, find
 from tests.explain.mistakes import MISTAKES
 from tests.explain.test_arguments import FOREIGN, argument_for, foreign_argument
+from tools import gallery
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MOST_BYTES = 1 << 20
@@ -65,6 +67,16 @@ def test_the_crossing_pair_is_marked(made: dict[str, str]) -> None:
     assert len(re.findall(r'href="#op-[12]" class="op marked"', text)) == 4
     assert "recorded" in text
     assert "took effect" in made["foreign"]
+
+
+def test_the_gallery_has_a_page_for_each_family() -> None:
+    families = {mutant.place.partition(":")[0] for mutant in MUTANTS}
+    assert families == {*gallery.SHOWN, *gallery.UNSHOWN}
+    for family, name in gallery.SHOWN.items():
+        assert find(name).place.startswith(f"{family}:")
+        text = (gallery.GALLERY / f"{family}.html").read_text(encoding="utf-8")
+        assert f"gpusim mutants --only {name}" in text
+        assert len(text.encode()) < MOST_BYTES
 
 
 @needs_chromium
