@@ -20,10 +20,11 @@ from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.fuzz.bugs import Bug, Bugs
 from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
-from properties.fuzz.protocol import Setup, Tally, setup_of
+from properties.fuzz.protocol import Setup, setup_of
 from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, check_asked, replay_command
 from properties.fuzz.settings import Settings
+from properties.fuzz.tally import Tally
 from properties.fuzz.worker import Bench
 from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import Failure

@@ -20,18 +20,17 @@ from properties.fuzz.coverage import warnings
 from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.protocol import (
-    ENOUGH_TRACES,
     FailedProgram,
     Plant,
     Planted,
     Progress,
-    Tally,
     setup_of,
 )
 from properties.fuzz.settings import Settings
 from properties.fuzz.shard import Shard
 from properties.fuzz.sorting import Sorter
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Supervisor
+from properties.fuzz.tally import ENOUGH_TRACES, Tally
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS

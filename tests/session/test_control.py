@@ -10,8 +10,8 @@ from gpusim.runtime import PRESETS
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.planted import MISTAKES, PlantedMistake, hunt_mistakes, with_mistake
-from properties.fuzz.protocol import PolicyTally, Tally
 from properties.fuzz.settings import Settings
+from properties.fuzz.tally import PolicyTally, Tally
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.compare import Checked

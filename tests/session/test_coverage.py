@@ -15,7 +15,9 @@ from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import coverage, missed
 from properties.fuzz.engine import Session
 from properties.fuzz.planted import PlantedMistake
-from properties.fuzz.protocol import (
+from properties.fuzz.reach import Reach
+from properties.fuzz.settings import Settings
+from properties.fuzz.tally import (
     ENOUGH_TRACES,
     FLUSH,
     OP,
@@ -24,8 +26,6 @@ from properties.fuzz.protocol import (
     Tally,
     count_events,
 )
-from properties.fuzz.reach import Reach
-from properties.fuzz.settings import Settings
 from properties.model.case import Case, DeviceSpec
 from properties.oracles.compare import Checked
 from properties.oracles.coverage import ENOUGH, FEASIBLE, Cell
