@@ -32,6 +32,7 @@ SHOWN = {
     "buffers": "edges_from_shadow_copy",
     "caches": "bind_group_key_lacks_uniform",
     "calls": "array_taken_later",
+    "costs": "page_for_each_read",
     "data": "written_as_floats",
     "devices": "reuse_keeps_old_bytes",
     "failing": "empty_ring_written",
@@ -43,6 +44,7 @@ SHOWN = {
     "replays": "kept_scalars_of_replay_before",
     "telling": "refusal_names_newest",
     "thresholds": "bind_group_key_packed",
+    "together": "pipeline_keyed_by_name",
     "uniforms": "cached_uniform_rewritten",
 }
 """The mutant that stands for each family."""

@@ -24,7 +24,7 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.hypothesis import Hypothesis, Key
-from properties.explain.kinds import argue_kind
+from properties.explain.kinds import argue_kind, is_beside
 from properties.explain.rules import KERNEL
 from properties.explain.search import search
 from properties.explain.writers import stories
@@ -151,7 +151,7 @@ def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argume
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
     is_op = 0 <= failure.position < len(verdict.execution.case.program)
-    return failure.kind in _BY_SEARCH and is_op
+    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
 
 
 def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
