@@ -108,7 +108,7 @@ class Argument:
 
 
 def _law(rule: Law) -> str:
-    return rule.name if rule.name.startswith("contract") else f"law {rule.name}"
+    return f"law {rule.name}" if rule.name[:1].isupper() else rule.name
 
 
 def _shown_by(failure: Failure) -> str:

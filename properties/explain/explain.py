@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 
 from gpusim.text import write_op
+from properties.explain.alone import held_alone
 from properties.explain.argument import Argument, ByteStory, Crossing, Reached
 from properties.explain.clocks import read_clocks
 from properties.explain.experiments import (
@@ -23,13 +24,15 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.hypothesis import Hypothesis, Key
-from properties.explain.kinds import argue_kind
+from properties.explain.kinds import argue_kind, is_beside
+from properties.explain.rules import KERNEL
 from properties.explain.search import search
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import A9, A12, LAWS, Setting
+from properties.oracles.metamorphic.relations import transform
 
 _CROSSING = ("order", "early")
 _OF_ORDER = (*_CROSSING, "cleared")
@@ -41,6 +44,8 @@ _OTHER_THAN = re.compile(r"was submitted for \w+ op (\d+), and is not what that 
 _UNASKED = "no op asked for it"
 _BY_SUBJECT = "BDE"
 """Letters of laws of which any one supports a mistake of that subject."""
+_AFTERWARDS = ("F1", "F2", "G1")
+"""Laws that a failure breaks as it happens, and that so do not cause it."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
 _SURE, _LIKELY, _SILENT, _REFUTED = range(4)
@@ -87,8 +92,16 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     failure, execution = verdict.failure, verdict.execution
     if failure is None:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
+    if failure.kind is FailureKind.RELATION and again is not None:
+        behind = _explain_rewrite(verdict, failure, again)
+        if behind is not None:
+            return behind
     traced = _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
+    if failure.kind is FailureKind.VALUE and again is not None:
+        unlike = held_alone(shown_by(verdict).scene, execution.case, again)
+        if unlike is not None:
+            return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found: tuple[Hypothesis, ...] = ()
     if _is_searched(failure, verdict):
@@ -109,9 +122,36 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     return replace(argument, clock=_clock(argument))
 
 
+def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
+    """Why the changed program of a relation, or the program itself, fails; None where both pass."""
+    case, kernels = verdict.execution.case, verdict.execution.kernels
+    rewrite = transform(case.plain, case.transformations, kernels)
+    if rewrite is None:
+        return None
+    words = "; ".join(each.description for each in case.transformations)
+    judged = again(rewrite.case.plain)
+    if judged.failure is None:
+        judged = again(case.plain)
+        if judged.failure is None:
+            return None
+        argument = explain(judged, again)
+        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
+    argument = explain(judged, again)
+    own = {place for places in rewrite.places for place in places}
+    program = rewrite.case.program
+    new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
+    inserted = [f"op {n} ({write_op(program[n])}) is not in the program itself" for n in new]
+    parts = f"the two part at op {failure.position} of the program itself ({failure.op})"
+    return replace(
+        argument,
+        sentence=f"with {words}: {argument.sentence}",
+        facts=(*argument.facts[:2], *inserted, parts),
+    )
+
+
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
     is_op = 0 <= failure.position < len(verdict.execution.case.program)
-    return failure.kind in _BY_SEARCH and is_op
+    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
 
 
 def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
@@ -159,7 +199,9 @@ def explain_unrun(case: Case, failure: Failure) -> Argument:
 
 def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -> Argument:
     """The argument with the first broken law as its cause, where nothing better is known."""
-    if broken is None or is_found or argument.failure.kind not in _LED:
+    if broken is None or broken.trait in _AFTERWARDS or is_found:
+        return argument
+    if argument.failure.kind not in _LED:
         return argument
     rule = next((law for law in LAWS if law.name == broken.trait), argument.rule)
     told = broken.notes[0] if broken.notes else broken.reason

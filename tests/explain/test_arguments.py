@@ -85,7 +85,7 @@ def argument_for(mistake: Mistake) -> Argument:
         policy=parse_policy(mistake.policy),
     )
     factory = factory_of(find(mistake.mutant), "simulated", BUILTIN)
-    oracles = SOUND if mistake.lawful else MEANING_ONLY
+    oracles = SOUND if mistake.oracles == "laws" else MEANING_ONLY
     return explain(judge(case, factory, oracles), lambda each: judge(each, factory, oracles))
 
 
