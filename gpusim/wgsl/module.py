@@ -80,13 +80,16 @@ class Entry:
         """The Python for other grids."""
         return Program(self._lowered, self._body, flat=False)
 
-    def bind(self, buffers: Sequence[Any], immediates: Any = None) -> Run:
+    def bind(self, buffers: Sequence[Any], immediates: Any = None, *, varied: bool = False) -> Run:
         """What runs the entry point over a grid of ``x, y, z`` workgroups.
 
         ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that lasts.
         ``immediates``: the bytes of the immediates, where it has any.
+        ``varied``: decide what WGSL leaves open otherwise: the order of invocations, which of
+        several writes lasts, what is read past the end.  What differs is not specified.
         """
-        flat = self.flat.make(*self._arrays(buffers, immediates))
+        arrays = self._arrays(buffers, immediates)
+        flat = (self.flat.make_varied if varied else self.flat.make)(*arrays)
         solid: list[Run] = []
 
         def run(x: int, y: int, z: int) -> None:
@@ -94,7 +97,8 @@ class Entry:
                 flat(x, 1, 1)
                 return
             if not solid:
-                solid.append(self.solid.make(*self._arrays(buffers, immediates)))
+                make = self.solid.make_varied if varied else self.solid.make
+                solid.append(make(*arrays))
             solid[0](x, y, z)
 
         return run
