@@ -218,7 +218,7 @@ def fuzz(
         workers: the number of worker processes, each with a device.
         findings: stop after so many different findings.
         scheduler: the simulated device's; by default all in turn.
-        faults: let the simulated device fail now and then.
+        faults: let the device fail now and then.
         adversary: disturb the target's device (docs/JUDGING.md).
         kernels: a module or .py file whose ``KERNELS`` are used too.
         stall_seconds: a program without progress for so long hangs.

@@ -7,7 +7,7 @@ here.
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,6 +60,20 @@ def read_device(text: str) -> str:
             f"(probably {meant(text, names(), 'see gpusim devices')})"
         )
     return text
+
+
+def read_choice(names: Collection[str], known: str) -> Callable[[str], str]:
+    """A reader of one of ``names``, of which an error says that they are ``known``."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            from gpusim.errors import meant
+
+            probably = meant(text, names, "a misspelling")
+            raise UsageError(f"it is none of {known} (probably {probably})")
+        return text
+
+    return read
 
 
 def read_text(text: str) -> str:
@@ -128,6 +142,10 @@ class Once(argparse.Action):
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are those of every other wrong usage."""
+
+    def add_option(self, name: str, read: Callable[[str], Any], text: str, **how: Any) -> None:
+        """An option with a value, which may be given once; ``text`` is its help."""
+        self.add_argument(name, action=Once, read=read, help=text, **how)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""

@@ -52,7 +52,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         and case.policy.debug_dispatch_limit is None
         and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
-        reports=tuple(opened.reports()),
+        reports=tuple(opened.reports),
         stats=stats,
         close_error=close_error,
     )

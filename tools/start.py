@@ -37,6 +37,7 @@ BACKENDS = {
     "gl": ("libegl1", "libegl-mesa0", "libgl1-mesa-dri"),
 }
 """What Debian calls the software adapter of each backend."""
+_TOX = ("-m", "tox", "run-parallel", "--parallel-no-spinner")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +58,8 @@ def _test(environments: Sequence[str]) -> int:
     for environment in environments:
         # What an earlier run left must not be counted again.
         shutil.rmtree(ROOT / ".tox" / environment / "tmp", ignore_errors=True)
-    checks = _run("-m", "tox", "run", "-e", ",".join(["style", *environments]), folder=ROOT)
+    # One environment a core: none waits for the device of another.
+    checks = _run(*_TOX, "-e", ",".join([*environments, "style"]), folder=ROOT)
     return _run("tools/results.py", *environments, folder=ROOT) or checks
 
 

@@ -53,7 +53,7 @@ COPY_BYTES = Kernel(
         "    let word = args.dst_at / 4u + i;\n"
         "    let stop = args.dst_at + args.size;\n"
         "    if (word * 4u < stop) {\n"
-        "        // The source of the word's first byte, 4 bytes on: before the first it is negative.\n"
+        "        // 4 bytes on, since the word may begin before the first byte that is copied.\n"
         "        let from_byte = word * 4u + 4u - args.dst_at + args.src_at;\n"
         "        let at = from_byte / 4u;\n"
         "        let shift = (from_byte % 4u) * 8u;\n"

@@ -2,7 +2,7 @@
 // out, and holds or fails what it was asked to.  Which promises settle when is in adversary.js.
 
 import { INJECTED, cancelMap, cancelMaps, invalidBuffer, lose, reportOutOfMemory, scopesOf, watchLoss } from "./failures.js"; // prettier-ignore
-import { accessInLayout, accessInText, usageWords } from "./watched.js";
+import { accessInLayout, accessInText, digestOf, usageWords } from "./watched.js";
 
 // Each entry is called in the place of a method, with the layer, the native method, `this` and the
 // arguments.
@@ -86,8 +86,10 @@ export const CALLS = {
       const [buffer, offset, data, from = 0, size] = args;
       const unit = ArrayBuffer.isView(data) ? (data.BYTES_PER_ELEMENT ?? 1) : 1;
       const size_bytes = size === undefined ? data.byteLength - from * unit : size * unit;
+      const digest = digestOf(data, from * unit, size_bytes);
       const device = layer.known.deviceOf(layer.known.devices.get(self));
-      layer.told("write_buffer", { buffer: layer.known.buffer(buffer, layer), offset, size_bytes, device }); // prettier-ignore
+      layer.told("write_buffer", { buffer: layer.known.buffer(buffer, layer), offset, size_bytes,
+        digest, device }); // prettier-ignore
       return native(...args);
     },
     submit(layer, native, self, [buffers]) {

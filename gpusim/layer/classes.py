@@ -87,11 +87,9 @@ class Between:
 
     def number_of(self, thing: Any) -> int:
         """The number of an object; one that was made unseen gets it now."""
-        if getattr(type(thing), "_watch", None) is self.watch:
-            number: int | None = self.watch.numbers.get(thing.uid)
-            if number is not None:
-                return number
-        return self._adopt(thing)
+        seen = getattr(type(thing), "_watch", None) is self.watch
+        number: int | None = self.watch.numbers.get(thing.uid) if seen else None
+        return self._adopt(thing) if number is None else number
 
     def settles(self, promise: Any, kind: str, about: dict[str, Any]) -> None:
         """Tell when a promise settles."""

@@ -41,7 +41,7 @@ def run(
         sanitizer = Sanitizer(_ignore if as_json else _printer(out))
         for each in (watch_all_devices, *others):
             each(sanitizer.watch)
-        failure = _run_program(words, is_module)
+        failure = run_program(words, is_module)
         reports = sanitizer.finish()
         if as_json:
             for report in reports:
@@ -101,7 +101,7 @@ def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take:
     )
 
 
-def _run_program(words: Sequence[str], is_module: bool) -> bool:
+def run_program(words: Sequence[str], is_module: bool) -> bool:
     """Whether the program failed; its own errors are shown as Python shows them."""
     sys.argv = list(words)
     try:

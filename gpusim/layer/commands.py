@@ -5,6 +5,7 @@ Nothing here calls a device.
 """
 
 from typing import Any
+from zlib import crc32
 
 from gpusim.layer.calls import (
     Call,
@@ -224,11 +225,13 @@ def _write_buffer(
     watch: Watch, queue: Any, buffer: Any, buffer_offset: int, data: Any, data_offset: int = 0,
     size: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    length = memoryview(data).nbytes - int(data_offset) if not size else int(size)
+    start = int(data_offset)
+    length = memoryview(data).nbytes - start if not size else int(size)
     return {
         "buffer": queue._number(buffer),
         "offset": int(buffer_offset),
         "size_bytes": length,
+        "digest": crc32(memoryview(data).cast("B")[start : start + length]) if length else 0,
         "device": queue._watched,
     }
 

@@ -25,11 +25,16 @@ class OvertakingWrite {
     Object.assign(this, { scene, unread: new Map(), overtaken: new Map() });
   }
 
-  *write_buffer({ buffer, offset, size_bytes, site }) {
-    const write = { start: offset, end: offset + size_bytes, site, readers: [] };
-    for (const old of this.read(buffer, write.start, write.end)) {
+  *write_buffer({ buffer, offset, size_bytes, digest, site }) {
+    const call = { site, wrote: `${offset} ${size_bytes} ${digest}` };
+    const write = { start: offset, end: offset + size_bytes, call, readers: [] };
+    for (const old of this.cut(buffer, write.start, write.end)) {
+      const isSame = old.call.wrote === call.wrote;
+      if (isSame) write.readers.push(...old.readers);
+      // A pool may well write more bytes than it uses.
+      if (isSame || old.call.hasReader) continue;
       const [start, end] = [Math.max(old.start, write.start), Math.min(old.end, write.end)];
-      const pair = { buffer, start, end, first: old.site, second: site };
+      const pair = { buffer, start, end, first: old.call.site, second: site };
       for (const command of old.readers) {
         if (!touches(command, pair)) continue;
         addTo(this.overtaken, command, pair);
@@ -71,8 +76,12 @@ class OvertakingWrite {
     this.unread.delete(buffer);
   }
 
-  // Forgets the bytes of a range; the writes that had some, in the order of their bytes.
   read(buffer, start, end) {
+    for (const write of this.cut(buffer, start, end)) write.call.hasReader = true;
+  }
+
+  // Forgets the bytes of a range; the writes that had some, in the order of their bytes.
+  cut(buffer, start, end) {
     const writes = this.unread.get(buffer) ?? [];
     const isIn = (write) => write.start < end && start < write.end;
     const touched = writes.filter(isIn);

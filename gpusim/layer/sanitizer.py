@@ -34,10 +34,20 @@ class Sanitizer:
         self.times: dict[Report, int] = {}
         """How often each was found."""
         self._on_report = on_report
-        self._scene = Scene()
-        self._checks: list[tuple[Rule, Check]] = [(rule, rule.check(self._scene)) for rule in rules]
-        self._by_kind = {kind: self._looking(kind) for kind in KINDS}
+        self._rules = rules
         self._watch = Watch(self, wanted=KINDS)
+        self._look(Scene())
+
+    def begin(self) -> None:
+        """Begin another program: nothing of earlier ones is known, and what was found is gone."""
+        self._watch.tell_gone()
+        self.reports, self.times = [], {}
+        self._look(Scene(told=self._scene.told))
+
+    def _look(self, scene: Scene) -> None:
+        self._scene = scene
+        self._checks: list[tuple[Rule, Check]] = [(rule, rule.check(scene)) for rule in self._rules]
+        self._by_kind = {kind: self._looking(kind) for kind in KINDS}
         self._places: dict[tuple[object, ...], Report] = {}
         self._is_finished = False
 

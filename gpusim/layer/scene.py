@@ -159,7 +159,7 @@ class Encoder:
 class Scene:
     """Everything that is alive, by its number."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: int = 0) -> None:
         self.buffers: dict[int, Buffer] = {}
         self.encoders: dict[int, Encoder] = {}
         self.command_buffers: dict[int, Encoder] = {}
@@ -168,7 +168,8 @@ class Scene:
         self.step = 0
         """Submits so far."""
         self._recent: deque[Event] = deque(maxlen=_MOST_NESTED)
-        self._told = 0
+        self.told = told
+        """The number of the last event."""
         self._maps: dict[int, int] = {}
         self._handlers: dict[str, Callable[[Event], None]] = {
             name: getattr(self, "_" + name) for name in _CHANGING
@@ -177,7 +178,7 @@ class Scene:
     def apply(self, event: Event) -> None:
         """Take an event into account."""
         self._recent.append(event)
-        self._told += 1
+        self.told += 1
         handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(event)
@@ -189,7 +190,7 @@ class Scene:
         """
         if number is None:
             return None
-        back = self._told - number
+        back = self.told - number
         return self._recent[-1 - back] if 0 <= back < len(self._recent) else None
 
     def _create_buffer(self, event: Event) -> None:

@@ -115,6 +115,16 @@ export function accessInText(code) {
   return access;
 }
 
+// A digest of some bytes of a buffer or a view (FNV-1a).
+export function digestOf(data, from, size) {
+  const [buffer, start] = ArrayBuffer.isView(data) ? [data.buffer, data.byteOffset] : [data, 0];
+  let digest = 0x811c9dc5;
+  for (const byte of new Uint8Array(buffer, start + from, size)) {
+    digest = Math.imul(digest ^ byte, 0x01000193);
+  }
+  return digest >>> 0;
+}
+
 // "file:line" of the innermost frame that is not of this file or of the implementation.
 export function callSite() {
   const frames = (new Error().stack ?? "").split("\n").slice(1);

@@ -29,6 +29,7 @@ from gpusim.simulated.scheduler import (
     strategy,
     write_schedule,
 )
+from gpusim.simulated.standing import stand_in
 
 __all__ = [
     "GPU",
@@ -54,6 +55,7 @@ __all__ = [
     "open_device",
     "parse_faults",
     "parse_schedule",
+    "stand_in",
     "strategy",
     "write_schedule",
 ]

@@ -80,6 +80,8 @@ class GPUAdapter:
         profile: Profile,
         limits: Mapping[str, int],
         emit: Emit | None,
+        schedule: Callable[[], Scheduler] = AsLate,
+        faults: FaultPlan = NO_FAULTS,
     ) -> None:
         self.info = dict(INFO)
         self.features: set[str] = set()
@@ -87,6 +89,7 @@ class GPUAdapter:
         self.summary = f"{INFO['device']} ({INFO['adapter_type']}) via {INFO['backend_type']}"
         self._profile = profile
         self._emit = emit
+        self._schedule, self._faults = schedule, faults
 
     def request_device_sync(
         self,
@@ -96,7 +99,7 @@ class GPUAdapter:
         required_limits: Mapping[str, int | None] | None = None,
         default_queue: Any = None,
     ) -> GPUDevice:
-        """A device that does everything as late as the specification allows.
+        """A device; without another schedule it does everything as late as is allowed.
 
         Raises:
             KeyError: no limit has that name.
@@ -109,7 +112,7 @@ class GPUAdapter:
                 "features (probably a device of another kind was meant)"
             )
         limits = limits_with(self.limits, required_limits or {})
-        return self.make(limits, AsLate(), NO_FAULTS, label=label)
+        return self.make(limits, self._schedule(), self._faults, label=label)
 
     def request_device_async(self, **wanted: Any) -> Promise:
         """The same as a promise."""
@@ -162,12 +165,16 @@ def make_adapter(
     profile: str | Profile = SPEC,
     limits: Mapping[str, int] | None = None,
     emit: Emit | None = None,
+    schedule: Callable[[], Scheduler] = AsLate,
+    faults: FaultPlan = NO_FAULTS,
 ) -> GPUAdapter:
-    """An adapter; arguments as ``open_device``."""
+    """An adapter; arguments as ``open_device``, and ``schedule`` makes each device's scheduler."""
     return GPUAdapter(
         profile=PROFILES[profile] if isinstance(profile, str) else profile,
         limits={**DEFAULT_LIMITS, **(limits or {})},
         emit=emit,
+        schedule=schedule,
+        faults=faults,
     )
 
 

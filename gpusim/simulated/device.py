@@ -30,6 +30,7 @@ from gpusim.simulated.promise import Promise
 from gpusim.simulated.queue import GPUQueue
 from gpusim.simulated.scheduler import Scheduler
 from gpusim.simulated.state import DeviceState, next_uid
+from gpusim.simulated.texture import GPUTexture, make_texture
 
 _USAGES = 0x3FF
 """The bits that BufferUsage defines, MAP_READ to QUERY_RESOLVE."""
@@ -65,6 +66,9 @@ class GPUDevice:
         self.uid = next_uid()
         self.queue = GPUQueue(state, self)
         state.lost_promise = Promise(state.timeline, "lost")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__name__} {self.label!r} at {id(self):#x}>"
 
     @property
     def limits(self) -> dict[str, int]:
@@ -134,6 +138,30 @@ class GPUDevice:
         buffer.write_mapped(view)
         buffer.unmap()
         return buffer
+
+    def create_texture(
+        self,
+        *,
+        label: str = "",
+        size: Any,
+        mip_level_count: int = 1,
+        sample_count: int = 1,
+        dimension: str = "2d",
+        format: str,
+        usage: int | str,
+        view_formats: Sequence[str] = (),
+        texture_binding_view_dimension: str | None = None,
+    ) -> GPUTexture:
+        """A texture without content, which nothing can use; errors as ``texture.make_texture``."""
+        self._made("texture")
+        about = {
+            "mip_level_count": mip_level_count,
+            "sample_count": sample_count,
+            "dimension": dimension,
+            "format": format,
+            "usage": usage,
+        }
+        return make_texture(self._state, label, size, about)
 
     def create_bind_group_layout(
         self, *, label: str = "", entries: Sequence[Any]

@@ -9,4 +9,12 @@ the judge.  Source: WebGPU Shading Language (gpuweb/gpuweb, ``wgsl/index.bs``).
 from gpusim.wgsl.module import Binding, Entry, EntryPoint, Module, compile_module, override_key
 from gpusim.wgsl.syntax import ShaderError
 
-__all__ = ["Binding", "Entry", "EntryPoint", "Module", "ShaderError", "compile_module", "override_key"]
+__all__ = [
+    "Binding",
+    "Entry",
+    "EntryPoint",
+    "Module",
+    "ShaderError",
+    "compile_module",
+    "override_key",
+]

@@ -100,9 +100,7 @@ class _Checker(Statements):
                 self._check_bindings(symbol.value)
             elif stages:
                 others.append(node.name)
-        return Checked(
-            entry_points=entries, other_stages=tuple(others), overrides=tuple(overrides)
-        )
+        return Checked(entry_points=entries, other_stages=tuple(others), overrides=tuple(overrides))
 
     def _directive(self, node: syntax.Directive) -> None:
         if node.kind == "enable":
@@ -359,4 +357,3 @@ def override_value(given: Any, symbol: Symbol, fail: Any) -> Any:
             fail(f"the override {name} is {given}, which {kind} cannot hold", symbol.place)
         return int(number)
     return rounded(number, str(kind or F32), symbol.place)
-

@@ -528,9 +528,7 @@ def construct(values: list[Any], kind: Type) -> Any:
     if isinstance(kind, Matrix):
         scalars = [scalar for value in values for scalar in _scalars(value)]
         rows = kind.rows
-        return tuple(
-            tuple(scalars[at * rows : (at + 1) * rows]) for at in range(kind.columns)
-        )
+        return tuple(tuple(scalars[at * rows : (at + 1) * rows]) for at in range(kind.columns))
     return tuple(values)
 
 

@@ -115,7 +115,7 @@ class Statements(Expressions):
                 self.fail(f"a let cannot be of type {declared}", node.place)
             symbol = Symbol(name=node.name, kind="let", type=declared, place=node.place)
             return typed.Declare(self.declare(symbol), value), goes_on
-        space, access = self.space_of(node)
+        space, _ = self.space_of(node)
         if space not in ("", "function"):
             self.fail(f"a variable in {space} is declared outside of functions", node.place)
         if not storable(declared) or not is_fixed(declared):
@@ -161,7 +161,7 @@ class Statements(Expressions):
         types = result.operands[0].type, result.operands[1].type
         return typed.Assign(target, sign, result.operands[1], types), goes_on
 
-    def _call(self, node: syntax.CallStatement) -> tuple[typed.Statement, Behavior]:
+    def _do(self, node: syntax.CallStatement) -> tuple[typed.Statement, Behavior]:
         made = self.expression(node.call)
         name = node.call.callee.name
         symbol = self.lookup(name, node.place)
@@ -324,7 +324,9 @@ class Statements(Expressions):
         if "continuing" in self._loops:
             inner = self._loops[::-1]
             inner = inner[: inner.index("continuing")]
-            if kind == "return" or not [each for each in inner if each != "switch" or kind == BREAK]:
+            if kind == "return" or not [
+                each for each in inner if each != "switch" or kind == BREAK
+            ]:
                 self.fail(f"{kind} does not leave a continuing block", place)
         if kind == CONTINUE and "loop" not in self._loops:
             self.fail("continue stands in no loop", place)
@@ -336,7 +338,7 @@ _FORMS: dict[type, Any] = {
     syntax.Block: Statements._block,
     syntax.Declaration: Statements._declaration,
     syntax.Assignment: Statements._assignment,
-    syntax.CallStatement: Statements._call,
+    syntax.CallStatement: Statements._do,
     syntax.If: Statements._if,
     syntax.Switch: Statements._switch,
     syntax.Loop: Statements._loop,

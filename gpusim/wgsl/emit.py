@@ -269,8 +269,10 @@ class Writer(ExpressionWriter):
         limit = self.code(right)
         if name == "eq":
             return "at", limit, []
-        return "below", f"{limit} + 1" if name == "le" else limit, (
-            bounded(right) if name == "lt" else []
+        return (
+            "below",
+            f"{limit} + 1" if name == "le" else limit,
+            (bounded(right) if name == "lt" else []),
         )
 
     def _frame(self, *, in_row: bool) -> Frame:

@@ -137,9 +137,11 @@ class _Cleaner:
                     self._round(loop, inner, body)
                 return
         leaving = list(_exits(statement))
-        body += self._cleaned(statement, ())  if not isinstance(statement, Exit) else [
-            self._raise(statement.target)
-        ]
+        body += (
+            self._cleaned(statement, ())
+            if not isinstance(statement, Exit)
+            else [self._raise(statement.target)]
+        )
         if leaving:
             body.append(Leave(self._any_raised(leaving)))
 

@@ -333,10 +333,8 @@ def _minor(b: Builder, kind: str, columns: Any) -> Scalar:
     for at, first in enumerate(columns[0]):
         rest = [(*column[:at], *column[at + 1 :]) for column in columns[1:]]
         part = b.op(kind, "mul", first, _minor(b, kind, rest))
-        if total is None:
-            total = part
-        else:
-            total = b.op(kind, "sub" if at % 2 else "add", total, part)
+        sign = "sub" if at % 2 else "add"
+        total = part if total is None else b.op(kind, sign, total, part)
     assert total is not None
     return total
 

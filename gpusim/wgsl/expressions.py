@@ -20,30 +20,12 @@ from gpusim.wgsl.syntax import (
     Unary,
 )
 from gpusim.wgsl.tokens import Token
+from gpusim.wgsl.words import KEYWORDS, RESERVED
 
 _RELATIONS = ("<", ">", "<=", ">=", "==", "!=")
 _PLAIN = ("&", "|", "^")
 _SHORT = ("&&", "||")
 _DEEPEST = 120
-KEYWORDS = frozenset(
-    "alias break case const const_assert continue continuing default diagnostic discard else "
-    "enable false fn for if let loop override requires return struct switch true var while".split()
-)
-RESERVED = frozenset(
-    "NULL Self abstract active alignas alignof as asm asm_fragment async attribute auto await "
-    "become cast catch class co_await co_return co_yield coherent column_major common compile "
-    "compile_fragment concept const_cast consteval constexpr constinit crate debugger decltype "
-    "delete demote demote_to_helper do dynamic_cast enum explicit export extends extern external "
-    "fallthrough filter final finally friend from fxgroup get goto groupshared highp impl "
-    "implements import inline instanceof interface layout lowp macro macro_rules match mediump "
-    "meta mod module move mut mutable namespace new nil noexcept noinline nointerpolation "
-    "non_coherent noncoherent noperspective null nullptr of operator package packoffset "
-    "passthrough pass patch pixelfragment precise precision premerge priv protected pub public "
-    "readonly ref regardless register reinterpret_cast require resource restrict self set shared "
-    "sizeof smooth snorm static static_assert static_cast std subroutine super target template "
-    "this thread_local throw trait try type typedef typeid typename typeof union unless unorm "
-    "unsafe unsized use using varying virtual volatile wgsl where with writeonly yield".split()
-)
 
 
 class Reader:
@@ -232,17 +214,8 @@ class Reader:
 
 def _number(token: Token) -> Literal:
     text = token.text
-    suffix = ""
     is_hex = text[:2] in ("0x", "0X")
-    if token.kind == "int" and text[-1] in "iu":
-        suffix = text[-1]
-    elif text[-1] in "fh" and token.kind == "float":
-        suffix = text[-1]
-    elif is_hex and text[-1] in "fh" and ("p" in text or "P" in text):
-        suffix = text[-1]
-    return Literal(
-        place=token.place,
-        kind=token.kind,
-        text=text[: len(text) - len(suffix)],
-        suffix=suffix,
-    )
+    suffixes = "iu" if token.kind == "int" else "fh" if not is_hex or "p" in text.lower() else ""
+    suffix = text[-1] if text[-1] in suffixes else ""
+    number = text[: len(text) - len(suffix)]
+    return Literal(place=token.place, kind=token.kind, text=number, suffix=suffix)

@@ -293,8 +293,8 @@ def _fixed(given: Sequence[Type], result: Type | None) -> Rule:
 
 def _array_length(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
     kind = kinds[0]
-    is_pointer = isinstance(kind, Pointer) and not kind.is_reference
-    if not is_pointer or not isinstance(kind.of, Array) or kind.of.count is not None:
+    target = kind.of if isinstance(kind, Pointer) and not kind.is_reference else None
+    if not isinstance(target, Array) or target.count is not None:
         raise NoOverload("a pointer to a runtime-sized array")
     return Resolved((kind,), U32)
 
@@ -308,6 +308,7 @@ def _atomic(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
         or kind.access != "read_write"
     ):
         raise NoOverload("a pointer to an atomic that may be written")
+    assert isinstance(kind.of, Atomic)
     of = kind.of.of
     if not all(convertible(each, of) for each in kinds[1:]):
         raise NoOverload(f"operands of type {of}")

@@ -215,6 +215,6 @@ _NUMPY = (
     "add subtract multiply divide fmod floor_divide remainder bitwise_and bitwise_or bitwise_xor "
     "equal not_equal less less_equal greater greater_equal logical_not invert negative left_shift "
     "right_shift minimum maximum where absolute sign rint sqrt arange full empty zeros "
-    "count_nonzero flatnonzero errstate"
+    "count_nonzero flatnonzero errstate fmin fmax"
 )
 NAMES = names()

@@ -201,7 +201,7 @@ def one_bits(compute: Any, value: int, kind: str) -> int:
     return int(compute(np.array([value], i32 if kind == "i32" else u32))[0])
 
 
-def countOneBits(values: Values) -> Values:  # noqa: N802
+def countOneBits(values: Values) -> Values:
     """How many bits are set."""
     words = values.view(u32)
     words = words - ((words >> 1) & 0x55555555)
@@ -216,24 +216,24 @@ def _smeared(words: Values) -> Values:
     return words
 
 
-def countLeadingZeros(values: Values) -> Values:  # noqa: N802
+def countLeadingZeros(values: Values) -> Values:
     """How many bits above the highest that is set."""
     return (32 - countOneBits(_smeared(values.view(u32)))).astype(values.dtype)
 
 
-def countTrailingZeros(values: Values) -> Values:  # noqa: N802
+def countTrailingZeros(values: Values) -> Values:
     """How many bits below the lowest that is set."""
     words = values.view(u32)
     return countOneBits(~words & (words - 1)).view(values.dtype)
 
 
-def firstTrailingBit(values: Values) -> Values:  # noqa: N802
+def firstTrailingBit(values: Values) -> Values:
     """The position of the lowest bit that is set; all ones where there is none."""
     found = countTrailingZeros(values.view(u32))
     return np.where(values == 0, u32(0xFFFFFFFF), found).view(values.dtype)
 
 
-def firstLeadingBit(values: Values) -> Values:  # noqa: N802
+def firstLeadingBit(values: Values) -> Values:
     """The position of the highest bit that is set (signed: that is not the sign's)."""
     words = values.view(u32)
     if values.dtype == i32:
@@ -241,7 +241,7 @@ def firstLeadingBit(values: Values) -> Values:  # noqa: N802
     return (countOneBits(_smeared(words)) - u32(1)).view(values.dtype)
 
 
-def reverseBits(values: Values) -> Values:  # noqa: N802
+def reverseBits(values: Values) -> Values:
     """The bits in the opposite order."""
     words = values.view(u32)
     for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF)):

@@ -149,9 +149,9 @@ class Module:
             return Entry(self.checked.entry_points[name])
         function = check(self._unit, given).entry_points[name]
         for symbol in function.uses:
-            if symbol.kind == "override" and not symbol.has_default:
-                if override_key(symbol) not in given:
-                    raise ShaderError(f"the override {symbol.name} has no value", symbol.place)
+            needed = symbol.kind == "override" and not symbol.has_default
+            if needed and override_key(symbol) not in given:
+                raise ShaderError(f"the override {symbol.name} has no value", symbol.place)
         return Entry(function)
 
 

@@ -36,9 +36,8 @@ from gpusim.wgsl.types import (
 
 SCALARS = {"bool": BOOL, "i32": I32, "u32": U32, "f32": F32, "f16": F16}
 _SUFFIXES = {"i": I32, "u": U32, "f": F32, "h": F16}
-GENERATORS = ("vec2", "vec3", "vec4", "array", "atomic", "ptr") + tuple(
-    f"mat{columns}x{rows}" for columns in (2, 3, 4) for rows in (2, 3, 4)
-)
+_MATRICES = tuple(f"mat{columns}x{rows}" for columns in (2, 3, 4) for rows in (2, 3, 4))
+GENERATORS = ("vec2", "vec3", "vec4", "array", "atomic", "ptr", *_MATRICES)
 SPACES = ("function", "private", "workgroup", "uniform", "storage", "immediate")
 ACCESSES = ("read", "write", "read_write")
 _FOREIGN = ("texture_", "sampler", "binding_array", "ray_query", "acceleration_structure")

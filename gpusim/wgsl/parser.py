@@ -122,7 +122,8 @@ class _Parser(Reader):
         place = self.expect("fn").place
         name = self.name("the name of a function")
         parameters = self._parameters("(", ")")
-        result, result_attributes = None, ()
+        result: Expression | None = None
+        result_attributes: tuple[Attribute, ...] = ()
         if self.accept("->"):
             result_attributes = self._attributes()
             result = self.named("a type")
@@ -193,14 +194,13 @@ class _Parser(Reader):
         start = self._at
         attributes = self._attributes()
         _only_diagnostics(attributes)
-        place = self.place
         if self.sees("{"):
             self._at = start
             return self._block()
         if self.accept("if"):
-            return self._if(place)
+            return self._if()
         if self.accept("switch"):
-            return self._switch(place)
+            return self._switch()
         if self.sees("loop", "for", "while"):
             return self._loop()
         if attributes:
@@ -245,16 +245,15 @@ class _Parser(Reader):
             return CallStatement(place=target.place, call=target)
         return self.expected("an assignment or a call")
 
-    def _if(self, place: object) -> If:
+    def _if(self) -> If:
         condition = self.expression()
         then = self._block()
         other: Statement | None = None
         if self.accept("else"):
-            inner = self.place
-            other = self._if(inner) if self.accept("if") else self._block()
+            other = self._if() if self.accept("if") else self._block()
         return If(place=condition.place, condition=condition, then=then, other=other)
 
-    def _switch(self, place: object) -> Switch:
+    def _switch(self) -> Switch:
         selector = self.expression()
         _only_diagnostics(self._attributes())
         self.expect("{")
@@ -299,7 +298,7 @@ class _Parser(Reader):
             if isinstance(first, Jump):
                 raise ShaderError(f"{first.kind} may not begin a loop", first.place)
         else:
-            return self._endless(place)
+            return self._endless()
         return Loop(
             place=place,
             first=first,
@@ -310,7 +309,7 @@ class _Parser(Reader):
             kind=kind,
         )
 
-    def _endless(self, place: object) -> Loop:
+    def _endless(self) -> Loop:
         """A ``loop`` with its ``continuing`` and ``break if``."""
         _only_diagnostics(self._attributes())
         start = self.expect("{").place

@@ -6,7 +6,6 @@ A grid of one dimension and others have Python of their own, as the built-in val
 """
 
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 from gpusim.wgsl import affine
@@ -67,8 +66,7 @@ class Program:
         return dead, dict(dead)
 
     def _write(self, writer: Writer) -> list[str]:
-        root = Frame(None, count())
-        writer.frame, writer.numbers = root, count(1)
+        writer.frame = root = writer.root
         root.in_row = True
         root.uses_start = True
         outer: Lines = []
@@ -131,8 +129,7 @@ class Program:
                 continue
             kinds = [kind for each, kind in writer.views if each is memory]
             lines += [
-                f"{writer.views[memory, kind]} = bytes_{memory}.view({kind})"
-                for kind in kinds
+                f"{writer.views[memory, kind]} = bytes_{memory}.view({kind})" for kind in kinds
             ]
         for memory in self._sized():
             lines.append(f"size_{memory} = len(bytes_{memory})")
@@ -171,10 +168,14 @@ class Program:
                     outer.append(f"{variable} = {shared}")
                 else:
                     root.lazy[variable] = code
+                    writer.built_ins[variable] = None
                     varying.append(variable)
         if not self._flat:
             writer.linear = affine.linear_workgroup("x", "y")
         return varying
+
+
+Part = tuple[affine.Polynomial | None, str | None, Callable[[], str]]
 
 
 class _Scope:
@@ -191,9 +192,7 @@ class _Scope:
         self._sizes, self._flat, self._root = sizes, flat, root
         self._workgroup, self._local = workgroup, local
 
-    def part(
-        self, name: str, axis: int
-    ) -> tuple[affine.Polynomial | None, str | None, Callable[[], str]]:
+    def part(self, name: str, axis: int) -> Part:
         """A component: its polynomial, its Python if all lanes share it, and its arrays' else."""
         if name == "num_workgroups":
             count_name = "xyz"[axis]
@@ -225,7 +224,7 @@ class _Scope:
         start, lanes = self._root.start, self._root.count
         return f"arange({start}, {start} + {lanes}).astype(u32)"
 
-    def _workgroup_id(self, axis: int) -> Any:
+    def _workgroup_id(self, axis: int) -> Part:
         if self._flat:
             if axis:
                 return affine.constant(0), "0", str
@@ -234,7 +233,7 @@ class _Scope:
         form = ("{0} % x", "{0} // x % y", "{0} // (x * y)")[axis]
         return affine.atom(name), None, lambda: form.format(self._root.read(self._workgroup))
 
-    def _local_id(self, axis: int) -> Any:
+    def _local_id(self, axis: int) -> Part:
         x, y, z = self._sizes
         if self._sizes[axis] == 1:
             return affine.constant(0), "0", str
@@ -244,7 +243,7 @@ class _Scope:
             form = "{0}"
         return polynomial, None, lambda: form.format(self._root.read(self._local))
 
-    def _global_id(self, axis: int) -> Any:
+    def _global_id(self, axis: int) -> Part:
         group, shared_group, group_code = self._workgroup_id(axis)
         local, shared_local, local_code = self._local_id(axis)
         size = self._sizes[axis]
@@ -277,5 +276,3 @@ def _fixed(body: list[Statement]) -> Any:
             yield from _fixed(statement.other)
         elif hasattr(statement, "body"):
             yield from _fixed(statement.body)
-
-

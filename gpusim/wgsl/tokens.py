@@ -8,6 +8,7 @@ Nothing here knows the grammar.  Source: WGSL specification, section 3 "Textual 
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gpusim.wgsl.syntax import Place, ShaderError
 
@@ -76,9 +77,7 @@ def _split(text: str) -> list[Token]:
             for end in _LINE_END.finditer(text, at, stop):
                 line, line_start = line + 1, end.end()
         elif kind != "line":
-            tokens.append(
-                Token(kind=kind, text=text[at:stop], place=place, start=at, stop=stop)
-            )
+            tokens.append(Token(kind=kind, text=text[at:stop], place=place, start=at, stop=stop))
         at = stop
     place = Place(line=line, column=at - line_start + 1)
     tokens.append(Token(kind="end", text="the end of the text", place=place, start=at, stop=at))
@@ -101,7 +100,7 @@ def _comment_end(text: str, at: int, place: Place) -> int:
 
 
 def _check(tokens: list[Token]) -> None:
-    for token, after in zip(tokens, tokens[1:], strict=False):
+    for token, after in pairwise(tokens):
         glued = token.stop == after.start and after.kind in ("word", "int", "float")
         if token.kind in ("int", "float") and glued:
             text = token.text + after.text

@@ -220,8 +220,10 @@ class Emitter:
         if isinstance(place, Cells):
             return Picked(of, list(place.tree), index)
         # An element of a picked column: each candidate column offers one.
-        column = [self.pick([_gets(part[number]) for part in place.parts], place.index)
-                  for number in range(len(place.parts[0]))]
+        column = [
+            self.pick([_gets(part[number]) for part in place.parts], place.index)
+            for number in range(len(place.parts[0]))
+        ]
         cells = self.cells(Vector(len(column), kind.of), "column")  # type: ignore[arg-type]
         self.store(cells, tuple(column))
         return Picked(of, list(cells.tree), index)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gpusim.devices import BEST
 from properties.arguments import (
-    Once,
+    Parser,
     UsageError,
     read_device,
     read_file_to_write,
@@ -31,7 +31,7 @@ _ONE_ONLY = {"small": "size", "rounds": "round"}
 _PICTURES = (".png", ".svg")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """The arguments of ``gpusim bench``."""
     parser.add_argument(
         "benchmark",
@@ -41,14 +41,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what to measure (default: dispatch)",
     )
 
-    def add(name: str, read: Callable[[str], Any], text: str, **how: Any) -> None:
-        parser.add_argument(name, action=Once, read=read, help=text, **how)
-
-    add("--device", read_device, "the device to run on", metavar="NAME", default=BEST)
-    add("--rounds", read_whole(1), "rounds that are counted", metavar="N")
+    parser.add_option("--device", read_device, "the device to run on", metavar="NAME", default=BEST)
+    parser.add_option("--rounds", read_whole(1), "rounds that are counted", metavar="N")
     parser.add_argument("--small", action="store_true", help="sizes for a software adapter")
-    add("--json", read_file_to_write, "write the figures as JSON", metavar="FILE")
-    add("--plot", _read_picture, "draw them (.png or .svg)", metavar="FILE")
+    parser.add_option("--json", read_file_to_write, "write the figures as JSON", metavar="FILE")
+    parser.add_option("--plot", _read_picture, "draw them (.png or .svg)", metavar="FILE")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -77,8 +77,9 @@ class AwaitingClient(Client):
         ends = await asyncio.gather(*others, return_exceptions=True)
         (end,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
-        # It may have ended before it was cancelled.
-        for error in [*ends, None if first.cancelled() else end]:
+        # The first may have ended before it was cancelled.  Where several raise, its fault tells
+        # most: it made the submit.
+        for error in [None if first.cancelled() else end, *ends]:
             if error is not None:
                 raise _blamed(error)
 

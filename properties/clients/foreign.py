@@ -234,6 +234,10 @@ class StaleClient(ForeignClient):
         self._may_tell = True
 
 
+STALE = "stale"
+"""The one that makes invalid calls of its own."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
     """A client of foreign targets, what it asks for, and the promise that it needs."""
@@ -274,7 +278,7 @@ FOREIGN_CLIENTS: Mapping[str, Caller] = {
         needs="concurrent_syncs",
         suits=lambda promises: promises.concurrent_syncs and not _says_late(promises),
     ),
-    "stale": Caller(
+    STALE: Caller(
         make=StaleClient,
         asks_for="a freed handle of the runtime's own",
         needs="handles, and invalid_handle=contained or exact",

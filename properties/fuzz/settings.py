@@ -13,7 +13,9 @@ from gpusim.devices import BEST, SIMULATED, names
 from gpusim.errors import meant
 from gpusim.runtime.policy import PRESETS
 from properties.arguments import (
+    Parser,
     UsageError,
+    read_choice,
     read_device,
     read_file_to_write,
     read_folder,
@@ -48,35 +50,12 @@ class Setting:
     """Whether it is given on the command line without a value."""
 
 
-def _none_of(known: str, probably: str) -> UsageError:
-    return UsageError(f"it is none of {known} (probably {probably})")
-
-
-def _preset(text: str) -> str:
-    if text not in PRESETS:
-        raise _none_of(_POLICIES, meant(text, PRESETS, "a misspelling"))
-    return text
-
-
-def _presets(text: str) -> str:
-    if text != ALL and text not in PRESETS:
-        raise _none_of(f"{_POLICIES} or {ALL}", meant(text, (*PRESETS, ALL), "a misspelling"))
-    return text
-
-
-def _scheduler(text: str) -> str:
-    if text not in (*SCHEDULERS, ALL):
-        known = (*SCHEDULERS, ALL)
-        raise _none_of(f"{_SCHEDULERS} or {ALL}", meant(text, known, "a misspelling"))
-    return text
-
-
 def _target(text: str) -> str:
     if text not in TARGETS and not text.partition(":")[2].strip():
         probably = f"{text.rstrip(':')}:NAME, with the name of an adapter's class, is meant"
         if not text.endswith((".py", ":")):
             probably = meant(text, TARGETS, "its place is to be given")
-        raise _none_of(f"{', '.join(TARGETS)}, {_PLACES}", probably)
+        raise UsageError(f"it is none of {', '.join(TARGETS)}, {_PLACES} (probably {probably})")
     return text
 
 
@@ -86,6 +65,9 @@ def _truth(text: str) -> bool:
     return text == "yes"
 
 
+_preset = read_choice(PRESETS, _POLICIES)
+_presets = read_choice((*PRESETS, ALL), f"{_POLICIES} or {ALL}")
+_scheduler = read_choice((*SCHEDULERS, ALL), f"{_SCHEDULERS} or {ALL}")
 _STALL = Setting(read_seconds, "seconds without progress that are a hang", "S")
 _TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
 
@@ -257,7 +239,9 @@ def gather(
     environment: Mapping[str, str],
     **arguments: Any,
 ) -> S:
-    """Settings from every source; ``arguments`` holds values, which are checked too.
+    """Settings from every source.
+
+    ``command_line`` holds what the parser read; ``arguments`` holds values, which are checked too.
 
     Raises:
         UsageError: names the setting, its source and the allowed values.
@@ -265,17 +249,24 @@ def gather(
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, setting in settings_of(kind).items():
-        variable = variable_of(name)
+        variable = _variable_of(name)
         if name in arguments:
             values[name], origins[name] = _checked(setting, arguments[name], name), "argument"
-        elif (text := command_line.get(name)) is not None:
-            values[name], origins[name] = (
-                read_value(setting.read, text, f"--{name}"),
-                "command line",
-            )
+        elif (value := command_line.get(name)) is not None:
+            values[name], origins[name] = value, "command line"
         elif setting.from_environment and (text := environment.get(variable)):
             values[name], origins[name] = read_value(setting.read, text, variable), variable
     return kind(**values, origins=origins)
+
+
+def add_options(parser: Parser, kind: type[Settings] | type[ReplaySettings]) -> None:
+    """The options of the settings."""
+    for name, setting in settings_of(kind).items():
+        text = setting.help + f" ({_variable_of(name)})" * setting.from_environment
+        if setting.flag:
+            parser.add_argument(f"--{name}", action="store_const", const=True, help=text)
+        else:
+            parser.add_option(f"--{name}", setting.read, text, metavar=setting.metavar)
 
 
 def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Setting]:
@@ -286,7 +277,7 @@ def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Settin
     }
 
 
-def variable_of(name: str) -> str:
+def _variable_of(name: str) -> str:
     """The environment variable of a setting."""
     return f"GPUSIM_{name.upper()}"
 

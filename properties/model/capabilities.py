@@ -100,6 +100,8 @@ class Capabilities:
     """An op that gets no memory raises and does nothing; all else is as ever."""
     survives_loss: bool = False
     """Once its device is lost, ops may raise and reads fail; the next program has a new device."""
+    no_empty_submits: bool = False
+    """It submits nothing empty, unless a queue write waits for a submit; a layer sees it."""
     parts: bool = False
     """It binds parts of buffers: a dispatch may bind a ``Part`` in place of a name."""
 

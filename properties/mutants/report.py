@@ -7,14 +7,14 @@ hunted, and with what.
 import argparse
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from gpusim.devices import SIMULATED
 from properties.arguments import (
-    Once,
+    Parser,
     read_device,
     read_file_to_write,
     read_seconds,
@@ -31,19 +31,18 @@ _SOUND, _FOUND_FAULT = 0, 1
 _MOST_JOBS = 256
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("--only", metavar="NAME", action="append", help="this mutant; may repeat")
 
-    def add(name: str, read: Callable[[str], Any], text: str, **how: Any) -> None:
-        parser.add_argument(name, action=Once, read=read, help=text, **how)
-
-    add("--seeds", read_whole(1), "seeds 1 to N", metavar="N", default=1)
-    add("--jobs", read_whole(1, _MOST_JOBS), "processes that hunt", metavar="N", default=1)
-    add("--seconds", read_seconds, "a hunt", metavar="N", default=OWN.seconds)
-    add("--json", read_file_to_write, "write the matrix as JSON", metavar="FILE")
-    add("--page", read_file_to_write, "write the matrix as a page", metavar="FILE")
-    add("--device", read_device, "where they run", metavar="NAME", default=SIMULATED)
+    parser.add_option("--seeds", read_whole(1), "seeds 1 to N", metavar="N", default=1)
+    parser.add_option(
+        "--jobs", read_whole(1, _MOST_JOBS), "processes that hunt", metavar="N", default=1
+    )
+    parser.add_option("--seconds", read_seconds, "a hunt", metavar="N", default=OWN.seconds)
+    parser.add_option("--json", read_file_to_write, "write the matrix as JSON", metavar="FILE")
+    parser.add_option("--page", read_file_to_write, "write the matrix as a page", metavar="FILE")
+    parser.add_option("--device", read_device, "where they run", metavar="NAME", default=SIMULATED)
 
 
 def run(arguments: argparse.Namespace) -> int:

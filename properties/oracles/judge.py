@@ -1,8 +1,8 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
 The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the growth of its memory; the
-laws over the trace; and the transformed case.
+may fail; the report of the device's faults; the close of the target; the growth of its memory, and
+what it costs; the laws over the trace; and the transformed case.
 """
 
 from collections import Counter
@@ -12,9 +12,11 @@ from functools import partial
 
 from gpusim.history import CRASH, History
 from gpusim.kernels import Kernel
+from gpusim.layer import EMPTY_SUBMIT, Report
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
+from properties.clients.foreign import STALE
 from properties.execute import execute, failed_with, name_of
 from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
@@ -23,6 +25,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import refusals
 from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
+from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
@@ -31,6 +34,7 @@ from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.statistics import judge_statistics
+from properties.oracles.thrift import judge_thrift
 from properties.oracles.words import judge_words
 from properties.targets.factory import TargetFactory
 from reference import Reference as Executor
@@ -52,7 +56,7 @@ class Oracles:
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
     growth: bool = True
-    """Whether some cases are repeated, to see whether memory grows."""
+    """Whether some cases are repeated, to see whether memory and work grow."""
     shown_faults: frozenset[str] | None = None
     """The error classes that faults may cause; None: those of the case's device."""
 
@@ -83,15 +87,15 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
     if oracles.growth:
-        failure = failure or judge_growth(case, factory)
+        failure = failure or judge_growth(case, factory) or judge_cost(case, factory)
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
-        checker = oracles.laws(execution.trace, setting_of(execution))
+        checker = oracles.laws(execution.trace, Setting.of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
-        failure = failure or _judge_reports(execution)
+        failure = failure or _judge_reports(execution, expected)
     return Verdict(
         execution=execution,
         expected=expected,
@@ -139,11 +143,6 @@ def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
     return compare_traces(first.trace, second.trace)
 
 
-def setting_of(execution: Execution) -> Setting:
-    """The setting of the laws over the trace of an execution."""
-    return Setting(policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits)
-
-
 def _judge_meaning(
     execution: Execution, faults: frozenset[str], oracles: Oracles
 ) -> tuple[History, Failure | None]:
@@ -185,6 +184,7 @@ def _judge_meaning(
         )
     if failure is None and execution.is_lawful:
         failure = judge_words(program, expected, got) or judge_statistics(execution)
+        failure = failure or judge_thrift(execution)
     return expected, failure
 
 
@@ -213,14 +213,21 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
     )
 
 
-def _judge_reports(execution: Execution) -> Failure | None:
+def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    A call that the program provokes by an invalid op, or an injected fault, accuses nobody.
+    A call that an invalid op provokes, of the program or of its client, accuses nobody; nor does
+    one that an injected fault provokes.
     """
-    if execution.capabilities.refuses or execution.case.injected or not execution.reports:
+    case = execution.case
+    is_provoked = (
+        case.injected or case.client == STALE or any(each.error for each in expected.outcomes)
+    )
+    if is_provoked or not len(case.program):
+        return None  # No file holds a program without an op.
+    report = next(filter(_counts(execution), execution.reports), None)
+    if report is None:
         return None
-    report = execution.reports[0]
     return Failure(
         kind=FailureKind.LAW,
         trait=report.rule,
@@ -229,6 +236,12 @@ def _judge_reports(execution: Execution) -> Failure | None:
         reason=report.finding,
         notes=(*map(str, report.places), f"what to do: {report.remedy}"),
     )
+
+
+def _counts(execution: Execution) -> Callable[[Report], bool]:
+    """Whether a report accuses the target, by what it promises."""
+    promised = execution.capabilities.no_empty_submits
+    return lambda report: promised or report.rule != EMPTY_SUBMIT.name
 
 
 def _judge_variants(

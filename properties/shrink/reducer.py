@@ -139,6 +139,9 @@ class _VariantSearch:
             self._take(replace(self.case, client=PLAIN))
         for number in reversed(range(len(self.case.transformations))):
             every = self.case.transformations
+            if number >= len(every):
+                # Where one cannot be applied, those behind it went as well.
+                continue
             fewer = without_one(self.case.plain, every, number, self._kernels)
             self._take(replace(self.case, transformations=fewer))
 

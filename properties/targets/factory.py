@@ -7,16 +7,17 @@ limits are never read from the driver under judgement, which might misreport the
 runs a program.
 """
 
+import gc
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 from zlib import crc32
 
 from gpusim.devices import open_device
-from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import REFUSING, Adversary, LiveBuffers, Report, Sanitizer, stand_between
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.layer import Adversary, Held, Memory, Report, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
@@ -25,7 +26,7 @@ from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import Replaying, Scheduler, strategy
+from gpusim.simulated import NO_FAULTS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
@@ -40,6 +41,7 @@ from properties.model.case import (
 from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, Target
 from properties.targets.failing import faults_of
+from properties.targets.layer import judging_sanitizer
 from properties.targets.naive_target import NaiveTarget
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -58,13 +60,14 @@ _WHOLE_WORDS = ("max_buffer_bytes", "max_binding_bytes")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A target for one program, its trace, and what the layer's rules say after its close."""
+    """A target for one program, its trace, and what the layer's rules say of its calls."""
 
     target: Target
     trace: Trace
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
-    reports: Callable[[], Sequence[Report]] = tuple
+    reports: Sequence[Report] = ()
+    """Grows with the calls of the target, where a layer sees them."""
     stats: Callable[[], Stats] | None = None
     """Gives the counters of our runtime."""
 
@@ -86,11 +89,17 @@ def as_target(made: Any) -> Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counting:
-    """A factory on a device of its own, whose live buffers are counted."""
+    """A factory on a device of its own, whose memory is counted."""
 
     factory: "TargetFactory"
-    count: Callable[[], tuple[int, int]]
-    """How many buffers are alive, and their bytes."""
+    memory: Memory
+    collect: Callable[[], object] = gc.collect
+    """Has what the targets have dropped collected."""
+
+    def held(self) -> Held:
+        """What its targets hold now."""
+        self.collect()
+        return self.memory.held()
 
 
 class TargetFactory(ABC):
@@ -117,7 +126,11 @@ class TargetFactory(ABC):
         """A new target; it shares at most the device with earlier ones."""
 
     def counting(self) -> Counting | None:
-        """The same targets on a device whose live buffers are counted; None where none can be."""
+        """The same targets on a device whose memory is counted; None where it cannot be."""
+        return None
+
+    def untraced(self, case: Case) -> Target | None:
+        """A new target of our runtime, to count what it costs; None of any other."""
         return None
 
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
@@ -190,6 +203,16 @@ class RuntimeFactory(TargetFactory):
         )
         return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
 
+    def untraced(self, case: Case) -> Target:
+        """See ``TargetFactory``; small limits of a real device are not kept."""
+        return RuntimeTarget(
+            self._driver_of(case.device, 1),
+            case.policy,
+            kernels=self.kernels,
+            parts=self._parts,
+            make_runtime=self._make_runtime,
+        )
+
     def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
         if not device.is_simulated:
             planned = faults_of(device.faults)
@@ -244,8 +267,9 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    A layer stands between them and the device from the first case on that asks to be disturbed.  It
-    also refuses the submits at which wgpu-native would abort the process.
+    A layer stands between them and the device from the first case on that asks to be disturbed.
+    Its rules look at the calls of such cases, and it refuses the submits at which wgpu-native
+    would abort the process.
     """
 
     disturbs = True
@@ -258,6 +282,7 @@ class AdapterFactory(TargetFactory):
         self._spec = parse_device(device)
         self._device = open_case_device(self._spec)
         self._adversary: Adversary | None = None
+        self._sanitizer = judging_sanitizer()
         self._counting: Counting | None = None
         first = as_target(make_target(self._device, kernels))
         self.limits, self.capabilities = first.limits, first.capabilities
@@ -267,22 +292,22 @@ class AdapterFactory(TargetFactory):
 
         A target that cannot be made has crashed: every op raises the reason.
         """
-        trace = self.make_trace()
         self._disturb(case.disturbance)
+        target: Target
         try:
-            return Opened(
-                target=as_target(self._make_target(self._device, self.kernels)), trace=trace
-            )
+            target = as_target(self._make_target(self._device, self.kernels))
         except Exception as error:
-            return Opened(target=_Unmade(error, self.capabilities, self.limits), trace=trace)
+            target = _Unmade(error, self.capabilities, self.limits)
+        reports = () if case.disturbance is None else self._sanitizer.reports
+        return Opened(target=target, trace=self.make_trace(), reports=reports)
 
     def counting(self) -> Counting | None:
         """The same targets on a second device, opened when it is first asked for."""
         if self._counting is None:
             factory = AdapterFactory(str(self._spec), self.kernels, make_target=self._make_target)
-            live = LiveBuffers()
-            stand_between(factory._device, live.watch)
-            self._counting = Counting(factory=factory, count=live.count)
+            memory = Memory()
+            stand_between(factory._device, memory.watch)
+            self._counting = Counting(factory=factory, memory=memory)
         return self._counting
 
     def _disturb(self, disturbance: Disturbance | None) -> None:
@@ -292,21 +317,15 @@ class AdapterFactory(TargetFactory):
             if disturbance is None:
                 return
             self._adversary = Adversary()
-            Sanitizer(_unseen, REFUSING).watch(self._device, self._adversary.disturb)
-        if disturbance is None:
-            self._adversary.begin(None)
-            return
-        faults = disturbance.faults
+            self._sanitizer.watch(self._device, self._adversary.disturb)
+        faults = NO_FAULTS if disturbance is None else disturbance.faults
         self._adversary.begin(
-            disturbance.seed,
+            None if disturbance is None else disturbance.seed,
             failed_maps=faults.failed_maps,
             out_of_memory=faults.out_of_memory,
             lost_at_submit=faults.lost_at_submit,
         )
-
-
-def _unseen(report: Report) -> None:
-    """The error in the place of an abort says enough."""
+        self._sanitizer.begin()
 
 
 class _Unmade:

@@ -1,12 +1,14 @@
-"""The layer in JavaScript as one module, for a target in another process.
+"""The layer between a target and its device: its rules, and its text for another process.
 
-Its files import each other by name.  A target gets their text over the wire, where no file has a
-name, so they are joined here.  Nothing here runs it.
+The files of the layer in JavaScript import each other by name.  A target gets their text over the
+wire, where no file has a name, so they are joined here.  Nothing here runs it.
 """
 
 import re
 from functools import cache
 from importlib.resources import files
+
+from gpusim.layer import EMPTY_SUBMIT, RULES, Sanitizer
 
 _FILES = ("watched.js", "failures.js", "calls.js", "adversary.js")
 """Each imports only files before it."""
@@ -21,3 +23,14 @@ def adversary_source() -> str:
     folder = files("gpusim") / "layer"
     texts = [(folder / name).read_text(encoding="utf-8") for name in _FILES]
     return "\n".join([*(_IMPORT.sub("", text) for text in texts), _NAME, ""])
+
+
+_NO_LAWS = ("kept-view", "growing-buffers", "endless-writes")
+"""A sound runtime may keep a view that it never reads again, and a program is short: what grows,
+shows where it is repeated."""
+_LAWS = (*(rule for rule in RULES if rule.name not in _NO_LAWS), EMPTY_SUBMIT)
+
+
+def judging_sanitizer() -> Sanitizer:
+    """What looks at the calls of a target; whether its reports count, the oracles decide."""
+    return Sanitizer(lambda report: None, _LAWS)

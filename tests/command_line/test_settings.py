@@ -1,22 +1,32 @@
 """Where a setting comes from: the call, the command line, the environment, the default."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpusim.runtime import PRESETS
-from properties.arguments import UsageError
+from properties.arguments import Parser, UsageError
 from properties.fuzz.settings import (
     DEFAULT_SECONDS,
     ReplaySettings,
     Settings,
+    add_options,
     gather,
 )
 
 
+def parsed(*words: str) -> dict[str, Any]:
+    """What a command line of these words says."""
+    parser = Parser()
+    add_options(parser, Settings)
+    return vars(parser.parse_args(words))
+
+
 def test_each_source_gives_way_to_the_one_before() -> None:
     environment = {"GPUSIM_DEVICE": "gl", "GPUSIM_SEED": "5", "GPUSIM_POLICY": "lazy"}
-    settings = gather(Settings, {"seed": "6", "policy": "eager"}, environment, policy="cached")
+    asked = parsed("--seed", "6", "--policy", "eager")
+    settings = gather(Settings, asked, environment, policy="cached")
     assert (settings.device, settings.seed, settings.policy) == ("gl", 6, "cached")
     assert settings.origins == {
         "device": "GPUSIM_DEVICE",
@@ -29,7 +39,7 @@ def test_each_source_gives_way_to_the_one_before() -> None:
 
 
 def test_nothing_said_is_the_default() -> None:
-    settings = gather(Settings, {"device": None}, {"GPUSIM_SEED": ""})
+    settings = gather(Settings, parsed(), {"GPUSIM_SEED": ""})
     assert settings == Settings()
     assert settings.describe() == "device best (default), policy all (default), seed 0 (default)"
     assert settings.presets == tuple(PRESETS)
@@ -39,16 +49,14 @@ def test_nothing_said_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("asked", "most"),
     [
-        ({}, DEFAULT_SECONDS),
-        ({"programs": "9"}, None),
-        ({"seconds": "7"}, 7.0),
-        ({"programs": "9", "seconds": "7"}, 7.0),
+        ([], DEFAULT_SECONDS),
+        (["--programs=9"], None),
+        (["--seconds=7"], 7.0),
+        (["--programs=9", "--seconds=7"], 7.0),
     ],
 )
-def test_a_number_of_programs_takes_the_time_it_takes(
-    asked: dict[str, str], most: float | None
-) -> None:
-    assert gather(Settings, asked, {}).most_seconds == most
+def test_a_number_of_programs_takes_the_time_it_takes(asked: list[str], most: float | None) -> None:
+    assert gather(Settings, parsed(*asked), {}).most_seconds == most
 
 
 def test_a_finding_has_a_device_and_policy_of_its_own() -> None:
@@ -73,12 +81,12 @@ def test_a_finding_has_a_device_and_policy_of_its_own() -> None:
 )
 def test_a_value_that_is_none_is_refused_by_its_source(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=f"--{name}={text} because"):
-        gather(Settings, {name: text}, {})
+        parsed(f"--{name}={text}")
     with pytest.raises(UsageError, match=f"GPUSIM_{name.upper()}={text} because"):
         gather(Settings, {}, {f"GPUSIM_{name.upper()}": text})
 
 
 @pytest.mark.parametrize("device", ["vulkan:1", "gl", "metal", "d3d12", "simulated", "best"])
 def test_any_name_that_some_machine_has_is_taken(device: str) -> None:
-    assert gather(Settings, {"device": device, "save": "here"}, {}).device == device
-    assert gather(Settings, {"save": "here"}, {}).save == Path("here")
+    asked = gather(Settings, parsed("--device", device, "--save", "here"), {})
+    assert (asked.device, asked.save) == (device, Path("here"))

@@ -44,6 +44,11 @@ class Late:
         self.staging.unmap()
 
 
+def whole(buffer: Any) -> dict[str, Any]:
+    """A binding of all of a buffer."""
+    return {"buffer": buffer, "offset": 0, "size": buffer.size}
+
+
 class Recording(Adapter):
     """What the runtimes have in common."""
 
@@ -67,16 +72,12 @@ class Recording(Adapter):
         self, kernel: str, buffers: Sequence[str], scalars: Sequence[int | float], grid: Grid
     ) -> None:
         made = self.kernels[kernel]
-        bound = [self.buffers[buffer] for buffer in buffers]
+        bound = [whole(self.buffers[buffer]) for buffer in buffers]
         if payload := made.pack(scalars, grid[0] * grid[1] * grid[2]):
-            uniform = self.device.create_buffer_with_data(data=payload, usage=BufferUsage.UNIFORM)
-            bound.append(uniform)
+            bound.append(self.uniform(payload))
         module = self.device.create_shader_module(code=made.wgsl())
         pipeline = self.device.create_compute_pipeline(layout="auto", compute={"module": module})
-        entries = [
-            {"binding": at, "resource": {"buffer": each, "offset": 0, "size": each.size}}
-            for at, each in enumerate(bound)
-        ]
+        entries = [{"binding": at, "resource": each} for at, each in enumerate(bound)]
         layout = pipeline.get_bind_group_layout(0)
         group = self.device.create_bind_group(layout=layout, entries=entries)
         compute_pass = self.open().begin_compute_pass()
@@ -84,6 +85,11 @@ class Recording(Adapter):
         compute_pass.set_bind_group(0, group)
         compute_pass.dispatch_workgroups(*grid)
         compute_pass.end()
+
+    def uniform(self, payload: bytes) -> dict[str, Any]:
+        """Where a dispatch that is about to be recorded finds its scalars."""
+        usage = BufferUsage.UNIFORM
+        return whole(self.device.create_buffer_with_data(data=payload, usage=usage))
 
     def copy(self, source: str, at: int, target: str, to: int, size_bytes: int) -> None:
         if size_bytes:

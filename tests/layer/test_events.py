@@ -44,10 +44,9 @@ def event(kind: str, **about: object) -> Event:
     return Event(kind, {"site": f"step.py:{about.pop('line', 1)}", **about})
 
 
-def written(line: int, offset: int = 0, size_bytes: int = 16) -> Event:
-    return event(
-        "write_buffer", line=line, buffer=1, offset=offset, size_bytes=size_bytes, device=1
-    )
+def written(line: int, offset: int = 0, size_bytes: int = 16, digest: int = 0) -> Event:
+    where = {"buffer": 1, "offset": offset, "size_bytes": size_bytes}
+    return event("write_buffer", line=line, **where, digest=digest or line, device=1)
 
 
 BUFFER = event(
@@ -63,6 +62,14 @@ INTO = event(
 )
 FINISH = event("finish", encoder=1, command_buffer=1, device=1)
 SUBMIT = event("submit", command_buffers=(1,), device=1)
+NEXT = (
+    event("create_encoder", encoder=2, device=1, label=""),
+    Event("copy", {**COPY.about, "encoder": 2, "source_offset": 8}),
+)
+SUBMIT_NEXT = (
+    event("finish", encoder=2, command_buffer=2, device=1),
+    event("submit", command_buffers=(2,), device=1),
+)
 EARLIER = (BUFFER, OTHER, ENCODER)
 
 
@@ -77,6 +84,11 @@ def test_a_write_overtakes_a_copy() -> None:
     assert rules_over(written(2), COPY, written(4), FINISH, SUBMIT) == ["overtaking-write"]
 
 
+def test_a_write_overtakes_a_copy_of_bytes_that_were_written_again() -> None:
+    again = (written(2, digest=1), COPY, written(4, digest=1), written(5))
+    assert rules_over(*again, FINISH, SUBMIT) == ["overtaking-write"]
+
+
 @pytest.mark.parametrize(
     "events",
     [
@@ -86,6 +98,8 @@ def test_a_write_overtakes_a_copy() -> None:
         (written(2), COPY, written(4), FINISH),
         (written(2), COPY, written(4), FINISH, event("collect_command_buffer", command_buffer=1)),
         (written(2), INTO, COPY, written(4), FINISH, SUBMIT),
+        (written(2, digest=1), COPY, written(4, digest=1), FINISH, SUBMIT),
+        (written(2), COPY, FINISH, SUBMIT, *NEXT, written(4), *SUBMIT_NEXT),
         (
             written(2),
             COPY,
@@ -102,6 +116,8 @@ def test_a_write_overtakes_a_copy() -> None:
         "it is not submitted",
         "it is never submitted",
         "the copy reads what its own batch wrote",
+        "the same bytes are written",
+        "some bytes of the first write had a reader",
         "the write fails",
     ],
 )

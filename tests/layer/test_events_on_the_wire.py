@@ -33,7 +33,8 @@ MADE = {"kind": "create_buffer", **BUFFER, "mapped_at_creation": False, "label":
 MAP = {"kind": "map", "map": 1, "buffer": 1, "mode": "READ", "offset": 0, "size_bytes": 4}
 SETTLED = {"kind": "settle_map", "map": 1, "error": None, "site": ""}
 UNMAPPED = {"kind": "unmap", "buffer": 1, "site": "a:3"}
-WRITTEN = {"kind": "write_buffer", "buffer": 1, "offset": 0, "size_bytes": 4, "device": 1}
+WRITE = {"buffer": 1, "offset": 0, "size_bytes": 4, "digest": 7, "device": 1}
+WRITTEN = {"kind": "write_buffer", **WRITE}
 SOUND = [MADE, {**MAP, "site": "a:2"}, SETTLED, UNMAPPED, {**WRITTEN, "site": "a:4"}]
 MISTAKEN = [MADE, {**MAP, "site": "a:2"}, {**WRITTEN, "site": "a:4"}, SETTLED, UNMAPPED]
 

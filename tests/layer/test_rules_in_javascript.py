@@ -60,7 +60,8 @@ class Program:
 
     def write(self) -> None:
         buffer, offset, size = self.range()
-        self.tell("write_buffer", buffer=buffer, offset=offset, size_bytes=size, device=1)
+        self.tell("write_buffer", buffer=buffer, offset=offset, size_bytes=size,
+                  digest=self.random.randrange(2), device=1)  # fmt: skip
 
     def dispatch(self) -> None:
         access = ["read", "read_write", "uniform", "unknown"]
@@ -135,7 +136,7 @@ def growing() -> list[dict[str, Any]]:
 def queueing() -> list[dict[str, Any]]:
     """A program that writes one buffer over and over, and submits nothing."""
     write = {"kind": "write_buffer", "buffer": 1, "offset": 0, "size_bytes": 1 << 20, "device": 1}
-    return [{**write, "site": f"a.js:{number}"} for number in range(70)]
+    return [{**write, "digest": 0, "site": f"a.js:{number}"} for number in range(70)]
 
 
 def in_python(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def test_every_device_is_tested_and_then_counted(
     machine = Machine(start, monkeypatch, "vulkan", "vulkan:1", "gl", "simulated")
     assert start.main(["test"]) == 0
     assert machine.ran == [
-        ("-m", "tox", "run", "-e", "style,units,vulkan,gl,simulated"),
+        (*start._TOX, "-e", "units,vulkan,gl,simulated,style"),
         ("tools/results.py", "units", "vulkan", "gl", "simulated"),
     ]
 

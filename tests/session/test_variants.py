@@ -130,6 +130,17 @@ def test_what_does_not_fail_again_is_not_made_small() -> None:
     assert shrink(numbered(0), failure, lambda case: None, seconds=1) is None
 
 
+def test_transformations_go_together_where_one_of_them_cannot_be_applied() -> None:
+    case = numbered(0)
+    folded: Any = case.transformations[0]
+    impossible = replace(folded, at=0)
+    failure = Failure(kind=FailureKind.VALUE, reason="whatever is tried")
+    case = replace(case, transformations=(impossible, *case.transformations))
+    small = shrink(case, failure, lambda case: failure, seconds=0)
+    assert small is not None
+    assert small.case.transformations == ()
+
+
 def test_judging_without_anything_drawn_is_judging() -> None:
     factory = RuntimeFactory("simulated", make_driver=WgpuDriver)
     case = replace(numbered(1), client=PLAIN, transformations=())

@@ -57,7 +57,7 @@ def expected() -> list[int]:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_it_runs_on_the_simulated_adapter(profile: str) -> None:
-    gpu = GPU(profile=profile, kernels=(SWING,))
+    gpu = GPU(profile=profile)
     adapter = gpu.request_adapter_sync(power_preference="high-performance")
     assert program(adapter) == expected()
     assert [each.info for each in gpu.enumerate_adapters_sync()] == [adapter.info]

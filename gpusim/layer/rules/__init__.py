@@ -1,6 +1,6 @@
 """The rules of the sanitizer: each is a pure watcher of events with a row in the table."""
 
 from gpusim.layer.rules.rule import Rule
-from gpusim.layer.rules.table import REFUSING, RULES
+from gpusim.layer.rules.table import EMPTY_SUBMIT, RULES
 
-__all__ = ["REFUSING", "RULES", "Rule"]
+__all__ = ["EMPTY_SUBMIT", "RULES", "Rule"]

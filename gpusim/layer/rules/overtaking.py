@@ -3,7 +3,9 @@
 ``writeBuffer`` acts in the order of the queue: after what was submitted, and before what is only
 recorded.  So a command that was recorded between two writes of the same bytes, and submitted after
 both, sees the second.  That is a mistake only where nothing was submitted between the writes that
-reads the first one's bytes: else the first had a reader of its own.
+reads the first one's bytes: else the first had a reader of its own.  A reader of some of its bytes
+is enough, since a pool may well write more bytes than it uses.  Nor is it one where both writes
+bring the same bytes.
 """
 
 from bisect import bisect_left
@@ -18,12 +20,29 @@ from gpusim.trace import Event
 class Write:
     """Bytes of a queue write that nothing has read yet, and nothing has replaced."""
 
-    __slots__ = ("end", "readers", "site", "start")
+    __slots__ = ("call", "end", "readers", "start")
 
-    def __init__(self, start: int, end: int, site: str, readers: list[Command]) -> None:
-        self.start, self.end, self.site = start, end, site
+    def __init__(self, start: int, end: int, call: "WriteCall", readers: list[Command]) -> None:
+        self.start, self.end, self.call = start, end, call
         self.readers = readers
         """Commands that were recorded since and will read them."""
+
+    def part(self, start: int, end: int) -> "Write":
+        """The same of fewer bytes."""
+        return Write(start, end, self.call, list(self.readers))
+
+
+class WriteCall:
+    """One queue write, which all the parts that are left of it share."""
+
+    __slots__ = ("has_reader", "site", "wrote")
+
+    def __init__(self, event: Event) -> None:
+        self.site = event["site"]
+        self.wrote = (event["offset"], event["size_bytes"], event["digest"])
+        """Where it wrote, and a digest of its bytes."""
+        self.has_reader = False
+        """Whether something that read some of its bytes was submitted, or mapped them."""
 
 
 class Unread:
@@ -46,9 +65,9 @@ class Unread:
         left = []
         for write in touched:
             if write.start < start:
-                left.append(Write(write.start, start, write.site, list(write.readers)))
+                left.append(write.part(write.start, start))
             if end < write.end:
-                left.append(Write(end, write.end, write.site, list(write.readers)))
+                left.append(write.part(end, write.end))
         self.writes[first:last] = left
         return touched
 
@@ -76,7 +95,7 @@ class Overtaken:
     def __init__(self, buffer: int, first: Write, second: Write, event: Event) -> None:
         self.buffer, self.event = buffer, event
         self.start, self.end = max(first.start, second.start), min(first.end, second.end)
-        self.first_site, self.second_site = first.site, second.site
+        self.first_site, self.second_site = first.call.site, second.call.site
 
 
 class OvertakingWrite(Check):
@@ -90,9 +109,13 @@ class OvertakingWrite(Check):
     def write_buffer(self, event: Event) -> Iterator[Finding]:
         """A write replaces older bytes, perhaps before a recorded command has read them."""
         buffer, start = event["buffer"], event["offset"]
-        new = Write(start, start + event["size_bytes"], event["site"], [])
+        new = Write(start, start + event["size_bytes"], WriteCall(event), [])
         unread = self._unread.setdefault(buffer, Unread())
         for old in unread.cut(new.start, new.end):
+            if old.call.wrote == new.call.wrote:
+                new.readers += old.readers
+            if old.call.has_reader or old.call.wrote == new.call.wrote:
+                continue
             pair = Overtaken(buffer, old, new, event)
             for command in old.readers:
                 if _touches(command, pair):
@@ -144,7 +167,8 @@ class OvertakingWrite(Check):
     def _read(self, buffer: int, start: int, end: int) -> None:
         unread = self._unread.get(buffer)
         if unread is not None:
-            unread.cut(start, end)
+            for write in unread.cut(start, end):
+                write.call.has_reader = True
 
     def _spare(self, buffer: int, start: int, end: int) -> None:
         """Accuse no write of bytes that a submitted command has replaced since."""

@@ -80,6 +80,39 @@ class DestroyedDevice(Check):
             yield Finding(what="commands are submitted to a destroyed device", places=places)
 
 
+class EmptySubmit(Check):
+    """A submit without a command that no queue write waits for.
+
+    wgpu-py itself submits an empty command buffer for each map, so one after a map is nobody's.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._is_owed = True
+        """Whether bytes may wait for a submit; at first nobody knows what was before."""
+        self._last_site = ""
+
+    def write_buffer(self, event: Event) -> Iterator[Finding]:
+        """The bytes wait for a submit."""
+        self._is_owed = True
+        return iter(())
+
+    unmap = map = write_buffer
+
+    def submit(self, event: Event) -> Iterator[Finding]:
+        """Look for a command in it; a command buffer that was made unseen may have some."""
+        known = self.scene.command_buffers
+        made = [known.get(number) for number in event["command_buffers"]]
+        has_work = any(each is None or each.commands or not each.created_site for each in made)
+        if not has_work and not self._is_owed:
+            places = (
+                Place(doing="the submit before it is made", site=self._last_site),
+                Place(doing="nothing is submitted", site=event["site"]),
+            )
+            yield Finding(what="a submit has no command, and no write waits for it", places=places)
+        self._is_owed, self._last_site = False, event["site"]
+
+
 class AliasedBindings(Check):
     """Bindings of one dispatch that overlap, one of them writable."""
 

@@ -8,15 +8,32 @@ from gpusim.layer.rules.growth import EndlessWrites, GrowingBuffers
 from gpusim.layer.rules.mappings import KeptView, WrittenWhileMapped
 from gpusim.layer.rules.overtaking import OvertakingWrite
 from gpusim.layer.rules.rule import Rule
-from gpusim.layer.rules.submits import AliasedBindings, DestroyedDevice, LostBatch, WrongSubmit
+from gpusim.layer.rules.submits import (
+    AliasedBindings,
+    DestroyedDevice,
+    EmptySubmit,
+    LostBatch,
+    WrongSubmit,
+)
+
+ENDLESS_WRITES = Rule(
+    name="endless-writes",
+    sentence=(
+        "Queue writes overwrite each other many times over without a submit, and the "
+        "implementation has to hold all their bytes."
+    ),
+    source='18.2, writeBuffer(): "a copy of the bytes" is taken, and kept until its turn',
+    remedy="submit now and then (a submit of nothing will do), or write only what is used",
+    check=EndlessWrites,
+)
 
 RULES = (
     Rule(
         name="overtaking-write",
         sentence=(
-            "A queue write overwrites bytes of an earlier queue write; a command that reads them "
-            "was recorded between the two and is submitted after both, and nothing that reads "
-            "them was submitted between them."
+            "A queue write overwrites bytes of an earlier queue write with others; a command that "
+            "reads them was recorded between the two and is submitted after both, and nothing "
+            "that reads any byte of the earlier write was submitted between them."
         ),
         source=(
             '18.2: writeBuffer() issues "Write contents into buffer" on the queue timeline at the '
@@ -90,17 +107,14 @@ RULES = (
         remedy="destroy a buffer when its last use is submitted, or use it again",
         check=GrowingBuffers,
     ),
-    Rule(
-        name="endless-writes",
-        sentence=(
-            "Queue writes overwrite each other many times over without a submit, and the "
-            "implementation has to hold all their bytes."
-        ),
-        source='18.2, writeBuffer(): "a copy of the bytes" is taken, and kept until its turn',
-        remedy="submit now and then (a submit of nothing will do), or write only what is used",
-        check=EndlessWrites,
-    ),
+    ENDLESS_WRITES,
 )
 
-REFUSING = tuple(rule for rule in RULES if rule.refuses)
-"""The rules that refuse a submit at which wgpu-native would abort the process."""
+EMPTY_SUBMIT = Rule(
+    name="empty-submit",
+    sentence="A submit has no command, and no queue write waits for it.",
+    source="none: WebGPU allows it, so that only who promises otherwise is accused",
+    remedy="submit only where a command was recorded, or bytes were written, since the last submit",
+    check=EmptySubmit,
+)
+"""A rule of the judge's alone, for targets that promise it."""

@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { create, globals } from "webgpu";
+import { changed } from "../../reproducing.mjs";
 import { contextIn } from "../runtime.js";
 
 Object.assign(globalThis, globals);
@@ -21,18 +22,6 @@ function contextClass(change) {
   let text = readFileSync(file, "utf8");
   if (change) text = changed(text, readFileSync(new URL(`${change}.diff`, import.meta.url), "utf8"));
   return contextIn(text);
-}
-
-// `text` with each hunk of `diff` in the place of what it removes, which stands there once.
-function changed(text, diff) {
-  for (const hunk of diff.split(/^@@.*\n/m).slice(1)) {
-    const lines = hunk.split("\n").filter((line) => /^[ +-]/.test(line));
-    const side = (sign) => lines.filter((line) => line[0] !== sign).map((line) => line.slice(1));
-    const [before, after] = [side("+").join("\n"), side("-").join("\n")];
-    if (text.split(before).length !== 2) throw new Error(`the package has no such place:\n${before}`);
-    text = text.replace(before, () => after);
-  }
-  return text;
 }
 
 // x[0] <- x[0] + by, and y beside it where there is one.

@@ -10,45 +10,16 @@ the others.  Each finding is replayed, which must show it again.
 
 import json
 import subprocess
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 
 from gpusim.testing import SessionResult, TargetFailed, fuzz, replay
 
 FOLDER = Path(__file__).resolve().parent
-ROOT = FOLDER.parents[2]
 RUNTIMES = FOLDER / "runtimes"
 NAMES = sorted(path.stem for path in RUNTIMES.glob("*.js") if path.stem != "recording")
 PROGRAMS = 100
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Where the checkout is served, since modules do not load from files."""
-    handler = partial(_Quiet, directory=str(ROOT))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{FOLDER.relative_to(ROOT)}"
-        server.shutdown()
-
-
-@pytest.fixture(params=["node", "chromium"])
-def place(request: pytest.FixtureRequest, address: str) -> str:
-    """The target of a runtime, with its name and its side to be filled in."""
-    if request.param == "node":
-        return f"exec:node {FOLDER / 'node.mjs'} {{}} {{}}"
-    return f"browser:{address}/page.html?{{}},{{}}"
 
 
 def run(target: str, folder: Path, *, adversary: bool) -> SessionResult:

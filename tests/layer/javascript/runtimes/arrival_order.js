@@ -4,12 +4,11 @@ import { Recording, taken } from "./recording.js";
 
 export class Right extends Recording {
   waiting = [];
-  reads = new Set();
 
   read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size);
     const read = new Promise((resolve) => this.waiting.push({ staging, resolve }));
-    this.reads.add(read);
+    this.keep(read);
     staging.mapAsync(GPUMapMode.READ).then(() => this.settled(staging));
     return read;
   }
@@ -18,11 +17,6 @@ export class Right extends Recording {
     const at = this.waiting.findIndex((each) => each.staging === staging);
     const [{ resolve }] = this.waiting.splice(at, 1);
     resolve(taken(staging));
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.all(this.reads);
   }
 }
 

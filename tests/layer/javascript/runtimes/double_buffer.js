@@ -4,25 +4,18 @@ import { Recording, taken } from "./recording.js";
 
 export class Right extends Recording {
   sides = [];
-  reads = new Set();
 
   async read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size);
     const side = { staging };
     side.bytes = staging.mapAsync(GPUMapMode.READ).then(() => this.arrived(side));
     this.sides.push(side);
-    this.reads.add(side.bytes);
-    return side.bytes;
+    return this.keep(side.bytes);
   }
 
   arrived(side) {
     this.sides = this.sides.filter((each) => each !== side);
     return taken(side.staging);
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.all(this.reads);
   }
 }
 

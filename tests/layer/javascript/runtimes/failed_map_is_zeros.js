@@ -4,23 +4,15 @@ import { Recording, taken } from "./recording.js";
 
 export class Right extends Recording {
   static promises = { ...Recording.promises, survives_loss: true };
-  reads = new Set();
 
   read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size);
-    const read = this.fetch(staging);
-    this.reads.add(read);
-    return read;
+    return this.keep(this.fetch(staging));
   }
 
   async fetch(staging) {
     await staging.mapAsync(GPUMapMode.READ);
     return taken(staging);
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.allSettled(this.reads);
   }
 }
 

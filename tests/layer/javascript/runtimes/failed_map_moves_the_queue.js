@@ -5,14 +5,13 @@ import { Recording, taken } from "./recording.js";
 export class Right extends Recording {
   static promises = { orders_deliveries: true, survives_failed_maps: true };
   queue = [];
-  reads = new Set();
 
   read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size);
     const entry = { staging, isMapped: false, error: null };
     const read = new Promise((...settle) => ([entry.resolve, entry.reject] = settle));
     this.queue.push(entry);
-    this.reads.add(read);
+    this.keep(read);
     const mapped = () => this.settled(staging);
     staging.mapAsync(GPUMapMode.READ).then(mapped, (error) => this.failed(entry, error));
     return read;
@@ -34,11 +33,6 @@ export class Right extends Recording {
       if (error) reject(error);
       else resolve(taken(staging));
     }
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.allSettled(this.reads);
   }
 }
 

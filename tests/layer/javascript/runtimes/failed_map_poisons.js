@@ -4,13 +4,12 @@ import { Recording, taken } from "./recording.js";
 
 export class Right extends Recording {
   static promises = { ...Recording.promises, survives_failed_maps: true };
-  reads = new Set();
   broken = null;
 
   read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size);
     const read = staging.mapAsync(GPUMapMode.READ).then(() => taken(staging));
-    this.reads.add(read);
+    this.keep(read);
     read.catch((error) => this.failed(error));
     return read;
   }
@@ -22,11 +21,6 @@ export class Right extends Recording {
   flush() {
     if (this.broken) throw this.broken;
     super.flush();
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.allSettled(this.reads);
   }
 
   async close() {

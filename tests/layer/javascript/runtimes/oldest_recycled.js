@@ -7,14 +7,11 @@ const PAGE_BYTES = 4096;
 export class Right extends Recording {
   pool = [];
   flying = [];
-  reads = new Set();
 
   read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size, this.take(Math.max(size, PAGE_BYTES)));
     this.flying.push(staging);
-    const read = this.fetch(staging, size);
-    this.reads.add(read);
-    return read;
+    return this.keep(this.fetch(staging, size));
   }
 
   take(size) {
@@ -33,11 +30,6 @@ export class Right extends Recording {
   recycle(staging) {
     this.flying.splice(this.flying.indexOf(staging), 1);
     this.pool.push(staging);
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.all(this.reads);
   }
 }
 

@@ -1,5 +1,5 @@
-// What the runtimes here have in common: commands gather in one encoder, and everything else that
-// needs them comes after a flush.  How bytes come back is each one's own.
+// What the runtimes here have in common: commands gather in one encoder, everything else that needs
+// them comes after a flush, and a sync waits for the reads.  How bytes come back is each one's own.
 
 const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 const UNIFORM = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
@@ -10,7 +10,7 @@ export class Recording {
   static promises = { orders_deliveries: false };
 
   constructor(device, pipelines) {
-    Object.assign(this, { device, pipelines, encoder: null, owned: new Set() });
+    Object.assign(this, { device, pipelines, encoder: null, owned: new Set(), reads: [] });
   }
 
   alloc(size, usage = STORAGE) {
@@ -49,6 +49,17 @@ export class Recording {
     this.open().copyBufferToBuffer(buffer, offset, staging, 0, size);
     this.flush();
     return staging;
+  }
+
+  // A sync waits for a read that is kept.
+  keep(read) {
+    this.reads.push(read);
+    return read;
+  }
+
+  async sync() {
+    this.flush();
+    await Promise.allSettled(this.reads);
   }
 
   flush() {

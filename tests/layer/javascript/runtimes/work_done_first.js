@@ -5,7 +5,6 @@ import { Recording, taken } from "./recording.js";
 export class Right extends Recording {
   submits = 0;
   done = 0;
-  reads = new Set();
 
   flush() {
     if (!this.encoder) return;
@@ -17,19 +16,12 @@ export class Right extends Recording {
   async read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size);
     const number = this.submits;
-    const read = this.fetch(staging, number);
-    this.reads.add(read);
-    return read;
+    return this.keep(this.fetch(staging, number));
   }
 
   async fetch(staging) {
     await staging.mapAsync(GPUMapMode.READ);
     return taken(staging);
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.all(this.reads);
   }
 }
 

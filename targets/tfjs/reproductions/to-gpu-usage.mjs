@@ -1,0 +1,15 @@
+// A tensor without a copy of its own is copied by `dataToGPU`, and what was recorded before is lost.
+import { USAGE, reproduce } from "./harness.mjs";
+
+await reproduce(async (tf, device) => {
+  const sums = tf.add(tf.zeros([1000]), 7);
+  const buffer = device.createBuffer({ size: 16, usage: USAGE, mappedAtCreation: true });
+  new Float32Array(buffer.getMappedRange()).fill(5);
+  buffer.unmap();
+  const tensor = tf.tensor({ buffer, zeroCopy: true }, [4], "float32");
+  const { tensorRef } = tensor.dataToGPU();
+  return [
+    [(await sums.data())[0], 7, "the sum that was recorded before"],
+    [await tensorRef.data(), "5,5,5,5", "the copy"],
+  ];
+});
