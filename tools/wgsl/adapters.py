@@ -1,11 +1,10 @@
 """Runs a compute shader on an adapter, or as compiled by ``gpusim.wgsl``.
 
-Both take the same: a text, an entry point, the bytes of each binding by its number, and a grid.
-Both give the bytes of the bindings that the shader may write.  Only group 0 is used.
+Both take the same Job, and give the bytes of the bindings that the shader may write.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,21 +12,30 @@ import wgpu
 
 from gpusim.wgsl import compile_module
 
-Bytes = Mapping[int, bytes]
-_STORAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC
+Slot = tuple[int, int]
+"""A group and a binding."""
 _FEATURES = ("shader-f16",)
+_USAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A shader and its data."""
+    """A shader and its data; ``read_only`` are the slots that it does not write."""
 
     text: str
-    inputs: Bytes
+    inputs: Mapping[Slot, bytes]
     entry: str = "main"
     groups: tuple[int, int, int] = (1, 1, 1)
-    uniforms: tuple[int, ...] = ()
-    read_only: tuple[int, ...] = ()
+    read_only: tuple[Slot, ...] = ()
+    uniforms: tuple[Slot, ...] = ()
+    constants: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def written(self) -> tuple[Slot, ...]:
+        """The slots whose bytes are compared."""
+        return tuple(
+            slot for slot in self.inputs if slot not in (*self.read_only, *self.uniforms)
+        )
 
 
 class Adapter:
@@ -54,49 +62,38 @@ class Adapter:
             return str(error)
         return None
 
-    def run(self, job: Job) -> dict[int, bytes]:
-        """What the shader writes."""
+    def run(self, job: Job) -> dict[Slot, bytes]:
+        """What the shader writes; GPUError where the adapter refuses it."""
         device = self.device
         module = device.create_shader_module(code=job.text)
-        pipeline = device.create_compute_pipeline(
-            layout="auto", compute={"module": module, "entry_point": job.entry}
-        )
-        buffers = {
-            number: device.create_buffer_with_data(
-                data=data,
-                usage=wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_SRC
-                if number in job.uniforms
-                else _STORAGE,
-            )
-            for number, data in job.inputs.items()
-        }
-        group = device.create_bind_group(
-            layout=pipeline.get_bind_group_layout(0),
-            entries=[
-                {"binding": number, "resource": {"buffer": buffer}}
-                for number, buffer in buffers.items()
-            ],
-        )
+        stage = {"module": module, "entry_point": job.entry, "constants": dict(job.constants)}
+        pipeline = device.create_compute_pipeline(layout="auto", compute=stage)
+        buffers = {slot: self._buffer(job, slot) for slot in job.inputs}
         encoder = device.create_command_encoder()
         work = encoder.begin_compute_pass()
         work.set_pipeline(pipeline)
-        work.set_bind_group(0, group)
+        for index in sorted({group for group, _ in buffers}):
+            entries = [
+                {"binding": binding, "resource": {"buffer": buffer}}
+                for (group, binding), buffer in buffers.items()
+                if group == index
+            ]
+            layout = pipeline.get_bind_group_layout(index)
+            work.set_bind_group(index, device.create_bind_group(layout=layout, entries=entries))
         work.dispatch_workgroups(*job.groups)
         work.end()
         device.queue.submit([encoder.finish()])
-        skipped = (*job.uniforms, *job.read_only)
-        return {
-            number: bytes(device.queue.read_buffer(buffer))
-            for number, buffer in buffers.items()
-            if number not in skipped
-        }
+        return {slot: bytes(device.queue.read_buffer(buffers[slot])) for slot in job.written}
+
+    def _buffer(self, job: Job, slot: Slot) -> Any:
+        usage = wgpu.BufferUsage.UNIFORM if slot in job.uniforms else _USAGE
+        return self.device.create_buffer_with_data(data=job.inputs[slot], usage=usage)
 
 
-def run_compiled(job: Job) -> dict[int, bytes]:
-    """What the compiled shader writes."""
-    entry = compile_module(job.text).entry(job.entry)
-    memory = {number: np.frombuffer(data, np.uint8).copy() for number, data in job.inputs.items()}
-    run = entry.bind([memory[each.binding] for each in entry.point.bindings])
+def run_compiled(job: Job) -> dict[Slot, bytes]:
+    """What the compiled shader writes; ShaderError where the compiler refuses it."""
+    entry = compile_module(job.text).entry(job.entry, job.constants)
+    memory = {slot: np.frombuffer(data, np.uint8).copy() for slot, data in job.inputs.items()}
+    run = entry.bind([memory[each.group, each.binding] for each in entry.point.bindings])
     run(*job.groups)
-    skipped = (*job.uniforms, *job.read_only)
-    return {number: each.tobytes() for number, each in memory.items() if number not in skipped}
+    return {slot: memory[slot].tobytes() for slot in job.written}

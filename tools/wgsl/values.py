@@ -102,12 +102,12 @@ def _batch(adapter: Adapter, batch: Sequence[Form], seed: int) -> Iterator[Diffe
     size = sum(form.result[1] for form in batch) * LANES
     job = Job(
         text=shader(batch),
-        inputs={0: np.concatenate(words).tobytes(), 1: bytes(4 * size)},
+        inputs={(0, 0): np.concatenate(words).tobytes(), (0, 1): bytes(4 * size)},
         groups=(LANES // 64, 1, 1),
-        read_only=(0,),
+        read_only=((0, 0),),
     )
     try:
-        found = adapter.run(job)[1], run_compiled(job)[1]
+        found = adapter.run(job)[0, 1], run_compiled(job)[0, 1]
     except Exception as error:
         if len(batch) > 1:
             for form in batch:
