@@ -20,8 +20,8 @@ from gpusim.wgsl.uniformity import find_varying
 
 BLOCK = 16_384
 LONG_BLOCK = 65_536
-_SHORT = 5
-"""Statements of a shader that is short, so that the cost of a block is what counts."""
+_SHORT = 8
+"""Calls of a shader that is short, so that the cost of a block is what counts."""
 MOST_ROUNDS = 1 << 22
 _VARIED_BLOCKS = 128
 """Blocks of a run that is varied, at most."""
@@ -106,7 +106,8 @@ class Program:
         before, body = self._guarded(writer, root)
         writer.statements(body)
         inner: Lines = [*self._memories(writer, root), *root.first, *writer.lines]
-        lanes = BLOCK if len(inner) > _SHORT else LONG_BLOCK
+        calls = sum(line.count("(") for line in written(inner))
+        lanes = BLOCK if calls > _SHORT else LONG_BLOCK
         self._block = max(1, lanes // self._size) * self._size
         loop: Lines = [
             *outer,

@@ -1,7 +1,7 @@
 """Compares the WGSL compiler with an adapter.
 
-    python -m tools.wgsl values --adapter Vulkan
-    python -m tools.wgsl shipped FOLDER
+python -m tools.wgsl values --adapter Vulkan
+python -m tools.wgsl shipped FOLDER
 """
 
 import argparse

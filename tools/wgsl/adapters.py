@@ -33,9 +33,7 @@ class Job:
     @property
     def written(self) -> tuple[Slot, ...]:
         """The slots whose bytes are compared."""
-        return tuple(
-            slot for slot in self.inputs if slot not in (*self.read_only, *self.uniforms)
-        )
+        return tuple(slot for slot in self.inputs if slot not in (*self.read_only, *self.uniforms))
 
 
 class Adapter:

@@ -171,7 +171,9 @@ def refract(m: Floats, a: Span, b: Span, c: Span) -> Span:
     low = np.where(surely, zero, bent.low)
     high = np.where(surely, zero, bent.high)
     open_one = maybe & ~surely
-    return Span(low, high, np.where(surely, a.free | b.free | c.free | k.free, bent.free | open_one))
+    return Span(
+        low, high, np.where(surely, a.free | b.free | c.free | k.free, bent.free | open_one)
+    )
 
 
 def face_forward(m: Floats, a: Span, b: Span, c: Span) -> Span:

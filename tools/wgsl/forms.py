@@ -175,9 +175,7 @@ def _conversions() -> Iterator[Form]:
             for width in _WIDTHS:
                 text = f"bitcast<{shown_type((wanted, width))}>(a)"
                 rule = rules.same_bits if wanted == "f32" != given else None
-                yield Form(
-                    text=text, operands=((given, width),), result=(wanted, width), rule=rule
-                )
+                yield Form(text=text, operands=((given, width),), result=(wanted, width), rule=rule)
     for wanted in _INTEGERS:
         yield Form(text=f"bitcast<{wanted}>(a)", operands=(("f16", 2),), result=(wanted, 1))
         text = f"bitcast<vec2<{wanted}>>(a)"
@@ -196,7 +194,9 @@ def _packing() -> Iterator[Form]:
         other = f"un{text}"
         rule = rules.unpacked(scale, least, 32 // width)
         yield Form(text=other, operands=(("u32", 1),), result=("f32", width), rule=rule)
-    yield Form(text="pack2x16float(a)", operands=(("f32", 2),), result=("u32", 1), rule=rules.halves)
+    yield Form(
+        text="pack2x16float(a)", operands=(("f32", 2),), result=("u32", 1), rule=rules.halves
+    )
     yield Form(
         text="unpack2x16float(a)", operands=(("u32", 1),), result=("f32", 2), rule=rules.unhalved
     )
@@ -217,8 +217,12 @@ def _shapes() -> Iterator[Form]:
         yield _floats(f"b * {made}(a)", (four, two), two, rules.vector_matrix)
         text = f"{made}(a.xy, a.zw)"
         yield _floats(f"transpose({text})[0]", (four,), two, rules.transposed)
-        yield _floats(f"({text} * {text.replace('a', 'b').replace('mbt', 'mat')})[1]",
-                      (four, four), two, rules.matrix_product)
+        yield _floats(
+            f"({text} * {text.replace('a', 'b').replace('mbt', 'mat')})[1]",
+            (four, four),
+            two,
+            rules.matrix_product,
+        )
         yield _floats(f"({text} * b)[1]", (four, (name, 1)), two, rules.matrix_scaled)
 
 
@@ -255,7 +259,9 @@ def edge_values(name: str) -> np.ndarray:
     bits = [0, 1, 2, 3, 5, 7, 8, 16, 31, 32, 33, 127, 128, 255, 256, 65535, 65536, 0x7FFFFF]
     high = [0x1000001, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFF80, 0xFFFFFF00, 0xAAAAAAAA]
     more = [0x12345678, 0xDEADBEEF, 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFF0000, 0xC0000000]
-    return np.array([*bits, *high, *more], np.uint32).view({"i32": np.int32, "u32": np.uint32}[name])
+    return np.array([*bits, *high, *more], np.uint32).view(
+        {"i32": np.int32, "u32": np.uint32}[name]
+    )
 
 
 def usual_values(name: str, generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

@@ -116,8 +116,9 @@ class Floats:
         """``a / b``: 2.5 units of the last place for divisors of a moderate size."""
         limit = 2.0**self.exponent
         near = (b.low <= 0) & (b.high >= 0)
-        size_low, size_high = np.minimum(abs(b.low), abs(b.high)), np.maximum(
-            abs(b.low), abs(b.high)
+        size_low, size_high = (
+            np.minimum(abs(b.low), abs(b.high)),
+            np.maximum(abs(b.low), abs(b.high)),
         )
         free = a.free | b.free | near | (size_low < 1 / limit) | (size_high > limit)
         low, high = _corners(np.divide, a, b)
@@ -150,9 +151,7 @@ class Floats:
 
     def clamp(self, a: Span, low: Span, high: Span) -> Span:
         """``min(max(a, low), high)``, or the middle one of the three."""
-        middle = self.greatest(
-            self.least(self.greatest(a, low), high), self.least(a, low)
-        )
+        middle = self.greatest(self.least(self.greatest(a, low), high), self.least(a, low))
         return self.union(self.least(self.greatest(a, low), high), middle)
 
     def rising(
@@ -220,9 +219,7 @@ class Floats:
         size_low = np.minimum(abs(x.low), abs(x.high))
         size_high = np.maximum(abs(x.low), abs(x.high))
         across = (x.low <= 0) & (x.high >= 0)
-        small = (np.minimum(abs(y.low), abs(y.high)) < self.tiny) | (
-            (y.low <= 0) & (y.high >= 0)
-        )
+        small = (np.minimum(abs(y.low), abs(y.high)) < self.tiny) | ((y.low <= 0) & (y.high >= 0))
         free = y.free | x.free | across | (size_low < 1 / limit) | (size_high > limit) | small
         low, high = _corners(np.arctan2, y, x)
         return self.off_ulps(low, high, free, 4096.0 if self.name == "f32" else 5.0)

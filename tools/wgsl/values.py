@@ -156,7 +156,9 @@ def _told(
     if not lanes_wrong.size:
         return
     lane, kind = lanes_wrong[0], form.result[0]
-    shown = [f"{name} = {values[lane].tolist()}" for name, values in zip("abcd", given, strict=False)]
+    shown = [
+        f"{name} = {values[lane].tolist()}" for name, values in zip("abcd", given, strict=False)
+    ]
     for label, words in (("adapter", theirs), ("compiled", ours)):
         shown.append(f"{label} {values_of(words, kind)[lane].tolist()}")
     if span is not None:
