@@ -1,7 +1,8 @@
 """An entry point as a Python function: its blocks, its built-in values, and its memories.
 
 A block is as many whole workgroups as have at most ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
-shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the grid shorter.
+shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the
+grid shorter.
 A grid of one dimension and others have Python of their own, as the built-in values differ.
 """
 

@@ -49,7 +49,7 @@ class Session:
     settings: Settings
     device: str = ""
     description: str = ""
-    kernels: Kernels = BUILTIN
+    kernels: Kernels = field(default_factory=lambda: BUILTIN)
     is_ours: bool = True
     """Whether our own runtime is judged; other targets follow no policy."""
     tally: Tally = field(default_factory=Tally)
