@@ -131,6 +131,20 @@ class Module:
         return tuple(self.checked.entry_points)
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """The features of a device that it needs, by their names in WebGPU."""
+        enabled = [word for each in self.unit.directives for word in each.words]
+        spaces = [
+            entry.name
+            for node in self.unit.declarations
+            if isinstance(node, syntax.Declaration)
+            for entry in node.space
+            if isinstance(entry, syntax.Named)
+        ]
+        needs = {"shader-f16": "f16" in enabled, "immediates": "immediate" in spaces}
+        return tuple(name for name, needed in needs.items() if needed)
+
+    @property
     def overrides(self) -> tuple[Symbol, ...]:
         """What a pipeline can set."""
         return self.checked.overrides
