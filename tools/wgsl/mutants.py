@@ -57,7 +57,9 @@ def _mutant(text: str, chosen: random.Random) -> str:
     return "".join(tokens)
 
 
-def compare(adapter: Adapter, texts: Sequence[str], count: int, seed: int) -> Iterator[Disagreement]:
+def compare(
+    adapter: Adapter, texts: Sequence[str], count: int, seed: int
+) -> Iterator[Disagreement]:
     """The mutants that only one of the two takes."""
     for text in mutants(texts, count, seed):
         ours = compiler_refusal(text)
