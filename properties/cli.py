@@ -1,4 +1,4 @@
-"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``sanitize``, ``bench``, ``mutants``.
+"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``explain``, ``run`` and more.
 
 Arguments become settings here, and results become an exit status: 0 nothing found,
 1 found, 2 wrong usage, 3 could not run, or the result is invalid, 130 interrupted before
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from properties.arguments import Parser, UsageError, read_text, read_value
+from properties.arguments import Parser, UsageError, read_file_to_write, read_text, read_value
 
 if TYPE_CHECKING:
     from gpusim.program import Program
@@ -130,6 +130,31 @@ def _replay(arguments: argparse.Namespace) -> int:
     return NOTHING_FOUND
 
 
+def _explain(arguments: argparse.Namespace) -> int:
+    from properties.fuzz.replay import explain, plan_replay, replay_command
+    from properties.fuzz.settings import ReplaySettings, gather
+
+    settings = gather(ReplaySettings, vars(arguments), os.environ)
+    path = Path(read_value(read_text, arguments.file, "FILE"))
+    plan = plan_replay(path, settings)
+    html, trace = arguments.html, arguments.trace
+    argument = explain(plan, settings.stall)
+    if argument is None:
+        print(f"passes: all {len(plan.case.program)} ops show what they mean")
+        return NOTHING_FOUND
+    print(f"{argument}\n\n{plan}\n{_shown(plan.case.program)}")
+    if html is not None:
+        from properties.explain.page import page
+
+        again = replay_command(path, settings.target or "", settings.kernels or "")
+        html.write_text(page(argument, again), encoding="utf-8")
+    if trace is not None:
+        from properties.explain.perfetto import perfetto
+
+        trace.write_bytes(perfetto(argument))
+    return FOUND
+
+
 def _shown(program: "Program") -> str:
     """The text of a program; of a long one only the beginning."""
     from gpusim.text import write_op
@@ -139,26 +164,57 @@ def _shown(program: "Program") -> str:
     return "\n".join([*lines, *([f"... and {left} ops more"] if left else []), ""])
 
 
-def _sanitize(arguments: argparse.Namespace) -> int:
-    from gpusim.layer.command import run
-    from gpusim.simulated import on_device
-
+def _check_program(arguments: argparse.Namespace) -> None:
+    """Refuse words that name no program."""
+    doing = arguments.command
     if not arguments.words:
         raise UsageError(
-            "cannot sanitize because no program is named (probably SCRIPT.py, or -m MODULE, is "
+            f"cannot {doing} because no program is named (probably SCRIPT.py, or -m MODULE, is "
             "left out)"
         )
     if not arguments.is_module and not Path(arguments.words[0]).is_file():
         raise UsageError(
-            f"cannot sanitize {arguments.words[0]} because there is no such file (probably another "
+            f"cannot {doing} {arguments.words[0]} because there is no such file (probably another "
             "path, or -m before a module, is meant)"
         )
+
+
+def _sanitize(arguments: argparse.Namespace) -> int:
+    from gpusim.layer.command import run
+    from gpusim.simulated import on_device
+
+    _check_program(arguments)
     return run(
         arguments.words,
         is_module=arguments.is_module,
         as_json=arguments.json,
         others=[on_device.append],
     )
+
+
+def _run_simulated(arguments: argparse.Namespace) -> int:
+    from gpusim.errors import ProgramError
+    from gpusim.layer.command import run_program
+    from gpusim.simulated import GPU, PROFILES, parse_faults, stand_in, strategy
+
+    _check_program(arguments)
+    if arguments.profile not in PROFILES:
+        raise UsageError(
+            f"cannot run because --profile={arguments.profile} is none of {', '.join(PROFILES)} "
+            "(probably a misspelling)"
+        )
+    try:
+        strategy(arguments.scheduler, arguments.seed)
+        faults = parse_faults(arguments.faults)
+    except ProgramError as error:
+        raise UsageError(str(error)) from error
+    gpu = GPU(
+        profile=arguments.profile,
+        schedule=lambda: strategy(arguments.scheduler, arguments.seed),
+        faults=faults,
+    )
+    stand_in(gpu)
+    return FOUND if run_program(arguments.words, arguments.is_module) else NOTHING_FOUND
 
 
 def _mutants(arguments: argparse.Namespace) -> int:
@@ -206,8 +262,11 @@ def _add_options(parser: Parser, command: str) -> None:
 
         add_bench_options(parser)
         return
-    if command == "sanitize":
-        parser.add_argument("--json", action="store_true", help="reports as JSON, one a line")
+    if command in ("sanitize", "run"):
+        if command == "sanitize":
+            parser.add_argument("--json", action="store_true", help="reports as JSON, one a line")
+        else:
+            _add_device_options(parser)
         parser.add_argument(
             "-m", dest="is_module", action="store_true", help="run a module, as python -m does"
         )
@@ -218,15 +277,35 @@ def _add_options(parser: Parser, command: str) -> None:
             help="a script or a module, with its arguments",
         )
         return
-    if command == "replay":
+    if command in _OF_A_FILE:
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
-    add_settings(parser, ReplaySettings if command == "replay" else Settings)
+    if command == "explain":
+        for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
+            parser.add_option(name, read_file_to_write, text, metavar="OUT")
+    add_settings(parser, ReplaySettings if command in _OF_A_FILE else Settings)
+
+
+_OF_A_FILE = ("replay", "explain")
+
+
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    """What the simulated device of ``gpusim run`` does."""
+    from gpusim.simulated.scheduler import STRATEGIES
+
+    parser.add_argument("--scheduler", default="late", help=", ".join(STRATEGIES), metavar="NAME")
+    parser.add_argument("--seed", default=0, type=int, help="of the random scheduler", metavar="N")
+    parser.add_argument("--faults", default="", help="the plan of its faults", metavar="PLAN")
+    parser.add_argument(
+        "--profile", default="wgpu-native", help="spec, or wgpu-native", metavar="NAME"
+    )
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
     "fuzz": (_fuzz, "run random programs and compare each run with the reference"),
     "replay": (_replay, "run the program of a finding again"),
+    "explain": (_explain, "say why the program of a finding fails"),
+    "run": (_run_simulated, "run a wgpu-py program on the simulated device"),
     "sanitize": (_sanitize, "run a wgpu-py program and report its mistakes with WebGPU"),
     "bench": (_bench, "measure what the runtime costs"),
     "mutants": (_mutants, "plant one mistake at a time, and check that the judge finds it"),

@@ -2,7 +2,9 @@
 //
 // `served(openDevice, makeRuntime, promises)` is the function that answers a line.  The runtime has
 // alloc, write, dispatch, copy, read, free, flush, sync and close, as in runtime.js; one that reads
-// into arrays which the caller names (`delivery: "array"`) has `readInto` in the place of `read`.
+// into arrays which the caller names (`delivery: "array"`) has `readInto` in the place of `read`; one
+// that promises `replays` has `capture(commands)`, which gives a graph, and `replay(graph, scalars,
+// bindings)`: for each dispatch its scalars or null, and a map from captured handles to others.
 // `promises` are those of docs/JUDGING.md by name, or a function of the kernels that gives them;
 // where there are none, WebGPU's own rules.  A runtime without WebGPU has null as its device.  A name
 // that was freed still finds its handle, so that the runtime itself meets stale handles: a runtime
@@ -40,6 +42,7 @@ class Target {
   clear() {
     this.buffers = new Map();
     this.reads = new Map();
+    this.graphs = new Map();
     this.arrived = [];
     this.arrays = new Map();
     this.inArrays = [];
@@ -52,6 +55,11 @@ class Target {
         return this.greet(JSON.parse(words.join(" ")));
       case "adversary":
         return this.takeAdversary(JSON.parse(words.join(" ")));
+      case "collect":
+        this.clear();
+        this.runtime = null;
+        if (!(await this.adversary.collect())) throw new Error("the engine does not collect on request");
+        return;
       case "open":
         this.clear();
         await this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
@@ -72,6 +80,11 @@ class Target {
         const place = [this.find(target), Number(targetOffset), Number(size)];
         return this.runtime.copy(this.find(source), Number(sourceOffset), ...place);
       }
+      case "capture":
+        this.graphs.set(words[0], await this.runtime.capture(this.commandsOf(words.slice(1))));
+        return;
+      case "replay":
+        return this.replay(...words);
       case "read":
         return this.read(words[0], Number(words[1]), Number(words[2]), words[4]);
       case "into":
@@ -106,7 +119,8 @@ class Target {
     await this.start();
     const { vendor, architecture, description } = this.device?.adapterInfo ?? {};
     const words = [vendor, architecture, description].filter(Boolean).join(" ");
-    return `ready ${JSON.stringify({ version: 2, promises: this.promises, description: words })}`;
+    const { promises } = this;
+    return `ready ${JSON.stringify({ version: 2, promises, description: words, layer: true })}`;
   }
 
   async start() {
@@ -126,10 +140,38 @@ class Target {
     await this.start();
   }
 
-  dispatch(name, buffers, scalars, grid) {
-    const bound = buffers.split(",").map((buffer) => this.find(buffer));
-    const values = scalars === "-" ? [] : scalars.split(",").map(Number);
-    this.runtime.dispatch(this.kernels.get(name), bound, values, grid.split("x").map(Number));
+  dispatch(...words) {
+    const { kernel, buffers, scalars, grid } = this.dispatchOf(words);
+    this.runtime.dispatch(kernel, buffers, scalars, grid);
+  }
+
+  dispatchOf([name, buffers, scalars, grid]) {
+    return {
+      kernel: this.kernels.get(name),
+      buffers: buffers.split(",").map((buffer) => this.find(buffer)),
+      scalars: scalarsOf(scalars),
+      grid: grid.split("x").map(Number),
+    };
+  }
+
+  // Dispatches, and copies as `{ source, sourceOffset, target, targetOffset, size }`.
+  commandsOf(words) {
+    const lines = words.join(" ") === "-" ? [] : words.join(" ").split("; ");
+    return lines.map((line) => {
+      const [verb, ...operands] = line.split(" ");
+      if (verb === "dispatch") return this.dispatchOf(operands);
+      const [sourceOffset, targetOffset, size] = [operands[1], operands[3], operands[4]].map(Number);
+      const [source, target] = [this.find(operands[0]), this.find(operands[2])];
+      return { source, sourceOffset, target, targetOffset, size };
+    });
+  }
+
+  replay(graph, scalars, pairs) {
+    const entries = scalars === ";" ? [] : scalars.split(";");
+    const given = scalars === "*" ? null : entries.map((word) => (word === "_" ? null : scalarsOf(word)));
+    const swaps = pairs === "-" ? [] : pairs.split(",").map((pair) => pair.split("="));
+    const bindings = new Map(swaps.map((pair) => pair.map((name) => this.find(name))));
+    return this.runtime.replay(this.graphs.get(graph), given, bindings);
   }
 
   write(buffer, offset, bytes) {
@@ -217,6 +259,10 @@ function told(answer, error) {
   const message = error.message.replaceAll("\n", " / ");
   const details = stack.map((line) => `detail ${line}`);
   return [...details, `${answer} ${error.constructor.name} ${message}`].join("\n");
+}
+
+function scalarsOf(word) {
+  return word === "-" ? [] : word.split(",").map(Number);
 }
 
 function bytesOf(hex) {

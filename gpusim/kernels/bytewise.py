@@ -49,22 +49,22 @@ COPY_BYTES = Kernel(
     name="gpusim_copy_bytes",
     buffers=(Binding(name="src"), Binding(name="dst", access="read_write")),
     scalars=(Scalar(name="src_at"), Scalar(name="dst_at"), Scalar(name="size")),
-    declarations=(
-        "fn source_byte(at: u32) -> u32 { return (src[at / 4u] >> ((at % 4u) * 8u)) & 0xffu; }\n"
-    ),
     body=(
         "    let word = args.dst_at / 4u + i;\n"
-        "    if (word * 4u < args.dst_at + args.size) {\n"
-        "        var value = dst[word];\n"
-        "        for (var lane_byte = 0u; lane_byte < 4u; lane_byte++) {\n"
-        "            let at = word * 4u + lane_byte;\n"
-        "            if (at >= args.dst_at && at < args.dst_at + args.size) {\n"
-        "                let shift = lane_byte * 8u;\n"
-        "                let taken = source_byte(at - args.dst_at + args.src_at);\n"
-        "                value = (value & ~(0xffu << shift)) | (taken << shift);\n"
-        "            }\n"
-        "        }\n"
-        "        dst[word] = value;\n"
+        "    let stop = args.dst_at + args.size;\n"
+        "    if (word * 4u < stop) {\n"
+        "        // 4 bytes on, since the word may begin before the first byte that is copied.\n"
+        "        let from_byte = word * 4u + 4u - args.dst_at + args.src_at;\n"
+        "        let at = from_byte / 4u;\n"
+        "        let shift = (from_byte % 4u) * 8u;\n"
+        "        let last = arrayLength(&src) - 1u;\n"
+        "        let low = src[min(max(at, 1u) - 1u, last)] >> shift;\n"
+        "        let high = src[min(at, last)] << ((32u - shift) % 32u);\n"
+        "        let taken = select(low | high, low, shift == 0u);\n"
+        "        let skipped = (max(word * 4u, args.dst_at) - word * 4u) * 8u;\n"
+        "        let unused = (4u - min(stop - word * 4u, 4u)) * 8u;\n"
+        "        let mask = (0xffffffffu << skipped) & (0xffffffffu >> unused);\n"
+        "        dst[word] = (dst[word] & ~mask) | (taken & mask);\n"
         "    }"
     ),
     meaning=_copy_bytes,

@@ -7,7 +7,7 @@ events find mistakes that the device does not tell.  It knows neither the runtim
 from gpusim.layer.adversary import Adversary
 from gpusim.layer.classes import stand_between
 from gpusim.layer.lines import parse_event, write_event
-from gpusim.layer.memory import LiveBuffers
+from gpusim.layer.memory import Held, Memory
 from gpusim.layer.report import Place, Report
 from gpusim.layer.rules import EMPTY_SUBMIT, RULES, Rule
 from gpusim.layer.sanitizer import Sanitizer, sanitize
@@ -17,7 +17,8 @@ __all__ = [
     "EMPTY_SUBMIT",
     "RULES",
     "Adversary",
-    "LiveBuffers",
+    "Held",
+    "Memory",
     "Place",
     "Report",
     "Rule",

@@ -19,6 +19,7 @@ import { CALLS } from "./calls.js";
 import { Watched, callSite } from "./watched.js";
 
 const STYLES = ["any", "last", "first"];
+const COLLECTIONS = 4; // What one drops may hold on to others.
 
 let installed = null;
 
@@ -38,7 +39,9 @@ class Adversary {
     this.scopes = new WeakMap();
     this.native = {};
     this.known = new Watched();
-    this.collected = new FinalizationRegistry((buffer) => this.told("collect_buffer", { buffer }));
+    this.collected = new FinalizationRegistry((about) => {
+      this.told(`collect_${Object.keys(about)[0]}`, about);
+    });
     patchAll(this);
   }
 
@@ -112,6 +115,17 @@ class Adversary {
     return { held, promise };
   }
 
+  // Has the engine collect what the program has dropped, and tells it; false where that cannot be.
+  async collect() {
+    const collectGarbage = collector();
+    for (let rounds = 0; collectGarbage && rounds < COLLECTIONS; rounds++) {
+      await turn();
+      collectGarbage();
+      await turn();
+    }
+    return Boolean(collectGarbage);
+  }
+
   async settleFreely() {
     if (this.isSettling) return;
     this.isSettling = true;
@@ -164,6 +178,14 @@ function drawing(seed) {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) % most;
   };
+}
+
+// The engine's own collection: a global where it was started with --expose-gc; Node has it on request.
+function collector() {
+  const builtin = globalThis.process?.getBuiltinModule;
+  if (globalThis.gc || !builtin) return globalThis.gc;
+  builtin("node:v8").setFlagsFromString("--expose-gc");
+  return (globalThis.gc = builtin("node:vm").runInNewContext("gc"));
 }
 
 // Ends once the program has done all that it can do without another promise.

@@ -9,6 +9,7 @@ What the calls say is in ``calls.py``.  Nothing here decides what is wrong.
 from collections.abc import Callable
 from functools import wraps
 from itertools import count
+from traceback import clear_frames
 from typing import Any
 
 from gpusim.layer.calls import Call
@@ -78,20 +79,19 @@ class Between:
     def stand(self, thing: Any) -> Any:
         """Give an object of the device its watching class; the object."""
         base = type(thing)
-        if not hasattr(base, "_watch"):
-            made = self._classes.get(base)
-            if made is None:
-                made = self._classes[base] = self._class_of(base)
-            thing.__class__ = made
+        made = self._classes.get(base)
+        if made is None:
+            if hasattr(base, "_watch"):
+                return thing
+            made = self._classes[base] = self._class_of(base)
+        thing.__class__ = made
         return thing
 
     def number_of(self, thing: Any) -> int:
         """The number of an object; one that was made unseen gets it now."""
-        if getattr(type(thing), "_watch", None) is self.watch:
-            number: int | None = self.watch.numbers.get(thing.uid)
-            if number is not None:
-                return number
-        return self._adopt(thing)
+        seen = getattr(type(thing), "_watch", None) is self.watch
+        number: int | None = self.watch.numbers.get(thing.uid) if seen else None
+        return self._adopt(thing) if number is None else number
 
     def settles(self, promise: Any, kind: str, about: dict[str, Any]) -> None:
         """Tell when a promise settles."""
@@ -164,6 +164,8 @@ def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[
         try:
             result = native(self, *arguments, **named)
         except Exception as error:
+            # What wgpudawn's frames hold can end the process when Python collects it.
+            clear_frames(error.__traceback__)
             if is_told:
                 watch.failed(error, number)
             raise

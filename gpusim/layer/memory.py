@@ -1,15 +1,37 @@
-"""Counts the buffers that are alive: neither destroyed nor collected.  It judges nothing."""
+"""What a program holds: buffers neither destroyed nor collected, and writes that wait for a submit.
 
+It judges nothing, except that writes are queued without end.
+"""
+
+from dataclasses import dataclass
+
+from gpusim.layer.report import Report
+from gpusim.layer.rules.table import ENDLESS_WRITES
+from gpusim.layer.sanitizer import Sanitizer
 from gpusim.layer.watch import Watch
 from gpusim.trace import Event
 
 
-class LiveBuffers:
-    """A sink that knows the size of every live buffer of the devices that its watch watches."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """What is held at a moment."""
+
+    buffers: int
+    """Buffers that are alive."""
+    size_bytes: int
+    """Their size."""
+    queued_bytes: int
+    """Bytes that the queue was given since the last submit."""
+
+
+class Memory:
+    """A sink that counts what the devices of its watch hold."""
 
     def __init__(self) -> None:
         self._sizes: dict[int, int] = {}
-        self.watch = Watch(self, wanted=("create_buffer", "destroy_buffer"))
+        self._queued_bytes = 0
+        self._sanitizer = Sanitizer(lambda report: None, (ENDLESS_WRITES,))
+        self.watch = Watch(self, wanted=("create_buffer", "destroy_buffer", *_QUEUE))
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -17,8 +39,26 @@ class LiveBuffers:
             self._sizes[event["buffer"]] = event["size_bytes"]
         elif event.kind in ("destroy_buffer", "collect_buffer"):
             self._sizes.pop(event["buffer"], None)
+        elif event.kind == "write_buffer":
+            self._queued_bytes += event["size_bytes"]
+        elif event.kind == "submit":
+            self._queued_bytes = 0
+        self._sanitizer(event)
 
-    def count(self) -> tuple[int, int]:
-        """How many buffers are alive, and their bytes."""
+    def begin(self) -> None:
+        """Forget what was found."""
+        self._sanitizer.begin()
+
+    @property
+    def reports(self) -> list[Report]:
+        """Whether writes were queued without end since ``begin``."""
+        return self._sanitizer.reports
+
+    def held(self) -> Held:
+        """What is held now."""
         self.watch.tell_gone()
-        return len(self._sizes), sum(self._sizes.values())
+        sizes = self._sizes.values()
+        return Held(buffers=len(sizes), size_bytes=sum(sizes), queued_bytes=self._queued_bytes)
+
+
+_QUEUE = ("write_buffer", "submit")

@@ -192,9 +192,9 @@ class Replays:
                 self._play_step(step, values)
 
     def _go_on(self, bound: BoundGraph) -> None:
-        """Check between two steps, where a debug mode may have met a fault or run callbacks."""
+        """Check between two steps; only a debug mode may have run callbacks there."""
         self._guard.check_op("replay")
-        for buffer in bound.buffers:
+        for buffer in bound.buffers if self._debug is not None else ():
             if not buffer.is_live:
                 raise InvalidHandle(
                     f"cannot go on with a replay because {buffer!r} was freed half way (probably "

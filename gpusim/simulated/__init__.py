@@ -1,13 +1,12 @@
 """A WebGPU device in pure Python: strict, adversarial, deterministic.
 
-It has the interface of wgpu-py's device and needs no driver: kernels run by their
-NumPy meaning.  It refuses what the specification refuses.  A Scheduler decides what
+It has the interface of wgpu-py's device and needs no driver: shaders are compiled to
+NumPy.  It refuses what the specification refuses.  A Scheduler decides what
 the specification leaves open.  The import loads no native library.
 """
 
 from gpusim.simulated.adapter import (
     GPU,
-    KNOWN_KERNELS,
     GPUAdapter,
     make_adapter,
     on_device,
@@ -30,10 +29,10 @@ from gpusim.simulated.scheduler import (
     strategy,
     write_schedule,
 )
+from gpusim.simulated.standing import stand_in
 
 __all__ = [
     "GPU",
-    "KNOWN_KERNELS",
     "NO_FAULTS",
     "PROFILES",
     "SPEC",
@@ -56,6 +55,7 @@ __all__ = [
     "open_device",
     "parse_faults",
     "parse_schedule",
+    "stand_in",
     "strategy",
     "write_schedule",
 ]

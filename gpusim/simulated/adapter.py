@@ -6,18 +6,16 @@ Source: WebGPU specification, section 4.3 "GPUAdapter", 4.2 "GPU" and 3.6.2 "Lim
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gpusim.kernels import COPY_BYTES, OFFERED, PATCH_WORDS, Kernel
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan
-from gpusim.simulated.pipeline import shaders_of
 from gpusim.simulated.profile import PROFILES, SPEC, Profile
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.scheduler import AsLate, Scheduler
 from gpusim.simulated.state import DeviceState
 from gpusim.simulated.timeline import Emit, Timeline
 
-KNOWN_KERNELS: tuple[Kernel, ...] = (*OFFERED.values(), PATCH_WORDS, COPY_BYTES)
-"""The kernels that a device knows by default."""
+FEATURES = ("shader-f16", "immediates")
+"""By wgpu-py's names."""
 INFO = {
     "vendor": "gpusim",
     "architecture": "",
@@ -83,16 +81,17 @@ class GPUAdapter:
         *,
         profile: Profile,
         limits: Mapping[str, int],
-        shaders: Mapping[str, Kernel],
         emit: Emit | None,
+        schedule: Callable[[], Scheduler] = AsLate,
+        faults: FaultPlan = NO_FAULTS,
     ) -> None:
         self.info = dict(INFO)
-        self.features: set[str] = set()
+        self.features = {*FEATURES}
         self.limits = dict(limits)
         self.summary = f"{INFO['device']} ({INFO['adapter_type']}) via {INFO['backend_type']}"
         self._profile = profile
-        self._shaders = shaders
         self._emit = emit
+        self._schedule, self._faults = schedule, faults
 
     def request_device_sync(
         self,
@@ -102,20 +101,21 @@ class GPUAdapter:
         required_limits: Mapping[str, int | None] | None = None,
         default_queue: Any = None,
     ) -> GPUDevice:
-        """A device that does everything as late as the specification allows.
+        """A device; without another schedule it does everything as late as is allowed.
 
         Raises:
             KeyError: no limit has that name.
             RuntimeError: a feature or limit that the adapter does not support.
         """
-        missing = list(required_features)
+        features = list(required_features)
+        missing = [name for name in features if name not in self.features]
         if missing:
             raise RuntimeError(
-                f"cannot request a device with {missing} because the simulated adapter has no "
-                "features (probably a device of another kind was meant)"
+                f"cannot request a device with {missing} because the simulated adapter has "
+                f"{', '.join(FEATURES)} alone (probably a device of another kind was meant)"
             )
         limits = limits_with(self.limits, required_limits or {})
-        return self.make(limits, AsLate(), NO_FAULTS, label=label)
+        return self.make(limits, self._schedule(), self._faults, label=label, features=features)
 
     def request_device_async(self, **wanted: Any) -> Promise:
         """The same as a promise."""
@@ -129,12 +129,13 @@ class GPUAdapter:
         faults: FaultPlan,
         *,
         label: str = "",
+        features: Iterable[str] = FEATURES,
         poison_staging: bool = False,
     ) -> GPUDevice:
         """A device under a scheduler and a plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
         state = DeviceState(self._profile, limits, timeline, poisons_staging=poison_staging)
-        device = GPUDevice(state, self._shaders, self, label)
+        device = GPUDevice(state, self, label, features)
         for show in on_device:
             show(device)
         return device
@@ -166,20 +167,18 @@ class GPU:
 def make_adapter(
     *,
     profile: str | Profile = SPEC,
-    kernels: Iterable[Kernel] = KNOWN_KERNELS,
-    shaders: Mapping[str, Kernel] | None = None,
     limits: Mapping[str, int] | None = None,
     emit: Emit | None = None,
+    schedule: Callable[[], Scheduler] = AsLate,
+    faults: FaultPlan = NO_FAULTS,
 ) -> GPUAdapter:
-    """An adapter; arguments as ``open_device``."""
-    known = shaders_of(tuple(kernels))
-    if shaders:
-        known = {**known, **{code.strip(): kernel for code, kernel in shaders.items()}}
+    """An adapter; arguments as ``open_device``, and ``schedule`` makes each device's scheduler."""
     return GPUAdapter(
         profile=PROFILES[profile] if isinstance(profile, str) else profile,
         limits={**DEFAULT_LIMITS, **(limits or {})},
-        shaders=known,
         emit=emit,
+        schedule=schedule,
+        faults=faults,
     )
 
 
@@ -188,8 +187,6 @@ def open_device(
     profile: str | Profile = SPEC,
     scheduler: Scheduler | None = None,
     faults: FaultPlan = NO_FAULTS,
-    kernels: Iterable[Kernel] = KNOWN_KERNELS,
-    shaders: Mapping[str, Kernel] | None = None,
     limits: Mapping[str, int] | None = None,
     emit: Emit | None = None,
     poison_staging: bool = False,
@@ -198,15 +195,12 @@ def open_device(
 
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
-    ``kernels``: the kernels whose WGSL it knows.  ``shaders``: other WGSL texts, each with the
-    kernel that it means, whose bindings it has.  ``limits`` replace defaults.  ``emit(kind,
-    **about)`` is called for every event, as ``gpusim.trace.Trace.emit``.  ``poison_staging``
-    overwrites mapped bytes that were read when the mapping ends.  That is against the
-    specification, and shows a stale read of a pooled staging buffer.
+    ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, as
+    ``gpusim.trace.Trace.emit``.  ``poison_staging`` overwrites mapped bytes that were read when
+    the mapping ends.  That is against the specification, and shows a stale read of a pooled
+    staging buffer.
     """
-    adapter = make_adapter(
-        profile=profile, kernels=kernels, shaders=shaders, limits=limits, emit=emit
-    )
+    adapter = make_adapter(profile=profile, limits=limits, emit=emit)
     return adapter.make(
         adapter.limits, scheduler or AsLate(), faults, poison_staging=poison_staging
     )

@@ -3,13 +3,12 @@
 Source: WebGPU specification, section 4.4 "GPUDevice".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import wgpu
 
 from gpusim.errors import ProgramError
-from gpusim.kernels import Kernel
 from gpusim.simulated.bindings import (
     GPUBindGroup,
     GPUBindGroupLayout,
@@ -25,13 +24,13 @@ from gpusim.simulated.pipeline import (
     GPUShaderModule,
     make_module,
     make_pipeline,
-    shaders_of,
 )
 from gpusim.simulated.profile import aborting, device_lost, invalid, unsigned
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.queue import GPUQueue
 from gpusim.simulated.scheduler import Scheduler
 from gpusim.simulated.state import DeviceState, next_uid
+from gpusim.simulated.texture import GPUTexture, make_texture
 
 _USAGES = 0x3FF
 """The bits that BufferUsage defines, MAP_READ to QUERY_RESOLVE."""
@@ -57,19 +56,21 @@ class GPUDevice:
     ``lost_async`` is the specification's ``lost``, by wgpu-py's name.
     """
 
-    __slots__ = ("_shaders", "_state", "adapter", "features", "label", "queue", "uid")
+    __slots__ = ("_state", "adapter", "features", "label", "queue", "uid")
 
     def __init__(
-        self, state: DeviceState, shaders: Mapping[str, Kernel], adapter: Any, label: str
+        self, state: DeviceState, adapter: Any, label: str, features: Iterable[str] = ()
     ) -> None:
         self._state = state
-        self._shaders = shaders
         self.adapter = adapter
-        self.features: set[str] = set()
+        self.features: set[str] = {*features}
         self.label = label
         self.uid = next_uid()
         self.queue = GPUQueue(state, self)
         state.lost_promise = Promise(state.timeline, "lost")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__name__} {self.label!r} at {id(self):#x}>"
 
     @property
     def limits(self) -> dict[str, int]:
@@ -91,10 +92,6 @@ class GPUDevice:
             raise AttributeError("lost_async")
         assert self._state.lost_promise is not None
         return self._state.lost_promise
-
-    def learn(self, *kernels: Kernel) -> None:
-        """Know the WGSL of ``kernels`` from now on; real devices lack this method."""
-        self._shaders = {**self._shaders, **shaders_of(kernels)}
 
     def restart(self, scheduler: Scheduler) -> None:
         """Reset the device: nothing is queued, pending, mapped, counted or planned any more.
@@ -144,6 +141,30 @@ class GPUDevice:
         buffer.unmap()
         return buffer
 
+    def create_texture(
+        self,
+        *,
+        label: str = "",
+        size: Any,
+        mip_level_count: int = 1,
+        sample_count: int = 1,
+        dimension: str = "2d",
+        format: str,
+        usage: int | str,
+        view_formats: Sequence[str] = (),
+        texture_binding_view_dimension: str | None = None,
+    ) -> GPUTexture:
+        """A texture without content, which nothing can use; errors as ``texture.make_texture``."""
+        self._made("texture")
+        about = {
+            "mip_level_count": mip_level_count,
+            "sample_count": sample_count,
+            "dimension": dimension,
+            "format": format,
+            "usage": usage,
+        }
+        return make_texture(self._state, label, size, about)
+
     def create_bind_group_layout(
         self, *, label: str = "", entries: Sequence[Any]
     ) -> GPUBindGroupLayout:
@@ -168,14 +189,14 @@ class GPUDevice:
     ) -> GPUPipelineLayout:
         """A layout of bind groups; errors as ``bindings.make_pipeline_layout``."""
         self._made("pipeline layout")
-        return make_pipeline_layout(self._state, label, bind_group_layouts)
+        return make_pipeline_layout(self._state, label, bind_group_layouts, immediate_size)
 
     def create_shader_module(
         self, *, label: str = "", code: str, compilation_hints: Sequence[Any] = ()
     ) -> GPUShaderModule:
-        """The module of a known kernel's WGSL; GPUValidationError for any other."""
+        """The module of a WGSL text; GPUValidationError where it is not valid or not supported."""
         self._made("shader module")
-        return make_module(self._state, self._shaders, label, code)
+        return make_module(self._state, self.features, label, code)
 
     def create_compute_pipeline(
         self, *, label: str = "", layout: Any, compute: Any

@@ -1,24 +1,21 @@
 """Shader modules and compute pipelines, and the plan of one dispatch of a pipeline.
 
-WGSL is recognised and never compiled: a module runs as the Kernel that has this WGSL.  A
-Plan is made once for a pipeline and its bind groups: the bindings are checked, and the
-arrays and scalars found.  It says how to run; a Refusal says why not.
+A module runs as its WGSL says, compiled to NumPy by ``gpusim.wgsl``; no kernel's meaning is used.
+A Plan is made once for a pipeline and its bind groups: the bindings are checked, and their bytes
+found.  It says how to run; a Refusal says why not.
 Source: WebGPU specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline",
 "Validate encoder bind groups", "usage scope validation" and "Encoder bind groups
 alias a writable resource".
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
-from itertools import combinations, groupby
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import wgpu
 
-from gpusim.kernels import Kernel
-from gpusim.kernels.kernel import NUMPY_DTYPES, Dtype
 from gpusim.simulated.bindings import (
     BoundRange,
     GPUBindGroup,
@@ -29,86 +26,64 @@ from gpusim.simulated.bindings import (
 from gpusim.simulated.buffer import GPUBuffer
 from gpusim.simulated.profile import check_keys, invalid
 from gpusim.simulated.state import DeviceState, next_uid
+from gpusim.wgsl import Entry, Module, ShaderError, compile_module, override_key
 
 _COMPUTE = wgpu.ShaderStage.COMPUTE
-_WORD = NUMPY_DTYPES["u32"]
+_BYTE = np.dtype(np.uint8)
 _array = np.ndarray
 _STAGE_KEYS = ("module", "entry_point", "constants")
-_ENTRY_POINT = re.compile(r"@compute[^{]*?\bfn\s+(\w+)", re.DOTALL)
+_KINDS = {
+    ("storage", "read_write"): "storage",
+    ("storage", "read"): "read-only-storage",
+    ("uniform", "read"): "uniform",
+}
 BoundGroup = tuple[GPUBindGroup, tuple[int, ...]]
 """A bind group with its dynamic offsets."""
 
 
-@lru_cache(maxsize=64)
-def shaders_of(kernels: tuple[Kernel, ...]) -> Mapping[str, Kernel]:
-    """The kernels by their WGSL."""
-    return {kernel.wgsl().strip(): kernel for kernel in kernels}
-
-
 class GPUShaderModule:
-    """The WGSL of a kernel; made by ``GPUDevice.create_shader_module``."""
+    """A compiled WGSL text; made by ``GPUDevice.create_shader_module``."""
 
-    __slots__ = ("_device", "entry_point", "kernel", "label", "uid")
+    __slots__ = ("_device", "label", "module", "uid")
 
-    def __init__(self, device: DeviceState, label: str, kernel: Kernel, entry_point: str) -> None:
+    def __init__(self, device: DeviceState, label: str, module: Module) -> None:
         self._device = device
         self.label = label
         self.uid = next_uid()
-        self.kernel = kernel
-        self.entry_point = entry_point
+        self.module = module
 
 
 class GPUComputePipeline:
-    """A kernel and its layout; made by ``GPUDevice.create_compute_pipeline``."""
+    """An entry point and its layout; made by ``GPUDevice.create_compute_pipeline``."""
 
-    __slots__ = (
-        "_device",
-        "_scalar_runs",
-        "dtypes",
-        "guarded",
-        "kernel",
-        "label",
-        "layouts",
-        "least_sizes",
-        "meaning",
-        "scalar_count",
-        "takes_uniform",
-        "uid",
-    )
+    __slots__ = ("_device", "entry", "label", "layouts", "least_sizes", "slots", "uid")
 
     def __init__(
         self,
         device: DeviceState,
         label: str,
-        kernel: Kernel,
+        entry: Entry,
         layouts: tuple[GPUBindGroupLayout | None, ...] | None,
     ) -> None:
         self._device = device
         self.label = label
         self.uid = next_uid()
-        self.kernel = kernel
-        wanted = bindings_of(kernel)
+        self.entry = entry
+        wanted = bindings_of(entry)
         if layouts is None:
-            layouts = (GPUBindGroupLayout(device, "", wanted, owner=self.uid),)
+            layouts = tuple(
+                GPUBindGroupLayout(device, "", entries, owner=self.uid) if entries else None
+                for entries in wanted
+            )
         self.layouts = layouts
-        self.least_sizes = tuple(entry.min_size for entry in wanted)
+        self.slots = tuple((each.group, each.binding) for each in entry.point.bindings)
+        """The group and the number of each binding of the shader."""
+        self.least_sizes = {
+            (group, each.binding): each.min_size
+            for group, entries in enumerate(wanted)
+            for each in entries
+        }
         """The bytes that each binding of the shader needs at least, checked at a dispatch."""
-        self.meaning = kernel.meaning
-        self.dtypes = tuple(NUMPY_DTYPES[binding.dtype] for binding in kernel.buffers)
-        self.takes_uniform = kernel.uniform_bytes > 0
-        self.guarded = kernel.guarded
-        self.scalar_count = len(kernel.scalars)
-        self._scalar_runs = _runs_of([scalar.dtype for scalar in kernel.scalars])
-
-    def scalars(self, words: Any) -> tuple[Any, ...]:
-        """The kernel's scalars, typed, from the words of its uniforms; ``words`` may be None."""
-        if not self.scalar_count:
-            return ()
-        values: list[Any] = []
-        for start, stop, dtype in self._scalar_runs:
-            run = words[start:stop]
-            values.extend(run if dtype is _WORD else run.view(dtype))
-        return tuple(values)
 
     def get_bind_group_layout(self, index: int) -> GPUBindGroupLayout:
         """The layout of bind group ``index``; GPUValidationError past the limit."""
@@ -120,54 +95,32 @@ class GPUComputePipeline:
         return layout or GPUBindGroupLayout(self._device, "", ())
 
 
-def _runs_of(dtypes: list[Dtype]) -> list[tuple[int, int, Any]]:
-    """Runs of scalars of one type: the first, one past the last, and the type."""
-    runs, start = [], 0
-    for dtype, group in groupby(dtypes):
-        stop = start + len(list(group))
-        runs.append((start, stop, NUMPY_DTYPES[dtype]))
-        start = stop
-    return runs
-
-
-@lru_cache(maxsize=64)
-def bindings_of(kernel: Kernel) -> tuple[LayoutEntry, ...]:
-    """The entries of a kernel's shader; ``min_size`` is what its variables need."""
-    entries = [
-        LayoutEntry(
-            number,
-            "storage" if binding.access == "read_write" else "read-only-storage",
-            False,
-            4,
-            _COMPUTE,
-        )
-        for number, binding in enumerate(kernel.buffers)
-    ]
-    if kernel.uniform_bytes:
-        entries.append(LayoutEntry(len(entries), "uniform", False, kernel.uniform_bytes, _COMPUTE))
-    return tuple(entries)
+def bindings_of(entry: Entry) -> tuple[tuple[LayoutEntry, ...], ...]:
+    """The entries of a shader, by group; ``min_size`` is what its variables need."""
+    groups: list[list[LayoutEntry]] = []
+    for binding in entry.point.bindings:
+        groups += [[] for _ in range(len(groups), binding.group + 1)]
+        kind = _KINDS[binding.space, binding.access]
+        number, least = binding.binding, binding.least_bytes
+        groups[binding.group].append(LayoutEntry(number, kind, False, least, _COMPUTE))
+    return tuple(map(tuple, groups))
 
 
 def make_module(
-    device: DeviceState, shaders: Mapping[str, Kernel], label: str, code: Any
+    device: DeviceState, features: Collection[str], label: str, code: Any
 ) -> GPUShaderModule:
-    """The module of a known WGSL text; TypeError, or GPUValidationError where it is unknown."""
+    """The module of a WGSL text; TypeError, or GPUValidationError where it is not valid."""
     if not isinstance(code, str):
         raise TypeError("Shader code must be str for WGSL or GLSL, or bytes for SpirV.")
-    kernel = shaders.get(code.strip())
-    if kernel is None:
-        raise invalid(
-            "create this shader module",
-            f"none of the {len(shaders)} kernels that this device knows has this WGSL",
-            "it has to be registered: open_device(kernels=...), or device.learn(kernel)",
-        )
-    return GPUShaderModule(device, label, kernel, _entry_point_of(code))
-
-
-@lru_cache(maxsize=64)
-def _entry_point_of(code: str) -> str:
-    found = _ENTRY_POINT.search(code)
-    return found.group(1) if found else "main"
+    try:
+        module = compile_module(code)
+    except ShaderError as error:
+        raise invalid("create this shader module", str(error), "a misspelling") from error
+    for feature in module.features:
+        if feature not in features:
+            because = f"its device lacks the feature {feature}"
+            raise invalid("create this shader module", because, "it is to be required")
+    return GPUShaderModule(device, label, module)
 
 
 def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) -> GPUComputePipeline:
@@ -182,70 +135,104 @@ def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) ->
     parts = (module,) if layout == "auto" else (module, layout)
     if any(part._device.home is not device.home for part in parts):
         raise invalid(doing, "its parts are another device's", "two devices are mixed up")
-    entry_point = compute.get("entry_point")
-    if entry_point not in (None, module.entry_point):
-        because = f"its module has no entry point {entry_point!r}"
-        raise invalid(doing, because, f"{module.entry_point!r} was meant")
-    if compute.get("constants"):
-        raise invalid(doing, "its module has no constants", "they belong to another shader")
+    name = _entry_point(module.module, compute.get("entry_point"), doing)
+    entry = _entry(module.module, name, compute.get("constants") or {}, doing)
+    _check_size(device, entry, doing)
     if layout == "auto":
-        return GPUComputePipeline(device, label, module.kernel, None)
-    because_of = _mismatch(layout.layouts, bindings_of(module.kernel))
+        return GPUComputePipeline(device, label, entry, None)
+    because_of = _mismatch(layout.layouts, bindings_of(entry))
+    if entry.point.immediate_bytes > layout.immediate_size:
+        because_of = f"its immediates need {entry.point.immediate_bytes} bytes"
     if because_of:
         raise invalid(doing, because_of, "a layout of another kernel")
-    return GPUComputePipeline(device, label, module.kernel, layout.layouts)
+    return GPUComputePipeline(device, label, entry, layout.layouts)
+
+
+def _entry_point(module: Module, wanted: Any, doing: str) -> str:
+    names = module.entry_points
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None:
+        because = f"its module has {len(names)} compute entry points and none is named"
+        raise invalid(doing, because, "entry_point is missing")
+    if wanted not in names:
+        shown = " or ".join(repr(name) for name in names) or "another stage"
+        raise invalid(doing, f"its module has no entry point {wanted!r}", f"{shown} was meant")
+    return str(wanted)
+
+
+def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str) -> Entry:
+    known = {override_key(each): each for each in module.overrides}
+    for key in constants:
+        if str(key) not in known:
+            because = f"its module has no constant {key!r}"
+            raise invalid(doing, because, "it belongs to another shader")
+    try:
+        return module.entry(name, constants)
+    except ShaderError as error:
+        raise invalid(doing, str(error), "a constant of a wrong value") from error
+
+
+def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
+    """The limits on workgroups."""
+    point, limits = entry.point, device.limits
+    for axis, size in zip("xyz", point.workgroup_size, strict=True):
+        limit = limits[f"max-compute-workgroup-size-{axis}"]
+        if size > limit:
+            raise invalid(doing, f"its workgroup size {axis} is {size}, above {limit}", "a limit")
+    count = math.prod(point.workgroup_size)
+    limit = limits["max-compute-invocations-per-workgroup"]
+    if count > limit:
+        raise invalid(doing, f"its workgroup has {count} invocations, above {limit}", "a limit")
+    limit = limits["max-compute-workgroup-storage-size"]
+    if point.workgroup_bytes > limit:
+        because = f"its workgroup memory has {point.workgroup_bytes} bytes, above {limit}"
+        raise invalid(doing, because, "a limit")
 
 
 def _mismatch(
-    layouts: tuple[GPUBindGroupLayout | None, ...], wanted: Iterable[LayoutEntry]
+    layouts: tuple[GPUBindGroupLayout | None, ...], wanted: Iterable[Iterable[LayoutEntry]]
 ) -> str | None:
     """Why a layout does not fit a shader; None where it does."""
-    first = layouts[0].entries if layouts and layouts[0] else {}
-    for entry in wanted:
-        given = first.get(entry.binding)
-        if given is None or not given.visibility & _COMPUTE:
-            return f"its layout has no binding {entry.binding} for compute shaders"
-        if given.kind != entry.kind:
-            return f"binding {entry.binding} is {entry.kind} in the shader, not {given.kind}"
-        if given.min_size and given.min_size < entry.min_size:
-            return f"binding {entry.binding} needs {entry.min_size} bytes, not {given.min_size}"
+    for group, entries in enumerate(wanted):
+        layout = layouts[group] if group < len(layouts) else None
+        known = layout.entries if layout else {}
+        for entry in entries:
+            given = known.get(entry.binding)
+            if given is None or not given.visibility & _COMPUTE:
+                return f"its layout has no binding {entry.binding} for compute shaders"
+            if given.kind != entry.kind:
+                return f"binding {entry.binding} is {entry.kind} in the shader, not {given.kind}"
+            if given.min_size and given.min_size < entry.min_size:
+                return f"binding {entry.binding} needs {entry.min_size} bytes, not {given.min_size}"
     return None
 
 
-class Plan:
-    """A kernel with its arrays; ``run`` reads the scalars when the queue executes it."""
+Slots = dict[tuple[int, int], BoundRange]
 
-    __slots__ = ("_arrays", "_pipeline", "_ranges", "_words")
+
+class Plan:
+    """An entry point over its bytes; ``run(x, y, z)`` executes a grid of workgroups."""
+
+    __slots__ = ("_ranges", "immediates", "run")
 
     refusal: str | None = None
 
-    def __init__(self, pipeline: GPUComputePipeline, ranges: list[BoundRange]) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: GPUComputePipeline, ranges: Slots) -> None:
         self._ranges = ranges
-        self._arrays = tuple(
-            [
-                _array(bound.size // 4, dtype, bound.buffer.memory, bound.offset)
-                for dtype, bound in zip(pipeline.dtypes, ranges, strict=False)
-            ]
+        bounds = [ranges[slot] for slot in pipeline.slots]
+        self.immediates = np.zeros(pipeline.entry.point.immediate_bytes, np.uint8)
+        """The bytes of the immediates, which each dispatch sets before it runs."""
+        self.run = pipeline.entry.bind(
+            [_array(bound.size, _BYTE, bound.buffer.memory, bound.offset) for bound in bounds],
+            self.immediates,
         )
-        self._words: Any = None
-        if pipeline.takes_uniform:
-            bound = ranges[len(pipeline.dtypes)]
-            count = pipeline.scalar_count + pipeline.guarded
-            self._words = _array(count, _WORD, bound.buffer.memory, bound.offset)
-
-    def run(self, groups: int) -> None:
-        """Execute ``groups`` workgroups."""
-        pipeline, words = self._pipeline, self._words
-        if pipeline.guarded:
-            groups = min(groups, int(words[pipeline.scalar_count]))
-        if groups:
-            pipeline.meaning(self._arrays, pipeline.scalars(words), groups)
 
     def writes(self, buffer: GPUBuffer) -> bool:
         """Whether the dispatch may write ``buffer``."""
         return any(
-            bound.buffer is buffer and bound.entry.kind == "storage" for bound in self._ranges
+            bound.buffer is buffer and bound.entry.kind == "storage"
+            for bound in self._ranges.values()
         )
 
 
@@ -276,7 +263,7 @@ def plan(
 def _plan(
     pipeline: GPUComputePipeline, groups: Mapping[int, BoundGroup], refuses_aliases: bool
 ) -> Plan | Refusal:
-    ranges: list[BoundRange] = []
+    ranges: Slots = {}
     for index, layout in enumerate(pipeline.layouts):
         if layout is None:
             continue
@@ -285,8 +272,9 @@ def _plan(
         group, offsets = groups[index]
         if not group.layout.equivalent(layout):
             return Refusal(f"bind group {index} is of another layout than the pipeline's")
-        ranges.extend(_shifted(group, offsets) if offsets else group.ranges)
-    because = _too_small(pipeline, ranges) or _conflict(ranges, refuses_aliases)
+        for bound in _shifted(group, offsets) if offsets else group.ranges:
+            ranges[index, bound.entry.binding] = bound
+    because = _too_small(pipeline, ranges) or _conflict([*ranges.values()], refuses_aliases)
     if because:
         return Refusal(because)
     return Plan(pipeline, ranges)
@@ -302,8 +290,9 @@ def _shifted(group: GPUBindGroup, offsets: tuple[int, ...]) -> Iterator[BoundRan
             yield bound
 
 
-def _too_small(pipeline: GPUComputePipeline, ranges: list[BoundRange]) -> str | None:
-    for bound, least in zip(ranges, pipeline.least_sizes, strict=False):
+def _too_small(pipeline: GPUComputePipeline, ranges: Slots) -> str | None:
+    for slot, least in pipeline.least_sizes.items():
+        bound = ranges[slot]
         if bound.size < least:
             return f"binding {bound.entry.binding} has {bound.size} bytes and needs {least}"
     return None

@@ -18,6 +18,8 @@ from properties.generate.shape import Shape, draw_shape
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case, parse_device
 
+_MOST_LIVE = 6
+
 
 def programs(
     *,
@@ -96,7 +98,17 @@ def cases(
 
 
 def _short_shape(choices: Choices, kernels: Kernels, min_ops: int, max_ops: int) -> Shape:
-    return replace(draw_shape(choices, drawable(kernels)), min_ops=min_ops, max_ops=max_ops)
+    """A shape that shrinks to one buffer and no closing reads.
+
+    What a session draws most comes first in ``draw_shape``, and is not the least.
+    """
+    return replace(
+        draw_shape(choices, drawable(kernels)),
+        min_ops=min_ops,
+        max_ops=max_ops,
+        live_buffers=choices.integer(1, _MOST_LIVE),
+        dump=choices.chance(9, 10),
+    )
 
 
 def _choices(draw: st.DrawFn) -> DrawnChoices:

@@ -30,6 +30,8 @@ class FailureKind(StrEnum):
     """The target raised an error that the contract does not have, or raised in its close."""
     GROWTH = "growth"
     """Every run of the program leaves more buffers alive."""
+    COST = "cost"
+    """The program costs the host more than its length explains."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"

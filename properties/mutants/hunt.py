@@ -17,7 +17,7 @@ from properties.finding_file import Finding, read, write
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import SeededChoices, Weights
 from properties.model.case import Case
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.mutants.mistakes import MUTANTS
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracles import (
@@ -141,7 +141,8 @@ def _shrunk(
 ) -> Case:
     if not seconds:
         return case
-    again = within(_SHRINK_PATIENCE_SECONDS, judgement)
+    hangs = failure.kind is FailureKind.HANG
+    again = within(_SHRINK_PATIENCE_SECONDS if hangs else PATIENCE_SECONDS, judgement)
 
     def fails(candidate: Case) -> bool:
         return fails_like(candidate, failure, again)

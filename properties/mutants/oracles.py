@@ -1,10 +1,10 @@
 """The oracles that hunt mutants, by name, with a limit of time and planned faults.
 
 An oracle is opened once for a mutant, and gives a function from a case to its failure.  The
-oracles are the reference, the laws over the trace, the relations, the contract under faults, and
-the clients.  The seed of a case decides its faults and its client, so that a saved case meets
-them again.  No mutant breaks the judge's own parts: tests check those with histories, traces and
-cases corrupted by hand.
+oracles are the reference, the laws over the trace, the relations, the contract under faults, the
+clients, and the costs.  The seed of a case decides its faults and its client, so that a saved case
+meets them again.  No mutant breaks the judge's own parts: tests check those with histories, traces
+and cases corrupted by hand.
 """
 
 import signal
@@ -36,8 +36,9 @@ from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
-from properties.oracles.judge import MEANING_ONLY, Oracles, judge, setting_of
-from properties.oracles.laws import check
+from properties.oracles.cost import count_cost
+from properties.oracles.judge import MEANING_ONLY, Oracles, judge
+from properties.oracles.laws import Setting, check
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
 from properties.targets.factory import RuntimeFactory
 
@@ -122,7 +123,7 @@ def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         if execution.close_error is not None:
             # The reference judges what a close raises.
             return None
-        violations = check(execution.trace, setting_of(execution)).violations
+        violations = check(execution.trace, Setting.of(execution)).violations
         return violations[0] if violations else None
 
     return judged
@@ -156,6 +157,11 @@ def _open_clients(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         return judge(replace(case, client=client), factory, MEANING_ONLY).failure
 
     return judged
+
+
+def _open_costs(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
+    factory = factory_of(mutant, device, kernels)
+    return lambda case: count_cost(case, factory)
 
 
 _VERBS: Weights[tuple[str, type[DeviceFault]]] = Weights(
@@ -274,7 +280,8 @@ LAWS = Oracle(name="laws", open=_open_laws)
 RELATIONS = Oracle(name="relations", open=_open_relations)
 FAULTS = Oracle(name="faults", open=_open_faults)
 CALLERS = Oracle(name="clients", open=_open_clients)
-ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CALLERS)
+COSTS = Oracle(name="costs", open=_open_costs)
+ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CALLERS, COSTS)
 
 
 def oracles_for(mutant: Mutant) -> tuple[Oracle, ...]:

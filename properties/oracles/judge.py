@@ -1,8 +1,8 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
 The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the growth of its memory; the
-laws over the trace; and the transformed case.
+may fail; the report of the device's faults; the close of the target; the growth of its memory, and
+what it costs; the laws over the trace; and the transformed case.
 """
 
 from collections import Counter
@@ -25,14 +25,16 @@ from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import refusals
 from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
+from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
-from properties.oracles.injected import in_contract_terms, shown_faults
+from properties.oracles.injected import in_contract_terms, may_fail_close, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.statistics import judge_statistics
+from properties.oracles.thrift import judge_thrift
 from properties.oracles.words import judge_words
 from properties.targets.factory import TargetFactory
 from reference import Reference as Executor
@@ -54,7 +56,7 @@ class Oracles:
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
     growth: bool = True
-    """Whether some cases are repeated, to see whether memory grows."""
+    """Whether some cases are repeated, to see whether memory and work grow."""
     shown_faults: frozenset[str] | None = None
     """The error classes that faults may cause; None: those of the case's device."""
 
@@ -84,12 +86,14 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
+    if execution.beside is not None:
+        failure = failure or _judge_beside(execution.beside, faults, oracles)
     if oracles.growth:
-        failure = failure or judge_growth(case, factory)
+        failure = failure or judge_growth(case, factory) or judge_cost(case, factory)
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
-        checker = oracles.laws(execution.trace, setting_of(execution))
+        checker = oracles.laws(execution.trace, Setting.of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
@@ -141,11 +145,6 @@ def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
     return compare_traces(first.trace, second.trace)
 
 
-def setting_of(execution: Execution) -> Setting:
-    """The setting of the laws over the trace of an execution."""
-    return Setting(policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits)
-
-
 def _judge_meaning(
     execution: Execution, faults: frozenset[str], oracles: Oracles
 ) -> tuple[History, Failure | None]:
@@ -187,7 +186,20 @@ def _judge_meaning(
         )
     if failure is None and execution.is_lawful:
         failure = judge_words(program, expected, got) or judge_statistics(execution)
+        failure = failure or judge_thrift(execution)
     return expected, failure
+
+
+def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:
+    """The failure of a second runtime on the same driver, by its own program."""
+    failure = _judge_meaning(beside, faults, oracles)[1] or _judge_close(beside, faults)
+    if failure is None:
+        return None
+    return replace(
+        failure,
+        op=f"{failure.op}, of the runtime beside",
+        notes=(*failure.notes, "the runtime beside runs:", *str(beside.case.program).splitlines()),
+    )
 
 
 def _meant(execution: Execution, oracles: Oracles) -> History:
@@ -203,6 +215,8 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
     """The failure where the target's close raises, and no fault explains it."""
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
+        return None
+    if may_fail_close(execution.case.injected):
         return None
     ended = failed_with(error)
     return Failure(

@@ -153,9 +153,7 @@ def _stores(execution: Execution, events: list[Event], stats: Stats) -> Figures:
 
 def _with_scalars(execution: Execution, events: list[Event]) -> int:
     """Dispatches whose kernel has uniforms."""
-    setting = Setting(
-        policy=execution.case.policy, kernels=execution.kernels, limits=execution.limits
-    )
+    setting = Setting.of(execution)
     launched = Counter(str(event["kernel"]) for event in events if event.kind == "dispatch")
     return sum(
         times

@@ -31,6 +31,7 @@ _FLAGS = (
     "--enable-unsafe-webgpu",
     "--enable-features=Vulkan",
     "--no-first-run",
+    "--js-flags=--expose-gc",
 )
 _LOADING_SECONDS = 20.0
 _IS_READY = "typeof globalThis.answer === 'function'"

@@ -7,16 +7,17 @@ limits are never read from the driver under judgement, which might misreport the
 runs a program.
 """
 
+import gc
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 from zlib import crc32
 
 from gpusim.devices import open_device
-from gpusim.kernels import BUILTIN, Kernel, Kernels
-from gpusim.layer import Adversary, LiveBuffers, Report, stand_between
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.layer import Adversary, Held, Memory, Report, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
 from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
@@ -25,7 +26,7 @@ from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.traced_parts import traced_parts
-from gpusim.simulated import KNOWN_KERNELS, NO_FAULTS, Replaying, Scheduler, strategy
+from gpusim.simulated import NO_FAULTS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
 from properties.model.capabilities import Capabilities
@@ -88,11 +89,17 @@ def as_target(made: Any) -> Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counting:
-    """A factory on a device of its own, whose live buffers are counted."""
+    """A factory on a device of its own, whose memory is counted."""
 
     factory: "TargetFactory"
-    count: Callable[[], tuple[int, int]]
-    """How many buffers are alive, and their bytes."""
+    memory: Memory
+    collect: Callable[[], object] = gc.collect
+    """Has what the targets have dropped collected."""
+
+    def held(self) -> Held:
+        """What its targets hold now."""
+        self.collect()
+        return self.memory.held()
 
 
 class TargetFactory(ABC):
@@ -119,7 +126,11 @@ class TargetFactory(ABC):
         """A new target; it shares at most the device with earlier ones."""
 
     def counting(self) -> Counting | None:
-        """The same targets on a device whose live buffers are counted; None where none can be."""
+        """The same targets on a device whose memory is counted; None where it cannot be."""
+        return None
+
+    def untraced(self, case: Case) -> Target | None:
+        """A new target of our runtime, to count what it costs; None of any other."""
         return None
 
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
@@ -168,7 +179,7 @@ class RuntimeFactory(TargetFactory):
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
-        native = open_case_device(spec, kernels)
+        native = open_case_device(spec)
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=spec.is_simulated)
         self._driver: Driver = self._make_driver(native)
@@ -192,6 +203,16 @@ class RuntimeFactory(TargetFactory):
         )
         return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
 
+    def untraced(self, case: Case) -> Target:
+        """See ``TargetFactory``; small limits of a real device are not kept."""
+        return RuntimeTarget(
+            self._driver_of(case.device, 1),
+            case.policy,
+            kernels=self.kernels,
+            parts=self._parts,
+            make_runtime=self._make_runtime,
+        )
+
     def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
         if not device.is_simulated:
             planned = faults_of(device.faults)
@@ -203,7 +224,7 @@ class RuntimeFactory(TargetFactory):
             opened, driver = kept
             opened.restart(scheduler_of(device))
             return driver
-        opened = open_case_device(device, self.kernels)
+        opened = open_case_device(device)
         driver = self._make_driver(opened)
         if first > 1 and isinstance(driver, WgpuDriver):
             driver.uids = count(first)
@@ -259,7 +280,7 @@ class AdapterFactory(TargetFactory):
         self.kernels = kernels
         self._make_target = make_target
         self._spec = parse_device(device)
-        self._device = open_case_device(self._spec, kernels)
+        self._device = open_case_device(self._spec)
         self._adversary: Adversary | None = None
         self._sanitizer = judging_sanitizer()
         self._counting: Counting | None = None
@@ -284,14 +305,14 @@ class AdapterFactory(TargetFactory):
         """The same targets on a second device, opened when it is first asked for."""
         if self._counting is None:
             factory = AdapterFactory(str(self._spec), self.kernels, make_target=self._make_target)
-            live = LiveBuffers()
-            stand_between(factory._device, live.watch)
-            self._counting = Counting(factory=factory, count=live.count)
+            memory = Memory()
+            stand_between(factory._device, memory.watch)
+            self._counting = Counting(factory=factory, memory=memory)
         return self._counting
 
     def _disturb(self, disturbance: Disturbance | None) -> None:
         if self._adversary is not None and self._adversary.has_lost_device:
-            self._device, self._adversary = open_case_device(self._spec, self.kernels), None
+            self._device, self._adversary = open_case_device(self._spec), None
         if self._adversary is None:
             if disturbance is None:
                 return
@@ -330,7 +351,7 @@ def limits_of(device: Any) -> Limits:
     return Limits(**values)
 
 
-def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
+def open_case_device(device: DeviceSpec) -> Any:
     """A device with the interface of a wgpu-py device.
 
     Raises:
@@ -338,12 +359,10 @@ def open_case_device(device: DeviceSpec, kernels: Mapping[str, Kernel]) -> Any:
     """
     if not device.is_simulated:
         return open_device(device.name)
-    known = {kernel.name: kernel for kernel in (*KNOWN_KERNELS, *kernels.values())}
     return open_simulated(
         profile=device.profile,
         scheduler=scheduler_of(device),
         faults=device.faults,
-        kernels=known.values(),
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
     )
 

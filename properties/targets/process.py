@@ -7,19 +7,20 @@ import re
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Self
 
 from gpusim.errors import GpusimError, NoDevice
 from gpusim.kernels import BUILTIN, Kernels
-from gpusim.layer import Sanitizer
+from gpusim.layer import Memory, Sanitizer
 from gpusim.ops import Op, Read, Sync, Write
 from gpusim.text import write_op
 from gpusim.trace import Event
 from properties.model.case import Case
 from properties.model.disturbance import Disturbance
 from properties.model.target import Delivery, TargetRaised
-from properties.targets.factory import Opened, TargetFactory
+from properties.targets.factory import Counting, Opened, TargetFactory
 from properties.targets.layer import adversary_source, judging_sanitizer
 from properties.targets.lines import TargetProcess
 from properties.targets.wire import (
@@ -27,6 +28,7 @@ from properties.targets.wire import (
     BEGIN,
     BESIDE,
     CLOSE,
+    COLLECT,
     END,
     HELLO,
     INTO,
@@ -237,7 +239,8 @@ class ProcessFactory(TargetFactory):
     """The targets that the process of ``command`` serves, one for each program.
 
     A process that died or went silent is replaced by a new one for the next program.  It is
-    given the layer before the first program that is to be disturbed.
+    given the layer before the first program that is to be disturbed, or counted: ``memory`` then
+    sees the calls of every program.
 
     Raises:
         NoDevice: the command does not start, or does not get ready.
@@ -246,8 +249,18 @@ class ProcessFactory(TargetFactory):
     disturbs = True
     _sanitizer: Sanitizer
 
-    def __init__(self, device: str, kernels: Kernels = BUILTIN, *, command: str) -> None:
+    def __init__(
+        self,
+        device: str,
+        kernels: Kernels = BUILTIN,
+        *,
+        command: str,
+        memory: Memory | None = None,
+    ) -> None:
         self.kernels = kernels
+        self._device, self._memory = device, memory
+        self._counting: Counting | None = None
+        self._may_count = True
         self._hello = write_hello(device, kernels.values())
         self._command = command
         self._process, self._ready = self._start()
@@ -259,22 +272,49 @@ class ProcessFactory(TargetFactory):
         if not self._process.is_alive:
             self._process.end()
             self._process, self._ready = self._start()
-        if case.disturbance is not None and not self._has_layer:
+        if (case.disturbance or self._memory) and not self._has_layer:
             self._give_layer()
         self._sanitizer.begin()
-        target = ProcessTarget(self._process, self._ready, case.disturbance, self._sanitizer)
         reports = () if case.disturbance is None else self._sanitizer.reports
+        target = self._target(case.disturbance)
         return Opened(target=target, trace=self.make_trace(), reports=reports)
+
+    def counting(self) -> Counting | None:
+        """The same targets in a second process; None where it has no layer, or cannot collect."""
+        if self._counting is None and self._ready.layer and self._may_count:
+            memory, factory = Memory(), None
+            try:
+                factory = ProcessFactory(
+                    self._device, self.kernels, command=self._command, memory=memory
+                )
+                factory._give_layer()
+                factory._target(None).send(COLLECT)
+            except (GpusimError, TargetRaised):
+                self._may_count = False
+                if factory is not None:
+                    factory.close()
+                return None
+            self._counting = Counting(factory=factory, memory=memory, collect=factory._collect)
+        return self._counting
 
     def close(self) -> None:
         """End the process; without it, it ends with the session's process."""
         self._process.end()
+        if self._counting is not None:
+            self._counting.factory.close()
+
+    def _target(self, disturbance: Disturbance | None) -> ProcessTarget:
+        see = self._memory or self._sanitizer
+        return ProcessTarget(self._process, self._ready, disturbance, see)
+
+    def _collect(self) -> None:
+        with suppress(TargetRaised):  # A process that has died holds nothing.
+            self._target(None).send(COLLECT)
 
     def _give_layer(self) -> None:
         """Send the layer to the process; NoDevice where it does not take it."""
         try:
-            target = ProcessTarget(self._process, self._ready, see=self._sanitizer)
-            target.send(write_adversary(adversary_source()))
+            self._target(None).send(write_adversary(adversary_source()))
         except (GpusimError, TargetRaised) as error:
             raise NoDevice(
                 f"cannot disturb {self._command!r} because it does not take the layer (probably "

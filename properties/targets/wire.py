@@ -48,7 +48,8 @@ from properties.model.target import TargetRaised
 VERSION, NEWEST = 1, 2
 """The version that every target understands, and the newest, with its promises one by one."""
 HELLO, READY = "hello", "ready"
-OPEN, CLOSE, AWAIT, ADVERSARY = "open", "close", "await", "adversary"
+OPEN, CLOSE, AWAIT = "open", "close", "await"
+ADVERSARY, COLLECT = "adversary", "collect"
 SPOILT, INTO, BEGIN, BESIDE, END = "spoilt", "into", "begin", "beside", "end"
 _FORMS = {
     "ok": "ok",
@@ -80,6 +81,8 @@ class Ready:
     limits: Limits = field(default_factory=Limits)
     description: str = ""
     """What it runs on, for the report."""
+    layer: bool = False
+    """Whether it takes the lines ``adversary`` and ``collect``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,7 @@ def parse_ready(line: str) -> Ready:
         capabilities=_promised(message),
         limits=_taken(Limits, limits, _whole),
         description=str(message.pop("description", "")),
+        layer=_truth("layer", message.pop("layer", False)),
     )
     _check_nothing_left({**limits, **message})
     return ready

@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 
-from gpusim.kernels import BUILTIN
 from gpusim.runtime import Driver, driver_for
-from properties.bench.arms import SPIN
-from properties.bench.decoder.kernels import KERNELS
 from properties.model.case import parse_device
 from properties.targets.factory import open_case_device
 
@@ -15,7 +12,7 @@ from properties.targets.factory import open_case_device
 @pytest.fixture(scope="session")
 def bench_device(device_name: str) -> Any:
     """The device under test."""
-    return open_case_device(parse_device(device_name), BUILTIN.adding(SPIN, *KERNELS))
+    return open_case_device(parse_device(device_name))
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ class Real:
 def record(text: str, policy: str, *faults: Fault) -> Real:
     """Run a program under a policy, traced, on the simulated device; ``faults`` go with it."""
     chosen = parse_policy(policy)
-    driver = FaultyDriver(WgpuDriver(open_case_device(_SIMULATED, BUILTIN)), *faults)
+    driver = FaultyDriver(WgpuDriver(open_case_device(_SIMULATED)), *faults)
     trace = Trace()
     parts = traced_parts(Parts(), trace)
     target = RuntimeTarget(TracedDriver(driver, trace), chosen, kernels=BUILTIN, parts=parts)

@@ -35,7 +35,10 @@ MAY_IMPORT = {
     "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
     # It knows neither our runtime nor the judge.
     "gpusim.layer": ("numpy", "wgpu", "gpusim.layer", "gpusim.trace"),
-    "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", *VOCABULARY),
+    "gpusim.kernels": ("numpy", "gpusim.wgsl", *VOCABULARY),
+    # Shaders know no device.
+    "gpusim.wgsl": ("numpy", "gpusim.wgsl"),
+    "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", "gpusim.wgsl", *VOCABULARY),
     "reference": ("numpy", "reference", *VOCABULARY),
     "properties": (
         "gpusim",
@@ -58,7 +61,7 @@ LAYERS = (
     ("clients",),
     ("execute",),
     ("oracles",),
-    ("finding_file", "shrink", "exhaustive", "machine"),
+    ("finding_file", "shrink", "exhaustive", "machine", "explain"),
     ("mutants",),
     ("fuzz",),
     ("bench",),

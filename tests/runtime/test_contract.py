@@ -283,7 +283,7 @@ def test_a_guarded_grid_runs_each_group_once(runtime: Runtime, groups: int) -> N
     assert tallies.max() - tallies.min() <= 1
 
 
-def test_a_kernel_of_your_own(runtime: Runtime, device: Any) -> None:
+def test_a_kernel_of_your_own(runtime: Runtime) -> None:
     def reverse_bits(arrays, scalars, groups):  # type: ignore[no-untyped-def]
         (x,) = arrays
         x[:] = [int(f"{word:032b}"[::-1], 2) for word in x.tolist()]
@@ -294,8 +294,6 @@ def test_a_kernel_of_your_own(runtime: Runtime, device: Any) -> None:
         body="if (i < arrayLength(&x)) { x[i] = reverseBits(x[i]); }",
         meaning=reverse_bits,
     )
-    if hasattr(device, "learn"):
-        device.learn(kernel)  # a simulated device runs meanings, not WGSL
     buffer = runtime.alloc(8)
     runtime.write(buffer, np.array([1, 6], np.uint32))
     runtime.dispatch(kernel, [buffer])

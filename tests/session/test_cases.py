@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gpusim.errors import ProgramError
-from gpusim.kernels import BUILTIN, OFFERED
+from gpusim.kernels import OFFERED
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
@@ -75,7 +75,7 @@ def test_small_limits_are_asked_of_many_devices_and_programs_keep_them() -> None
 def test_a_real_runtime_is_held_to_the_limits_of_its_case(device_name: str) -> None:
     factory = RuntimeFactory(device_name)
     spec = parse_device(device_name)
-    assert factory.limits == limits_of(open_case_device(spec, BUILTIN))
+    assert factory.limits == limits_of(open_case_device(spec))
     assert len(factory.small) > 2
     for asked in factory.small:
         case = replace(numbered(0), device=replace(spec, limits=asked))
@@ -112,7 +112,7 @@ def test_faults_are_drawn_on_every_device_and_change_no_program() -> None:
 def test_a_simulated_device_is_read_back(spec: DeviceSpec) -> None:
     assert parse_device(str(spec)) == spec
     assert spec.is_simulated
-    assert open_case_device(spec, BUILTIN).queue is not None
+    assert open_case_device(spec).queue is not None
 
 
 @pytest.mark.parametrize("word", ["scheduler=fast", "seed=x", "seed", "speed=1", "schedule=0,a"])

@@ -5,7 +5,7 @@ import wgpu
 
 from gpusim.errors import ProgramError
 from gpusim.simulated import NO_FAULTS, FaultPlan, open_device, parse_faults
-from tests.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.conformance.player import SWING
 
 STAGING = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
 
@@ -34,7 +34,7 @@ def test_memory_runs_out_once() -> None:
 
 
 def test_a_pipeline_meets_an_internal_error_once() -> None:
-    device = open_device(faults=FaultPlan(internal_errors=(0,)), kernels=KERNELS)
+    device = open_device(faults=FaultPlan(internal_errors=(0,)))
     module = device.create_shader_module(code=SWING.wgsl())
     with pytest.raises(wgpu.GPUInternalError):
         device.create_compute_pipeline(layout="auto", compute={"module": module})

@@ -17,7 +17,7 @@ import wgpu
 from gpusim.devices import adapters, open_device
 from gpusim.simulated import FaultPlan, Scheduler, explore
 from gpusim.simulated import open_device as open_simulated
-from tests.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.conformance.player import SWING
 
 U = wgpu.BufferUsage
 STAGING = U.MAP_READ | U.COPY_DST
@@ -129,7 +129,7 @@ def outcomes(mistake: Mistake, faults: FaultPlan) -> Iterator[bool]:
     """Whether the mistake shows, under every schedule."""
 
     def attempt(scheduler: Scheduler) -> bool:
-        return mistake(open_simulated(scheduler=scheduler, faults=faults, kernels=KERNELS))
+        return mistake(open_simulated(scheduler=scheduler, faults=faults))
 
     return (shows for _, shows in explore(attempt))
 

@@ -19,7 +19,7 @@ import wgpu
 
 import gpusim.devices
 from gpusim.simulated import PROFILES, Profile, open_device
-from tests.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.conformance.player import SWING
 
 U = wgpu.BufferUsage
 ALL = U.STORAGE | U.COPY_SRC | U.COPY_DST
@@ -245,7 +245,7 @@ DIFFERENCES = [name for name in Profile.__slots__ if name != "name"]
 @pytest.mark.parametrize("scenario", SHOWN, ids=lambda scenario: scenario.__name__)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_difference_shows(scenario: Callable[[Any], str], profile: str) -> None:
-    device = open_device(profile=profile, kernels=KERNELS)
+    device = open_device(profile=profile)
     assert scenario(device) == SHOWN[scenario][list(PROFILES).index(profile)]
 
 

@@ -15,7 +15,7 @@ from gpusim.devices import adapters
 from gpusim.simulated import open_device
 from tests.simulated.conformance.calls import METHODS, Call, draw_session, parse_call
 from tests.simulated.conformance.child import RealPlayer
-from tests.simulated.conformance.player import KERNELS, LIMITS, Player
+from tests.simulated.conformance.player import LIMITS, Player
 
 SESSIONS = int(os.environ.get("GPUSIM_RAW_SESSIONS", "8"))
 LENGTH = 40
@@ -57,7 +57,7 @@ def on_simulated(calls: list[Call], profile: str = "wgpu-native") -> list[str]:
     """What a session shows on the simulated device."""
 
     def device() -> object:
-        return open_device(profile=profile, kernels=KERNELS, limits=LIMITS)
+        return open_device(profile=profile, limits=LIMITS)
 
     return list(Player(device(), device).play(calls))
 

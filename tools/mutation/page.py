@@ -20,7 +20,8 @@ never ends. Written by `python -m tools.mutation page`; `tox -e mutation` makes 
 
 "At first" is the share that was killed when the sample was drawn. Each survivor was then looked
 into: it led to a test, a property or a law, and was tried once more; or it is written up below.
-The figures are of the source as it was when its sample was drawn.
+The figures and the changes are of the source as it was when its sample was drawn; the files have
+today's names.
 "Judge" and "tests" say who came first, the judge being asked before the tests are. The interval is
 Wilson's, at 95 percent, for all mutants of the part. Without those that are equivalent the share
 is that of the mutants that can be killed at all.

@@ -16,6 +16,17 @@ from gpusim.layer.rules.submits import (
     WrongSubmit,
 )
 
+ENDLESS_WRITES = Rule(
+    name="endless-writes",
+    sentence=(
+        "Queue writes overwrite each other many times over without a submit, and the "
+        "implementation has to hold all their bytes."
+    ),
+    source='18.2, writeBuffer(): "a copy of the bytes" is taken, and kept until its turn',
+    remedy="submit now and then (a submit of nothing will do), or write only what is used",
+    check=EndlessWrites,
+)
+
 RULES = (
     Rule(
         name="overtaking-write",
@@ -96,16 +107,7 @@ RULES = (
         remedy="destroy a buffer when its last use is submitted, or use it again",
         check=GrowingBuffers,
     ),
-    Rule(
-        name="endless-writes",
-        sentence=(
-            "Queue writes overwrite each other many times over without a submit, and the "
-            "implementation has to hold all their bytes."
-        ),
-        source='18.2, writeBuffer(): "a copy of the bytes" is taken, and kept until its turn',
-        remedy="submit now and then (a submit of nothing will do), or write only what is used",
-        check=EndlessWrites,
-    ),
+    ENDLESS_WRITES,
 )
 
 EMPTY_SUBMIT = Rule(

@@ -7,6 +7,7 @@ here, since it needs two traces.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Self
 
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
 from gpusim.limits import Limits
@@ -14,6 +15,7 @@ from gpusim.ops import Op
 from gpusim.runtime.policy import Policy
 from gpusim.text import write_op
 from gpusim.trace import Trace
+from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 
 _OWN = {kernel.name: kernel for kernel in (COPY_BYTES, PATCH_WORDS)}
@@ -52,6 +54,12 @@ class Setting:
     policy: Policy
     kernels: Mapping[str, Kernel]
     limits: Limits
+
+    @classmethod
+    def of(cls, execution: Execution) -> Self:
+        """That of the trace of an execution."""
+        case = execution.case
+        return cls(policy=case.policy, kernels=execution.kernels, limits=execution.limits)
 
     def kernel(self, name: str) -> Kernel | None:
         """The kernel of that name: a program's, or one of the runtime's own."""

@@ -1,0 +1,20 @@
+"""WGSL compute shaders, compiled to Python source over NumPy arrays.
+
+Text becomes tokens, a syntax tree, a typed tree, statements over scalars, and at last Python.
+The Python runs one lane an invocation, whole workgroups at once.
+Only NumPy and the standard library are used here; nothing here knows a device, the runtime or
+the judge.  Source: WebGPU Shading Language (gpuweb/gpuweb, ``wgsl/index.bs``).
+"""
+
+from gpusim.wgsl.module import Binding, Entry, EntryPoint, Module, compile_module, override_key
+from gpusim.wgsl.syntax import ShaderError
+
+__all__ = [
+    "Binding",
+    "Entry",
+    "EntryPoint",
+    "Module",
+    "ShaderError",
+    "compile_module",
+    "override_key",
+]

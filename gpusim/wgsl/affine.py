@@ -1,0 +1,93 @@
+"""Integer expressions as polynomials modulo 2^32, to find those that count the lanes.
+
+The lanes of a block have numbers in a row: lane k of workgroup w has number S * w + k, where S is
+the size of a workgroup.  An index that is a step times this number, plus what all lanes share,
+makes a slice of memory; a guard on the number makes a shorter range.
+Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so nothing is
+lost.  An atom is a piece of Python that all lanes share, or one of WORKGROUP, LOCAL, X, Y and Z.
+"""
+
+from dataclasses import dataclass
+
+Monomial = tuple[str, ...]
+Polynomial = dict[Monomial, int]
+WORKGROUP, LOCAL, X, Y, Z = "$w", "$l", "$x", "$y", "$z"
+VARYING = (WORKGROUP, LOCAL, X, Y, Z)
+_MASK = 0xFFFFFFFF
+_MOST = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """``step`` times the number of the lane, plus ``rest``, which all lanes share."""
+
+    step: int
+    rest: Polynomial
+
+
+def constant(value: int) -> Polynomial:
+    """A number."""
+    return {(): value & _MASK} if value & _MASK else {}
+
+
+def atom(name: str) -> Polynomial:
+    """One atom."""
+    return {(name,): 1}
+
+
+def add(left: Polynomial, right: Polynomial, sign: int = 1) -> Polynomial:
+    """The sum, or with a ``sign`` of -1 the difference."""
+    total = dict(left)
+    for monomial, factor in right.items():
+        value = (total.get(monomial, 0) + sign * factor) & _MASK
+        if value:
+            total[monomial] = value
+        else:
+            total.pop(monomial, None)
+    return total
+
+
+def multiply(left: Polynomial, right: Polynomial) -> Polynomial | None:
+    """The product; None where it is too long to be of use."""
+    if len(left) * len(right) > _MOST:
+        return None
+    total: Polynomial = {}
+    for one, factor in left.items():
+        for other, by in right.items():
+            monomial = tuple(sorted((*one, *other)))
+            total = add(total, {monomial: factor * by & _MASK})
+    return total
+
+
+def linear_workgroup(x_count: str, y_count: str) -> Polynomial:
+    """The number of a workgroup in a grid, x fastest."""
+    plane = tuple(sorted((Z, x_count, y_count)))
+    return {plane: 1, tuple(sorted((Y, x_count))): 1, (X,): 1}
+
+
+def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | None:
+    """The polynomial by the number of the lane; None where it is not.
+
+    ``linear``: how the number of the workgroup is written by X, Y and Z, if it can be.
+    """
+    if linear is not None and value.get((X,), 0):
+        factor = value[(X,)]
+        scaled = multiply(linear, constant(factor)) or {}
+        value = add(add(value, scaled, -1), {(WORKGROUP,): factor})
+    step = value.get((LOCAL,), 0)
+    if value.get((WORKGROUP,), 0) != step * size & _MASK or step > 0xFFFF:
+        return None
+    rest = {key: by for key, by in value.items() if key not in ((LOCAL,), (WORKGROUP,))}
+    if any(name in VARYING for monomial in rest for name in monomial):
+        return None
+    return Affine(step, rest)
+
+
+def python_of(rest: Polynomial) -> str:
+    """The Python of what all lanes share; not yet modulo 2^32."""
+    parts = []
+    for monomial, factor in sorted(rest.items()):
+        signed = factor - 2**32 if factor >= 2**31 else factor
+        names = "*".join(monomial)
+        parts.append(f"{signed}*{names}" if names and signed != 1 else names or str(signed))
+    return " + ".join(parts) or "0"

@@ -1,0 +1,562 @@
+"""The types of expressions: overloads, conversions, references, and the values of constants.
+
+What is constant is computed here at once.  A reference becomes a value where a value is wanted.
+Source: WGSL specification, 8 "Expressions", 6.1 "Type Checking", 6.4 "Memory Views".
+"""
+
+from typing import Any
+
+from gpusim.wgsl import syntax, typed
+from gpusim.wgsl.constants import convert, fold, literal, zero
+from gpusim.wgsl.expand import bitcast, expand
+from gpusim.wgsl.expand import convert as expand_conversion
+from gpusim.wgsl.functions import FUNCTIONS, NoOverload, Resolved, join
+from gpusim.wgsl.ir import Const, Scalar
+from gpusim.wgsl.names import Names, is_foreign_function, is_function_name, storable
+from gpusim.wgsl.syntax import Expression, Place
+from gpusim.wgsl.typed import CONST, RUN, Apply, Constant, Expr
+from gpusim.wgsl.types import (
+    ABSTRACT_FLOAT,
+    ABSTRACT_INT,
+    BOOL,
+    F16,
+    I32,
+    INTEGERS,
+    U32,
+    Array,
+    Atomic,
+    Matrix,
+    Pointer,
+    Struct,
+    Type,
+    Vector,
+    component_count,
+    concrete,
+    convertible,
+    element_of,
+    is_abstract,
+    parts_of,
+    size_of,
+    with_element,
+)
+
+_SETS = ("xyzw", "rgba")
+_EVERY = (*INTEGERS, *FUNCTIONS["abs"].allowed, BOOL)
+
+
+class Folder:
+    """A builder that computes constants; ``place`` where errors are to be told."""
+
+    def __init__(self, place: Place | None) -> None:
+        self._place = place
+
+    def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
+        """The constant."""
+        known = tuple(each for each in operands if isinstance(each, Const))
+        assert len(known) == len(operands)
+        folded = fold(name, kind, known, self._place)
+        assert folded is not None
+        return folded
+
+    def hold(self, value: Scalar) -> Scalar:
+        """The constant itself."""
+        return value
+
+
+def tree_of(value: Any, kind: Type) -> Any:
+    """A constant's value as a tree of scalar constants."""
+    parts = parts_of(kind)
+    if parts:
+        return tuple(tree_of(each, part) for each, part in zip(value, parts, strict=True))
+    return Const(str(element_of(kind)), value)
+
+
+def value_of(tree: Any) -> Any:
+    """The value of a tree of constants."""
+    return tuple(value_of(each) for each in tree) if isinstance(tree, tuple) else tree.value
+
+
+class Expressions(Names):
+    """Types expressions, one method a form."""
+
+    def expression(self, node: Expression) -> Expr:
+        """The typed form of an expression, which may be a reference."""
+        form: Any = _FORMS[type(node)]
+        made: Expr = form(self, node)
+        return made
+
+    def value(self, node: Expression) -> Expr:
+        """The typed form of an expression as a value."""
+        return self.loaded(self.expression(node))
+
+    def loaded(self, made: Expr) -> Expr:
+        """The value of a reference; other expressions as they are."""
+        kind = made.type
+        if kind is None:
+            self.fail("a call without a result has no value", made.place)
+        if not isinstance(kind, Pointer) or not kind.is_reference:
+            return made
+        if kind.access == "write" or not storable(kind.of):
+            self.fail(f"a value of type {kind.of} cannot be loaded", made.place)
+        return typed.LoadOf(
+            type=kind.of, place=made.place, stage=RUN, effects=made.effects, base=made
+        )
+
+    def as_type(self, made: Expr, wanted: Type, what: str) -> Expr:
+        """A value, converted to the type that is wanted; ShaderError where it does not."""
+        if made.type == wanted:
+            return made
+        if not convertible(made.type, wanted):
+            self.fail(f"{what} is of type {made.type}, expected {wanted}", made.place)
+        assert isinstance(made, Constant)
+        value = convert(made.value, made.type, wanted, made.place)
+        return Constant(type=wanted, place=made.place, stage=made.stage, value=value)
+
+    def settled(self, made: Expr) -> Expr:
+        """A value whose type is not abstract."""
+        return self.as_type(made, concrete(made.type), "this")
+
+    def constant(self, node: Expression, what: str) -> Constant:
+        """The value of a const-expression."""
+        made = self.value(node)
+        if not isinstance(made, Constant) or made.stage != CONST:
+            self.fail(f"{what} needs a const-expression", node.place)
+        return made
+
+    def constant_or_override(self, node: Expression) -> Constant:
+        """The value of a const-expression or override-expression."""
+        made = self.value(node)
+        if not isinstance(made, Constant):
+            self.fail("this needs a const-expression or override-expression", node.place)
+        return made
+
+    def _literal(self, node: syntax.Literal) -> Expr:
+        kind, value = literal(node)
+        if kind == F16 and not self.f16:
+            self.fail("f16 needs 'enable f16;'", node.place)
+        return Constant(type=kind, place=node.place, stage=CONST, value=value)
+
+    def _named(self, node: syntax.Named) -> Expr:
+        symbol = self.lookup(node.name, node.place)
+        if symbol is None:
+            what = "a type or function" if self._is_known(node) else "not declared"
+            self.fail(f"{node.name!r} is {what}", node.place)
+        if node.template is not None or symbol.kind in ("type", "function"):
+            self.fail(f"{node.name!r} is a {symbol.kind} and no value", node.place)
+        if symbol.kind in ("const", "override"):
+            self.using[symbol] = None
+            return Constant(
+                type=symbol.type, place=node.place, stage=symbol.stage, value=symbol.value
+            )
+        if symbol.kind != "var":
+            return typed.Use(type=symbol.type, place=node.place, symbol=symbol)
+        if symbol.space != "function":
+            self.using[symbol] = None
+            if not self.scopes:
+                self.fail(f"{node.name!r} is a var, which no declaration may use", node.place)
+        kind = Pointer(symbol.space, symbol.type, symbol.access, True)
+        return typed.Use(type=kind, place=node.place, symbol=symbol)
+
+    def _is_known(self, node: syntax.Named) -> bool:
+        return is_function_name(node.name) or self.names_type(node.name, node.place)
+
+    def _unary(self, node: syntax.Unary) -> Expr:
+        if node.sign == "&":
+            made = self.expression(node.operand)
+            kind = made.type
+            if not isinstance(kind, Pointer) or not kind.is_reference:
+                self.fail("'&' takes a variable", node.place)
+            self._check_addressable(made)
+            pointer = Pointer(kind.space, kind.of, kind.access)
+            return typed.Recast(type=pointer, place=node.place, effects=made.effects, base=made)
+        operand = self.value(node.operand)
+        if node.sign == "*":
+            kind = operand.type
+            if not isinstance(kind, Pointer):
+                self.fail(f"'*' takes a pointer, not {kind}", node.place)
+            reference = Pointer(kind.space, kind.of, kind.access, True)
+            return typed.Recast(
+                type=reference, place=node.place, effects=operand.effects, base=operand
+            )
+        name = "negate" if node.sign == "-" else node.sign
+        return self.apply(name, [operand], node.place)
+
+    def _check_addressable(self, made: Expr) -> None:
+        """A component of a vector has no address."""
+        if isinstance(made, typed.PartOf | typed.ElementOf):
+            base = made.base.type
+            if isinstance(base, Pointer) and isinstance(base.of, Vector):
+                self.fail("a component of a vector has no address", made.place)
+
+    def _binary(self, node: syntax.Binary) -> Expr:
+        left, right = self.value(node.left), self.value(node.right)
+        if node.sign in ("&&", "||") and isinstance(left, Constant) and left.type == BOOL:
+            self.apply(node.sign, [left, right], node.place)
+            decided = bool(left.value) == (node.sign == "||")
+            return left if decided else right
+        return self.apply(node.sign, [left, right], node.place)
+
+    def apply(self, name: str, operands: list[Expr], place: Place) -> Expr:
+        """A built-in function or operator on its operands."""
+        function = FUNCTIONS[name]
+        if len(operands) != function.count:
+            self.fail(f"{name} takes {function.count} arguments, not {len(operands)}", place)
+        try:
+            found = function.rule([each.type for each in operands], function.allowed)
+        except NoOverload as error:
+            shown = ", ".join(str(each.type) for each in operands)
+            self.fail(f"{_shown(name)} does not take ({shown}), expected {error}", place)
+        if not function.constant or not all(isinstance(each, Constant) for each in operands):
+            found = self._concrete(name, operands, found)
+        converted = tuple(
+            self.as_type(each, kind, "the operand")
+            for each, kind in zip(operands, found.operands, strict=True)
+        )
+        self._check_runtime(name, converted)
+        effects = function.effects or any(each.effects for each in converted)
+        stage = RUN if not function.constant else max((each.stage for each in converted), default=2)
+        made = Apply(
+            type=found.result,
+            place=place,
+            stage=stage,
+            effects=effects,
+            name=name,
+            operands=converted,
+        )
+        return self.folded(made)
+
+    def _concrete(self, name: str, operands: list[Expr], found: Resolved) -> Resolved:
+        """The overload for a run: with no abstract operand but for constants of types settled."""
+        if not any(is_abstract(kind) for kind in found.operands if not isinstance(kind, Pointer)):
+            return found
+        settled = [self.settled(self.loaded(each)) for each in operands]
+        function = FUNCTIONS[name]
+        try:
+            return function.rule([each.type for each in settled], function.allowed)
+        except NoOverload as error:
+            self.fail(f"{_shown(name)} takes {error}", operands[0].place)
+
+    def _check_runtime(self, name: str, operands: tuple[Expr, ...]) -> None:
+        """Errors that a constant second operand makes with any first."""
+        last = operands[-1] if operands else None
+        if not isinstance(last, Constant) or last.stage != CONST or len(operands) != 2:
+            return
+        of = element_of(operands[0].type)
+        values = last.value if isinstance(last.value, tuple) else (last.value,)
+        if name in ("/", "%") and of in INTEGERS and any(value == 0 for value in values):
+            self.fail("this is divided by zero", last.place)
+        if name in ("<<", ">>") and of in (I32, U32) and any(value >= 32 for value in values):
+            self.fail(f"a shift by {last.value} bits is as wide as {of} or wider", last.place)
+
+    def folded(self, made: Apply) -> Expr:
+        """A constant where all operands are."""
+        if made.stage == RUN or not all(isinstance(each, Constant) for each in made.operands):
+            return made
+        trees = [tree_of(each.value, each.type) for each in made.operands]  # type: ignore[attr-defined]
+        place = made.place if made.stage == CONST or self.overrides is not None else None
+        builder = Folder(place)
+        kinds = [each.type for each in made.operands]
+        if made.name == "convert":
+            tree = expand_conversion(builder, trees[0], kinds[0], made.type)
+        elif made.name == "bitcast":
+            tree = bitcast(builder, trees[0], made.type)
+        elif made.name == "splat":
+            tree = (trees[0],) * len(parts_of(made.type))
+        elif made.name == "construct":
+            tree = construct(trees, made.type)
+        else:
+            tree = expand(builder, made.name, kinds, trees, made.type)
+        value = value_of(tree)
+        return Constant(type=made.type, place=made.place, stage=made.stage, value=value)
+
+    def _index(self, node: syntax.Index) -> Expr:
+        base = self._pointee(self.expression(node.base))
+        index = self.value(node.index)
+        kind = base.type.of if isinstance(base.type, Pointer) else base.type
+        if index.type not in INTEGERS:
+            self.fail(f"an index is an integer, not {index.type}", node.index.place)
+        if not isinstance(kind, Vector | Matrix | Array):
+            self.fail(f"a value of type {kind} has no elements", node.place)
+        of = kind.column if isinstance(kind, Matrix) else kind.of
+        if isinstance(index, Constant):
+            count = kind.count if isinstance(kind, Array) else len(parts_of(kind))
+            bound = index.stage == CONST and not getattr(kind, "count_name", "")
+            if index.value < 0 or (count is not None and bound and index.value >= count):
+                self.fail(f"the index {index.value} is not below {count}", node.index.place)
+            return self.part(base, int(index.value), of, node.place, of_constant=bound)
+        result: Type = of
+        index = self.settled(index)
+        if isinstance(base.type, Pointer):
+            result = Pointer(base.type.space, of, base.type.access, True)
+        elif isinstance(base, Constant):
+            base = self.settled(base)
+            result = concrete(of)
+        return typed.ElementOf(
+            type=result,
+            place=node.place,
+            effects=base.effects or index.effects,
+            base=base,
+            index=index,
+        )
+
+    def _pointee(self, made: Expr) -> Expr:
+        """A pointer before ``.`` or ``[`` stands for what it points to."""
+        kind = made.type
+        if isinstance(kind, Pointer) and not kind.is_reference:
+            reference = Pointer(kind.space, kind.of, kind.access, True)
+            return typed.Recast(type=reference, place=made.place, effects=made.effects, base=made)
+        if kind is None:
+            self.fail("a call without a result has no value", made.place)
+        return made
+
+    def part(
+        self, base: Expr, number: int, of: Type, place: Place, *, of_constant: bool = True
+    ) -> Expr:
+        """A part by its number."""
+        if isinstance(base, Constant) and of_constant:
+            return Constant(type=of, place=place, stage=base.stage, value=base.value[number])
+        kind: Type = of
+        if isinstance(base.type, Pointer):
+            kind = Pointer(base.type.space, of, base.type.access, True)
+        return typed.PartOf(
+            type=kind, place=place, stage=base.stage, effects=base.effects, base=base, number=number
+        )
+
+    def _field(self, node: syntax.Field) -> Expr:
+        base = self._pointee(self.expression(node.base))
+        kind = base.type.of if isinstance(base.type, Pointer) else base.type
+        if isinstance(kind, Struct):
+            for number, member in enumerate(kind.members):
+                if member.name == node.name:
+                    return self.part(base, number, member.type, node.place)
+            self.fail(f"the struct {kind} has no member {node.name!r}", node.place)
+        if not isinstance(kind, Vector):
+            self.fail(f"a value of type {kind} has no member {node.name!r}", node.place)
+        numbers = _swizzle(node.name, kind.size)
+        if numbers is None:
+            self.fail(f"{kind} has no components {node.name!r}", node.place)
+        if len(numbers) == 1:
+            return self.part(base, numbers[0], kind.of, node.place)
+        base = self.loaded(base)
+        result = Vector(len(numbers), kind.of)
+        if isinstance(base, Constant):
+            value = tuple(base.value[number] for number in numbers)
+            return Constant(type=result, place=node.place, stage=base.stage, value=value)
+        return typed.Swizzle(
+            type=result,
+            place=node.place,
+            stage=base.stage,
+            effects=base.effects,
+            base=base,
+            numbers=numbers,
+        )
+
+    def _call(self, node: syntax.Call) -> Expr:
+        callee = node.callee
+        symbol = self.lookup(callee.name, callee.place)
+        if symbol is not None and symbol.kind == "function":
+            return self.invoke(symbol, node)
+        if symbol is None and is_function_name(callee.name):
+            if callee.template is not None:
+                self.fail(f"{callee.name} takes no template list", callee.place)
+            return self.apply(callee.name, self._arguments(node), node.place)
+        if symbol is None and callee.name == "bitcast":
+            return self._bitcast(node)
+        if symbol is None and is_foreign_function(callee.name):
+            because = "needs textures, fragments or subgroups"
+            self.fail(f"{callee.name} is not supported: it {because}", callee.place)
+        if self.names_type(callee.name, callee.place):
+            return self._construct(node)
+        what = "not declared" if symbol is None else f"a {symbol.kind}"
+        self.fail(f"{callee.name!r} is {what}, expected a function or type", callee.place)
+
+    def invoke(self, symbol: typed.Symbol, node: syntax.Call) -> Expr:
+        """A call of a function of the text."""
+        raise NotImplementedError
+
+    def _arguments(self, node: syntax.Call) -> list[Expr]:
+        return [self.value(each) for each in node.arguments]
+
+    def _bitcast(self, node: syntax.Call) -> Expr:
+        template = node.callee.template
+        if template is None or len(template) != 1 or len(node.arguments) != 1:
+            self.fail("bitcast takes a type and one argument", node.place)
+        wanted = self.type_of(template[0])
+        operand = self.settled(self.value(node.arguments[0]))
+        kinds = (wanted, operand.type)
+        for kind in kinds:
+            if isinstance(kind, Matrix) or element_of(kind) in (None, BOOL):
+                self.fail(f"bitcast does not take {kind}", node.place)
+        if size_of(wanted) != size_of(operand.type):
+            self.fail(f"{operand.type} and {wanted} differ in size", node.place)
+        if wanted == operand.type:
+            return operand
+        return self.folded(
+            Apply(
+                type=wanted,
+                place=node.place,
+                stage=operand.stage,
+                effects=operand.effects,
+                name="bitcast",
+                operands=(operand,),
+            )
+        )
+
+    def _construct(self, node: syntax.Call) -> Expr:
+        kind = self.partial_type(node.callee)
+        operands = self._arguments(node)
+        place = node.place
+        if isinstance(kind, str):
+            kind = self._inferred(kind, operands, place)
+        if not isinstance(kind, Pointer | Atomic) and storable(kind) and not operands:
+            return Constant(type=kind, place=place, stage=CONST, value=zero(kind))
+        if isinstance(kind, Array | Struct):
+            return self._composite(kind, parts_of(kind), operands, place)
+        if isinstance(kind, Matrix):
+            return self._matrix(kind, operands, place)
+        if isinstance(kind, Vector):
+            return self._vector(kind, operands, place)
+        if isinstance(kind, Pointer | Atomic):
+            self.fail(f"{kind} cannot be constructed", place)
+        if len(operands) != 1 or not isinstance(element_of(operands[0].type), type(kind)):
+            self.fail(f"{kind} takes one number or bool", place)
+        if isinstance(operands[0].type, Vector | Matrix):
+            self.fail(f"{kind} takes one number or bool, not {operands[0].type}", place)
+        return self._converted(operands[0], kind, place)
+
+    def _inferred(self, name: str, operands: list[Expr], place: Place) -> Type:
+        """The type of a construction that names a generator alone."""
+        if not operands and name.startswith("vec"):
+            return Vector(int(name[3]), ABSTRACT_INT)
+        if not operands or name in ("atomic", "ptr"):
+            self.fail(f"{name} needs a template list here", place)
+        kinds = [each.type for each in operands]
+        try:
+            if name == "array":
+                return Array(_joined(kinds), len(kinds))
+            of = [each for each in map(element_of, kinds) if each is not None]
+            element = join(of, _EVERY)
+        except NoOverload as error:
+            self.fail(f"{name} takes {error}", place)
+        if name.startswith("vec"):
+            return Vector(int(name[3]), element)  # type: ignore[arg-type]
+        element = ABSTRACT_FLOAT if element == ABSTRACT_INT else element
+        return Matrix(int(name[3]), int(name[5]), element)  # type: ignore[arg-type]
+
+    def _composite(self, kind: Type, parts: list[Type], operands: list[Expr], place: Place) -> Expr:
+        if not storable(kind):
+            self.fail(f"{kind} cannot be constructed", place)
+        if len(parts) != len(operands):
+            self.fail(f"{kind} takes {len(parts)} values, not {len(operands)}", place)
+        converted = tuple(
+            self.as_type(each, part, "the value")
+            for each, part in zip(operands, parts, strict=True)
+        )
+        if is_abstract(kind) and not all(isinstance(each, Constant) for each in converted):
+            kind = concrete(kind)
+            converted = tuple(self.settled(each) for each in converted)
+        return self._made("construct", kind, converted, place)
+
+    def _made(self, name: str, kind: Type, operands: tuple[Expr, ...], place: Place) -> Expr:
+        stage = max(each.stage for each in operands)
+        effects = any(each.effects for each in operands)
+        return self.folded(
+            Apply(
+                type=kind, place=place, stage=stage, effects=effects, name=name, operands=operands
+            )
+        )
+
+    def _converted(self, operand: Expr, kind: Type, place: Place) -> Expr:
+        if operand.type == kind:
+            return operand
+        if not isinstance(operand, Constant):
+            operand = self.settled(operand)
+        elif is_abstract(operand.type) and convertible(operand.type, kind):
+            return self.as_type(operand, kind, "the value")
+        return self._made("convert", kind, (operand,), place)
+
+    def _vector(self, kind: Vector, operands: list[Expr], place: Place) -> Expr:
+        if len(operands) == 1:
+            given = operands[0]
+            if isinstance(given.type, Vector) and given.type.size == kind.size:
+                return self._converted(given, kind, place)
+            if element_of(given.type) == given.type:
+                part = self.as_type(given, kind.of, "the component")
+                return self._splat(part, kind, place)
+        if any(not isinstance(element_of(each.type), type(kind.of)) for each in operands):
+            self.fail(f"{kind} takes numbers and vectors", place)
+        count = sum(component_count(each.type) for each in operands)
+        if count != kind.size or any(isinstance(each.type, Matrix) for each in operands):
+            self.fail(f"{kind} takes {kind.size} components, not {count}", place)
+        converted = tuple(
+            self.as_type(each, with_element(each.type, kind.of), "the component")
+            for each in operands
+        )
+        return self._made("construct", kind, converted, place)
+
+    def _splat(self, part: Expr, kind: Vector, place: Place) -> Expr:
+        return self._made("splat", kind, (part,), place)
+
+    def _matrix(self, kind: Matrix, operands: list[Expr], place: Place) -> Expr:
+        first = operands[0].type
+        if len(operands) == 1 and isinstance(first, Matrix):
+            if (first.columns, first.rows) != (kind.columns, kind.rows):
+                self.fail(f"{kind} cannot be made of {first}", place)
+            return self._converted(operands[0], kind, place)
+        wanted: Type = kind.column if len(operands) == kind.columns else kind.of
+        count = kind.columns if len(operands) == kind.columns else kind.columns * kind.rows
+        if len(operands) != count:
+            because = f"{kind.columns} columns or {kind.columns * kind.rows} numbers"
+            self.fail(f"{kind} takes {because}, not {len(operands)} values", place)
+        converted = tuple(self.as_type(each, wanted, "the value") for each in operands)
+        return self._made("construct", kind, converted, place)
+
+
+def _joined(kinds: list[Any]) -> Type:
+    """The one type of an array's elements."""
+    for kind in kinds:
+        if all(convertible(each, kind) for each in kinds):
+            found: Type = kind
+            return found
+    raise NoOverload("values of one type")
+
+
+def construct(values: list[Any], kind: Type) -> Any:
+    """A composite of its values; a vector or matrix takes their scalars in order."""
+    if isinstance(kind, Vector):
+        return tuple(scalar for value in values for scalar in _scalars(value))
+    if isinstance(kind, Matrix):
+        scalars = [scalar for value in values for scalar in _scalars(value)]
+        rows = kind.rows
+        return tuple(tuple(scalars[at * rows : (at + 1) * rows]) for at in range(kind.columns))
+    return tuple(values)
+
+
+def _scalars(value: Any) -> Any:
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _scalars(each)
+    else:
+        yield value
+
+
+def _swizzle(name: str, size: int) -> tuple[int, ...] | None:
+    for letters in _SETS:
+        if len(name) <= 4 and all(letter in letters[:size] for letter in name):
+            return tuple(letters.index(letter) for letter in name)
+    return None
+
+
+def _shown(name: str) -> str:
+    return name if name[0].isalpha() else f"'{name}'"
+
+
+_FORMS: dict[type, Any] = {
+    syntax.Literal: Expressions._literal,
+    syntax.Named: Expressions._named,
+    syntax.Unary: Expressions._unary,
+    syntax.Binary: Expressions._binary,
+    syntax.Index: Expressions._index,
+    syntax.Field: Expressions._field,
+    syntax.Call: Expressions._call,
+}

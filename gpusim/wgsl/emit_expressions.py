@@ -1,0 +1,388 @@
+"""Scalar expressions as Python, for one value that all lanes share or for arrays.
+
+What the lanes share is computed once, by plain Python.  Memory is read through a slice where the
+index counts the lanes, and gathered elsewhere.
+"""
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from gpusim.wgsl import affine
+from gpusim.wgsl.affine import Polynomial
+from gpusim.wgsl.frames import Frame, Lines
+from gpusim.wgsl.ir import (
+    Address,
+    Const,
+    Get,
+    Length,
+    Load,
+    Memory,
+    Op,
+    Scalar,
+    Variable,
+)
+from gpusim.wgsl.operations import row_of
+from gpusim.wgsl.ranges import most_of
+from gpusim.wgsl.uniformity import varies
+
+_RING = {"add": 1, "sub": -1}
+_RECASTS = ("bits_u32", "bits_i32", "to_u32", "to_i32")
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+Form = tuple[str, Any]
+
+
+class ExpressionWriter:
+    """Writes expressions; ``frame`` is where, and ``lines`` take what must come before."""
+
+    frame: Frame
+    lines: Lines
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        """The invocations of a workgroup."""
+        self.numbers: count[int] = count()
+        self.constants: dict[str, Any] = {}
+        self.views: dict[tuple[Memory, str], str] = {}
+        self.floats = False
+        self.owner: Variable | None = None
+        """The fixed variable whose value is being written."""
+        self.readers: dict[Variable, dict[Variable | None, None]] = {}
+        """Who reads each variable: a fixed variable's value, or None for what has effects."""
+        self.skipped: dict[Variable, None] = {}
+        """Fixed variables that nobody needs."""
+        self.unread: dict[Variable, None] = {}
+        self.polynomials: dict[Variable, Polynomial | None] = {}
+        self.linear: Polynomial | None = None
+        self.most: dict[Variable, int] = {}
+        """The largest values that fixed variables can have."""
+        self.built_ins: dict[Variable, None] = {}
+        """The built-in values that vary."""
+        self.bases: dict[Any, Variable] = {}
+        self.root = Frame(None, self.numbers)
+        self.lane = Variable("lane", "intp", fixed=True, varying=True)
+        self.group = Variable("group", "intp", fixed=True, varying=True)
+
+    def name(self, letter: str) -> str:
+        """A new name."""
+        return f"{letter}_{next(self.numbers)}"
+
+    def code(self, value: Scalar) -> str:
+        """The Python of an expression."""
+        if isinstance(value, Const):
+            return self._constant(value)
+        if isinstance(value, Get):
+            return self._get(value.variable)
+        if isinstance(value, Length):
+            return self._length(value)
+        if isinstance(value, Load):
+            return self.load(value)
+        if value.type in ("f32", "f16") or value.operands[0].type in ("f32", "f16"):
+            self.floats = True
+        return self._op(value)
+
+    def _constant(self, value: Const) -> str:
+        if value.type in ("f32", "f16"):
+            kind = np.float32 if value.type == "f32" else np.float16
+            number = kind(value.value)
+            name = f"c{value.type}_{number.tobytes().hex()}"
+            self.constants[name] = number
+            return name
+        return repr(value.value if value.type == "bool" else int(value.value))
+
+    def _get(self, variable: Variable) -> str:
+        self.readers.setdefault(variable, {})[self.owner] = None
+        return self.frame.read(variable) if variable.varying else str(variable)
+
+    def _length(self, value: Length) -> str:
+        size = f"size_{value.memory}"
+        if value.offset or value.stride != 4:
+            return f"(({size} - {value.offset}) // {value.stride})"
+        return f"({size} >> 2)"
+
+    def _op(self, value: Op) -> str:
+        of = value.operands[0].type
+        if value.name in ("div", "mod") and of in ("u32", "i32"):
+            self.floats = True
+        if not varies(value):
+            operands = [self.code(each) for each in value.operands]
+            return row_of(value.name, of).one.format(*operands)
+        operands = [self.code(each) for each in value.operands]
+        is_shift = value.name in ("shl", "shr") and of == "u32"
+        if is_shift and most_of(value.operands[1], self.most) < 32:
+            return row_of(f"{value.name}_by", of).many.format(*operands)
+        if value.name == "select" and not any(varies(each) for each in value.operands[:2]):
+            operands[:2] = [f"{value.type}({each})" for each in operands[:2]]
+            if value.type == "bool":
+                operands[:2] = [self.code(each) for each in value.operands[:2]]
+        return row_of(value.name, of).many.format(*operands)
+
+    def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
+        """An expression whose result goes to an array that exists, that ``of`` has.
+
+        None where no single ufunc computes it.
+        """
+        if not isinstance(value, Op) or not varies(value) or value.name in _COMPARISONS:
+            return None
+        row = row_of(value.name, value.operands[0].type)
+        if not row.ufunc or value.type == "bool":
+            return None
+        if value.type in ("f32", "f16"):
+            self.floats = True
+        operands = [self.code(each) for each in value.operands]
+        for at, each in enumerate(value.operands):
+            rest = [other for other in value.operands if other is not each]
+            if any(_reads(other, of) for other in rest):
+                continue
+            inner = self.into(each, target, of)
+            if inner is not None:
+                operands[at] = inner
+                break
+        return f"{row.ufunc}({', '.join(operands)}, {target})"
+
+    def view(self, memory: Memory, kind: str) -> str:
+        """The name of a memory as an array of one type."""
+        return self.views.setdefault((memory, kind), f"{memory}_{kind}")
+
+    def load(self, value: Load) -> str:
+        """The Python of a load."""
+        memory, address = value.memory, value.address
+        array = self.view(memory, value.type)
+        if memory.space == "private":
+            return self._load_private(array, memory, address, value.type)
+        if memory.space == "workgroup":
+            return f"{array}.take({self.workgroup_index(memory, address, value.type)})"
+        whole = self.shared_index(address, value.type)
+        if whole is not None:
+            return self._load_one(array, whole, memory, value.type)
+        where = self.slice_of(memory, address, value.type)
+        if where is not None:
+            return where
+        counted = self.counted(address, value.type)
+        if counted is not None:
+            return f"load({array}, {self._span(counted, array)})"
+        return f"{array}.take({self.index(address, value.type)}, mode=past_end)"
+
+    def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
+        is_float = kind in ("f32", "f16")
+        if whole.isdigit() and int(whole) * unit_of(kind) < memory.size:
+            return f"{array}[{whole}]" if is_float else f"{array}.item({whole})"
+        return f"{'one_float' if is_float else 'one'}({array}, {whole})"
+
+    def _load_private(self, array: str, memory: Memory, address: Address, kind: str) -> str:
+        whole = self.shared_index(address, kind)
+        most = memory.size // unit_of(kind) - 1
+        if whole is None:
+            index = f"minimum({self.index(address, kind)}, {most})"
+            return f"{array}[{index}, {self.frame.read(self.lane)}]"
+        row = whole if whole.isdigit() else f"min({whole}, {most})"
+        if self.frame.parent is None:
+            return f"{array}[{row}]"
+        return f"{array}[{row}].take({self.frame.read(self.lane)})"
+
+    def workgroup_index(self, memory: Memory, address: Address, kind: str) -> str:
+        """Where each lane finds an element of workgroup memory."""
+        units = memory.size // unit_of(kind)
+        if units == self.size and self.polynomial_of(address, kind) == affine.atom(affine.LOCAL):
+            return self.frame.read(self.lane)
+        fixed = [term for term in address.terms if self._is_built_in(term[1])]
+        rest = Address(address.constant, tuple(each for each in address.terms if each not in fixed))
+        most = self.most_index(Address(0, tuple(fixed)), kind)
+        base = self.frame.read(self._base(units, fixed, kind))
+        whole = self.shared_index(rest, kind)
+        if whole == "0" and most < units:
+            return base
+        if whole is not None and most < units:
+            row = whole if whole.isdigit() else f"min({whole}, {units - 1 - most})"
+            return f"({base} + {row})"
+        index = self.index(address, kind)
+        if self.most_index(address, kind) >= units:
+            index = f"minimum({index}, {units - 1})"
+        return f"({self.frame.read(self._base(units, [], kind))} + {index})"
+
+    def _is_built_in(self, index: Scalar) -> bool:
+        return isinstance(index, Get) and index.variable in self.built_ins
+
+    def _base(self, units: int, terms: list[tuple[int, Scalar]], kind: str) -> Variable:
+        """Where the memory of each lane's workgroup begins, and terms that never change."""
+        unit = unit_of(kind)
+        factors = tuple(
+            (index.variable, stride // unit) for stride, index in terms if isinstance(index, Get)
+        )
+        variable = self.bases.get((units, factors))
+        if variable is None:
+            variable = Variable("base", "intp", fixed=True, varying=True)
+            self.bases[units, factors] = variable
+
+            def code() -> str:
+                parts = [f"{self.root.read(self.group)} * {units}"]
+                parts += [f"{self.root.read(each)} * {factor}" for each, factor in factors]
+                return " + ".join(parts)
+
+            self.root.lazy[variable] = code
+        return variable
+
+    def most_index(self, address: Address, kind: str) -> int:
+        """The largest index that an address may have."""
+        unit = unit_of(kind)
+        total = address.constant // unit
+        for stride, index in address.terms:
+            total += most_of(index, self.most) * (stride // unit)
+        return total
+
+    def shared_index(self, address: Address, kind: str) -> str | None:
+        """The index that all lanes share; None where they do not."""
+        if any(varies(index) for _, index in address.terms):
+            return None
+        return self._sum(address, kind, wrap=True)
+
+    def index(self, address: Address, kind: str) -> str:
+        """The index of each lane."""
+        return self._sum(address, kind, wrap=False)
+
+    def _sum(self, address: Address, kind: str, *, wrap: bool) -> str:
+        unit = unit_of(kind)
+        parts = []
+        for stride, index in address.terms:
+            factor = stride // unit
+            code = self.code(index)
+            parts.append(code if factor == 1 else f"{code} * {factor}")
+        if not parts:
+            return str(address.constant // unit)
+        if address.constant:
+            parts.append(str(address.constant // unit))
+        whole = " + ".join(parts)
+        if wrap and len(parts) > 1:
+            return f"(({whole}) & 0xffffffff)"
+        return f"({whole})"
+
+    def polynomial(self, value: Scalar) -> Polynomial | None:
+        """An integer expression as a polynomial."""
+        if isinstance(value, Const):
+            return affine.constant(int(value.value))
+        if value.type not in ("u32", "i32"):
+            return None
+        if isinstance(value, Get):
+            return self._polynomial_of_variable(value.variable)
+        if isinstance(value, Op):
+            found = self._polynomial_of_op(value)
+            if found is not None:
+                return found
+        return None if varies(value) else affine.atom(self.code(value))
+
+    def _polynomial_of_variable(self, variable: Variable) -> Polynomial | None:
+        known = self.polynomials.get(variable)
+        if known is not None or variable.varying:
+            return known
+        return affine.atom(str(variable))
+
+    def _polynomial_of_op(self, value: Op) -> Polynomial | None:
+        if value.name in _RECASTS and value.operands[0].type in ("u32", "i32"):
+            return self.polynomial(value.operands[0])
+        if value.name == "shl_by" and isinstance(value.operands[1], Const):
+            left = self.polynomial(value.operands[0])
+            by = affine.constant(1 << value.operands[1].value)
+            return None if left is None else affine.multiply(left, by)
+        if value.name not in ("add", "sub", "mul"):
+            return None
+        left, right = (self.polynomial(each) for each in value.operands)
+        if left is None or right is None:
+            return None
+        if value.name == "mul":
+            return affine.multiply(left, right)
+        return affine.add(left, right, _RING[value.name])
+
+    def polynomial_of(self, address: Address, kind: str) -> Polynomial | None:
+        """The index of an element, as a polynomial."""
+        unit = unit_of(kind)
+        total: Polynomial | None = affine.constant(address.constant // unit)
+        for stride, index in address.terms:
+            part = self.polynomial(index)
+            scaled = (
+                None if part is None else affine.multiply(part, affine.constant(stride // unit))
+            )
+            if scaled is None or total is None:
+                return None
+            total = affine.add(total, scaled)
+        return total
+
+    def counted(self, address: Address, kind: str) -> affine.Affine | None:
+        """An index that counts the lanes."""
+        total = self.polynomial_of(address, kind)
+        if total is None:
+            return None
+        found = affine.affine(total, self.size, self.linear)
+        return found if found is not None and found.step else None
+
+    def lane_number(self, value: Scalar) -> Polynomial | None:
+        """What all lanes share of an expression that is the lane's number plus that."""
+        total = self.polynomial(value)
+        found = None if total is None else affine.affine(total, self.size, self.linear)
+        return found.rest if found is not None and found.step == 1 else None
+
+    def _span(self, counted: affine.Affine, array: str) -> str:
+        rest = affine.python_of(counted.rest)
+        start = self.frame.first_lane()
+        return f"span({start}, {counted.step}, {rest}, {self.frame.count}, len({array}))"
+
+    def span_of(self, memory: Memory, address: Address, kind: str) -> str | None:
+        """Where the elements of the lanes are, if the index counts them."""
+        counted = self.counted(address, kind)
+        return None if counted is None else self._span(counted, self.view(memory, kind))
+
+    def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
+        """The name of a slice of memory that surely exists, an element a lane."""
+        frame = self.frame
+        counted = self.counted(address, kind)
+        if counted is None or not frame.in_row:
+            return None
+        rest = counted.rest.get((), 0)
+        if [*counted.rest] not in ([], [()]) or rest >= counted.step:
+            return None
+        stride = counted.step * unit_of(kind)
+        if not any(each is memory and size >= stride for each, size in frame.below):
+            return None
+        key = (memory, kind, counted.step, rest)
+        name = frame.slices.get(key)
+        if name is None:
+            name = frame.slices[key] = self.name("v")
+            start, array = frame.first_lane(), self.view(memory, kind)
+            step = counted.step
+            if step == 1:
+                part = f"{start}:{start} + {frame.count}"
+            else:
+                first = f"{step} * {start} + {rest}"
+                part = f"{first}:{step} * ({start} + {frame.count}):{step}"
+            self.lines.append(f"{name} = {array}[{part}]")
+        return name
+
+
+def unit_of(kind: str) -> int:
+    """Bytes of a scalar."""
+    return 2 if kind == "f16" else 4
+
+
+def _reads(value: Scalar, of: Memory | Variable) -> bool:
+    """Whether an expression reads a memory or a variable."""
+    if isinstance(value, Op):
+        return any(_reads(each, of) for each in value.operands)
+    if isinstance(value, Load):
+        if value.memory is of:
+            return True
+        return any(_reads(index, of) for _, index in value.address.terms)
+    return isinstance(value, Get) and value.variable is of
+
+
+def may_alias(value: Scalar, *, changes: bool) -> bool:
+    """Whether the array of an expression may be that of a variable or a memory that changes.
+
+    ``changes``: whether what takes the array changes it in place.
+    """
+    if isinstance(value, Op):
+        if value.name.startswith("bits_") or value.name == "abs":
+            return may_alias(value.operands[0], changes=changes)
+        return False
+    if isinstance(value, Get):
+        return changes or not value.variable.fixed
+    return isinstance(value, Load) and (changes or value.memory.written)

@@ -1,0 +1,115 @@
+"""Frames: which lanes run a piece of the Python, and the names of variables there.
+
+A frame has exactly the lanes that run its statements, so nothing in it needs a mask.  Where lanes
+part, a frame inside takes its part of each array that it needs, and puts back what it changed.
+A part is a slice where its lanes stand in a row, and an array of positions elsewhere.
+Lines are strings or lists of lines, which are indented; a Later is written when all is known.
+"""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from gpusim.wgsl.ir import Memory, Variable
+
+Lines = list[Any]
+Later = Callable[[], Lines]
+
+
+class Frame:
+    """Lanes, and the Python names of the variables that vary among them."""
+
+    def __init__(self, parent: "Frame | None", numbers: "count[int]") -> None:
+        self.parent = parent
+        self.number = next(numbers)
+        self.count = f"n{self.number}"
+        """The name of the number of lanes."""
+        self.start = f"o{self.number}"
+        """The name of the number of the first lane, or of an array of their numbers."""
+        self.in_row = False
+        """Whether the lanes surely stand in a row."""
+        self.below: list[tuple[Memory, int]] = []
+        """Memories whose elements, of so many bytes, are more than the lanes' numbers."""
+        self.names: dict[Variable, str] = {}
+        self.taken: dict[Variable, tuple[str, str]] = {}
+        """Variables of the frames around: the names here and there."""
+        self.changed: dict[Variable, None] = {}
+        self.owned: dict[Variable, None] = {}
+        """Variables that nobody reads after the frame."""
+        self.lazy: dict[Variable, Callable[[], str]] = {}
+        """Values that are computed only if they are read."""
+        self.first: Lines = []
+        """Lines before all others."""
+        self.slices: dict[Any, str] = {}
+        self.loop: LoopLog | None = None
+        self.uses_start = False
+
+    def read(self, variable: Variable) -> str:
+        """The name of a variable here."""
+        name = self.names.get(variable)
+        if name is None:
+            if variable in self.lazy:
+                code = self.lazy[variable]()
+                name = self.declare(variable)
+                self.first.append(f"{name} = {code}")
+                return name
+            if self.parent is None:
+                raise KeyError(str(variable))
+            outer = self.parent.read(variable)
+            name = self.declare(variable)
+            self.taken[variable] = (name, outer)
+        if self.loop is not None:
+            self.loop.use(variable)
+        return name
+
+    def declare(self, variable: Variable) -> str:
+        """A new name for a variable that begins here."""
+        name = f"{variable}_{self.number}"
+        self.names[variable] = name
+        if self.loop is not None:
+            self.loop.use(variable)
+        return name
+
+    def write(self, variable: Variable) -> str:
+        """The name of a variable that is changed here."""
+        name = self.read(variable)
+        is_new = variable in self.taken and variable not in self.changed
+        if is_new and variable not in self.owned:
+            self.changed[variable] = None
+            assert self.parent is not None
+            self.parent.write(variable)
+        return name
+
+    def first_lane(self) -> str:
+        """The name of the number of the first lane, which is computed since it is used."""
+        frame: Frame | None = self
+        while frame is not None and not frame.uses_start:
+            frame.uses_start = True
+            frame = frame.parent
+        return self.start
+
+
+class LoopLog:
+    """When the variables of a loop's frame are used, so that only those are kept that must be."""
+
+    def __init__(self) -> None:
+        self.time = 0
+        self.last: dict[Variable, int] = {}
+
+    def use(self, variable: Variable) -> None:
+        """Note a use."""
+        self.time += 1
+        self.last[variable] = self.time
+
+
+def written(lines: Lines, depth: int = 0) -> list[str]:
+    """The text of lines, indented."""
+    text: list[str] = []
+    for line in lines:
+        if isinstance(line, str):
+            text.append("    " * depth + line)
+        elif isinstance(line, list):
+            text += written(line, depth + 1)
+        else:
+            text += written(line(), depth)
+    return text

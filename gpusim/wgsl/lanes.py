@@ -1,0 +1,289 @@
+"""How lanes reach memory: slices, gathering, scattering, atomics, and which lanes go on.
+
+A memory is an array of one type over its bytes.  Indices count elements.  ``start`` is the number
+of the first lane where lanes stand in a row, and an array of their numbers elsewhere.
+``NAMES`` is all that the Python of a shader may name.  Source: WGSL specification, 14.3 "Memory
+Access", 17.8 "Atomic Built-in Functions".
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpusim.wgsl import machine
+from gpusim.wgsl.machine import Values, u32
+
+_WRAP = 2**32
+intp = np.intp
+
+
+class StepsExceeded(RuntimeError):
+    """A loop went on for more rounds than allowed."""
+
+
+def chosen(condition: Values) -> tuple[Any, int]:
+    """The lanes for which a condition holds, as a slice if they stand in a row, and how many."""
+    count = int(np.count_nonzero(condition))
+    if count == 0:
+        return None, 0
+    first = int(condition.argmax())
+    if count == len(condition) or condition[first : first + count].all():
+        return slice(first, first + count), count
+    return np.flatnonzero(condition), count
+
+
+def start_of(start: Any, part: Any) -> Any:
+    """``start`` of the lanes of a part."""
+    if isinstance(start, int):
+        return start + part.start if isinstance(part, slice) else part + start
+    return start[part]
+
+
+def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
+    """The elements ``step * lane + offset``: a slice where all exist, else positions."""
+    offset %= _WRAP
+    if offset >= 0x80000000:
+        offset -= _WRAP
+    if isinstance(start, int):
+        first = step * start + offset
+        last = first + step * (count - 1)
+        if first >= 0 and last < size:
+            return slice(first, last + 1, step)
+        return np.arange(first, last + 1, step) % _WRAP
+    return (start * step + offset) % _WRAP
+
+
+def load(memory: Values, where: Any) -> Values:
+    """Elements; past the end it is the last."""
+    if isinstance(where, slice):
+        return memory[where]
+    return memory.take(where, mode=past_end)
+
+
+def store(memory: Values, where: Any, values: Values) -> None:
+    """Write elements; past the end nothing is written."""
+    if not isinstance(where, slice):
+        size = len(memory)
+        inside = where < size
+        if not inside.all():
+            where = where[inside]
+            values = values[inside] if isinstance(values, np.ndarray) else values
+    memory[where] = values
+
+
+def store_at(memory: Values, where: Values, values: Values) -> None:
+    """Write elements that all exist."""
+    memory[where] = values
+
+
+def one(memory: Values, index: int) -> Any:
+    """One element; past the end it is the last."""
+    size = len(memory)
+    return memory.item(index if index < size else size - 1)
+
+
+def one_float(memory: Values, index: int) -> Any:
+    """One float; past the end it is the last."""
+    size = len(memory)
+    return memory[index if index < size else size - 1]
+
+
+def store_one(memory: Values, index: int, value: Any) -> None:
+    """Write one element; of many values it is the last lane's."""
+    if index < len(memory):
+        memory[index] = value[-1] if isinstance(value, np.ndarray) else value
+
+
+def positions(index: Any, count: int) -> Values:
+    """Positions from the index of each lane, or from one that they share."""
+    return np.full(count, index, intp) if isinstance(index, int) else index
+
+
+def modify(name: str, memory: Values, where: Any, values: tuple[Any, ...], wanted: bool) -> Values:
+    """An atomic read-modify-write, lane after lane; the old values, if they are wanted."""
+    size = len(memory)
+    inside = where < size
+    if not inside.all():
+        where = np.where(inside, where, size - 1)
+    compute = _MODIFIERS.get(name)
+    if compute is not None and not wanted:
+        compute.at(memory, where, values[0])
+        return None
+    return _in_turn(name, memory, where, values)
+
+
+_MODIFIERS: dict[str, Any] = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Max": np.maximum,
+    "Min": np.minimum,
+    "And": np.bitwise_and,
+    "Or": np.bitwise_or,
+    "Xor": np.bitwise_xor,
+}
+
+
+def _in_turn(name: str, memory: Values, where: Values, values: tuple[Any, ...]) -> Values:
+    """Old values, each lane seeing what the lanes before it did."""
+    before = np.empty(len(where), memory.dtype)
+    operands = [np.broadcast_to(np.asarray(each, memory.dtype), where.shape) for each in values]
+    if name in _MODIFIERS and len(where) and (where == where[0]).all():
+        compute, at = _MODIFIERS[name], int(where[0])
+        steps = np.concatenate([memory[at : at + 1], operands[0]])
+        after = compute.accumulate(steps, dtype=memory.dtype)
+        before[:] = after[:-1]
+        memory[at] = after[-1]
+        return before
+    plain = [each.tolist() for each in operands]
+    step = _STEPS[name]
+    cells = memory.dtype.type
+    for lane, at in enumerate(where.tolist()):
+        old = memory.item(at)
+        before[lane] = old
+        new = step(old, *(each[lane] for each in plain))
+        memory[at] = np.int64(new).astype(cells)
+    return before
+
+
+_STEPS: dict[str, Any] = {
+    "Add": lambda old, value: old + value,
+    "Sub": lambda old, value: old - value,
+    "Max": max,
+    "Min": min,
+    "And": lambda old, value: old & value,
+    "Or": lambda old, value: old | value,
+    "Xor": lambda old, value: old ^ value,
+    "Exchange": lambda old, value: value,
+    "CompareExchangeWeak": lambda old, compared, value: value if old == compared else old,
+}
+
+
+def store_private(memory: Values, index: Values, lanes: Values, values: Values) -> None:
+    """Write elements of the lanes' own memories; past the end nothing is written."""
+    inside = index < len(memory)
+    if not inside.all():
+        index, lanes = index[inside], lanes[inside]
+        values = values[inside] if isinstance(values, np.ndarray) else values
+    memory[index, lanes] = values
+
+
+def others(positions: Values, count: int) -> Values:
+    """The positions below ``count`` that are not among ``positions``."""
+    kept = np.ones(count, np.bool_)
+    kept[positions] = False
+    return np.flatnonzero(kept)
+
+
+@lru_cache(maxsize=32)
+def local_numbers(first: int, count: int, size: int) -> Values:
+    """The number of each lane within its workgroup; ``first`` is that of the first lane."""
+    return (np.arange(first, first + count) % size).astype(u32)
+
+
+@lru_cache(maxsize=32)
+def lane_numbers(count: int) -> Values:
+    """The number of each lane within its block."""
+    return np.arange(count)
+
+
+@lru_cache(maxsize=32)
+def group_numbers(first: int, count: int, size: int) -> Values:
+    """The number of each lane's workgroup within the block."""
+    return np.arange(first, first + count) // size
+
+
+def workgroup_numbers(start: int, count: int, size: int) -> Values:
+    """The number of the workgroup of each lane."""
+    return (group_numbers(start % size, count, size) + start // size).astype(u32)
+
+
+def too_long(limit: int) -> None:
+    """Raise, since a loop does not end."""
+    raise StepsExceeded(
+        f"cannot finish this shader because a loop went on for more than {limit} rounds "
+        "(probably its condition never changes)"
+    )
+
+
+def backwards(start: int, stop: int, step: int) -> Any:
+    """The blocks of lanes, the last first."""
+    return reversed(range(start, stop, step))
+
+
+def _reversed(values: Any) -> Any:
+    return values[::-1] if isinstance(values, np.ndarray) else values
+
+
+def load_varied(memory: Values, where: Any) -> Values:
+    """Elements; past the end it is another one."""
+    return memory[where] if isinstance(where, slice) else memory.take(where, mode="wrap")
+
+
+def store_varied(memory: Values, where: Any, values: Values) -> None:
+    """Write elements; of several writes the first lane's lasts."""
+    store(
+        memory,
+        where if isinstance(where, slice) else where[::-1],
+        values if isinstance(where, slice) else _reversed(values),
+    )
+
+
+def store_at_varied(memory: Values, where: Values, values: Values) -> None:
+    """Write elements that all exist; of several writes the first lane's lasts."""
+    memory[where[::-1]] = _reversed(values)
+
+
+def store_one_varied(memory: Values, index: int, value: Any) -> None:
+    """Write one element; of many values it is the first lane's."""
+    store_one(memory, index, _reversed(value))
+
+
+def one_varied(memory: Values, index: int) -> Any:
+    """One element; past the end it is another one."""
+    return memory.item(index % len(memory))
+
+
+def one_float_varied(memory: Values, index: int) -> Any:
+    """One float; past the end it is another one."""
+    return memory[index % len(memory)]
+
+
+def modify_varied(
+    name: str, memory: Values, where: Values, values: tuple[Any, ...], wanted: bool
+) -> Values:
+    """An atomic read-modify-write, the last lane first."""
+    turned = tuple(_reversed(each) for each in values)
+    before = modify(name, memory, where[::-1], turned, wanted)
+    return None if before is None else before[::-1].copy()
+
+
+past_end = "clip"
+
+
+def names() -> dict[str, Any]:
+    """All that the Python of a shader may name."""
+    found: dict[str, Any] = {}
+    for module in (vars(machine), globals()):
+        found.update({name: value for name, value in module.items() if name[0] != "_"})
+    for name in _NUMPY.split():
+        found[name] = getattr(np, name)
+    found["walk"] = range
+    return found
+
+
+_VARIED = ("load", "store", "store_at", "store_one", "one", "one_float", "modify")
+_NUMPY = (
+    "add subtract multiply divide fmod floor_divide remainder bitwise_and bitwise_or bitwise_xor "
+    "equal not_equal less less_equal greater greater_equal logical_not invert negative left_shift "
+    "right_shift minimum maximum where absolute sign rint sqrt arange full empty zeros "
+    "count_nonzero flatnonzero errstate fmin fmax"
+)
+NAMES = names()
+VARIED = {
+    **NAMES,
+    "past_end": "wrap",
+    "walk": backwards,
+    **{name: NAMES[f"{name}_varied"] for name in _VARIED},
+}
+"""The names for a run in which what WGSL leaves open is decided otherwise."""

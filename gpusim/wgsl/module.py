@@ -1,0 +1,207 @@
+"""The public face: a text is compiled once, and its entry points run over bytes.
+
+``compile_module(text)`` checks a text; ``Module.entry(name, constants)`` compiles an entry point,
+and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from gpusim.wgsl import syntax
+from gpusim.wgsl.check import Checked, check
+from gpusim.wgsl.exits import without_exits
+from gpusim.wgsl.lower import Lowered
+from gpusim.wgsl.parser import parse
+from gpusim.wgsl.program import Program, Run
+from gpusim.wgsl.syntax import Place, ShaderError
+from gpusim.wgsl.typed import Function, Symbol
+from gpusim.wgsl.types import Type, size_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binding:
+    """A buffer that an entry point uses: where it is bound, how, and the bytes it needs."""
+
+    name: str
+    group: int
+    binding: int
+    space: str
+    access: str
+    type: Type
+    least_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryPoint:
+    """A compute shader's interface."""
+
+    name: str
+    workgroup_size: tuple[int, int, int]
+    bindings: tuple[Binding, ...]
+    immediate_bytes: int
+    workgroup_bytes: int
+
+
+class Entry:
+    """A compiled entry point."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        bound = [symbol for symbol in function.uses if symbol.kind == "var"]
+        self.point = EntryPoint(
+            name=function.name,
+            workgroup_size=function.workgroup_size or (1, 1, 1),
+            bindings=tuple(sorted(map(_binding, filter(_is_bound, bound)), key=_slot)),
+            immediate_bytes=sum(
+                size_of(symbol.type) for symbol in bound if symbol.space == "immediate"
+            ),
+            workgroup_bytes=sum(
+                size_of(symbol.type) for symbol in bound if symbol.space == "workgroup"
+            ),
+        )
+
+    @cached_property
+    def _lowered(self) -> Lowered:
+        return Lowered(self._function)
+
+    @cached_property
+    def _body(self) -> Any:
+        return without_exits(self._lowered.body)
+
+    @cached_property
+    def flat(self) -> Program:
+        """The Python for grids of one dimension."""
+        return Program(self._lowered, self._body, flat=True)
+
+    @cached_property
+    def solid(self) -> Program:
+        """The Python for other grids."""
+        return Program(self._lowered, self._body, flat=False)
+
+    def bind(self, buffers: Sequence[Any], immediates: Any = None, *, varied: bool = False) -> Run:
+        """What runs the entry point over a grid of ``x, y, z`` workgroups.
+
+        ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that lasts.
+        ``immediates``: the bytes of the immediates, where it has any.
+        ``varied``: decide what WGSL leaves open otherwise: the order of invocations, which of
+        several writes lasts, what is read past the end.  What differs is not specified.
+        """
+        arrays = self._arrays(buffers, immediates)
+        flat = (self.flat.make_varied if varied else self.flat.make)(*arrays)
+        solid: list[Run] = []
+
+        def run(x: int, y: int, z: int) -> None:
+            if y == 1 and z == 1:
+                flat(x, 1, 1)
+                return
+            if not solid:
+                make = self.solid.make_varied if varied else self.solid.make
+                solid.append(make(*arrays))
+            solid[0](x, y, z)
+
+        return run
+
+    def _arrays(self, buffers: Sequence[Any], immediates: Any) -> list[Any]:
+        return [immediates if at < 0 else buffers[at] for at in self._order]
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """For each bound memory the number of its binding; -1 for the immediates."""
+        slots = [(each.group, each.binding) for each in self.point.bindings]
+        return [
+            -1 if symbol.space == "immediate" else slots.index((symbol.group, symbol.binding))
+            for symbol in self._lowered.bound
+        ]
+
+
+class Module:
+    """A checked text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.unit: syntax.Unit = parse(text)
+        self.checked: Checked = check(self.unit)
+        self._entries: dict[Any, Entry] = {}
+
+    @property
+    def entry_points(self) -> tuple[str, ...]:
+        """The names of its compute shaders, in order."""
+        return tuple(self.checked.entry_points)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features of a device that it needs, by their names in WebGPU."""
+        enabled = [word for each in self.unit.directives for word in each.words]
+        spaces = [
+            entry.name
+            for node in self.unit.declarations
+            if isinstance(node, syntax.Declaration)
+            for entry in node.space
+            if isinstance(entry, syntax.Named)
+        ]
+        needs = {"shader-f16": "f16" in enabled, "immediates": "immediate" in spaces}
+        return tuple(name for name, needed in needs.items() if needed)
+
+    @property
+    def overrides(self) -> tuple[Symbol, ...]:
+        """What a pipeline can set."""
+        return self.checked.overrides
+
+    def entry(self, name: str, constants: Mapping[str, float] | None = None) -> Entry:
+        """A compiled entry point; ``constants`` are overrides by name or number.
+
+        Raises:
+            ShaderError: an override has a value that its type or its use forbids, or none.
+        """
+        given = {str(key): value for key, value in (constants or {}).items()}
+        key = (name, tuple(sorted(given.items())))
+        made = self._entries.get(key)
+        if made is None:
+            made = self._entries[key] = self._compiled(name, given)
+        return made
+
+    def _compiled(self, name: str, given: dict[str, float]) -> Entry:
+        if not self.overrides:
+            return Entry(self.checked.entry_points[name])
+        function = check(self.unit, given).entry_points[name]
+        for symbol in function.uses:
+            needed = symbol.kind == "override" and not symbol.has_default
+            if needed and override_key(symbol) not in given:
+                raise ShaderError(f"the override {symbol.name} has no value", symbol.place)
+        return Entry(function)
+
+
+@lru_cache(maxsize=256)
+def compile_module(text: str) -> Module:
+    """The module of a text; ShaderError where WGSL forbids it, or it is not supported."""
+    try:
+        return Module(text)
+    except RecursionError:
+        raise ShaderError("the nesting is too deep", Place(1, 1)) from None
+
+
+def _is_bound(symbol: Symbol) -> bool:
+    return symbol.group >= 0
+
+
+def _binding(symbol: Symbol) -> Binding:
+    return Binding(
+        name=symbol.name,
+        group=symbol.group,
+        binding=symbol.binding,
+        space=symbol.space,
+        access=symbol.access,
+        type=symbol.type,
+        least_bytes=size_of(symbol.type),
+    )
+
+
+def _slot(binding: Binding) -> tuple[int, int]:
+    return binding.group, binding.binding
+
+
+def override_key(symbol: Symbol) -> str:
+    """What a pipeline calls an override: its number, or its name if it has none."""
+    return symbol.name if symbol.override_id is None else str(symbol.override_id)

@@ -1,0 +1,306 @@
+"""An entry point as a Python function: its blocks, its built-in values, and its memories.
+
+A block is as many whole workgroups as have at most ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
+shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the
+grid shorter.
+A grid of one dimension and others have Python of their own, as the built-in values differ.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from gpusim.wgsl import affine
+from gpusim.wgsl.emit import Writer
+from gpusim.wgsl.frames import Frame, Lines, written
+from gpusim.wgsl.ir import Assign, If, Memory, Modify, Statement, Variable
+from gpusim.wgsl.lanes import NAMES, VARIED
+from gpusim.wgsl.lower import Lowered
+from gpusim.wgsl.ranges import LARGEST, most_of
+from gpusim.wgsl.uniformity import find_varying
+
+BLOCK = 16_384
+LONG_BLOCK = 65_536
+_SHORT = 8
+"""Calls of a shader that is short, so that the cost of a block is what counts."""
+MOST_ROUNDS = 1 << 22
+_VARIED_BLOCKS = 128
+"""Blocks of a run that is varied, at most."""
+Run = Callable[[int, int, int], None]
+
+
+class Program:
+    """The Python of one entry point for grids of one dimension, or for others."""
+
+    def __init__(self, lowered: Lowered, body: list[Statement], *, flat: bool) -> None:
+        self._lowered, self._body, self._flat = lowered, body, flat
+        x, y, z = lowered.workgroup_size
+        self._size = x * y * z
+        skipped: dict[Variable, None] = {}
+        unread: dict[Variable, None] = {}
+        for _ in range(2):
+            writer = Writer(self._size)
+            writer.skipped, writer.unread = skipped, unread
+            text = self._write(writer)
+            skipped, unread = self._unneeded(writer)
+        self.text = "\n".join(text) + "\n"
+        self._constants = {**writer.constants, "most_rounds": MOST_ROUNDS}
+        for memory in self._lowered.memories:
+            if memory.space == "constant":
+                self._constants[f"bytes_{memory}"] = memory.data[0]
+        self._code = compile(self.text, "<wgsl>", "exec")
+
+    @cached_property
+    def make(self) -> Callable[..., Run]:
+        """Takes the bytes of each bound memory, and returns what runs a grid over them."""
+        return self._made(NAMES, lambda stop: self._block)
+
+    @cached_property
+    def make_varied(self) -> Callable[..., Run]:
+        """The same with what WGSL leaves open decided otherwise.
+
+        Lanes that need not run together do not, the last run first, the first of several writes
+        lasts, and reads past the end find another element.
+        """
+        together = self._size if self._lowered.shares else 1
+
+        def block(stop: int) -> int:
+            return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
+
+        return self._made(VARIED, block)
+
+    def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
+        space = {**names, **self._constants, "block_of": block}
+        exec(self._code, space)
+        made: Callable[..., Run] = space["make"]
+        return made
+
+    def _sized(self) -> list[Memory]:
+        return list(self._lowered.bound.values())
+
+    def _unneeded(self, writer: Writer) -> tuple[dict[Variable, None], dict[Variable, None]]:
+        """Fixed variables that nothing with effects needs, and atomics' unread results."""
+        needed: dict[Variable, None] = {}
+        todo = [variable for variable, by in writer.readers.items() if None in by]
+        uses: dict[Variable, list[Variable]] = {}
+        for variable, by in writer.readers.items():
+            for reader in by:
+                if reader is not None:
+                    uses.setdefault(reader, []).append(variable)
+        while todo:
+            variable = todo.pop()
+            if variable not in needed:
+                needed[variable] = None
+                todo += uses.get(variable, [])
+        fixed = [*_fixed(self._body)]
+        dead = {variable: None for variable in fixed if variable not in needed}
+        return dead, dict(dead)
+
+    def _write(self, writer: Writer) -> list[str]:
+        writer.frame = root = writer.root
+        root.in_row = True
+        root.uses_start = True
+        outer: Lines = []
+        varying = self._built_ins(writer, root, outer)
+        find_varying(self._body, varying)
+        writer.lines = []
+        before, body = self._guarded(writer, root)
+        writer.statements(body)
+        inner: Lines = [*self._memories(writer, root), *root.first, *writer.lines]
+        calls = sum(line.count("(") for line in written(inner))
+        lanes = BLOCK if calls > _SHORT else LONG_BLOCK
+        self._block = max(1, lanes // self._size) * self._size
+        loop: Lines = [
+            *outer,
+            f"stop = x * y * z * {self._size}",
+            *before,
+            "block = block_of(stop)",
+            f"for {root.start} in walk(0, stop, block):",
+            [f"{root.count} = min(block, stop - {root.start})", *inner],
+        ]
+        if writer.floats:
+            loop = ["with errstate(all='ignore'):", loop]
+        return written(
+            [
+                f"def make({', '.join(f'bytes_{memory}' for memory in self._sized())}):",
+                [*self._views(writer), "def run(x, y, z):", loop, "return run"],
+            ]
+        )
+
+    def _guarded(self, writer: Writer, root: Frame) -> tuple[Lines, list[Statement]]:
+        """What precedes the blocks, and the statements without a guard around them all."""
+        body = self._body
+        if not body or self._lowered.shares or not isinstance(body[-1], If) or body[-1].other:
+            return [], body
+        guard = body[-1]
+        if not all(isinstance(each, Assign) and each.variable.fixed for each in body[:-1]):
+            return [], body
+        shared = [each for each in body[:-1] if not each.variable.varying]  # type: ignore[union-attr]
+        kept = [each for each in body[:-1] if each.variable.varying]  # type: ignore[union-attr]
+        for each in body[:-1]:
+            assert isinstance(each, Assign)
+            writer.polynomials[each.variable] = writer.kept(each.value)
+            writer.most[each.variable] = most_of(each.value, writer.most)
+        bound = writer.bound(guard.condition)
+        if bound is None or bound[0] != "below":
+            return [], body
+        writer.statements(shared)
+        before, writer.lines = writer.lines, []
+        before.append(f"stop = min(stop, {bound[1]})")
+        root.below = bound[2]
+        return before, [*kept, *guard.then]
+
+    def _views(self, writer: Writer) -> Lines:
+        lines: Lines = []
+        for memory in dict.fromkeys(memory for memory, _ in writer.views):
+            if memory.space in ("workgroup", "private"):
+                continue
+            kinds = [kind for each, kind in writer.views if each is memory]
+            lines += [
+                f"{writer.views[memory, kind]} = bytes_{memory}.view({kind})" for kind in kinds
+            ]
+        for memory in self._sized():
+            lines.append(f"size_{memory} = len(bytes_{memory})")
+        return lines
+
+    def _memories(self, writer: Writer, root: Frame) -> Lines:
+        lines: Lines = []
+        for (memory, kind), name in writer.views.items():
+            units = memory.size // (2 if kind == "f16" else 4)
+            if memory.space == "private":
+                lines.append(f"{name} = zeros(({units}, {root.count}), {kind})")
+            elif memory.space == "workgroup":
+                groups = f"{root.count} // {self._size}"
+                lines.append(f"{name} = zeros({groups} * {units}, {kind})")
+        return lines
+
+    def _built_ins(self, writer: Writer, root: Frame, outer: Lines) -> list[Variable]:
+        """Give the built-in values their Python; those that vary."""
+        size, counted, first = self._size, root.count, root.start
+        workgroup = Variable("w", "u32", fixed=True, varying=True)
+        local = Variable("l", "u32", fixed=True, varying=True)
+        root.lazy[workgroup] = lambda: f"workgroup_numbers({first}, {counted}, {size})"
+        root.lazy[local] = lambda: f"local_numbers({first} % {size}, {counted}, {size})"
+        root.lazy[writer.lane] = lambda: f"lane_numbers({counted})"
+        root.lazy[writer.group] = lambda: f"group_numbers({first} % {size}, {counted}, {size})"
+        scope = _Scope(self._lowered.workgroup_size, self._flat, root, workgroup, local)
+        varying: list[Variable] = []
+        for name, cells in self._lowered.built_ins.items():
+            tree = cells.tree if isinstance(cells.tree, tuple) else (cells.tree,)
+            for axis, variable in enumerate(tree):
+                polynomial, shared, code = scope.part(name, axis)
+                writer.polynomials[variable] = polynomial
+                variable.varying = shared is None
+                writer.most[variable] = scope.most(name, axis)
+                if shared is not None:
+                    outer.append(f"{variable} = {shared}")
+                else:
+                    root.lazy[variable] = code
+                    writer.built_ins[variable] = None
+                    varying.append(variable)
+        if not self._flat:
+            writer.linear = affine.linear_workgroup("x", "y")
+        return varying
+
+
+Part = tuple[affine.Polynomial | None, str | None, Callable[[], str]]
+
+
+class _Scope:
+    """The built-in values of one kind of grid."""
+
+    def __init__(
+        self,
+        sizes: tuple[int, int, int],
+        flat: bool,
+        root: Frame,
+        workgroup: Variable,
+        local: Variable,
+    ) -> None:
+        self._sizes, self._flat, self._root = sizes, flat, root
+        self._workgroup, self._local = workgroup, local
+
+    def part(self, name: str, axis: int) -> Part:
+        """A component: its polynomial, its Python if all lanes share it, and its arrays' else."""
+        if name == "num_workgroups":
+            count_name = "xyz"[axis]
+            return affine.atom(count_name), count_name, str
+        if name == "workgroup_id":
+            return self._workgroup_id(axis)
+        if name == "local_invocation_id":
+            return self._local_id(axis)
+        if name == "global_invocation_id":
+            return self._global_id(axis)
+        size = self._sizes[0] * self._sizes[1] * self._sizes[2]
+        workgroup, local = affine.atom(affine.WORKGROUP), affine.atom(affine.LOCAL)
+        if name == "local_invocation_index":
+            return local, "0" if size == 1 else None, lambda: self._root.read(self._local)
+        if name == "workgroup_index":
+            return workgroup, None, lambda: self._root.read(self._workgroup)
+        whole = affine.add(affine.multiply(workgroup, affine.constant(size)) or {}, local)
+        return whole, None, self._lane
+
+    def most(self, name: str, axis: int) -> int:
+        """The largest value of a component."""
+        if name == "local_invocation_id":
+            return self._sizes[axis] - 1
+        if name == "local_invocation_index":
+            return self._sizes[0] * self._sizes[1] * self._sizes[2] - 1
+        return LARGEST
+
+    def _lane(self) -> str:
+        start, lanes = self._root.start, self._root.count
+        return f"arange({start}, {start} + {lanes}).astype(u32)"
+
+    def _workgroup_id(self, axis: int) -> Part:
+        if self._flat:
+            if axis:
+                return affine.constant(0), "0", str
+            return affine.atom(affine.WORKGROUP), None, lambda: self._root.read(self._workgroup)
+        name = (affine.X, affine.Y, affine.Z)[axis]
+        form = ("{0} % x", "{0} // x % y", "{0} // (x * y)")[axis]
+        return affine.atom(name), None, lambda: form.format(self._root.read(self._workgroup))
+
+    def _local_id(self, axis: int) -> Part:
+        x, y, z = self._sizes
+        if self._sizes[axis] == 1:
+            return affine.constant(0), "0", str
+        polynomial = affine.atom(affine.LOCAL) if x * y * z == self._sizes[axis] else None
+        form = (f"{{0}} % {x}", f"{{0}} // {x} % {y}", f"{{0}} // {x * y}")[axis]
+        if polynomial is not None:
+            form = "{0}"
+        return polynomial, None, lambda: form.format(self._root.read(self._local))
+
+    def _global_id(self, axis: int) -> Part:
+        group, shared_group, group_code = self._workgroup_id(axis)
+        local, shared_local, local_code = self._local_id(axis)
+        size = self._sizes[axis]
+        polynomial = None
+        if group is not None and local is not None:
+            scaled = affine.multiply(group, affine.constant(size)) or {}
+            polynomial = affine.add(scaled, local)
+        if shared_group and shared_local:
+            return polynomial, "0", str
+        if axis == 0 and self._flat and self._sizes[1:] == (1, 1):
+            return polynomial, None, self._lane
+
+        def code() -> str:
+            start = shared_group or group_code()
+            return f"({start}) * {size} + ({shared_local or local_code()})"
+
+        return polynomial, None, code
+
+
+def _fixed(body: list[Statement]) -> Any:
+    for statement in body:
+        if isinstance(statement, Assign):
+            if statement.variable.fixed:
+                yield statement.variable
+        elif isinstance(statement, Modify):
+            if statement.before is not None:
+                yield statement.before
+        elif isinstance(statement, If):
+            yield from _fixed(statement.then)
+            yield from _fixed(statement.other)
+        elif hasattr(statement, "body"):
+            yield from _fixed(statement.body)

@@ -1,0 +1,41 @@
+"""How large a u32 expression can be, so that shifts and indices need no check.
+
+Only what the expression itself says is used: masks, remainders, shifts and constants.
+"""
+
+from gpusim.wgsl.ir import Const, Get, Op, Scalar, Variable
+
+LARGEST = 0xFFFFFFFF
+
+
+def most_of(value: Scalar, known: dict[Variable, int]) -> int:
+    """No value of the expression is larger; ``known`` has what is known of variables."""
+    if isinstance(value, Const):
+        return int(value.value) if value.type == "u32" else LARGEST
+    if isinstance(value, Get):
+        return known.get(value.variable, LARGEST)
+    if not isinstance(value, Op) or value.type != "u32":
+        return LARGEST
+    return min(_most_of_op(value, known), LARGEST)
+
+
+def _most_of_op(value: Op, known: dict[Variable, int]) -> int:
+    if value.operands[0].type != "u32":
+        return LARGEST
+    most = [most_of(each, known) for each in value.operands]
+    if value.name in ("and", "min"):
+        return min(most[0], most[1])
+    if value.name in ("add", "mul"):
+        total = most[0] + most[1] if value.name == "add" else most[0] * most[1]
+        return total if total <= LARGEST else LARGEST
+    if value.name == "max":
+        return max(most[0], most[1])
+    if value.name == "shr_by":
+        return most[0] >> most[1]
+    if value.name == "shl_by":
+        return most[0] << most[1] if most[0] << most[1] <= LARGEST else LARGEST
+    if value.name == "remainder":
+        return min(most[0], most[1] - 1)
+    if value.name == "quotient" and isinstance(value.operands[1], Const):
+        return most[0] // most[1]
+    return max(most[0], most[1]) if value.name == "select" else LARGEST

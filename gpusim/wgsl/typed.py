@@ -1,0 +1,201 @@
+"""The typed tree: what a text means, with every type, overload and constant known.
+
+An expression whose value is known is a Constant, however it was written.  A reference names a
+place in memory; LoadOf is its value.  Nothing here is computed or checked.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpusim.wgsl.syntax import Place
+from gpusim.wgsl.types import Type
+
+CONST, OVERRIDE, RUN = 0, 1, 2
+"""When a value is known: when the module is made, when the pipeline is, or in a run."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Symbol:
+    """What a name stands for: a const, override, let, parameter, var, type or function."""
+
+    name: str
+    kind: str
+    type: Any
+    place: Place
+    value: Any = None
+    """The constant's value, or for a var the typed initial value."""
+    stage: int = RUN
+    space: str = ""
+    access: str = ""
+    group: int = -1
+    binding: int = -1
+    override_id: int | None = None
+    has_default: bool = True
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Expr:
+    """A typed expression; ``effects`` where evaluating it does something."""
+
+    type: Any
+    place: Place
+    stage: int = RUN
+    effects: bool = False
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Constant(Expr):
+    """A known value."""
+
+    value: Any
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Use(Expr):
+    """A let or a parameter's value, or a reference to a var."""
+
+    symbol: Symbol
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class LoadOf(Expr):
+    """The value where a reference points."""
+
+    base: Expr
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class PartOf(Expr):
+    """A part of a composite value or of a reference, by its number."""
+
+    base: Expr
+    number: int
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ElementOf(Expr):
+    """A part by an index that only a run knows."""
+
+    base: Expr
+    index: Expr
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Swizzle(Expr):
+    """Components of a vector."""
+
+    base: Expr
+    numbers: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Apply(Expr):
+    """A built-in function or operator; also ``convert``, ``bitcast``, ``splat``, ``construct``."""
+
+    name: str
+    operands: tuple[Expr, ...]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Invoke(Expr):
+    """A call of a function of the text."""
+
+    function: "Function"
+    operands: tuple[Expr, ...]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Recast(Expr):
+    """A reference as a pointer, or the other way round."""
+
+    base: Expr
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Function:
+    """A checked function; ``workgroup_size`` for an entry point."""
+
+    name: str
+    place: Place
+    parameters: list[Symbol] = field(default_factory=list)
+    built_ins: list[Any] = field(default_factory=list)
+    """For each parameter of an entry point: a built-in value, or those of a struct's members."""
+    result: Type | None = None
+    body: list["Statement"] = field(default_factory=list)
+    workgroup_size: tuple[int, int, int] | None = None
+    uses: dict[Symbol, None] = field(default_factory=dict)
+    """The module's variables and overrides that it or what it calls names."""
+    calls: dict["Function", Place] = field(default_factory=dict)
+    must_use: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Declare:
+    """A let, or a var with its initial value."""
+
+    symbol: Symbol
+    value: Expr | None
+
+
+@dataclass(slots=True, eq=False)
+class Assign:
+    """Store a value; without a target it is dropped.  ``sign``: an operator before ``=``."""
+
+    target: Expr | None
+    sign: str
+    value: Expr
+    operands: tuple[Type, Type] | None = None
+    """The types to which the target's value and ``value`` are converted for ``sign``."""
+
+
+@dataclass(slots=True, eq=False)
+class Do:
+    """Evaluate for the effects."""
+
+    value: Expr
+
+
+@dataclass(slots=True, eq=False)
+class If:
+    """A branch."""
+
+    condition: Expr
+    then: list["Statement"]
+    other: list["Statement"]
+
+
+@dataclass(slots=True, eq=False)
+class Switch:
+    """Cases by value; None among the values is the default."""
+
+    selector: Expr
+    clauses: list[tuple[list[int | None], list["Statement"]]]
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """Rounds: condition, body, continuing, break-if."""
+
+    first: list["Statement"]
+    condition: Expr | None
+    body: list["Statement"]
+    continuing: list["Statement"]
+    break_if: Expr | None
+
+
+@dataclass(slots=True, eq=False)
+class Jump:
+    """break, continue or return."""
+
+    kind: str
+    value: Expr | None
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Statements in a scope of their own."""
+
+    body: list["Statement"]
+
+
+Statement = Declare | Assign | Do | If | Switch | Loop | Jump | Block

@@ -1,0 +1,309 @@
+"""What a program costs the host under our runtime: counted, never timed.
+
+Work: the program is widened, so that each of its ops is issued several times over buffers of their
+own, and the executed lines of the runtime's source are counted, verb by verb.  Twice as many ops,
+live buffers, recorded commands and reads in flight take twice as many lines.  Where they take more,
+an op looks at everything there is.  A loop inside a function of C is not seen.
+
+Memory: the program is repeated on one runtime, with other scalars and grids each time, and nothing
+is left alive.  Of the host memory that the runtime's source has allocated, later rounds keep no
+more than earlier ones.
+
+Both are counted on a runtime of its own, untraced, whose caches are small and whose batches are
+unlimited.  So caches are full soon, and a batch is submitted at the same op whatever its length.
+Nothing here looks at values or errors.
+"""
+
+import gc
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import gpusim.runtime
+import properties
+from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Read, Replay, Sync
+from gpusim.program import Program, buffers_of, renamed
+from gpusim.runtime.policy import Policy
+from gpusim.simulated import NO_FAULTS
+from properties.generate.choices import SeededChoices
+from properties.model.case import PLAIN, Case
+from properties.model.failure import Failure, FailureKind
+from properties.model.target import Delivery, Target
+from properties.targets.factory import TargetFactory
+
+_ONE_IN = 600
+"""So many cases are counted, drawn by their seed, so that a replay counts its case too."""
+_MOST_OPS = 48
+_MOST_BYTES = 1 << 14
+"""Programs with more ops, or with larger buffers, take too long."""
+_WIDTHS = (4, 8, 16)
+"""How often each op is issued."""
+_FEW = (2, 4, 8)
+"""The same at first, since most programs show here already that they cost no more."""
+_FACTOR, _SLACK_LINES = 1.15, 40
+"""How much more the second doubling may cost than the first, and at first a quarter of that."""
+_WARM_UP_ROUNDS = 4
+_LOOKS = (4, 8, 16, 32, 64)
+"""The rounds after which the memory is looked at.  What is bounded comes and goes, and weighs less
+with each look."""
+_LEAST_BYTES = 64
+"""The bytes that each round must leave."""
+
+_COUNTED = tuple(
+    f"{Path(package.__path__[0]) / folder}/"
+    for package, folder in ((gpusim.runtime, ""), (properties, "mutants"))
+)
+"""The folders whose source is the runtime's; mistakes that are planted in it have their own."""
+
+
+def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure where ``case`` is drawn to be counted, and costs more than it should."""
+    if not case.seed or not SeededChoices(f"cost {case.seed}").chance(1, _ONE_IN):
+        return None
+    return count_cost(case, factory)
+
+
+def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure where ``case`` costs more than it should; None where it is too large to count."""
+    sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
+    if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
+        return None
+    device = replace(case.device, faults=NO_FAULTS, schedule=())
+    if device.is_simulated:
+        device = replace(device, scheduler="early", seed=0)
+    bare = replace(
+        case.plain, client=PLAIN, disturbance=None, device=device, policy=_roomy(case.policy)
+    )
+    return _judge_memory(bare, factory) or _judge_work(bare, factory)
+
+
+def _roomy(policy: Policy) -> Policy:
+    """``policy`` with unlimited batches and small caches."""
+    return replace(
+        policy,
+        batch_commands=None,
+        batch_bytes=None,
+        batch_groups=None,
+        first_batch=None,
+        queued_write_bytes=None,
+        upload_bytes=1 << 20,
+        uniform_slots=1 << 20,
+        uniform_ring_bytes=1 << 20,
+        uniform_cache=2,
+        bind_group_cache=2,
+        shape_cache=2,
+        plan_cache=min(2, policy.plan_cache),
+        graph_cache=min(2, policy.graph_cache),
+        staging_buffers=min(2, policy.staging_buffers),
+        memory_budget_bytes=None,
+        wait_seconds=None,
+        debug_dispatch_limit=None,
+        debug_submit_each=False,
+    )
+
+
+def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure where each few rounds of the program keep more host memory."""
+    with _target(case, factory) as target:
+        if target is None or tracemalloc.is_tracing():
+            return None
+        ops, kept, done = _cleared(case.program), [0], 0
+        _repeat(target, ops, range(-_WARM_UP_ROUNDS, 0))
+        tracemalloc.start()
+        try:
+            for look in _LOOKS:
+                _repeat(target, ops, range(done, look))
+                kept.append(_kept_bytes())
+                if kept[-1] - kept[-2] < _LEAST_BYTES * (look - done):
+                    return None
+                done = look
+        finally:
+            tracemalloc.stop()
+    return _failure(
+        case,
+        "memory",
+        "the program leaves more host memory in use each time, though every buffer is freed and "
+        f"every read delivered: {', '.join(map(str, kept[1:]))} bytes after "
+        f"{', '.join(map(str, _LOOKS))} rounds",
+    )
+
+
+def _cleared(program: Program) -> list[Op]:
+    """The ops, after which nothing is alive or under way."""
+    freed = {op.buffer for op in program if isinstance(op, Free)}
+    left = [op.buffer for op in program if isinstance(op, Alloc) and op.buffer not in freed]
+    return [*program, Sync(), *(Free(buffer=name) for name in left), Sync()]
+
+
+def _repeat(target: Target, ops: Sequence[Op], rounds: Iterable[int]) -> None:
+    for number in rounds:
+        for op in ops:
+            _perform(target, _varied(op, number) if isinstance(op, Dispatch) else op)
+
+
+def _varied(op: Dispatch, number: int) -> Dispatch:
+    """The dispatch with other whole scalars and another grid in each round."""
+    more = number + _WARM_UP_ROUNDS
+    scalars = tuple([each + more if type(each) is int else each for each in op.scalars])
+    x, y, z = op.grid
+    return replace(op, scalars=scalars, grid=(x + more if x > 0 else x, y, z))
+
+
+def _kept_bytes() -> int:
+    """Bytes that the runtime's source has allocated since the start, and that are still in use."""
+    gc.collect()
+    taken = tracemalloc.take_snapshot().statistics("filename")
+    return sum(each.size for each in taken if _is_counted(each.traceback[0].filename))
+
+
+def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure where the work of a verb grows faster than the number of its ops."""
+    if sys.gettrace() is not None or not _steep(case, factory, _FEW, 0.25):
+        return None
+    steep = _steep(case, factory, _WIDTHS, 1.0)
+    if not steep:
+        return None
+    verb, counts = next(iter(steep.items()))
+    shown, widths = (", ".join(map(str, each)) for each in (counts, _WIDTHS))
+    return _failure(
+        case,
+        f"work of {verb}",
+        f"the work of {verb} grows faster than the number of its ops: {shown} lines of the "
+        f"runtime are executed, where each op is issued {widths} times over buffers of its own",
+    )
+
+
+def _steep(
+    case: Case, factory: TargetFactory, widths: tuple[int, ...], share: float
+) -> dict[str, tuple[int, ...]]:
+    """The verbs whose second doubling costs more than the first, and their lines by width."""
+    counts = [_lines(case, factory, width) for width in widths]
+    steep: dict[str, tuple[int, ...]] = {}
+    for verb in counts[0]:
+        few, more, most = lines = tuple(each[verb] for each in counts)
+        first, second = more - few, (most - more) / 2
+        if second > first + share * ((_FACTOR - 1) * first + _SLACK_LINES):
+            steep[verb] = lines
+    return steep
+
+
+def _lines(case: Case, factory: TargetFactory, width: int) -> Counter[str]:
+    """The executed lines of each verb, where each op is issued ``width`` times."""
+    lines: Counter[str] = Counter()
+    counter = _Lines()
+    with _target(case, factory) as target:
+        if target is None:
+            return lines
+        for op in [*case.program, Sync()]:
+            counter.lines = 0
+            for each in widened(op, width):
+                with counter.counting():
+                    _perform(target, each)
+            lines[op.verb] += counter.lines
+    return lines
+
+
+def widened(op: Op, width: int) -> list[Op]:
+    """The op ``width`` times, each time over buffers of its own; a graph becomes that much longer.
+
+    Once is enough for a flush and a sync, which are about all buffers.
+    """
+    match op:
+        case Flush() | Sync():
+            return [op]
+        case Capture():
+            each = [_apart(command, number) for number in range(width) for command in op.commands]
+            return [replace(op, commands=tuple(each))]  # type: ignore[arg-type]
+        case Replay():
+            bindings = tuple(
+                (_tagged(old, number), _tagged(new, number))
+                for number in range(width)
+                for old, new in op.bindings
+            )
+            scalars = None if op.scalars is None else op.scalars * width
+            return [replace(op, scalars=scalars, bindings=bindings)]
+        case _:
+            return [_apart(op, number) for number in range(width)]
+
+
+def _apart(op: Op, number: int) -> Op:
+    if isinstance(op, Read):
+        op = replace(op, result=_tagged(op.result, number))
+    return renamed(op, {name: _tagged(name, number) for name in buffers_of(op)})
+
+
+def _tagged(name: str, number: int) -> str:
+    return f"{name}_{number}_"
+
+
+class _Lines:
+    """Counts the executed lines of the runtime's source; a loop counts its line each time."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._known: dict[CodeType, bool] = {}
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count in the block."""
+        sys.settrace(self._called)
+        try:
+            yield
+        finally:
+            sys.settrace(None)
+
+    def _called(self, frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        is_counted = self._known.get(code)
+        if is_counted is None:
+            is_counted = self._known[code] = _is_counted(code.co_filename)
+        return self._ran if is_counted else None
+
+    def _ran(self, frame: FrameType, event: str, _: Any) -> Any:
+        self.lines += event == "line"
+        return self._ran
+
+
+def _is_counted(file: str) -> bool:
+    return file.startswith(_COUNTED)
+
+
+@contextmanager
+def _target(case: Case, factory: TargetFactory) -> Iterator[Target | None]:
+    """An untraced target, which is closed; None where the factory makes none."""
+    target = factory.untraced(case)
+    try:
+        yield target
+    finally:
+        if target is not None:
+            # What a close raises is judged elsewhere.
+            with suppress(Exception):
+                target.close()
+
+
+def _perform(target: Target, op: Op) -> None:
+    """Issue an op; what is refused costs something too.  A read has a done callback."""
+    with suppress(Exception):
+        delivery = target.perform(op)
+        if delivery is not None:
+            delivery.add_done_callback(_delivered)
+
+
+def _delivered(_: Delivery) -> None:
+    """Nothing is done with the value."""
+
+
+def _failure(case: Case, trait: str, reason: str) -> Failure:
+    return Failure(
+        kind=FailureKind.COST,
+        trait=trait,
+        position=len(case.program),
+        op="the whole program",
+        reason=reason,
+    )

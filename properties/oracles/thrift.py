@@ -1,0 +1,242 @@
+"""What a program costs the device under our runtime: objects and submits that its policy saves.
+
+One pass over the trace follows each pool and cache as the policy promises it.  What is made though
+a kept one fits, given up though there is room, or submitted though nothing asks for it, is a
+failure.  A program that meets a fault is not looked at: what a fault drops is made again.  How
+many objects may be kept is a matter of laws, and nothing here looks at values.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+from zlib import crc32
+
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Sync
+from gpusim.runtime.commands import Role
+from gpusim.runtime.policy import Policy, Uniforms
+from gpusim.text import write_op
+from properties.model.case import PLAIN
+from properties.model.execution import Execution
+from properties.model.failure import Failure, FailureKind
+
+About = Mapping[str, Any]
+_ONE_IN = 3
+
+
+def judge_thrift(execution: Execution) -> Failure | None:
+    """The first object or submit of an execution that its policy saves.
+
+    One in three cases is looked at, by its seed, and every case without one.
+    """
+    case = execution.case
+    if not execution.is_lawful or (case.seed and crc32(case.seed.encode()) % _ONE_IN):
+        return None
+    followed = _Followed(case.policy, asks=case.client != PLAIN)
+    handlers = followed.handlers()
+    for event in execution.trace:
+        if event.kind == "failed":
+            return None
+        if event.kind == "close":
+            break
+        handler = handlers.get(event.kind)
+        if handler is not None:
+            handler(event.about)
+    if followed.wasted is None:
+        return None
+    trait, reason, position = followed.wasted
+    return Failure(
+        kind=FailureKind.COST,
+        trait=trait,
+        position=position,
+        op=write_op(case.program[position]) if position < len(case.program) else "the end",
+        reason=reason,
+    )
+
+
+class _Followed:
+    """The pools and caches of one runtime, as far as its trace has come.
+
+    ``asks``: whether the client asks for values before any sync.
+    """
+
+    def __init__(self, policy: Policy, *, asks: bool) -> None:
+        self.wasted: tuple[str, str, int] | None = None
+        """The trait and the reason of the first waste, and the position of its op."""
+        self._policy = policy
+        self._asks = asks
+        self._page_bytes = -(-policy.staging_page_bytes // WORD_BYTES) * WORD_BYTES
+        self._position, self._is_sync = 0, False
+        self._sizes: dict[int, int] = {}
+        self._free: dict[int, int] = {}
+        """Staging buffers that are kept for reuse, and their bytes.  Some may be taken already by
+        reads of the open batch, whose copies come with its encoder."""
+        self._made: list[tuple[int, tuple[int, ...]]] = []
+        """Staging buffers made for the open batch, each with the free ones that were as large."""
+        self._ring_bytes = 0
+        self._contents: dict[bytes, None] = {}
+        self._groups: dict[Hashable, None] = {}
+        self._fence_source = 0
+        self._acts = self._done = self._submitted = 0
+        """Queue acts: the last, the last known to be done, and the last submit."""
+        self._mapped: dict[int, int] = {}
+        """Staging buffers that are being mapped, and the act that their map waits for."""
+        self._commands = 0
+        self._pages: dict[int, int] = {}
+        """Bytes used of each staging buffer that the current batch copies to, in order."""
+        self._slots = self._peak_slots = self._made_slots = 0
+        """Uniforms of the current batch, the most of any batch, and buffers made for them."""
+        self._slot_sizes: dict[int, None] = {}
+        self._written: dict[str, int] = {}
+
+    def handlers(self) -> Mapping[str, Callable[[About], None]]:
+        """What follows an event, by its kind."""
+        return {
+            "op": self._op,
+            "create_buffer": self._create,
+            "destroy_buffer": self._destroy,
+            "write_buffer": self._write,
+            "create_bind_group": self._group,
+            "encode": self._encode,
+            "copy": self._copy,
+            "submit": self._submit,
+            "map": self._map,
+            "take": self._take,
+            "drain": self._drain,
+        }
+
+    def _waste(self, trait: str, reason: str) -> None:
+        if self.wasted is None:
+            self.wasted = trait, reason, self._position
+
+    def _op(self, about: About) -> None:
+        self._position, self._is_sync = about["position"], type(about["op"]) is Sync
+
+    def _create(self, about: About) -> None:
+        number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
+        self._sizes[number] = size_bytes
+        if role == Role.STAGING:
+            fitting = tuple([free for free, size in self._free.items() if size >= size_bytes])
+            self._made.append((number, fitting))
+        elif role == Role.UNIFORM:
+            self._create_uniform(size_bytes)
+        elif role == Role.STORAGE and self._is_sync:
+            if self._fence_source:
+                self._waste("fence", "a second buffer is made for the fence of a sync")
+            self._fence_source = number
+
+    def _create_uniform(self, size_bytes: int) -> None:
+        if self._policy.uniforms is Uniforms.RING:
+            if size_bytes <= self._ring_bytes:
+                self._waste("ring", f"a ring of {size_bytes} bytes replaces one as large")
+            self._ring_bytes = size_bytes
+        elif self._policy.uniforms is Uniforms.POOLED:
+            self._made_slots += 1
+            self._slot_sizes[size_bytes] = None
+            # A host write in pieces may submit between a slot and its dispatch.
+            peak = max(self._peak_slots, self._slots + 1) + 1
+            if self._made_slots > peak * len(self._slot_sizes):
+                self._waste(
+                    "slots",
+                    f"{self._made_slots} uniform buffers of {len(self._slot_sizes)} sizes are "
+                    f"made, and no batch uses more than {peak}",
+                )
+
+    def _destroy(self, about: About) -> None:
+        number = about["buffer"]
+        if number not in self._free:
+            return
+        if len(self._free) <= self._policy.staging_buffers:
+            self._waste(
+                "kept staging",
+                f"a staging buffer is destroyed, {len(self._free)} are free, and "
+                f"{self._policy.staging_buffers} may be kept",
+            )
+        del self._free[number]
+
+    def _write(self, about: About) -> None:
+        role = about["role"]
+        if role == Role.STORAGE:
+            self._acts += 1
+            return
+        if role == Role.UPLOAD or self._policy.uniforms is Uniforms.RING:
+            if role in self._written:
+                self._waste("writes", f"the {role} buffer is written twice for one batch")
+            self._written[role] = 1
+            return
+        self._slots += 1
+        self._peak_slots = max(self._peak_slots, self._slots)
+        if self._policy.uniforms is Uniforms.CACHED:
+            self._keep("uniforms", about["data"], self._contents, self._policy.uniform_cache)
+
+    def _group(self, about: About) -> None:
+        if self._policy.cache_bind_groups:
+            key = about["kernel"], about["ranges"]
+            self._keep("bind groups", key, self._groups, self._policy.bind_group_cache)
+
+    def _keep(self, name: str, key: Any, kept: dict[Any, None], capacity: int) -> None:
+        """Put a new entry into a cache, first in, first out; the same must not be there.
+
+        A free drops entries as well, which are never asked for again.
+        """
+        if key in kept:
+            self._waste(name, f"one of the {name} is made again, though it is kept")
+            return
+        if len(kept) >= capacity:
+            del kept[next(iter(kept))]
+        kept[key] = None
+
+    def _encode(self, about: About) -> None:
+        self._commands, self._pages = about["commands"], {}
+        self._slots, self._written = 0, {}
+        if about["reason"] == "read" and self._policy.join_reads and not self._asks:
+            self._waste("submits", "a read is submitted by itself, and nobody waits for it")
+
+    def _copy(self, about: About) -> None:
+        if about["target_role"] != Role.STAGING:
+            return
+        number, size_bytes = about["target"], about["size_bytes"]
+        if number not in self._pages:
+            self._check_page(size_bytes)
+        self._pages[number] = self._pages.get(number, 0) + size_bytes
+        self._free.pop(number, None)
+        is_fence = about["source"] == self._fence_source
+        is_known = self._done == self._acts or self._acts in self._mapped.values()
+        if is_fence and self._commands == 1 and is_known:
+            self._waste("fence", "a sync submits a fence, though what came before has its own")
+
+    def _check_page(self, size_bytes: int) -> None:
+        """Check that a read which begins a page has no room on the page before."""
+        if not self._policy.join_reads or size_bytes > self._page_bytes // 2 or not self._pages:
+            return
+        last, used_bytes = next(reversed(self._pages.items()))
+        if used_bytes + size_bytes <= self._sizes.get(last, 0):
+            self._waste("pages", "a read has a page of its own, though the last one has room")
+
+    def _submit(self, about: About) -> None:
+        if self._made:
+            self._check_made()
+        self._acts += 1
+        self._submitted = self._acts
+
+    def _check_made(self) -> None:
+        """Check that each free buffer was taken before another was made."""
+        places = {number: place for place, number in enumerate(self._pages)}
+        for number, fitting in self._made:
+            place = places.get(number, 0)
+            if any(places.get(free, len(places)) > place for free in fitting):
+                size_bytes = self._sizes[number]
+                self._waste(
+                    "staging", f"a staging buffer of {size_bytes} bytes is made, and one is free"
+                )
+        self._made = []
+
+    def _map(self, about: About) -> None:
+        self._mapped[about["buffer"]] = self._acts
+
+    def _take(self, about: About) -> None:
+        number = about["buffer"]
+        self._done = max(self._done, self._mapped.pop(number, 0))
+        self._free[number] = self._sizes.get(number, 0)
+
+    def _drain(self, about: About) -> None:
+        self._done = self._submitted

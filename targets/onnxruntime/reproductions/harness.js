@@ -1,0 +1,52 @@
+// What every reproduction needs: the package, as published or changed, and models of a few nodes.
+
+import { encodeModel } from "../onnx.js";
+import { changedBy, openOrt } from "../package.js";
+
+const SIZE = 4;
+
+export class Ort {
+  static async open(change) {
+    return new Ort(await openOrt(await changedBy(change ? [change] : [])));
+  }
+
+  constructor(ort) {
+    this.ort = ort;
+    this.device = ort.env.webgpu.device;
+  }
+
+  // A session of y = op(x, ...), four whole numbers each, whose output stays on the GPU.
+  session(op, inputs, options = {}) {
+    const value = (name) => ({ name, dtype: "int32", size: SIZE });
+    const model = encodeModel({
+      inputs: [value("x")],
+      outputs: [value("y")],
+      constants: [{ name: "shape", values: [-1] }],
+      nodes: [{ op, inputs, output: "y" }],
+    });
+    const webgpu = { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" };
+    return this.ort.InferenceSession.create(model, { ...webgpu, ...options });
+  }
+
+  tensor(...values) {
+    return new this.ort.Tensor("int32", Int32Array.from(values), [values.length]);
+  }
+
+  // A GPU buffer of the caller's, as a tensor.
+  gpuTensor(...values) {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = this.device.createBuffer({ size: 4 * SIZE, usage });
+    this.device.queue.writeBuffer(buffer, 0, Int32Array.from(values));
+    return this.ort.Tensor.fromGpuBuffer(buffer, { dataType: "int32", dims: [SIZE] });
+  }
+}
+
+// What a session makes of x, or the first line of what it raises.
+export async function outcome(session, x) {
+  try {
+    const { y } = await session.run({ x });
+    return (await y.getData(true)).join(" ");
+  } catch (error) {
+    return error.message.split("\n")[0];
+  }
+}

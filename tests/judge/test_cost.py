@@ -1,0 +1,108 @@
+"""What a program costs is counted: work that grows too fast, memory that is kept, things remade."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gpusim.kernels import BUILTIN
+from gpusim.ops import Capture, Read, Replay, Sync
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
+from properties.finding_file import Finding, read, write
+from properties.model.case import Case, parse_device
+from properties.model.failure import FailureKind
+from properties.mutants.hunt import Programs
+from properties.mutants.mistakes import MUTANTS, find
+from properties.mutants.mutant import SOUND, Mutant
+from properties.mutants.oracles import COSTS, factory_of, oracles_for
+from properties.oracles.cost import count_cost, judge_cost, widened
+from properties.oracles.judge import judge
+from properties.targets.factory import AdapterFactory, RuntimeFactory
+
+PROGRAM = Program.parse(
+    "alloc a 64\nalloc b 64\nwrite a 0 01020304\ndispatch affine a 3,5 1x1x1\ncopy a 0 b 0 8\n"
+    "capture g dispatch affine b 3,5 1x1x1; copy b 0 a 0 4\nreplay g * -\nwrite b 4 05060708\n"
+    "read a 0 4 -> r0\nread b 0 64 -> r1\nsync\nfree a\nwrite b 0 01\nfree b\n"
+)
+FEW = 400
+
+
+def case_under(policy: str) -> Case:
+    return Case(
+        program=PROGRAM, device=parse_device("simulated"), policy=PRESETS[policy], seed="1/1"
+    )
+
+
+def of_cost() -> list[Mutant]:
+    return [mutant for mutant in MUTANTS if mutant.place.startswith("costs:")]
+
+
+@pytest.mark.parametrize("policy", PRESETS)
+def test_the_sound_runtime_costs_what_it_should(policy: str, device_name: str) -> None:
+    case = replace(case_under(policy), device=parse_device(device_name))
+    factory = RuntimeFactory(device_name)
+    assert count_cost(case, factory) is None
+    assert judge(case, factory).failure is None
+
+
+@pytest.fixture(scope="module")
+def made() -> Programs:
+    return Programs()
+
+
+@pytest.mark.parametrize("mutant", of_cost(), ids=lambda mutant: mutant.name)
+def test_a_mistake_of_cost_is_found(mutant: Mutant, made: Programs) -> None:
+    judged = oracles_for(mutant)[0].open(mutant, "simulated", BUILTIN)
+    found = (judged(made.case(1, number)) for number in range(FEW))
+    failure = next(failure for failure in found if failure is not None)
+    assert failure.kind is FailureKind.COST
+
+
+@pytest.mark.parametrize("name", ["reads_kept_for_ever", "every_buffer_searched"])
+def test_what_is_found_fails_again_from_its_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "finding.txt"
+    write(file, Finding(case=case_under("pooled"), summary=name))
+    case = read(file).case
+    assert COSTS.open(find(name), "simulated", BUILTIN)(case) is not None
+    assert COSTS.open(SOUND, "simulated", BUILTIN)(case) is None
+
+
+def test_a_session_counts_some_cases_by_their_seed() -> None:
+    mutant = find("handles_kept_for_ever")
+    factory = factory_of(mutant, "simulated", BUILTIN)
+    drawn = (replace(case_under("ring"), seed=f"1/{number}") for number in range(1, 3000))
+    case = next(each for each in drawn if judge_cost(each, factory) is not None)
+    failure = judge(case, factory).failure
+    assert failure is not None
+    assert (failure.kind, failure.trait) == (FailureKind.COST, "memory")
+    assert judge(case, factory_of(SOUND, "simulated", BUILTIN)).failure is None
+
+
+def test_other_targets_and_large_programs_are_not_counted() -> None:
+    case = case_under("ring")
+    assert count_cost(case, AdapterFactory("simulated")) is None
+    large = replace(case, program=Program.parse("alloc a 65536\nfree a\n"))
+    factory = factory_of(find("handles_kept_for_ever"), "simulated", BUILTIN)
+    assert count_cost(large, factory) is None
+
+
+def test_widening_issues_an_op_over_buffers_of_its_own() -> None:
+    (read,) = [op for op in PROGRAM if isinstance(op, Read) and op.result == "r0"]
+    names = [(op.buffer, op.result) for op in widened(read, 3) if isinstance(op, Read)]
+    assert len(set(names)) == 3
+    (capture,) = [op for op in PROGRAM if isinstance(op, Capture)]
+    (longer,) = widened(capture, 3)
+    assert isinstance(longer, Capture)
+    assert len(longer.commands) == 6
+    (replay,) = [op for op in PROGRAM if isinstance(op, Replay)]
+    assert [type(op) for op in widened(replay, 3)] == [Replay]
+    assert widened(Sync(), 3) == [Sync()]
+
+
+def test_the_steps_of_a_replay_do_not_each_look_at_every_buffer() -> None:
+    ops = "".join(f"alloc a{n} 16\n" for n in range(12))
+    commands = "; ".join(f"dispatch affine a{n} 3,5 1x1x1" for n in range(12))
+    program = Program.parse(f"{ops}capture g {commands}\nreplay g * -\nsync\n")
+    case = replace(case_under("pooled"), program=program)
+    assert count_cost(case, RuntimeFactory("simulated")) is None
