@@ -3,8 +3,8 @@
     python tools/compatibility.py "NAME=SESSION.json" ...
 
 Each NAME says which runtime, and in what it ran.  Each file is what ``gpusim fuzz --json`` wrote.
-A row of another name stays.  The page is never written by hand, so that it says no more than was
-run.
+A session takes the place of the one of its name; those of other names stay.  The page is never
+written by hand, so that it says no more than was run.
 """
 
 import json
@@ -37,23 +37,22 @@ def row(name: str, session: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def rows_of(page: str) -> dict[str, str]:
-    """The lines of the page's sessions, by name."""
-    lines = page.partition(_RULE)[2].splitlines()
-    return {line[2:].split(" | ")[0]: line for line in lines if line.startswith("| ")}
-
-
 def page(rows: dict[str, str]) -> str:
-    """The whole page."""
+    """The whole page, from its lines by name."""
     return _HEAD + "\n".join(rows.values()) + "\n" + _FOOT
+
+
+def rows_of(text: str) -> dict[str, str]:
+    """The lines of a page, by name."""
+    lines = text.removeprefix(_HEAD).partition("\n\n")[0].splitlines()
+    return {line.split("|")[1].strip(): line for line in lines}
 
 
 def main(words: list[str]) -> None:
     """Write the page from the sessions that are named."""
-    named = dict(word.split("=", 1) for word in words)
-    read = {name: json.loads(Path(file).read_text("utf-8")) for name, file in named.items()}
     rows = rows_of(PAGE.read_text("utf-8"))
-    rows |= {name: row(name, session) for name, session in read.items()}
+    for name, file in (word.split("=", 1) for word in words):
+        rows[name] = row(name, json.loads(Path(file).read_text("utf-8")))
     PAGE.write_text(page(rows), encoding="utf-8")
 
 
