@@ -143,6 +143,7 @@ def test_what_cures_it_and_what_may_be_anything_are_told() -> None:
     assert "free: data and scalars may be anything" in lines
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_argument_of_the_page_on_findings_is_that_of_the_example() -> None:
     page = (Path(__file__).parents[2] / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
     program = "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\n"
