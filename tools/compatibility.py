@@ -3,7 +3,8 @@
     python tools/compatibility.py "NAME=SESSION.json" ...
 
 Each NAME says which runtime, and in what it ran.  Each file is what ``gpusim fuzz --json`` wrote.
-The page is never written by hand, so that it says no more than was run.
+A row of another name stays.  The page is never written by hand, so that it says no more than was
+run.
 """
 
 import json
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
-_HEAD = """# Compatibility
+_RULE = "|---|---|---|---|---|---|\n"
+_HEAD = f"""# Compatibility
 
 `tools/compatibility.py` writes this page from the sessions themselves. What was found is in
 [findings](findings/README.md). A session may count one mistake in several lines, where it could not
 make a program small in its time.
 
 | runtime | adapter | programs | ops | seconds | findings |
-|---|---|---|---|---|---|
-"""
+{_RULE}"""
 _FOOT = """
 Not run: macOS (Metal), Windows (D3D12), and every GPU of hardware. There, maps may settle later and
 in other orders.
@@ -36,17 +37,24 @@ def row(name: str, session: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def page(sessions: dict[str, dict[str, Any]]) -> str:
+def rows_of(page: str) -> dict[str, str]:
+    """The lines of the page's sessions, by name."""
+    lines = page.partition(_RULE)[2].splitlines()
+    return {line[2:].split(" | ")[0]: line for line in lines if line.startswith("| ")}
+
+
+def page(rows: dict[str, str]) -> str:
     """The whole page."""
-    rows = [row(name, session) for name, session in sessions.items()]
-    return _HEAD + "\n".join(rows) + "\n" + _FOOT
+    return _HEAD + "\n".join(rows.values()) + "\n" + _FOOT
 
 
 def main(words: list[str]) -> None:
     """Write the page from the sessions that are named."""
     named = dict(word.split("=", 1) for word in words)
     read = {name: json.loads(Path(file).read_text("utf-8")) for name, file in named.items()}
-    PAGE.write_text(page(read), encoding="utf-8")
+    rows = rows_of(PAGE.read_text("utf-8"))
+    rows |= {name: row(name, session) for name, session in read.items()}
+    PAGE.write_text(page(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

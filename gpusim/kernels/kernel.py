@@ -103,6 +103,8 @@ class Kernel:
     ``operation`` describes it, where it is one that a runtime may have of its own.
 
     ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.
+    ``varied`` is the meaning with what WGSL leaves open decided otherwise, such as the order of
+    invocations: words in which the two differ are not compared.
     ``takes_grid``: the third argument of the meaning is the grid, three numbers of workgroups.
     """
 
@@ -119,6 +121,7 @@ class Kernel:
     below: int | None = None
     operation: Operation | None = None
     shader: str = ""
+    varied: Meaning | None = None
     takes_grid: bool = False
     _packer: struct.Struct = field(init=False, repr=False)
     _pack: Callable[..., bytes] = field(init=False, repr=False)

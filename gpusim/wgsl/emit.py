@@ -109,7 +109,7 @@ class Writer(ExpressionWriter):
             return
         if memory.space == "workgroup":
             where = self.workgroup_index(memory, address, kind)
-            self.lines.append(f"{array}[{where}] = {self.code(value)}")
+            self.lines.append(f"store_at({array}, {where}, {self.code(value)})")
             return
         whole = self.shared_index(address, kind)
         if whole is not None:
