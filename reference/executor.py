@@ -130,8 +130,7 @@ class Reference:
     ) -> None:
         """Run a kernel over a grid in a buffer.  Errors as ``dispatch``, and OutOfRange."""
         found = _kernel(kernel, self._kernels)
-        bound = self._check_bound_to(found, buffers, scalars)
-        self._check_unbound((counts,))
+        bound = self._check_bound_to(found, buffers, scalars, counts)
         place = check_grid_place(found, buffers, counts, offset, self._blocks)
         if self._may_run():
             self._dispatch_over(self.grid_in(place, offset), found, bound, scalars)
@@ -236,17 +235,17 @@ class Reference:
             )
             return
         kernel = _kernel(command.kernel, self._kernels)
-        self._check_bound_to(kernel, command.buffers, command.scalars)
+        counts = () if isinstance(command, Dispatch) else (command.counts,)
+        self._check_bound_to(kernel, command.buffers, command.scalars, *counts)
         if isinstance(command, Dispatch):
             check_grid(kernel, command.grid, self.limits)
         else:
-            self._check_unbound((command.counts,))
             check_grid_place(kernel, command.buffers, command.counts, command.offset, self._blocks)
 
     def _check_bound_to(
-        self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float]
+        self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float], *counts: str
     ) -> tuple[memory.Block, ...]:
-        self._check_unbound(map(name_of, buffers))
+        self._check_unbound((*map(name_of, buffers), *counts))
         return check_bound(kernel, buffers, scalars, self._blocks, self.limits)
 
     def _check_unbound(self, buffers: Iterable[str]) -> None:

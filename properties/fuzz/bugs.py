@@ -26,6 +26,7 @@ from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Copy, Op
 from gpusim.program import Program, flattened
 from properties.arguments import UsageError
+from properties.explain.argument import Argument
 from properties.finding_file import Finding, printable, write
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
@@ -50,6 +51,8 @@ class Bug:
     shrunk: Shrunk | None = None
     """The result of shrinking it; None where it was not shrunk."""
     count: int = 1
+    argument: Argument | None = None
+    """Why it fails; None where it was not explained."""
     unsaved: str = ""
     """Why the file could not be written; empty where it was."""
 

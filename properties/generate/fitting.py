@@ -7,10 +7,10 @@ checked again.  Nothing here is drawn.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gpusim.kernels import Kernels
+from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
     VERBS,
@@ -43,7 +43,7 @@ from reference.memory import Block
 
 
 def fitted(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> Program:
     """``program``, fitted to ``capabilities``."""
     fitting = _Fitting(program, capabilities, kernels, limits)
@@ -52,14 +52,14 @@ def fitted(
 
 
 def is_within_capabilities(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> bool:
     """Whether ``program`` asks for nothing that is not promised."""
     return first_beyond(program, capabilities, kernels, limits) is None
 
 
 def first_beyond(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> int | None:
     """The position of the first op that asks for what is not promised; None where none does."""
     fitting = _Fitting(program, capabilities, kernels, limits)
@@ -74,7 +74,7 @@ def first_beyond(
 
 
 def _without_unasked(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> Program:
     """The program without ops whose refusal is not promised, and without ops that depend on them.
 
@@ -93,7 +93,7 @@ def _without_unasked(
 
 
 def _asked(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> Program:
     grids = _Grids(kernels, limits)
     meant = run_reference(program, kernels, limits, make=lambda *_: grids)
@@ -111,7 +111,7 @@ def _asked(
 class _Grids(Reference):
     """A reference that notes the ops which read a grid that is unknown or large."""
 
-    def __init__(self, kernels: Kernels, limits: Limits) -> None:
+    def __init__(self, kernels: Mapping[str, Kernel], limits: Limits) -> None:
         super().__init__(kernels, limits)
         self.wild: set[int] = set()
         self._position = -1
@@ -177,7 +177,11 @@ class _Fitting:
     """The sizes of the buffers and the captures so far, each as drawn and as fitted."""
 
     def __init__(
-        self, program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+        self,
+        program: Program,
+        capabilities: Capabilities,
+        kernels: Mapping[str, Kernel],
+        limits: Limits,
     ) -> None:
         self._promised = capabilities
         self._has_special = has_special_floats(capabilities.special_floats, kernels)

@@ -17,7 +17,7 @@ from typing import NoReturn
 from gpusim import errors
 from gpusim.effects import written_by
 from gpusim.history import History, Outcome
-from gpusim.kernels import Kernels
+from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
     HOST_WRITES,
@@ -63,7 +63,7 @@ class Followed:
 def follow(
     program: Program,
     got: History,
-    kernels: Kernels,
+    kernels: Mapping[str, Kernel],
     limits: Limits,
     faults: frozenset[str],
     *,
@@ -153,7 +153,7 @@ class _Follower(Unwatched):
     def __init__(
         self,
         program: Program,
-        kernels: Kernels,
+        kernels: Mapping[str, Kernel],
         limits: Limits,
         got: History,
         faults: frozenset[str],

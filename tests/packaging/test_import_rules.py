@@ -61,7 +61,7 @@ LAYERS = (
     ("clients",),
     ("execute",),
     ("oracles",),
-    ("finding_file", "shrink", "exhaustive", "machine"),
+    ("finding_file", "shrink", "exhaustive", "machine", "explain"),
     ("mutants",),
     ("fuzz",),
     ("bench",),

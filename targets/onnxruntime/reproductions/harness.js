@@ -1,14 +1,13 @@
 // What every reproduction needs: the package, as published or changed, and models of a few nodes.
 
 import { encodeModel } from "../onnx.js";
-import { openOrt } from "../package.js";
+import { changedBy, openOrt } from "../package.js";
 
 const SIZE = 4;
 
 export class Ort {
   static async open(change) {
-    const diff = change && (await (await fetch(`${change}.diff`)).text());
-    return new Ort(await openOrt((text) => (diff ? changed(text, diff) : text)));
+    return new Ort(await openOrt(await changedBy(change ? [change] : [])));
   }
 
   constructor(ort) {
@@ -50,16 +49,4 @@ export async function outcome(session, x) {
   } catch (error) {
     return error.message.split("\n")[0];
   }
-}
-
-// `text` with each hunk of `diff` in the place of what it removes, which stands there once.
-function changed(text, diff) {
-  for (const hunk of diff.split(/^@@.*\n/m).slice(1)) {
-    const lines = hunk.split("\n").filter((line) => /^[ +-]/.test(line));
-    const side = (sign) => lines.filter((line) => line[0] !== sign).map((line) => line.slice(1));
-    const [before, after] = [side("+").join("\n"), side("-").join("\n")];
-    if (text.split(before).length !== 2) throw new Error(`the package has no such place:\n${before}`);
-    text = text.replace(before, () => after);
-  }
-  return text;
 }
