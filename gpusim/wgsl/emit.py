@@ -348,7 +348,8 @@ class Writer(ExpressionWriter):
     def _leave(self, statement: Leave) -> None:
         """Leave a loop that all lanes leave together."""
         if isinstance(statement.condition, Const):
-            self.lines.append("break")
+            if statement.condition.value:
+                self.lines.append("break")
         else:
             self.lines.append(f"if {self.code(statement.condition)}: break")
 
