@@ -9,8 +9,9 @@ from typing import Any
 from gpusim.wgsl import syntax, typed
 from gpusim.wgsl.constants import literal
 from gpusim.wgsl.constructors import Constructors
-from gpusim.wgsl.functions import FUNCTIONS, NoOverload, Resolved
+from gpusim.wgsl.functions import FUNCTIONS
 from gpusim.wgsl.names import is_foreign_function, is_function_name
+from gpusim.wgsl.overloads import NoOverload, Resolved
 from gpusim.wgsl.syntax import Expression, Place
 from gpusim.wgsl.typed import CONST, RUN, Apply, Constant, Expr
 from gpusim.wgsl.types import (

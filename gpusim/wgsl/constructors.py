@@ -8,8 +8,9 @@ from typing import Any
 from gpusim.wgsl import syntax
 from gpusim.wgsl.constants import zero
 from gpusim.wgsl.conversions import Conversions
-from gpusim.wgsl.functions import FUNCTIONS, NoOverload, join
+from gpusim.wgsl.functions import FUNCTIONS
 from gpusim.wgsl.names import storable
+from gpusim.wgsl.overloads import NoOverload, join
 from gpusim.wgsl.syntax import Place
 from gpusim.wgsl.typed import CONST, Apply, Constant, Expr
 from gpusim.wgsl.types import (

@@ -76,7 +76,8 @@ class LoopWriter(ExpressionWriter):
     def write_leave(self, statement: Leave) -> None:
         """Leave a loop that all lanes leave together."""
         if isinstance(statement.condition, Const):
-            self.lines.append("break")
+            if statement.condition.value:
+                self.lines.append("break")
         else:
             self.lines.append(f"if {self.code(statement.condition)}: break")
 

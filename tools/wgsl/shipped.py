@@ -115,13 +115,13 @@ def _leaves(kind: Type) -> set[str]:
 def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes:
     """The bytes of a buffer: as recorded, or small numbers."""
     size = max(binding.least_bytes, 4)
-    if told is None and _is_runtime(binding.type):
-        size *= _RUNTIME_ELEMENTS
-    data = b"" if told is None else base64.b64decode(told["data"])[: told["size"]]
-    if told is not None:
-        size = max(size, len(data))
-    if told is not None and (binding.space == "uniform" or any(data)):
-        return data.ljust(-(-size // 4) * 4, b"\0")
+    if told is None:
+        size *= _RUNTIME_ELEMENTS if _is_runtime(binding.type) else 1
+    else:
+        size = max(size, told["size"])
+        data = base64.b64decode(told["data"])
+        if binding.space == "uniform" or any(data):
+            return data.ljust(-(-size // 4) * 4, b"\0")
     count = -(-size // 4)
     leaves = _leaves(binding.type)
     if leaves <= {"f32"}:
