@@ -33,6 +33,7 @@ from properties.model.target import (
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+    from properties.finding_file import Finding as FindingFile
     from properties.fuzz.engine import Session
     from properties.fuzz.settings import Settings
 
@@ -55,6 +56,7 @@ __all__ = [
     "SessionResult",
     "TargetFailed",
     "check",
+    "check_finding",
     "check_program",
     "fuzz",
     "programs",
@@ -234,11 +236,41 @@ def replay(
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     from properties.finding_file import read
+
+    _judge_finding(read(Path(path)), Path(path), make_target, device, policy, kernels, trust=trust)
+
+
+def check_finding(
+    text: str,
+    make_target: MakeTarget | str | None = None,
+    *,
+    kernels: str | Iterable[Kernel] = (),
+) -> None:
+    """Run a finding again whose file is given as its text; ``gpusim repro`` writes such a test.
+
+    Arguments and errors are those of ``replay``.
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test
+    from properties.finding_file import parse_finding
+
+    _judge_finding(parse_finding(text), None, make_target, None, None, kernels, trust=False)
+
+
+def _judge_finding(
+    recorded: "FindingFile",
+    path: Path | None,
+    make_target: MakeTarget | str | None,
+    device: str | None,
+    policy: str | None,
+    kernels: str | Iterable[Kernel],
+    *,
+    trust: bool,
+) -> None:
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import judge_again, maker_of, name_of
-    from properties.fuzz.replay import plan_replay
+    from properties.fuzz.replay import plan_finding
     from properties.fuzz.settings import ReplaySettings, gather
 
-    recorded = read(Path(path))
     place, own = _kernels_of(kernels)
     make = maker_of(make_target)
     # Objects in the arguments go before the names in the file.
@@ -251,10 +283,10 @@ def replay(
         "trust": trust or None,
     }
     settings = gather(ReplaySettings, {}, {}, **_without_none(given))
-    plan = plan_replay(Path(path), settings)
+    plan = plan_finding(recorded, path or Path("FINDING"), settings)
     failure = judge_again(plan, make, own)
     if failure is not None:
-        finding = Finding(program=plan.case.program, failure=str(failure), path=Path(path))
+        finding = Finding(program=plan.case.program, failure=str(failure), path=path)
         raise TargetFailed(name_of(make_target or plan.case.target), finding)
 
 
