@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gpusim.kernels import OFFERED, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
+from properties.asked import ASKED
 from properties.model.capabilities import CONTRACT, WEBGPU, Arrival, Capabilities, Refusal
 from properties.model.results import Finding, SessionResult, TargetFailed
 from properties.model.target import (
@@ -344,13 +345,20 @@ def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
 def _settings(make_target: MakeTarget | str, **arguments: Any) -> "Settings":
     """Settings of a session for ``make_target``; None means the default."""
     from properties.fuzz.check import name_of
-    from properties.fuzz.settings import Settings, gather
+    from properties.fuzz.settings import Settings, gather, read_setting
+    from properties.model.case import RUNTIME
 
     # No other variable of the environment is read, so that it cannot change a test unnoticed.
     environment = {_DEVICE: os.environ.get(_DEVICE, "")}
-    return gather(
-        Settings, {}, environment, target=name_of(make_target), **_without_none(arguments)
-    )
+    target = name_of(make_target)
+    asked = {
+        name: read_setting(name, text, f"--gpusim-{name}")
+        for name, text in ASKED.items()
+        if name == "device" or target == RUNTIME
+    }
+    if arguments.get("device") is not None:
+        asked.pop("scheduler", None)
+    return gather(Settings, asked, environment, target=target, **_without_none(arguments))
 
 
 def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
