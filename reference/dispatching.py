@@ -39,13 +39,21 @@ def apply_kernel(
     )
     error_bound = _error_bound_before(kernel, blocks, arrays, values)
     groups = math.prod(grid)
+    other = [array.copy() for array in arrays] if kernel.varied else []
     try:
         with np.errstate(all="ignore"):
             kernel.meaning(arrays, values, grid if kernel.takes_grid else groups)
+            if kernel.varied:
+                kernel.varied(tuple(other), values, grid if kernel.takes_grid else groups)
     except Exception as error:
         raise _meaningless(kernel, arrays, values, groups, error) from error
     if error_bound:
         _mark_written(kernel, blocks, arrays, error_bound)
+    for block, array, varied in zip(blocks, arrays, other, strict=False):
+        unspecified = array.view(np.uint32) != varied.view(np.uint32)
+        if unspecified.any():
+            bounds = error_bound_of(block)[: block.words * WORD_BYTES]
+            bounds.reshape(-1, WORD_BYTES)[unspecified] = np.inf
 
 
 def _meaningless(

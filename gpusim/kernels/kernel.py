@@ -100,9 +100,11 @@ class Kernel:
     ``below``: every u32 word that it writes is less than this, so that it may be part of a grid.
     None means that a word may be anything.
 
-    ``operation`` describes it, where it is one that a runtime may have of its own.
+    ``operation``: what it computes, as data, for runtimes that take no WGSL and have it built in.
 
     ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.
+    ``varied`` is a second meaning, which decides differently what WGSL leaves open, such as the
+    order of invocations: words in which the two differ are not compared.
     ``takes_grid``: the third argument of the meaning is the grid, three numbers of workgroups.
     """
 
@@ -119,6 +121,7 @@ class Kernel:
     below: int | None = None
     operation: Operation | None = None
     shader: str = ""
+    varied: Meaning | None = None
     takes_grid: bool = False
     _packer: struct.Struct = field(init=False, repr=False)
     _pack: Callable[..., bytes] = field(init=False, repr=False)

@@ -145,7 +145,7 @@ def _names(text: str, module: Module, entry: Entry) -> list[tuple[int, int, str]
     ]
 
 
-def meaning_of(entry: Entry) -> Any:
+def meaning_of(entry: Entry, *, varied: bool = False) -> Any:
     """What an entry point means, as a kernel's meaning that takes the grid."""
     point = entry.point
 
@@ -156,7 +156,8 @@ def meaning_of(entry: Entry) -> Any:
             [
                 words.view(np.uint8) if each.space == "uniform" else next(remaining).view(np.uint8)
                 for each in point.bindings
-            ]
+            ],
+            varied=varied,
         )(*grid)
 
     return meaning
@@ -177,11 +178,12 @@ def fields_of(
         "shader": renumbered(text, module, entry),
         "group_size": x * y * z,
         "meaning": meaning_of(entry),
+        "varied": meaning_of(entry, varied=True),
         "takes_grid": True,
         "tolerance": 2.0**-20 if floats else None,
     }
     if given.get("meaning") is not None:
-        fields |= {"meaning": given["meaning"], "takes_grid": False}
+        fields |= {"meaning": given["meaning"], "varied": None, "takes_grid": False}
     if given.get("tolerance") is not None:
         fields["tolerance"] = given["tolerance"]
     return fields

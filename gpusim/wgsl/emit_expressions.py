@@ -162,7 +162,7 @@ class ExpressionWriter:
         counted = self.counted(address, value.type)
         if counted is not None:
             return f"load({array}, {self._span(counted, array)})"
-        return f"{array}.take({self.index(address, value.type)}, mode='clip')"
+        return f"{array}.take({self.index(address, value.type)}, mode=past_end)"
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
         is_float = kind in ("f32", "f16")

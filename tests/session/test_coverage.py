@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpusim.kernels import BUILTIN
+from gpusim.kernels import AFFINE, BUILTIN, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, Uniforms
@@ -216,11 +216,24 @@ def test_a_law_that_only_faults_bring_up_is_missed_only_under_faults() -> None:
     assert laws == "never checked anything: law A1, D7"
 
 
-@pytest.mark.parametrize(("device", "blind"), [("simulated", 1), ("vulkan", 0)])
-def test_a_session_on_the_simulated_device_says_what_it_cannot_see(device: str, blind: int) -> None:
-    session = Session(settings=Settings(), device=device, bugs=Bugs(Path("nowhere")))
+BARE = Kernel.from_wgsl(AFFINE.wgsl(), name="bare")
+
+
+@pytest.mark.parametrize(
+    ("device", "kernels", "blind"),
+    [
+        ("simulated", BUILTIN, 0),
+        ("simulated", BUILTIN.adding(BARE), 1),
+        ("vulkan", BUILTIN.adding(BARE), 0),
+    ],
+)
+def test_a_session_of_bare_wgsl_on_the_simulated_device_says_what_it_cannot_see(
+    device: str, kernels: Kernels, blind: int
+) -> None:
+    bugs = Bugs(Path("nowhere"))
+    session = Session(settings=Settings(), device=device, bugs=bugs, kernels=kernels)
     assert len(session.blind_spots) == blind
-    assert all("kernel's meaning" in sentence for sentence in session.blind_spots)
+    assert all("bare means what its WGSL says" in sentence for sentence in session.blind_spots)
 
 
 def test_a_session_says_how_far_its_programs_went() -> None:
