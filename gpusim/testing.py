@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gpusim.kernels import OFFERED, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
+from properties.asked import ASKED
 from properties.model.capabilities import CONTRACT, WEBGPU, Arrival, Capabilities, Refusal
 from properties.model.results import Finding, SessionResult, TargetFailed
 from properties.model.target import (
@@ -33,6 +34,7 @@ from properties.model.target import (
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+    from properties.finding_file import Finding as FindingFile
     from properties.fuzz.engine import Session
     from properties.fuzz.settings import Settings
 
@@ -55,6 +57,7 @@ __all__ = [
     "SessionResult",
     "TargetFailed",
     "check",
+    "check_finding",
     "check_program",
     "fuzz",
     "programs",
@@ -234,11 +237,41 @@ def replay(
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     from properties.finding_file import read
+
+    _judge_finding(read(Path(path)), Path(path), make_target, device, policy, kernels, trust=trust)
+
+
+def check_finding(
+    text: str,
+    make_target: MakeTarget | str | None = None,
+    *,
+    kernels: str | Iterable[Kernel] = (),
+) -> None:
+    """Run a finding again whose file is given as its text; ``gpusim repro`` writes such a test.
+
+    Arguments and errors are those of ``replay``.
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test
+    from properties.finding_file import parse_finding
+
+    _judge_finding(parse_finding(text), None, make_target, None, None, kernels, trust=False)
+
+
+def _judge_finding(
+    recorded: "FindingFile",
+    path: Path | None,
+    make_target: MakeTarget | str | None,
+    device: str | None,
+    policy: str | None,
+    kernels: str | Iterable[Kernel],
+    *,
+    trust: bool,
+) -> None:
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import judge_again, maker_of, name_of
-    from properties.fuzz.replay import plan_replay
+    from properties.fuzz.replay import plan_finding
     from properties.fuzz.settings import ReplaySettings, gather
 
-    recorded = read(Path(path))
     place, own = _kernels_of(kernels)
     make = maker_of(make_target)
     # Objects in the arguments go before the names in the file.
@@ -251,10 +284,10 @@ def replay(
         "trust": trust or None,
     }
     settings = gather(ReplaySettings, {}, {}, **_without_none(given))
-    plan = plan_replay(Path(path), settings)
+    plan = plan_finding(recorded, path or Path("FINDING"), settings)
     failure = judge_again(plan, make, own)
     if failure is not None:
-        finding = Finding(program=plan.case.program, failure=str(failure), path=Path(path))
+        finding = Finding(program=plan.case.program, failure=str(failure), path=path)
         raise TargetFailed(name_of(make_target or plan.case.target), finding)
 
 
@@ -312,13 +345,20 @@ def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
 def _settings(make_target: MakeTarget | str, **arguments: Any) -> "Settings":
     """Settings of a session for ``make_target``; None means the default."""
     from properties.fuzz.check import name_of
-    from properties.fuzz.settings import Settings, gather
+    from properties.fuzz.settings import Settings, gather, read_setting
+    from properties.model.case import RUNTIME
 
     # No other variable of the environment is read, so that it cannot change a test unnoticed.
     environment = {_DEVICE: os.environ.get(_DEVICE, "")}
-    return gather(
-        Settings, {}, environment, target=name_of(make_target), **_without_none(arguments)
-    )
+    target = name_of(make_target)
+    asked = {
+        name: read_setting(name, text, f"--gpusim-{name}")
+        for name, text in ASKED.items()
+        if name == "device" or target == RUNTIME
+    }
+    if arguments.get("device") is not None:
+        asked.pop("scheduler", None)
+    return gather(Settings, asked, environment, target=target, **_without_none(arguments))
 
 
 def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from gpusim.wgsl import ir, typed
 from gpusim.wgsl.check import BUILT_INS
-from gpusim.wgsl.check_expressions import construct
 from gpusim.wgsl.constants import zero
+from gpusim.wgsl.conversions import construct
 from gpusim.wgsl.expand import bitcast, convert, expand
 from gpusim.wgsl.ir import Address, Get, Label, Length, Memory, Op, Scalar
 from gpusim.wgsl.lower_statements import StatementLowering
