@@ -135,7 +135,7 @@ def check_program(
 
     Raises:
         TargetFailed: it fails; it is not made smaller.
-        ProgramError: the text is no program.
+        ProgramError: the text is no program, or dispatches a kernel that is not promised.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import judge_program

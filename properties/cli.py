@@ -352,7 +352,9 @@ _OF_A_FILE = ("replay", "explain")
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
     """What the simulated device of ``gpusim run`` does."""
-    parser.add_argument("--scheduler", default="late", help="late, early or random", metavar="NAME")
+    from gpusim.simulated.scheduler import STRATEGIES
+
+    parser.add_argument("--scheduler", default="late", help=", ".join(STRATEGIES), metavar="NAME")
     parser.add_argument("--seed", default=0, type=int, help="of the random scheduler", metavar="N")
     parser.add_argument("--faults", default="", help="the plan of its faults", metavar="PLAN")
     parser.add_argument(

@@ -5,6 +5,7 @@ the error bound of the result.  ``reference.checks`` says whether the dispatch i
 allowed; nothing here refuses one.
 """
 
+import math
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -24,9 +25,9 @@ _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
 def apply_kernel(
-    kernel: Kernel, blocks: Sequence[Block], scalars: Sequence[int | float], groups: int
+    kernel: Kernel, blocks: Sequence[Block], scalars: Sequence[int | float], grid: Grid
 ) -> None:
-    """Run ``groups`` workgroups of a checked dispatch over the whole words of ``blocks``."""
+    """Run a grid of workgroups of a checked dispatch over the whole words of ``blocks``."""
     arrays = tuple(
         [_view(block, binding) for block, binding in zip(blocks, kernel.buffers, strict=True)]
     )
@@ -37,13 +38,22 @@ def apply_kernel(
         ]
     )
     error_bound = _error_bound_before(kernel, blocks, arrays, values)
+    groups = math.prod(grid)
+    other = [array.copy() for array in arrays] if kernel.varied else []
     try:
         with np.errstate(all="ignore"):
-            kernel.meaning(arrays, values, groups)
+            kernel.meaning(arrays, values, grid if kernel.takes_grid else groups)
+            if kernel.varied:
+                kernel.varied(tuple(other), values, grid if kernel.takes_grid else groups)
     except Exception as error:
         raise _meaningless(kernel, arrays, values, groups, error) from error
     if error_bound:
         _mark_written(kernel, blocks, arrays, error_bound)
+    for block, array, varied in zip(blocks, arrays, other, strict=False):
+        unspecified = array.view(np.uint32) != varied.view(np.uint32)
+        if unspecified.any():
+            bounds = error_bound_of(block)[: block.words * WORD_BYTES]
+            bounds.reshape(-1, WORD_BYTES)[unspecified] = np.inf
 
 
 def _meaningless(

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gpusim.errors import InvalidScalar
-from gpusim.kernels import signature
+from gpusim.kernels import shaders, signature
 
 Dtype = Literal["u32", "i32", "f32"]
 Access = Literal["read", "read_write"]
 Array = npt.NDArray[Any]
-Meaning = Callable[[tuple[Array, ...], tuple[Any, ...], int], None]
+Meaning = Callable[[tuple[Array, ...], tuple[Any, ...], Any], None]
 
 NUMPY_DTYPES: dict[Dtype, np.dtype[Any]] = {
     "u32": np.dtype("<u4"),
@@ -100,13 +100,18 @@ class Kernel:
     ``below``: every u32 word that it writes is less than this, so that it may be part of a grid.
     None means that a word may be anything.
 
-    ``operation`` describes it, where it is one that a runtime may have of its own.
+    ``operation``: what it computes, as data, for runtimes that take no WGSL and have it built in.
+
+    ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.
+    ``varied`` is a second meaning, which decides differently what WGSL leaves open, such as the
+    order of invocations: words in which the two differ are not compared.
+    ``takes_grid``: the third argument of the meaning is the grid, three numbers of workgroups.
     """
 
     name: str
     buffers: tuple[Binding, ...]
     scalars: tuple[Scalar, ...] = ()
-    body: str
+    body: str = ""
     meaning: Meaning
     group_size: int = 64
     guarded: bool = False
@@ -115,6 +120,9 @@ class Kernel:
     special_floats: bool = False
     below: int | None = None
     operation: Operation | None = None
+    shader: str = ""
+    varied: Meaning | None = None
+    takes_grid: bool = False
     _packer: struct.Struct = field(init=False, repr=False)
     _pack: Callable[..., bytes] = field(init=False, repr=False)
     _plain_types: list[type] = field(init=False, repr=False)
@@ -124,7 +132,7 @@ class Kernel:
         signature.check_kernel(self)
         buffers = signature.entries_of(self.name, "buffers", self.buffers, Binding)
         scalars = signature.entries_of(self.name, "scalars", self.scalars, Scalar)
-        signature.check_bindings(self.name, buffers, guarded=self.guarded, scalars=scalars)
+        signature.check_bindings(self, buffers, scalars)
         object.__setattr__(self, "buffers", buffers)
         object.__setattr__(self, "scalars", scalars)
         codes = "".join(_PACK_CODES[scalar.dtype] for scalar in self.scalars)
@@ -135,6 +143,32 @@ class Kernel:
         object.__setattr__(self, "_pack", packer.pack)
         object.__setattr__(self, "_plain_types", plain)
         object.__setattr__(self, "_float_positions", floats)
+
+    @classmethod
+    def from_wgsl(
+        cls,
+        text: str,
+        *,
+        entry_point: str | None = None,
+        name: str | None = None,
+        meaning: Meaning | None = None,
+        tolerance: float | None = None,
+    ) -> "Kernel":
+        """A kernel of a whole WGSL text: bindings, access, uniforms and workgroup size are read.
+
+        ``entry_point`` may be left out where there is one.  Each storage binding is an array of
+        words; a uniform buffer becomes scalars ``word0``, ``word1`` and so on, padding among them.
+        Without a ``meaning`` it means what the WGSL says, compiled to NumPy: then a session on the
+        simulated device judges orders, and not arithmetic.  ``tolerance`` is 2^-20 for floats.
+
+        Raises:
+            ProgramError: the text is not valid, or a binding is of another kind.
+        """
+        given = {"meaning": meaning, "tolerance": tolerance}
+        fields = shaders.fields_of(text, entry_point, name, given)
+        buffers = tuple(Binding(**each) for each in fields.pop("buffers"))
+        scalars = tuple(Scalar(name=word, dtype=kind) for word, kind in fields.pop("scalars"))
+        return cls(buffers=buffers, scalars=scalars, **fields)
 
     @property
     def max_groups(self) -> int:
@@ -231,7 +265,7 @@ class Kernel:
 
     @cached_property
     def _shader(self) -> str:
-        return _write_shader(self)
+        return self.shader or _write_shader(self)
 
 
 def _fits(dtype: Dtype, value: object) -> bool:

@@ -77,18 +77,18 @@ def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any,
     return entries
 
 
-def check_bindings(kernel: str, buffers: Any, *, guarded: bool, scalars: Any) -> None:
+def check_bindings(kernel: Any, buffers: Any, scalars: Any) -> None:
     """Raise unless there is a binding, and none has a name that the shader declares."""
     if not buffers:
         raise ProgramError(
-            f"cannot make kernel {kernel!r} because it binds no buffer "
+            f"cannot make kernel {kernel.name!r} because it binds no buffer "
             "(probably its Binding entries were forgotten)"
         )
     taken = [binding.name for binding in buffers if binding.name in _OURS]
-    taken += [scalar.name for scalar in scalars if guarded and scalar.name == "groups"]
-    if taken:
+    taken += [scalar.name for scalar in scalars if kernel.guarded and scalar.name == "groups"]
+    if taken and not kernel.shader:
         raise ProgramError(
-            f"cannot make kernel {kernel!r} because the shader around its body declares "
+            f"cannot make kernel {kernel.name!r} because the shader around its body declares "
             f"{taken[0]!r} itself (probably another name will do)"
         )
 
@@ -114,7 +114,13 @@ def check_kernel(kernel: Any) -> None:
             f"cannot make kernel {name!r} with tolerance={tolerance!r} because a relative error is "
             "a finite number above 0 (probably None was meant, which is exact)"
         )
-    for field, kind in (("body", str), ("declarations", str), ("guarded", bool)):
+    for field, kind in (
+        ("body", str),
+        ("declarations", str),
+        ("shader", str),
+        ("guarded", bool),
+        ("takes_grid", bool),
+    ):
         if not isinstance(getattr(kernel, field), kind):
             raise ProgramError(
                 f"cannot make kernel {name!r} with {field}={getattr(kernel, field)!r} because it "

@@ -14,6 +14,8 @@ from gpusim.simulated.scheduler import AsLate, Scheduler
 from gpusim.simulated.state import DeviceState
 from gpusim.simulated.timeline import Emit, Timeline
 
+FEATURES = ("shader-f16", "immediates")
+"""By wgpu-py's names."""
 INFO = {
     "vendor": "gpusim",
     "architecture": "",
@@ -84,7 +86,7 @@ class GPUAdapter:
         faults: FaultPlan = NO_FAULTS,
     ) -> None:
         self.info = dict(INFO)
-        self.features: set[str] = set()
+        self.features = {*FEATURES}
         self.limits = dict(limits)
         self.summary = f"{INFO['device']} ({INFO['adapter_type']}) via {INFO['backend_type']}"
         self._profile = profile
@@ -105,14 +107,15 @@ class GPUAdapter:
             KeyError: no limit has that name.
             RuntimeError: a feature or limit that the adapter does not support.
         """
-        missing = list(required_features)
+        features = list(required_features)
+        missing = [name for name in features if name not in self.features]
         if missing:
             raise RuntimeError(
-                f"cannot request a device with {missing} because the simulated adapter has no "
-                "features (probably a device of another kind was meant)"
+                f"cannot request a device with {missing} because the simulated adapter has "
+                f"{', '.join(FEATURES)} alone (probably a device of another kind was meant)"
             )
         limits = limits_with(self.limits, required_limits or {})
-        return self.make(limits, self._schedule(), self._faults, label=label)
+        return self.make(limits, self._schedule(), self._faults, label=label, features=features)
 
     def request_device_async(self, **wanted: Any) -> Promise:
         """The same as a promise."""
@@ -126,12 +129,13 @@ class GPUAdapter:
         faults: FaultPlan,
         *,
         label: str = "",
+        features: Iterable[str] = FEATURES,
         poison_staging: bool = False,
     ) -> GPUDevice:
         """A device under a scheduler and a plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
         state = DeviceState(self._profile, limits, timeline, poisons_staging=poison_staging)
-        device = GPUDevice(state, self, label)
+        device = GPUDevice(state, self, label, features)
         for show in on_device:
             show(device)
         return device

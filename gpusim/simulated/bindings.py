@@ -112,15 +112,20 @@ class GPUBindGroup:
 class GPUPipelineLayout:
     """The bind group layouts of a pipeline; made by ``GPUDevice.create_pipeline_layout``."""
 
-    __slots__ = ("_device", "label", "layouts", "uid")
+    __slots__ = ("_device", "immediate_size", "label", "layouts", "uid")
 
     def __init__(
-        self, device: DeviceState, label: str, layouts: Sequence[GPUBindGroupLayout | None]
+        self,
+        device: DeviceState,
+        label: str,
+        layouts: Sequence[GPUBindGroupLayout | None],
+        immediate_size: int,
     ) -> None:
         self._device = device
         self.label = label
         self.uid = next_uid()
         self.layouts = tuple(layouts)
+        self.immediate_size = immediate_size
 
 
 def make_layout(device: DeviceState, label: str, entries: Iterable[Any]) -> GPUBindGroupLayout:
@@ -144,7 +149,7 @@ def make_layout(device: DeviceState, label: str, entries: Iterable[Any]) -> GPUB
 
 
 def make_pipeline_layout(
-    device: DeviceState, label: str, layouts: Sequence[Any]
+    device: DeviceState, label: str, layouts: Sequence[Any], immediate_size: int
 ) -> GPUPipelineLayout:
     """A checked pipeline layout; GPUValidationError where it exceeds a limit."""
     doing = "create this pipeline layout"
@@ -158,7 +163,12 @@ def make_pipeline_layout(
         raise invalid(doing, f"{len(layouts)} groups are more than {limit}", "a lower limit")
     entries = [entry for layout in layouts if layout for entry in layout.entries.values()]
     _check_slots(device, entries, doing)
-    return GPUPipelineLayout(device, label, layouts)
+    most = device.limits["max-immediate-size"]
+    size = unsigned(immediate_size, 32)
+    if size % 4 or size > most:
+        because = f"{size} bytes of immediates are no multiple of 4 of at most {most}"
+        raise invalid(doing, because, "a lower limit")
+    return GPUPipelineLayout(device, label, layouts, size)
 
 
 def make_bind_group(

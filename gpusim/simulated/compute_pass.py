@@ -113,6 +113,7 @@ class GPUComputePassEncoder(DebugGroups):
         "_encoder",
         "_error",
         "_groups",
+        "_immediates",
         "_limit",
         "_open",
         "_opened",
@@ -138,6 +139,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._commands: list[EncodedCommand] = []
         self._used: dict[GPUBuffer, None] = {}
         self._limit = device.limits["max-compute-workgroups-per-dimension"]
+        self._immediates = bytearray(device.limits["max-immediate-size"])
 
     def set_pipeline(self, pipeline: GPUComputePipeline) -> None:
         """Use ``pipeline`` for the dispatches that follow."""
@@ -181,6 +183,30 @@ class GPUComputePassEncoder(DebugGroups):
         self._groups[index] = (bind_group, offsets)
         self._used.update(bind_group.buffers)
 
+    def set_immediates(
+        self, range_offset: int, data: Any, data_offset: int = 0, data_size: int | None = None
+    ) -> None:
+        """Set bytes of the immediates for the dispatches that follow; offsets are in bytes.
+
+        ValueError where ``data`` has no such bytes.
+        """
+        view = memoryview(data).cast("B")
+        offset, start = unsigned(int(range_offset), 32), int(data_offset)
+        size = view.nbytes - start if data_size is None else int(data_size)
+        if not 0 <= start < view.nbytes:
+            raise ValueError("Invalid data_offset")
+        if not 0 <= size <= view.nbytes:
+            raise ValueError("Invalid data_size")
+        if start + size > view.nbytes:
+            raise ValueError("data_size + data_offset is too large")
+        if not self._open and not self._check_open("set immediates"):
+            return
+        if offset % 4 or size % 4 or offset + size > len(self._immediates):
+            because = f"{size} bytes at {offset} are no words of {len(self._immediates)} bytes"
+            self._invalidate("set immediates", because, "a wrong offset, or a lower limit")
+            return
+        self._immediates[offset : offset + size] = view[start : start + size]
+
     def dispatch_workgroups(
         self, workgroup_count_x: int, workgroup_count_y: int = 1, workgroup_count_z: int = 1
     ) -> None:
@@ -196,7 +222,7 @@ class GPUComputePassEncoder(DebugGroups):
             unsigned(max(x, y, z), 32)
             self._invalidate("dispatch", f"{(x, y, z)} exceeds {limit} a dimension", "a wide grid")
             return
-        self._commands.append(partial(ready.run, x, y, z))
+        self._commands.append(partial(self._runner(ready), x, y, z))
 
     def dispatch_workgroups_indirect(
         self, indirect_buffer: GPUBuffer, indirect_offset: int
@@ -221,8 +247,13 @@ class GPUComputePassEncoder(DebugGroups):
             return
         self._used[indirect_buffer] = None
         self._commands.append(
-            partial(_run_indirect, ready, indirect_buffer.memory, offset, self._limit)
+            partial(_run_indirect, self._runner(ready), indirect_buffer.memory, offset, self._limit)
         )
+
+    def _runner(self, planned: Plan) -> Callable[[int, int, int], None]:
+        """What runs a plan with the immediates as they are now."""
+        size = len(planned.immediates)
+        return partial(_run_with, planned, bytes(self._immediates[:size])) if size else planned.run
 
     def end(self) -> None:
         """End the pass; GPUValidationError where the pass or its encoder has ended before."""
@@ -314,9 +345,16 @@ def _offsets(data: Sequence[int], start: int | None, length: int | None) -> tupl
     return tuple(unsigned(offset, 32) for offset in data)
 
 
-def _run_indirect(planned: Plan, memory: Any, offset: int, limit: int) -> None:
+def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int) -> None:
+    planned.immediates[:] = np.frombuffer(immediates, np.uint8)
+    planned.run(x, y, z)
+
+
+def _run_indirect(
+    run: Callable[[int, int, int], None], memory: Any, offset: int, limit: int
+) -> None:
     """Run a grid from a buffer; one past the limit does nothing (specification,
     "dispatchWorkgroupsIndirect")."""
     x, y, z = (int(count) for count in np.ndarray(3, "<u4", memory, offset))
     if max(x, y, z) <= limit:
-        planned.run(x, y, z)
+        run(x, y, z)

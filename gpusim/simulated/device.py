@@ -3,7 +3,7 @@
 Source: WebGPU specification, section 4.4 "GPUDevice".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import wgpu
@@ -58,10 +58,12 @@ class GPUDevice:
 
     __slots__ = ("_state", "adapter", "features", "label", "queue", "uid")
 
-    def __init__(self, state: DeviceState, adapter: Any, label: str) -> None:
+    def __init__(
+        self, state: DeviceState, adapter: Any, label: str, features: Iterable[str] = ()
+    ) -> None:
         self._state = state
         self.adapter = adapter
-        self.features: set[str] = set()
+        self.features: set[str] = {*features}
         self.label = label
         self.uid = next_uid()
         self.queue = GPUQueue(state, self)
@@ -187,14 +189,14 @@ class GPUDevice:
     ) -> GPUPipelineLayout:
         """A layout of bind groups; errors as ``bindings.make_pipeline_layout``."""
         self._made("pipeline layout")
-        return make_pipeline_layout(self._state, label, bind_group_layouts)
+        return make_pipeline_layout(self._state, label, bind_group_layouts, immediate_size)
 
     def create_shader_module(
         self, *, label: str = "", code: str, compilation_hints: Sequence[Any] = ()
     ) -> GPUShaderModule:
         """The module of a WGSL text; GPUValidationError where it is not valid or not supported."""
         self._made("shader module")
-        return make_module(self._state, label, code)
+        return make_module(self._state, self.features, label, code)
 
     def create_compute_pipeline(
         self, *, label: str = "", layout: Any, compute: Any

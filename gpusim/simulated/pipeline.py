@@ -9,7 +9,7 @@ alias a writable resource".
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -106,7 +106,9 @@ def bindings_of(entry: Entry) -> tuple[tuple[LayoutEntry, ...], ...]:
     return tuple(map(tuple, groups))
 
 
-def make_module(device: DeviceState, label: str, code: Any) -> GPUShaderModule:
+def make_module(
+    device: DeviceState, features: Collection[str], label: str, code: Any
+) -> GPUShaderModule:
     """The module of a WGSL text; TypeError, or GPUValidationError where it is not valid."""
     if not isinstance(code, str):
         raise TypeError("Shader code must be str for WGSL or GLSL, or bytes for SpirV.")
@@ -114,6 +116,10 @@ def make_module(device: DeviceState, label: str, code: Any) -> GPUShaderModule:
         module = compile_module(code)
     except ShaderError as error:
         raise invalid("create this shader module", str(error), "a misspelling") from error
+    for feature in module.features:
+        if feature not in features:
+            because = f"its device lacks the feature {feature}"
+            raise invalid("create this shader module", because, "it is to be required")
     return GPUShaderModule(device, label, module)
 
 
@@ -135,6 +141,8 @@ def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) ->
     if layout == "auto":
         return GPUComputePipeline(device, label, entry, None)
     because_of = _mismatch(layout.layouts, bindings_of(entry))
+    if entry.point.immediate_bytes > layout.immediate_size:
+        because_of = f"its immediates need {entry.point.immediate_bytes} bytes"
     if because_of:
         raise invalid(doing, because_of, "a layout of another kernel")
     return GPUComputePipeline(device, label, entry, layout.layouts)
@@ -206,15 +214,18 @@ Slots = dict[tuple[int, int], BoundRange]
 class Plan:
     """An entry point over its bytes; ``run(x, y, z)`` executes a grid of workgroups."""
 
-    __slots__ = ("_ranges", "run")
+    __slots__ = ("_ranges", "immediates", "run")
 
     refusal: str | None = None
 
     def __init__(self, pipeline: GPUComputePipeline, ranges: Slots) -> None:
         self._ranges = ranges
         bounds = [ranges[slot] for slot in pipeline.slots]
+        self.immediates = np.zeros(pipeline.entry.point.immediate_bytes, np.uint8)
+        """The bytes of the immediates, which each dispatch sets before it runs."""
         self.run = pipeline.entry.bind(
-            [_array(bound.size, _BYTE, bound.buffer.memory, bound.offset) for bound in bounds]
+            [_array(bound.size, _BYTE, bound.buffer.memory, bound.offset) for bound in bounds],
+            self.immediates,
         )
 
     def writes(self, buffer: GPUBuffer) -> bool:

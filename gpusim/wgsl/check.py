@@ -189,10 +189,10 @@ class _Checker(Statements):
         return None
 
     def _var(self, node: syntax.Declaration) -> Symbol:
+        declared = self.type_of(node.type) if node.type else None
         space, access = self.space_of(node)
         if space in ("", "function"):
             self.fail(f"the variable {node.name} needs an address space", node.place)
-        declared = self.type_of(node.type) if node.type else None
         value: typed.Expr | None = None
         if node.value is not None:
             if space != "private":

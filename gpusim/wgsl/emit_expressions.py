@@ -57,6 +57,10 @@ class ExpressionWriter:
         self.linear: Polynomial | None = None
         self.most: dict[Variable, int] = {}
         """The largest values that fixed variables can have."""
+        self.built_ins: dict[Variable, None] = {}
+        """The built-in values that vary."""
+        self.bases: dict[Any, Variable] = {}
+        self.root = Frame(None, self.numbers)
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
 
@@ -158,7 +162,7 @@ class ExpressionWriter:
         counted = self.counted(address, value.type)
         if counted is not None:
             return f"load({array}, {self._span(counted, array)})"
-        return f"{array}.take({self.index(address, value.type)}, mode='clip')"
+        return f"{array}.take({self.index(address, value.type)}, mode=past_end)"
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
         is_float = kind in ("f32", "f16")
@@ -180,18 +184,44 @@ class ExpressionWriter:
     def workgroup_index(self, memory: Memory, address: Address, kind: str) -> str:
         """Where each lane finds an element of workgroup memory."""
         units = memory.size // unit_of(kind)
-        base = self.frame.read(self.group)
-        whole = self.shared_index(address, kind)
-        if whole is not None:
-            row = whole if whole.isdigit() else f"min({whole}, {units - 1})"
-            return f"({base} * {units} + {row})"
-        counted = self.polynomial_of(address, kind)
-        if units == self.size and counted == affine.atom(affine.LOCAL):
+        if units == self.size and self.polynomial_of(address, kind) == affine.atom(affine.LOCAL):
             return self.frame.read(self.lane)
+        fixed = [term for term in address.terms if self._is_built_in(term[1])]
+        rest = Address(address.constant, tuple(each for each in address.terms if each not in fixed))
+        most = self.most_index(Address(0, tuple(fixed)), kind)
+        base = self.frame.read(self._base(units, fixed, kind))
+        whole = self.shared_index(rest, kind)
+        if whole == "0" and most < units:
+            return base
+        if whole is not None and most < units:
+            row = whole if whole.isdigit() else f"min({whole}, {units - 1 - most})"
+            return f"({base} + {row})"
         index = self.index(address, kind)
         if self.most_index(address, kind) >= units:
             index = f"minimum({index}, {units - 1})"
-        return f"({base} * {units} + {index})"
+        return f"({self.frame.read(self._base(units, [], kind))} + {index})"
+
+    def _is_built_in(self, index: Scalar) -> bool:
+        return isinstance(index, Get) and index.variable in self.built_ins
+
+    def _base(self, units: int, terms: list[tuple[int, Scalar]], kind: str) -> Variable:
+        """Where the memory of each lane's workgroup begins, and terms that never change."""
+        unit = unit_of(kind)
+        factors = tuple(
+            (index.variable, stride // unit) for stride, index in terms if isinstance(index, Get)
+        )
+        variable = self.bases.get((units, factors))
+        if variable is None:
+            variable = Variable("base", "intp", fixed=True, varying=True)
+            self.bases[units, factors] = variable
+
+            def code() -> str:
+                parts = [f"{self.root.read(self.group)} * {units}"]
+                parts += [f"{self.root.read(each)} * {factor}" for each, factor in factors]
+                return " + ".join(parts)
+
+            self.root.lazy[variable] = code
+        return variable
 
     def most_index(self, address: Address, kind: str) -> int:
         """The largest index that an address may have."""

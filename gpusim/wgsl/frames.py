@@ -109,7 +109,10 @@ def written(lines: Lines, depth: int = 0) -> list[str]:
         if isinstance(line, str):
             text.append("    " * depth + line)
         elif isinstance(line, list):
-            text += written(line, depth + 1)
+            inner = written(line, depth + 1)
+            if not inner and text and text[-1].endswith(":"):
+                inner = ["    " * (depth + 1) + "pass"]
+            text += inner
         else:
             text += written(line(), depth)
     return text

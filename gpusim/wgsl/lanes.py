@@ -58,7 +58,7 @@ def load(memory: Values, where: Any) -> Values:
     """Elements; past the end it is the last."""
     if isinstance(where, slice):
         return memory[where]
-    return memory.take(where, mode="clip")
+    return memory.take(where, mode=past_end)
 
 
 def store(memory: Values, where: Any, values: Values) -> None:
@@ -69,6 +69,11 @@ def store(memory: Values, where: Any, values: Values) -> None:
         if not inside.all():
             where = where[inside]
             values = values[inside] if isinstance(values, np.ndarray) else values
+    memory[where] = values
+
+
+def store_at(memory: Values, where: Values, values: Values) -> None:
+    """Write elements that all exist."""
     memory[where] = values
 
 
@@ -171,9 +176,9 @@ def others(positions: Values, count: int) -> Values:
 
 
 @lru_cache(maxsize=32)
-def local_numbers(count: int, size: int) -> Values:
-    """The number of each lane within its workgroup."""
-    return (np.arange(count) % size).astype(u32)
+def local_numbers(first: int, count: int, size: int) -> Values:
+    """The number of each lane within its workgroup; ``first`` is that of the first lane."""
+    return (np.arange(first, first + count) % size).astype(u32)
 
 
 @lru_cache(maxsize=32)
@@ -183,14 +188,14 @@ def lane_numbers(count: int) -> Values:
 
 
 @lru_cache(maxsize=32)
-def group_numbers(count: int, size: int) -> Values:
+def group_numbers(first: int, count: int, size: int) -> Values:
     """The number of each lane's workgroup within the block."""
-    return np.arange(count) // size
+    return np.arange(first, first + count) // size
 
 
 def workgroup_numbers(start: int, count: int, size: int) -> Values:
     """The number of the workgroup of each lane."""
-    return (group_numbers(count, size) + start // size).astype(u32)
+    return (group_numbers(start % size, count, size) + start // size).astype(u32)
 
 
 def too_long(limit: int) -> None:
@@ -201,6 +206,61 @@ def too_long(limit: int) -> None:
     )
 
 
+def backwards(start: int, stop: int, step: int) -> Any:
+    """The blocks of lanes, the last first."""
+    return reversed(range(start, stop, step))
+
+
+def _reversed(values: Any) -> Any:
+    return values[::-1] if isinstance(values, np.ndarray) else values
+
+
+def load_varied(memory: Values, where: Any) -> Values:
+    """Elements; past the end it is another one."""
+    return memory[where] if isinstance(where, slice) else memory.take(where, mode="wrap")
+
+
+def store_varied(memory: Values, where: Any, values: Values) -> None:
+    """Write elements; of several writes the first lane's lasts."""
+    store(
+        memory,
+        where if isinstance(where, slice) else where[::-1],
+        values if isinstance(where, slice) else _reversed(values),
+    )
+
+
+def store_at_varied(memory: Values, where: Values, values: Values) -> None:
+    """Write elements that all exist; of several writes the first lane's lasts."""
+    memory[where[::-1]] = _reversed(values)
+
+
+def store_one_varied(memory: Values, index: int, value: Any) -> None:
+    """Write one element; of many values it is the first lane's."""
+    store_one(memory, index, _reversed(value))
+
+
+def one_varied(memory: Values, index: int) -> Any:
+    """One element; past the end it is another one."""
+    return memory.item(index % len(memory))
+
+
+def one_float_varied(memory: Values, index: int) -> Any:
+    """One float; past the end it is another one."""
+    return memory[index % len(memory)]
+
+
+def modify_varied(
+    name: str, memory: Values, where: Values, values: tuple[Any, ...], wanted: bool
+) -> Values:
+    """An atomic read-modify-write, the last lane first."""
+    turned = tuple(_reversed(each) for each in values)
+    before = modify(name, memory, where[::-1], turned, wanted)
+    return None if before is None else before[::-1].copy()
+
+
+past_end = "clip"
+
+
 def names() -> dict[str, Any]:
     """All that the Python of a shader may name."""
     found: dict[str, Any] = {}
@@ -208,9 +268,11 @@ def names() -> dict[str, Any]:
         found.update({name: value for name, value in module.items() if name[0] != "_"})
     for name in _NUMPY.split():
         found[name] = getattr(np, name)
+    found["walk"] = range
     return found
 
 
+_VARIED = ("load", "store", "store_at", "store_one", "one", "one_float", "modify")
 _NUMPY = (
     "add subtract multiply divide fmod floor_divide remainder bitwise_and bitwise_or bitwise_xor "
     "equal not_equal less less_equal greater greater_equal logical_not invert negative left_shift "
@@ -218,3 +280,10 @@ _NUMPY = (
     "count_nonzero flatnonzero errstate fmin fmax"
 )
 NAMES = names()
+VARIED = {
+    **NAMES,
+    "past_end": "wrap",
+    "walk": backwards,
+    **{name: NAMES[f"{name}_varied"] for name in _VARIED},
+}
+"""The names for a run in which what WGSL leaves open is decided otherwise."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from gpusim.wgsl import ir, typed
 from gpusim.wgsl.check import BUILT_INS
-from gpusim.wgsl.check_expressions import construct
 from gpusim.wgsl.constants import zero
+from gpusim.wgsl.conversions import construct
 from gpusim.wgsl.expand import bitcast, convert, expand
 from gpusim.wgsl.ir import Address, Get, Label, Length, Memory, Op, Scalar
 from gpusim.wgsl.lower_statements import StatementLowering
@@ -45,6 +45,8 @@ class Lowered:
         self.built_ins = lowering.built_ins
         self.memories = lowering.memories
         self.bound: dict[Symbol, Memory] = lowering.bound
+        self.shares = lowering.waits or any(memory.space == "workgroup" for memory in self.memories)
+        """Whether the invocations of a workgroup need each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
 
 
@@ -54,6 +56,7 @@ class _Lowering(StatementLowering):
         self.bound: dict[Symbol, Memory] = {}
         self.memories: list[Memory] = []
         self.built_ins: dict[str, Any] = {}
+        self.waits = False
         self._tables: dict[int, Memory] = {}
         for symbol in function.uses:
             if symbol.kind == "var":
@@ -209,6 +212,7 @@ class _Lowering(StatementLowering):
         if name == "workgroupUniformLoad":
             return self.held(self.load(self.place(made.operands[0])))
         if name.endswith("Barrier"):
+            self.waits = True
             return None
         if name == "arrayLength":
             return self._length(self.place(made.operands[0]))

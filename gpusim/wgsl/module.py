@@ -80,13 +80,16 @@ class Entry:
         """The Python for other grids."""
         return Program(self._lowered, self._body, flat=False)
 
-    def bind(self, buffers: Sequence[Any], immediates: Any = None) -> Run:
+    def bind(self, buffers: Sequence[Any], immediates: Any = None, *, varied: bool = False) -> Run:
         """What runs the entry point over a grid of ``x, y, z`` workgroups.
 
         ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that lasts.
         ``immediates``: the bytes of the immediates, where it has any.
+        ``varied``: decide what WGSL leaves open otherwise: the order of invocations, which of
+        several writes lasts, what is read past the end.  What differs is not specified.
         """
-        flat = self.flat.make(*self._arrays(buffers, immediates))
+        arrays = self._arrays(buffers, immediates)
+        flat = (self.flat.make_varied if varied else self.flat.make)(*arrays)
         solid: list[Run] = []
 
         def run(x: int, y: int, z: int) -> None:
@@ -94,7 +97,8 @@ class Entry:
                 flat(x, 1, 1)
                 return
             if not solid:
-                solid.append(self.solid.make(*self._arrays(buffers, immediates)))
+                make = self.solid.make_varied if varied else self.solid.make
+                solid.append(make(*arrays))
             solid[0](x, y, z)
 
         return run
@@ -117,14 +121,28 @@ class Module:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._unit: syntax.Unit = parse(text)
-        self.checked: Checked = check(self._unit)
+        self.unit: syntax.Unit = parse(text)
+        self.checked: Checked = check(self.unit)
         self._entries: dict[Any, Entry] = {}
 
     @property
     def entry_points(self) -> tuple[str, ...]:
         """The names of its compute shaders, in order."""
         return tuple(self.checked.entry_points)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features of a device that it needs, by their names in WebGPU."""
+        enabled = [word for each in self.unit.directives for word in each.words]
+        spaces = [
+            entry.name
+            for node in self.unit.declarations
+            if isinstance(node, syntax.Declaration)
+            for entry in node.space
+            if isinstance(entry, syntax.Named)
+        ]
+        needs = {"shader-f16": "f16" in enabled, "immediates": "immediate" in spaces}
+        return tuple(name for name, needed in needs.items() if needed)
 
     @property
     def overrides(self) -> tuple[Symbol, ...]:
@@ -147,7 +165,7 @@ class Module:
     def _compiled(self, name: str, given: dict[str, float]) -> Entry:
         if not self.overrides:
             return Entry(self.checked.entry_points[name])
-        function = check(self._unit, given).entry_points[name]
+        function = check(self.unit, given).entry_points[name]
         for symbol in function.uses:
             needed = symbol.kind == "override" and not symbol.has_default
             if needed and override_key(symbol) not in given:

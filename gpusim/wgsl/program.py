@@ -1,25 +1,31 @@
 """An entry point as a Python function: its blocks, its built-in values, and its memories.
 
-A block is as many whole workgroups as have at most ``BLOCK`` lanes, so that arrays stay in the
-processor's caches.  A guard around a whole shader makes the grid shorter.
+A block is as many whole workgroups as have at most ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
+shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the
+grid shorter.
 A grid of one dimension and others have Python of their own, as the built-in values differ.
 """
 
 from collections.abc import Callable
-from itertools import count
+from functools import cached_property
 from typing import Any
 
 from gpusim.wgsl import affine
 from gpusim.wgsl.emit import Writer
 from gpusim.wgsl.frames import Frame, Lines, written
 from gpusim.wgsl.ir import Assign, If, Memory, Modify, Statement, Variable
-from gpusim.wgsl.lanes import NAMES
+from gpusim.wgsl.lanes import NAMES, VARIED
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import find_varying
 
 BLOCK = 16_384
+LONG_BLOCK = 65_536
+_SHORT = 8
+"""Calls of a shader that is short, so that the cost of a block is what counts."""
 MOST_ROUNDS = 1 << 22
+_VARIED_BLOCKS = 128
+"""Blocks of a run that is varied, at most."""
 Run = Callable[[int, int, int], None]
 
 
@@ -38,12 +44,36 @@ class Program:
             text = self._write(writer)
             skipped, unread = self._unneeded(writer)
         self.text = "\n".join(text) + "\n"
-        names = {**NAMES, **writer.constants, "most_rounds": MOST_ROUNDS}
+        self._constants = {**writer.constants, "most_rounds": MOST_ROUNDS}
         for memory in self._lowered.memories:
             if memory.space == "constant":
-                names[f"bytes_{memory}"] = memory.data[0]
-        exec(compile(self.text, "<wgsl>", "exec"), names)
-        self.make: Callable[..., Run] = names["make"]
+                self._constants[f"bytes_{memory}"] = memory.data[0]
+        self._code = compile(self.text, "<wgsl>", "exec")
+
+    @cached_property
+    def make(self) -> Callable[..., Run]:
+        """Takes the bytes of each bound memory, and returns what runs a grid over them."""
+        return self._made(NAMES, lambda stop: self._block)
+
+    @cached_property
+    def make_varied(self) -> Callable[..., Run]:
+        """The same with what WGSL leaves open decided otherwise.
+
+        Lanes that need not run together do not, the last run first, the first of several writes
+        lasts, and reads past the end find another element.
+        """
+        together = self._size if self._lowered.shares else 1
+
+        def block(stop: int) -> int:
+            return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
+
+        return self._made(VARIED, block)
+
+    def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
+        space = {**names, **self._constants, "block_of": block}
+        exec(self._code, space)
+        made: Callable[..., Run] = space["make"]
+        return made
 
     def _sized(self) -> list[Memory]:
         return list(self._lowered.bound.values())
@@ -67,8 +97,7 @@ class Program:
         return dead, dict(dead)
 
     def _write(self, writer: Writer) -> list[str]:
-        root = Frame(None, count())
-        writer.frame, writer.numbers = root, count(1)
+        writer.frame = root = writer.root
         root.in_row = True
         root.uses_start = True
         outer: Lines = []
@@ -78,18 +107,16 @@ class Program:
         before, body = self._guarded(writer, root)
         writer.statements(body)
         inner: Lines = [*self._memories(writer, root), *root.first, *writer.lines]
-        block = max(1, BLOCK // self._size) * self._size
+        calls = sum(line.count("(") for line in written(inner))
+        lanes = BLOCK if calls > _SHORT else LONG_BLOCK
+        self._block = max(1, lanes // self._size) * self._size
         loop: Lines = [
             *outer,
             f"stop = x * y * z * {self._size}",
             *before,
-            f"{root.start} = 0",
-            f"while {root.start} < stop:",
-            [
-                f"{root.count} = min({block}, stop - {root.start})",
-                *inner,
-                f"{root.start} += {root.count}",
-            ],
+            "block = block_of(stop)",
+            f"for {root.start} in walk(0, stop, block):",
+            [f"{root.count} = min(block, stop - {root.start})", *inner],
         ]
         if writer.floats:
             loop = ["with errstate(all='ignore'):", loop]
@@ -103,8 +130,7 @@ class Program:
     def _guarded(self, writer: Writer, root: Frame) -> tuple[Lines, list[Statement]]:
         """What precedes the blocks, and the statements without a guard around them all."""
         body = self._body
-        shares = any(memory.space == "workgroup" for memory in self._lowered.memories)
-        if not body or shares or not isinstance(body[-1], If) or body[-1].other:
+        if not body or self._lowered.shares or not isinstance(body[-1], If) or body[-1].other:
             return [], body
         guard = body[-1]
         if not all(isinstance(each, Assign) and each.variable.fixed for each in body[:-1]):
@@ -154,9 +180,9 @@ class Program:
         workgroup = Variable("w", "u32", fixed=True, varying=True)
         local = Variable("l", "u32", fixed=True, varying=True)
         root.lazy[workgroup] = lambda: f"workgroup_numbers({first}, {counted}, {size})"
-        root.lazy[local] = lambda: f"local_numbers({counted}, {size})"
+        root.lazy[local] = lambda: f"local_numbers({first} % {size}, {counted}, {size})"
         root.lazy[writer.lane] = lambda: f"lane_numbers({counted})"
-        root.lazy[writer.group] = lambda: f"group_numbers({counted}, {size})"
+        root.lazy[writer.group] = lambda: f"group_numbers({first} % {size}, {counted}, {size})"
         scope = _Scope(self._lowered.workgroup_size, self._flat, root, workgroup, local)
         varying: list[Variable] = []
         for name, cells in self._lowered.built_ins.items():
@@ -170,6 +196,7 @@ class Program:
                     outer.append(f"{variable} = {shared}")
                 else:
                     root.lazy[variable] = code
+                    writer.built_ins[variable] = None
                     varying.append(variable)
         if not self._flat:
             writer.linear = affine.linear_workgroup("x", "y")

@@ -123,7 +123,7 @@ def _said(rows: list[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def _law(rule: Law) -> str:
-    return rule.name if rule.name.startswith("contract") else f"law {rule.name}"
+    return f"law {rule.name}" if rule.name[:1].isupper() else rule.name
 
 
 def _shown_by(failure: Failure) -> str:

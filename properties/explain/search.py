@@ -2,11 +2,12 @@
 
 Each hypothesis is run, and holds where the target showed that very history.  In a small program
 two mistakes may look the same.  So the same mistakes are tried on other runs of the same ops with
-other data, where there are any: what holds in all of them is the answer.
+other data, where there are any: what holds in most of them is the answer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from gpusim.history import History
@@ -50,12 +51,10 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The hypotheses that hold, the best first; ``tried`` counts all."""
+    """The hypotheses that hold, and in how many of the other runs each of them holds as well."""
 
-    found: tuple[Hypothesis, ...]
-    tried: int
-    complete: bool
-    """Whether they explain all that came back, and not the first failing op alone."""
+    found: tuple[Hypothesis, ...] = ()
+    votes: Mapping[Key, int] = field(default_factory=dict)
 
 
 def hypotheses(scene: Scene) -> Iterator[Hypothesis]:
@@ -79,29 +78,22 @@ def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
     """
     reach: dict[Key, int] = {}
     by_key: dict[Key, Hypothesis] = {}
-    tried = 0
     for found in _affordable(shown.scene):
-        tried += 1
         end = _holds_until(found, shown)
         if end > position:
             by_key[found.key], reach[found.key] = found, end
     whole = [key for key, end in reach.items() if end > len(shown.scene.program)]
-    keys = whole or list(reach)
-    for other in others:
-        keys = _narrowed(keys, other) or keys
-    found_all = tuple(by_key[key] for key in sorted(keys, key=lambda key: -reach[key]))
-    return Answer(found=found_all, tried=tried, complete=bool(whole))
+    keys = whole or sorted(reach, key=lambda key: -reach[key])
+    votes = Counter(key for other in others for key in _held({*keys}, other))
+    return Answer(found=tuple(by_key[key] for key in keys), votes=votes)
 
 
-def _narrowed(keys: Iterable[Key], other: Shown) -> list[Key]:
+def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
     """Those of ``keys`` that hold for ``other`` as well."""
-    wanted, end = set(keys), len(other.scene.program)
-    held = {
-        found.key
-        for found in _affordable(other.scene)
-        if found.key in wanted and _holds_until(found, other) > end
-    }
-    return [key for key in keys if key in held]
+    end = len(other.scene.program)
+    for found in _affordable(other.scene):
+        if found.key in keys and _holds_until(found, other) > end:
+            yield found.key
 
 
 def _holds_until(found: Hypothesis, shown: Shown) -> int:

@@ -15,17 +15,20 @@ from itertools import count
 from pathlib import Path
 
 from gpusim.devices import SIMULATED
+from gpusim.errors import ProgramError
 from gpusim.kernels import Kernels
+from gpusim.ops import AnyDispatch, Capture
 from gpusim.program import Program
 from gpusim.trace import Trace
 from properties.finding_file import read
 from properties.fuzz.bugs import Bug, Bugs
 from properties.fuzz.explaining import Explain
 from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
-from properties.fuzz.protocol import Setup, Tally, setup_of
+from properties.fuzz.protocol import Setup, setup_of
 from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, check_asked, replay_command
 from properties.fuzz.settings import Settings
+from properties.fuzz.tally import Tally
 from properties.fuzz.worker import Bench
 from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import Failure
@@ -114,10 +117,29 @@ def judge_again(
 
 
 def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure | None:
-    """The failure of one program on a new target; closes the target."""
+    """The failure of one program on a new target; closes the target.
+
+    Raises:
+        ProgramError: it dispatches a kernel that the target does not promise; nothing is run.
+    """
+    _check_promised(program, target, kernels)
     case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
     with _leftovers_ignored():
         return judge(case, _Given(target, kernels)).failure
+
+
+def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
+    promised = target.capabilities.kernels or tuple(kernels)
+    commands = [op.commands if isinstance(op, Capture) else (op,) for op in program]
+    asked = [op for each in commands for op in each if isinstance(op, AnyDispatch)]
+    beyond = next((op.kernel for op in asked if op.kernel not in promised), None)
+    if beyond is not None:
+        target.close()
+        raise ProgramError(
+            f"cannot judge {type(target).__name__} by this program because it dispatches "
+            f"{beyond}, and the target promises {', '.join(promised)} (probably {beyond} is "
+            "missing in its capabilities)"
+        )
 
 
 def place_of(made: MakeTarget | str) -> str:

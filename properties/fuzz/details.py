@@ -121,4 +121,5 @@ def _quality(session: Session) -> str:
         f"{tally.checked.exact_bytes} bytes compared exactly, "
         f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not"
         + (shapes if batches else "")
+        + f"; {tally.reach}"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpusim.devices import SIMULATED
 from gpusim.errors import GpusimError
-from gpusim.kernels import Kernels
+from gpusim.kernels import BUILTIN, Kernels
 from gpusim.runtime.policy import PRESETS, Uniforms
 from properties.finding_file import read
 from properties.fuzz.bugs import Bugs
@@ -20,18 +20,17 @@ from properties.fuzz.coverage import warnings
 from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.protocol import (
-    ENOUGH_TRACES,
     FailedProgram,
     Plant,
     Planted,
     Progress,
-    Tally,
     setup_of,
 )
 from properties.fuzz.settings import Settings
 from properties.fuzz.shard import Shard
 from properties.fuzz.sorting import Sorter
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Supervisor
+from properties.fuzz.tally import ENOUGH_TRACES, Tally
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
@@ -49,6 +48,7 @@ class Session:
     settings: Settings
     device: str = ""
     description: str = ""
+    kernels: Kernels = field(default_factory=lambda: BUILTIN)
     is_ours: bool = True
     """Whether our own runtime is judged; other targets follow no policy."""
     tally: Tally = field(default_factory=Tally)
@@ -125,11 +125,13 @@ class Session:
     @property
     def blind_spots(self) -> list[str]:
         """What a session like this cannot see whatever it runs, as sentences."""
-        if self.device != SIMULATED:
+        bare = [kernel.name for kernel in self.kernels.values() if kernel.varied is not None]
+        if self.device != SIMULATED or not bare:
             return []
         return [
-            "the simulated device and the reference share each kernel's meaning in NumPy, so that "
-            "WGSL which means something else shows on a real device only"
+            f"{', '.join(bare)} means what its WGSL says, compiled to NumPy, for the simulated "
+            "device and the reference alike: the order of commands is judged, and arithmetic only "
+            "on a real device"
         ]
 
     @property
@@ -156,7 +158,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     if not is_ours(load_target(settings.target)):
         settings.refuse_ignored()
     bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
-    session = Session(settings=settings, bugs=bugs)
+    session = Session(settings=settings, bugs=bugs, kernels=kernels)
     with ExitStack() as stack:
         supervisors = [
             stack.enter_context(Supervisor(setup_of(settings))) for _ in range(settings.workers)
@@ -201,7 +203,7 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
-    """Plant the mistakes in programs without what the target was found to fail at."""
+    """Plant the mistakes, in programs that leave out what the target is known to fail at."""
     settings = session.settings
     seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
     hard = seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS

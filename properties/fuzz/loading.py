@@ -17,6 +17,7 @@ from typing import Any
 
 from gpusim.errors import ProgramError, meant
 from gpusim.kernels import BUILTIN, OFFERED, Kernel, Kernels
+from gpusim.wgsl import ShaderError, compile_module
 from properties.model.case import RUNTIME
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 from properties.targets.process import ProcessFactory
@@ -57,7 +58,7 @@ def load_kernels(spec: str) -> Kernels:
     """
     if not spec:
         return OFFERED
-    own = load(spec, "KERNELS")
+    own = _shader_kernels(spec) if spec.endswith(".wgsl") else load(spec, "KERNELS")
     if isinstance(own, str) or not isinstance(own, Iterable):
         raise _no_kernels(spec, f"{own!r} is no list", "KERNELS = [...] is meant")
     kernels = list(own.values()) if isinstance(own, Mapping) else list(own)
@@ -68,6 +69,19 @@ def load_kernels(spec: str) -> Kernels:
             raise _no_kernels(spec, f"{kernel!r} is no Kernel", "KERNELS is to be a list of them")
     names = {kernel.name for kernel in kernels if OFFERED.get(kernel.name) is not kernel}
     return OFFERED.adding(*(kernel for kernel in kernels if kernel.name in names))
+
+
+def _shader_kernels(spec: str) -> list[Kernel]:
+    """A kernel for each entry point of a file of WGSL."""
+    try:
+        text = Path(spec).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _no_kernels(spec, f"it cannot be read: {error}", "another path is meant") from error
+    try:
+        names = compile_module(text).entry_points
+    except ShaderError as error:
+        raise _no_kernels(spec, str(error), "a misspelling") from error
+    return [Kernel.from_wgsl(text, entry_point=name) for name in names]
 
 
 def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:

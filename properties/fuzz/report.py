@@ -82,6 +82,7 @@ def as_json(session: Session) -> dict[str, Any]:
             "failure_rate_below": session.rate_bound,
             "new_batch_shape": round(chance_of_new(tally.reached.batches), 4),
             "batch_shapes": len(tally.reached.batches),
+            "reach": asdict(tally.reach),
         },
         "worker_deaths": session.deaths,
         "warnings": session.warnings,

@@ -169,7 +169,7 @@ class Settings:
 
     def describe(self) -> str:
         """One line: every setting that a run depends on, and where it came from."""
-        always = ("device", "policy", "seed")
+        always = ("device", "policy", "seed") if self.target == RUNTIME else ("device", "seed")
         return ", ".join(
             f"{name} {getattr(self, name)} ({self.origins.get(name, 'default')})"
             for name in settings_of(Settings)

@@ -75,7 +75,13 @@ export class OrtRuntime {
     this.graph.freed.push(buffer);
   }
 
+  // A captured session has one shape, so that nothing in it can be refused later.
   capture(commands) {
+    for (const { kernel, source, sourceOffset, target, targetOffset, size } of commands) {
+      const isInside = (buffer, offset) => offset >= 0 && offset + size <= buffer.words * WORD;
+      if (kernel || (size >= 0 && isInside(source, sourceOffset) && isInside(target, targetOffset))) continue;
+      throw new RangeError("past the end of a buffer");
+    }
     return { commands, over: new Map() };
   }
 

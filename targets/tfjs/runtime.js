@@ -19,10 +19,10 @@ class Place {
 }
 
 export class TfjsRuntime {
-  constructor(device, tf, WebGPUBackend) {
+  constructor(device, tf) {
     this.tf = tf;
     if (tf.findBackendFactory("webgpu")) tf.removeBackend("webgpu");
-    this.backend = new WebGPUBackend(device, device.adapterInfo);
+    this.backend = new tf.WebGPUBackend(device, device.adapterInfo);
     if (PIPELINES.has(device)) this.backend.pipelineCache = PIPELINES.get(device);
     PIPELINES.set(device, this.backend.pipelineCache);
     tf.registerBackend("webgpu", () => this.backend);
@@ -183,8 +183,8 @@ export class BuffersRuntime extends TfjsRuntime {
   }
 }
 
-// By what an adapter is asked for.
-export const RUNTIMES = { "": TfjsRuntime, ops: OpsRuntime, buffers: BuffersRuntime };
+// The adapters by name.
+export const RUNTIMES = { programs: TfjsRuntime, ops: OpsRuntime, buffers: BuffersRuntime };
 
 export const PROMISES = {
   delivery: "ticket",

@@ -1,6 +1,7 @@
 """The public face of the judge: what passes, what fails and how, and what is wrong usage."""
 
 import sys
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 import properties.fuzz.check
 from gpusim import BUILTIN, Kernel, Limits, Program
-from gpusim.errors import GpusimError
+from gpusim.errors import GpusimError, ProgramError
 from gpusim.kernels import AFFINE
 from gpusim.ops import Capture, Copy, DispatchIndirect, Read, Write
 from gpusim.testing import (
@@ -163,6 +164,17 @@ def test_one_program_is_judged_on_a_target_of_ones_own(device: Any) -> None:
     with pytest.raises(TargetFailed, match="Late fails this program") as caught:
         check_program(Late(device), Program.parse(SHOWS_IT))
     assert caught.value.finding.path is None
+
+
+def test_a_program_with_a_kernel_that_is_not_promised_is_refused(device: Any) -> None:
+    class FewKernels(NaiveTarget):
+        capabilities = changed(NaiveTarget.capabilities, kernels=("affine",))
+
+    check_program(FewKernels(device), SHOWS_IT)
+    for dispatch in ("dispatch fold a,b 3 1x1x1", "capture g dispatch fold a,b 3 1x1x1"):
+        program = f"alloc a 64\nalloc b 64\n{dispatch}\n"
+        with pytest.raises(ProgramError, match="dispatches fold, and the target promises affine"):
+            check_program(FewKernels(device), program)
 
 
 def test_a_read_that_returns_nothing_is_a_crash(device: Any) -> None:

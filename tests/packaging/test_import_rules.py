@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "gpusim.runtime.drivers.opening": ("gpusim.devices", "gpusim.runtime", *VOCABULARY),
     # It knows neither our runtime nor the judge.
     "gpusim.layer": ("numpy", "wgpu", "gpusim.layer", "gpusim.trace"),
+    "gpusim.kernels": ("numpy", "gpusim.wgsl", *VOCABULARY),
     # Shaders know no device.
     "gpusim.wgsl": ("numpy", "gpusim.wgsl"),
     "gpusim.simulated": ("numpy", "wgpu", "gpusim.simulated", "gpusim.wgsl", *VOCABULARY),

@@ -1,0 +1,189 @@
+"""Kernels made of WGSL alone: a shader's interface becomes a kernel's signature.
+
+The runtime binds a kernel's buffers in group 0 from 0 on, its scalars behind them, and calls
+``main``; so the numbers and the name in the text are changed to these, and nothing else is.
+What the kernel means is the compiled WGSL, unless a meaning is given.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from gpusim.errors import ProgramError
+from gpusim.wgsl import Entry, Module, ShaderError, compile_module
+from gpusim.wgsl.syntax import Declaration, Function, Literal, Place
+from gpusim.wgsl.tokens import tokens_of
+from gpusim.wgsl.types import leaves_of, size_of
+
+_WORDS = {"u32": "I", "i32": "i", "f32": "f"}
+_WORD_BYTES = 4
+_MAIN = "main"
+
+
+def compiled(text: str, entry_point: str | None) -> tuple[Module, Entry]:
+    """The module of a text and its entry point; ProgramError where there is none to take."""
+    try:
+        module = compile_module(text)
+    except ShaderError as error:
+        raise ProgramError(f"cannot make a kernel of this WGSL because {error}") from error
+    names = module.entry_points
+    name = entry_point or (names[0] if len(names) == 1 else "")
+    if name not in names:
+        raise ProgramError(
+            f"cannot make a kernel of entry point {name!r} because the shader has "
+            f"{', '.join(names) or 'none'} (probably entry_point is to name one of them)"
+        )
+    return module, module.entry(name)
+
+
+def buffers_of(entry: Entry) -> list[dict[str, Any]]:
+    """The fields of a ``Binding`` for each storage buffer of an entry point.
+
+    Raises:
+        ProgramError: a binding is not an array of words, which any buffer can fill.
+    """
+    found: list[dict[str, Any]] = []
+    for binding in entry.point.bindings:
+        if binding.space == "uniform":
+            continue
+        kinds = {kind for _, kind in leaves_of(_element(binding.type))}
+        if binding.least_bytes > _WORD_BYTES or not kinds <= {*_WORDS}:
+            raise ProgramError(
+                f"cannot bind {binding.name} because it needs {binding.least_bytes} bytes, and a "
+                "kernel's buffer may be one word (probably array<u32>, array<i32> or array<f32> "
+                "can take its place)"
+            )
+        found.append(
+            {
+                "name": binding.name,
+                "dtype": kinds.pop(),
+                "access": binding.access,
+                "atomic": "atomic" in str(binding.type),
+            }
+        )
+    return found
+
+
+def _element(kind: Any) -> Any:
+    return getattr(kind, "of", kind) if getattr(kind, "count", 0) is None else kind
+
+
+def scalars_of(entry: Entry) -> list[tuple[str, str]]:
+    """The names and types of the scalars that fill the uniform buffer, padding among them.
+
+    Raises:
+        ProgramError: there are several uniform buffers, or one holds half floats.
+    """
+    uniforms = [each for each in entry.point.bindings if each.space == "uniform"]
+    if len(uniforms) > 1:
+        raise ProgramError(
+            f"cannot take {uniforms[1].name} because a kernel has one uniform buffer "
+            "(probably both can be one struct)"
+        )
+    if not uniforms:
+        return []
+    kind = uniforms[0].type
+    words = ["u32"] * (size_of(kind) // _WORD_BYTES)
+    for offset, leaf in leaves_of(kind):
+        if leaf not in _WORDS:
+            raise ProgramError(
+                f"cannot take {uniforms[0].name} because a scalar is a word, and {leaf} is none "
+                "(probably f32 can take its place)"
+            )
+        words[offset // _WORD_BYTES] = leaf
+    return [(f"word{number}", word) for number, word in enumerate(words)]
+
+
+def renumbered(text: str, module: Module, entry: Entry) -> str:
+    """The text with the numbers and the name that the runtime gives to kernels."""
+    storage = [each for each in entry.point.bindings if each.space != "uniform"]
+    uniform = [each for each in entry.point.bindings if each.space == "uniform"]
+    numbers = {each.name: number for number, each in enumerate([*storage, *uniform])}
+    changes: dict[Place, str] = {}
+    for node in module.unit.declarations:
+        if isinstance(node, Declaration) and node.name in numbers:
+            for attribute in node.attributes:
+                if attribute.name in ("group", "binding"):
+                    number = numbers[node.name] if attribute.name == "binding" else 0
+                    changes[_literal(attribute.arguments[0], node.name).place] = f"{number}"
+    starts = {token.place: token for token in tokens_of(text)}
+    pieces, at = [], 0
+    edits = [(starts[place].start, starts[place].stop, word) for place, word in changes.items()]
+    edits += _names(text, module, entry)
+    for start, stop, word in sorted(edits):
+        pieces += [text[at:start], word]
+        at = stop
+    return "".join([*pieces, text[at:]])
+
+
+def _literal(argument: Any, name: str) -> Literal:
+    if not isinstance(argument, Literal):
+        raise ProgramError(
+            f"cannot bind {name} because its place is an expression (probably a number will do)"
+        )
+    return argument
+
+
+def _names(text: str, module: Module, entry: Entry) -> list[tuple[int, int, str]]:
+    """The edits that call the entry point ``main``, and another ``main`` something else."""
+    name = entry.point.name
+    if name == _MAIN:
+        return []
+    declared = [node.name for node in module.unit.declarations if isinstance(node, Function)]
+    tokens = tokens_of(text)
+    if _MAIN in [token.text for token in tokens] and _MAIN not in declared:
+        raise ProgramError(
+            f"cannot call {name} 'main' because another name is 'main' (probably it can change)"
+        )
+    swapped = {name: _MAIN, _MAIN: f"{name}_other"}
+    return [
+        (token.start, token.stop, swapped[token.text])
+        for before, token in pairwise(tokens)
+        if before.text == "fn" and token.text in swapped
+    ]
+
+
+def meaning_of(entry: Entry, *, varied: bool = False) -> Any:
+    """What an entry point means, as a kernel's meaning that takes the grid."""
+    point = entry.point
+
+    def meaning(arrays: Sequence[Any], scalars: Sequence[Any], grid: tuple[int, int, int]) -> None:
+        words = np.array([scalar.view(np.uint32) for scalar in scalars], np.uint32)
+        remaining = iter(arrays)
+        entry.bind(
+            [
+                words.view(np.uint8) if each.space == "uniform" else next(remaining).view(np.uint8)
+                for each in point.bindings
+            ],
+            varied=varied,
+        )(*grid)
+
+    return meaning
+
+
+def fields_of(
+    text: str, entry_point: str | None, name: str | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a kernel made of WGSL, but for its buffers' and scalars' classes."""
+    module, entry = compiled(text, entry_point)
+    buffers, scalars = buffers_of(entry), scalars_of(entry)
+    x, y, z = entry.point.workgroup_size
+    floats = any(each["dtype"] == "f32" for each in buffers)
+    fields = {
+        "name": name or entry.point.name,
+        "buffers": buffers,
+        "scalars": scalars,
+        "shader": renumbered(text, module, entry),
+        "group_size": x * y * z,
+        "meaning": meaning_of(entry),
+        "varied": meaning_of(entry, varied=True),
+        "takes_grid": True,
+        "tolerance": 2.0**-20 if floats else None,
+    }
+    if given.get("meaning") is not None:
+        fields |= {"meaning": given["meaning"], "varied": None, "takes_grid": False}
+    if given.get("tolerance") is not None:
+        fields["tolerance"] = given["tolerance"]
+    return fields

@@ -1,0 +1,56 @@
+"""What WGSL forbids is refused with the place and what was expected."""
+
+import pytest
+
+from gpusim.wgsl import ShaderError, compile_module
+from gpusim.wgsl.lanes import StepsExceeded
+from tests.wgsl.shaders import outcome, shader
+
+pytestmark = pytest.mark.unit
+REFUSED = [
+    ("fn f() { let x = 1", 1, 19, "expected ';', found the end of the text"),
+    ("fn f() { let x = 1u + 1i; }", 1, 21, r"'\+' does not take \(u32, i32\)"),
+    ("fn f() { let x: u32 = 1.5; }", 1, 23, "of type abstract-float, expected u32"),
+    ("const x: u32 = -1;", 1, 16, "u32 cannot hold -1"),
+    ("const x = 1 / 0;", 1, 15, "divided by zero"),
+    ("fn f() { y = 1; }", 1, 10, "'y' is not declared"),
+    ("fn f() -> u32 { }", 1, 1, "may end without a value"),
+    ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment is a variable"),
+    ("fn f() { loop { } }", 1, 15, "the loop has no end"),
+    ("fn f() { break; }", 1, 10, "break stands in no loop"),
+    ("fn f() { g(); } fn g() { f(); }", 1, 26, "declared by itself"),
+    ("struct S { a: u32, a: u32 }", 1, 20, "declared twice"),
+    ("fn f() { var v = vec2(1, 2); v.z = 3; }", 1, 31, "no components 'z'"),
+    ("fn f() { let v = vec2(1, 2); let x = v[2]; }", 1, 40, "index 2 is not below 2"),
+    ("fn f() { switch 1 { case 1 { } } }", 1, 17, "no default"),
+    ("fn f() { let x = a & b == c; }", 1, 24, "expected ';', found '=='"),
+    ("@compute fn f() { }", 1, 10, "needs @workgroup_size"),
+    ("@group(0) @binding(0) var<storage> x: bool;", 1, 23, "no buffer holds bool"),
+    ("fn f() { let x = textureLoad(t, 0, 0); }", 1, 18, "textureLoad is not supported"),
+    ("var<private> x: f16;", 1, 17, "f16 needs 'enable f16;'"),
+    ("enable subgroups;", 1, 1, "the feature subgroups is not supported"),
+    ("fn f() { let x = 08; }", 1, 18, "no number"),
+    ("/* no end", 1, 1, "the comment has no end"),
+    ("const_assert 1 > 2;", 1, 1, "the const_assert is false"),
+    ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "because"), REFUSED)
+def test_a_text_is_refused_where_it_is_wrong(
+    text: str, line: int, column: int, because: str
+) -> None:
+    with pytest.raises(ShaderError, match=because) as refused:
+        compile_module(text)
+    assert refused.value.place == (line, column)
+
+
+def test_a_loop_without_an_end_stops() -> None:
+    text = shader("var x = 0u; while (x < 2u) { x = x & 1u; } o[i] = x;")
+    with pytest.raises(StepsExceeded, match="more than"):
+        outcome(text)
+
+
+def test_what_lies_past_the_end_changes_nothing_else() -> None:
+    text = shader("o[i + 32u] = a[i + 1000u] & 1u; o[i] = 7u;")
+    assert outcome(text)[:32] == [7] * 32

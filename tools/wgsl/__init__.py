@@ -1,0 +1,1 @@
+"""What compares ``gpusim.wgsl`` with adapters, naga and the shaders that people ship."""

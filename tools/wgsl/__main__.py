@@ -1,0 +1,73 @@
+"""Compares the WGSL compiler with an adapter.
+
+python -m tools.wgsl values --adapter Vulkan
+python -m tools.wgsl shipped FOLDER
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.wgsl import mutants, programs, shipped, values
+from tools.wgsl.adapters import Adapter
+
+
+def main(words: list[str]) -> int:
+    """Run one comparison; 1 where something differs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.wgsl",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=list(_COMPARISONS))
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="of shaders")
+    parser.add_argument("--adapter", default="Vulkan", help="Vulkan or OpenGL")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=100, help="of programs or mutants")
+    parser.add_argument("--only", default="", help="a part of the names of the forms")
+    chosen = parser.parse_args(words)
+    count = 0
+    for told in _COMPARISONS[chosen.what](Adapter(chosen.adapter), chosen):
+        count += 1
+        print(told, flush=True)
+    print(f"{count} differences")
+    return min(count, 1)
+
+
+def _values(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
+    for found in values.compare(adapter, chosen.seed, chosen.only):
+        yield f"{found.who}: {found.form.name}: {found.lanes} lanes\n    {found.example}"
+
+
+def _shipped(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
+    verdicts = list(shipped.judge(chosen.folder, adapter))
+    print(shipped.report(verdicts, chosen.folder))
+    for verdict in verdicts:
+        if verdict.word in ("CRASH", "differs"):
+            yield f"{verdict.word}: {verdict.file.name}"
+
+
+def _programs(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
+    for found in programs.compare(adapter, chosen.count, chosen.seed):
+        yield f"{found.text}\n// {found.because}\n"
+
+
+def _mutants(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
+    texts = [
+        file.read_text("utf-8", errors="replace") for file in sorted(chosen.folder.rglob("*.wgsl"))
+    ]
+    for found in mutants.compare(adapter, texts, chosen.count, chosen.seed):
+        yield f"{found.text}\n// compiler: {found.compiler}\n// adapter: {found.adapter}\n"
+
+
+_COMPARISONS = {
+    "values": _values,
+    "shipped": _shipped,
+    "programs": _programs,
+    "mutants": _mutants,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

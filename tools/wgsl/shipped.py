@@ -1,0 +1,174 @@
+"""Takes a folder of shaders that people ship, and says which compile and agree with an adapter.
+
+Each ``*.wgsl`` is compiled.  A JSON file of the same name, as ``record.mjs`` writes, says how to
+dispatch it; without one the bindings are filled with small numbers.  Floats are compared to a
+thousandth of the largest in their buffer, as adapters may sum in other orders; integers exactly.
+Nothing of the folder is kept.
+"""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import wgpu
+
+from gpusim.wgsl import Binding, Module, ShaderError
+from gpusim.wgsl.types import Array, Atomic, Matrix, Scalar, Struct, Type, Vector
+from tools.wgsl.adapters import Adapter, Job, run_compiled
+
+_RUNTIME_ELEMENTS = 256
+_CLOSE = 1e-3
+_MOST_GROUPS = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What became of a shader: a word, and more about it."""
+
+    file: Path
+    word: str
+    more: str = ""
+
+
+def judge(folder: Path, adapter: Adapter) -> Iterator[Verdict]:
+    """A verdict on each shader of a folder and the folders in it."""
+    for file in sorted(folder.rglob("*.wgsl")):
+        yield _one(file, adapter)
+
+
+def _one(file: Path, adapter: Adapter) -> Verdict:
+    text = file.read_text("utf-8", errors="replace")
+    if "@compute" not in text:
+        return Verdict(file=file, word="no compute shader")
+    refusal = adapter.refusal(text)
+    try:
+        module = Module(text)
+    except (ShaderError, RecursionError) as error:
+        word = "both refuse" if refusal else "refused"
+        return Verdict(file=file, word=word, more=str(error))
+    except Exception as error:
+        return Verdict(file=file, word="CRASH", more=repr(error))
+    if refusal:
+        return Verdict(file=file, word="adapter refuses", more=_last_line(refusal))
+    try:
+        return _run(file, text, module, adapter)
+    except ShaderError as error:
+        return Verdict(file=file, word="refused at its entry point", more=str(error))
+    except (wgpu.GPUError, ValueError) as error:
+        return Verdict(file=file, word="not run", more=_last_line(str(error)))
+    except Exception as error:
+        return Verdict(file=file, word="CRASH", more=repr(error))
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    chosen = [line for line in lines if "rror:" in line or "parsing" in line]
+    return (chosen or lines or [""])[-1][:200]
+
+
+def _run(file: Path, text: str, module: Module, adapter: Adapter) -> Verdict:
+    side = file.with_suffix(".json")
+    told = json.loads(side.read_text("utf-8")) if side.exists() else {}
+    for name in [told["entry"]] if told.get("entry") else module.entry_points:
+        constants = told.get("values", {})
+        bindings = module.entry(name, constants).point.bindings
+        generator = np.random.default_rng(len(text))
+        data = {(each["group"], each["binding"]): each for each in told.get("bindings", [])}
+        groups = [min(count, _MOST_GROUPS) for count in told.get("groups", (2, 1, 1))]
+        job = Job(
+            text=text,
+            entry=name,
+            groups=(groups[0], groups[1], groups[2]),
+            inputs={
+                (each.group, each.binding): _bytes(
+                    each, data.get((each.group, each.binding)), generator
+                )
+                for each in bindings
+            },
+            read_only=tuple((b.group, b.binding) for b in bindings if b.access == "read"),
+            uniforms=tuple((b.group, b.binding) for b in bindings if b.space == "uniform"),
+            constants=constants,
+        )
+        theirs, ours = adapter.run(job), run_compiled(job)
+        for binding in bindings:
+            slot = (binding.group, binding.binding)
+            if slot in theirs:
+                because = _difference(binding.type, theirs[slot], ours[slot])
+                if because:
+                    return Verdict(file=file, word="differs", more=f"{binding.name}: {because}")
+    return Verdict(file=file, word="agrees")
+
+
+def _leaves(kind: Type) -> set[str]:
+    if isinstance(kind, Struct):
+        return {name for member in kind.members for name in _leaves(member.type)}
+    if isinstance(kind, Array | Vector | Matrix | Atomic):
+        return _leaves(kind.of)
+    return {kind.name} if isinstance(kind, Scalar) else set()
+
+
+def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes:
+    """The bytes of a buffer: as recorded, or small numbers."""
+    size = max(binding.least_bytes, 4)
+    if told is None:
+        size *= _RUNTIME_ELEMENTS if _is_runtime(binding.type) else 1
+    else:
+        size = max(size, told["size"])
+        data = base64.b64decode(told["data"])
+        if binding.space == "uniform" or any(data):
+            return data.ljust(-(-size // 4) * 4, b"\0")
+    count = -(-size // 4)
+    leaves = _leaves(binding.type)
+    if leaves <= {"f32"}:
+        return generator.normal(0, 1, count).astype(np.float32).tobytes()
+    if leaves <= {"f16"}:
+        return generator.normal(0, 1, 2 * count).astype(np.float16).tobytes()
+    return generator.integers(1, 4, count).astype(np.uint32).tobytes()
+
+
+def _is_runtime(kind: Type) -> bool:
+    if isinstance(kind, Struct):
+        return _is_runtime(kind.members[-1].type)
+    return isinstance(kind, Array) and kind.count is None
+
+
+def _difference(kind: Type, theirs: bytes, ours: bytes) -> str | None:
+    leaves = _leaves(kind)
+    if theirs == ours:
+        return None
+    if len(leaves) == 1 and leaves <= {"f32", "f16"}:
+        name = np.float32 if leaves == {"f32"} else np.float16
+        left, right = (np.frombuffer(each, name).astype(np.float64) for each in (theirs, ours))
+        finite = np.isfinite(left) & np.isfinite(right)
+        size = float(np.max(np.abs(left[finite]), initial=1.0))
+        close = _CLOSE if name is np.float32 else 10 * _CLOSE
+        wrong = finite & (np.abs(left - right) > close * size)
+    else:
+        left, right = (np.frombuffer(each, np.uint32) for each in (theirs, ours))
+        wrong = left != right
+        if "f32" in leaves:
+            floats = [each.view(np.float32).astype(np.float64) for each in (left, right)]
+            with np.errstate(all="ignore"):
+                wrong &= ~(np.abs(floats[0] - floats[1]) <= _CLOSE * np.maximum(1, abs(floats[0])))
+    at = np.flatnonzero(wrong)
+    if not at.size:
+        return None
+    first = at[0]
+    return f"{at.size} of {len(left)}, at {first} {left[first]} and not {right[first]}"
+
+
+def report(verdicts: list[Verdict], folder: Path) -> str:
+    """The counts, and each shader that is not all right."""
+    counts = Counter(verdict.word for verdict in verdicts)
+    lines = [f"{count:5} {word}" for word, count in counts.most_common()]
+    lines += [
+        f"{verdict.word}: {verdict.file.relative_to(folder)}: {verdict.more}"
+        for verdict in verdicts
+        if verdict.word not in ("agrees", "no compute shader")
+    ]
+    return "\n".join(lines)
