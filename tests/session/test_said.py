@@ -14,9 +14,9 @@ from properties.fuzz.bugs import Bugs
 from properties.fuzz.engine import Session
 from properties.fuzz.exports import as_sarif, write_junit, write_sarif
 from properties.fuzz.planted import PlantedMistake
-from properties.fuzz.protocol import PolicyTally, Tally
 from properties.fuzz.report import as_json, findings, live, say
 from properties.fuzz.settings import Settings
+from properties.fuzz.tally import PolicyTally, Tally
 from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.compare import Checked
