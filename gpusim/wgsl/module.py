@@ -18,6 +18,7 @@ from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.syntax import Place, ShaderError
 from gpusim.wgsl.typed import Function, Symbol
 from gpusim.wgsl.types import Type, size_of
+from gpusim.wgsl.uniformity import parted_barrier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,24 @@ class Entry:
     @cached_property
     def _body(self) -> Any:
         return without_exits(self._lowered.body)
+
+    def check_barriers(self) -> None:
+        """Raise ShaderError where invocations of a workgroup may miss a barrier."""
+        if not self._lowered.waits:
+            return
+        local = [
+            variable
+            for name, cells in self._lowered.built_ins.items()
+            for variable in (cells.tree if isinstance(cells.tree, tuple) else (cells.tree,))
+            if name.startswith(("local", "global"))
+        ]
+        for cells in self._lowered.built_ins.values():
+            for variable in cells.tree if isinstance(cells.tree, tuple) else (cells.tree,):
+                variable.varying = False
+        barrier = parted_barrier(self._body, local)
+        if barrier is not None:
+            because = "not every invocation of a workgroup may come to this barrier"
+            raise ShaderError(because, barrier.place)
 
     @cached_property
     def flat(self) -> Program:
@@ -124,6 +143,11 @@ class Module:
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
         self._entries: dict[Any, Entry] = {}
+        for name, function in self.checked.entry_points.items():
+            made = Entry(function)
+            made.check_barriers()
+            if not self.overrides:
+                self._entries[name, ()] = made
 
     @property
     def entry_points(self) -> tuple[str, ...]:
@@ -163,8 +187,6 @@ class Module:
         return made
 
     def _compiled(self, name: str, given: dict[str, float]) -> Entry:
-        if not self.overrides:
-            return Entry(self.checked.entry_points[name])
         function = check(self.unit, given).entry_points[name]
         for symbol in function.uses:
             needed = symbol.kind == "override" and not symbol.has_default
