@@ -12,6 +12,7 @@ from typing import Any
 from gpusim.wgsl import syntax
 from gpusim.wgsl.check import Checked, check
 from gpusim.wgsl.exits import without_exits
+from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
@@ -71,23 +72,20 @@ class Entry:
     def _body(self) -> Any:
         return without_exits(self._lowered.body)
 
-    def check_barriers(self) -> None:
-        """Raise ShaderError where invocations of a workgroup may miss a barrier."""
+    @cached_property
+    def missed_barrier(self) -> Place | None:
+        """Where a barrier stands that some invocations of a workgroup may miss; None without."""
         if not self._lowered.waits:
-            return
-        local = [
-            variable
-            for name, cells in self._lowered.built_ins.items()
-            for variable in (cells.tree if isinstance(cells.tree, tuple) else (cells.tree,))
-            if name.startswith(("local", "global"))
-        ]
-        for cells in self._lowered.built_ins.values():
-            for variable in cells.tree if isinstance(cells.tree, tuple) else (cells.tree,):
+            return None
+        local: list[Variable] = []
+        for name, cells in self._lowered.built_ins.items():
+            tree = cells.tree if isinstance(cells.tree, tuple) else (cells.tree,)
+            for variable in tree:
                 variable.varying = False
+            if name.startswith(("local", "global")):
+                local += tree
         barrier = parted_barrier(self._body, local)
-        if barrier is not None:
-            because = "not every invocation of a workgroup may come to this barrier"
-            raise ShaderError(because, barrier.place)
+        return None if barrier is None else barrier.place
 
     @cached_property
     def flat(self) -> Program:
@@ -143,16 +141,18 @@ class Module:
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
         self._entries: dict[Any, Entry] = {}
-        for name, function in self.checked.entry_points.items():
-            made = Entry(function)
-            made.check_barriers()
-            if not self.overrides:
-                self._entries[name, ()] = made
 
     @property
     def entry_points(self) -> tuple[str, ...]:
         """The names of its compute shaders, in order."""
         return tuple(self.checked.entry_points)
+
+    @cached_property
+    def missed_barriers(self) -> tuple[Place, ...]:
+        """The places of barriers that some invocations of a workgroup may miss, one an entry."""
+        entries = [Entry(function) for function in self.checked.entry_points.values()]
+        found = [entry.missed_barrier for entry in entries]
+        return tuple(place for place in found if place is not None)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -187,6 +187,8 @@ class Module:
         return made
 
     def _compiled(self, name: str, given: dict[str, float]) -> Entry:
+        if not self.overrides:
+            return Entry(self.checked.entry_points[name])
         function = check(self.unit, given).entry_points[name]
         for symbol in function.uses:
             needed = symbol.kind == "override" and not symbol.has_default
