@@ -155,6 +155,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     return FOUND
 
 
+def _repro(arguments: argparse.Namespace) -> int:
+    from properties.fuzz.repro import pytest_source, script_source
+
+    write = script_source if arguments.script else pytest_source
+    print(write(Path(read_value(read_text, arguments.file, "FILE"))), end="")
+    return NOTHING_FOUND
+
+
 def _shown(program: "Program") -> str:
     """The text of a program; of a long one only the beginning."""
     from gpusim.text import write_op
@@ -277,8 +285,13 @@ def _add_options(parser: Parser, command: str) -> None:
             help="a script or a module, with its arguments",
         )
         return
-    if command in _OF_A_FILE:
+    if command in (*_OF_A_FILE, "repro"):
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
+    if command == "repro":
+        form = parser.add_mutually_exclusive_group(required=True)
+        form.add_argument("--pytest", action="store_true", help="a test to paste")
+        form.add_argument("--script", action="store_true", help="a script that runs by itself")
+        return
     if command == "explain":
         for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
             parser.add_option(name, read_file_to_write, text, metavar="OUT")
@@ -290,7 +303,9 @@ _OF_A_FILE = ("replay", "explain")
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
     """What the simulated device of ``gpusim run`` does."""
-    parser.add_argument("--scheduler", default="late", help="late, early or random", metavar="NAME")
+    from gpusim.simulated.scheduler import STRATEGIES
+
+    parser.add_argument("--scheduler", default="late", help=", ".join(STRATEGIES), metavar="NAME")
     parser.add_argument("--seed", default=0, type=int, help="of the random scheduler", metavar="N")
     parser.add_argument("--faults", default="", help="the plan of its faults", metavar="PLAN")
     parser.add_argument(
@@ -303,6 +318,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "fuzz": (_fuzz, "run random programs and compare each run with the reference"),
     "replay": (_replay, "run the program of a finding again"),
     "explain": (_explain, "say why the program of a finding fails"),
+    "repro": (_repro, "write a finding as a test or a script in Python"),
     "run": (_run_simulated, "run a wgpu-py program on the simulated device"),
     "sanitize": (_sanitize, "run a wgpu-py program and report its mistakes with WebGPU"),
     "bench": (_bench, "measure what the runtime costs"),

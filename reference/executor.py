@@ -143,7 +143,7 @@ class Reference:
         memory.move(blocks[0], source_offset, blocks[1], target_offset, size_bytes)
 
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        """Keep commands for later.  Raises what refuses any of them now."""
+        """Keep commands for later.  Raises the error of the first that would be refused now."""
         capture = Capture(graph=graph, commands=tuple(commands))
         self._check_unbound(buffers_of(capture))
         for command in capture.commands:
@@ -158,7 +158,7 @@ class Reference:
     ) -> None:
         """Run the commands of a graph.  InvalidHandle, InvalidBinding, InvalidScalar.
 
-        Raises what refuses any of them now, and then runs none.
+        Raises the error of the first that would be refused now, and then runs none.
         """
         entries = None if scalars is None else tuple(scalars)
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
@@ -211,8 +211,8 @@ class Reference:
     ) -> None:
         """Run a kernel over a grid that nobody checked.
 
-        A grid past the limit of a dimension does nothing.  Past what the kernel can count, its
-        result is unknown.
+        A grid past the limit of a dimension does nothing.  With more workgroups
+        than the kernel can count, what it writes is unknown.
         """
         if grid is None:
             spoil_written(kernel, blocks)

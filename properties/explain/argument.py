@@ -3,7 +3,7 @@
 A text or a page is a rendering of it.  Nothing here finds anything out.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import shorten
 
 from gpusim.program import Program
@@ -15,6 +15,8 @@ from properties.oracles.laws.catalogue import Law
 MOST_LINES = 10
 _WIDTH = 240
 """The most characters of a line."""
+_LEFT_OUT = ("clock", "free", "inevitable", "or")
+"""What a session does not say of a finding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +88,19 @@ class Argument:
     @property
     def lines(self) -> tuple[str, ...]:
         """The argument in ten lines at most, the sentence first."""
+        return _said(self._rows)[:MOST_LINES]
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """Six lines at most: what went wrong, one fact, the rule, and what cures it."""
+        rows = replace(self, facts=self.facts[:1])._rows
+        return _said([row for row in rows if row[0] not in _LEFT_OUT])
+
+    @property
+    def _rows(self) -> list[tuple[str, str]]:
         rule = self.rule
         said = rule and f"{_law(rule)}: {rule.sentence} ({rule.source})"
-        rows = [
+        return [
             ("", self.sentence),
             ("shown by", _shown_by(self.failure)),
             *(("fact", fact) for fact in self.facts),
@@ -100,15 +112,18 @@ class Argument:
             ("inevitable", self.inevitable),
             ("or", "; ".join(self.others)),
         ]
-        filled = [(name, _cut(text)) for name, text in rows if text]
-        return tuple(f"{name}: {text}" if name else text for name, text in filled[:MOST_LINES])
 
     def __str__(self) -> str:
         return "\n  ".join(self.lines)
 
 
+def _said(rows: list[tuple[str, str]]) -> tuple[str, ...]:
+    filled = [(name, _cut(text)) for name, text in rows if text]
+    return tuple(f"{name}: {text}" if name else text for name, text in filled)
+
+
 def _law(rule: Law) -> str:
-    return rule.name if rule.name.startswith("contract") else f"law {rule.name}"
+    return f"law {rule.name}" if rule.name[:1].isupper() else rule.name
 
 
 def _shown_by(failure: Failure) -> str:

@@ -4,46 +4,41 @@ The meaning of the program gives which op went wrong, and a trace gives when.  `
 case with other data and settings; without it only the one execution is looked at.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
 from gpusim.text import write_op
+from properties.explain.alone import held_alone
 from properties.explain.argument import Argument, ByteStory, Crossing, Reached
 from properties.explain.clocks import read_clocks
 from properties.explain.experiments import (
-    Boundary,
     Judge,
     Others,
     boundaries,
+    schedules,
     settings,
     shown_by,
     with_other_data,
 )
-from properties.explain.hypothesis import Hypothesis, Key
-from properties.explain.kinds import argue_kind
+from properties.explain.hypothesis import Hypothesis
+from properties.explain.kinds import argue_kind, is_beside
+from properties.explain.rules import KERNEL
 from properties.explain.search import search
+from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import A9, A12, LAWS, Setting
+from properties.oracles.metamorphic.relations import transform
 
-_CROSSING = ("order", "early")
-_OF_ORDER = (*_CROSSING, "cleared")
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS = 2
-_ABSENT = ("omitted", "lost")
-_OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
-_OTHER_THAN = re.compile(r"was submitted for \w+ op (\d+), and is not what that means")
-_UNASKED = "no op asked for it"
-_BY_SUBJECT = "BDE"
-"""Letters of laws of which any one supports a mistake of that subject."""
+_AFTERWARDS = ("F1", "F2", "G1")
+"""Laws that a failure breaks as it happens, and that so do not cause it."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
-_SURE, _LIKELY, _SILENT, _REFUTED = range(4)
 _CLOCKS = {
     "submitted": "submitted: what acts at once waits until the commands before it are submitted",
     "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
@@ -52,30 +47,6 @@ _CLOCK_OF = {
     **dict.fromkeys(("A1", "A2", "A3", "A4", "B2", "B3", "C1", "E6", "F4", "F6"), "submitted"),
     **dict.fromkeys(("D1", "D3", "D4", "D5", "D7"), "done"),
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Traced:
-    """What the trace of an execution tells; nothing where it is not traced."""
-
-    reached: tuple[Reached, ...] = ()
-    broken: Failure | None = None
-    broken_at: int = 0
-    is_known: bool = False
-
-    def of(self, position: int) -> Reached | None:
-        """When the op at ``position`` reached its clocks."""
-        return next((each for each in self.reached if each.position == position), None)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tried:
-    """What runs of the case in other ways showed."""
-
-    others: Others = field(default_factory=Others)
-    boundaries: tuple[Boundary, ...] = ()
-    settings: tuple[str, ...] = ()
-    has_run: bool = False
 
 
 def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
@@ -87,15 +58,23 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     failure, execution = verdict.failure, verdict.execution
     if failure is None:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
+    if failure.kind is FailureKind.RELATION and again is not None:
+        behind = _explain_rewrite(verdict, failure, again)
+        if behind is not None:
+            return behind
     traced = _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
+    if failure.kind is FailureKind.VALUE and again is not None:
+        unlike = held_alone(shown_by(verdict).scene, execution.case, again)
+        if unlike is not None:
+            return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found: tuple[Hypothesis, ...] = ()
     if _is_searched(failure, verdict):
         answer = search(shown_by(verdict), failure.position, tried.others.shown)
-        order = partial(_order, traced=traced, tried=tried, votes=answer.votes)
-        found = tuple(sorted(answer.found, key=order))
-        is_refuted = bool(found) and _doubt(found[0], traced) == _REFUTED
+        by = partial(order, traced=traced, tried=tried, votes=answer.votes)
+        found = tuple(sorted(answer.found, key=by))
+        is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
         found = () if is_refuted or _is_accepted(verdict, failure, found) else found
         argument = _by_search(argument, verdict, failure, found, traced)
     argument = replace(
@@ -105,13 +84,41 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         first_broken=_first_broken(traced, argument),
         passes=(*map(str, tried.boundaries[:1]), *tried.settings)[:_MOST_OTHERS],
         free=_free(tried.others),
+        inevitable=_inevitable(tried, argument),
     )
     return replace(argument, clock=_clock(argument))
 
 
+def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
+    """Why the changed program of a relation, or the program itself, fails; None where both pass."""
+    case, kernels = verdict.execution.case, verdict.execution.kernels
+    rewrite = transform(case.plain, case.transformations, kernels)
+    if rewrite is None:
+        return None
+    words = "; ".join(each.description for each in case.transformations)
+    judged = again(rewrite.case.plain)
+    if judged.failure is None:
+        judged = again(case.plain)
+        if judged.failure is None:
+            return None
+        argument = explain(judged, again)
+        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
+    argument = explain(judged, again)
+    own = {place for places in rewrite.places for place in places}
+    program = rewrite.case.program
+    new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
+    inserted = [f"op {n} ({write_op(program[n])}) is not in the program itself" for n in new]
+    parts = f"the two part at op {failure.position} of the program itself ({failure.op})"
+    return replace(
+        argument,
+        sentence=f"with {words}: {argument.sentence}",
+        facts=(*argument.facts[:2], *inserted, parts),
+    )
+
+
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
     is_op = 0 <= failure.position < len(verdict.execution.case.program)
-    return failure.kind in _BY_SEARCH and is_op
+    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
 
 
 def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
@@ -123,25 +130,10 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
     return Tried(
         others=others,
         boundaries=boundaries(case, again),
+        schedules=schedules(case, again),
         settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
         has_run=True,
     )
-
-
-def _order(
-    found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
-) -> tuple[int, int, int]:
-    """The order of mistakes that look the same: by the trace, by how often it holds with other
-    data, and by what a flush cures.
-
-    A flush between two ops cures what their order does, and little else.
-    """
-    held = votes.get(found.key, 0)
-    cured = 1
-    if tried.has_run and found.kind in _OF_ORDER:
-        is_cured = any(boundary.at == found.other for boundary in tried.boundaries)
-        cured = 0 if is_cured else 1 if tried.boundaries else 2
-    return _doubt(found, traced), -held, cured
 
 
 def explain_unrun(case: Case, failure: Failure) -> Argument:
@@ -159,7 +151,9 @@ def explain_unrun(case: Case, failure: Failure) -> Argument:
 
 def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -> Argument:
     """The argument with the first broken law as its cause, where nothing better is known."""
-    if broken is None or is_found or argument.failure.kind not in _LED:
+    if broken is None or broken.trait in _AFTERWARDS or is_found:
+        return argument
+    if argument.failure.kind not in _LED:
         return argument
     rule = next((law for law in LAWS if law.name == broken.trait), argument.rule)
     told = broken.notes[0] if broken.notes else broken.reason
@@ -188,7 +182,7 @@ def _by_search(
         return _unfound(replace(argument, bytes=bytes_), bytes_)
     best = found[0]
     crossing = None
-    if best.kind in _CROSSING:
+    if best.kind in CROSSING:
         crossing = Crossing(earlier=best.culprit, later=best.other)
     facts = _clock_facts(best, traced) if crossing else ()
     facts = facts or tuple(_told(bytes_))
@@ -205,7 +199,7 @@ def _by_search(
         culprit=best.other if crossing else best.culprit,
         crossing=crossing,
         bytes=bytes_,
-        others=tuple(_distinct(best, found[1:], is_sure=_doubt(best, traced) < _SILENT)),
+        others=tuple(_distinct(best, found[1:], is_sure=doubt(best, traced) < SILENT)),
     )
 
 
@@ -221,7 +215,7 @@ def _distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) 
     """The other mistakes that look the same, one of each sort; near ones alone if it is sure."""
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]
-        return [] if best.kind in _CROSSING else near[:1]
+        return [] if best.kind in CROSSING else near[:1]
     seen = {_sort(best)}
     told = []
     for each in rest:
@@ -234,7 +228,7 @@ def _distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) 
 
 
 def _sort(found: Hypothesis) -> tuple[str, int]:
-    return "crossing" if found.kind in _CROSSING else found.kind, found.culprit
+    return "crossing" if found.kind in CROSSING else found.kind, found.culprit
 
 
 def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
@@ -289,38 +283,6 @@ def _when(reached: Reached, order: str) -> str:
     )
 
 
-def _doubt(found: Hypothesis, traced: Traced) -> int:
-    """How much the trace speaks against a mistake, from _SURE to _REFUTED."""
-    if not traced.is_known or traced.broken is None:
-        # Where the runtime called rightly, its calls refute nothing that the device did.
-        return _SILENT
-    told = " ".join(traced.broken.notes)
-    other_than = _OTHER_THAN.search(told)
-    if found.kind in _ABSENT and (other_than or _UNASKED in told):
-        return _REFUTED
-    law, named_law = traced.broken.trait, found.rule.name
-    if law == named_law and not (_UNASKED in told and found.kind == "twice"):
-        return _SURE
-    if other_than and found.kind in _OPERANDS:
-        return _LIKELY if int(other_than[1]) == found.culprit else _REFUTED
-    if _UNASKED in told and found.kind in (*_OPERANDS, "replay"):
-        return _LIKELY
-    if law[0] == named_law[0] and law[0] in _BY_SUBJECT:
-        return _LIKELY
-    return _doubt_by_clocks(found, traced)
-
-
-def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
-    one, other = traced.of(found.culprit), traced.of(found.other)
-    if found.kind in _CROSSING and one is not None and other is not None:
-        if one.submitted < 0 or other.submitted < 0 or one.submitted == other.submitted:
-            return _SILENT
-        return _LIKELY if one.submitted > other.submitted else _REFUTED
-    if found.kind in _ABSENT and one is not None:
-        return _LIKELY if one.submitted < 0 else _REFUTED
-    return _SILENT
-
-
 def _first_broken(traced: Traced, argument: Argument) -> str:
     if not traced.is_known or argument.failure.kind is FailureKind.LAW:
         return ""
@@ -336,6 +298,16 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
 def _clock(argument: Argument) -> str:
     rule = argument.rule
     return _CLOCKS.get(_CLOCK_OF.get(rule.name, ""), "") if rule is not None else ""
+
+
+def _inevitable(tried: Tried, argument: Argument) -> str:
+    """From when on it can only fail, as far as a few schedules tell."""
+    failed, runs = tried.schedules
+    if failed < runs:
+        return f"it depends on the schedule: it fails under {failed} of {runs} tried (an estimate)"
+    fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
+    is_planned = len(argument.case.device.faults) > 0
+    return f"once {fault}" if fault and is_planned else ""
 
 
 def _free(others: Others) -> str:

@@ -16,6 +16,17 @@ from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import LAWS, Law
 
 _BY_NAME = {law.name: law for law in LAWS}
+_BESIDE = "of the runtime beside"
+_DATA_ALONE = Law(
+    name="A13",
+    sentence="results depend on their data alone",
+    source="docs/LAWS.md, checked elsewhere",
+)
+_SAVED = Law(
+    name="policy",
+    sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
+    source="the docstrings of gpusim.runtime.Policy",
+)
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 
 
@@ -61,7 +72,15 @@ def _plain(verdict: Verdict, failure: Failure) -> Argument:
     return _argument(verdict, failure, f"{_place(failure)}: {failure.reason}", facts=failure.notes)
 
 
+def is_beside(failure: Failure) -> bool:
+    """Whether it shows in a second runtime, which ran the program beside the first."""
+    return failure.op.endswith(_BESIDE)
+
+
 def _value(verdict: Verdict, failure: Failure) -> Argument:
+    if is_beside(failure):
+        said = "shows other bytes: two runtimes of one device share what each is to own"
+        return _argument(verdict, failure, f"{_place(failure)} {said}", rule=_DATA_ALONE)
     said = "returned other bytes than it should, and no single mistake that is known explains them"
     return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.READ)
 
@@ -236,6 +255,10 @@ def _fault_in(trace: Trace, failure: Failure) -> str:
     return ""
 
 
+def _cost(verdict: Verdict, failure: Failure) -> Argument:
+    return _argument(verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=_SAVED)
+
+
 _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {
     FailureKind.VALUE: _value,
     FailureKind.ERROR: _error,
@@ -246,5 +269,6 @@ _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {
     FailureKind.WORDS: _words,
     FailureKind.STATISTICS: _statistics,
     FailureKind.CRASH: _crash,
+    FailureKind.COST: _cost,
 }
 """A kind that stands not here says enough by its own words."""

@@ -6,7 +6,19 @@ may cross; a batch may be lost, or submitted again.
 
 from collections.abc import Iterator
 
-from gpusim.ops import Alloc, AnyDispatch, Capture, Copy, Flush, Free, Read, Replay, Sync, Write
+from gpusim.ops import (
+    HOST_WRITES,
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Copy,
+    Flush,
+    Free,
+    Read,
+    Replay,
+    Sync,
+    Write,
+)
 from properties.explain.hypothesis import Hypothesis, moved, named, quoted, without
 from properties.explain.scene import Scene, Step
 from properties.oracles.laws import catalogue as laws
@@ -14,7 +26,7 @@ from properties.oracles.laws.catalogue import Law
 
 _STILL = (Flush, Sync, Capture, Replay)
 """Ops that move no bytes."""
-_ENDS_BATCH = (Flush, Sync, Write, Free)
+_ENDS_BATCH = (Flush, Sync, *HOST_WRITES, Free)
 """Ops before which a batch is likely to be submitted."""
 _MOST_STEPS = 60
 """Of a longer program only steps that stand near each other are swapped."""

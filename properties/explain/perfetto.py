@@ -1,12 +1,15 @@
 """An argument as a Perfetto trace: the clocks of each op, and the lives of buffers and bind groups.
 
 A Perfetto trace is a message of the protocol buffers language, written here by hand.  The number
-of a call is its time, in microseconds.  Source: Perfetto's trace_packet.proto, track_event.proto
-and track_descriptor.proto, where the numbers of the fields stand.
+of a call is its time, in microseconds.  Of a target that is not traced only the marks are known:
+when each op began and ended, and when its value was delivered, by the number of the mark.
+Source: Perfetto's trace_packet.proto, track_event.proto and track_descriptor.proto, where the
+numbers of the fields stand.
 """
 
 from collections.abc import Iterator
 
+from gpusim.ops import Read
 from gpusim.text import write_op
 from properties.explain.argument import Argument
 from properties.explain.pools import lanes
@@ -24,7 +27,7 @@ Slice = tuple[str, int, int]
 
 
 def perfetto(argument: Argument) -> bytes:
-    """The trace; empty of slices where the case was not traced."""
+    """The trace, as bytes."""
     packets = []
     for parent, (name, tracks) in enumerate(_groups(argument), start=1):
         packets.append(_descriptor(parent << 16, name))
@@ -38,6 +41,9 @@ def perfetto(argument: Argument) -> bytes:
 
 def _groups(argument: Argument) -> Iterator[tuple[str, list[tuple[str, list[Slice]]]]]:
     """The groups of tracks: the ops by their clocks, then the objects by what they are."""
+    if not argument.reached:
+        yield "ops", _called(argument)
+        return
     ops = []
     for each in argument.reached:
         is_op = each.position < len(argument.program)
@@ -61,6 +67,26 @@ def _groups(argument: Argument) -> Iterator[tuple[str, list[tuple[str, list[Slic
                 maps = [("mapped", low, high) for low, high in lane.maps]
                 tracks.append((lane.name, [("alive", lane.start, end), *maps, *uses]))
         yield kind, tracks
+
+
+def _called(argument: Argument) -> list[tuple[str, list[Slice]]]:
+    """A track for each op, from the marks alone."""
+    began: dict[int, int] = {}
+    tracks: dict[int, tuple[str, list[Slice]]] = {}
+    reads: dict[str, int] = {}
+    for now, event in enumerate(argument.events, start=1):
+        if event.kind == "op":
+            position, op = event["position"], event["op"]
+            began[position] = now
+            tracks[position] = f"op {position}: {write_op(op)}"[:_MOST_NAME], []
+            if isinstance(op, Read):
+                reads[op.result] = position
+        elif event.kind == "outcome":
+            position = event["position"]
+            tracks[position][1].append(("called", began[position], now))
+        elif event.kind == "delivered" and event["result"] in reads:
+            tracks[reads[event["result"]]][1].append(("delivered", now, now))
+    return list(tracks.values())
 
 
 def _slice(uuid: int, one: Slice) -> list[bytes]:

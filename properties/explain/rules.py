@@ -31,6 +31,11 @@ READ = _rule("read", "the value at this point of the program")
 KEPT = _rule("read", "in memory that the runtime never changes again")
 TAKEN = _rule("write", "the data is taken at the call")
 HANDLE = _rule("free", "its handle never reaches the data of another buffer")
+KERNEL = Law(
+    name="kernel",
+    sentence="a compute shader in WGSL, together with the same meaning in NumPy",
+    source="docs/GLOSSARY.md",
+)
 REPLAY = _rule("replay", "carry out the commands of g, in order, as if each was called now")
 ENTRIES = _rule("replay", "A dispatch gets the scalars given for it, or else those of the capture")
 BINDINGS = _rule(

@@ -31,6 +31,7 @@ from properties.finding_file import Finding, printable, write
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import RAISED, parted
+from properties.model.results import Finding as Told
 from properties.shrink.avoid import Avoided, avoidable
 from properties.shrink.reducer import Shrunk
 from properties.shrink.together import Together
@@ -65,6 +66,18 @@ class Bug:
     def summary(self) -> str:
         """The failure in one line."""
         return one_line(self.failure, self.reproduced, self.is_cut_short)
+
+    def told(self, replay: str) -> Told:
+        """The bug as its finder tells it; ``replay`` is the command that replays its file."""
+        return Told(
+            program=self.case.program,
+            failure=str(self.failure),
+            path=None if self.unsaved else self.file,
+            replay="" if self.unsaved else replay,
+            reproduced=self.reproduced is not False,
+            is_cut_short=self.is_cut_short,
+            argument=() if self.argument is None else self.argument.brief,
+        )
 
 
 class Bugs:

@@ -203,7 +203,7 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
-    """Plant the mistakes in programs without what the target was found to fail at."""
+    """Plant the mistakes, in programs that leave out what the target is known to fail at."""
     settings = session.settings
     seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
     hard = seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS

@@ -63,7 +63,11 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
         NothingToShow: its program has no op.
         OSError: it cannot be read.
     """
-    finding = read(path)
+    return plan_finding(read(path), path, settings)
+
+
+def plan_finding(finding: Finding, path: Path, settings: ReplaySettings) -> ReplayPlan:
+    """The plan for a finding that was read from ``path``; raises as ``plan_replay``."""
     case, kernels = finding.case, finding.kernels
     if not len(case.program):
         raise NothingToShow(

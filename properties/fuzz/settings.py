@@ -269,6 +269,11 @@ def add_options(parser: Parser, kind: type[Settings] | type[ReplaySettings]) -> 
             parser.add_option(f"--{name}", setting.read, text, metavar=setting.metavar)
 
 
+def read_setting(name: str, text: str, source: str) -> Any:
+    """The value of a session's setting; UsageError names ``source`` where it is wrong."""
+    return read_value(settings_of(Settings)[name].read, text, source)
+
+
 def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Setting]:
     """The settings by name."""
     hints = get_type_hints(kind, include_extras=True)

@@ -195,7 +195,7 @@ class Supervisor:
         return self._judged(JudgeCase(case=case, is_replay=True), stall_seconds)
 
     def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
-        """Why a case fails that was seen to fail; what ends its process is not run again."""
+        """Why ``case`` fails.  A case that kills or hangs its process is not run again."""
         for tries in () if failure.kind in _ENDS else (True, False):
             self.ask(Explain(case=case, tries=tries))
             answer = self.wait(stall_seconds)

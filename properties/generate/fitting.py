@@ -260,6 +260,11 @@ class _Fitting:
         if self._may_copy(copy) and not self._cuts_floats(op.target, op.size_bytes, size_bytes):
             yield copy
 
+    def _may_run(self, kernel: str) -> bool:
+        """Whether it is promised: by its name, or, where none is named, since it has WGSL alone."""
+        named = self._promised.kernels
+        return kernel in named if named else self._kernels[kernel].operation is None
+
     def _cuts_floats(self, buffer: str, drawn_bytes: int, size_bytes: int) -> bool:
         """Whether no bytes at all became a part of a float, which then may be any."""
         return not drawn_bytes and size_bytes % WORD_BYTES > 0 and buffer in self._reals
@@ -267,7 +272,7 @@ class _Fitting:
     def _dispatch(self, op: AnyDispatch) -> Iterator[Command]:
         promised = self._promised
         has_parts = not all(isinstance(bound, str) for bound in op.buffers)
-        if promised.kernels and op.kernel not in promised.kernels:
+        if not self._may_run(op.kernel):
             return
         if has_parts and not promised.parts:
             return

@@ -11,6 +11,7 @@ from gpusim.runtime.policy import parse_policy
 from properties.explain import rules
 from properties.explain.argument import MOST_LINES, Argument
 from properties.explain.explain import explain
+from properties.fuzz.loading import load
 from properties.model.case import NO_POLICY, Case, DeviceSpec, parse_device
 from properties.mutants.mistakes import find
 from properties.mutants.oracles import factory_of
@@ -85,7 +86,7 @@ def argument_for(mistake: Mistake) -> Argument:
         policy=parse_policy(mistake.policy),
     )
     factory = factory_of(find(mistake.mutant), "simulated", BUILTIN)
-    oracles = SOUND if mistake.lawful else MEANING_ONLY
+    oracles = SOUND if mistake.oracles == "laws" else MEANING_ONLY
     return explain(judge(case, factory, oracles), lambda each: judge(each, factory, oracles))
 
 
@@ -140,6 +141,17 @@ def test_what_cures_it_and_what_may_be_anything_are_told() -> None:
     lines = foreign_argument("overtakes").lines
     assert "passes: with a flush before op 2" in lines
     assert "free: data and scalars may be anything" in lines
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_argument_of_the_page_on_findings_is_that_of_the_example() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
+    program = "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\n"
+    target = load("examples/overtaking_write.py:Overtaking")
+    factory = AdapterFactory("simulated", BUILTIN, make_target=target)
+    case = Case(program=Program.parse(program), device=SIMULATED, policy=NO_POLICY, target="own")
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    assert f"```\n{argument}\n```" in page
 
 
 def test_rules_of_the_contract_stand_in_the_contract() -> None:

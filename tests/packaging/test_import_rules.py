@@ -55,7 +55,7 @@ MAY_IMPORT = {
 """The longest entry that a module's name starts with holds for it."""
 
 LAYERS = (
-    ("model", "arguments"),
+    ("model", "arguments", "asked"),
     ("generate",),
     ("targets",),
     ("clients",),
@@ -65,7 +65,7 @@ LAYERS = (
     ("mutants",),
     ("fuzz",),
     ("bench",),
-    ("cli",),
+    ("cli", "plugin"),
 )
 """The parts of ``properties``, from the bottom: each imports its own and what stands below."""
 

@@ -15,9 +15,10 @@ export class Ort {
     this.device = ort.env.webgpu.device;
   }
 
-  // A session of y = op(x, ...), four whole numbers each, whose output stays on the GPU.
-  session(op, inputs, options = {}) {
-    const value = (name) => ({ name, dtype: "int32", size: SIZE });
+  // A session of y = op(x, ...), four whole numbers each, whose output stays on the GPU.  A size that
+  // is a word stands for any.
+  session(op, inputs, options = {}, size = SIZE) {
+    const value = (name) => ({ name, dtype: "int32", size });
     const model = encodeModel({
       inputs: [value("x")],
       outputs: [value("y")],
@@ -30,6 +31,11 @@ export class Ort {
 
   tensor(...values) {
     return new this.ort.Tensor("int32", Int32Array.from(values), [values.length]);
+  }
+
+  // The first words of a tensor's GPU buffer, as a tensor.
+  head({ gpuBuffer }, words) {
+    return this.ort.Tensor.fromGpuBuffer(gpuBuffer, { dataType: "int32", dims: [words] });
   }
 
   // A GPU buffer of the caller's, as a tensor.
