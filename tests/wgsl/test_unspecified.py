@@ -12,7 +12,7 @@ OPEN = [
     ("invocations that write the same word", "o[0] = a[i];", [0]),
     ("a race between two that read and write", "o[0] = o[0] * 3u + 1u;", [0]),
     ("a read past the end", "o[i] = a[i + 60u];", [*range(4, LANES)]),
-    ("a write past the end", "o[i + 1u] = a[i];", [63]),
+    ("a write past the end", "o[i * 2u] = a[i];", [63]),
     ("a read of what another writes", "o[i] = i + 1u; o[i] = o[(i + 1u) % 64u];", None),
 ]
 SPECIFIED = [
