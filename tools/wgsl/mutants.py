@@ -55,8 +55,13 @@ def _mutant(text: str, chosen: random.Random) -> str:
         if not token.isspace():
             kinds.setdefault(_kind(token), []).append(at)
     for _ in range(chosen.choice((1, 1, 1, 2))):
-        kind = chosen.choice([name for name in ("word", "word", "number", "sign", "assignment",
-                                                "other") if name in kinds])
+        kind = chosen.choice(
+            [
+                name
+                for name in ("word", "word", "number", "sign", "assignment", "other")
+                if name in kinds
+            ]
+        )
         at = chosen.choice(kinds[kind])
         if kind == "other" or chosen.random() < 0.1:
             other = tokens[chosen.choice(kinds[chosen.choice(list(kinds))])]
@@ -76,7 +81,9 @@ def _kind(token: str) -> str:
     return next((kind for kind in ("sign", "assignment") if token in _KINDS[kind]), "other")
 
 
-def compare(adapter: Adapter, texts: Sequence[str], count: int, seed: int) -> Iterator[Disagreement]:
+def compare(
+    adapter: Adapter, texts: Sequence[str], count: int, seed: int
+) -> Iterator[Disagreement]:
     """The mutants that only one of the two takes."""
     usable = [
         text

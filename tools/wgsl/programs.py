@@ -187,7 +187,9 @@ class Writer:
 
     def _loop(self, depth: int) -> None:
         name = self._name("n")
-        self._line(f"var {name} = 0u; loop {{ if {name} > {self.chosen.randint(1, 6)}u {{ break; }}")
+        self._line(
+            f"var {name} = 0u; loop {{ if {name} > {self.chosen.randint(1, 6)}u {{ break; }}"
+        )
         self.scopes.append({"u32": [name]})
         self.fixed.add(name)
         self._block(depth)
@@ -227,7 +229,9 @@ class Writer:
     def _count(self, depth: int) -> None:
         name, slot = self._name("c"), self.value("u32", 1)
         self._line("if local.x < 4u { atomicStore(&counts[local.x], 0); } workgroupBarrier();")
-        self._line(f"atomicAdd(&counts[({slot}) & 3u], {self.value('i32', 1)}); workgroupBarrier();")
+        self._line(
+            f"atomicAdd(&counts[({slot}) & 3u], {self.value('i32', 1)}); workgroupBarrier();"
+        )
         self._line(f"let {name} = atomicLoad(&counts[local.x & 3u]); workgroupBarrier();")
         self._known(name, "i32")
         self.fixed.add(name)
