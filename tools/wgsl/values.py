@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tools.wgsl.adapters import Adapter, Job, run_compiled
-from tools.wgsl.forms import Form, forms, lanes, shown_type
+from tools.wgsl.forms import Form, lanes, shown_type
 from tools.wgsl.intervals import Floats, Span
 
 LANES = 1024
@@ -89,9 +89,8 @@ def values_of(words: Any, name: str) -> Any:
     return words.view({"u32": np.uint32, "i32": np.int32, "f32": np.float32}[name])
 
 
-def compare(adapter: Adapter, seed: int, only: str = "") -> Iterator[Difference]:
+def compare(adapter: Adapter, chosen: Sequence[Form], seed: int) -> Iterator[Difference]:
     """Each difference between an adapter, the compiler and WGSL."""
-    chosen = [form for form in forms(adapter.has_f16) if only in form.name]
     for start in range(0, len(chosen), _TOGETHER):
         yield from _batch(adapter, chosen[start : start + _TOGETHER], seed)
 
