@@ -113,7 +113,7 @@ def _with_scalars(command: Command, entries: Iterator[Scalars | None]) -> Comman
     return command if scalars is None else replace(command, scalars=scalars)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Program(Sequence[Op]):
     """A sequence of ops over named buffers.
 
@@ -162,6 +162,10 @@ class Program(Sequence[Op]):
     def __str__(self) -> str:
         """The text form: every op on a line of its own, with a newline after the last."""
         return "".join(write_op(op) + "\n" for op in self.ops)
+
+    def __repr__(self) -> str:
+        """The call that makes it of its text form, to be pasted into a test."""
+        return f'Program.parse("""\n{self}""")'
 
     @classmethod
     def parse(cls, text: str) -> "Program":

@@ -3,21 +3,23 @@
     class MyRuntime(Adapter): ...  # one method an op
 
     def test_my_runtime() -> None:
-        check(MyRuntime, programs=200)
+        check(MyRuntime, examples=200)
 
 The judge is ``properties``; a function here loads it, and wgpu, only when it is called.
 """
 
+import importlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpusim.kernels import OFFERED, Kernel, Kernels
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.model.capabilities import CONTRACT, Arrival, Capabilities, Refusal
+from properties.asked import ASKED
+from properties.model.capabilities import CONTRACT, WEBGPU, Arrival, Capabilities, Refusal
+from properties.model.results import Finding, SessionResult, TargetFailed
 from properties.model.target import (
     Adapter,
     ArrayAdapter,
@@ -32,12 +34,13 @@ from properties.model.target import (
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-    from properties.fuzz.bugs import Bug
+    from properties.finding_file import Finding as FindingFile
     from properties.fuzz.engine import Session
     from properties.fuzz.settings import Settings
 
 __all__ = [
     "CONTRACT",
+    "WEBGPU",
     "Adapter",
     "ArrayAdapter",
     "Arrival",
@@ -54,6 +57,7 @@ __all__ = [
     "SessionResult",
     "TargetFailed",
     "check",
+    "check_finding",
     "check_program",
     "fuzz",
     "programs",
@@ -64,64 +68,14 @@ __all__ = [
 MakeTarget = Callable[[Any, Kernels], Adapter]
 """Makes the target of one program from a wgpu-py device and the kernels: an adapter's class."""
 _DEVICE = "GPUSIM_DEVICE"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """A program that a target fails, as small as the judge could make it."""
-
-    program: Program
-    failure: str
-    """The op that shows the failure, the expected result and the actual one."""
-    path: Path | None = None
-    """The file of the finding; None where there is none."""
-    replay: str = ""
-    """The command that replays that file; empty after a replay."""
-    reproduced: bool = True
-    """Whether the program failed again when it was run by itself."""
-    is_cut_short: bool = False
-    """Whether the time for shrinking ran out, so that it may become smaller."""
-
-    def __str__(self) -> str:
-        lines = [f"{self.program}\n{self.failure}"]
-        lines += ["It did not fail again when it was run by itself."] * (not self.reproduced)
-        cut_short = "Shrinking it was cut short: with more time it may become smaller."
-        lines += [cut_short] * self.is_cut_short
-        lines += [] if self.path is None else [f"file:   {self.path}"]
-        lines += [f"replay: {self.replay}"] if self.replay else []
-        return "\n".join(lines)
-
-
-class TargetFailed(AssertionError):
-    """A target failed a program.  ``finding`` says which, and where."""
-
-    def __init__(self, target: str, finding: Finding) -> None:
-        super().__init__(f"{target} fails this program:\n\n{finding}")
-        self.finding = finding
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SessionResult:
-    """The results of a session.  Only a valid session without findings counts as clean."""
-
-    device: str
-    """The name of the device; never ``best``."""
-    programs: int
-    """Programs that ran."""
-    seconds: float
-    seed: int
-    findings: tuple[Finding, ...]
-    """The different findings, in the order in which they were met."""
-    invalid_because: str
-    """Why the session is invalid, for instance a missed planted mistake; empty if it is valid."""
-    interrupted: bool
-    """Whether Ctrl-C ended it."""
+_EXAMPLES = 200
 
 
 def check(
     make_target: MakeTarget | str,
     *,
-    programs: int = 200,
+    examples: int | None = None,
+    seconds: float | None = None,
     seed: int = 0,
     device: str | None = None,
     policy: str | None = None,
@@ -129,23 +83,25 @@ def check(
     shrink_seconds: float = 15.0,
     save: str | Path = "findings",
 ) -> None:
-    """Judge a target with random programs, in this process; return if it passes all.
+    """Judge a target in this process: its saved findings, then random programs.
 
     A target that aborts or hangs takes this process with it; judge such a target by ``fuzz``.
 
     Args:
         make_target: an adapter's class, or a target's name as in ``gpusim fuzz --target``.
-        programs: their number; program ``i`` follows from ``seed`` and ``i`` alone.
+        examples: the number of programs; program ``i`` follows from ``seed`` and ``i`` alone.
+        seconds: stop after so long; without both it stops after 200 programs.
         device: a name that ``gpusim devices`` shows; by default GPUSIM_DEVICE's, or the best.
         policy: a preset's name, for our own runtime; by default all in turn.
         kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
         shrink_seconds: how long shrinking the failing program may take.
-        save: the folder for the file of the finding.
+        save: the folder for the file of the finding.  The findings in it that were made on this
+            target and device are run first.
 
     Raises:
-        TargetFailed: with the smallest program that fails in the same way.
+        TargetFailed: says of the smallest program that fails what the command line says of it.
         NoDevice: there is no such device.
-        ProgramError: the target or the kernels cannot be loaded.
+        ProgramError: the target, the kernels or a saved finding cannot be loaded.
         ValueError: an argument has a value that it cannot have.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
@@ -155,7 +111,8 @@ def check(
     place, own = _kernels_of(kernels)
     settings = _settings(
         make_target,
-        programs=programs,
+        programs=_EXAMPLES if examples is None and seconds is None else examples,
+        seconds=seconds,
         seed=seed,
         device=device,
         policy=policy,
@@ -166,7 +123,7 @@ def check(
     bug = first_bug(settings, maker_of(make_target), own)
     if bug is not None:
         again = replay_words(bug.file, make_target, place if own is None else None)
-        raise TargetFailed(settings.target, _finding_of(bug, again))
+        raise TargetFailed(settings.target, bug.told(again))
 
 
 def check_program(
@@ -178,7 +135,7 @@ def check_program(
 
     Raises:
         TargetFailed: it fails; it is not made smaller.
-        ProgramError: the text is no program.
+        ProgramError: the text is no program, or dispatches a kernel that is not promised.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import judge_program
@@ -280,11 +237,41 @@ def replay(
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     from properties.finding_file import read
+
+    _judge_finding(read(Path(path)), Path(path), make_target, device, policy, kernels, trust=trust)
+
+
+def check_finding(
+    text: str,
+    make_target: MakeTarget | str | None = None,
+    *,
+    kernels: str | Iterable[Kernel] = (),
+) -> None:
+    """Run a finding again whose file is given as its text; ``gpusim repro`` writes such a test.
+
+    Arguments and errors are those of ``replay``.
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test
+    from properties.finding_file import parse_finding
+
+    _judge_finding(parse_finding(text), None, make_target, None, None, kernels, trust=False)
+
+
+def _judge_finding(
+    recorded: "FindingFile",
+    path: Path | None,
+    make_target: MakeTarget | str | None,
+    device: str | None,
+    policy: str | None,
+    kernels: str | Iterable[Kernel],
+    *,
+    trust: bool,
+) -> None:
+    __tracebackhide__ = True  # pytest shows the line of the test
     from properties.fuzz.check import judge_again, maker_of, name_of
-    from properties.fuzz.replay import plan_replay
+    from properties.fuzz.replay import plan_finding
     from properties.fuzz.settings import ReplaySettings, gather
 
-    recorded = read(Path(path))
     place, own = _kernels_of(kernels)
     make = maker_of(make_target)
     # Objects in the arguments go before the names in the file.
@@ -297,16 +284,16 @@ def replay(
         "trust": trust or None,
     }
     settings = gather(ReplaySettings, {}, {}, **_without_none(given))
-    plan = plan_replay(Path(path), settings)
+    plan = plan_finding(recorded, path or Path("FINDING"), settings)
     failure = judge_again(plan, make, own)
     if failure is not None:
-        finding = Finding(program=plan.case.program, failure=str(failure), path=Path(path))
+        finding = Finding(program=plan.case.program, failure=str(failure), path=path)
         raise TargetFailed(name_of(make_target or plan.case.target), finding)
 
 
 def programs(
     *,
-    capabilities: Capabilities = CONTRACT,
+    capabilities: Capabilities = WEBGPU,
     kernels: Iterable[Kernel] = (),
     limits: Limits | None = None,
     min_ops: int = 0,
@@ -315,7 +302,8 @@ def programs(
     """A Hypothesis strategy of random programs, which shrink to few, small and aligned ops.
 
     Args:
-        capabilities: the target's promises; programs ask for no more.
+        capabilities: the target's promises; programs ask for no more.  By default WebGPU's own
+            rules.
         kernels: kernels beside the built-in ones.
         limits: the target's limits; by default those that WebGPU guarantees.
         min_ops, max_ops: the fewest and the most ops of a program.
@@ -331,7 +319,13 @@ def programs(
         max_ops=max_ops,
         promises=capabilities,
     )
-    return drawn.map(lambda program: fitted(program, capabilities, known, limits or Limits()))
+
+    def fit(program: Program) -> Program:
+        # Drawing is not timed.  In the test's body its import would pass Hypothesis's deadline.
+        importlib.import_module("properties.fuzz.check")
+        return fitted(program, capabilities, known, limits or Limits())
+
+    return drawn.map(fit)
 
 
 def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
@@ -351,13 +345,20 @@ def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
 def _settings(make_target: MakeTarget | str, **arguments: Any) -> "Settings":
     """Settings of a session for ``make_target``; None means the default."""
     from properties.fuzz.check import name_of
-    from properties.fuzz.settings import Settings, gather
+    from properties.fuzz.settings import Settings, gather, read_setting
+    from properties.model.case import RUNTIME
 
     # No other variable of the environment is read, so that it cannot change a test unnoticed.
     environment = {_DEVICE: os.environ.get(_DEVICE, "")}
-    return gather(
-        Settings, {}, environment, target=name_of(make_target), **_without_none(arguments)
-    )
+    target = name_of(make_target)
+    asked = {
+        name: read_setting(name, text, f"--gpusim-{name}")
+        for name, text in ASKED.items()
+        if name == "device" or target == RUNTIME
+    }
+    if arguments.get("device") is not None:
+        asked.pop("scheduler", None)
+    return gather(Settings, asked, environment, target=target, **_without_none(arguments))
 
 
 def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -381,20 +382,9 @@ def _result_of(session: "Session", make_target: MakeTarget | str, kernels: str) 
         seconds=session.seconds,
         seed=session.settings.seed,
         findings=tuple(
-            _finding_of(bug, replay_words(bug.file, make_target, kernels))
+            bug.told(replay_words(bug.file, make_target, kernels))
             for bug in session.bugs.met.values()
         ),
         invalid_because=session.invalid_because,
         interrupted=session.interrupted,
-    )
-
-
-def _finding_of(bug: "Bug", replay: str) -> Finding:
-    return Finding(
-        program=bug.case.program,
-        failure=str(bug.failure),
-        path=None if bug.unsaved else bug.file,
-        replay="" if bug.unsaved else replay,
-        reproduced=bug.reproduced is not False,
-        is_cut_short=bug.is_cut_short,
     )

@@ -1,5 +1,4 @@
-"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``run``, ``sanitize``,
-``bench``, ``mutants``.
+"""The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``explain``, ``run`` and more.
 
 Arguments become settings here, and results become an exit status: 0 nothing found,
 1 found, 2 wrong usage, 3 could not run, or the result is invalid, 130 interrupted before
@@ -16,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from properties.arguments import Parser, UsageError, read_text, read_value
+from properties.arguments import Parser, UsageError, read_file_to_write, read_text, read_value
 
 if TYPE_CHECKING:
     from gpusim.program import Program
@@ -128,6 +127,39 @@ def _replay(arguments: argparse.Namespace) -> int:
         print(done.failure)
         return FOUND
     print(f"passes: all {len(program)} ops show what they mean")
+    return NOTHING_FOUND
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from properties.fuzz.replay import explain, plan_replay, replay_command
+    from properties.fuzz.settings import ReplaySettings, gather
+
+    settings = gather(ReplaySettings, vars(arguments), os.environ)
+    path = Path(read_value(read_text, arguments.file, "FILE"))
+    plan = plan_replay(path, settings)
+    html, trace = arguments.html, arguments.trace
+    argument = explain(plan, settings.stall)
+    if argument is None:
+        print(f"passes: all {len(plan.case.program)} ops show what they mean")
+        return NOTHING_FOUND
+    print(f"{argument}\n\n{plan}\n{_shown(plan.case.program)}")
+    if html is not None:
+        from properties.explain.page import page
+
+        again = replay_command(path, settings.target or "", settings.kernels or "")
+        html.write_text(page(argument, again), encoding="utf-8")
+    if trace is not None:
+        from properties.explain.perfetto import perfetto
+
+        trace.write_bytes(perfetto(argument))
+    return FOUND
+
+
+def _repro(arguments: argparse.Namespace) -> int:
+    from properties.fuzz.repro import pytest_source, script_source
+
+    write = script_source if arguments.script else pytest_source
+    print(write(Path(read_value(read_text, arguments.file, "FILE"))), end="")
     return NOTHING_FOUND
 
 
@@ -253,14 +285,27 @@ def _add_options(parser: Parser, command: str) -> None:
             help="a script or a module, with its arguments",
         )
         return
-    if command == "replay":
+    if command in (*_OF_A_FILE, "repro"):
         parser.add_argument("file", metavar="FILE", help="a file that a session saved")
-    add_settings(parser, ReplaySettings if command == "replay" else Settings)
+    if command == "repro":
+        form = parser.add_mutually_exclusive_group(required=True)
+        form.add_argument("--pytest", action="store_true", help="a test to paste")
+        form.add_argument("--script", action="store_true", help="a script that runs by itself")
+        return
+    if command == "explain":
+        for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
+            parser.add_option(name, read_file_to_write, text, metavar="OUT")
+    add_settings(parser, ReplaySettings if command in _OF_A_FILE else Settings)
+
+
+_OF_A_FILE = ("replay", "explain")
 
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
     """What the simulated device of ``gpusim run`` does."""
-    parser.add_argument("--scheduler", default="late", help="late, early or random", metavar="NAME")
+    from gpusim.simulated.scheduler import STRATEGIES
+
+    parser.add_argument("--scheduler", default="late", help=", ".join(STRATEGIES), metavar="NAME")
     parser.add_argument("--seed", default=0, type=int, help="of the random scheduler", metavar="N")
     parser.add_argument("--faults", default="", help="the plan of its faults", metavar="PLAN")
     parser.add_argument(
@@ -272,6 +317,8 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
     "fuzz": (_fuzz, "run random programs and compare each run with the reference"),
     "replay": (_replay, "run the program of a finding again"),
+    "explain": (_explain, "say why the program of a finding fails"),
+    "repro": (_repro, "write a finding as a test or a script in Python"),
     "run": (_run_simulated, "run a wgpu-py program on the simulated device"),
     "sanitize": (_sanitize, "run a wgpu-py program and report its mistakes with WebGPU"),
     "bench": (_bench, "measure what the runtime costs"),

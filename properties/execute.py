@@ -10,14 +10,17 @@ from typing import Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
 from gpusim.history import CRASH, History, Outcome, Raised
+from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Event, Trace
-from properties.clients import drive, keeps_to_program, tells_faults
+from properties.clients import BESIDE, drive, keeps_to_program, other_program, tells_faults
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
+from properties.targets.runtime_target import RuntimeTarget
+from properties.targets.twins import with_twins
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
@@ -32,20 +35,20 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     is_plain, trace = case.client == PLAIN, opened.trace
     target = opened.target if is_plain else drive(opened.target, case)
     marks = Marks(trace)
-    history = run(case.program, target, marks)
+    beside = None
+    if case.client == BESIDE and isinstance(opened.target, RuntimeTarget):
+        beside = _Beside(case, opened.target)
+    history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
     marks.closing()
-    close_error: Exception | None = None
-    try:
-        target.close()
-    except Exception as error:
-        close_error = error
+    close_error = _closed(target)
     marks.closed()
+    limits = case.limits(factory.limits)
     return Execution(
         case=case,
         history=history,
         capabilities=case.promises or target.capabilities,
-        limits=case.limits(factory.limits),
+        limits=limits,
         kernels=factory.kernels,
         trace=trace,
         is_lawful=opened.is_traced
@@ -55,7 +58,17 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         reports=tuple(opened.reports),
         stats=stats,
         close_error=close_error,
+        beside=None if beside is None else beside.execution(limits),
     )
+
+
+def _closed(target: Target) -> Exception | None:
+    """Close ``target``; the error that this raises."""
+    try:
+        target.close()
+    except Exception as error:
+        return error
+    return None
 
 
 class Watch(Protocol):
@@ -122,23 +135,103 @@ _UNWATCHED = Unwatched()
 _ACCEPTED = Outcome()
 
 
-def run(program: Program, target: Target, watch: Watch = _UNWATCHED) -> History:
+def run(
+    program: Program,
+    target: Target,
+    watch: Watch = _UNWATCHED,
+    *,
+    beside: "_Beside | None" = None,
+) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
     ``watch`` is told of each op with its position.  The closing sync has the position after the
-    last op.  Whatever the target raises ends up in the history, with its message: under its name
-    if it is a Refused or a DeviceFault, and as a crash otherwise.
+    last op.  ``beside`` takes a step after each op.  Whatever the target raises ends up in the
+    history, with its message: under its name if it is a Refused or a DeviceFault, and as a crash
+    otherwise.
 
     Raises:
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
     """
-    recorder = _Recorder(target, watch)
-    outcomes = [recorder.perform(position, op) for position, op in enumerate(program)]
-    ends_with_sync = len(program) > 0 and isinstance(program[-1], Sync)
-    closing = None if ends_with_sync else recorder.perform(len(program), Sync())
-    deliveries = tuple(recorder.deliveries)
-    values = [recorder.value(op, outcome) for op, outcome in zip(program, outcomes, strict=True)]
-    return History(outcomes=tuple(values), deliveries=deliveries, closing=closing)
+    running = _Running(program, target, watch)
+    while not running.is_over:
+        running.step()
+        if beside is not None:
+            beside.step()
+    return running.history()
+
+
+class _Running:
+    """A run of a program, op by op, with a sync after the last."""
+
+    def __init__(self, program: Program, target: Target, watch: Watch) -> None:
+        self._program = program
+        self._recorder = _Recorder(target, watch)
+        self._ops = [*program] if program and isinstance(program[-1], Sync) else [*program, Sync()]
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no op is left."""
+        return len(self._outcomes) == len(self._ops)
+
+    def step(self) -> None:
+        """Issue the next op."""
+        position = len(self._outcomes)
+        self._outcomes.append(self._recorder.perform(position, self._ops[position]))
+
+    def history(self) -> History:
+        """What the run has shown; only once it is over."""
+        recorder, size = self._recorder, len(self._program)
+        deliveries = tuple(recorder.deliveries)
+        pairs = zip(self._program, self._outcomes[:size], strict=True)
+        values = tuple([recorder.value(op, outcome) for op, outcome in pairs])
+        closing = self._outcomes[size] if len(self._outcomes) > size else None
+        return History(outcomes=values, deliveries=deliveries, closing=closing)
+
+
+class _Beside:
+    """A second runtime on the driver of ``target``, which runs another program in between.
+
+    It is closed when its program is over or, if that has an odd number of ops, after the first.
+    """
+
+    def __init__(self, case: Case, target: RuntimeTarget) -> None:
+        self._kernels = with_twins(target.kernels)
+        self._target = target.another(self._kernels)
+        program = other_program(case.program, self._kernels)
+        self._case = replace(case, program=program, client=PLAIN)
+        self._running = _Running(program, self._target, _UNWATCHED)
+        self._closes_early = len(program) % 2 == 0
+        self._history: History | None = None
+        self._close_error: Exception | None = None
+
+    def step(self) -> None:
+        """Issue the next op, if any is left."""
+        if not self._running.is_over:
+            self._running.step()
+        elif self._history is None and self._closes_early:
+            self._end()
+
+    def execution(self, limits: Limits) -> Execution:
+        """What the second runtime has shown, once it is closed."""
+        while not self._running.is_over:
+            self._running.step()
+        if self._history is None:
+            self._end()
+        assert self._history is not None
+        return Execution(
+            case=self._case,
+            history=self._history,
+            capabilities=self._target.capabilities,
+            limits=limits,
+            kernels=self._kernels,
+            trace=Trace(),
+            close_error=self._close_error,
+        )
+
+    def _end(self) -> None:
+        self._history = self._running.history()
+        self._close_error = _closed(self._target)
 
 
 class _Recorder:

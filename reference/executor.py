@@ -130,8 +130,7 @@ class Reference:
     ) -> None:
         """Run a kernel over a grid in a buffer.  Errors as ``dispatch``, and OutOfRange."""
         found = _kernel(kernel, self._kernels)
-        bound = self._check_bound_to(found, buffers, scalars)
-        self._check_unbound((counts,))
+        bound = self._check_bound_to(found, buffers, scalars, counts)
         place = check_grid_place(found, buffers, counts, offset, self._blocks)
         if self._may_run():
             self._dispatch_over(self.grid_in(place, offset), found, bound, scalars)
@@ -144,7 +143,7 @@ class Reference:
         memory.move(blocks[0], source_offset, blocks[1], target_offset, size_bytes)
 
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        """Keep commands for later.  Raises what refuses any of them now."""
+        """Keep commands for later.  Raises the error of the first that would be refused now."""
         capture = Capture(graph=graph, commands=tuple(commands))
         self._check_unbound(buffers_of(capture))
         for command in capture.commands:
@@ -159,7 +158,7 @@ class Reference:
     ) -> None:
         """Run the commands of a graph.  InvalidHandle, InvalidBinding, InvalidScalar.
 
-        Raises what refuses any of them now, and then runs none.
+        Raises the error of the first that would be refused now, and then runs none.
         """
         entries = None if scalars is None else tuple(scalars)
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
@@ -212,8 +211,8 @@ class Reference:
     ) -> None:
         """Run a kernel over a grid that nobody checked.
 
-        A grid past the limit of a dimension does nothing.  Past what the kernel can count, its
-        result is unknown.
+        A grid past the limit of a dimension does nothing.  With more workgroups
+        than the kernel can count, what it writes is unknown.
         """
         if grid is None:
             spoil_written(kernel, blocks)
@@ -236,17 +235,17 @@ class Reference:
             )
             return
         kernel = _kernel(command.kernel, self._kernels)
-        self._check_bound_to(kernel, command.buffers, command.scalars)
+        counts = () if isinstance(command, Dispatch) else (command.counts,)
+        self._check_bound_to(kernel, command.buffers, command.scalars, *counts)
         if isinstance(command, Dispatch):
             check_grid(kernel, command.grid, self.limits)
         else:
-            self._check_unbound((command.counts,))
             check_grid_place(kernel, command.buffers, command.counts, command.offset, self._blocks)
 
     def _check_bound_to(
-        self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float]
+        self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float], *counts: str
     ) -> tuple[memory.Block, ...]:
-        self._check_unbound(map(name_of, buffers))
+        self._check_unbound((*map(name_of, buffers), *counts))
         return check_bound(kernel, buffers, scalars, self._blocks, self.limits)
 
     def _check_unbound(self, buffers: Iterable[str]) -> None:

@@ -3,7 +3,8 @@
     python tools/compatibility.py "NAME=SESSION.json" ...
 
 Each NAME says which runtime, and in what it ran.  Each file is what ``gpusim fuzz --json`` wrote.
-The page is never written by hand, so that it says no more than was run.
+A session takes the place of the one of its name; those of other names stay.  The page is never
+written by hand, so that it says no more than was run.
 """
 
 import json
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
-_HEAD = """# Compatibility
+_RULE = "|---|---|---|---|---|---|\n"
+_HEAD = f"""# Compatibility
 
 `tools/compatibility.py` writes this page from the sessions themselves. What was found is in
 [findings](findings/README.md). A session may count one mistake in several lines, where it could not
 make a program small in its time.
 
 | runtime | adapter | programs | ops | seconds | findings |
-|---|---|---|---|---|---|
-"""
+{_RULE}"""
 _FOOT = """
 Not run: macOS (Metal), Windows (D3D12), and every GPU of hardware. There, maps may settle later and
 in other orders.
@@ -36,17 +37,23 @@ def row(name: str, session: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def page(sessions: dict[str, dict[str, Any]]) -> str:
-    """The whole page."""
-    rows = [row(name, session) for name, session in sessions.items()]
-    return _HEAD + "\n".join(rows) + "\n" + _FOOT
+def page(rows: dict[str, str]) -> str:
+    """The whole page, from its lines by name."""
+    return _HEAD + "\n".join(rows.values()) + "\n" + _FOOT
+
+
+def rows_of(text: str) -> dict[str, str]:
+    """The lines of a page, by name."""
+    lines = text.removeprefix(_HEAD).partition("\n\n")[0].splitlines()
+    return {line.split("|")[1].strip(): line for line in lines}
 
 
 def main(words: list[str]) -> None:
     """Write the page from the sessions that are named."""
-    named = dict(word.split("=", 1) for word in words)
-    read = {name: json.loads(Path(file).read_text("utf-8")) for name, file in named.items()}
-    PAGE.write_text(page(read), encoding="utf-8")
+    rows = rows_of(PAGE.read_text("utf-8"))
+    for name, file in (word.split("=", 1) for word in words):
+        rows[name] = row(name, json.loads(Path(file).read_text("utf-8")))
+    PAGE.write_text(page(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

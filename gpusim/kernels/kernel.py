@@ -100,11 +100,11 @@ class Kernel:
     ``below``: every u32 word that it writes is less than this, so that it may be part of a grid.
     None means that a word may be anything.
 
-    ``operation`` describes it, where it is one that a runtime may have of its own.
+    ``operation``: what it computes, as data, for runtimes that take no WGSL and have it built in.
 
     ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.
-    ``varied`` is the meaning with what WGSL leaves open decided otherwise, such as the order of
-    invocations: words in which the two differ are not compared.
+    ``varied`` is a second meaning, which decides differently what WGSL leaves open, such as the
+    order of invocations: words in which the two differ are not compared.
     ``takes_grid``: the third argument of the meaning is the grid, three numbers of workgroups.
     """
 

@@ -39,7 +39,9 @@ class Adversary {
     this.scopes = new WeakMap();
     this.native = {};
     this.known = new Watched();
-    this.collected = new FinalizationRegistry((buffer) => this.told("collect_buffer", { buffer }));
+    this.collected = new FinalizationRegistry((about) => {
+      this.told(`collect_${Object.keys(about)[0]}`, about);
+    });
     patchAll(this);
   }
 

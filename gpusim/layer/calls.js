@@ -4,6 +4,16 @@
 import { INJECTED, cancelMap, cancelMaps, invalidBuffer, lose, reportOutOfMemory, scopesOf, watchLoss } from "./failures.js"; // prettier-ignore
 import { accessInLayout, accessInText, digestOf, usageWords } from "./watched.js";
 
+// A recorded command that reads or writes buffers in another way than a dispatch or a copy of bytes.
+function toldUse(layer, encoder, call, { reads = [], writes = [] }) {
+  layer.told("use", { encoder: layer.known.number("encoder", encoder), call, reads, writes });
+}
+
+// All that a copy of texels may touch of its buffer.
+function restOf(layer, { buffer, offset = 0 }) {
+  return [layer.known.buffer(buffer, layer), offset, buffer.size - offset];
+}
+
 // Each entry is called in the place of a method, with the layer, the native method, `this` and the
 // arguments.
 export const CALLS = {
@@ -70,6 +80,7 @@ export const CALLS = {
     createCommandEncoder(layer, native, self, [descriptor]) {
       const encoder = native(descriptor);
       const number = layer.known.number("encoder", encoder);
+      layer.collected.register(encoder, { encoder: number }, encoder);
       const device = layer.known.number("device", self);
       layer.known.owners.set(encoder, self);
       layer.told("create_encoder", { encoder: number, device, label: descriptor?.label ?? "" });
@@ -171,9 +182,24 @@ export const CALLS = {
       layer.told("clear", { encoder, buffer: layer.known.buffer(buffer, layer), offset, size_bytes });
       return native(...args);
     },
+    copyBufferToTexture(layer, native, self, [source, ...others]) {
+      toldUse(layer, self, "copyBufferToTexture", { reads: [restOf(layer, source)] });
+      return native(source, ...others);
+    },
+    copyTextureToBuffer(layer, native, self, [source, target, ...others]) {
+      toldUse(layer, self, "copyTextureToBuffer", { writes: [restOf(layer, target)] });
+      return native(source, target, ...others);
+    },
+    resolveQuerySet(layer, native, self, [queries, first, count, target, offset]) {
+      const writes = [[layer.known.buffer(target, layer), offset, 8 * count]];
+      toldUse(layer, self, "resolveQuerySet", { writes });
+      return native(queries, first, count, target, offset);
+    },
     finish(layer, native, self, args) {
       const buffer = native(...args);
       const command_buffer = layer.known.number("command_buffer", buffer);
+      layer.collected.unregister(self);
+      layer.collected.register(buffer, { command_buffer });
       const device = layer.known.deviceOf(layer.known.owners.get(self));
       layer.told("finish", { encoder: layer.known.number("encoder", self), command_buffer, device });
       return buffer;

@@ -9,6 +9,7 @@ What the calls say is in ``calls.py``.  Nothing here decides what is wrong.
 from collections.abc import Callable
 from functools import wraps
 from itertools import count
+from traceback import clear_frames
 from typing import Any
 
 from gpusim.layer.calls import Call
@@ -78,11 +79,12 @@ class Between:
     def stand(self, thing: Any) -> Any:
         """Give an object of the device its watching class; the object."""
         base = type(thing)
-        if not hasattr(base, "_watch"):
-            made = self._classes.get(base)
-            if made is None:
-                made = self._classes[base] = self._class_of(base)
-            thing.__class__ = made
+        made = self._classes.get(base)
+        if made is None:
+            if hasattr(base, "_watch"):
+                return thing
+            made = self._classes[base] = self._class_of(base)
+        thing.__class__ = made
         return thing
 
     def number_of(self, thing: Any) -> int:
@@ -162,6 +164,8 @@ def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[
         try:
             result = native(self, *arguments, **named)
         except Exception as error:
+            # What wgpudawn's frames hold can end the process when Python collects it.
+            clear_frames(error.__traceback__)
             if is_told:
                 watch.failed(error, number)
             raise

@@ -10,6 +10,8 @@ import os
 import runpy
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, TextIO
 
 from gpusim.layer.classes import when_fulfilled
@@ -54,14 +56,21 @@ def run(
 
 
 def watch_all_devices(take: Take) -> None:
-    """Call ``take`` with each device that wgpu hands out from now on, before the program has it."""
+    """Call ``take`` with each device that wgpu hands out from now on, before the program has it.
+
+    wgpudawn's devices too, where it is installed.
+    """
     from wgpu.backends.auto import gpu
 
-    _stand_in(
-        gpu,
-        {"request_adapter_async": _each_adapter, "enumerate_adapters_async": _each_adapter},
-        take,
-    )
+    entries = [gpu]
+    with suppress(ImportError, OSError, RuntimeError):
+        entries.append(import_module("wgpudawn.backends.auto").gpu)
+    for each in entries:
+        _stand_in(
+            each,
+            {"request_adapter_async": _each_adapter, "enumerate_adapters_async": _each_adapter},
+            take,
+        )
 
 
 def _each_adapter(found: Any, take: Take) -> None:

@@ -76,6 +76,19 @@ class OvertakingWrite {
     this.unread.delete(buffer);
   }
 
+  *collect_encoder({ encoder }) {
+    this.forget(this.scene.encoders.get(encoder));
+  }
+
+  *collect_command_buffer({ command_buffer }) {
+    this.forget(this.scene.commandBuffers.get(command_buffer));
+  }
+
+  // What is never submitted reads nothing.
+  forget(recorded) {
+    for (const command of recorded?.commands ?? []) this.overtaken.delete(command);
+  }
+
   read(buffer, start, end) {
     for (const write of this.cut(buffer, start, end)) write.call.hasReader = true;
   }

@@ -55,6 +55,14 @@ export class Scene {
     this.buffers.delete(buffer);
   }
 
+  collect_encoder({ encoder }) {
+    this.encoders.delete(encoder);
+  }
+
+  collect_command_buffer({ command_buffer }) {
+    this.commandBuffers.delete(command_buffer);
+  }
+
   destroy_buffer({ buffer, site }) {
     const known = this.buffers.get(buffer);
     if (!known || known.isDestroyed) return;

@@ -35,11 +35,11 @@ _CHANGING = (
 KINDS = frozenset({*_CHANGING, "keep_view"})
 """The kinds of events that the scene and the rules look at."""
 _MOST_NESTED = 16
-"""The last events are kept to find the call that raised: it may have made other calls first."""
+"""How many of the last events are kept.  The call that raised may have made calls itself."""
 
 
 class Buffer:
-    """A buffer, as the events tell it; ``*_site`` is empty where that has not happened."""
+    """A buffer, as the events tell it; ``destroyed_site`` and the like are empty at first."""
 
     __slots__ = (
         "created_site",

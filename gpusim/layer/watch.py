@@ -1,8 +1,8 @@
 """The watch over a device: it numbers the device's objects and tells every call as an event.
 
 The form of the events is in docs/SANITIZE.md.  An object has one number, counted from 1 in its
-class, and is found again by wgpu-py's ``uid``.  What Python collects is noted where it happens and
-told with the next event, because a collection may happen in the middle of one.
+class, and is found again by wgpu-py's ``uid``.  An object that Python collects is only noted
+then, and told before the next event, since it may be collected while an event is told.
 Nothing here knows which calls there are, or what is wrong with any.
 """
 
@@ -18,7 +18,7 @@ from gpusim.layer.sites import call_site
 from gpusim.trace import Event
 
 Sink = Callable[[Event], str | None]
-"""Receives every event, before the call is made; a text refuses a submit and says why."""
+"""Receives every event, before the call is made; a text refuses a submit, and is the reason."""
 
 Range = tuple[int, int, int]
 """A buffer's number, an offset and a size in bytes."""
@@ -45,7 +45,7 @@ class PassState:
         self.used: list[Bound] = []
         """What the draws of a bundle use."""
         self.bound: tuple[Bound, ...] | None = None
-        """What the next dispatch or draw uses; None where something was set since."""
+        """What the next dispatch or draw uses; None until it is worked out again."""
 
 
 class Pipeline:
@@ -82,7 +82,7 @@ class Watch:
         self.states: dict[int, Any] = {}
         """What must be remembered of an object, by its uid: a layout, group, pipeline or pass."""
         self.views: dict[int, list[tuple[str, memoryview, Callable[[], object]]]] = {}
-        """The views of mapped memory that were handed out, and where, by the buffer's uid."""
+        """By the uid of a buffer: views of its mapped memory that were handed out, and where."""
         self._counts: Counter[str] = Counter()
         self._gone: deque[tuple[str, int]] = deque()
         self._lock = threading.RLock()

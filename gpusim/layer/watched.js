@@ -38,7 +38,7 @@ export class Watched {
   buffer(buffer, layer) {
     const isNew = !this.numbers.buffer.has(buffer);
     const number = this.number("buffer", buffer);
-    if (isNew) layer.collected.register(buffer, number);
+    if (isNew) layer.collected.register(buffer, { buffer: number });
     return number;
   }
 

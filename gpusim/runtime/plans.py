@@ -2,8 +2,8 @@
 
 A plan is made once and found again.  Then only what may have changed is checked: the
 scalars, and whether a buffer was lost.  A plan is valid as long as its buffers live,
-and is dropped when one of them is freed.  It is on no clock, since the batch that
-records it keeps alive what it binds.
+and is dropped when one of them is freed.  A plan is on no clock:
+a batch that records it keeps alive what it binds.
 
 Nothing here records.  The only call of a device is for the pipeline (``Pipelines``),
 after all checks.
@@ -42,9 +42,8 @@ class DispatchPlan:
 
     ``groups`` and ``spread`` are those of its launch.  ``launched`` counts the workgroups of the
     spread, which may be a few more than ``groups``; 0 where only the GPU knows.  ``touches`` are
-    the ranges that it binds, and the one that its grid is read from.  ``group`` is the bind group
-    where that does not depend on the scalars; ``ring`` is then the buffer of uniforms that it
-    binds.
+    the ranges that it binds, and the one that its grid is read from.  ``group`` is the bind group,
+    kept if it is the same for all scalars; ``ring`` is then the buffer of uniforms that it binds.
     """
 
     __slots__ = (

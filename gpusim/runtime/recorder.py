@@ -140,7 +140,7 @@ class Recorder:
             raise
 
     def retire(self, buffer: DeviceBuffer) -> None:
-        """Destroy ``buffer`` at the next submit: every command that uses it is recorded."""
+        """Destroy ``buffer`` after the next submit; every command that uses it was recorded."""
         self._batch.retired.append(buffer)
 
     def destroy(self, buffer: DeviceBuffer) -> None:
@@ -153,8 +153,8 @@ class Recorder:
     def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
         """Before a write of bytes ``start`` to ``end``: submit the commands that it would overtake.
 
-        Then the queue has room for the bytes, or for the first of their pieces.
         True where the write is staged instead, and copied at its place in the batch.
+        Where it is False, the queue has room for the bytes, or for the first of their pieces.
         """
         reason = self._rules.before_write(self._batch, target, start, end)
         if reason is not None and self._uploads.accepts(self._batch, end - start):
@@ -179,7 +179,7 @@ class Recorder:
             self._submit_for(self._rules.after_recording(self._batch))
 
     def before_free(self, buffer: DeviceBuffer) -> None:
-        """Submit what may still use a buffer that the caller gets back or that is destroyed."""
+        """Submit a batch that uses an adopted buffer, which its owner may destroy, or by policy."""
         is_wanted = buffer.is_adopted and self._batch.touches(buffer)
         self._submit_for(FlushReason.FREE if is_wanted else self._rules.before_free(self._batch))
 

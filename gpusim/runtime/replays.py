@@ -69,7 +69,10 @@ class DebugModes:
         return True
 
     def after_dispatch(self) -> None:
-        """Wait as ``sync`` does.  The next op raises a fault of the wait, since this op is done."""
+        """Wait as ``sync`` does.
+
+        The next op raises what the wait meets, since this dispatch has already succeeded.
+        """
         if self._waits_each:
             try:
                 self._reads.wait_for_all()
@@ -281,7 +284,7 @@ def _written(steps: Sequence[Step]) -> list[Buffer]:
 
 
 def _needed_and_healed(steps: Sequence[Step]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Buffers whose bytes must not be lost before, and those that are overwritten whole.
+    """Buffers whose bytes a replay needs when it begins, and those that it overwrites whole.
 
     A copy over a whole buffer does not need its old bytes.
     """

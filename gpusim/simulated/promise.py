@@ -30,7 +30,7 @@ class Settled:
         return self._promise._state != "pending"
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the promise has settled; with a timeout, let one thing happen."""
+        """Wait until the promise has settled; with a timeout, only let one thing happen."""
         promise = self._promise
         if timeout is None:
             promise.timeline.wait(promise)
@@ -140,7 +140,7 @@ class Promise:
         error_callback: Callable[[Exception], Any] | None = None,
         title: str | None = None,
     ) -> "Promise":
-        """Call ``callback`` with the result, in the event loop; promises what that returns."""
+        """Call ``callback`` with the result, in the event loop; a promise of what that returns."""
         if not callable(callback):
             raise TypeError(f"GPUPromise.then() got a callback that is not callable: {callback!r}")
         chained = self._chain(callback, title or f"{self.name} -> then", self._callbacks)
@@ -186,8 +186,8 @@ class Promise:
 
     def _schedule_resolve(self) -> None:
         if self._loop_call is not None:
-            # The loop may have closed; wgpu-py meets that in a callback of wgpu-native's, which
-            # hands no error on.
+            # The loop may have closed.  In wgpu-py that error is raised in a callback of
+            # wgpu-native and lost there, so it is dropped here too.
             with suppress(RuntimeError):
                 self._loop_call(self._resolve_quietly)
 

@@ -1,9 +1,9 @@
 """The three timelines of the specification, and the choices between them.
 
 Content: the caller's calls.  Device: the steps that a call issues at once, in
-the order of the calls.  Queue: operations in their order,
-executed no later than their effects can be seen.  Only this file asks a Scheduler
-what happens next.
+the order of the calls.  Queue: operations, executed
+in order, each at the latest when somebody could see its effect.  Only this file asks a
+Scheduler what happens next.
 Source: WebGPU specification, section 3.4.1 "Timelines" and "GPUQueue".
 
 Nothing here validates, and nothing here knows what an operation does.

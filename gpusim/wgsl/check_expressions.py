@@ -7,76 +7,35 @@ Source: WGSL specification, 8 "Expressions", 6.1 "Type Checking", 6.4 "Memory Vi
 from typing import Any
 
 from gpusim.wgsl import syntax, typed
-from gpusim.wgsl.constants import convert, fold, literal, zero
-from gpusim.wgsl.expand import bitcast, expand
-from gpusim.wgsl.expand import convert as expand_conversion
-from gpusim.wgsl.functions import FUNCTIONS, NoOverload, Resolved, join
-from gpusim.wgsl.ir import Const, Scalar
-from gpusim.wgsl.names import Names, is_foreign_function, is_function_name, storable
+from gpusim.wgsl.constants import literal
+from gpusim.wgsl.constructors import Constructors
+from gpusim.wgsl.functions import FUNCTIONS
+from gpusim.wgsl.names import is_foreign_function, is_function_name
+from gpusim.wgsl.overloads import NoOverload, Resolved
 from gpusim.wgsl.syntax import Expression, Place
 from gpusim.wgsl.typed import CONST, RUN, Apply, Constant, Expr
 from gpusim.wgsl.types import (
-    ABSTRACT_FLOAT,
-    ABSTRACT_INT,
     BOOL,
     F16,
     I32,
     INTEGERS,
     U32,
     Array,
-    Atomic,
     Matrix,
     Pointer,
     Struct,
     Type,
     Vector,
-    component_count,
     concrete,
-    convertible,
     element_of,
     is_abstract,
     parts_of,
-    size_of,
-    with_element,
 )
 
 _SETS = ("xyzw", "rgba")
-_EVERY = (*INTEGERS, *FUNCTIONS["abs"].allowed, BOOL)
 
 
-class Folder:
-    """A builder that computes constants; ``place`` where errors are to be told."""
-
-    def __init__(self, place: Place | None) -> None:
-        self._place = place
-
-    def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
-        """The constant."""
-        known = tuple(each for each in operands if isinstance(each, Const))
-        assert len(known) == len(operands)
-        folded = fold(name, kind, known, self._place)
-        assert folded is not None
-        return folded
-
-    def hold(self, value: Scalar) -> Scalar:
-        """The constant itself."""
-        return value
-
-
-def tree_of(value: Any, kind: Type) -> Any:
-    """A constant's value as a tree of scalar constants."""
-    parts = parts_of(kind)
-    if parts:
-        return tuple(tree_of(each, part) for each, part in zip(value, parts, strict=True))
-    return Const(str(element_of(kind)), value)
-
-
-def value_of(tree: Any) -> Any:
-    """The value of a tree of constants."""
-    return tuple(value_of(each) for each in tree) if isinstance(tree, tuple) else tree.value
-
-
-class Expressions(Names):
+class Expressions(Constructors):
     """Types expressions, one method a form."""
 
     def expression(self, node: Expression) -> Expr:
@@ -88,47 +47,6 @@ class Expressions(Names):
     def value(self, node: Expression) -> Expr:
         """The typed form of an expression as a value."""
         return self.loaded(self.expression(node))
-
-    def loaded(self, made: Expr) -> Expr:
-        """The value of a reference; other expressions as they are."""
-        kind = made.type
-        if kind is None:
-            self.fail("a call without a result has no value", made.place)
-        if not isinstance(kind, Pointer) or not kind.is_reference:
-            return made
-        if kind.access == "write" or not storable(kind.of):
-            self.fail(f"a value of type {kind.of} cannot be loaded", made.place)
-        return typed.LoadOf(
-            type=kind.of, place=made.place, stage=RUN, effects=made.effects, base=made
-        )
-
-    def as_type(self, made: Expr, wanted: Type, what: str) -> Expr:
-        """A value, converted to the type that is wanted; ShaderError where it does not."""
-        if made.type == wanted:
-            return made
-        if not convertible(made.type, wanted):
-            self.fail(f"{what} is of type {made.type}, expected {wanted}", made.place)
-        assert isinstance(made, Constant)
-        value = convert(made.value, made.type, wanted, made.place)
-        return Constant(type=wanted, place=made.place, stage=made.stage, value=value)
-
-    def settled(self, made: Expr) -> Expr:
-        """A value whose type is not abstract."""
-        return self.as_type(made, concrete(made.type), "this")
-
-    def constant(self, node: Expression, what: str) -> Constant:
-        """The value of a const-expression."""
-        made = self.value(node)
-        if not isinstance(made, Constant) or made.stage != CONST:
-            self.fail(f"{what} needs a const-expression", node.place)
-        return made
-
-    def constant_or_override(self, node: Expression) -> Constant:
-        """The value of a const-expression or override-expression."""
-        made = self.value(node)
-        if not isinstance(made, Constant):
-            self.fail("this needs a const-expression or override-expression", node.place)
-        return made
 
     def _literal(self, node: syntax.Literal) -> Expr:
         kind, value = literal(node)
@@ -248,27 +166,6 @@ class Expressions(Names):
         if name in ("<<", ">>") and of in (I32, U32) and any(value >= 32 for value in values):
             self.fail(f"a shift by {last.value} bits is as wide as {of} or wider", last.place)
 
-    def folded(self, made: Apply) -> Expr:
-        """A constant where all operands are."""
-        if made.stage == RUN or not all(isinstance(each, Constant) for each in made.operands):
-            return made
-        trees = [tree_of(each.value, each.type) for each in made.operands]  # type: ignore[attr-defined]
-        place = made.place if made.stage == CONST or self.overrides is not None else None
-        builder = Folder(place)
-        kinds = [each.type for each in made.operands]
-        if made.name == "convert":
-            tree = expand_conversion(builder, trees[0], kinds[0], made.type)
-        elif made.name == "bitcast":
-            tree = bitcast(builder, trees[0], made.type)
-        elif made.name == "splat":
-            tree = (trees[0],) * len(parts_of(made.type))
-        elif made.name == "construct":
-            tree = construct(trees, made.type)
-        else:
-            tree = expand(builder, made.name, kinds, trees, made.type)
-        value = value_of(tree)
-        return Constant(type=made.type, place=made.place, stage=made.stage, value=value)
-
     def _index(self, node: syntax.Index) -> Expr:
         base = self._pointee(self.expression(node.base))
         index = self.value(node.index)
@@ -376,168 +273,6 @@ class Expressions(Names):
 
     def _arguments(self, node: syntax.Call) -> list[Expr]:
         return [self.value(each) for each in node.arguments]
-
-    def _bitcast(self, node: syntax.Call) -> Expr:
-        template = node.callee.template
-        if template is None or len(template) != 1 or len(node.arguments) != 1:
-            self.fail("bitcast takes a type and one argument", node.place)
-        wanted = self.type_of(template[0])
-        operand = self.settled(self.value(node.arguments[0]))
-        kinds = (wanted, operand.type)
-        for kind in kinds:
-            if isinstance(kind, Matrix) or element_of(kind) in (None, BOOL):
-                self.fail(f"bitcast does not take {kind}", node.place)
-        if size_of(wanted) != size_of(operand.type):
-            self.fail(f"{operand.type} and {wanted} differ in size", node.place)
-        if wanted == operand.type:
-            return operand
-        return self.folded(
-            Apply(
-                type=wanted,
-                place=node.place,
-                stage=operand.stage,
-                effects=operand.effects,
-                name="bitcast",
-                operands=(operand,),
-            )
-        )
-
-    def _construct(self, node: syntax.Call) -> Expr:
-        kind = self.partial_type(node.callee)
-        operands = self._arguments(node)
-        place = node.place
-        if isinstance(kind, str):
-            kind = self._inferred(kind, operands, place)
-        if not isinstance(kind, Pointer | Atomic) and storable(kind) and not operands:
-            return Constant(type=kind, place=place, stage=CONST, value=zero(kind))
-        if isinstance(kind, Array | Struct):
-            return self._composite(kind, parts_of(kind), operands, place)
-        if isinstance(kind, Matrix):
-            return self._matrix(kind, operands, place)
-        if isinstance(kind, Vector):
-            return self._vector(kind, operands, place)
-        if isinstance(kind, Pointer | Atomic):
-            self.fail(f"{kind} cannot be constructed", place)
-        if len(operands) != 1 or not isinstance(element_of(operands[0].type), type(kind)):
-            self.fail(f"{kind} takes one number or bool", place)
-        if isinstance(operands[0].type, Vector | Matrix):
-            self.fail(f"{kind} takes one number or bool, not {operands[0].type}", place)
-        return self._converted(operands[0], kind, place)
-
-    def _inferred(self, name: str, operands: list[Expr], place: Place) -> Type:
-        """The type of a construction that names a generator alone."""
-        if not operands and name.startswith("vec"):
-            return Vector(int(name[3]), ABSTRACT_INT)
-        if not operands or name in ("atomic", "ptr"):
-            self.fail(f"{name} needs a template list here", place)
-        kinds = [each.type for each in operands]
-        try:
-            if name == "array":
-                return Array(_joined(kinds), len(kinds))
-            of = [each for each in map(element_of, kinds) if each is not None]
-            element = join(of, _EVERY)
-        except NoOverload as error:
-            self.fail(f"{name} takes {error}", place)
-        if name.startswith("vec"):
-            return Vector(int(name[3]), element)  # type: ignore[arg-type]
-        element = ABSTRACT_FLOAT if element == ABSTRACT_INT else element
-        return Matrix(int(name[3]), int(name[5]), element)  # type: ignore[arg-type]
-
-    def _composite(self, kind: Type, parts: list[Type], operands: list[Expr], place: Place) -> Expr:
-        if not storable(kind):
-            self.fail(f"{kind} cannot be constructed", place)
-        if len(parts) != len(operands):
-            self.fail(f"{kind} takes {len(parts)} values, not {len(operands)}", place)
-        converted = tuple(
-            self.as_type(each, part, "the value")
-            for each, part in zip(operands, parts, strict=True)
-        )
-        if is_abstract(kind) and not all(isinstance(each, Constant) for each in converted):
-            kind = concrete(kind)
-            converted = tuple(self.settled(each) for each in converted)
-        return self._made("construct", kind, converted, place)
-
-    def _made(self, name: str, kind: Type, operands: tuple[Expr, ...], place: Place) -> Expr:
-        stage = max(each.stage for each in operands)
-        effects = any(each.effects for each in operands)
-        return self.folded(
-            Apply(
-                type=kind, place=place, stage=stage, effects=effects, name=name, operands=operands
-            )
-        )
-
-    def _converted(self, operand: Expr, kind: Type, place: Place) -> Expr:
-        if operand.type == kind:
-            return operand
-        if not isinstance(operand, Constant):
-            operand = self.settled(operand)
-        elif is_abstract(operand.type) and convertible(operand.type, kind):
-            return self.as_type(operand, kind, "the value")
-        return self._made("convert", kind, (operand,), place)
-
-    def _vector(self, kind: Vector, operands: list[Expr], place: Place) -> Expr:
-        if len(operands) == 1:
-            given = operands[0]
-            if isinstance(given.type, Vector) and given.type.size == kind.size:
-                return self._converted(given, kind, place)
-            if element_of(given.type) == given.type:
-                part = self.as_type(given, kind.of, "the component")
-                return self._splat(part, kind, place)
-        if any(not isinstance(element_of(each.type), type(kind.of)) for each in operands):
-            self.fail(f"{kind} takes numbers and vectors", place)
-        count = sum(component_count(each.type) for each in operands)
-        if count != kind.size or any(isinstance(each.type, Matrix) for each in operands):
-            self.fail(f"{kind} takes {kind.size} components, not {count}", place)
-        converted = tuple(
-            self.as_type(each, with_element(each.type, kind.of), "the component")
-            for each in operands
-        )
-        return self._made("construct", kind, converted, place)
-
-    def _splat(self, part: Expr, kind: Vector, place: Place) -> Expr:
-        return self._made("splat", kind, (part,), place)
-
-    def _matrix(self, kind: Matrix, operands: list[Expr], place: Place) -> Expr:
-        first = operands[0].type
-        if len(operands) == 1 and isinstance(first, Matrix):
-            if (first.columns, first.rows) != (kind.columns, kind.rows):
-                self.fail(f"{kind} cannot be made of {first}", place)
-            return self._converted(operands[0], kind, place)
-        wanted: Type = kind.column if len(operands) == kind.columns else kind.of
-        count = kind.columns if len(operands) == kind.columns else kind.columns * kind.rows
-        if len(operands) != count:
-            because = f"{kind.columns} columns or {kind.columns * kind.rows} numbers"
-            self.fail(f"{kind} takes {because}, not {len(operands)} values", place)
-        converted = tuple(self.as_type(each, wanted, "the value") for each in operands)
-        return self._made("construct", kind, converted, place)
-
-
-def _joined(kinds: list[Any]) -> Type:
-    """The one type of an array's elements."""
-    for kind in kinds:
-        if all(convertible(each, kind) for each in kinds):
-            found: Type = kind
-            return found
-    raise NoOverload("values of one type")
-
-
-def construct(values: list[Any], kind: Type) -> Any:
-    """A composite of its values; a vector or matrix takes their scalars in order."""
-    if isinstance(kind, Vector):
-        return tuple(scalar for value in values for scalar in _scalars(value))
-    if isinstance(kind, Matrix):
-        scalars = [scalar for value in values for scalar in _scalars(value)]
-        rows = kind.rows
-        return tuple(tuple(scalars[at * rows : (at + 1) * rows]) for at in range(kind.columns))
-    return tuple(values)
-
-
-def _scalars(value: Any) -> Any:
-    if isinstance(value, tuple):
-        for each in value:
-            yield from _scalars(each)
-    else:
-        yield value
 
 
 def _swizzle(name: str, size: int) -> tuple[int, ...] | None:

@@ -8,10 +8,12 @@ computed by all, and the values are blended.
 from typing import Any
 
 from gpusim.wgsl import affine
-from gpusim.wgsl.emit_expressions import ExpressionWriter, may_alias, unit_of
-from gpusim.wgsl.frames import Frame, Lines, LoopLog
+from gpusim.wgsl.emit_expressions import may_alias, unit_of
+from gpusim.wgsl.emit_loops import LoopWriter
+from gpusim.wgsl.frames import Frame, Lines
 from gpusim.wgsl.ir import (
     Assign,
+    Barrier,
     Clear,
     Const,
     Get,
@@ -28,29 +30,19 @@ from gpusim.wgsl.ir import (
     Variable,
 )
 from gpusim.wgsl.ranges import most_of
-from gpusim.wgsl.uniformity import parts, varies
+from gpusim.wgsl.uniformity import varies
 
 _SMALL = 12
 """Operations of a branch that is computed by all lanes rather than by some."""
 
 
-class Writer(ExpressionWriter):
+class Writer(LoopWriter):
     """Writes statements."""
 
-    def statements(self, body: list[Statement]) -> None:
-        """Statements in order."""
-        for statement in body:
-            form: Any = _FORMS[type(statement)]
-            form(self, statement)
-
-    def inside(self, body: list[Statement]) -> Lines:
-        """Statements as lines of their own, in the same frame."""
-        outer, self.lines = self.lines, []
-        slices, self.frame.slices = self.frame.slices, dict(self.frame.slices)
-        self.statements(body)
-        made, self.lines = self.lines, outer
-        self.frame.slices = slices
-        return made or ["pass"]
+    def statement(self, statement: Statement) -> None:
+        """One statement."""
+        form: Any = _FORMS[type(statement)]
+        form(self, statement)
 
     def _assign(self, statement: Assign) -> None:
         variable, value = statement.variable, statement.value
@@ -156,6 +148,9 @@ class Writer(ExpressionWriter):
         else:
             self.lines.append(f"{self.frame.declare(before)} = {call}")
 
+    def _wait(self, statement: Barrier) -> None:
+        """Nothing: a frame's lanes do every statement before any does the next."""
+
     def _clear(self, statement: Clear) -> None:
         memory = statement.memory
         lanes = ":" if self.frame.parent is None else self.frame.read(self.lane)
@@ -227,7 +222,7 @@ class Writer(ExpressionWriter):
             return False
         kind, limit, below = bound
         outer = self.frame
-        frame = self._frame(in_row=True)
+        frame = self.new_frame(in_row=True)
         first = outer.first_lane()
         if kind == "below":
             self.lines.append(f"{frame.count} = min({outer.count}, {limit} - {first})")
@@ -275,14 +270,9 @@ class Writer(ExpressionWriter):
             (bounded(right) if name == "lt" else []),
         )
 
-    def _frame(self, *, in_row: bool) -> Frame:
-        frame = Frame(self.frame, self.numbers)
-        frame.in_row = in_row
-        return frame
-
     def _part(self, condition: str, body: list[Statement]) -> None:
         """A frame of the lanes for which a condition holds."""
-        frame = self._frame(in_row=False)
+        frame = self.new_frame(in_row=False)
         part = self.name("p")
         self.lines.append(f"{part}, {frame.count} = chosen({condition})")
         self.lines.append(f"if {frame.count}:")
@@ -307,109 +297,6 @@ class Writer(ExpressionWriter):
             if variable in frame.changed
         ]
         self.lines.append([*before, *inner, *after])
-
-    def _loop(self, statement: Loop) -> None:
-        rounds = self.name("r")
-        self.lines.append(f"{rounds} = 0")
-        counting = [f"{rounds} += 1", f"if {rounds} > most_rounds: too_long(most_rounds)"]
-        if not parts(statement):
-            self.lines.append("while True:")
-            outer, self.frame.slices = self.frame.slices, {}
-            self.lines.append([*counting, *self.inside(statement.body)])
-            self.frame.slices = outer
-            return
-        outer_frame, outer_lines = self.frame, self.lines
-        frame = self.frame = self._frame(in_row=False)
-        frame.loop = LoopLog()
-        self.lines = []
-        at = f"at_{frame.number}"
-        self._carry(statement, frame)
-        for inner in statement.body:
-            form: Any = _FORMS[type(inner)]
-            if isinstance(inner, Leave):
-                self._leave_parted(inner, frame, at)
-            else:
-                form(self, inner)
-        body, self.lines, self.frame = self.lines, outer_lines, outer_frame
-        frame.loop.time += 1
-        before = [f"{frame.count} = {outer_frame.count}", f"{at} = None"]
-        if frame.uses_start:
-            before.append(f"{frame.start} = {outer_frame.first_lane()}")
-        before += [f"{here} = {there}" for here, there in frame.taken.values()]
-        self.lines += [*before, "while True:", [*counting, *body]]
-
-    def _carry(self, statement: Loop, frame: Frame) -> None:
-        """The variables that live in a loop alone are its frame's from the start."""
-        for variable in statement.owned:
-            if variable.varying:
-                frame.owned[variable] = None
-                frame.read(variable)
-
-    def _leave(self, statement: Leave) -> None:
-        """Leave a loop that all lanes leave together."""
-        if isinstance(statement.condition, Const):
-            if statement.condition.value:
-                self.lines.append("break")
-        else:
-            self.lines.append(f"if {self.code(statement.condition)}: break")
-
-    def _leave_parted(self, statement: Leave, frame: Frame, at: str) -> None:
-        """Some lanes leave: what they changed goes back, and the others move together."""
-        assert frame.loop is not None
-        log = frame.loop
-        if not varies(statement.condition):
-            self.lines.append(f"if {self.code(statement.condition)}:")
-            self.lines.append([lambda: _all_back(frame, at), "break"])
-            return
-        gone, kept, left = self.name("g"), self.name("k"), self.name("l")
-        self.lines.append(f"{gone} = {self.code(statement.condition)}")
-        self.lines.append(f"{left} = {frame.count} - int(count_nonzero({gone}))")
-        now = log.time
-        here = {variable: name for variable, name in frame.names.items()}
-
-        def moved() -> Lines:
-            lines: Lines = []
-            for variable, name in frame.names.items():
-                carried = variable in frame.taken
-                if carried or (variable in here and log.last.get(variable, 0) > now):
-                    lines.append(f"{name} = {name}[{kept}]")
-            if frame.uses_start:
-                lines.append(f"{frame.start} = start_of({frame.start}, {kept})")
-            return lines
-
-        self.lines.append(f"if {left} != {frame.count}:")
-        self.lines.append(
-            [
-                f"if not {left} and {at} is None:",
-                [lambda: _all_back(frame, at, whole=True), "break"],
-                f"{gone} = flatnonzero({gone})",
-                lambda: _some_back(frame, at, gone),
-                f"if not {left}: break",
-                f"{kept} = others({gone}, {frame.count})",
-                f"{at} = {kept} if {at} is None else {at}[{kept}]",
-                moved,
-                f"{frame.count} = {left}",
-            ]
-        )
-        frame.slices.clear()
-
-
-def _all_back(frame: Frame, at: str, *, whole: bool = False) -> Lines:
-    changed = [frame.taken[variable] for variable in frame.changed]
-    together = [f"{there} = {here}" for here, there in changed]
-    if whole or not changed:
-        return together
-    scattered = [f"{there}[{at}] = {here}" for here, there in changed]
-    return [f"if {at} is None:", together, "else:", scattered]
-
-
-def _some_back(frame: Frame, at: str, gone: str) -> Lines:
-    changed = [frame.taken[variable] for variable in frame.changed]
-    if not changed:
-        return []
-    place = f"{gone}_at"
-    lines: Lines = [f"{place} = {gone} if {at} is None else {at}[{gone}]"]
-    return lines + [f"{there}[{place}] = {here}[{gone}]" for here, there in changed]
 
 
 _MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq"}
@@ -458,11 +345,12 @@ def _dtype(kind: str) -> str:
 
 
 _FORMS: dict[type, Any] = {
+    Barrier: Writer._wait,
     Assign: Writer._assign,
     Store: Writer._store,
     Modify: Writer._modify,
     Clear: Writer._clear,
     If: Writer._if,
-    Loop: Writer._loop,
-    Leave: Writer._leave,
+    Loop: Writer.write_loop,
+    Leave: Writer.write_leave,
 }

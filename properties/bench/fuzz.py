@@ -14,7 +14,7 @@ from typing import Any
 from gpusim.errors import InternalError
 from gpusim.kernels import BUILTIN
 from properties.bench.timing import Row, Sample, Watch, rows_of
-from properties.fuzz.protocol import MEASURED_FIRST, Tally, is_measured
+from properties.fuzz.tally import MEASURED_FIRST, Tally, is_measured
 from properties.fuzz.worker import spare_collector
 from properties.generate.cases import Setting, case_for
 from properties.oracles.compare import compare

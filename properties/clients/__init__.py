@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from gpusim.program import Program
 from properties.clients.arrays import MutatingClient, OwnArraysClient
 from properties.clients.awaiting import AwaitingClient
+from properties.clients.beside import BESIDE, BesideClient, other_program
 from properties.clients.callbacks import ReentrantClient
 from properties.clients.client import (
     AskingClient,
@@ -23,6 +24,7 @@ from properties.model.target import Target
 from properties.targets.runtime_target import RuntimeTarget
 
 __all__ = [
+    "BESIDE",
     "CLIENTS",
     "FOREIGN_CLIENTS",
     "BrokenPromise",
@@ -32,6 +34,7 @@ __all__ = [
     "drive",
     "keeps_to_program",
     "not_asked",
+    "other_program",
     "suiting",
     "tells_faults",
 ]
@@ -48,11 +51,12 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "sharing": lambda target, program: SharingClient(target),
     "closing": ClosingClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
+    BESIDE: lambda target, program: BesideClient(target),
 }
 """The clients of our own runtime; each makes the target through which it drives a program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
-_KEEPS_FAULTS = ("reentrant", "closing", "sharing")
+_KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 """Those that may meet a fault of a driver which no op of the program shows."""
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))

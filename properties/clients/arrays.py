@@ -290,7 +290,7 @@ class _IntoMiddle(_Given):
 
 
 class _Shared(_Given):
-    """Two reads into one array, which each fills in turn; ``same`` reads what the first reads."""
+    """Two reads into one array, one after the other; ``same`` reads the first's bytes apart."""
 
     def __init__(self, same: Ticket, out: bytearray) -> None:
         super().__init__(same)

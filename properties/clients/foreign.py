@@ -53,7 +53,7 @@ class EarlyClient(ForeignClient):
             self._reads[-2:-1],
         )
         for asked in by_turns[len(self._reads) % len(by_turns)]:
-            # Where no more is promised, a read that the contract refuses may end in any way.
+            # If refusals are promised loosely, a refused read may raise anything.
             with suppress(*[Exception] * self.promises.is_loose):
                 asked.result()
         return self._reads[-1]
@@ -140,7 +140,7 @@ class OverlappingClient(ForeignClient):
     def read(self, op: Read) -> Delivery | None:
         """Wait for the syncs that are still under way, begin another, and read.
 
-        Only the program's own sync comes after the last read, so that no other can deliver it.
+        No other sync begins after the last read, so only the program's own can deliver that read.
         """
         if self._is_over:
             self._end()
@@ -164,7 +164,7 @@ class OverlappingClient(ForeignClient):
 
     def _end(self) -> None:
         for name in self._begun:
-            # A sync may tell of a refused op, where that is all that is promised of such ops.
+            # If refusals are promised loosely, a sync may raise the error of an earlier op.
             with suppress(*[Exception] * self.promises.is_loose):
                 self.doors.end_sync(name)
         self._begun.clear()
@@ -203,7 +203,7 @@ class StaleClient(ForeignClient):
             self._freed.append(op.buffer)
 
     def sync(self, op: Sync) -> None:
-        """Sync; once more where that may have told of this client's own op."""
+        """Sync; once more if it raises what may be the error of this client's own op."""
         may_tell, self._may_tell = self._may_tell, False
         try:
             self.target.perform(op)
@@ -249,7 +249,7 @@ class Caller:
 
 
 def _says_late(promises: Capabilities) -> bool:
-    """Whether a sync must raise the error of another op, and one beside it could take it away."""
+    """Whether a sync tells of refused ops; then the client's own sync could take such an error."""
     return Refusal.NEXT_SYNC in promises.refusals
 
 

@@ -26,10 +26,12 @@ from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Copy, Op
 from gpusim.program import Program, flattened
 from properties.arguments import UsageError
+from properties.explain.argument import Argument
 from properties.finding_file import Finding, printable, write
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import RAISED, parted
+from properties.model.results import Finding as Told
 from properties.shrink.avoid import Avoided, avoidable
 from properties.shrink.reducer import Shrunk
 from properties.shrink.together import Together
@@ -50,6 +52,8 @@ class Bug:
     shrunk: Shrunk | None = None
     """The result of shrinking it; None where it was not shrunk."""
     count: int = 1
+    argument: Argument | None = None
+    """Why it fails; None where it was not explained."""
     unsaved: str = ""
     """Why the file could not be written; empty where it was."""
 
@@ -62,6 +66,18 @@ class Bug:
     def summary(self) -> str:
         """The failure in one line."""
         return one_line(self.failure, self.reproduced, self.is_cut_short)
+
+    def told(self, replay: str) -> Told:
+        """The bug as its finder tells it; ``replay`` is the command that replays its file."""
+        return Told(
+            program=self.case.program,
+            failure=str(self.failure),
+            path=None if self.unsaved else self.file,
+            replay="" if self.unsaved else replay,
+            reproduced=self.reproduced is not False,
+            is_cut_short=self.is_cut_short,
+            argument=() if self.argument is None else self.argument.brief,
+        )
 
 
 class Bugs:

@@ -1,4 +1,4 @@
-"""Judges in this process: the programs of a session, one after another, until one fails.
+"""Judges in this process: saved findings, then the programs of a session, until one fails.
 
 It is for tests: the target may be any callable, and a debugger can stop in it.  No worker process
 starts here, so a target that aborts or hangs takes this process with it.
@@ -6,22 +6,29 @@ starts here, so a target that aborts or hangs takes this process with it.
 
 import re
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from gpusim.devices import SIMULATED
+from gpusim.errors import ProgramError
 from gpusim.kernels import Kernels
+from gpusim.ops import AnyDispatch, Capture
 from gpusim.program import Program
 from gpusim.trace import Trace
+from properties.finding_file import read
 from properties.fuzz.bugs import Bug, Bugs
+from properties.fuzz.explaining import Explain
 from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
-from properties.fuzz.protocol import Setup, Tally, setup_of
+from properties.fuzz.protocol import Setup, setup_of
 from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, check_asked, replay_command
 from properties.fuzz.settings import Settings
+from properties.fuzz.tally import Tally
 from properties.fuzz.worker import Bench
 from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import Failure
@@ -37,9 +44,10 @@ _GIVEN = "given"
 def check(
     settings: Settings, make_target: MakeTarget | None = None, kernels: Kernels | None = None
 ) -> Bug | None:
-    """The first failure among the programs of ``settings``, shrunk and saved; None if all pass.
+    """The first failure, explained, of a saved finding or a new program; None if all pass.
 
-    ``make_target`` and ``kernels`` replace those that ``settings`` name.
+    What fails newly is shrunk and saved.  ``make_target`` and ``kernels`` replace those that
+    ``settings`` name.
 
     Raises:
         NoDevice: there is no such device.
@@ -50,16 +58,45 @@ def check(
     if make_target is not None or not is_ours(load_target(settings.target)):
         settings.refuse_ignored()
     bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
-    first, tally = settings.first, Tally()
     with _opened(setup_of(settings), make_target, kernels) as bench:
-        for number in range(first, first + (settings.programs or 0)):
-            failed = bench.run(number, tally)
-            if failed is not None:
-                case, failure = failed.case, failed.failure
-                small = shrink(case, failure, bench.judge, kernels=kernels, seconds=settings.shrink)
-                if small is None:
-                    return bugs.add(case, failure, reproduced=False)
-                return bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
+        bug = _first_saved(settings, bench) or _first_drawn(settings, bench, bugs, kernels)
+        if bug is not None:
+            bug.argument = bench.explained(Explain(case=bug.case, tries=True)).argument
+    return bug
+
+
+def _first_saved(settings: Settings, bench: Bench) -> Bug | None:
+    """The first finding in the folder that was made on this target and device, and fails still."""
+    for path in sorted(settings.save.glob("*.txt")):
+        found = read(path)
+        case = found.case
+        is_ours = found.names_target and case.target == settings.target
+        is_here = case.device.name == bench.device and found.kernels == settings.kernels
+        is_asked = case.follows_no_policy or case.policy.name in settings.presets
+        if not (is_ours and is_here and is_asked) or bench.beyond_promises(case):
+            continue
+        failure = bench.judge(case)
+        if failure is not None:
+            return Bug(case=case, failure=failure, file=path, reproduced=True)
+    return None
+
+
+def _first_drawn(settings: Settings, bench: Bench, bugs: Bugs, kernels: Kernels) -> Bug | None:
+    """The first failure among the programs of ``settings``, shrunk and saved."""
+    seconds = settings.most_seconds
+    end = None if seconds is None else time.monotonic() + seconds
+    tally = Tally()
+    for number in count(settings.first):
+        is_over = end is not None and time.monotonic() >= end
+        if is_over or number - settings.first == settings.programs:
+            return None
+        failed = bench.run(number, tally)
+        if failed is not None:
+            case, failure = failed.case, failed.failure
+            small = shrink(case, failure, bench.judge, kernels=kernels, seconds=settings.shrink)
+            if small is None:
+                return bugs.add(case, failure, reproduced=False)
+            return bugs.add(small.case, small.failure, reproduced=True, shrunk=small)
     return None
 
 
@@ -80,10 +117,29 @@ def judge_again(
 
 
 def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure | None:
-    """The failure of one program on a new target; closes the target."""
+    """The failure of one program on a new target; closes the target.
+
+    Raises:
+        ProgramError: it dispatches a kernel that the target does not promise; nothing is run.
+    """
+    _check_promised(program, target, kernels)
     case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
     with _leftovers_ignored():
         return judge(case, _Given(target, kernels)).failure
+
+
+def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
+    promised = target.capabilities.kernels or tuple(kernels)
+    commands = [op.commands if isinstance(op, Capture) else (op,) for op in program]
+    asked = [op for each in commands for op in each if isinstance(op, AnyDispatch)]
+    beyond = next((op.kernel for op in asked if op.kernel not in promised), None)
+    if beyond is not None:
+        target.close()
+        raise ProgramError(
+            f"cannot judge {type(target).__name__} by this program because it dispatches "
+            f"{beyond}, and the target promises {', '.join(promised)} (probably {beyond} is "
+            "missing in its capabilities)"
+        )
 
 
 def place_of(made: MakeTarget | str) -> str:

@@ -10,7 +10,7 @@ from gpusim.ops import VERBS
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.policy import Uniforms
 from properties.clients import CLIENTS, FOREIGN_CLIENTS
-from properties.fuzz.protocol import ENOUGH_TRACES, FLUSH, OP, Tally
+from properties.fuzz.tally import ENOUGH_TRACES, FLUSH, OP, Tally
 from properties.model.case import PLAIN
 from properties.oracles.coverage import BOUNDARIES, ENOUGH, FEASIBLE, why_infeasible
 from properties.oracles.goals import GOALS

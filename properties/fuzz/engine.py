@@ -20,18 +20,17 @@ from properties.fuzz.coverage import warnings
 from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.protocol import (
-    ENOUGH_TRACES,
     FailedProgram,
     Plant,
     Planted,
     Progress,
-    Tally,
     setup_of,
 )
 from properties.fuzz.settings import Settings
 from properties.fuzz.shard import Shard
 from properties.fuzz.sorting import Sorter
 from properties.fuzz.supervisor import TICK_SECONDS, Gone, Supervisor
+from properties.fuzz.tally import ENOUGH_TRACES, Tally
 from properties.model.case import Case
 from properties.model.failure import Failure
 from properties.oracles.goals import GOALS
@@ -97,12 +96,21 @@ class Session:
             return "no byte was compared"
         if not self.planted:
             return "no mistake could be planted, since the worker died"
-        unseen = [str(mistake) for mistake in self.planted if not mistake.seen]
-        if unseen:
-            return "; ".join(unseen)
+        if self.unseen:
+            return "; ".join(map(str, self.unseen))
         if self.missed_goals:
             return f"no program reached: {', '.join(self.missed_goals)}"
         return ""
+
+    @property
+    def unseen(self) -> list[PlantedMistake]:
+        """The planted mistakes that were not seen."""
+        return [mistake for mistake in self.planted if not mistake.seen]
+
+    @property
+    def avoided(self) -> Avoided:
+        """What programs leave out; nothing where our own runtime is judged."""
+        return frozenset() if self.is_ours else self.bugs.avoided
 
     @property
     def uniforms(self) -> frozenset[Uniforms]:
@@ -166,6 +174,9 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
                 run_known(session.bugs, settings, session.device, supervisors[0])
             _plant(session, supervisors[0])
             _Loop(session, supervisors, kernels, watch).run()
+            if session.unseen and session.avoided:
+                # The target's own bugs hid them, and programs can leave these out by now.
+                _plant(session, supervisors[0])
         except KeyboardInterrupt:
             session.interrupted = True
     return session
@@ -192,9 +203,11 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
+    """Plant the mistakes, in programs that leave out what the target is known to fail at."""
     settings = session.settings
     seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
-    supervisor.ask(Plant(hard=seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS))
+    hard = seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS
+    supervisor.ask(Plant(hard=hard, avoided=session.avoided))
     answer = supervisor.wait(settings.stall)
     # A target that dies here will die in the session, which reports it.
     if isinstance(answer, Planted):
@@ -230,11 +243,6 @@ class _Loop:
                     self._listen(shard)
         self._tick()
 
-    @property
-    def _avoided(self) -> Avoided:
-        """What programs leave out; nothing where our own runtime is judged."""
-        return frozenset() if self._session.is_ours else self._session.bugs.avoided
-
     def _goes_on(self) -> bool:
         """Start the idle shards, or stop the running ones; whether any runs."""
         is_over = self._is_over()
@@ -242,7 +250,7 @@ class _Loop:
             if is_over:
                 shard.end()
             elif shard.has_programs:
-                shard.begin(self._avoided)
+                shard.begin(self._session.avoided)
         return any(shard.is_running for shard in self._shards)
 
     def _is_over(self) -> bool:
@@ -262,7 +270,7 @@ class _Loop:
         match answer:
             case Progress():
                 session.tally.add(answer.tally)
-            case FailedProgram() if shard.avoided != self._avoided:
+            case FailedProgram() if shard.avoided != self._session.avoided:
                 # Another worker found a bug meanwhile, which this may show again.
                 shard.next = answer.number
             case FailedProgram() if not self._has_enough():

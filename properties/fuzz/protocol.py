@@ -1,214 +1,19 @@
-"""The messages between a session and its worker processes, and their tallies.  Data only.
+"""The messages between a session and its worker processes.  Data only.
 
-A worker answers with plain values: findings, and a Tally of what it did.  A session's tally is
-the sum of its workers' tallies.
+A worker answers with plain values: findings, and a Tally of what it did.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from gpusim.kernels import Kernel
-from gpusim.ops import VERBS
-from gpusim.runtime.commands import Role
-from gpusim.runtime.policy import Policy
-from gpusim.trace import Trace
+from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
-from properties.generate.measure import writers_of_reads
+from properties.fuzz.tally import Tally
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.oracles.compare import Checked, count_checked
-from properties.oracles.coverage import Coverage
-from properties.oracles.judge import Verdict
 from properties.shrink.avoid import Avoided
-
-OP, FLUSH = "op", "flush"
-EventCounts = Counter[tuple[str, str]]
-"""Counts of ``(OP, kind)``, ``(FLUSH, reason)``, or ``(part, event)``."""
-
-_DETAILS: Mapping[str, str] = {
-    "create_buffer": "role",
-    "destroy_buffer": "role",
-    "write_buffer": "role",
-    "copy": "target_role",
-    "encode": "reason",
-}
-"""The field of an event that tells the kind of its op, by the kind of the event."""
-_OPS = {"dispatch": "dispatch", "take": "read"}
-_DETAILED_OPS = {
-    ("create_buffer", Role.STORAGE): "alloc",
-    ("destroy_buffer", Role.STORAGE): "free",
-    ("write_buffer", Role.STORAGE): "write",
-    ("copy", Role.STORAGE): "copy",
-    ("encode", "asked"): "flush",
-    ("encode", "sync"): "sync",
-}
-"""The op that a driver event shows; other events belong to no single op."""
-
-
-def count_events(trace: Trace, policy: Policy) -> EventCounts:
-    """Count the events of a run; ``policy`` decides the names of its parts."""
-    parts = {
-        "uniforms": f"{policy.uniforms} uniforms",
-        "bind_groups": "cached bind groups" if policy.cache_bind_groups else "fresh bind groups",
-        "staging": "pooled staging" if policy.staging_buffers else "fresh staging",
-    }
-    counts: EventCounts = Counter()
-    for kind, count in trace.kinds().items():
-        part, dot, what = kind.partition(".")
-        if dot:
-            counts[parts.get(part, part), what] += count
-        elif kind in _OPS:
-            counts[OP, _OPS[kind]] += count
-    details = Counter(
-        [
-            (event.kind, event.about[_DETAILS[event.kind]])
-            for event in trace.events
-            if event.kind in _DETAILS
-        ]
-    )
-    for (kind, detail), count in details.items():
-        if kind == "encode":
-            counts[FLUSH, detail] += count
-        if (kind, detail) in _DETAILED_OPS:
-            counts[OP, _DETAILED_OPS[kind, detail]] += count
-    return counts
-
-
-ENOUGH_TRACES = 1000
-"""After this many traces a session should have met every rare event within its reach.
-
-At least 18 of 1,200 programs meet each event.  So 1,000 programs miss an event by chance in three
-of ten million sessions.
-"""
-MEASURED_FIRST = 1200
-"""The first programs of a seed, all of which are measured."""
-_KINDS = {kind: kind.__name__.lower() for kind in VERBS}
-_MEASURE_EVERY = 8
-"""One in so many later programs is measured; measuring costs more than making a program."""
-
-
-def is_measured(number: int) -> bool:
-    """Whether the coverage of program ``number`` of a seed is measured."""
-    return number % (8 * MEASURED_FIRST) < MEASURED_FIRST or not number % _MEASURE_EVERY
-
-
-@dataclass(kw_only=True, slots=True)
-class PolicyTally:
-    """Programs and ops under one preset and the policies drawn around it."""
-
-    programs: int = 0
-    ops: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(kw_only=True, slots=True)
-class Tally:
-    """Counts of a session, or of a part of one."""
-
-    policies: dict[str, PolicyTally] = field(default_factory=dict)
-    events: EventCounts = field(default_factory=Counter)
-    """The events of the traces."""
-    held: Counter[str] = field(default_factory=Counter)
-    """How often each law checked something."""
-    reached: Coverage = field(default_factory=Coverage)
-    """What the measured traces reached."""
-    variants: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Programs by client, and by kind of transformation where they have any."""
-    accepted: Counter[str] = field(default_factory=Counter)
-    """Accepted ops by kind."""
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Refused ops by kind and error class."""
-    accepted_lengths: Counter[int] = field(default_factory=Counter)
-    """Programs by their number of accepted ops."""
-    measured_reads: int = 0
-    deep_reads: int = 0
-    """The measured reads that depend on at least two earlier writers."""
-    checked: Checked = field(default_factory=Checked)
-
-    def note(
-        self,
-        case: Case,
-        verdict: Verdict,
-        seconds: float,
-        kernels: Mapping[str, Kernel],
-        *,
-        measured: bool,
-    ) -> None:
-        """Count one judged program; with ``measured``, also what it reached."""
-        policy = self.policies.setdefault(case.policy.name, PolicyTally())
-        policy.programs += 1
-        policy.ops += len(case.program)
-        policy.seconds += seconds
-        execution, program = verdict.execution, case.program
-        self.events.update(count_events(execution.trace, case.policy))
-        self.held.update(verdict.held)
-        self.variants["clients", case.client] += 1
-        self.variants.update(("relations", each.name) for each in case.transformations)
-        self.checked += count_checked(program, verdict.expected)
-        taken = [outcome.error is None for outcome in execution.history.outcomes]
-        self.accepted_lengths[sum(taken)] += 1
-        for op, outcome in zip(program, execution.history.outcomes, strict=True):
-            if outcome.error is None:
-                self.accepted[_KINDS[type(op)]] += 1
-            else:
-                self.refused[_KINDS[type(op)], outcome.error] += 1
-        if measured and verdict.failure is None:
-            if verdict.reached is not None:
-                self.reached.add(verdict.reached)
-            # An op that is only contained may be accepted, and then means nothing.
-            meant = [outcome.error is None for outcome in verdict.expected.outcomes]
-            writers = writers_of_reads(program, meant, kernels)
-            self.measured_reads += len(writers)
-            self.deep_reads += sum(count >= 2 for count in writers)
-
-    def add(self, other: "Tally") -> None:
-        """Add what another part of the session counted."""
-        for name, part in other.policies.items():
-            policy = self.policies.setdefault(name, PolicyTally())
-            policy.programs += part.programs
-            policy.ops += part.ops
-            policy.seconds += part.seconds
-        self.events.update(other.events)
-        self.held.update(other.held)
-        self.reached.add(other.reached)
-        self.variants.update(other.variants)
-        self.accepted.update(other.accepted)
-        self.refused.update(other.refused)
-        self.accepted_lengths.update(other.accepted_lengths)
-        self.measured_reads += other.measured_reads
-        self.deep_reads += other.deep_reads
-        self.checked += other.checked
-
-    @property
-    def programs(self) -> int:
-        return sum(policy.programs for policy in self.policies.values())
-
-    @property
-    def ops(self) -> int:
-        return sum(policy.ops for policy in self.policies.values())
-
-    @property
-    def compared_bytes(self) -> int:
-        """Bytes of reads that were compared with the oracle's."""
-        return self.checked.exact_bytes + self.checked.tolerant_bytes
-
-    @property
-    def median_accepted(self) -> int:
-        """The median number of accepted ops of a program."""
-        left = (self.accepted_lengths.total() + 1) // 2
-        for length in sorted(self.accepted_lengths):
-            left -= self.accepted_lengths[length]
-            if left <= 0:
-                return length
-        return 0
-
-    @property
-    def deep_share(self) -> float:
-        """The share of measured reads that depend on two earlier writers or more."""
-        return self.deep_reads / self.measured_reads if self.measured_reads else 0.0
 
 
 class Pipe(Protocol):
@@ -283,6 +88,8 @@ class Plant:
 
     hard: bool
     """Whether the mutant may be one that takes long to find."""
+    avoided: Avoided = frozenset()
+    """What the programs leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +97,7 @@ class Stop:
     """End a ``Fuzz`` before its last program."""
 
 
-Request = Fuzz | JudgeCase | MakeCase | Plant | Stop
+Request = Fuzz | JudgeCase | MakeCase | Plant | Explain | Stop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -387,6 +194,7 @@ Answer = (
     | FailedProgram
     | RanAll
     | Judged
+    | Explained
     | Made
     | Planted
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from gpusim.errors import GpusimError, ProgramError
 from gpusim.runtime.policy import PRESETS
 from properties.arguments import UsageError
+from properties.explain.argument import Argument
 from properties.finding_file import Finding, read
 from properties.fuzz.loading import TARGETS, load_kernels, load_target
 from properties.fuzz.protocol import Setup
@@ -62,7 +63,11 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
         NothingToShow: its program has no op.
         OSError: it cannot be read.
     """
-    finding = read(path)
+    return plan_finding(read(path), path, settings)
+
+
+def plan_finding(finding: Finding, path: Path, settings: ReplaySettings) -> ReplayPlan:
+    """The plan for a finding that was read from ``path``; raises as ``plan_replay``."""
     case, kernels = finding.case, finding.kernels
     if not len(case.program):
         raise NothingToShow(
@@ -117,6 +122,22 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
     return Replay(
         case=plan.case, device=ready.device, description=ready.description, failure=judged.failure
     )
+
+
+def explain(plan: ReplayPlan, stall_seconds: float) -> Argument | None:
+    """Why the case of a plan fails; None where it passes now.  Raises as ``replay``."""
+    load_target(plan.case.target)
+    load_kernels(plan.kernels)
+    setup = Setup(
+        device=plan.case.device.name, kernels=plan.kernels, target=plan.case.target, presets=()
+    )
+    with Supervisor(setup) as supervisor:
+        supervisor.start()
+        judged = supervisor.judge_again(plan.case, stall_seconds)
+        check_asked(judged.beyond_promises)
+        if judged.failure is None:
+            return None
+        return supervisor.explain(plan.case, judged.failure, stall_seconds)
 
 
 def check_asked(beyond_promises: str) -> None:

@@ -79,6 +79,7 @@ def as_json(session: Session) -> dict[str, Any]:
             "failure_rate_below": session.rate_bound,
             "new_batch_shape": round(chance_of_new(tally.reached.batches), 4),
             "batch_shapes": len(tally.reached.batches),
+            "reach": asdict(tally.reach),
         },
         "worker_deaths": session.deaths,
         "warnings": session.warnings,
@@ -100,6 +101,7 @@ def _bug(bug: Bug) -> dict[str, Any]:
         "kind": str(bug.failure.kind),
         "summary": bug.summary,
         "details": bug.failure.details,
+        "argument": [] if bug.argument is None else list(bug.argument.lines),
         "policy": str(bug.case.policy),
         "seed": bug.case.seed,
         "count": bug.count,
@@ -170,6 +172,8 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     if bug.case.disturbance is not None:
         asked += f"disturbed by {bug.case.disturbance}, "
     console.print(f"{asked}{policy}program {bug.case.seed}{client}", highlight=False)
+    if bug.argument is not None:
+        console.print(Text(f"{bug.argument}\n"), soft_wrap=True)
     # A line of a program is never wrapped, so that it can be copied.
     console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
     if bug.reproduced is False:
@@ -257,6 +261,7 @@ def _quality(session: Session) -> str:
         f"{tally.checked.exact_bytes} bytes compared exactly, "
         f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not"
         + (shapes if batches else "")
+        + f"; {tally.reach}"
     )
 
 

@@ -169,7 +169,7 @@ class Settings:
 
     def describe(self) -> str:
         """One line: every setting that a run depends on, and where it came from."""
-        always = ("device", "policy", "seed")
+        always = ("device", "policy", "seed") if self.target == RUNTIME else ("device", "seed")
         return ", ".join(
             f"{name} {getattr(self, name)} ({self.origins.get(name, 'default')})"
             for name in settings_of(Settings)
@@ -267,6 +267,11 @@ def add_options(parser: Parser, kind: type[Settings] | type[ReplaySettings]) -> 
             parser.add_argument(f"--{name}", action="store_const", const=True, help=text)
         else:
             parser.add_option(f"--{name}", setting.read, text, metavar=setting.metavar)
+
+
+def read_setting(name: str, text: str, source: str) -> Any:
+    """The value of a session's setting; UsageError names ``source`` where it is wrong."""
+    return read_value(settings_of(Settings)[name].read, text, source)
 
 
 def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Setting]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gpusim.kernels import Kernels
 from gpusim.program import Program
+from properties.explain.argument import Argument
 from properties.fuzz.protocol import (
     Answer,
     FailedProgram,
@@ -89,6 +90,10 @@ class Shard:
         """Judges a candidate in the worker."""
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
         return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
+
+    def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
+        """Why a case fails, found out in the worker."""
+        return self._supervisor.explain(case, failure, stall_seconds)
 
     def shrink(
         self,

@@ -53,7 +53,11 @@ class Sorter:
             self.bugs.add(case, failure, reproduced=False)
         else:
             pair = self._pair(small.case, small.failure, self._judgement(shard))
-            self.bugs.add(small.case, small.failure, reproduced=True, shrunk=small, together=pair)
+            bug = self.bugs.add(
+                small.case, small.failure, reproduced=True, shrunk=small, together=pair
+            )
+            if bug is not None and bug.argument is None:
+                bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
 
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
         """Count the case where it shows what was met before.
@@ -95,7 +99,9 @@ class Sorter:
                 continue
             pair = self._pair(shown, again, judgement)
             if not self.bugs.has(shown, again, pair):
-                self.bugs.add(shown, again, reproduced=True, shrunk=small, together=pair)
+                bug = self.bugs.add(shown, again, reproduced=True, shrunk=small, together=pair)
+                if bug is not None and bug.argument is None:
+                    bug.argument = shard.explain(shown, again, self.settings.stall)
                 return
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:

@@ -21,6 +21,9 @@ from typing import Any, Self
 from gpusim import errors
 from gpusim.errors import GpusimError, InternalError, NoDevice
 from gpusim.text import write_op
+from properties.explain.argument import Argument
+from properties.explain.explain import explain_unrun
+from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.protocol import (
     Answer,
     Broken,
@@ -37,6 +40,7 @@ from properties.fuzz.worker import work
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
+_ENDS = (FailureKind.ABORT, FailureKind.HANG)
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -189,6 +193,15 @@ class Supervisor:
     def judge_again(self, case: Case, stall_seconds: float) -> Judged:
         """The failure of one case, or why it was not run."""
         return self._judged(JudgeCase(case=case, is_replay=True), stall_seconds)
+
+    def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
+        """Why ``case`` fails.  A case that kills or hangs its process is not run again."""
+        for tries in () if failure.kind in _ENDS else (True, False):
+            self.ask(Explain(case=case, tries=tries))
+            answer = self.wait(stall_seconds)
+            if isinstance(answer, Explained) and answer.argument is not None:
+                return answer.argument
+        return explain_unrun(case, failure)
 
     def _judged(self, request: JudgeCase, stall_seconds: float) -> Judged:
         self.ask(request)

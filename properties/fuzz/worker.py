@@ -2,10 +2,6 @@
 
 A worker publishes the number of each program before it runs it, in memory that outlives it.  The
 engine decides how long to go on and what a failure means; nothing here does.
-
-The client and the transformations of a program are drawn here, apart from it, so that they do not
-change it.  About half of our runtime's programs have a client or transformations, never both,
-because they cost an execution or make one slower.
 """
 
 import gc
@@ -16,6 +12,7 @@ import traceback
 import warnings
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing import parent_process
 from threading import Thread
 
@@ -24,7 +21,8 @@ from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
-from properties.clients import FOREIGN_CLIENTS, draw_caller, draw_client, not_asked, suiting
+from properties.clients import FOREIGN_CLIENTS, not_asked
+from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
@@ -47,14 +45,12 @@ from properties.fuzz.protocol import (
     Request,
     Setup,
     Stop,
-    Tally,
-    is_measured,
 )
 from properties.fuzz.published import Published
+from properties.fuzz.tally import Tally, is_measured
+from properties.fuzz.variants import tries_without_faults, with_foreign_client, with_variants
 from properties.generate.cases import Setting, case_for, draw_disturbance
-from properties.generate.choices import SeededChoices
 from properties.generate.fitting import first_beyond
-from properties.model.capabilities import Capabilities
 from properties.model.case import NO_POLICY, SCHEDULERS, Case
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
@@ -63,54 +59,7 @@ from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
-from properties.oracles.metamorphic import draw_transformations
 from properties.shrink.avoid import Avoided, avoids, without
-
-_IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
-"""How many of eight programs get each; the last two are for programs with planned faults."""
-_LIMITED = 7
-"""The turn of eight in which a policy sometimes drops all dispatches past a limit."""
-_MOST_DISPATCHES = 12
-
-
-def with_foreign_client(case: Case, promises: Capabilities) -> Case:
-    """``case`` of a foreign target: in two of eight with one of the clients that suit it."""
-    choices = SeededChoices(f"drawn {case.seed}")
-    names = suiting(promises)
-    if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:
-        return case
-    return replace(case, client=choices.pick(names))
-
-
-def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
-    """``case`` with a drawn client, if ``clients``, or with drawn transformations.
-
-    A case with planned faults gets no transformations.  A fault is planned for a call by its
-    number, so transformations would move faults to other ops.  Such a case may get a client, or
-    be compared with the same case without faults.
-    """
-    choices = SeededChoices(f"drawn {case.seed}")
-    turn = choices.integer(0, 7)
-    if case.device.shown_faults:
-        meets = 0 <= turn - _IN_EIGHT["without faults"] < _IN_EIGHT["client meets faults"]
-        return replace(case, client=draw_caller(choices)) if clients and meets else case
-    if turn < _IN_EIGHT["client"]:
-        return replace(case, client=draw_client(choices)) if clients else case
-    if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
-        drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
-        return replace(case, transformations=drawn)
-    if clients and turn == _LIMITED and choices.chance(1, 4):
-        # Dropping dispatches changes what a program means, so it gets no client and no relation.
-        limit = choices.integer(0, _MOST_DISPATCHES)
-        return replace(case, policy=replace(case.policy, debug_dispatch_limit=limit))
-    return case
-
-
-def tries_without_faults(case: Case) -> bool:
-    """Whether a session compares ``case``, which has faults, with the same case without faults."""
-    turn = SeededChoices(f"drawn {case.seed}").integer(0, 7)
-    return bool(case.device.shown_faults) and turn < _IN_EIGHT["without faults"]
-
 
 _DETERMINISM_EVERY = 64
 """One in so many programs is run twice more, to check that its trace is the same."""
@@ -196,10 +145,13 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 beyond = bench.beyond_promises(request.case) if request.is_replay else ""
                 failure = None if beyond else bench.judge(request.case)
                 connection.send(Judged(failure=failure, beyond_promises=beyond))
+            case Explain():
+                connection.send(bench.explained(request))
             case MakeCase():
                 connection.send(Made(case=bench.case(request.number, request.avoided)))
             case Plant():
-                connection.send(Planted(mistakes=bench.plant(hard=request.hard)))
+                mistakes = bench.plant(hard=request.hard, avoided=request.avoided)
+                connection.send(Planted(mistakes=mistakes))
             case Stop():
                 # The fuzzing had ended already when the session sent it.
                 pass
@@ -283,6 +235,11 @@ class Bench:
             return None
         return judge(case, self._factory).failure
 
+    def explained(self, request: Explain) -> Explained:
+        """Why a case fails."""
+        self._factory.make_trace = self._published.trace_of_calls
+        return explained(request, self._factory, self._published.begin)
+
     def beyond_promises(self, case: Case) -> str:
         """The op of ``case`` that the target does not promise, in words; empty without one."""
         position = self._first_beyond(case)
@@ -299,13 +256,13 @@ class Bench:
         promises, limits = case.promises or self._factory.capabilities, self._factory.limits
         return first_beyond(case.program, promises, self._kernels, case.limits(limits))
 
-    def plant(self, *, hard: bool) -> tuple[PlantedMistake, ...]:
+    def plant(self, *, hard: bool, avoided: Avoided = frozenset()) -> tuple[PlantedMistake, ...]:
         """Plant the session's mistakes, and a mutant where our own runtime is judged.
 
-        The session's seed chooses the mutant.
+        Most programs leave out what is ``avoided``.  The session's seed chooses the mutant.
         """
-        tick = self._published.begin
-        mistakes = hunt_mistakes(self._factory, self._setup.target, self.case, tick)
+        tick, case_of = self._published.begin, partial(self.case, avoided=avoided)
+        mistakes = hunt_mistakes(self._factory, self._setup.target, case_of, tick)
         if not self.is_ours:
             return mistakes
         mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)

@@ -89,7 +89,7 @@ def draw_case(
     kernels = kernels.promised(promises.kernels)
     # A target of somebody else's may take long for each op.
     long = shape is None and target == RUNTIME and choices.chance(1, _LONG_PROGRAMS)
-    policy = replace(preset, **_ROOMY) if long else draw_policy(choices, preset)
+    policy = _draw_long_policy(choices, preset) if long else draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
     program = generate(
         choices,
@@ -255,12 +255,21 @@ _ROOMY: Mapping[str, Any] = {
     "staged_write_bytes": 4096,
 }
 """A batch is submitted only by an op that asks for it, or where something runs out."""
+_LASTING: Weights[Uniforms | None] = Weights((None, 1), (Uniforms.RING, 2), (Uniforms.CACHED, 2))
+"""The uniforms of a long program; None: those of its preset, which may have nothing that fills."""
 _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
     ({"uniform_slots": (1, 2, 3), "uniform_ring_bytes": (1, 40)}, 8),
     ({"upload_bytes": (64, 16, 256)}, 3),
     ({"memory_budget_bytes": (1024, 256, 4096)}, 3),
     ({"cache_bind_groups": (True,), "bind_group_cache": (1, 2), "uniform_cache": (1, 2)}, 2),
 )
+
+
+def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
+    """``preset`` without limits of a batch, and mostly with what a long batch fills."""
+    roomy = replace(preset, **_ROOMY)
+    uniforms = choices.weighted(_LASTING)
+    return roomy if uniforms is None else replace(roomy, uniforms=uniforms, cache_bind_groups=True)
 
 
 def draw_policy(choices: Choices, preset: Policy) -> Policy:

@@ -52,7 +52,7 @@ class LiveBuffer:
     real: bool
     """Whether it holds floats: whole aligned ones only, all finite and normal."""
     counts: bool = True
-    """Whether each of its whole words may be part of a grid on the GPU, as a zero may."""
+    """Whether each whole word is small enough for a grid on the GPU; a new buffer holds zeros."""
     writers: int = 0
     written_offset: int = 0
     written_bytes: int = 0
@@ -341,7 +341,8 @@ class Draft:
         self._command(step)
         buffers = step.buffers[: len(step.signature.written)]
         if not any(buffers.count(one) > 1 for one in compress(buffers, step.signature.written)):
-            # Parts of one buffer may be written; all of it bound twice may not.
+            # What binds a buffer twice and writes it is legal here, since parts of it were bound.
+            # Repeated over whole buffers it would be refused.
             self.dispatched.append((step.signature, buffers))
         self.scalars[step.signature.parameters] = scalars
 
@@ -364,7 +365,7 @@ class Draft:
                 if written:
                     reach = buffer.size_bytes if size_bytes < 0 else size_bytes
                     words = reach // WORD_BYTES * WORD_BYTES
-                    # Words beyond the grid keep their bytes.
+                    # Words past the grid keep their bytes, which must be fit as well.
                     counts = signature.counts and buffer.counts
                     self._wrote(buffer, offset, words, counts=counts)
             self._real_dispatches += signature.real

@@ -7,10 +7,10 @@ checked again.  Nothing here is drawn.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gpusim.kernels import Kernels
+from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
     VERBS,
@@ -43,7 +43,7 @@ from reference.memory import Block
 
 
 def fitted(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> Program:
     """``program``, fitted to ``capabilities``."""
     fitting = _Fitting(program, capabilities, kernels, limits)
@@ -52,14 +52,14 @@ def fitted(
 
 
 def is_within_capabilities(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> bool:
     """Whether ``program`` asks for nothing that is not promised."""
     return first_beyond(program, capabilities, kernels, limits) is None
 
 
 def first_beyond(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> int | None:
     """The position of the first op that asks for what is not promised; None where none does."""
     fitting = _Fitting(program, capabilities, kernels, limits)
@@ -74,7 +74,7 @@ def first_beyond(
 
 
 def _without_unasked(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> Program:
     """The program without ops whose refusal is not promised, and without ops that depend on them.
 
@@ -93,7 +93,7 @@ def _without_unasked(
 
 
 def _asked(
-    program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+    program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> Program:
     grids = _Grids(kernels, limits)
     meant = run_reference(program, kernels, limits, make=lambda *_: grids)
@@ -111,7 +111,7 @@ def _asked(
 class _Grids(Reference):
     """A reference that notes the ops which read a grid that is unknown or large."""
 
-    def __init__(self, kernels: Kernels, limits: Limits) -> None:
+    def __init__(self, kernels: Mapping[str, Kernel], limits: Limits) -> None:
         super().__init__(kernels, limits)
         self.wild: set[int] = set()
         self._position = -1
@@ -177,7 +177,11 @@ class _Fitting:
     """The sizes of the buffers and the captures so far, each as drawn and as fitted."""
 
     def __init__(
-        self, program: Program, capabilities: Capabilities, kernels: Kernels, limits: Limits
+        self,
+        program: Program,
+        capabilities: Capabilities,
+        kernels: Mapping[str, Kernel],
+        limits: Limits,
     ) -> None:
         self._promised = capabilities
         self._has_special = has_special_floats(capabilities.special_floats, kernels)
@@ -256,6 +260,11 @@ class _Fitting:
         if self._may_copy(copy) and not self._cuts_floats(op.target, op.size_bytes, size_bytes):
             yield copy
 
+    def _may_run(self, kernel: str) -> bool:
+        """Whether it is promised: by its name, or, where none is named, since it has WGSL alone."""
+        named = self._promised.kernels
+        return kernel in named if named else self._kernels[kernel].operation is None
+
     def _cuts_floats(self, buffer: str, drawn_bytes: int, size_bytes: int) -> bool:
         """Whether no bytes at all became a part of a float, which then may be any."""
         return not drawn_bytes and size_bytes % WORD_BYTES > 0 and buffer in self._reals
@@ -263,7 +272,7 @@ class _Fitting:
     def _dispatch(self, op: AnyDispatch) -> Iterator[Command]:
         promised = self._promised
         has_parts = not all(isinstance(bound, str) for bound in op.buffers)
-        if promised.kernels and op.kernel not in promised.kernels:
+        if not self._may_run(op.kernel):
             return
         if has_parts and not promised.parts:
             return

@@ -8,12 +8,12 @@ Scalars that are NaN or infinite are not here: the contract refuses them.
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from gpusim.kernels import Kernels
+from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Capture, Command, Dispatch, Op, Replay, Write, name_of
 from gpusim.program import Program, buffers_of
@@ -43,12 +43,12 @@ def is_special(value: float) -> bool:
     return abs(value) < _SMALLEST_NORMAL
 
 
-def has_special_floats(promised: bool, kernels: Kernels) -> bool:
+def has_special_floats(promised: bool, kernels: Mapping[str, Kernel]) -> bool:
     """Whether programs have special floats: the target keeps them, or a kernel takes them."""
     return promised or any(kernel.special_floats for kernel in kernels.values())
 
 
-def real_buffers(program: Iterable[Op], kernels: Kernels) -> frozenset[str]:
+def real_buffers(program: Iterable[Op], kernels: Mapping[str, Kernel]) -> frozenset[str]:
     """The names of the buffers that any dispatch of ``program`` binds as floats."""
     names: set[str] = set()
     swaps: list[tuple[str, str]] = []
@@ -69,7 +69,7 @@ def real_buffers(program: Iterable[Op], kernels: Kernels) -> frozenset[str]:
 
 
 def ordinary_scalars(
-    scalars: tuple[int | float, ...], kernel: str, kernels: Kernels
+    scalars: tuple[int | float, ...], kernel: str, kernels: Mapping[str, Kernel]
 ) -> tuple[int | float, ...]:
     """``scalars`` of a dispatch with 1 in the place of special floats."""
     if kernel not in kernels or len(scalars) != len(kernels[kernel].scalars):
@@ -95,7 +95,9 @@ def ordinary_data(offset: int, data: bytes) -> bytes:
     return floats.tobytes() + data[whole:]
 
 
-def with_special_floats(choices: Choices, program: Program, kernels: Kernels) -> Program:
+def with_special_floats(
+    choices: Choices, program: Program, kernels: Mapping[str, Kernel]
+) -> Program:
     """``program`` with special floats here and there, in half of the programs."""
     if not choices.chance(1, 2):
         return program
@@ -104,7 +106,7 @@ def with_special_floats(choices: Choices, program: Program, kernels: Kernels) ->
 
 
 def _special(
-    choices: Choices, program: Program, reals: frozenset[str], kernels: Kernels
+    choices: Choices, program: Program, reals: frozenset[str], kernels: Mapping[str, Kernel]
 ) -> Iterator[Op]:
     for op in program:
         match op:
@@ -125,7 +127,7 @@ def _special_data(choices: Choices, op: Write) -> Write:
     return replace(op, data=op.data[:at] + word + op.data[at + WORD_BYTES :])
 
 
-def _special_scalar(choices: Choices, op: Command, kernels: Kernels) -> Command:
+def _special_scalar(choices: Choices, op: Command, kernels: Mapping[str, Kernel]) -> Command:
     """A dispatch of an exact kernel, which shows every bit of its scalars."""
     if not isinstance(op, AnyDispatch) or kernels[op.kernel].tolerance is not None:
         return op

@@ -3,8 +3,8 @@
 The bytes that two ops share decide whether one has to wait for the other.  The first moves make
 ops that share one word, or no buffer.
 
-A replay runs its commands as if they were called now.  So every buffer that was freed since then
-is replaced, and at times others too.  Other legal moves are in ``moves``.
+A replay runs its commands as if they were called now.  So every buffer that was freed since the
+capture is replaced, and at times others too.  Other legal moves are in ``moves``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -260,7 +260,7 @@ def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | N
                 swaps[buffer] = choices.pick(pool)
     if fits(draft, graph, swaps):
         return swaps
-    # Swaps are added one at a time; each is kept only if the graph still fits.
+    # Too much was swapped.  Now only freed buffers are replaced, each by another one.
     kept: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:
         if buffer not in draft.live:
@@ -338,7 +338,7 @@ def _range(buffer: LiveBuffer, span: tuple[int, int]) -> tuple[int, int]:
 def _is_aliased(
     bound: Sequence[tuple[LiveBuffer, tuple[int, int], bool]], ranges: Sequence[tuple[int, int]]
 ) -> bool:
-    """Whether a buffer is read and written, or written where it is bound again."""
+    """Whether one buffer is bound to read and to write, or twice to write where ranges overlap."""
     pairs = combinations(zip(bound, ranges, strict=True), 2)
     return any(
         one is other and (writes or also) and (writes != also or (start < stop and begin < end))

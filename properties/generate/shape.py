@@ -131,17 +131,19 @@ _LONG: tuple[tuple[MoveName, int], ...] = (
 _LONG_MOVES = Weights(*_LONG)
 _LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
 _LONG_SIZES = (64, 16, 260)
+_LONG_LIVE = (2, 4, 8)
 
 
 def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
     """Hundreds of cheap ops, of which few submit: batches, rings and queues of reads grow."""
     low, high = choices.weighted(_LONG_LENGTHS)
-    exact = tuple(one for one in signatures if not one.real and not one.counts)
+    exact = tuple(one for one in signatures if not one.real and not one.counts) or signatures
     return Shape(
         min_ops=low,
         max_ops=high,
-        moves=choices.pick((_LONG_MOVES, _LONG_MOVES_WITH_SYNCS)),
-        kernels=_even(exact or signatures),
+        moves=choices.pick((_LONG_MOVES, _LONG_MOVES, _LONG_MOVES_WITH_SYNCS)),
+        kernels=_swarm_kernels(choices, exact) if choices.chance(1, 2) else _even(exact),
+        live_buffers=choices.pick(_LONG_LIVE),
         palette=_LONG_SIZES,
         real_buffers=0,
         mistakes=60,

@@ -182,11 +182,13 @@ _ANY_BYTES: Mapping[str, Any] = {
     "overlapping_copies": True,
 }
 _EXACT: Mapping[str, Any] = dict.fromkeys(REFUSALS.values(), Refusal.EXACT)
+WEBGPU = Capabilities()
+"""WebGPU's own rules, and nothing more."""
 CONTRACT = Capabilities(**_ANY_BYTES, **_EXACT, spreads_grids=True)
 """Everything in the contract except graphs, grids on the GPU and parts of buffers."""
 
 
-_BASES = {"webgpu": Capabilities(), "contract": CONTRACT}
+_BASES = {"webgpu": WEBGPU, "contract": CONTRACT}
 
 
 def capabilities_of(

@@ -1,9 +1,10 @@
 """An execution: what one run of a case showed.  Oracles judge executions only.  Data only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gpusim.history import History
-from gpusim.kernels import Kernels
+from gpusim.kernels import Kernel
 from gpusim.layer.report import Report
 from gpusim.limits import Limits
 from gpusim.runtime.stats import Stats
@@ -22,7 +23,7 @@ class Execution:
     """The promises of the target."""
     limits: Limits
     """The limits of the case."""
-    kernels: Kernels
+    kernels: Mapping[str, Kernel]
     trace: Trace
     """The calls on the driver, and marks for ops; only marks where the target is not traced."""
     is_lawful: bool = False
@@ -35,3 +36,5 @@ class Execution:
     """What our runtime says that it has done, right before its close."""
     close_error: Exception | None = None
     """The error that the target's close raised."""
+    beside: "Execution | None" = None
+    """That of a second runtime on the same driver, where the client has one."""

@@ -38,7 +38,7 @@ class _Late:
         """The first op since the last sync of which the next sync must tell."""
 
     def takes(self, position: int, meant: Outcome, shown: Outcome) -> bool:
-        """Whether an op is refused, and what it showed may be anything short of an end."""
+        """Whether the contract refuses an op, for which the target may show all but its own end."""
         if meant.error is None or shown.error == _ENDED:
             return False
         refusal = self._capabilities.refusal(meant.error)
@@ -51,7 +51,7 @@ class _Late:
         return True
 
     def is_told_by(self, sync: Outcome) -> bool:
-        """Whether the error of a sync reports such ops, and so need not say what it delivered."""
+        """Whether the error of a sync reports such ops; then its deliveries are not compared."""
         tells = self._may_tell and sync.error not in (None, _ENDED)
         self._may_tell = False
         if tells:

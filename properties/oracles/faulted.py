@@ -17,7 +17,7 @@ from typing import NoReturn
 from gpusim import errors
 from gpusim.effects import written_by
 from gpusim.history import History, Outcome
-from gpusim.kernels import Kernels
+from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
     HOST_WRITES,
@@ -48,7 +48,7 @@ _MAP_FAILED = errors.MapFailed.__name__
 _LOSING = (errors.SubmitFailed.__name__, LOST)
 """Faults that lose a batch, and with it the bytes that it would have written."""
 _AS_SHOWN = ""
-"""The words of a fault: only the device knows them."""
+"""The message of a fault is left empty, since only the device knows it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ class Followed:
 def follow(
     program: Program,
     got: History,
-    kernels: Kernels,
+    kernels: Mapping[str, Kernel],
     limits: Limits,
     faults: frozenset[str],
     *,
@@ -153,7 +153,7 @@ class _Follower(Unwatched):
     def __init__(
         self,
         program: Program,
-        kernels: Kernels,
+        kernels: Mapping[str, Kernel],
         limits: Limits,
         got: History,
         faults: frozenset[str],
@@ -162,7 +162,7 @@ class _Follower(Unwatched):
         self.limits = limits
         self.reported: list[str] = []
         self.error_bound: list[ErrorBounds | None] = [None] * len(program)
-        """The commands of each op; only the value of a read has any."""
+        """The error bound of each op's value; only a read has one."""
         self._program = program
         self._kernels = kernels
         self._reference = Reference(kernels, limits)
@@ -173,7 +173,7 @@ class _Follower(Unwatched):
         self._gone = False
         self._sizes: dict[str, int] = {}
         self._recorded: dict[str, None] = {}
-        """Bytes written since the last flush, which a failing batch may lose."""
+        """The buffers written since the last flush; a failing batch may lose their bytes."""
         self._lost: dict[str, None] = {}
         self._captures: dict[str, Capture] = {
             op.graph: op for op in program if isinstance(op, Capture)
@@ -200,8 +200,9 @@ class _Follower(Unwatched):
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
-            # A refusal of the budget is no fault.  A fault that no call has raised yet is raised
-            # before any other check.
+            # The memory budget may have refused it, which is no fault: then the reference raises
+            # it too.  Any other refusal is passed over, because a fault that no call has raised
+            # yet comes before all checks.
             with suppress(errors.Refused):
                 self._reference.alloc(buffer, size_bytes)
                 self._reference.free(buffer)

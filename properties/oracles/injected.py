@@ -27,6 +27,11 @@ def shown_faults(injected: frozenset[str]) -> frozenset[str]:
     return frozenset(_CLASSES[name] for name in injected)
 
 
+def may_fail_close(injected: frozenset[str]) -> bool:
+    """Whether the close of a target may raise; without a map it has nothing to wait for."""
+    return bool(injected - {"failed_maps"})
+
+
 def in_contract_terms(program: Program, got: History, injected: frozenset[str]) -> History:
     """``got`` with the errors that the promises allow, under the names of the contract.
 

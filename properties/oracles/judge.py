@@ -29,7 +29,7 @@ from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
-from properties.oracles.injected import in_contract_terms, shown_faults
+from properties.oracles.injected import in_contract_terms, may_fail_close, shown_faults
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
@@ -86,6 +86,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults)
+    if execution.beside is not None:
+        failure = failure or _judge_beside(execution.beside, faults, oracles)
     if oracles.growth:
         failure = failure or judge_growth(case, factory) or judge_cost(case, factory)
     held: Counter[str] = Counter()
@@ -188,6 +190,18 @@ def _judge_meaning(
     return expected, failure
 
 
+def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:
+    """The failure of a second runtime on the same driver, by its own program."""
+    failure = _judge_meaning(beside, faults, oracles)[1] or _judge_close(beside, faults)
+    if failure is None:
+        return None
+    return replace(
+        failure,
+        op=f"{failure.op}, of the runtime beside",
+        notes=(*failure.notes, "the runtime beside runs:", *str(beside.case.program).splitlines()),
+    )
+
+
 def _meant(execution: Execution, oracles: Oracles) -> History:
     program, kernels, limits = execution.case.program, execution.kernels, execution.limits
     most = execution.case.policy.debug_dispatch_limit
@@ -201,6 +215,8 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
     """The failure where the target's close raises, and no fault explains it."""
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
+        return None
+    if may_fail_close(execution.case.injected):
         return None
     ended = failed_with(error)
     return Failure(

@@ -11,13 +11,24 @@ from typing import Any
 
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Copy, Dispatch, DispatchIndirect, Free, Op, Read, Replay, Sync, Write
+from gpusim.ops import (
+    HOST_WRITES,
+    Alloc,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Sync,
+)
 from gpusim.program import Program
 from properties.model.case import Case
 from properties.shrink.avoid import Avoided, avoidable, without
 
 _LAST_OPS: dict[str, tuple[Any, ...]] = {
-    "write": (Write,),
+    "write": HOST_WRITES,
     "free": (Alloc, Free),
     "command": (Dispatch, DispatchIndirect, Copy, Replay),
     "read": (Read,),

@@ -1,9 +1,10 @@
 """Delta debugging: the smallest case that still fails in the same way.
 
-``reduce`` runs the shrink passes over and over until nothing changes.  ``shrink`` does the same for
-client and transformations.  The caller judges a candidate: in this process, or in a worker where
-a candidate may kill its process.  The time is bounded, and the number of candidates is not.  After
-Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input" (2002).
+``reduce`` runs the shrink passes over and over until nothing changes.  ``shrink`` does
+that too, and also leaves out the client and the transformations.  The caller judges a candidate:
+in this process, or in a worker where a candidate may kill its process.  The time is bounded, and
+the number of candidates is not.  After Zeller and Hildebrandt, "Simplifying and Isolating
+Failure-Inducing Input" (2002).
 """
 
 import time
@@ -26,7 +27,7 @@ def reduce(
     seconds: float = 10.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Case:
-    """A case that still fails, and that passes without any one of its ops.
+    """A case that still fails; without any single one of its ops it would pass.
 
     ``fails`` is asked once about each candidate: does it show the failure of ``case``?
     The result is the same every time, unless ``seconds`` of the ``clock`` run out
@@ -93,7 +94,7 @@ def shrink(
     statistics: Statistics = {}
     deadline = time.monotonic() + seconds
     search = Search(variants.case, variants.fails, statistics, lambda: time.monotonic() > deadline)
-    # The result is that of ``variants``, where the transformations have followed their ops.
+    # The case comes from ``variants``: there the transformations were moved along with their ops.
     is_complete = _search(search, kernels)
     variants.leave_out_variants()
     return Shrunk(
@@ -140,7 +141,7 @@ class _VariantSearch:
         for number in reversed(range(len(self.case.transformations))):
             every = self.case.transformations
             if number >= len(every):
-                # Where one cannot be applied, those behind it went as well.
+                # Where a transformation could not be applied, the later ones were dropped with it.
                 continue
             fewer = without_one(self.case.plain, every, number, self._kernels)
             self._take(replace(self.case, transformations=fewer))

@@ -38,10 +38,18 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         make_runtime: Callable[..., Runtime] = Runtime,
     ) -> None:
         self.runtime = make_runtime(driver=driver, policy=policy, parts=parts)
+        self._made_of = driver, policy, parts, make_runtime
         self.limits = self.runtime.limits
         self.kernels = kernels
         self._buffers: dict[str, Buffer] = {}
         self.graphs: dict[str, Graph] = {}
+
+    def another(self, kernels: Mapping[str, Kernel]) -> "RuntimeTarget":
+        """A second runtime on the same driver, made of the same parts, over ``kernels``."""
+        driver, policy, parts, make_runtime = self._made_of
+        return RuntimeTarget(
+            driver, policy, kernels=kernels, parts=parts, make_runtime=make_runtime
+        )
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)

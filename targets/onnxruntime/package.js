@@ -11,6 +11,13 @@ const MODEL = encodeModel({
   nodes: [{ op: "Add", inputs: ["x", "x"], output: "y" }],
 });
 
+// What gives the text of the package the changes of these names, from `reproductions`.
+export async function changedBy(names) {
+  const address = (name) => new URL(`reproductions/${name}.diff`, import.meta.url);
+  const diffs = await Promise.all(names.map(async (name) => (await fetch(address(name))).text()));
+  return (text) => diffs.reduce(changed, text);
+}
+
 // The package with a device of this browser, software where there is no other; `change` gives its
 // text another form before it is loaded.
 export async function openOrt(change = (text) => text) {
@@ -25,4 +32,16 @@ export async function openOrt(change = (text) => text) {
   const session = await ort.InferenceSession.create(MODEL, { executionProviders: ["webgpu"] });
   await session.release();
   return ort;
+}
+
+// `text` with each hunk of `diff` in the place of what it removes, which stands there once.
+function changed(text, diff) {
+  for (const hunk of diff.split(/^@@.*\n/m).slice(1)) {
+    const lines = hunk.split("\n").filter((line) => /^[ +-]/.test(line));
+    const side = (sign) => lines.filter((line) => line[0] !== sign).map((line) => line.slice(1));
+    const [before, after] = [side("+").join("\n"), side("-").join("\n")];
+    if (text.split(before).length !== 2) throw new Error(`the package has no such place:\n${before}`);
+    text = text.replace(before, () => after);
+  }
+  return text;
 }

@@ -49,15 +49,12 @@ export class OrtRuntime {
   }
 
   copy(source, sourceOffset, target, targetOffset, sizeBytes) {
-    const words = sizeBytes / WORD;
-    const places = [
-      [source, sourceOffset],
-      [target, targetOffset],
-    ];
-    const isInside = places.every(([{ words }, at]) => at + sizeBytes <= words * WORD);
-    this.record([source, target], Math.min(sourceOffset, targetOffset, sizeBytes), isInside, (graph) =>
-      graph.copy(source, sourceOffset / WORD, target, targetOffset / WORD, words),
-    );
+    // A Slice past the end takes fewer words, and nothing raises.
+    if (sourceOffset + sizeBytes > source.words * WORD) throw new RangeError("past the source's end");
+    const isInside = targetOffset + sizeBytes <= target.words * WORD;
+    const least = Math.min(sourceOffset, targetOffset, sizeBytes);
+    const place = [sourceOffset / WORD, target, targetOffset / WORD, sizeBytes / WORD];
+    this.record([source, target], least, isInside, (graph) => graph.copy(source, ...place));
   }
 
   async read(buffer, offset, sizeBytes) {
@@ -78,7 +75,13 @@ export class OrtRuntime {
     this.graph.freed.push(buffer);
   }
 
+  // A captured session has one shape, so that nothing in it can be refused later.
   capture(commands) {
+    for (const { kernel, source, sourceOffset, target, targetOffset, size } of commands) {
+      const isInside = (buffer, offset) => offset >= 0 && offset + size <= buffer.words * WORD;
+      if (kernel || (size >= 0 && isInside(source, sourceOffset) && isInside(target, targetOffset))) continue;
+      throw new RangeError("past the end of a buffer");
+    }
     return { commands, over: new Map() };
   }
 

@@ -89,6 +89,7 @@ export function tally(size, scalar, groups) {
       atomicAdd(&result[index % uniforms.size], bitcast<i32>(u32(index) * uniforms.by + 1u));
     }`;
   const program = new Program("tally", size, [], "groups : i32, by : u32, ", code);
+  Object.assign(program, { atomic: true, dispatch: [groups, 1, 1], workgroupSize: [1, 1, 1] });
   const uniforms = [{ type: "int32", data: [groups] }, { type: "uint32", data: [scalar] }];
-  return { program: Object.assign(program, { atomic: true, dispatch: [groups, 1, 1], workgroupSize: [1, 1, 1] }), uniforms };
+  return { program, uniforms };
 }

@@ -6,8 +6,11 @@
 import { patched, programsOf, tally } from "./programs.js";
 
 const WORD_BYTES = 4;
-const POOLED_BYTES = 256;
 const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+
+// The backend's compiled programs, by device: they outlive a program of the judge, since compiling
+// is slow.
+const PIPELINES = new WeakMap();
 
 class Place {
   constructor(tensor) {
@@ -16,10 +19,12 @@ class Place {
 }
 
 export class TfjsRuntime {
-  constructor(device, tf, WebGPUBackend) {
+  constructor(device, tf) {
     this.tf = tf;
     if (tf.findBackendFactory("webgpu")) tf.removeBackend("webgpu");
-    this.backend = new WebGPUBackend(device, device.adapterInfo);
+    this.backend = new tf.WebGPUBackend(device, device.adapterInfo);
+    if (PIPELINES.has(device)) this.backend.pipelineCache = PIPELINES.get(device);
+    PIPELINES.set(device, this.backend.pipelineCache);
     tf.registerBackend("webgpu", () => this.backend);
     tf.setBackend("webgpu");
     this.places = new Set();
@@ -138,9 +143,9 @@ export class OpsRuntime extends TfjsRuntime {
 export class BuffersRuntime extends TfjsRuntime {
   buffers = [];
 
-  // As from a caller's pool, whose buffers have few sizes.
+  // As from a pool of the caller's, whose sizes are powers of two.
   alloc(sizeBytes) {
-    const size = POOLED_BYTES * Math.ceil(sizeBytes / POOLED_BYTES);
+    const size = 2 ** Math.ceil(Math.log2(sizeBytes));
     const buffer = this.backend.device.createBuffer({ size, usage: USAGE });
     this.buffers.push(buffer);
     const shape = [sizeBytes / WORD_BYTES];
@@ -178,8 +183,8 @@ export class BuffersRuntime extends TfjsRuntime {
   }
 }
 
-// By what an adapter is asked for.
-export const RUNTIMES = { "": TfjsRuntime, ops: OpsRuntime, buffers: BuffersRuntime };
+// The adapters by name.
+export const RUNTIMES = { programs: TfjsRuntime, ops: OpsRuntime, buffers: BuffersRuntime };
 
 export const PROMISES = {
   delivery: "ticket",

@@ -42,6 +42,7 @@ def test_nothing_said_is_the_default() -> None:
     settings = gather(Settings, parsed(), {"GPUSIM_SEED": ""})
     assert settings == Settings()
     assert settings.describe() == "device best (default), policy all (default), seed 0 (default)"
+    assert Settings(target="naive").describe() == "device best (default), seed 0 (default)"
     assert settings.presets == tuple(PRESETS)
     assert settings.schedulers == ("late", "early", "random")
 

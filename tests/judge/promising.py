@@ -14,7 +14,7 @@ from gpusim.errors import GpusimError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Copy, Dispatch, Op, Read, Replay, Sync, Write, name_of
-from properties.fuzz.worker import with_foreign_client
+from properties.fuzz.variants import with_foreign_client
 from properties.generate.cases import Setting, case_for
 from properties.generate.floats import is_special
 from properties.model.capabilities import Arrival, Capabilities, Refusal

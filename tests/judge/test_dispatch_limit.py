@@ -7,7 +7,7 @@ import pytest
 
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Runtime
-from properties.fuzz.worker import with_variants
+from properties.fuzz.variants import with_variants
 from properties.generate.cases import Setting, case_for
 from properties.model.case import Case, DeviceSpec
 from properties.oracles.judge import SOUND, judge

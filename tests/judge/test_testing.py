@@ -1,5 +1,7 @@
 """The public face of the judge: what passes, what fails and how, and what is wrong usage."""
 
+import sys
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import properties.fuzz.check
 from gpusim import BUILTIN, Kernel, Limits, Program
-from gpusim.errors import GpusimError
+from gpusim.errors import GpusimError, ProgramError
 from gpusim.kernels import AFFINE
-from gpusim.ops import Copy, Read, Write
+from gpusim.ops import Capture, Copy, DispatchIndirect, Read, Write
 from gpusim.testing import (
     Adapter,
     Capabilities,
@@ -76,13 +79,13 @@ class ReusesItsBytes(NaiveTarget):
 
 def failing(make_target: Any, device_name: str, folder: Path, **options: Any) -> TargetFailed:
     with pytest.raises(TargetFailed) as caught:
-        check(make_target, device=device_name, save=folder, programs=50, **options)
+        check(make_target, device=device_name, save=folder, examples=50, **options)
     return caught.value
 
 
 def test_a_target_that_is_right_passes(device_name: str, tmp_path: Path) -> None:
-    check(NaiveTarget, device=device_name, programs=10, save=tmp_path)
-    check("runtime", device=device_name, programs=10, save=tmp_path, policy="pooled")
+    check(NaiveTarget, device=device_name, examples=10, save=tmp_path)
+    check("runtime", device=device_name, examples=10, save=tmp_path, policy="pooled")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -94,8 +97,15 @@ def test_a_failure_is_small_saved_and_told(device_name: str, tmp_path: Path) -> 
     assert finding.path is not None
     assert finding.path.parent == tmp_path
     assert finding.reproduced
-    for shown in (str(finding.program), finding.failure, str(finding.path), finding.replay):
-        assert shown in str(error)
+    first, *rest = str(finding).splitlines()
+    assert first.startswith("op ")
+    assert " overtook " in first
+    assert len(rest) < 8
+    program = "; ".join(str(finding.program).splitlines())
+    assert [f"  program: {program}", f"replay: {finding.replay}"] == rest[-2:]
+    assert str(finding.path) in finding.replay
+    assert str(error).endswith(str(finding))
+    assert len(str(error).splitlines()) <= 10
 
 
 def test_a_finding_fails_again_until_the_target_is_right(device_name: str, tmp_path: Path) -> None:
@@ -106,6 +116,22 @@ def test_a_finding_fails_again_until_the_target_is_right(device_name: str, tmp_p
     replay(path, NaiveTarget)
     with pytest.raises(GpusimError, match="Late run, which the command line does not"):
         replay(path)
+
+
+def test_what_was_saved_is_run_first_and_only_here(device_name: str, tmp_path: Path) -> None:
+    saved = failing(Late, device_name, tmp_path).finding
+    # Program 1 fails; alone, program 0 passes.
+    with pytest.raises(TargetFailed) as caught:
+        check(Late, device=device_name, save=tmp_path, examples=1)
+    again = caught.value.finding
+    assert (again.path, again.program, str(again)) == (saved.path, saved.program, str(saved))
+    assert len([*tmp_path.iterdir()]) == 1
+    check(NaiveTarget, device=device_name, save=tmp_path, examples=1)
+
+
+def test_time_ends_a_check(device_name: str, tmp_path: Path) -> None:
+    check(NaiveTarget, device=device_name, save=tmp_path, seconds=0.01)
+    check(NaiveTarget, device=device_name, save=tmp_path, seconds=0.01, examples=10**9)
 
 
 def test_a_target_inside_a_function_is_replayed_by_a_call(device_name: str, tmp_path: Path) -> None:
@@ -140,6 +166,17 @@ def test_one_program_is_judged_on_a_target_of_ones_own(device: Any) -> None:
     assert caught.value.finding.path is None
 
 
+def test_a_program_with_a_kernel_that_is_not_promised_is_refused(device: Any) -> None:
+    class FewKernels(NaiveTarget):
+        capabilities = changed(NaiveTarget.capabilities, kernels=("affine",))
+
+    check_program(FewKernels(device), SHOWS_IT)
+    for dispatch in ("dispatch fold a,b 3 1x1x1", "capture g dispatch fold a,b 3 1x1x1"):
+        program = f"alloc a 64\nalloc b 64\n{dispatch}\n"
+        with pytest.raises(ProgramError, match="dispatches fold, and the target promises affine"):
+            check_program(FewKernels(device), program)
+
+
 def test_a_read_that_returns_nothing_is_a_crash(device: Any) -> None:
     with pytest.raises(TargetFailed, match="NoneType is neither bytes nor a delivery"):
         check_program(ReadsNothing(device), "alloc a 4\nread a 0 4 -> r0\n")
@@ -155,7 +192,7 @@ def test_a_value_that_changes_after_it_was_read_is_seen(device: Any) -> None:
 def test_an_adapter_in_the_place_of_its_class_is_told_apart(device: Any, tmp_path: Path) -> None:
     made: Any = NaiveTarget(device)
     with pytest.raises(TypeError, match=r"cannot judge .* because make_target is called"):
-        check(made, programs=1, save=tmp_path)
+        check(made, examples=1, save=tmp_path)
 
 
 def test_an_adapter_without_a_method_is_named() -> None:
@@ -190,7 +227,7 @@ def test_a_session_cannot_have_a_target_that_its_processes_cannot_find() -> None
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"programs": 0}, "cannot take programs=0 because it is no whole number of at least 1"),
+        ({"examples": 0}, "cannot take programs=0 because it is no whole number of at least 1"),
         ({"device": "toaster"}, "cannot take device=toaster because it is none of"),
         ({"policy": "hasty"}, "cannot take policy=hasty because it is none of"),
         ({"shrink_seconds": -1.0}, "cannot take shrink=-1.0 because it is no number of seconds"),
@@ -206,13 +243,54 @@ def test_a_value_that_an_argument_cannot_have_is_named(
 def test_the_environment_names_the_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GPUSIM_DEVICE", "simulated:7")
     with pytest.raises(ValueError, match="cannot take GPUSIM_DEVICE=simulated:7"):
-        check(NaiveTarget, programs=1, save=tmp_path)
+        check(NaiveTarget, examples=1, save=tmp_path)
 
 
 def test_where_another_process_finds_a_target() -> None:
     assert place_of("naive") == "naive"
     assert place_of(NaiveTarget) == "properties.targets.naive_target:NaiveTarget"
     assert place_of(lambda device, kernels: NaiveTarget(device, kernels)) == ""
+
+
+def test_a_failing_example_is_told_as_a_program(device: Any) -> None:
+    @settings(database=None, derandomize=True, deadline=None)
+    @given(programs(max_ops=20))
+    def judged(program: Program) -> None:
+        check_program(Late(device), program)
+
+    with pytest.raises(TargetFailed) as caught:
+        judged()
+    told = "\n".join(caught.value.__notes__)
+    assert "program=Program.parse(" in told
+    assert len(told) < 1000
+    assert eval(repr(caught.value.finding.program)) == caught.value.finding.program
+
+
+def test_the_judge_is_loaded_while_an_example_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "properties.fuzz.check"
+    monkeypatch.setattr(properties.fuzz, "check", properties.fuzz.check)
+    monkeypatch.delitem(sys.modules, name)
+    loaded = []
+
+    @settings(database=None, max_examples=1)
+    @given(programs(max_ops=2))
+    def drawn(program: Program) -> None:
+        loaded.append(name in sys.modules)
+
+    assert name not in sys.modules
+    drawn()
+    assert loaded == [True]
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_every_promise_is_heeded_and_drawn(data: st.DataObject) -> None:
+    promises = {"replays": Capture, "indirect": DispatchIndirect}
+    asked = data.draw(st.sampled_from([*promises, "parts", "special_floats", "handles"]))
+    only: Any = {asked: True}
+    program = data.draw(programs(capabilities=Capabilities(**only), max_ops=20))
+    for name, kind in promises.items():
+        assert name == asked or not any(isinstance(op, kind) for op in program)
 
 
 @settings(max_examples=30)

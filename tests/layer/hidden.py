@@ -1,4 +1,4 @@
-"""Ten small runtimes whose mistakes the device's own order hides, each beside a sound one.
+"""Small runtimes whose mistakes the device's own order mostly hides, each beside a sound one.
 
 Every runtime records into one encoder, and its reads arrive at the next sync, in an event loop.
 The first class of a pair is right; the second changes one method.  ``PAIRS`` names them.
@@ -6,6 +6,7 @@ The first class of a pair is right; the second changes one method.  ``PAIRS`` na
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -363,6 +364,24 @@ class LosesBatch(Frugal):
         return staging
 
 
+class Lossy(Recording):
+    """The device may be lost; from then on every op may raise, and reads fail."""
+
+    capabilities = replace(QUIET, survives_loss=True)
+
+
+class LossIsZeros(Lossy):
+    """A read that a lost device leaves behind gives zeros, and the sync says nothing."""
+
+    def sync(self) -> None:
+        waiting = list(self.waiting)
+        try:
+            super().sync()
+        except Exception:
+            for each in waiting:
+                each.data = each.data or bytes(each.size_bytes)
+
+
 PAIRS: dict[str, tuple[type[Adapter], type[Adapter]]] = {
     "first_waiting": (ByCallback, FirstWaiting),
     "last_map": (Recording, LastMap),
@@ -374,4 +393,5 @@ PAIRS: dict[str, tuple[type[Adapter], type[Adapter]]] = {
     "failed_shifts": (Surviving, FailedShifts),
     "failed_poisons": (Surviving, FailedPoisons),
     "loses_batch": (Frugal, LosesBatch),
+    "loss_is_zeros": (Lossy, LossIsZeros),
 }

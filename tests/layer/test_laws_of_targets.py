@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from properties.fuzz.worker import with_foreign_client
+from properties.fuzz.variants import with_foreign_client
 from properties.generate.cases import Setting, case_for, draw_disturbance
 from properties.model.case import NO_POLICY
 from properties.model.failure import Failure, FailureKind

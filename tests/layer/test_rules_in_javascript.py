@@ -41,7 +41,8 @@ class Program:
 
     def calls(self) -> list[Any]:
         often = [self.write, self.dispatch, self.copy, self.submit]
-        rare = [self.map, self.settle, self.unmap, self.clear, self.destroy, self.use, self.fail]
+        rare = [self.map, self.settle, self.unmap, self.clear, self.destroy, self.use, self.fail,
+                self.collect]  # fmt: skip
         return [*often * 3, *rare]
 
     def tell(self, kind: str, **about: Any) -> None:
@@ -96,6 +97,10 @@ class Program:
 
     def fail(self) -> None:
         self.tell("error", call=None, type="validation", message="told late, by the device")
+
+    def collect(self) -> None:
+        kind = self.random.choice(["encoder", "command_buffer"])
+        self.tell(f"collect_{kind}", **{kind: self.random.randint(1, self.encoder + 2)})
 
     def map(self) -> None:
         buffer, offset, size = self.range()

@@ -55,17 +55,17 @@ MAY_IMPORT = {
 """The longest entry that a module's name starts with holds for it."""
 
 LAYERS = (
-    ("model", "arguments"),
+    ("model", "arguments", "asked"),
     ("generate",),
     ("targets",),
     ("clients",),
     ("execute",),
     ("oracles",),
-    ("finding_file", "shrink", "exhaustive", "machine"),
+    ("finding_file", "shrink", "exhaustive", "machine", "explain"),
     ("mutants",),
     ("fuzz",),
     ("bench",),
-    ("cli",),
+    ("cli", "plugin"),
 )
 """The parts of ``properties``, from the bottom: each imports its own and what stands below."""
 

@@ -29,9 +29,9 @@ from gpusim.testing import TargetFailed, check
 from overtaking_write import Overtaking
 for package in (gpusim, properties, reference):
     assert package.__file__.startswith(sys.prefix), package.__file__
-check("runtime", device="simulated", programs=5)
+check("runtime", device="simulated", examples=5)
 try:
-    check(Overtaking, device="simulated", programs=20)
+    check(Overtaking, device="simulated", examples=20)
 except TargetFailed as error:
     print(error)
 """

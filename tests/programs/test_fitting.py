@@ -1,12 +1,13 @@
 """Programs that are fitted to promises ask for nothing beyond them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from gpusim.kernels import BUILTIN
+from gpusim.kernels import BUILTIN, OFFERED
 from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Alloc, Capture, Copy, DispatchIndirect, Op, Read, Write
+from gpusim.ops import Alloc, Capture, Copy, Dispatch, DispatchIndirect, Op, Read, Write
 from gpusim.program import Program, flattened
 from properties.generate.choices import SeededChoices
 from properties.generate.fitting import first_beyond, fitted
@@ -110,3 +111,11 @@ def test_a_large_grid_is_left_out_wherever_it_stands_after_a_replay() -> None:
     assert first_beyond(program, RuntimeTarget.capabilities, BUILTIN, Limits()) == 5
     fit = fitted(program, RuntimeTarget.capabilities, BUILTIN, Limits())
     assert [*fit] == [op for op in program if not isinstance(op, DispatchIndirect)]
+
+
+def test_a_described_kernel_is_for_those_that_name_it() -> None:
+    add = Dispatch(kernel="add_scalar_u32", buffers=("a",), scalars=(1,), grid=(1, 1, 1))
+    program = Program((Alloc(buffer="a", size_bytes=4), add))
+    named = replace(WORDS, kernels=("add_scalar_u32",))
+    assert first_beyond(program, WORDS, OFFERED, Limits()) == 1
+    assert first_beyond(program, named, OFFERED, Limits()) is None

@@ -9,11 +9,13 @@ from typing import Any
 
 from gpusim.errors import SubmitFailed
 from gpusim.kernels import Kernel
+from gpusim.ops import Copy, Op, Read, Write
 from gpusim.runtime import Parts
 from gpusim.runtime.batch import FlushReason, FlushRules
 from gpusim.runtime.commands import DispatchCommand, RecordedCommand
 from gpusim.runtime.drivers.driver import WgpuDriver
 from properties.model.case import Case
+from properties.model.target import Delivery
 from properties.targets.factory import Opened, RuntimeFactory
 from properties.targets.naive_target import NaiveTarget
 
@@ -61,6 +63,19 @@ class _IgnoresFailedSubmits(WgpuDriver):
     def submit(self, command_buffer: Any) -> None:
         with suppress(SubmitFailed):
             super().submit(command_buffer)
+
+
+class RefusesOddSizes(NaiveTarget):
+    """Raises where a write, a read or a copy is not of whole words, as nearly every program's."""
+
+    def perform(self, op: Op) -> Delivery | None:
+        if isinstance(op, Write | Read | Copy) and size_of(op) % 4:
+            raise RuntimeError(f"{op} is not of whole words")
+        return super().perform(op)
+
+
+def size_of(op: Write | Read | Copy) -> int:
+    return len(op.data) if isinstance(op, Write) else op.size_bytes
 
 
 class _GathersWrites(NaiveTarget):

@@ -10,8 +10,8 @@ from gpusim.runtime import PRESETS
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.planted import MISTAKES, PlantedMistake, hunt_mistakes, with_mistake
-from properties.fuzz.protocol import PolicyTally, Tally
 from properties.fuzz.settings import Settings
+from properties.fuzz.tally import PolicyTally, Tally
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.compare import Checked
@@ -78,6 +78,18 @@ def test_a_session_plants_in_its_target_and_a_mutant_in_our_runtime_only(
     assert [mistake.where for mistake in planted] == [f"target {target}"] * len(MISTAKES) + own
     assert all(mistake.what.startswith("mutant ") for mistake in planted[len(MISTAKES) :])
     assert all(mistake.seen for mistake in planted)
+
+
+def test_mistakes_that_a_bug_hid_are_planted_again_without_what_the_bug_takes(
+    tmp_path: Path,
+) -> None:
+    target = f"{PLANTED}:RefusesOddSizes"
+    settings = Settings(
+        device="simulated", target=target, seed=1, programs=40, save=tmp_path, shrink=1.0
+    )
+    ended = fuzz(settings, lambda session: None)
+    assert len(ended.bugs)
+    assert not ended.unseen
 
 
 def session(tmp_path: Path, *, programs: int, exact_bytes: int, seen: bool | None) -> Session:

@@ -15,7 +15,9 @@ from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import coverage, missed
 from properties.fuzz.engine import Session
 from properties.fuzz.planted import PlantedMistake
-from properties.fuzz.protocol import (
+from properties.fuzz.reach import Reach
+from properties.fuzz.settings import Settings
+from properties.fuzz.tally import (
     ENOUGH_TRACES,
     FLUSH,
     OP,
@@ -24,7 +26,6 @@ from properties.fuzz.protocol import (
     Tally,
     count_events,
 )
-from properties.fuzz.settings import Settings
 from properties.model.case import Case, DeviceSpec
 from properties.oracles.compare import Checked
 from properties.oracles.coverage import ENOUGH, FEASIBLE, Cell
@@ -233,3 +234,17 @@ def test_a_session_of_bare_wgsl_on_the_simulated_device_says_what_it_cannot_see(
     session = Session(settings=Settings(), device=device, bugs=bugs, kernels=kernels)
     assert len(session.blind_spots) == blind
     assert all("bare means what its WGSL says" in sentence for sentence in session.blind_spots)
+
+
+def test_a_session_says_how_far_its_programs_went() -> None:
+    few, more = Tally(), Tally()
+    for tally, program in ((few, EVERY_OP), (more, "alloc a 64\n" + "read a 0 4 -> r{}\n" * 3)):
+        text = program.format(0, 1, 2) if tally is more else program
+        case = Case(program=Program.parse(text), device=DeviceSpec(name="simulated"))
+        verdict = judge(case, RuntimeFactory("simulated"), MEANING_ONLY)
+        tally.note(case, verdict, 0.0, BUILTIN, measured=False)
+    assert (few.reach.range_bytes, few.reach.reads_in_flight) == (16, 1)
+    few.add(more)
+    assert few.reach == Reach(range_bytes=16, batch_commands=4, reads_in_flight=3)
+    assert "a batch had at most 4 commands" in str(few.reach)
+    assert str(Reach(reads_in_flight=2)) == "at most 2 reads were in flight"

@@ -9,7 +9,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.runtime import WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer, RecordedCommand
-from properties.fuzz.worker import tries_without_faults, with_variants
+from properties.fuzz.variants import tries_without_faults, with_variants
 from properties.generate.cases import Setting, case_for
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind

@@ -28,7 +28,7 @@ def finds() -> str | None:
 
 def _cases(factory: Any) -> Iterator[Any]:
     from gpusim.kernels import BUILTIN
-    from properties.fuzz.worker import with_variants
+    from properties.fuzz.variants import with_variants
     from properties.generate.cases import Setting, case_for
 
     for count, faults in ((PROGRAMS, False), (FAULTED_PROGRAMS, True)):

@@ -18,12 +18,12 @@ class WrongSubmit(Check):
 
     def submit(self, event: Event) -> Iterator[Finding]:
         """Look at the command buffers in turn; one finding is enough to refuse them all."""
-        for place, number in enumerate(event["command_buffers"]):
-            recorded = self.scene.command_buffers.get(number)
+        numbers, known = event["command_buffers"], self.scene.command_buffers
+        for place, number in enumerate(numbers):
+            recorded = known.get(number)
             if recorded is None:
                 continue
-            is_again = number in event["command_buffers"][:place]
-            wrong = self._wrong(event, number, recorded, is_again)
+            wrong = self._wrong(event, number, recorded, number in numbers[:place])
             if wrong is not None:
                 what, places = wrong
                 here = Place(doing="it is submitted", site=event["site"])
@@ -40,20 +40,23 @@ class WrongSubmit(Check):
     def _wrong(
         self, event: Event, number: int, recorded: Encoder, is_again: bool
     ) -> tuple[str, list[Place]] | None:
-        name = f"command buffer {number}"
-        made = Place(doing=f"{name} is finished", site=recorded.finished_site)
-        if recorded.device != event["device"]:
-            return f"{name} is submitted to a device that did not make it", [made]
-        if recorded.submitted_site:
-            first = Place(doing="it is submitted first", site=recorded.submitted_site)
-            return f"{name} is submitted a second time", [made, first]
-        if is_again:
-            return f"{name} is twice in one submit", [made]
+        if is_again or recorded.submitted_site or recorded.device != event["device"]:
+            return _unusable(event, f"command buffer {number}", recorded)
         for buffer_number, command in recorded.used.items():
             buffer = self.scene.buffers.get(buffer_number)
             if buffer is not None and (buffer.destroyed_site or buffer.map_state != "unmapped"):
                 return _unavailable(buffer, command)
         return None
+
+
+def _unusable(event: Event, name: str, recorded: Encoder) -> tuple[str, list[Place]]:
+    made = Place(doing=f"{name} is finished", site=recorded.finished_site)
+    if recorded.device != event["device"]:
+        return f"{name} is submitted to a device that did not make it", [made]
+    if recorded.submitted_site:
+        first = Place(doing="it is submitted first", site=recorded.submitted_site)
+        return f"{name} is submitted a second time", [made, first]
+    return f"{name} is twice in one submit", [made]
 
 
 def _unavailable(buffer: Buffer, command: Command) -> tuple[str, list[Place]]:

@@ -10,29 +10,19 @@ reproduction and that one only.
 import json
 import subprocess
 import sys
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 _FOLDER = Path(__file__).resolve().parent
-_ROOT = _FOLDER.parents[2]
+_PAGE = _FOLDER.parent / "reproductions.html"
 _NAMES = sorted(path.stem for path in _FOLDER.glob("*.diff"))
 _RIGHT = "nothing wrong"
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    """Serves files without logging."""
-
-    def log_message(self, *_: object) -> None:
-        """See ``BaseHTTPRequestHandler``."""
 
 
 class _Reproductions:
     """The page, which answers a line with what is wrong."""
 
-    def __init__(self, address: str) -> None:
-        command = [sys.executable, "-m", "properties.targets.browser", address]
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "properties.targets.browser", str(_PAGE)]
         pipe = subprocess.PIPE
         self._page = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
@@ -65,14 +55,10 @@ def main(words: list[str]) -> int:
     """Run them; the exit status."""
     manifest = _FOLDER.parent / "node_modules" / "onnxruntime-web" / "package.json"
     print(f"onnxruntime-web {json.loads(manifest.read_text('utf-8'))['version']}", flush=True)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(_ROOT))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        page = (_FOLDER / "page.html").relative_to(_ROOT)
-        reproductions = _Reproductions(f"http://127.0.0.1:{server.server_port}/{page}")
-        outcomes = [_is_as_reported(reproductions)]
-        if "--changes" in words:
-            outcomes += [_mends(reproductions, change) for change in _NAMES]
-        server.shutdown()
+    reproductions = _Reproductions()
+    outcomes = [_is_as_reported(reproductions)]
+    if "--changes" in words:
+        outcomes += [_mends(reproductions, change) for change in _NAMES]
     return 0 if all(outcomes) else 1
 
 

@@ -1,14 +1,13 @@
 // What every reproduction needs: the package, as published or changed, and models of a few nodes.
 
 import { encodeModel } from "../onnx.js";
-import { openOrt } from "../package.js";
+import { changedBy, openOrt } from "../package.js";
 
 const SIZE = 4;
 
 export class Ort {
   static async open(change) {
-    const diff = change && (await (await fetch(`${change}.diff`)).text());
-    return new Ort(await openOrt((text) => (diff ? changed(text, diff) : text)));
+    return new Ort(await openOrt(await changedBy(change ? [change] : [])));
   }
 
   constructor(ort) {
@@ -16,9 +15,10 @@ export class Ort {
     this.device = ort.env.webgpu.device;
   }
 
-  // A session of y = op(x, ...), four whole numbers each, whose output stays on the GPU.
-  session(op, inputs, options = {}) {
-    const value = (name) => ({ name, dtype: "int32", size: SIZE });
+  // A session of y = op(x, ...), four whole numbers each, whose output stays on the GPU.  A size that
+  // is a word stands for any.
+  session(op, inputs, options = {}, size = SIZE) {
+    const value = (name) => ({ name, dtype: "int32", size });
     const model = encodeModel({
       inputs: [value("x")],
       outputs: [value("y")],
@@ -31,6 +31,11 @@ export class Ort {
 
   tensor(...values) {
     return new this.ort.Tensor("int32", Int32Array.from(values), [values.length]);
+  }
+
+  // The first words of a tensor's GPU buffer, as a tensor.
+  head({ gpuBuffer }, words) {
+    return this.ort.Tensor.fromGpuBuffer(gpuBuffer, { dataType: "int32", dims: [words] });
   }
 
   // A GPU buffer of the caller's, as a tensor.
@@ -50,16 +55,4 @@ export async function outcome(session, x) {
   } catch (error) {
     return error.message.split("\n")[0];
   }
-}
-
-// `text` with each hunk of `diff` in the place of what it removes, which stands there once.
-function changed(text, diff) {
-  for (const hunk of diff.split(/^@@.*\n/m).slice(1)) {
-    const lines = hunk.split("\n").filter((line) => /^[ +-]/.test(line));
-    const side = (sign) => lines.filter((line) => line[0] !== sign).map((line) => line.slice(1));
-    const [before, after] = [side("+").join("\n"), side("-").join("\n")];
-    if (text.split(before).length !== 2) throw new Error(`the package has no such place:\n${before}`);
-    text = text.replace(before, () => after);
-  }
-  return text;
 }

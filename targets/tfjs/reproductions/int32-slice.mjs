@@ -1,4 +1,4 @@
-// A slice of an int32 tensor has other numbers than the tensor, and only where it is computed on the GPU.
+// A slice of an int32 tensor has other numbers than the tensor, where the GPU computes it.
 import { reproduce } from "./harness.mjs";
 
 await reproduce(async (tf) => {

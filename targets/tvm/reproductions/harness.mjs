@@ -14,8 +14,15 @@ import { contextIn } from "../runtime.js";
 Object.assign(globalThis, globals);
 process.on("unhandledRejection", (error) => console.error(`unhandled: ${error.message}`));
 
-const gpu = create([]);
+// Deno has WebGPU of its own, on wgpu; Node gets Dawn.
+const gpu = globalThis.navigator?.gpu ?? (await dawn());
 const file = createRequire(import.meta.url).resolve("@mlc-ai/web-runtime");
+
+async function dawn() {
+  const { create, globals } = await import("webgpu");
+  Object.assign(globalThis, globals);
+  return create([]);
+}
 
 // The class that the package keeps to itself.
 function contextClass(change) {

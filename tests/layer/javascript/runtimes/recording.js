@@ -28,9 +28,7 @@ export class Recording {
     const pipeline = this.pipelineOf(kernel);
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
     if (kernel.uniform_bytes) {
-      const uniform = this.alloc(kernel.uniform_bytes, UNIFORM);
-      this.device.queue.writeBuffer(uniform, 0, payloadOf(kernel, scalars, grid));
-      entries.push({ binding: buffers.length, resource: { buffer: uniform } });
+      entries.push({ binding: buffers.length, resource: this.uniform(kernel, scalars, grid) });
     }
     const layout = pipeline.getBindGroupLayout(0);
     const pass = this.open().beginComputePass();
@@ -38,6 +36,12 @@ export class Recording {
     pass.setBindGroup(0, this.device.createBindGroup({ layout, entries }));
     pass.dispatchWorkgroups(...grid);
     pass.end();
+  }
+
+  uniform(kernel, scalars, grid) {
+    const buffer = this.alloc(kernel.uniform_bytes, UNIFORM);
+    this.device.queue.writeBuffer(buffer, 0, payloadOf(kernel, scalars, grid));
+    return { buffer };
   }
 
   copy(...ranges) {
@@ -104,7 +108,7 @@ export async function settled() {
   for (let turns = 0; turns < 1000; turns += 1) await null;
 }
 
-function payloadOf({ scalars: dtypes, guarded, uniform_bytes }, scalars, [x, y, z]) {
+export function payloadOf({ scalars: dtypes, guarded, uniform_bytes }, scalars, [x, y, z]) {
   const view = new DataView(new ArrayBuffer(uniform_bytes));
   scalars.forEach((value, at) => view[SETTERS[dtypes[at]]](4 * at, value, true));
   if (guarded) view.setUint32(4 * dtypes.length, x * y * z, true);

@@ -1,0 +1,147 @@
+"""Values of expressions: loads, conversions to the type that is wanted, and constants.
+
+What is constant is computed here at once, by the same lines that a run is made of.
+Source: WGSL specification, 6.1.2 "Conversion Rank", 6.4.4 "Load Rule", 8.1 "Early Evaluation".
+"""
+
+from typing import Any
+
+from gpusim.wgsl import typed
+from gpusim.wgsl.constants import convert, fold
+from gpusim.wgsl.expand import bitcast, expand
+from gpusim.wgsl.expand import convert as expand_conversion
+from gpusim.wgsl.ir import Const, Scalar
+from gpusim.wgsl.names import Names, storable
+from gpusim.wgsl.syntax import Expression, Place
+from gpusim.wgsl.typed import CONST, RUN, Apply, Constant, Expr
+from gpusim.wgsl.types import (
+    Matrix,
+    Pointer,
+    Type,
+    Vector,
+    concrete,
+    convertible,
+    element_of,
+    parts_of,
+)
+
+
+class Folder:
+    """A builder that computes constants; ``place`` where errors are to be told."""
+
+    def __init__(self, place: Place | None) -> None:
+        self._place = place
+
+    def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
+        """The constant."""
+        known = tuple(each for each in operands if isinstance(each, Const))
+        assert len(known) == len(operands)
+        folded = fold(name, kind, known, self._place)
+        assert folded is not None
+        return folded
+
+    def hold(self, value: Scalar) -> Scalar:
+        """The constant itself."""
+        return value
+
+
+def tree_of(value: Any, kind: Type) -> Any:
+    """A constant's value as a tree of scalar constants."""
+    parts = parts_of(kind)
+    if parts:
+        return tuple(tree_of(each, part) for each, part in zip(value, parts, strict=True))
+    return Const(str(element_of(kind)), value)
+
+
+def value_of(tree: Any) -> Any:
+    """The value of a tree of constants."""
+    return tuple(value_of(each) for each in tree) if isinstance(tree, tuple) else tree.value
+
+
+class Conversions(Names):
+    """Makes values of expressions."""
+
+    def value(self, node: Expression) -> Expr:
+        """The typed form of an expression as a value."""
+        raise NotImplementedError
+
+    def loaded(self, made: Expr) -> Expr:
+        """The value of a reference; other expressions as they are."""
+        kind = made.type
+        if kind is None:
+            self.fail("a call without a result has no value", made.place)
+        if not isinstance(kind, Pointer) or not kind.is_reference:
+            return made
+        if kind.access == "write" or not storable(kind.of):
+            self.fail(f"a value of type {kind.of} cannot be loaded", made.place)
+        return typed.LoadOf(
+            type=kind.of, place=made.place, stage=RUN, effects=made.effects, base=made
+        )
+
+    def as_type(self, made: Expr, wanted: Type, what: str) -> Expr:
+        """A value, converted to the type that is wanted; ShaderError where it does not."""
+        if made.type == wanted:
+            return made
+        if not convertible(made.type, wanted):
+            self.fail(f"{what} is of type {made.type}, expected {wanted}", made.place)
+        assert isinstance(made, Constant)
+        value = convert(made.value, made.type, wanted, made.place)
+        return Constant(type=wanted, place=made.place, stage=made.stage, value=value)
+
+    def settled(self, made: Expr) -> Expr:
+        """A value whose type is not abstract."""
+        return self.as_type(made, concrete(made.type), "this")
+
+    def constant(self, node: Expression, what: str) -> Constant:
+        """The value of a const-expression."""
+        made = self.value(node)
+        if not isinstance(made, Constant) or made.stage != CONST:
+            self.fail(f"{what} needs a const-expression", node.place)
+        return made
+
+    def constant_or_override(self, node: Expression) -> Constant:
+        """The value of a const-expression or override-expression."""
+        made = self.value(node)
+        if not isinstance(made, Constant):
+            self.fail("this needs a const-expression or override-expression", node.place)
+        return made
+
+    def folded(self, made: Apply) -> Expr:
+        """A constant where all operands are."""
+        if made.stage == RUN or not all(isinstance(each, Constant) for each in made.operands):
+            return made
+        trees = [tree_of(each.value, each.type) for each in made.operands]  # type: ignore[attr-defined]
+        place = made.place if made.stage == CONST or self.overrides is not None else None
+        builder = Folder(place)
+        kinds = [each.type for each in made.operands]
+        if made.name == "convert":
+            tree = expand_conversion(builder, trees[0], kinds[0], made.type)
+        elif made.name == "bitcast":
+            tree = bitcast(builder, trees[0], made.type)
+        elif made.name == "splat":
+            tree = (trees[0],) * len(parts_of(made.type))
+        elif made.name == "construct":
+            tree = construct(trees, made.type)
+        else:
+            tree = expand(builder, made.name, kinds, trees, made.type)
+        value = value_of(tree)
+        return Constant(type=made.type, place=made.place, stage=made.stage, value=value)
+
+
+def construct(values: list[Any], kind: Type) -> Any:
+    """A composite of its values; a vector or matrix takes their scalars in order."""
+    if isinstance(kind, Vector):
+        return tuple(scalar for value in values for scalar in _scalars(value))
+    if isinstance(kind, Matrix):
+        scalars = [scalar for value in values for scalar in _scalars(value)]
+        rows = kind.rows
+        return tuple(tuple(scalars[at * rows : (at + 1) * rows]) for at in range(kind.columns))
+    return tuple(values)
+
+
+def _scalars(value: Any) -> Any:
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _scalars(each)
+    else:
+        yield value

@@ -1,0 +1,93 @@
+"""A kernel held alone against its meaning: one dispatch, with nothing before it to go wrong.
+
+A kernel of a user's may mean one thing in WGSL and another in NumPy.  Then every program with it
+fails, and no order of ops explains that.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from gpusim.errors import ProgramError
+from gpusim.kernels import BUILTIN
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Alloc, AnyDispatch, Op, Read, Sync, Write, name_of
+from gpusim.program import Program
+from properties.explain.experiments import Judge
+from properties.explain.scene import Scene, Step
+from properties.model.case import PLAIN, Case
+from properties.model.failure import FailureKind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unlike:
+    """A lane in which a kernel's WGSL and its NumPy differ; the words as u32."""
+
+    kernel: str
+    position: int
+    buffer: str
+    lane: int
+    shown: int
+    meant: int
+
+    def __str__(self) -> str:
+        return (
+            f"kernel {self.kernel} alone: its WGSL and its NumPy differ in lane {self.lane} of "
+            f"{self.buffer}: {self.shown} against {self.meant}"
+        )
+
+
+def held_alone(scene: Scene, case: Case, again: Judge) -> Unlike | None:
+    """The first dispatch of a kernel that is not built in and is wrong by itself."""
+    tried: set[str] = set()
+    for at, step in enumerate(scene.steps):
+        op = step.op
+        if isinstance(op, AnyDispatch) and op.kernel not in (*BUILTIN, *tried):
+            tried.add(op.kernel)
+            found = _differs(scene, at, step, case, again)
+            if found is not None:
+                return found
+    return None
+
+
+def _differs(scene: Scene, at: int, step: Step, case: Case, again: Judge) -> Unlike | None:
+    try:
+        program = Program(tuple(_program(scene, at, step.op)))
+    except ProgramError:
+        return None
+    verdict = again(replace(case, program=program, client=PLAIN, transformations=()))
+    failure = verdict.failure
+    if failure is None or failure.kind is not FailureKind.VALUE or failure.byte is None:
+        return None
+    read = program[failure.position]
+    meant = verdict.expected.outcomes[failure.position].data
+    shown = verdict.execution.history.outcomes[failure.position].data
+    if not isinstance(read, Read) or meant is None or shown is None:
+        return None
+    assert isinstance(step.op, AnyDispatch)
+    lane = failure.byte // WORD_BYTES
+    place = slice(lane * WORD_BYTES, (lane + 1) * WORD_BYTES)
+    return Unlike(
+        kernel=step.op.kernel,
+        position=step.number,
+        buffer=read.buffer,
+        lane=lane,
+        shown=int.from_bytes(shown[place], "little"),
+        meant=int.from_bytes(meant[place], "little"),
+    )
+
+
+def _program(scene: Scene, at: int, op: Op) -> Iterator[Op]:
+    """The dispatch over what its buffers hold at that step, and a read of each."""
+    assert isinstance(op, AnyDispatch)
+    counts = [op.counts] if hasattr(op, "counts") else []
+    names = list(dict.fromkeys([*map(name_of, op.buffers), *counts]))
+    for name in names:
+        data = scene.states[at].get(name, b"")
+        yield Alloc(buffer=name, size_bytes=len(data))
+        if data:
+            yield Write(buffer=name, offset=0, data=data)
+    yield Sync()
+    yield op
+    for name in names:
+        size = len(scene.states[at].get(name, b""))
+        yield Read(buffer=name, offset=0, size_bytes=size, result=f"alone_{name}")

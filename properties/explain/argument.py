@@ -1,0 +1,138 @@
+"""An argument: why a case fails, as data, and as ten lines of text.
+
+A text or a page is a rendering of it.  Nothing here finds anything out.
+"""
+
+from dataclasses import dataclass, field, replace
+from textwrap import shorten
+
+from gpusim.program import Program
+from gpusim.trace import Event
+from properties.model.case import Case
+from properties.model.failure import Failure
+from properties.oracles.laws.catalogue import Law
+
+MOST_LINES = 10
+_WIDTH = 240
+"""The most characters of a line."""
+_LEFT_OUT = ("clock", "free", "inevitable", "or")
+"""What a session does not say of a finding."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Crossing:
+    """Two ops that took effect in the wrong order: ``later`` was called after ``earlier``."""
+
+    earlier: int
+    later: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ByteStory:
+    """A wrong byte: its place, both values, and the op that should have written it last."""
+
+    buffer: str
+    byte: int
+    meant: int
+    shown: int
+    writer: int
+    """The op whose bytes should have been seen; -1 where none wrote it."""
+    source: str = ""
+    """What came back instead, where that is known: what which op wrote to which byte."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reached:
+    """The numbers of the calls on the device at which an op reached each clock; -1 for never."""
+
+    position: int
+    recorded: int
+    submitted: int = -1
+    done: int = -1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Argument:
+    """Why a case fails.
+
+    ``sentence``: what went wrong, with the op to blame.  ``facts``: what contradicts the rule.
+    ``rule``: the rule that joins them.  ``clock``: on which of the three clocks it went wrong.
+    ``first_broken``: the first law that the trace breaks.  ``passes``: the nearest changes with
+    which it passes.  ``free``: the operands that may be anything.  ``inevitable``: the step from
+    which on it could only fail.  ``others``: further mistakes that would look the same.
+    """
+
+    failure: Failure
+    case: Case
+    sentence: str
+    facts: tuple[str, ...] = ()
+    rule: Law | None = None
+    clock: str = ""
+    first_broken: str = ""
+    passes: tuple[str, ...] = ()
+    free: str = ""
+    inevitable: str = ""
+    others: tuple[str, ...] = ()
+    culprit: int = -1
+    crossing: Crossing | None = None
+    bytes: tuple[ByteStory, ...] = ()
+    reached: tuple[Reached, ...] = ()
+    events: tuple[Event, ...] = field(default=(), repr=False)
+    """The trace: the calls on the device, where it is traced, and marks for the ops."""
+
+    @property
+    def program(self) -> Program:
+        """The program that fails."""
+        return self.case.program
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The argument in ten lines at most, the sentence first."""
+        return _said(self._rows)[:MOST_LINES]
+
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """Six lines at most: what went wrong, one fact, the rule, and what cures it."""
+        rows = replace(self, facts=self.facts[:1])._rows
+        return _said([row for row in rows if row[0] not in _LEFT_OUT])
+
+    @property
+    def _rows(self) -> list[tuple[str, str]]:
+        rule = self.rule
+        said = rule and f"{_law(rule)}: {rule.sentence} ({rule.source})"
+        return [
+            ("", self.sentence),
+            ("shown by", _shown_by(self.failure)),
+            *(("fact", fact) for fact in self.facts),
+            ("rule", said or ""),
+            ("clock", self.clock),
+            ("law", self.first_broken),
+            ("passes", "; ".join(self.passes)),
+            ("free", self.free),
+            ("inevitable", self.inevitable),
+            ("or", "; ".join(self.others)),
+        ]
+
+    def __str__(self) -> str:
+        return "\n  ".join(self.lines)
+
+
+def _said(rows: list[tuple[str, str]]) -> tuple[str, ...]:
+    filled = [(name, _cut(text)) for name, text in rows if text]
+    return tuple(f"{name}: {text}" if name else text for name, text in filled)
+
+
+def _law(rule: Law) -> str:
+    return f"law {rule.name}" if rule.name[:1].isupper() else rule.name
+
+
+def _shown_by(failure: Failure) -> str:
+    """The op that shows it, and both sides."""
+    op = f"op {failure.position}: {failure.op}" if failure.position >= 0 else failure.op
+    sides = ", ".join(f"{name} {shorten(shown, 90)}" for name, shown in failure.sides)
+    return "; ".join(part for part in (shorten(op, 100), sides) if part)
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."

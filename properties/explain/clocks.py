@@ -1,0 +1,104 @@
+"""When each op reached its three clocks, read from a trace: recorded, submitted, done.
+
+The calls on the device are counted from 1.  An op is recorded at the call that comes next when it
+is called; a command is submitted with its batch, a host write at its own call; what was submitted
+is done once a fence or a map that was asked for later has settled.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from gpusim.trace import Event
+from properties.explain.argument import Reached
+from properties.model.failure import Failure
+from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.checker import WATCHERS, Checker
+from properties.oracles.laws.expected import STAGING, STORAGE
+from properties.oracles.laws.state import About, Handler, TraceState
+
+MARKS = ("op", "outcome", "delivered", "close", "closed")
+
+
+def is_call(event: Event) -> bool:
+    """Whether an event is a call on the device: no mark, and nothing inside a part."""
+    return event.kind not in MARKS and "." not in event.kind and event.kind != "failed"
+
+
+class Clocks:
+    """Watches when ops are submitted and done; the laws' own watchers find the commands."""
+
+    def __init__(self, state: TraceState) -> None:
+        self._state = state
+        self.now = 1
+        """The number of the next call."""
+        self.recorded: dict[int, int] = {}
+        self.submitted: dict[int, int] = {}
+        self.done: dict[int, int] = {}
+        self._copied: dict[int, int] = {}
+        """The submit that last copied to each staging buffer."""
+        self._batch: set[int] = set()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """See ``Watcher``."""
+        return {
+            "op": self._op,
+            "write_buffer": self._write,
+            "copy": self._copy,
+            "submit": self._submit,
+            "drain": self._drain,
+            "wait": self._wait,
+        }
+
+    def _op(self, about: About) -> None:
+        self.recorded[about["position"]] = self.now
+
+    def _write(self, about: About) -> None:
+        if about["role"] == STORAGE and self._state.position >= 0:
+            self.submitted[self._state.position] = self.now
+
+    def _copy(self, about: About) -> None:
+        if about["target_role"] == STAGING:
+            self._batch.add(about["target"])
+
+    def _submit(self, about: About) -> None:
+        for expected, _ in self._state.carried:
+            self.submitted[expected.position] = self.now
+        for staging in self._batch:
+            self._copied[staging] = self.now
+        self._batch.clear()
+
+    def _drain(self, about: About) -> None:
+        self._settle(self.now)
+
+    def _wait(self, about: About) -> None:
+        self._settle(self._copied.get(about["buffer"], 0))
+
+    def _settle(self, until: int) -> None:
+        for position, submitted in self.submitted.items():
+            if submitted <= until:
+                self.done.setdefault(position, self.now)
+
+
+def read_clocks(
+    events: Iterable[Event], setting: Setting
+) -> tuple[tuple[Reached, ...], Failure | None, int]:
+    """The clocks of each op, the first law that is broken, and the call at which it is."""
+    checker = Checker(setting, (*WATCHERS, Clocks))
+    clocks = checker.watcher(Clocks)
+    assert clocks is not None
+    broken_at = 0
+    for event in events:
+        checker.feed([event])
+        if checker.violations and not broken_at:
+            broken_at = clocks.now
+        clocks.now += is_call(event)
+    reached = tuple(
+        Reached(
+            position=position,
+            recorded=recorded,
+            submitted=clocks.submitted.get(position, -1),
+            done=clocks.done.get(position, -1),
+        )
+        for position, recorded in sorted(clocks.recorded.items())
+    )
+    first = checker.violations[0] if checker.violations else None
+    return reached, first, broken_at

@@ -1,0 +1,96 @@
+"""Hypotheses about every op of a sort: each read, or each host write, goes wrong alike."""
+
+from collections.abc import Iterator
+
+from gpusim.ops import Alloc, Flush, Free, Read, Sync, Write
+from properties.explain.hypothesis import Hypothesis, moved, quoted
+from properties.explain.scene import Scene, Step, Steps
+from properties.oracles.laws import catalogue as laws
+
+
+def all_reads(scene: Scene) -> Iterator[Hypothesis]:
+    """Each read with zeros, with another one's bytes, or before its batch."""
+    reads = [step for step in scene.steps if isinstance(step.op, Read)]
+    for step in reads:
+        yield _given(scene, [step], [""], "zeros", "was given zeros")
+    if not reads:
+        return
+    names = [_result(step) for step in reads]
+    yield _given(scene, reads, [""] * len(reads), "all zeros", "was given zeros, as every read")
+    if len(reads) > 1:
+        before, after = [names[0], *names[:-1]], [*names[1:], names[-1]]
+        said = "was given the bytes of the read {} it, as every read"
+        yield _given(scene, reads, before, "before", said.format("before"))
+        yield _given(scene, reads, after, "after", said.format("after"))
+        yield _given(
+            scene,
+            reads,
+            names[:1] * len(names),
+            "first",
+            "was given the bytes of the first read, as every read",
+        )
+        yield _given(
+            scene,
+            reads,
+            names[-1:] * len(names),
+            "last",
+            "was given the bytes of the last read, as every read",
+        )
+    yield from _all_early(scene, Read)
+    yield from _all_early(scene, Write)
+
+
+def _result(step: Step) -> str:
+    assert isinstance(step.op, Read)
+    return step.op.result
+
+
+def _given(scene: Scene, reads: list[Step], lent: list[str], detail: str, said: str) -> Hypothesis:
+    zeros = "" in lent
+    return Hypothesis(
+        kind="given",
+        culprit=reads[0].number,
+        detail=detail,
+        sentence=f"{quoted(reads[0])} {said}",
+        why="as its staging buffer holds before anything is copied to it" * zeros,
+        rule=laws.D1 if zeros else laws.D5,
+        steps=scene.steps,
+        lends=tuple(zip(map(_result, reads), lent, strict=True)),
+    )
+
+
+def _all_early(scene: Scene, kind: type[Read] | type[Write]) -> Iterator[Hypothesis]:
+    """Each op of the kind before the commands that wait for a submit when it is called."""
+    steps: Steps = ()
+    crossed: tuple[Step, Step] | None = None
+    start = 0
+    for step in scene.steps:
+        steps = (*steps, step)
+        if isinstance(step.op, kind):
+            over = [each for each in steps[start:-1] if scene.meets(each, step)]
+            if over and crossed is None:
+                crossed = over[0], step
+            steps = moved(steps, len(steps) - 1, start)
+        if isinstance(step.op, Flush | Sync | Free):
+            start = len(steps)
+        elif kind is Read and isinstance(step.op, Write):
+            # It acts at once, and so cannot be overtaken by what comes later.
+            start = len(steps)
+        elif isinstance(step.op, kind):
+            start += 1
+        elif isinstance(step.op, Alloc):
+            start = len(steps)
+    if crossed is None:
+        return
+    overtaken, first = crossed
+    is_read = kind is Read
+    yield Hypothesis(
+        kind="early",
+        culprit=overtaken.number,
+        other=first.number,
+        detail=kind.verb,
+        sentence=f"{quoted(first)} overtook {quoted(overtaken)}, as every {kind.verb} does",
+        why="so it copied out the bytes from before" if is_read else "so that used what it wrote",
+        rule=laws.A1 if is_read else laws.A2,
+        steps=steps,
+    )

@@ -1,0 +1,145 @@
+"""Runs of a failing case with one thing changed: what makes it pass, and what may be anything.
+
+Everything here runs the target again, through the function that it is given.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+
+from gpusim.errors import ProgramError
+from gpusim.ops import Flush, Op, Sync
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
+from properties.explain.scene import Scene
+from properties.explain.search import Shown
+from properties.explain.vivid import vivid
+from properties.model.case import PLAIN, SCHEDULERS, Case
+from properties.model.failure import Failure
+from properties.oracles.judge import Verdict
+
+Judge = Callable[[Case], Verdict]
+_MOST_OPS = 60
+"""A longer program is not run with other data, since no search could use that."""
+_MOST_PLACES = 12
+_RANDOM_SCHEDULES = 6
+_WAYS = ((True, True), (True, False), (False, True), (False, False))
+"""Whether buffers are filled, and read at the end, in the runs with other data."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Others:
+    """Runs of the same ops with other data: those that failed alike, and how many there were."""
+
+    shown: tuple[Shown, ...] = ()
+    runs: int = 0
+    plain_failed: bool = False
+    """Whether it fails with other data and nothing else changed."""
+
+
+def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
+    """What an execution showed, for the search."""
+    execution = verdict.execution
+    scene = Scene(
+        program=execution.case.program,
+        expected=verdict.expected,
+        kernels=execution.kernels,
+        limits=execution.limits,
+        numbers=numbers,
+    )
+    return Shown(scene=scene, got=execution.history, capabilities=execution.capabilities)
+
+
+def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
+    """The case with other data, filled buffers and more reads."""
+    case, kernels = verdict.execution.case, verdict.execution.kernels
+    if len(case.program) > _MOST_OPS:
+        return Others()
+    shown: list[Shown] = []
+    plain = False
+    for seed, (fills, looks) in enumerate(_WAYS):
+        other = vivid(case.program, kernels, fills=fills, looks=looks, seed=seed)
+        judged = again(replace(case, program=other.program))
+        if judged.failure is not None and judged.failure.kind is failure.kind:
+            shown.append(shown_by(judged, other.numbers))
+            plain = plain or not (fills or looks)
+    return Others(shown=tuple(shown), runs=len(_WAYS), plain_failed=plain)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Boundary:
+    """An op that makes the case pass where it stands before the op at ``at``."""
+
+    at: int
+    verb: str
+
+    def __str__(self) -> str:
+        return f"with a {self.verb} before op {self.at}"
+
+
+def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
+    """Where a flush makes the case pass or, if nowhere, a sync."""
+    program = case.program
+    for op in (Flush(), Sync()):
+        found = tuple(
+            Boundary(at=at, verb=op.verb)
+            for at in range(1, min(len(program), _MOST_PLACES))
+            if _passes(replace(case, program=_inserted(program, at, op)), again)
+        )
+        if found:
+            return found
+    return ()
+
+
+def settings(case: Case, again: Judge) -> Iterator[str]:
+    """The settings, one at a time, with which the case passes."""
+    for text, changed in _settings(case):
+        if _passes(changed, again):
+            yield text
+
+
+def _inserted(program: Program, at: int, op: Op) -> Program:
+    return Program((*program.ops[:at], op, *program.ops[at:]))
+
+
+def _settings(case: Case) -> Iterator[tuple[str, Case]]:
+    """The case with another policy, client or scheduler."""
+    if not case.follows_no_policy:
+        eager = PRESETS["eager"]
+        for field in fields(case.policy):
+            simple = getattr(eager, field.name)
+            if field.name != "name" and getattr(case.policy, field.name) != simple:
+                with suppress(ProgramError):
+                    policy = replace(case.policy, **{field.name: simple})
+                    yield f"with {field.name}={_shown(simple)}", replace(case, policy=policy)
+        for name in ("eager", "lazy"):
+            if case.policy.name != name:
+                yield f"under policy {name}", replace(case, policy=PRESETS[name])
+    if case.client != PLAIN:
+        yield "called plainly", replace(case, client=PLAIN)
+    if case.device.is_simulated:
+        for scheduler in SCHEDULERS[:2]:
+            if scheduler != case.device.scheduler:
+                device = replace(case.device, scheduler=scheduler, schedule=())
+                yield f"under scheduler {scheduler}", replace(case, device=device)
+
+
+def schedules(case: Case, again: Judge) -> tuple[int, int]:
+    """Under how many schedules of the simulated device the case fails, and how many were tried."""
+    if not case.device.is_simulated:
+        return 0, 0
+    devices = [replace(case.device, scheduler=name, schedule=()) for name in ("late", "early")]
+    devices += [
+        replace(case.device, scheduler="random", seed=seed, schedule=())
+        for seed in range(1, _RANDOM_SCHEDULES + 1)
+    ]
+    failed = sum(not _passes(replace(case, device=device), again) for device in devices)
+    return failed, len(devices)
+
+
+def _shown(value: object) -> str:
+    return str(getattr(value, "value", value))
+
+
+def _passes(case: Case, again: Judge) -> bool:
+    return again(case).failure is None

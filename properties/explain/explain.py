@@ -1,0 +1,320 @@
+"""Explains a failing case: gathers what is known of it into one argument.
+
+The meaning of the program gives which op went wrong, and a trace gives when.  ``again`` runs the
+case with other data and settings; without it only the one execution is looked at.
+"""
+
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+
+from gpusim.text import write_op
+from properties.explain.alone import held_alone
+from properties.explain.argument import Argument, ByteStory, Crossing, Reached
+from properties.explain.clocks import read_clocks
+from properties.explain.experiments import (
+    Judge,
+    Others,
+    boundaries,
+    schedules,
+    settings,
+    shown_by,
+    with_other_data,
+)
+from properties.explain.hypothesis import Hypothesis
+from properties.explain.kinds import argue_kind, is_beside
+from properties.explain.rules import KERNEL
+from properties.explain.search import search
+from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
+from properties.explain.writers import stories
+from properties.model.case import Case
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import A9, A12, LAWS, Setting
+from properties.oracles.metamorphic.relations import transform
+
+_BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
+_MOST_OTHERS = 2
+_AFTERWARDS = ("F1", "F2", "G1")
+"""Laws that a failure breaks as it happens, and that so do not cause it."""
+_LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
+_HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
+_CLOCKS = {
+    "submitted": "submitted: what acts at once waits until the commands before it are submitted",
+    "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
+}
+_CLOCK_OF = {
+    **dict.fromkeys(("A1", "A2", "A3", "A4", "B2", "B3", "C1", "E6", "F4", "F6"), "submitted"),
+    **dict.fromkeys(("D1", "D3", "D4", "D5", "D7"), "done"),
+}
+
+
+def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
+    """Why the case of ``verdict``, which must have a failure, fails.
+
+    Raises:
+        ValueError: the verdict has no failure.
+    """
+    failure, execution = verdict.failure, verdict.execution
+    if failure is None:
+        raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
+    if failure.kind is FailureKind.RELATION and again is not None:
+        behind = _explain_rewrite(verdict, failure, again)
+        if behind is not None:
+            return behind
+    traced = _traced(verdict)
+    argument = argue_kind(verdict, failure, traced.broken)
+    if failure.kind is FailureKind.VALUE and again is not None:
+        unlike = held_alone(shown_by(verdict).scene, execution.case, again)
+        if unlike is not None:
+            return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
+    tried = Tried() if again is None else _try(verdict, failure, again)
+    found: tuple[Hypothesis, ...] = ()
+    if _is_searched(failure, verdict):
+        answer = search(shown_by(verdict), failure.position, tried.others.shown)
+        by = partial(order, traced=traced, tried=tried, votes=answer.votes)
+        found = tuple(sorted(answer.found, key=by))
+        is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
+        found = () if is_refuted or _is_accepted(verdict, failure, found) else found
+        argument = _by_search(argument, verdict, failure, found, traced)
+    argument = replace(
+        _led_by_law(argument, traced.broken, is_found=bool(found)),
+        events=tuple(execution.trace),
+        reached=traced.reached,
+        first_broken=_first_broken(traced, argument),
+        passes=(*map(str, tried.boundaries[:1]), *tried.settings)[:_MOST_OTHERS],
+        free=_free(tried.others),
+        inevitable=_inevitable(tried, argument),
+    )
+    return replace(argument, clock=_clock(argument))
+
+
+def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
+    """Why the changed program of a relation, or the program itself, fails; None where both pass."""
+    case, kernels = verdict.execution.case, verdict.execution.kernels
+    rewrite = transform(case.plain, case.transformations, kernels)
+    if rewrite is None:
+        return None
+    words = "; ".join(each.description for each in case.transformations)
+    judged = again(rewrite.case.plain)
+    if judged.failure is None:
+        judged = again(case.plain)
+        if judged.failure is None:
+            return None
+        argument = explain(judged, again)
+        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
+    argument = explain(judged, again)
+    own = {place for places in rewrite.places for place in places}
+    program = rewrite.case.program
+    new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
+    inserted = [f"op {n} ({write_op(program[n])}) is not in the program itself" for n in new]
+    parts = f"the two part at op {failure.position} of the program itself ({failure.op})"
+    return replace(
+        argument,
+        sentence=f"with {words}: {argument.sentence}",
+        facts=(*argument.facts[:2], *inserted, parts),
+    )
+
+
+def _is_searched(failure: Failure, verdict: Verdict) -> bool:
+    is_op = 0 <= failure.position < len(verdict.execution.case.program)
+    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
+
+
+def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
+    """Run the case in other ways."""
+    case = verdict.execution.case
+    others = (
+        with_other_data(verdict, failure, again) if _is_searched(failure, verdict) else Others()
+    )
+    return Tried(
+        others=others,
+        boundaries=boundaries(case, again),
+        schedules=schedules(case, again),
+        settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
+        has_run=True,
+    )
+
+
+def explain_unrun(case: Case, failure: Failure) -> Argument:
+    """What a failure says by itself, for a case that cannot be run again in this process."""
+    is_op = 0 <= failure.position < len(case.program)
+    place = f"op {failure.position} ({failure.op})" if is_op else failure.op
+    return Argument(
+        failure=failure,
+        case=case,
+        sentence=": ".join(part for part in (place, failure.reason) if part),
+        facts=failure.notes[:3],
+        culprit=failure.position if is_op else -1,
+    )
+
+
+def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -> Argument:
+    """The argument with the first broken law as its cause, where nothing better is known."""
+    if broken is None or broken.trait in _AFTERWARDS or is_found:
+        return argument
+    if argument.failure.kind not in _LED:
+        return argument
+    rule = next((law for law in LAWS if law.name == broken.trait), argument.rule)
+    told = broken.notes[0] if broken.notes else broken.reason
+    return replace(argument, sentence=f"{told}; so {argument.sentence}", rule=rule)
+
+
+def _traced(verdict: Verdict) -> Traced:
+    execution = verdict.execution
+    if not execution.is_lawful:
+        return Traced()
+    reached, broken, at = read_clocks(execution.trace, Setting.of(execution))
+    return Traced(reached=reached, broken=broken, broken_at=at, is_known=True)
+
+
+def _by_search(
+    argument: Argument,
+    verdict: Verdict,
+    failure: Failure,
+    found: tuple[Hypothesis, ...],
+    traced: Traced,
+) -> Argument:
+    """The argument with the mistake that explains it, and the stories of the wrong bytes."""
+    got = verdict.execution.history.outcomes[failure.position].data
+    bytes_ = stories(shown_by(verdict).scene, failure, got) if got is not None else ()
+    if not found:
+        return _unfound(replace(argument, bytes=bytes_), bytes_)
+    best = found[0]
+    crossing = None
+    if best.kind in CROSSING:
+        crossing = Crossing(earlier=best.culprit, later=best.other)
+    facts = _clock_facts(best, traced) if crossing else ()
+    facts = facts or tuple(_told(bytes_))
+    why = f", {best.why}" if best.why else ""
+    sentence = best.sentence
+    if best.kind == "given":
+        # It is true of every read; the one that failed is named.
+        sentence = f"op {failure.position} ({failure.op}){sentence.partition(')')[2]}"
+    return replace(
+        argument,
+        sentence=sentence + why,
+        facts=(*facts, *argument.facts)[:3],
+        rule=best.rule,
+        culprit=best.other if crossing else best.culprit,
+        crossing=crossing,
+        bytes=bytes_,
+        others=tuple(_distinct(best, found[1:], is_sure=doubt(best, traced) < SILENT)),
+    )
+
+
+def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
+    """Whether an op was wrongly accepted, and no mistake says more than that."""
+    at = failure.position
+    accepted = verdict.execution.history.outcomes[at].error is None
+    refused = verdict.expected.outcomes[at].error is not None
+    return accepted and refused and not (found and found[0].kind == "stale")
+
+
+def _distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
+    """The other mistakes that look the same, one of each sort; near ones alone if it is sure."""
+    if is_sure:
+        near = [each.sentence for each in rest if _sort(each) == _sort(best)]
+        return [] if best.kind in CROSSING else near[:1]
+    seen = {_sort(best)}
+    told = []
+    for each in rest:
+        # A command that runs once more after a write shows what a late one does.
+        is_same = each.kind == "twice" and (each.culprit, each.other) == (best.culprit, best.other)
+        if _sort(each) not in seen and not is_same:
+            seen.add(_sort(each))
+            told.append(each.sentence)
+    return told[:_MOST_OTHERS]
+
+
+def _sort(found: Hypothesis) -> tuple[str, int]:
+    return "crossing" if found.kind in CROSSING else found.kind, found.culprit
+
+
+def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
+    """The argument where no single mistake explains the bytes."""
+    if not bytes_:
+        return argument
+    facts = tuple(_told(bytes_))
+    program = argument.program
+    if all(story.writer < 0 for story in bytes_):
+        name = bytes_[0].buffer
+        made = next(
+            n for n, op in enumerate(program) if op.verb == "alloc" and name in write_op(op).split()
+        )
+        sentence = f"op {made} ({write_op(program[made])}) made a buffer that is not zero"
+        return replace(argument, sentence=sentence, facts=facts, rule=A12, culprit=made)
+    first = bytes_[0]
+    if first.source.startswith(f"what op {first.writer} "):
+        sentence = (
+            f"op {first.writer} ({write_op(program[first.writer])}) put its bytes at other places"
+        )
+        return replace(argument, sentence=sentence, facts=facts, rule=A9, culprit=first.writer)
+    return replace(argument, facts=(*facts, *argument.facts)[:3])
+
+
+def _told(bytes_: tuple[ByteStory, ...]) -> list[str]:
+    """The first wrong byte, in words."""
+    if not bytes_:
+        return []
+    first = bytes_[0]
+    wrote = f"as op {first.writer} wrote it last" if first.writer >= 0 else "as nothing wrote it"
+    came = f", {first.source}" if first.source else ""
+    return [
+        f"byte {first.byte} of {first.buffer} is to be {first.meant:02x}, {wrote}; "
+        f"{first.shown:02x} came back{came}"
+    ]
+
+
+def _clock_facts(best: Hypothesis, traced: Traced) -> tuple[str, ...]:
+    """When the two ops of a crossing were called and submitted."""
+    one, other = traced.of(best.culprit), traced.of(best.other)
+    if one is None or other is None:
+        return (f"op {best.culprit} was called before op {best.other}, and its effect came after",)
+    return _when(one, "first"), _when(other, "later")
+
+
+def _when(reached: Reached, order: str) -> str:
+    submitted = f"reached the queue at call {reached.submitted}"
+    if reached.submitted < 0:
+        submitted = "never reached the queue"
+    return (
+        f"op {reached.position} was called {order}, before call {reached.recorded}, and {submitted}"
+    )
+
+
+def _first_broken(traced: Traced, argument: Argument) -> str:
+    if not traced.is_known or argument.failure.kind is FailureKind.LAW:
+        return ""
+    if traced.broken is None:
+        if argument.failure.kind not in _HAS_BYTES:
+            return ""
+        return "the calls on the device break none, so the device may be to blame, or the host side"
+    broken = traced.broken
+    told = broken.notes[0] if broken.notes else broken.reason
+    return f"{broken.trait} is broken first, at call {traced.broken_at}: {told}"
+
+
+def _clock(argument: Argument) -> str:
+    rule = argument.rule
+    return _CLOCKS.get(_CLOCK_OF.get(rule.name, ""), "") if rule is not None else ""
+
+
+def _inevitable(tried: Tried, argument: Argument) -> str:
+    """From when on it can only fail, as far as a few schedules tell."""
+    failed, runs = tried.schedules
+    if failed < runs:
+        return f"it depends on the schedule: it fails under {failed} of {runs} tried (an estimate)"
+    fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
+    is_planned = len(argument.case.device.faults) > 0
+    return f"once {fault}" if fault and is_planned else ""
+
+
+def _free(others: Others) -> str:
+    if not others.runs:
+        return ""
+    if others.plain_failed:
+        return "data and scalars may be anything"
+    if others.shown:
+        return "data and scalars may be anything where the buffers are filled first"
+    return "nothing: with other data and scalars it passes"

@@ -1,0 +1,114 @@
+"""A hypothesis: one mistake that would make a program show what came back.
+
+A hypothesis changes the steps of a program and says in a sentence what went wrong.  It holds where
+the changed steps show the very history that the target showed.  Its key names the mistake without
+data, so that the same mistake can be found again in a program with other data.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gpusim.ops import Op
+from gpusim.text import write_op
+from properties.explain.scene import Scene, Step, Steps
+from properties.oracles.laws.catalogue import Law
+
+Key = tuple[str, int, int, str]
+_SHOWN = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hypothesis:
+    """One mistake, and the steps by which the program takes effect with it.
+
+    ``kind``: a word for the sort of the mistake.  ``culprit``: the op that went wrong.  ``other``:
+    the op that takes part, for instance by overtaking; -1 without one.  ``detail``: what tells it
+    apart from others of its kind.
+    """
+
+    kind: str
+    culprit: int
+    other: int = -1
+    detail: str = ""
+    sentence: str
+    why: str = ""
+    """What follows from it for the bytes."""
+    rule: Law
+    steps: Steps
+    lends: tuple[tuple[str, str], ...] = ()
+    """Results that show another one's bytes, each with that other result; "" for zeros."""
+    lends_whole: bool = False
+    """Whether a result so given has the other one's size as well."""
+
+    @property
+    def key(self) -> Key:
+        """The mistake without data."""
+        return self.kind, self.culprit, self.other, self.detail
+
+
+def without(steps: Steps, at: int, end: int | None = None) -> Steps:
+    """The steps without those from ``at`` to ``end``, by default without one."""
+    return steps[:at] + steps[(at + 1 if end is None else end) :]
+
+
+def moved(steps: Steps, start: int, to: int) -> Steps:
+    """The steps with the one at ``start`` moved to the place of the one at ``to``."""
+    step, rest = steps[start], steps[:start] + steps[start + 1 :]
+    return (*rest[:to], step, *rest[to:])
+
+
+def changed(steps: Steps, at: int, *instead: Step) -> Steps:
+    """The steps with others in the place of one."""
+    return (*steps[:at], *instead, *steps[at + 1 :])
+
+
+def named(step: Step) -> str:
+    """The step for a reader: ``op 3``, or ``command 1 of op 4``."""
+    return (
+        f"op {step.number}" if step.command < 0 else f"command {step.command} of op {step.number}"
+    )
+
+
+def quoted(step: Step) -> str:
+    """The step with its text, cut where it is long."""
+    text = write_op(step.op)
+    return f"{named(step)} ({text if len(text) <= _SHOWN else text[:_SHOWN] + '...'})"
+
+
+def with_op(
+    scene: Scene,
+    at: int,
+    op: Op,
+    kind: str,
+    rule: Law,
+    said: str,
+    other: int = -1,
+    detail: str = "",
+) -> Hypothesis:
+    """The mistake that step ``at`` is ``op``; ``detail`` tells it apart, whatever is said."""
+    step = scene.steps[at]
+    return Hypothesis(
+        kind=kind,
+        culprit=step.number,
+        other=other,
+        detail=f"{step.command} {detail}",
+        sentence=f"{quoted(step)} {said}",
+        rule=rule,
+        steps=changed(scene.steps, at, step._replace(op=op)),
+    )
+
+
+def with_ops(
+    scene: Scene, at: int, ops: Iterable[Op], kind: str, rule: Law, said: str, other: int = -1
+) -> Hypothesis:
+    """The mistake that step ``at`` takes effect as ``ops``; what is said tells it apart."""
+    step = scene.steps[at]
+    return Hypothesis(
+        kind=kind,
+        culprit=step.number,
+        other=other,
+        detail=f"{step.command} {said}",
+        sentence=f"{quoted(step)} {said}",
+        rule=rule,
+        steps=changed(scene.steps, at, *(step._replace(op=op) for op in ops)),
+    )

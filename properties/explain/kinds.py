@@ -1,0 +1,274 @@
+"""The argument for each kind of failure, from the failure and the program alone."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gpusim.history import History, Outcome
+from gpusim.ops import Read
+from gpusim.program import Program, buffers_of
+from gpusim.text import write_op
+from gpusim.trace import Trace
+from properties.explain import rules
+from properties.explain.argument import Argument
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.catalogue import LAWS, Law
+
+_BY_NAME = {law.name: law for law in LAWS}
+_BESIDE = "of the runtime beside"
+_DATA_ALONE = Law(
+    name="A13",
+    sentence="results depend on their data alone",
+    source="docs/LAWS.md, checked elsewhere",
+)
+_SAVED = Law(
+    name="policy",
+    sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
+    source="the docstrings of gpusim.runtime.Policy",
+)
+_REFUSALS = "docs/CONTRACT.md, Refusals"
+
+
+def argue_kind(verdict: Verdict, failure: Failure, broken: Failure | None) -> Argument:
+    """What the kind of failure says by itself; ``broken`` is the first law that is broken."""
+    make = _KINDS.get(failure.kind, _plain)
+    argument = make(verdict, failure)
+    fault = _fault_in(verdict.execution.trace, failure)
+    if fault and failure.kind is not FailureKind.VALUE:
+        argument = replace(argument, facts=(*argument.facts, fault))
+    if argument.rule is None:
+        refused = fault and "refused" in argument.sentence
+        rule = laws.G4 if refused else None
+        argument = replace(argument, rule=_BY_NAME.get(broken.trait) if broken else rule)
+    return argument
+
+
+def _argument(
+    verdict: Verdict,
+    failure: Failure,
+    sentence: str,
+    *,
+    rule: Law | None = None,
+    facts: tuple[str, ...] = (),
+) -> Argument:
+    case = verdict.execution.case
+    is_op = 0 <= failure.position < len(case.program)
+    return Argument(
+        failure=failure,
+        case=case,
+        sentence=sentence,
+        rule=rule,
+        facts=facts,
+        culprit=failure.position if is_op else -1,
+    )
+
+
+def _place(failure: Failure) -> str:
+    return f"op {failure.position} ({failure.op})" if failure.position >= 0 else failure.op
+
+
+def _plain(verdict: Verdict, failure: Failure) -> Argument:
+    return _argument(verdict, failure, f"{_place(failure)}: {failure.reason}", facts=failure.notes)
+
+
+def is_beside(failure: Failure) -> bool:
+    """Whether it shows in a second runtime, which ran the program beside the first."""
+    return failure.op.endswith(_BESIDE)
+
+
+def _value(verdict: Verdict, failure: Failure) -> Argument:
+    if is_beside(failure):
+        said = "shows other bytes: two runtimes of one device share what each is to own"
+        return _argument(verdict, failure, f"{_place(failure)} {said}", rule=_DATA_ALONE)
+    said = "returned other bytes than it should, and no single mistake that is known explains them"
+    return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.READ)
+
+
+def _error(verdict: Verdict, failure: Failure) -> Argument:
+    program, at = verdict.execution.case.program, failure.position
+    if not 0 <= at < len(program):
+        return _failed_late(verdict, failure)
+    meant, shown = verdict.expected.outcomes[at], verdict.execution.history.outcomes[at]
+    if shown.error is None and meant.error is not None:
+        rule = Law(name=f"contract, {meant.error}", sentence=_because(meant), source=_REFUSALS)
+        sentence = f"{_place(failure)} was accepted, and is to be refused with {meant.error}"
+        return _argument(
+            verdict,
+            failure,
+            sentence,
+            rule=rule,
+            facts=_looked_alike(program, verdict.expected, at),
+        )
+    if meant.error is None:
+        return _failed_late(verdict, failure)
+    rule = Law(name=f"contract, {meant.error}", sentence=_because(meant), source=_REFUSALS)
+    sentence = f"{_place(failure)} raised {shown.error}, and is to be refused with {meant.error}"
+    return _argument(verdict, failure, sentence, rule=rule, facts=(f"it says: {_message(shown)}",))
+
+
+def _failed_late(verdict: Verdict, failure: Failure) -> Argument:
+    """An op that the contract accepts, and that failed."""
+    got = _got(failure)
+    sentence = f"{_place(failure)} failed, and nothing in the contract refuses it: {got}"
+    return _argument(verdict, failure, sentence)
+
+
+def _got(failure: Failure) -> str:
+    """What was shown, without what a message guesses."""
+    got = failure.sides[-1][1] if failure.sides else ""
+    return got.partition(" (probably")[0]
+
+
+def _because(outcome: Outcome) -> str:
+    """The reason in the reference's own words."""
+    message = _message(outcome)
+    return message.partition(" (probably")[0]
+
+
+def _message(outcome: Outcome) -> str:
+    return (
+        outcome.raised.message.splitlines()[0] if outcome.raised and outcome.raised.message else ""
+    )
+
+
+def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ...]:
+    """The op that was rightly accepted before and is nearly the same, and what came between."""
+    op = program[at]
+    names = set(buffers_of(op))
+    facts: list[str] = []
+    for other in range(at - 1, -1, -1):
+        before = program[other]
+        if before.verb == "free" and names & set(buffers_of(before)) and len(facts) < 1:
+            facts.append(f"op {other} ({write_op(before)}) came before it")
+        if (
+            type(before) is type(op)
+            and expected.outcomes[other].error is None
+            and names & set(buffers_of(before))
+        ):
+            facts.append(
+                f"op {other} ({write_op(before)}) is like it and was rightly accepted: "
+                "what was found out for that one may have been kept"
+            )
+            break
+    return tuple(facts)
+
+
+def _late(verdict: Verdict, failure: Failure) -> Argument:
+    got = failure.sides[-1][1] if failure.sides else ""
+    program = verdict.execution.case.program
+    if "changed" in got:
+        later = [
+            n for n in range(failure.position + 1, len(program)) if isinstance(program[n], Read)
+        ]
+        by = (
+            f", as op {later[0]} ({write_op(program[later[0]])}) used its memory again"
+            if later
+            else ""
+        )
+        sentence = f"the value of {_place(failure)} changed after it was delivered{by}"
+        return _argument(verdict, failure, sentence, rule=rules.KEPT)
+    sentence = f"{_place(failure)} was accepted, and its value never came: {_got(failure)}"
+    return _argument(verdict, failure, sentence)
+
+
+def _deliveries(verdict: Verdict, failure: Failure) -> Argument:
+    is_missing = "not delivered" in failure.reason
+    rule = laws.D3 if is_missing else laws.D2
+    reads = {
+        op.result: n for n, op in enumerate(verdict.execution.case.program) if isinstance(op, Read)
+    }
+    facts = tuple(
+        f"{name} is the read of op {n}"
+        for name, n in reads.items()
+        if name in failure.reason.split() or f"{name}," in failure.reason
+    )
+    return _argument(
+        verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=rule, facts=facts
+    )
+
+
+def _law(verdict: Verdict, failure: Failure) -> Argument:
+    rule = _BY_NAME.get(failure.trait)
+    told = failure.notes[0] if failure.notes else failure.reason
+    return _argument(verdict, failure, f"{told}, in {_place(failure)}", rule=rule)
+
+
+def _faults(verdict: Verdict, failure: Failure) -> Argument:
+    rule = Law(
+        name="contract, sync",
+        sentence="raise an error that no call has raised yet, once",
+        source="docs/CONTRACT.md, Ops",
+    )
+    sides = ", ".join(f"{name} {shown}" for name, shown in failure.sides)
+    sentence = f"a fault of the device was not told as it should be: {sides}"
+    return _argument(verdict, failure, sentence, rule=rule, facts=(failure.reason,))
+
+
+def _words(verdict: Verdict, failure: Failure) -> Argument:
+    rule = Law(
+        name="contract, words",
+        sentence="Every message names the argument and what was probably meant",
+        source="docs/CONTRACT.md, In Python",
+    )
+    return _argument(
+        verdict,
+        failure,
+        f"the message of {_place(failure)} is about another thing: {failure.reason}",
+        rule=rule,
+    )
+
+
+def _statistics(verdict: Verdict, failure: Failure) -> Argument:
+    rule = Law(name="F3", sentence="bytes in use add up", source="docs/LAWS.md, checked elsewhere")
+    sides = ", ".join(f"{name} {shown}" for name, shown in failure.sides)
+    program = verdict.execution.case.program
+    last = f", after op {len(program) - 1} ({write_op(program[-1])})" if len(program) else ""
+    return _argument(verdict, failure, f"{failure.reason}: {sides}{last}", rule=rule)
+
+
+def _crash(verdict: Verdict, failure: Failure) -> Argument:
+    got = failure.sides[-1][1] if failure.sides else failure.reason
+    where = [
+        line.strip() for line in failure.details.splitlines() if line.lstrip().startswith("File ")
+    ]
+    facts = (f"raised in {where[-1].removeprefix('File ')}",) if where else ()
+    rule = Law(
+        name="contract",
+        sentence="an op raises the errors of the contract and no others",
+        source="docs/CONTRACT.md, Refusals",
+    )
+    return _argument(
+        verdict, failure, f"{_place(failure)} ended with {got}", rule=rule, facts=facts
+    )
+
+
+def _fault_in(trace: Trace, failure: Failure) -> str:
+    """The call on the device that failed first, and the op during which it did."""
+    position, op = -1, None
+    for event in trace:
+        if event.kind == "op":
+            position, op = event["position"], event["op"]
+        elif event.kind == "failed" and op is not None:
+            during = f"op {position} ({write_op(op)})"
+            return f"the call {event['verb']} failed with {event['error']} during {during}"
+    return ""
+
+
+def _cost(verdict: Verdict, failure: Failure) -> Argument:
+    return _argument(verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=_SAVED)
+
+
+_KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {
+    FailureKind.VALUE: _value,
+    FailureKind.ERROR: _error,
+    FailureKind.LATE_ERROR: _late,
+    FailureKind.DELIVERY_ORDER: _deliveries,
+    FailureKind.LAW: _law,
+    FailureKind.FAULTS: _faults,
+    FailureKind.WORDS: _words,
+    FailureKind.STATISTICS: _statistics,
+    FailureKind.CRASH: _crash,
+    FailureKind.COST: _cost,
+}
+"""A kind that stands not here says enough by its own words."""

@@ -1,0 +1,184 @@
+"""Hypotheses about memory: a read of other bytes, and buffers whose memory was another's.
+
+These are the mistakes of reuse: a staging buffer that two reads share, and memory that still has
+what it had before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gpusim.ops import Alloc, Free, Op, Read, Write
+from gpusim.program import buffers_of, renamed
+from properties.explain import rules
+from properties.explain.hypothesis import Hypothesis, named, quoted, with_ops, without
+from properties.explain.scene import NOBODY, Scene, Step
+from properties.oracles.laws import catalogue as laws
+
+_ALIGNMENTS = (4, 8, 16, 32, 64, 256)
+
+
+def reads(scene: Scene) -> Iterator[Hypothesis]:
+    """Reads of other bytes, or with the bytes of another read."""
+    results = [step for step in scene.steps if isinstance(step.op, Read)]
+    for at, step in enumerate(scene.steps):
+        op = step.op
+        if not isinstance(op, Read) or op.buffer not in scene.states[at]:
+            continue
+        for other in results:
+            assert isinstance(other.op, Read)
+            if other is not step:
+                yield from _lent(scene, step, other)
+        for instead, said in _other_reads(op, scene, at):
+            yield with_ops(scene, at, (instead,), "read", laws.A11, said)
+
+
+def _lent(scene: Scene, step: Step, other: Step) -> Iterator[Hypothesis]:
+    assert isinstance(step.op, Read)
+    assert isinstance(other.op, Read)
+    for whole in (False, True):
+        if whole and other.op.size_bytes == step.op.size_bytes:
+            continue
+        yield Hypothesis(
+            kind="lent",
+            culprit=step.number,
+            other=other.number,
+            detail="whole" if whole else "",
+            sentence=f"{quoted(step)} was given the bytes of {quoted(other)}",
+            why="as if both used one staging buffer",
+            rule=laws.D5,
+            steps=scene.steps,
+            lends=((step.op.result, other.op.result),),
+            lends_whole=whole,
+        )
+
+
+def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
+    size = len(scene.states[at][op.buffer])
+    for align in _ALIGNMENTS:
+        low = op.offset // align * align
+        if low < op.offset:
+            yield (
+                replace(op, offset=low),
+                f"copied its bytes from an offset rounded down to {align}",
+            )
+    for shift in (1, 2, 3, 4, -1, -2, -3, -4):
+        if op.offset + shift >= 0 and op.offset + shift + op.size_bytes <= size:
+            yield (
+                replace(op, offset=op.offset + shift),
+                f"copied the bytes {shift:+} from its place",
+            )
+    if op.offset:
+        yield replace(op, offset=0), "copied its bytes from the start of the buffer"
+    for name in scene.states[at]:
+        if name != op.buffer:
+            yield replace(op, buffer=name), f"copied the bytes of {name}, and not of {op.buffer}"
+
+
+def buffers(scene: Scene) -> Iterator[Hypothesis]:
+    """Buffers whose memory is another's, or was another's and is not cleared."""
+    steps = scene.steps
+    for at, step in enumerate(steps):
+        op = step.op
+        if isinstance(op, Alloc):
+            for made, other in enumerate(steps):
+                if isinstance(other.op, Alloc) and made < at:
+                    yield from _reused(scene, at, made)
+            yield from _cleared_late(scene, at, op)
+    for position, op in enumerate(scene.program):
+        if scene.expected.outcomes[position].error == "InvalidHandle":
+            yield from _revived(scene, position, op)
+
+
+def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
+    """The buffer of an alloc cleared only after a later step has written it."""
+    steps = scene.steps
+    for later in range(at + 1, len(steps)):
+        if not scene.meets(steps[at], steps[later]) or isinstance(steps[later].op, Read | Free):
+            continue
+        clear = Write(buffer=op.buffer, offset=0, data=bytes(op.size_bytes))
+        yield Hypothesis(
+            kind="cleared",
+            culprit=steps[at].number,
+            other=steps[later].number,
+            sentence=f"{quoted(steps[later])} overtook the clearing of {op.buffer} by "
+            f"{quoted(steps[at])}",
+            why=f"so what {named(steps[later])} wrote was cleared",
+            rule=laws.A12,
+            steps=(
+                *steps[: later + 1],
+                Step(NOBODY, clear, NOBODY, NOBODY),
+                *steps[later + 1 :],
+            ),
+        )
+
+
+def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
+    """The buffer of one alloc in the memory of an earlier one."""
+    steps = scene.steps
+    new, old = steps[at].op, steps[made].op
+    assert isinstance(new, Alloc)
+    assert isinstance(old, Alloc)
+    freed = next(
+        (
+            n
+            for n, step in enumerate(steps)
+            if isinstance(step.op, Free) and step.op.buffer == old.buffer
+        ),
+        None,
+    )
+    if freed is not None and freed < at:
+        left = scene.states[freed].get(old.buffer, b"")[: new.size_bytes]
+        put = Step(NOBODY, Write(buffer=new.buffer, offset=0, data=left), NOBODY, NOBODY)
+        said = f"began with the bytes of {old.buffer}, which {named(steps[freed])} freed"
+        yield Hypothesis(
+            kind="dirty", culprit=steps[at].number, other=steps[freed].number,
+            sentence=f"{quoted(steps[at])} {said}", rule=laws.A12,
+            steps=(*steps[: at + 1], put, *steps[at + 1 :]),
+        )  # fmt: skip
+    if new.size_bytes > old.size_bytes:
+        return
+    shared = {new.buffer: old.buffer}
+    kept = tuple(
+        step._replace(op=renamed(step.op, shared)) for step in steps[at + 1 :]
+        if not (isinstance(step.op, Free) and step.op.buffer in (old.buffer, new.buffer))
+    )  # fmt: skip
+    before = tuple(
+        step
+        for step in steps[:at]
+        if not (isinstance(step.op, Free) and step.op.buffer == old.buffer)
+    )
+    clear = Step(
+        NOBODY, Write(buffer=old.buffer, offset=0, data=bytes(new.size_bytes)), NOBODY, NOBODY
+    )
+    for cleared in (True, False):
+        yield Hypothesis(
+            kind="shared", culprit=steps[at].number, other=steps[made].number,
+            detail=str(cleared),
+            sentence=f"{quoted(steps[at])} was given the memory that {named(steps[made])} made",
+            why="so what one of the two writes shows in the other", rule=laws.E1,
+            steps=(*before, *([clear] if cleared else []), *kept),
+        )  # fmt: skip
+
+
+def _revived(scene: Scene, position: int, op: Op) -> Iterator[Hypothesis]:
+    """An op on a freed buffer that reaches the old memory, or another buffer."""
+    at = next((n for n, step in enumerate(scene.steps) if step.position == position), None)
+    if at is None:
+        return
+    live = scene.states[at]
+    for name in dict.fromkeys(buffers_of(op)):
+        if name in live:
+            continue
+        for other in live:
+            said = f"was accepted: its freed handle {name} reached {other}"
+            yield with_ops(scene, at, (renamed(op, {name: other}),), "stale", rules.HANDLE, said)
+        freed = next(
+            (n for n, step in enumerate(scene.steps[:at]) if step.op == Free(buffer=name)), None
+        )
+        if freed is not None:
+            step = scene.steps[freed]
+            yield Hypothesis(
+                kind="kept", culprit=scene.number(position), other=step.number,
+                sentence=f"op {scene.number(position)} used {name}, which {quoted(step)} freed",
+                rule=laws.E2, steps=without(scene.steps, freed),
+            )  # fmt: skip

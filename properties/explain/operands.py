@@ -1,0 +1,247 @@
+"""Hypotheses about operands: a step that used another op's operands, or missed its own range.
+
+These are the mistakes of caches, pools and rounding.  The scalars of a dispatch may be those of
+another, its bind group may be an old one, and an offset or a size may have been rounded.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import permutations
+
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import (
+    AnyDispatch,
+    Bound,
+    Capture,
+    Dispatch,
+    Part,
+    Scalars,
+    name_of,
+)
+from properties.explain import rules
+from properties.explain.hypothesis import Hypothesis, named, quoted, with_op, without
+from properties.explain.scene import Scene, Step
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.catalogue import Law
+
+_ALIGNMENTS = (4, 8, 16, 32, 64, 256)
+_MOST_BINDINGS = 4
+"""The most buffers whose orders are all tried."""
+
+
+def scalars(scene: Scene) -> Iterator[Hypothesis]:
+    """Dispatches with the scalars of another call, or with none."""
+    dispatches = [step for step in _with_captured(scene) if isinstance(step.op, AnyDispatch)]
+    for at, step in enumerate(scene.steps):
+        op = step.op
+        if not isinstance(op, AnyDispatch) or not op.scalars:
+            continue
+        for other in dispatches:
+            assert isinstance(other.op, AnyDispatch)
+            given = _fit(other.op.scalars, op, scene)
+            if other.position == step.position and other.command == step.command:
+                continue
+            if given is None or given == op.scalars:
+                continue
+            whose = f"the scalars of {named(other)}"
+            said = f"ran with {whose}, {_listed(given)}, and not its own"
+            yield with_op(
+                scene, at, replace(op, scalars=given), "scalars", laws.B1, said, other.number,
+                str(other.command),
+            )  # fmt: skip
+        zeros = tuple(type(one)(0) for one in op.scalars)
+        yield with_op(
+            scene, at, replace(op, scalars=zeros), "scalars", laws.B1,
+            "ran with scalars that are all zero, and not its own", detail="zero",
+        )  # fmt: skip
+        for place, own in enumerate(op.scalars):
+            less = (*op.scalars[:place], type(own)(0), *op.scalars[place + 1 :])
+            if own and len(op.scalars) > 1:
+                name = scene.kernels[op.kernel].scalars[place].name
+                yield with_op(
+                    scene, at, replace(op, scalars=less), "scalars", laws.B1,
+                    f"ran with its scalar {name} as zero", detail=f"zero {place}",
+                )  # fmt: skip
+        if len(op.scalars) > 1:
+            turned = op.scalars[::-1]
+            yield with_op(
+                scene, at, replace(op, scalars=turned), "scalars", laws.B1,
+                "ran with its scalars in another order", detail="turned",
+            )  # fmt: skip
+
+
+def _with_captured(scene: Scene) -> list[Step]:
+    """The steps, and before them the commands of each capture, as steps of the capture."""
+    captured = [
+        Step(step.position, command, number, step.number)
+        for step in scene.steps
+        if isinstance(step.op, Capture)
+        for number, command in enumerate(step.op.commands)
+    ]
+    return [*captured, *scene.steps]
+
+
+def _fit(given: Scalars, op: AnyDispatch, scene: Scene) -> Scalars | None:
+    """``given`` as scalars of ``op``: its first ones, if they suit the kernel."""
+    kernel = scene.kernels[op.kernel]
+    fitting = given[: len(op.scalars)]
+    if len(fitting) != len(op.scalars):
+        return None
+    types = [float if scalar.dtype == "f32" else int for scalar in kernel.scalars]
+    if any(type(one) is not kind for one, kind in zip(fitting, types, strict=True)):
+        return None
+    return fitting
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ",".join(map(str, values))
+
+
+def bindings(scene: Scene) -> Iterator[Hypothesis]:
+    """Dispatches over other buffers or parts, or with another kernel."""
+    for at, step in enumerate(scene.steps):
+        op = step.op
+        if not isinstance(op, AnyDispatch):
+            continue
+        yield from _other_buffers(scene, at, op)
+        for bound, rule, said in _other_places(scene, op):
+            yield with_op(scene, at, replace(op, buffers=bound), "part", rule, said, detail=said)
+        for other in scene.steps:
+            if not isinstance(other.op, AnyDispatch) or other.op.kernel == op.kernel:
+                continue
+            given = _fit_kernel(op, other.op.kernel, scene)
+            if given is not None:
+                said = f"ran kernel {other.op.kernel}, which is that of {named(other)}"
+                yield with_op(scene, at, given, "kernel", laws.E5, said, other.number)
+
+
+def _fit_kernel(op: AnyDispatch, name: str, scene: Scene) -> AnyDispatch | None:
+    kernel = scene.kernels[name]
+    if len(kernel.buffers) != len(op.buffers):
+        return None
+    # A shorter payload goes on with the number of groups, for a guarded kernel.
+    groups = math.prod(op.grid) if isinstance(op, Dispatch) else 0
+    given = (*op.scalars, groups, *(0 for _ in kernel.scalars))[: len(kernel.scalars)]
+    floats = [scalar.dtype == "f32" for scalar in kernel.scalars]
+    values = [
+        float(one) if is_float else int(one) for one, is_float in zip(given, floats, strict=True)
+    ]
+    return replace(op, kernel=name, scalars=tuple(values))
+
+
+def _other_buffers(scene: Scene, at: int, op: AnyDispatch) -> Iterator[Hypothesis]:
+    step = scene.steps[at]
+    tried: set[tuple[Bound, ...]] = {op.buffers}
+    for other in scene.steps:
+        if not isinstance(other.op, AnyDispatch) or other is step:
+            continue
+        bound = other.op.buffers
+        if len(bound) == len(op.buffers) and bound not in tried:
+            tried.add(bound)
+            said = f"bound {_shown(bound)}, as {named(other)} did, and not its own buffers"
+            yield with_op(
+                scene, at, replace(op, buffers=bound), "buffers", laws.E5, said, other.number
+            )
+    if 1 < len(op.buffers) <= _MOST_BINDINGS:
+        for bound in permutations(op.buffers):
+            if bound not in tried:
+                tried.add(bound)
+                said = f"bound its buffers in another order, {_shown(bound)}"
+                yield with_op(
+                    scene, at, replace(op, buffers=bound), "buffers", laws.E5, said,
+                    detail=str([op.buffers.index(one) for one in bound]),
+                )  # fmt: skip
+    for place, own in enumerate(op.buffers):
+        for name in scene.states[at]:
+            bound = (*op.buffers[:place], _renamed(own, name), *op.buffers[place + 1 :])
+            if bound not in tried:
+                tried.add(bound)
+                said = f"bound {name} in the place of {name_of(own)}"
+                yield with_op(
+                    scene, at, replace(op, buffers=bound), "buffers", laws.E5, said,
+                    detail=f"{place} {name}",
+                )  # fmt: skip
+
+
+def freed(scene: Scene) -> Iterator[Hypothesis]:
+    """Dispatches over a freed buffer that an earlier dispatch of the kernel bound."""
+    for at, step in enumerate(scene.steps):
+        op = step.op
+        if not isinstance(op, AnyDispatch):
+            continue
+        for other in scene.steps[:at]:
+            before = other.op
+            if not isinstance(before, AnyDispatch) or before.kernel != op.kernel:
+                continue
+            gone = [name_of(one) for one in before.buffers if name_of(one) not in scene.states[at]]
+            if gone:
+                yield Hypothesis(
+                    kind="buffers",
+                    culprit=step.number,
+                    other=other.number,
+                    detail="freed",
+                    sentence=f"{quoted(step)} bound {gone[0]}, which was freed, as {named(other)} "
+                    "did, and not its own buffers",
+                    rule=laws.E3,
+                    steps=without(scene.steps, at),
+                )
+
+
+def _renamed(bound: Bound, name: str) -> Bound:
+    return name if isinstance(bound, str) else bound._replace(buffer=name)
+
+
+def _shown(bound: Iterable[Bound]) -> str:
+    return ",".join(
+        one if isinstance(one, str) else f"{one.buffer}[{one.offset}:{one.offset + one.size_bytes}]"
+        for one in bound
+    )
+
+
+def _other_places(scene: Scene, op: AnyDispatch) -> Iterator[tuple[tuple[Bound, ...], Law, str]]:
+    """Each binding in turn at another place of its buffer."""
+    sizes = _sizes(scene)
+    for place, own in enumerate(op.buffers):
+        size = sizes[name_of(own)]
+        for instead, rule, said in _places_of(own, size):
+            yield (*op.buffers[:place], instead, *op.buffers[place + 1 :]), rule, said
+
+
+def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
+    name = name_of(own)
+    if isinstance(own, str):
+        whole = size // WORD_BYTES * WORD_BYTES
+        for words in (1, 2, 4, 16, 64):
+            if whole > words * WORD_BYTES:
+                less = Part(own, 0, whole - words * WORD_BYTES)
+                yield less, rules.WORDS, f"was given {name} without its last {words} words"
+                first = Part(own, 0, words * WORD_BYTES)
+                yield first, rules.WORDS, f"was given the first {words} words of {name} alone"
+        return
+    start, length = own.offset, own.size_bytes
+    if start:
+        there = f"bound bytes 0 to {length - 1} of {name}, the right number from the wrong place"
+        yield Part(name, 0, length), rules.PART, there
+    for align in _ALIGNMENTS:
+        longer = -(-length // align) * align
+        if longer > length and start + longer <= size:
+            yield (
+                Part(name, start, longer),
+                rules.PART,
+                f"bound a part that was rounded up to {align} bytes",
+            )
+        low = start // align * align
+        if low < start:
+            yield (
+                Part(name, low, length),
+                rules.PART,
+                f"bound a part whose start was rounded down to {align} bytes",
+            )
+    if start + length < size:
+        yield Part(name, start, size - start), rules.PART, f"bound {name} up to its end"
+    yield name, rules.PART, f"bound all of {name} in the place of a part"
+
+
+def _sizes(scene: Scene) -> dict[str, int]:
+    return {name: len(data) for state in scene.states for name, data in state.items()}

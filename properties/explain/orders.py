@@ -1,0 +1,207 @@
+"""Hypotheses about order: a step that overtook another, was left out, or ran twice.
+
+These are the mistakes of deferral.  A host write acts at once and a command later, so that the two
+may cross; a batch may be lost, or submitted again.
+"""
+
+from collections.abc import Iterator
+
+from gpusim.ops import (
+    HOST_WRITES,
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Copy,
+    Flush,
+    Free,
+    Read,
+    Replay,
+    Sync,
+    Write,
+)
+from properties.explain.hypothesis import Hypothesis, moved, named, quoted, without
+from properties.explain.scene import Scene, Step
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.catalogue import Law
+
+_STILL = (Flush, Sync, Capture, Replay)
+"""Ops that move no bytes."""
+_ENDS_BATCH = (Flush, Sync, *HOST_WRITES, Free)
+"""Ops before which a batch is likely to be submitted."""
+_MOST_STEPS = 60
+"""Of a longer program only steps that stand near each other are swapped."""
+
+
+def orders(scene: Scene) -> Iterator[Hypothesis]:
+    """Every step later than it should be, or earlier."""
+    steps = scene.steps
+    reach = len(steps) if len(steps) <= _MOST_STEPS else _MOST_STEPS // 4
+    for first in range(len(steps)):
+        if isinstance(steps[first].op, _STILL):
+            continue
+        for last in range(first + 1, min(len(steps), first + reach)):
+            if not scene.meets(steps[first], steps[last]):
+                continue
+            yield _crossed(scene, first, last, moved(steps, last, first), "early")
+            if last > first + 1:
+                yield _crossed(scene, first, last, moved(steps, first, last), "late")
+
+
+def _crossed(
+    scene: Scene, first: int, last: int, steps: tuple[Step, ...], detail: str
+) -> Hypothesis:
+    one, other = scene.steps[first], scene.steps[last]
+    return Hypothesis(
+        kind="order",
+        culprit=one.number,
+        other=other.number,
+        detail=f"{one.command} {other.command} {detail}",
+        sentence=f"{quoted(other)} overtook {quoted(one)}",
+        why=_what_follows(scene, one, other),
+        rule=_rule_of(scene, one, other),
+        steps=steps,
+    )
+
+
+def _what_follows(scene: Scene, one: Step, other: Step) -> str:
+    """What the crossing of two steps did, in words."""
+    named_one, named_other = named(one), named(other)
+    reads = _reads_from(scene, one, other)
+    if isinstance(one.op, Alloc):
+        return f"so {named_one} cleared what {named_other} had written"
+    if reads:
+        verb = "copied out" if isinstance(one.op, Read) else "used"
+        return f"so {named_one} {verb} what {named_other} wrote"
+    if _reads_from(scene, other, one):
+        verb = "copied out" if isinstance(other.op, Read) else "used"
+        return f"so {named_other} {verb} the bytes from before {named_one}"
+    return f"so {named_one} wrote over what {named_other} had written"
+
+
+def _reads_from(scene: Scene, reader: Step, writer: Step) -> bool:
+    """Whether ``reader`` reads bytes that ``writer`` writes; a kernel reads what it writes."""
+    reads = isinstance(reader.op, AnyDispatch)
+    return any(
+        a.buffer == b.buffer and a.start < b.end and b.start < a.end and b.writes
+        for a in scene.touches(reader)
+        for b in scene.touches(writer)
+        if reads or not a.writes
+    )
+
+
+def _rule_of(scene: Scene, one: Step, other: Step) -> Law:
+    """The law that says that ``one`` comes before ``other``."""
+    if isinstance(other.op, Write):
+        if isinstance(one.op, Write):
+            return laws.C1
+        return laws.A2 if _reads_from(scene, one, other) else laws.A4
+    if isinstance(other.op, Read):
+        return laws.A1
+    if isinstance(one.op, Write):
+        return laws.A3
+    return laws.A12 if isinstance(one.op, Alloc) else laws.C1
+
+
+def omissions(scene: Scene) -> Iterator[Hypothesis]:
+    """Steps that had no effect, alone and as a lost batch."""
+    steps = scene.steps
+    for at, step in enumerate(steps):
+        if isinstance(step.op, Alloc | Read | Capture | Flush | Sync):
+            continue
+        is_free = isinstance(step.op, Free)
+        yield Hypothesis(
+            kind="omitted",
+            culprit=step.number,
+            detail=str(step.command),
+            sentence=f"{quoted(step)} had no effect",
+            why="so the bytes are those from before it" if not is_free else "",
+            rule=laws.E2 if is_free else laws.C1,
+            steps=without(steps, at),
+        )
+    for start, end in _runs(steps):
+        if end - start > 1:
+            yield _lost(steps, start, end)
+
+
+def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
+    """Where commands stand in a row that one batch could hold: every run, and each end of one."""
+    start = None
+    for at, step in enumerate((*steps, None)):
+        in_batch = step is not None and not isinstance(step.op, Alloc | Free | Flush | Sync)
+        if in_batch and start is None:
+            start = at
+        elif not in_batch and start is not None:
+            for first in range(start, at):
+                yield first, at
+            for last in range(start + 1, at):
+                yield start, last
+            start = None
+
+
+def _lost(steps: tuple[Step, ...], start: int, end: int) -> Hypothesis:
+    kept = tuple(step for step in steps[start:end] if isinstance(step.op, Read | Capture))
+    first, last = steps[start], steps[end - 1]
+    return Hypothesis(
+        kind="lost",
+        culprit=first.number,
+        other=last.number,
+        detail=f"{first.command} {last.command}",
+        sentence=f"{named(first)} to {named(last)} had no effect: their batch was lost",
+        rule=laws.C1,
+        steps=(*steps[:start], *kept, *steps[end:]),
+    )
+
+
+def poisoned(scene: Scene) -> Iterator[Hypothesis]:
+    """Batches that were lost with an op that the contract refuses: before it, after it, or both."""
+    steps = scene.steps
+    for at, step in enumerate(steps):
+        if scene.expected.outcomes[step.position].error is None:
+            continue
+        start, end = at, at + 1
+        while start and not isinstance(steps[start - 1].op, _ENDS_BATCH):
+            start -= 1
+        while end < len(steps) and not isinstance(steps[end].op, _ENDS_BATCH):
+            end += 1
+        for low, high in ((start, end), (start, at), (at + 1, end)):
+            lost = [each for each in steps[low:high] if each is not step and _is_queued(each)]
+            if not lost:
+                continue
+            reads = tuple((each.op.result, "") for each in lost if isinstance(each.op, Read))
+            kept = tuple(each for each in steps if each not in lost or isinstance(each.op, Read))
+            yield Hypothesis(
+                kind="poisoned",
+                culprit=step.number,
+                other=lost[0].number,
+                detail=f"{low < at} {high > at + 1}",
+                sentence=f"{quoted(step)}, which is to be refused, took its batch along",
+                why=f"so {', '.join(map(named, lost))} had no effect",
+                rule=laws.G1,
+                steps=kept,
+                lends=reads,
+            )
+
+
+def _is_queued(step: Step) -> bool:
+    return isinstance(step.op, AnyDispatch | Copy | Read)
+
+
+def repetitions(scene: Scene) -> Iterator[Hypothesis]:
+    """Steps that took effect twice, at once or after another step."""
+    steps = scene.steps
+    for at, step in enumerate(steps):
+        if not isinstance(step.op, AnyDispatch | Copy | Write):
+            continue
+        for later in range(at, min(len(steps), at + _MOST_STEPS // 4)):
+            if later > at and not scene.meets(step, steps[later]):
+                continue
+            after = "" if later == at else f", once more after {named(steps[later])}"
+            yield Hypothesis(
+                kind="twice",
+                culprit=step.number,
+                other=steps[later].number if later > at else -1,
+                detail=f"{step.command} {steps[later].command}",
+                sentence=f"{quoted(step)} took effect twice{after}",
+                rule=laws.C1,
+                steps=(*steps[: later + 1], step, *steps[later + 1 :]),
+            )

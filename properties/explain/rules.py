@@ -1,0 +1,47 @@
+"""The rules that an argument names: laws, and sentences of the contract.
+
+A rule of the contract is one sentence of docs/CONTRACT.md; its name is the row in which it stands.
+"""
+
+from properties.oracles.laws.catalogue import Law
+
+_CONTRACT = "docs/CONTRACT.md, Ops"
+
+
+def _rule(op: str, sentence: str) -> Law:
+    return Law(name=f"contract, {op}", sentence=sentence, source=_CONTRACT)
+
+
+WHOLE = Law(
+    name="contract",
+    sentence="An op happens whole, or raises and changes nothing",
+    source=_CONTRACT,
+)
+SCALARS = _rule("dispatch", "The scalars are those of the call")
+PART = _rule(
+    "dispatch", "A part, `a[256:512]`, binds bytes 256 to 511 of a, and the kernel sees no others"
+)
+WORDS = _rule("dispatch", "`size // 4` words, and no byte after them")
+GRID = _rule("dispatch", "`grid` counts workgroups; with a zero in it nothing runs")
+INDIRECT = _rule(
+    "dispatch_indirect", "a dispatch over a grid that the GPU reads at this point of the program"
+)
+MEMMOVE = _rule("copy", "within one buffer they may overlap, as in memmove")
+READ = _rule("read", "the value at this point of the program")
+KEPT = _rule("read", "in memory that the runtime never changes again")
+TAKEN = _rule("write", "the data is taken at the call")
+HANDLE = _rule("free", "its handle never reaches the data of another buffer")
+KERNEL = Law(
+    name="kernel",
+    sentence="a compute shader in WGSL, together with the same meaning in NumPy",
+    source="docs/GLOSSARY.md",
+)
+REPLAY = _rule("replay", "carry out the commands of g, in order, as if each was called now")
+ENTRIES = _rule("replay", "A dispatch gets the scalars given for it, or else those of the capture")
+BINDINGS = _rule(
+    "replay", "`bindings` puts other buffers in the place of captured ones, all at once"
+)
+FROM_CONTRACT = (
+    WHOLE, SCALARS, PART, WORDS, GRID, INDIRECT, MEMMOVE, READ, KEPT, TAKEN, HANDLE, REPLAY,
+    ENTRIES, BINDINGS,
+)  # fmt: skip

@@ -1,0 +1,191 @@
+"""A program as steps that can be run in another way, and what each step leaves behind.
+
+A step is one op, or one command of a replay, that takes effect.  A variant is a changed list of
+steps: another order, a step left out or twice, other operands.  The reference carries it out, and
+gives the history that a target with just that mistake would show.  Nothing here knows which
+mistakes there are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from gpusim.effects import Access, accesses
+from gpusim.errors import DeviceFault, InvalidKernel, ProgramError, Refused
+from gpusim.history import History, Outcome
+from gpusim.kernels import Kernel
+from gpusim.limits import Limits
+from gpusim.ops import Alloc, Capture, Free, Op, Read, Replay, Sync
+from gpusim.program import Program, replayed
+from reference import Reference
+
+NOBODY = -1
+"""The position of a step that belongs to no op."""
+_ACCEPTED = Outcome()
+
+
+class Step(NamedTuple):
+    """An op that takes effect at its place in a list; ``command`` counts those of a replay.
+
+    ``number`` is the position by which a reader knows the op: another than its own, where ops were
+    inserted before it.
+    """
+
+    position: int
+    op: Op
+    command: int
+    number: int
+
+
+Steps = tuple[Step, ...]
+Contents = Mapping[str, bytes]
+"""The bytes of each live buffer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A program, its meaning, and all that is needed to run it in another way.
+
+    ``numbers``: the number of each op for a reader, by default its position; NOBODY for an op that
+    was inserted.  ``expected``: the history that it means.  An op whose outcome there is not the
+    reference's, for instance because the device failed, is no step, and keeps that outcome.
+    """
+
+    program: Program
+    expected: History
+    kernels: Mapping[str, Kernel]
+    limits: Limits
+    numbers: tuple[int, ...] = ()
+
+    def number(self, position: int) -> int:
+        """The number of an op for a reader."""
+        return self.numbers[position] if self.numbers else position
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps of the program as it is meant."""
+        outcomes = self._plain_outcomes()
+        return tuple(
+            step
+            for position, op in enumerate(self.program)
+            if self._follows(position, outcomes[position])
+            for step in self._steps_of(position, op)
+        )
+
+    @cached_property
+    def states(self) -> tuple[Contents, ...]:
+        """The contents before each step, and those at the end."""
+        reference, sizes = Reference(self.kernels, self.limits), dict[str, int]()
+        states: list[dict[str, bytes]] = [{}]
+        for step in self.steps:
+            _perform(reference, step.op)
+            now = dict(states[-1])
+            if isinstance(step.op, Alloc):
+                sizes[step.op.buffer] = step.op.size_bytes
+            for name in self._touched(step.op, sizes):
+                try:
+                    found = reference.read(name, 0, sizes[name])
+                    now[name] = found.data
+                except (Refused, DeviceFault):
+                    now.pop(name, None)
+            states.append(now)
+        return tuple(states)
+
+    def run(self, steps: Sequence[Step]) -> History | None:
+        """What the program shows if it takes effect by ``steps``; None where it has no meaning."""
+        reference = Reference(self.kernels, self.limits)
+        outcomes: dict[int, Outcome] = {}
+        for step in steps:
+            try:
+                outcome = _perform(reference, step.op)
+            except (InvalidKernel, ProgramError):
+                return None
+            before = outcomes.get(step.position)
+            if before is None or before.error is None:
+                outcomes[step.position] = outcome
+        return self.history(outcomes)
+
+    def history(self, outcomes: Mapping[int, Outcome]) -> History:
+        """The history with these outcomes; an op without one has the one that it should have."""
+        shown: list[Outcome] = []
+        delivered: list[str] = []
+        for position, op in enumerate(self.program):
+            meant = self.expected.outcomes[position]
+            outcome = meant if position not in self._stepped else outcomes.get(position, _ACCEPTED)
+            if isinstance(op, Read) and outcome.error is None:
+                delivered.append(op.result)
+            if isinstance(op, Sync) and meant.error is None:
+                outcome = Outcome(data=",".join(delivered).encode())
+            shown.append(outcome)
+        closing = self.expected.closing
+        if closing is not None and closing.error is None:
+            closing = Outcome(data=",".join(delivered).encode())
+        return History(outcomes=tuple(shown), deliveries=tuple(delivered), closing=closing)
+
+    def touches(self, step: Step) -> list[Access]:
+        """The bytes that a step reads and writes; an alloc and a free write the whole buffer."""
+        return _touches(step.op, self.kernels)
+
+    def meets(self, one: Step, other: Step) -> bool:
+        """Whether the order of two steps may matter: they touch a byte, and one writes it."""
+        return any(
+            a.buffer == b.buffer and (a.writes or b.writes) and a.start < b.end and b.start < a.end
+            for a in self.touches(one)
+            for b in self.touches(other)
+        )
+
+    @cached_property
+    def _stepped(self) -> frozenset[int]:
+        return frozenset(step.position for step in self.steps)
+
+    def _plain_outcomes(self) -> list[Outcome]:
+        """What the reference alone says of each op, without those that met a fault."""
+        reference = Reference(self.kernels, self.limits)
+        outcomes = []
+        for op, meant in zip(self.program, self.expected.outcomes, strict=True):
+            fails = meant.error is not None and meant.error in _FAULTS
+            outcomes.append(meant if fails else _perform(reference, op))
+        return outcomes
+
+    def _follows(self, position: int, outcome: Outcome) -> bool:
+        meant = self.expected.outcomes[position]
+        return meant.error not in _FAULTS and outcome.error == meant.error
+
+    def _steps_of(self, position: int, op: Op) -> Iterator[Step]:
+        if isinstance(op, Replay) and self.expected.outcomes[position].error is None:
+            for number, command in enumerate(replayed(self.captures[op.graph], op)):
+                yield Step(position, command, number, self.number(position))
+        else:
+            yield Step(position, op, NOBODY, self.number(position))
+
+    @cached_property
+    def captures(self) -> Mapping[str, Capture]:
+        """The captures of the program by their graph."""
+        return {op.graph: op for op in self.program if isinstance(op, Capture)}
+
+    def _touched(self, op: Op, sizes: Mapping[str, int]) -> list[str]:
+        found = dict.fromkeys(access.buffer for access in _touches(op, self.kernels))
+        return [name for name in found if name in sizes]
+
+
+_FAULTS = frozenset({"SubmitFailed", "MapFailed", "DeviceLost", "DeviceFault", "DataLost"})
+"""Errors that only a device causes, so that the reference alone never gives them."""
+
+
+def _touches(op: Op, kernels: Mapping[str, Kernel]) -> list[Access]:
+    if isinstance(op, Alloc | Free):
+        return [Access(op.buffer, 0, 2**62, True)]
+    if isinstance(op, Capture | Replay):
+        return []
+    return accesses(op, kernels)
+
+
+def _perform(reference: Reference, op: Op) -> Outcome:
+    try:
+        delivery = reference.perform(op)
+    except (Refused, DeviceFault) as error:
+        return Outcome(error=type(error).__name__)
+    if delivery is None:
+        return _ACCEPTED
+    return Outcome(data=delivery.data, error_bound=delivery.error_bound)

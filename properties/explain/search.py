@@ -1,0 +1,134 @@
+"""Looks for the mistake that explains what came back: it tries hypotheses on the reference.
+
+Each hypothesis is run, and holds where the target showed that very history.  In a small program
+two mistakes may look the same.  So the same mistakes are tried on other runs of the same ops with
+other data, where there are any: what holds in most of them is the answer.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+
+from gpusim.history import History
+from gpusim.ops import Read
+from properties.explain import everywhere, graphs, grids, memory, operands, orders, ranges
+from properties.explain.hypothesis import Hypothesis, Key
+from properties.explain.scene import Scene
+from properties.model.capabilities import Capabilities
+from properties.oracles.compare import compare
+
+_MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
+    orders.orders,
+    orders.poisoned,
+    operands.freed,
+    orders.omissions,
+    memory.buffers,
+    operands.scalars,
+    operands.bindings,
+    grids.grids,
+    graphs.replays,
+    memory.reads,
+    everywhere.all_reads,
+    ranges.writes,
+    ranges.copies,
+    orders.repetitions,
+    ranges.zeroed,
+)
+"""From what batching runtimes do wrong most often to what they seldom do."""
+_MOST_STEPS = 40_000
+"""How many steps all hypotheses together may run, so that a long program takes no minutes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What a target showed of a scene."""
+
+    scene: Scene
+    got: History
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """The hypotheses that hold, and in how many of the other runs each of them holds as well."""
+
+    found: tuple[Hypothesis, ...] = ()
+    votes: Mapping[Key, int] = field(default_factory=dict)
+
+
+def hypotheses(scene: Scene) -> Iterator[Hypothesis]:
+    """Every single mistake that is thought of, each once."""
+    seen: set[Key] = set()
+    for found in chain.from_iterable(make(scene) for make in _MAKERS):
+        if found.key not in seen:
+            seen.add(found.key)
+            yield found
+
+
+def _affordable(scene: Scene) -> Iterator[Hypothesis]:
+    """As many hypotheses as may be tried on a program of that length."""
+    return islice(hypotheses(scene), max(1, _MOST_STEPS // max(1, len(scene.steps))))
+
+
+def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
+    """The mistakes that explain the failing op at ``position``, and as much else as they can.
+
+    ``others`` are runs of the same ops with other data that failed as well.
+    """
+    reach: dict[Key, int] = {}
+    by_key: dict[Key, Hypothesis] = {}
+    for found in _affordable(shown.scene):
+        end = _holds_until(found, shown)
+        if end > position:
+            by_key[found.key], reach[found.key] = found, end
+    whole = [key for key, end in reach.items() if end > len(shown.scene.program)]
+    keys = whole or sorted(reach, key=lambda key: -reach[key])
+    votes = Counter(key for other in others for key in _held({*keys}, other))
+    return Answer(found=tuple(by_key[key] for key in keys), votes=votes)
+
+
+def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
+    """Those of ``keys`` that hold for ``other`` as well."""
+    end = len(other.scene.program)
+    for found in _affordable(other.scene):
+        if found.key in keys and _holds_until(found, other) > end:
+            yield found.key
+
+
+def _holds_until(found: Hypothesis, shown: Shown) -> int:
+    """The position of the first op that the mistake does not explain; past the end without one."""
+    history = shown.scene.run(found.steps)
+    if history is None:
+        return -1
+    if found.lends:
+        history = _lent(history, shown.scene, found)
+    if _refuses_more(history, shown):
+        return -1
+    failure = compare(shown.scene.program, history, shown.got, shown.capabilities)
+    return len(shown.scene.program) + 1 if failure is None else failure.position
+
+
+def _refuses_more(history: History, shown: Shown) -> bool:
+    """Whether an op fails that should not, and did not; a loose promise would excuse it."""
+    outcomes = zip(history.outcomes, shown.scene.expected.outcomes, shown.got.outcomes, strict=True)
+    return any(
+        tried.error is not None and meant.error is None and got.error != tried.error
+        for tried, meant, got in outcomes
+    )
+
+
+def _lent(history: History, scene: Scene, found: Hypothesis) -> History:
+    """The history in which some reads have the bytes of others."""
+    outcomes = list(history.outcomes)
+    place = {op.result: n for n, op in enumerate(scene.program) if isinstance(op, Read)}
+    for result, other in found.lends:
+        own = history.outcomes[place[result]]
+        lent = history.outcomes[place[other]].data if other else b""
+        if own.data is None or lent is None:
+            continue
+        size = len(own.data)
+        rest = bytes(size) if not other else own.data
+        data = lent if found.lends_whole else lent[:size] + rest[len(lent) : size]
+        outcomes[place[result]] = replace(own, data=data, error_bound=None)
+    return replace(history, outcomes=tuple(outcomes))

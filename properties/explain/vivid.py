@@ -1,0 +1,121 @@
+"""The same ops with other data, so that every byte tells where it comes from.
+
+A finding is shrunk to simple data, in which many mistakes look alike: a write that is lost and a
+write that comes early may show the same zeros.  Here each write has bytes of its own and each
+dispatch scalars of its own.  Each buffer may be filled right after its alloc, and read after a
+sync at the end.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import (
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Command,
+    DispatchIndirect,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Scalars,
+    Sync,
+    Write,
+)
+from gpusim.program import Program
+from properties.explain.scene import NOBODY
+from properties.generate.choices import Choices, SeededChoices
+
+_PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89)
+_MOST_GROUPS = 4
+_PIECE_BYTES = 256
+_WHOLE_SCALARS = "u32"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vivid:
+    """A program with other data, and the number of each op in the original one."""
+
+    program: Program
+    numbers: tuple[int, ...]
+
+
+def vivid(
+    program: Program, kernels: Mapping[str, Kernel], *, fills: bool, looks: bool, seed: int
+) -> Vivid:
+    """``program`` with other data and scalars.
+
+    With ``fills`` each buffer is written whole right after its alloc.  With ``looks`` those that
+    are not freed are read at the end.
+    """
+    choices = SeededChoices(f"vivid {seed}")
+    counts = {
+        each.counts
+        for op in program
+        for each in (op.commands if isinstance(op, Capture) else (op,))
+        if isinstance(each, DispatchIndirect)
+    }
+    ops: list[Op] = []
+    numbers: list[int] = []
+    for position, op in enumerate(program):
+        ops.append(_changed(op, counts, kernels, choices))
+        numbers.append(position)
+        if fills and isinstance(op, Alloc) and op.buffer not in counts and op.size_bytes:
+            # In pieces, so that what goes wrong with a long write goes right here.
+            for start in range(0, op.size_bytes, _PIECE_BYTES):
+                data = _bytes(min(_PIECE_BYTES, op.size_bytes - start), choices)
+                ops.append(Write(buffer=op.buffer, offset=start, data=data))
+                numbers.append(NOBODY)
+    added = tuple(_looks(program)) if looks else ()
+    return Vivid(program=Program((*ops, *added)), numbers=(*numbers, *(NOBODY for _ in added)))
+
+
+def _bytes(size: int, choices: Choices) -> bytes:
+    return bytes(choices.integer(1, 255) for _ in range(size))
+
+
+def _changed(op: Op, counts: set[str], kernels: Mapping[str, Kernel], choices: Choices) -> Op:
+    if isinstance(op, Write):
+        if op.buffer not in counts:
+            return replace(op, data=_bytes(len(op.data), choices))
+        if op.offset % WORD_BYTES:
+            return op
+        words = -(-len(op.data) // WORD_BYTES)
+        grid = b"".join(
+            choices.integer(1, _MOST_GROUPS).to_bytes(4, "little") for _ in range(words)
+        )
+        return replace(op, data=grid[: len(op.data)])
+    if isinstance(op, AnyDispatch):
+        return replace(op, scalars=_scalars(op.kernel, op.scalars, kernels, choices))
+    if isinstance(op, Capture):
+        commands = tuple(_changed(each, counts, kernels, choices) for each in op.commands)
+        return replace(op, commands=tuple(each for each in commands if isinstance(each, Command)))
+    if isinstance(op, Replay) and op.scalars is not None:
+        return replace(op, scalars=tuple(_entry(entry, choices) for entry in op.scalars))
+    return op
+
+
+def _scalars(name: str, own: Scalars, kernels: Mapping[str, Kernel], choices: Choices) -> Scalars:
+    kernel = kernels[name]
+    if any(scalar.dtype != _WHOLE_SCALARS for scalar in kernel.scalars):
+        return own
+    return _entry(own, choices) or ()
+
+
+def _entry(own: Scalars | None, choices: Choices) -> Scalars | None:
+    if own is None or any(type(value) is not int or value < 0 for value in own):
+        return own
+    return tuple(choices.pick(_PRIMES) for _ in own)
+
+
+def _looks(program: Program) -> Iterator[Op]:
+    freed = {op.buffer for op in program if isinstance(op, Free)}
+    yield Sync()
+    for op in program:
+        if isinstance(op, Alloc) and op.buffer not in freed:
+            yield Read(
+                buffer=op.buffer, offset=0, size_bytes=op.size_bytes, result=f"look_{op.buffer}"
+            )

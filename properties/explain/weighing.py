@@ -1,0 +1,94 @@
+"""Weighs mistakes that look the same: by the trace, by other data, and by what a flush cures."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from properties.explain.argument import Reached
+from properties.explain.experiments import Boundary, Others
+from properties.explain.hypothesis import Hypothesis, Key
+from properties.model.failure import Failure
+
+CROSSING = ("order", "early")
+_OF_ORDER = (*CROSSING, "cleared")
+SURE, LIKELY, SILENT, REFUTED = range(4)
+_ABSENT = ("omitted", "lost")
+_OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
+_OTHER_THAN = re.compile(r"was submitted for \w+ op (\d+), and is not what that means")
+_UNASKED = "no op asked for it"
+_BY_SUBJECT = "BDE"
+"""Letters of laws of which any one supports a mistake of that subject."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traced:
+    """What the trace of an execution tells; nothing where it is not traced."""
+
+    reached: tuple[Reached, ...] = ()
+    broken: Failure | None = None
+    broken_at: int = 0
+    is_known: bool = False
+
+    def of(self, position: int) -> Reached | None:
+        """When the op at ``position`` reached its clocks."""
+        return next((each for each in self.reached if each.position == position), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """What runs of the case in other ways showed."""
+
+    others: Others = field(default_factory=Others)
+    boundaries: tuple[Boundary, ...] = ()
+    settings: tuple[str, ...] = ()
+    schedules: tuple[int, int] = (0, 0)
+    """Under how many schedules it fails, and how many were tried."""
+    has_run: bool = False
+
+
+def order(
+    found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
+) -> tuple[int, int, int]:
+    """The order of mistakes that look the same: by the trace, by how often it holds with other
+    data, and by what a flush cures.
+
+    A flush between two ops cures what their order does, and little else.
+    """
+    held = votes.get(found.key, 0)
+    cured = 1
+    if tried.has_run and found.kind in _OF_ORDER:
+        is_cured = any(boundary.at == found.other for boundary in tried.boundaries)
+        cured = 0 if is_cured else 1 if tried.boundaries else 2
+    return doubt(found, traced), -held, cured
+
+
+def doubt(found: Hypothesis, traced: Traced) -> int:
+    """How much the trace speaks against a mistake, from SURE to REFUTED."""
+    if not traced.is_known or traced.broken is None:
+        # Where the runtime called rightly, its calls refute nothing that the device did.
+        return SILENT
+    told = " ".join(traced.broken.notes)
+    other_than = _OTHER_THAN.search(told)
+    if found.kind in _ABSENT and (other_than or _UNASKED in told):
+        return REFUTED
+    law, named_law = traced.broken.trait, found.rule.name
+    if law == named_law and not (_UNASKED in told and found.kind == "twice"):
+        return SURE
+    if other_than and found.kind in _OPERANDS:
+        return LIKELY if int(other_than[1]) == found.culprit else REFUTED
+    if _UNASKED in told and found.kind in (*_OPERANDS, "replay"):
+        return LIKELY
+    if law[0] == named_law[0] and law[0] in _BY_SUBJECT:
+        return LIKELY
+    return _doubt_by_clocks(found, traced)
+
+
+def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
+    one, other = traced.of(found.culprit), traced.of(found.other)
+    if found.kind in CROSSING and one is not None and other is not None:
+        if one.submitted < 0 or other.submitted < 0 or one.submitted == other.submitted:
+            return SILENT
+        return LIKELY if one.submitted > other.submitted else REFUTED
+    if found.kind in _ABSENT and one is not None:
+        return LIKELY if one.submitted < 0 else REFUTED
+    return SILENT

@@ -1,0 +1,108 @@
+"""The op that last wrote each byte, and where bytes that came back may come from.
+
+To see whether a dispatch writes a byte, it is run twice, over different bytes; a byte that ends
+the same both times was written, or was the same before.
+"""
+
+from collections.abc import Mapping
+
+from gpusim.errors import GpusimError
+from gpusim.ops import Alloc, AnyDispatch, Copy, Op, Read, Write
+from properties.explain.argument import ByteStory
+from properties.explain.hypothesis import named
+from properties.explain.scene import NOBODY, Scene, Step
+from properties.model.failure import Failure
+from reference import Reference
+
+_MOST_BYTES = 64
+_LEAST_ALIKE = 3
+"""Fewer bytes than these may be alike by chance."""
+_FLIP = bytes(255 - value for value in range(256))
+
+
+def stories(scene: Scene, failure: Failure, got: bytes) -> tuple[ByteStory, ...]:
+    """The wrong bytes of the read that failed, the first of them at most sixty-four."""
+    op = scene.program[failure.position]
+    at = next((n for n, step in enumerate(scene.steps) if step.position == failure.position), None)
+    meant = scene.expected.outcomes[failure.position].data
+    if not isinstance(op, Read) or at is None or meant is None:
+        return ()
+    wrong = [n for n, (one, other) in enumerate(zip(meant, got, strict=False)) if one != other]
+    writers = _writers(scene, at, op.buffer)
+    return tuple(
+        ByteStory(
+            buffer=op.buffer,
+            byte=op.offset + n,
+            meant=meant[n],
+            shown=got[n],
+            writer=writers[op.offset + n] if op.offset + n < len(writers) else NOBODY,
+            source=_source(scene, at, got, n),
+        )
+        for n in wrong[:_MOST_BYTES]
+    )
+
+
+def _writers(scene: Scene, end: int, buffer: str) -> list[int]:
+    """The number of the op that last wrote each byte of ``buffer`` before step ``end``."""
+    found: list[int] = []
+    for at, step in enumerate(scene.steps[:end]):
+        if isinstance(step.op, Alloc) and step.op.buffer == buffer:
+            found = [NOBODY] * step.op.size_bytes
+        for byte in _written(scene, at, step.op, buffer):
+            if byte < len(found):
+                found[byte] = step.number
+    return found
+
+
+def _written(scene: Scene, at: int, op: Op, buffer: str) -> range | list[int]:
+    """The bytes of ``buffer`` that a step writes."""
+    if isinstance(op, Write) and op.buffer == buffer:
+        return range(op.offset, op.offset + len(op.data))
+    if isinstance(op, Copy) and op.target == buffer:
+        return range(op.target_offset, op.target_offset + op.size_bytes)
+    if not isinstance(op, AnyDispatch) or buffer not in scene.states[at]:
+        return []
+    before, after = scene.states[at], scene.states[at + 1].get(buffer, b"")
+    flipped = {**before, buffer: before[buffer].translate(_FLIP)}
+    other = _after(scene, flipped, op, buffer)
+    if other is None:
+        return range(len(after))
+    old = before[buffer]
+    return [
+        n
+        for n, (one, two) in enumerate(zip(after, other, strict=False))
+        if one != old[n] or two != flipped[buffer][n]
+    ]
+
+
+def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> bytes | None:
+    """The bytes of ``buffer`` after a step over other contents; None where it has no meaning."""
+    reference = Reference(scene.kernels, scene.limits)
+    try:
+        for name, data in state.items():
+            reference.alloc(name, len(data))
+            reference.write(name, data, 0)
+        reference.perform(op)
+        return reference.read(buffer, 0, len(state[buffer])).data
+    except GpusimError:
+        return None
+
+
+def _source(scene: Scene, end: int, got: bytes, at: int) -> str:
+    """Where the bytes around a wrong one stood at some time, if they stood in one place alone."""
+    piece = got[at : at + 8]
+    if len(piece) < _LEAST_ALIKE or len(set(piece)) < _LEAST_ALIKE:
+        return ""
+    for time, step in enumerate(scene.steps):
+        for name, data in scene.states[time + 1].items():
+            if data == scene.states[time].get(name):
+                continue
+            place = data.find(piece)
+            if place >= 0:
+                return f"what {named(step)} left at byte {place} of {name}"
+    return ""
+
+
+def step_at(scene: Scene, number: int) -> Step | None:
+    """The first step of the op with that number."""
+    return next((step for step in scene.steps if step.number == number), None)

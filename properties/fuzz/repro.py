@@ -1,0 +1,95 @@
+"""Writes the source of a test, or of a script, that holds a finding and runs it again.
+
+The source needs no other file but the code of the target and its kernels, and it names these.
+Nothing is run or loaded here.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from textwrap import fill
+
+from gpusim.errors import ProgramError
+from properties.finding_file import Finding, format_finding, read
+from properties.fuzz.loading import TARGETS
+
+_TEST = '''\
+"""{what}
+
+It was written by `gpusim repro`.  It fails while the target does.
+"""
+
+from gpusim.testing import check_finding
+
+FINDING = """\\
+{finding}"""
+
+
+def test_{name}() -> None:
+    check_finding(FINDING{code})
+'''
+_SCRIPT = '''\
+"""{what}
+
+It exits with 1 while the target fails, and with 0 once it passes.
+"""
+
+import sys
+
+from gpusim.testing import TargetFailed, check_finding
+
+FINDING = """\\
+{finding}"""
+
+if __name__ == "__main__":
+    try:
+        check_finding(FINDING{code})
+    except TargetFailed as error:
+        sys.exit(str(error))
+    print("passes")
+'''
+
+
+def pytest_source(path: Path) -> str:
+    """A test to paste, which fails while the finding at ``path`` does.
+
+    Raises:
+        ProgramError: the file is malformed, or is of version 1, which names no target.
+        OSError: it cannot be read.
+    """
+    return _source(_TEST, path)
+
+
+def script_source(path: Path) -> str:
+    """A script that runs by itself; raises as ``pytest_source``."""
+    return _source(_SCRIPT, path)
+
+
+def _source(template: str, path: Path) -> str:
+    finding = read(path)
+    if not finding.names_target:
+        raise ProgramError(
+            f"cannot write {path} as Python because a file of version 1 names no target "
+            "(probably it is to be found anew)"
+        )
+    kept = replace(finding, summary="", details="")
+    what = fill(f"A finding: {finding.summary or finding.case.program[-1:]}", 96)
+    return template.format(
+        what=_quoted(what),
+        finding=_quoted(format_finding(kept)),
+        name=re.sub(r"\W+", "_", path.stem.lower()),
+        code=_code(finding),
+    )
+
+
+def _code(finding: Finding) -> str:
+    """The arguments that name the code which the finding runs."""
+    target, kernels = finding.case.target, finding.kernels
+    words = [] if target in TARGETS else [repr(target)]
+    words += [f"kernels={kernels!r}"] if kernels else []
+    return "".join(f", {word}" for word in words)
+
+
+def _quoted(text: str) -> str:
+    """``text`` as it stands between three quotation marks."""
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -1,0 +1,60 @@
+"""Variants: which cases of a session get a client, transformations or a limit of dispatches.
+
+They are drawn apart from the program, so that they do not change it.  About half of our
+runtime's programs have a client or transformations, never both, because they cost an execution or
+make one slower.  Nothing here runs a case.
+"""
+
+from dataclasses import replace
+
+from gpusim.kernels import Kernels
+from properties.clients import draw_caller, draw_client, suiting
+from properties.generate.choices import SeededChoices
+from properties.model.capabilities import Capabilities
+from properties.model.case import Case
+from properties.oracles.metamorphic import draw_transformations
+
+_IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
+"""How many of eight programs get each; the last two are for programs with planned faults."""
+_LIMITED = 7
+"""The turn of eight in which a policy sometimes drops all dispatches past a limit."""
+_MOST_DISPATCHES = 12
+
+
+def with_foreign_client(case: Case, promises: Capabilities) -> Case:
+    """``case`` of a foreign target: in two of eight with one of the clients that suit it."""
+    choices = SeededChoices(f"drawn {case.seed}")
+    names = suiting(promises)
+    if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:
+        return case
+    return replace(case, client=choices.pick(names))
+
+
+def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
+    """``case`` with a drawn client, if ``clients``, or with drawn transformations.
+
+    A case with planned faults gets no transformations.  A fault is planned for a call by its
+    number, so transformations would move faults to other ops.  Such a case may get a client, or
+    be compared with the same case without faults.
+    """
+    choices = SeededChoices(f"drawn {case.seed}")
+    turn = choices.integer(0, 7)
+    if case.device.shown_faults:
+        meets = 0 <= turn - _IN_EIGHT["without faults"] < _IN_EIGHT["client meets faults"]
+        return replace(case, client=draw_caller(choices)) if clients and meets else case
+    if turn < _IN_EIGHT["client"]:
+        return replace(case, client=draw_client(choices)) if clients else case
+    if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:
+        drawn = draw_transformations(choices, case, refuses=refuses, kernels=kernels)
+        return replace(case, transformations=drawn)
+    if clients and turn == _LIMITED and choices.chance(1, 4):
+        # Dropping dispatches changes what a program means, so it gets no client and no relation.
+        limit = choices.integer(0, _MOST_DISPATCHES)
+        return replace(case, policy=replace(case.policy, debug_dispatch_limit=limit))
+    return case
+
+
+def tries_without_faults(case: Case) -> bool:
+    """Whether a session compares ``case``, which has faults, with the same case without faults."""
+    turn = SeededChoices(f"drawn {case.seed}").integer(0, 7)
+    return bool(case.device.shown_faults) and turn < _IN_EIGHT["without faults"]

@@ -1,0 +1,99 @@
+"""What the judge hands to a caller: findings, the error that carries one, and a session's result.
+
+The text of a finding is made here, so that the command line, a test that fails and a report for
+other tools say the same.  Data only; nothing here runs or explains a program.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpusim.program import Program
+
+MOST_LINES = 8
+"""The most lines of a finding that has a file; with the session's two lines they are ten."""
+_WIDTH = 240
+"""The most characters of a line, but for the command, which is to be copied."""
+_HEX = re.compile(r"\b[0-9a-f]{33,}\b")
+_SHOWN_HEX = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A program that a target fails, as small as the judge could make it."""
+
+    program: Program
+    failure: str
+    """The op that shows the failure, the expected result and the actual one."""
+    path: Path | None = None
+    """The file of the finding; None where there is none."""
+    replay: str = ""
+    """The command that replays that file; empty after a replay."""
+    reproduced: bool = True
+    """Whether the program failed again when it was run by itself."""
+    is_cut_short: bool = False
+    """Whether the time for shrinking ran out, so that it may become smaller."""
+    argument: tuple[str, ...] = ()
+    """Why it fails, a line each, what matters most first; empty where it was not explained."""
+
+    def __str__(self) -> str:
+        """At most eight lines where there is a file; without one the whole program and failure."""
+        if not self.replay:
+            return "\n".join([f"{self.program}\n{cut_hex(self.failure)}", *self._doubts])
+        last = [f"  program: {_in_a_line(self.program)}", *self._doubts, f"replay: {self.replay}"]
+        told = self.argument or tuple(self.failure.splitlines())
+        first, *rest = map(_cut, told[: MOST_LINES - len(last)])
+        return "\n".join([first, *(f"  {line.strip()}" for line in rest), *last])
+
+    @property
+    def _doubts(self) -> list[str]:
+        lines = ["  It did not fail again when it was run by itself."] * (not self.reproduced)
+        cut_short = "  Shrinking it was cut short: with more time it may become smaller."
+        return lines + [cut_short] * self.is_cut_short
+
+
+class TargetFailed(AssertionError):
+    """A target failed a program.  ``finding`` says which, and where."""
+
+    __module__ = "gpusim.testing"  # where a reader of its traceback finds it
+
+    def __init__(self, target: str, finding: Finding) -> None:
+        super().__init__(f"{target} fails this program:\n\n{finding}")
+        self.finding = finding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionResult:
+    """The results of a session.  Only a valid session without findings counts as clean."""
+
+    device: str
+    """The name of the device; never ``best``."""
+    programs: int
+    """Programs that ran."""
+    seconds: float
+    seed: int
+    findings: tuple[Finding, ...]
+    """The different findings, in the order in which they were met."""
+    invalid_because: str
+    """Why the session is invalid, for instance a missed planted mistake; empty if it is valid."""
+    interrupted: bool
+    """Whether Ctrl-C ended it."""
+
+
+def cut_hex(text: str) -> str:
+    """``text`` with long runs of hexadecimal digits cut."""
+    return _HEX.sub(
+        lambda met: f"{met[0][:_SHOWN_HEX]}...({len(met[0]) // 2} bytes)",
+        text,
+    )
+
+
+def _in_a_line(program: Program) -> str:
+    ops = str(program).splitlines()
+    shown = _cut("; ".join(ops))
+    return f"{shown} ({len(ops)} ops)" if shown.endswith("...") else shown
+
+
+def _cut(line: str) -> str:
+    line = cut_hex(line)
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."

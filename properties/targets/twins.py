@@ -1,0 +1,38 @@
+"""Twins: kernels with the name of another and a different text.
+
+A twin takes its scalars in the reverse order, so that its uniforms, its WGSL and its results are
+others.  What tells kernels apart by their names takes one for the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from gpusim.kernels import Kernel
+
+_SUFFIX = "_twin"
+
+
+def with_twins(kernels: Mapping[str, Kernel]) -> dict[str, Kernel]:
+    """``kernels``, and the twins of those that have one, each under a name of its own here."""
+    twins = {name + _SUFFIX: twin_of(kernel) for name, kernel in kernels.items()}
+    return {**{name: twin for name, twin in twins.items() if twin is not None}, **kernels}
+
+
+def twin_name(name: str, kernels: Mapping[str, Kernel]) -> str:
+    """The name in ``with_twins`` of the twin of a kernel; its own where it has none."""
+    return name + _SUFFIX if name + _SUFFIX in kernels else name
+
+
+@cache
+def twin_of(kernel: Kernel) -> Kernel | None:
+    """The twin, the same each time; None unless its scalars are integers of one type."""
+    dtypes = {scalar.dtype for scalar in kernel.scalars}
+    if len(kernel.scalars) < 2 or len(dtypes) > 1 or "f32" in dtypes:
+        return None
+
+    def meaning(arrays: Any, scalars: Any, groups: int) -> None:
+        kernel.meaning(arrays, scalars[::-1], groups)
+
+    return replace(kernel, scalars=kernel.scalars[::-1], meaning=meaning, operation=None)

@@ -1,0 +1,52 @@
+// Dispatches of TVM's web runtime, timed: one line of input is one turn, `bench.py` sends them.
+//
+// The first line is a kernel as `hello` of the judge describes one.  Each other line is an arm, a
+// number of dispatches, and the word that they start from; the answer is
+// `{ recording, end, word }`, both times in milliseconds.  "eager" submits each dispatch by itself,
+// "lazy" is the package as it is.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { create, globals } from "webgpu";
+
+Object.assign(globalThis, globals);
+const { TvmRuntime, contextIn } = await import("./runtime.js");
+
+const file = createRequire(import.meta.url).resolve("@mlc-ai/web-runtime");
+const gpu = create([]);
+const adapter = await gpu.requestAdapter();
+if (!adapter) throw new Error("Dawn finds no adapter on this machine");
+const runtime = new TvmRuntime(await adapter.requestDevice(), contextIn(readFileSync(file, "utf8")));
+const { vendor, architecture, description } = adapter.info;
+
+async function turn(kernel, arm, dispatches, start) {
+  const buffer = runtime.alloc(4);
+  runtime.write(buffer, 0, new Uint8Array(Uint32Array.of(start).buffer));
+  await runtime.sync();
+  const begin = performance.now();
+  for (let n = 0; n < dispatches; n++) {
+    runtime.dispatch(kernel, [buffer], [3, n], [1, 1, 1]);
+    if (arm === "eager") runtime.flush();
+  }
+  runtime.flush();
+  const recording = performance.now() - begin;
+  const bytes = new Uint8Array(4);
+  runtime.readInto(buffer, 0, 4, bytes);
+  await runtime.sync();
+  const end = performance.now() - begin;
+  runtime.free(buffer);
+  return { recording, end, word: new Uint32Array(bytes.buffer)[0] };
+}
+
+let kernel;
+for await (const line of createInterface({ input: process.stdin })) {
+  if (!kernel) {
+    kernel = JSON.parse(line);
+    console.log([vendor, architecture, description].filter(Boolean).join(" "));
+  } else {
+    const [arm, dispatches, start] = line.split(" ");
+    console.log(JSON.stringify(await turn(kernel, arm, Number(dispatches), Number(start))));
+  }
+}
+process.exit();

@@ -1,0 +1,128 @@
+"""The page of an argument: whole by itself, small, linked, and as wide as its window."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from properties.explain.page import page
+from properties.explain.perfetto import perfetto
+from properties.mutants.mistakes import MUTANTS, find
+from tests.explain.mistakes import MISTAKES
+from tests.explain.test_arguments import argument_for, foreign_argument
+from tools import gallery
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+MOST_BYTES = 1 << 20
+WIDTHS = (360, 768, 1280)
+MEASURE = "<script>document.title=document.documentElement.scrollWidth+' of '+innerWidth</script>"
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is on the PATH")
+
+
+def pages() -> dict[str, str]:
+    found = {mistake.mutant: page(argument_for(mistake), "gpusim replay F") for mistake in SHOWN}
+    found["foreign"] = page(foreign_argument("overtakes"), "gpusim replay F")
+    return found
+
+
+SHOWN = [
+    mistake
+    for mistake in MISTAKES
+    if mistake.mutant in ("write_overtakes_batch", "large_staging_shared", "numbers_wrap_around")
+]
+
+
+@pytest.fixture(scope="module", name="made")
+def make_pages() -> dict[str, str]:
+    return pages()
+
+
+def test_a_page_needs_nothing_else_and_is_small(made: dict[str, str]) -> None:
+    for text in made.values():
+        assert len(text.encode()) < MOST_BYTES
+        assert not re.search(r"https?:|<script|<link|src=|@import|url\(", text)
+
+
+def test_every_link_leads_to_a_line_of_the_page(made: dict[str, str]) -> None:
+    for text in made.values():
+        names = set(re.findall(r'id="([^"]+)"', text))
+        links = {link for link in re.findall(r'href="#([^"]+)"', text)}
+        assert links
+        # The sync after the last op has no line.
+        assert len(links - names) <= 1
+
+
+def test_a_page_is_for_the_dark_for_paper_and_for_who_cannot_see(made: dict[str, str]) -> None:
+    for text in made.values():
+        assert "prefers-color-scheme:dark" in text
+        assert "@media print" in text
+        assert text.count('role="img"') == text.count("<svg")
+
+
+def test_the_crossing_pair_is_marked(made: dict[str, str]) -> None:
+    text = made["write_overtakes_batch"]
+    assert len(re.findall(r'href="#op-[12]" class="op marked"', text)) == 4
+    assert "recorded" in text
+    assert "took effect" in made["foreign"]
+
+
+def test_the_gallery_has_a_page_for_each_family() -> None:
+    families = {mutant.place.partition(":")[0] for mutant in MUTANTS}
+    assert families == {*gallery.SHOWN, *gallery.UNSHOWN}
+    for family, name in gallery.SHOWN.items():
+        assert find(name).place.startswith(f"{family}:")
+        text = (gallery.GALLERY / f"{family}.html").read_text(encoding="utf-8")
+        assert f"gpusim mutants --only {name}" in text
+        assert len(text.encode()) < MOST_BYTES
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_page_is_no_wider_than_its_window(
+    made: dict[str, str], width: int, tmp_path: Path
+) -> None:
+    for name, text in made.items():
+        file, frame = tmp_path / f"{name}.html", tmp_path / f"frame_{name}.html"
+        file.write_text(text.replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
+        frame.write_text(
+            f'<iframe src="{file.name}" style="width:{width}px;height:2000px;border:0" '
+            'onload="document.title=this.contentDocument.title"></iframe>',
+            encoding="utf-8",
+        )
+        command = [
+            str(CHROMIUM), "--headless=new", "--no-sandbox", "--allow-file-access-from-files",
+            f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000", "--dump-dom",
+            frame.as_uri(),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        measured = re.search(r"<title>(\d+) of (\d+)", done.stdout)
+        assert measured is not None, done.stdout[:500]
+        assert int(measured[2]) == width
+        assert int(measured[1]) <= width, name
+
+
+def test_a_trace_is_what_perfetto_reads() -> None:
+    from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
+
+    trace = Trace()
+    trace.ParseFromString(perfetto(argument_for(MISTAKES[0])))
+    tracks = {each.track_descriptor.uuid: each.track_descriptor for each in trace.packet}
+    names = {track.name for track in tracks.values()}
+    assert {"ops", "op 1: dispatch affine a 1,1 1x1x1", "staging 4", "group 3"} <= names
+    events = [each for each in trace.packet if each.HasField("track_event")]
+    assert all(each.track_event.track_uuid in tracks for each in events)
+    (mapped,) = [each for each in events if each.track_event.name == "mapped"]
+    assert tracks[mapped.track_event.track_uuid].name == "staging 4"
+
+
+def test_the_trace_of_a_foreign_target_has_what_is_known() -> None:
+    from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
+
+    trace = Trace()
+    trace.ParseFromString(perfetto(foreign_argument("overtakes")))
+    names = [each.track_event.name for each in trace.packet if each.HasField("track_event")]
+    assert names.count("called") == 4
+    assert names.count("delivered") == 1

@@ -1,0 +1,98 @@
+"""Two runtimes on one driver: each does its own program, whatever the other does in between."""
+
+import pytest
+
+from gpusim.kernels import AFFINE, BUILTIN, SCRAMBLE
+from gpusim.ops import Capture, Dispatch, DispatchIndirect, Write
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
+from properties.clients import BESIDE, other_program
+from properties.execute import execute
+from properties.model.case import PLAIN, Case, parse_device
+from properties.mutants.mistakes import MUTANTS
+from properties.mutants.mutant import Mutant
+from properties.mutants.oracles import factory_of
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import AdapterFactory, RuntimeFactory
+from properties.targets.twins import twin_of, with_twins
+
+PROGRAM = Program.parse(
+    "alloc a 64\nalloc b 64\nwrite a 0 0102030405060708\ndispatch affine a 3,5 1x1x1\n"
+    "dispatch affine a 3,5 1x1x1\nwrite a 4 0a0b0c0d\ndispatch affine a 7,2 1x1x1\n"
+    "write a 8 1a1b1c1d\ncopy a 0 b 0 64\nread a 0 64 -> r0\nread b 0 64 -> r1\nsync\n"
+    "dispatch affine a 3,5 1x1x1\nfree a\nread b 0 64 -> r2\nsync\n"
+    + "dispatch affine b 3,5 1x1x1\n" * 8
+    + "read b 0 64 -> r3\n"
+)
+
+LENGTHS = (len(PROGRAM), len(PROGRAM) - 2)
+"""Of these the runtime beside is closed before the first, and after it."""
+
+
+def case_of(device: str, policy: str, program: Program = PROGRAM) -> Case:
+    return Case(program=program, device=parse_device(device), policy=PRESETS[policy], client=BESIDE)
+
+
+@pytest.mark.parametrize("policy", PRESETS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_two_sound_runtimes_do_their_own_programs(
+    policy: str, length: int, device_name: str
+) -> None:
+    program = Program(PROGRAM.ops[:length])
+    factory = RuntimeFactory(device_name)
+    case = case_of(device_name, policy, program)
+    beside = execute(case, factory).beside
+    assert beside is not None
+    assert len(beside.history.outcomes) == len(beside.case.program)
+    assert judge(case, factory).failure is None
+
+
+def together() -> list[Mutant]:
+    return [mutant for mutant in MUTANTS if mutant.place.startswith("together:")]
+
+
+@pytest.mark.parametrize("mutant", together(), ids=lambda mutant: mutant.name)
+def test_what_two_runtimes_share_by_mistake_is_found(mutant: Mutant) -> None:
+    factory = factory_of(mutant, "simulated", BUILTIN)
+    programs = [Program(PROGRAM.ops[:length]) for length in LENGTHS]
+    cases = [case_of("simulated", policy, each) for policy in PRESETS for each in programs]
+    assert any(judge(case, factory, MEANING_ONLY).failure is not None for case in cases)
+
+
+def test_a_failure_beside_tells_the_other_program() -> None:
+    (mutant,) = [one for one in together() if one.name == "pipeline_keyed_by_name"]
+    failure = judge(case_of("simulated", "ring"), factory_of(mutant, "simulated", BUILTIN)).failure
+    assert failure is not None
+    assert failure.op.endswith("of the runtime beside")
+    assert "affine_twin" in str(failure)
+
+
+def test_other_clients_and_targets_have_no_runtime_beside() -> None:
+    case = case_of("simulated", "ring")
+    assert execute(case, AdapterFactory("simulated")).beside is None
+    plain = Case(program=PROGRAM, device=parse_device("simulated"), client=PLAIN)
+    assert execute(plain, RuntimeFactory("simulated")).beside is None
+
+
+def test_a_twin_has_the_name_and_another_text() -> None:
+    twin = twin_of(AFFINE)
+    assert twin is not None
+    assert twin is twin_of(AFFINE)
+    assert (twin.name, twin.buffers) == (AFFINE.name, AFFINE.buffers)
+    assert twin.wgsl() != AFFINE.wgsl()
+    assert twin_of(SCRAMBLE) is None
+
+
+def test_the_other_program_has_other_data_and_no_grid_on_the_gpu() -> None:
+    indirect = (
+        "alloc a 64\nalloc c 12\nwrite c 0 010000000200000001000000\n"
+        "dispatch_indirect affine a 3,5 c 0\ncapture g dispatch_indirect affine a 3,5 c 0\n"
+        "replay g * -\nread a 0 64 -> r0\n"
+    )
+    other = other_program(Program.parse(indirect), with_twins(BUILTIN))
+    assert not any(isinstance(op, DispatchIndirect | Capture) for op in other)
+    mine, theirs = PROGRAM, other_program(PROGRAM, with_twins(BUILTIN))
+    assert len(theirs) < len(mine)
+    for kind in (Write, Dispatch):
+        pairs = zip(mine, theirs, strict=False)
+        assert any(one != other for one, other in pairs if isinstance(one, kind))
