@@ -116,6 +116,13 @@ def make_module(
         module = compile_module(code)
     except ShaderError as error:
         raise invalid("create this shader module", str(error), "a misspelling") from error
+    if device.profile.refuses_missed_barriers and module.missed_barriers:
+        line, column = module.missed_barriers[0]
+        because = (
+            f"line {line}, column {column}: not every invocation of a workgroup may come to this "
+            "barrier"
+        )
+        raise invalid("create this shader module", because, "the branch around it is to go")
     for feature in module.features:
         if feature not in features:
             because = f"its device lacks the feature {feature}"

@@ -63,6 +63,8 @@ class Profile:
     """A map mode that is not READ or WRITE raises."""
     empty_binding_raises: bool
     """A binding of zero bytes raises."""
+    refuses_missed_barriers: bool
+    """A shader whose barrier some invocations of a workgroup may miss is refused."""
 
 
 _DIFFERENCES = tuple(name for name in Profile.__slots__ if name != "name")

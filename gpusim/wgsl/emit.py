@@ -13,6 +13,7 @@ from gpusim.wgsl.emit_loops import LoopWriter
 from gpusim.wgsl.frames import Frame, Lines
 from gpusim.wgsl.ir import (
     Assign,
+    Barrier,
     Clear,
     Const,
     Get,
@@ -146,6 +147,9 @@ class Writer(LoopWriter):
             self.lines.append(call)
         else:
             self.lines.append(f"{self.frame.declare(before)} = {call}")
+
+    def _wait(self, statement: Barrier) -> None:
+        """Nothing: a frame's lanes do every statement before any does the next."""
 
     def _clear(self, statement: Clear) -> None:
         memory = statement.memory
@@ -341,6 +345,7 @@ def _dtype(kind: str) -> str:
 
 
 _FORMS: dict[type, Any] = {
+    Barrier: Writer._wait,
     Assign: Writer._assign,
     Store: Writer._store,
     Modify: Writer._modify,

@@ -44,6 +44,10 @@ class Memory:
     space: str
     size: int
     written: bool = False
+    writable: bool = False
+    """Whether a binding may be written by any shader."""
+    varying: bool = False
+    """Whether invocations may see different values at one index of it; found out later."""
     grows: bool = False
     """Whether the binding decides the size."""
     data: Any = None
@@ -107,6 +111,8 @@ class Load:
     type: str
     memory: Memory
     address: Address
+    shared: bool = False
+    """Whether all invocations of a workgroup see one value (``workgroupUniformLoad``)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -201,4 +207,11 @@ class Exit:
     target: Any
 
 
-Statement = Assign | Store | Modify | Clear | If | Loop | Leave | Label | Exit
+@dataclass(slots=True, eq=False)
+class Barrier:
+    """Where the invocations of a workgroup wait for each other."""
+
+    place: Any
+
+
+Statement = Assign | Store | Modify | Clear | If | Loop | Leave | Label | Exit | Barrier

@@ -221,12 +221,14 @@ def load_varied(memory: Values, where: Any) -> Values:
 
 
 def store_varied(memory: Values, where: Any, values: Values) -> None:
-    """Write elements; of several writes the first lane's lasts."""
-    store(
-        memory,
-        where if isinstance(where, slice) else where[::-1],
-        values if isinstance(where, slice) else _reversed(values),
-    )
+    """Write elements; of several writes the first lane's lasts, and past the end is the last."""
+    if isinstance(where, slice):
+        store(memory, where, values)
+        return
+    store(memory, where[::-1], _reversed(values))
+    past = where >= len(memory)
+    if past.any():
+        memory[-1] = values[past][-1] if isinstance(values, np.ndarray) else values
 
 
 def store_at_varied(memory: Values, where: Values, values: Values) -> None:
@@ -235,8 +237,8 @@ def store_at_varied(memory: Values, where: Values, values: Values) -> None:
 
 
 def store_one_varied(memory: Values, index: int, value: Any) -> None:
-    """Write one element; of many values it is the first lane's."""
-    store_one(memory, index, _reversed(value))
+    """Write one element; of many values it is the first lane's, and past the end is the last."""
+    store_one(memory, min(index, len(memory) - 1), _reversed(value))
 
 
 def one_varied(memory: Values, index: int) -> Any:

@@ -45,7 +45,8 @@ class Lowered:
         self.built_ins = lowering.built_ins
         self.memories = lowering.memories
         self.bound: dict[Symbol, Memory] = lowering.bound
-        self.shares = lowering.waits or any(memory.space == "workgroup" for memory in self.memories)
+        self.waits = lowering.waits
+        self.shares = self.waits or any(memory.space == "workgroup" for memory in self.memories)
         """Whether the invocations of a workgroup need each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
 
@@ -87,6 +88,7 @@ class _Lowering(StatementLowering):
         memory = self._memory(symbol.name, symbol.space, kind)
         if symbol.space != "workgroup":
             self.bound[symbol] = memory
+            memory.writable = symbol.access == "read_write"
         return Spot(kind, memory, Address(0))
 
     def _memory(self, name: str, space: str, kind: Type) -> Memory:
@@ -210,9 +212,10 @@ class _Lowering(StatementLowering):
         if name.startswith("atomic"):
             return self._atomic(made)
         if name == "workgroupUniformLoad":
-            return self.held(self.load(self.place(made.operands[0])))
+            self._wait(made)
+            return self.held(_shared(self.load(self.place(made.operands[0]))))
         if name.endswith("Barrier"):
-            self.waits = True
+            self._wait(made)
             return None
         if name == "arrayLength":
             return self._length(self.place(made.operands[0]))
@@ -227,6 +230,10 @@ class _Lowering(StatementLowering):
         if name == "construct":
             return construct(values, made.type)
         return expand(self, name, kinds, values, made.type)
+
+    def _wait(self, made: typed.Apply) -> None:
+        self.waits = True
+        self.out.append(ir.Barrier(made.place))
 
     def _length(self, place: Spotted) -> Scalar:
         assert isinstance(place, Spot)
@@ -308,6 +315,17 @@ class _Lowering(StatementLowering):
             result = None if place is None else self.held(self.load(place))
         self.jumps = outer
         return result
+
+
+def _shared(value: Value) -> Value:
+    """A value loaded for all invocations of a workgroup."""
+    if isinstance(value, tuple):
+        return tuple(_shared(each) for each in value)
+    if isinstance(value, Op):
+        return Op(value.type, value.name, tuple(_shared(each) for each in value.operands))
+    if isinstance(value, ir.Load):
+        return ir.Load(value.type, value.memory, value.address, True)
+    return value
 
 
 def _returns(body: list[Any]) -> int:

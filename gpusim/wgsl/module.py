@@ -12,12 +12,14 @@ from typing import Any
 from gpusim.wgsl import syntax
 from gpusim.wgsl.check import Checked, check
 from gpusim.wgsl.exits import without_exits
+from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.syntax import Place, ShaderError
 from gpusim.wgsl.typed import Function, Symbol
 from gpusim.wgsl.types import Type, size_of
+from gpusim.wgsl.uniformity import parted_barrier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,21 @@ class Entry:
     @cached_property
     def _body(self) -> Any:
         return without_exits(self._lowered.body)
+
+    @cached_property
+    def missed_barrier(self) -> Place | None:
+        """Where a barrier stands that some invocations of a workgroup may miss; None without."""
+        if not self._lowered.waits:
+            return None
+        local: list[Variable] = []
+        for name, cells in self._lowered.built_ins.items():
+            tree = cells.tree if isinstance(cells.tree, tuple) else (cells.tree,)
+            for variable in tree:
+                variable.varying = False
+            if name.startswith(("local", "global")):
+                local += tree
+        barrier = parted_barrier(self._body, local)
+        return None if barrier is None else barrier.place
 
     @cached_property
     def flat(self) -> Program:
@@ -129,6 +146,13 @@ class Module:
     def entry_points(self) -> tuple[str, ...]:
         """The names of its compute shaders, in order."""
         return tuple(self.checked.entry_points)
+
+    @cached_property
+    def missed_barriers(self) -> tuple[Place, ...]:
+        """The places of barriers that some invocations of a workgroup may miss, one an entry."""
+        entries = [Entry(function) for function in self.checked.entry_points.values()]
+        found = [entry.missed_barrier for entry in entries]
+        return tuple(place for place in found if place is not None)
 
     @property
     def features(self) -> tuple[str, ...]:

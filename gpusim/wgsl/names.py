@@ -102,10 +102,11 @@ class Names:
         self._open.append(name)
         scopes, self.scopes = self.scopes, []
         using, self.using = self.using, {}
-        symbol = self.make(node)
-        self._known[name] = symbol
-        self.scopes, self.using = scopes, using
-        self._open.pop()
+        try:
+            symbol = self._known[name] = self.make(node)
+        finally:
+            self.scopes, self.using = scopes, using
+            self._open.pop()
         return symbol
 
     def make(self, node: Any) -> typed.Symbol:

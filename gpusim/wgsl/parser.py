@@ -32,6 +32,11 @@ from gpusim.wgsl.syntax import (
 )
 from gpusim.wgsl.tokens import tokens_of
 
+_ATTRIBUTES = (
+    *("align", "binding", "blend_src", "builtin", "compute", "const", "diagnostic", "fragment"),
+    *("group", "id", "interpolate", "invariant", "location", "must_use", "size", "vertex"),
+    "workgroup_size",
+)
 _ASSIGNMENTS = ("+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=")
 
 
@@ -110,6 +115,8 @@ class _Parser(Reader):
             if not name and self.accept("diagnostic"):
                 name = "diagnostic"
             name = name or self.name("an attribute")
+            if name not in _ATTRIBUTES:
+                raise ShaderError(f"no attribute is called {name!r}", place)
             arguments: tuple[Expression, ...] = ()
             if self.sees("("):
                 arguments = self.arguments()

@@ -3,7 +3,8 @@
 A value varies if something in it does.  A variable varies if it is given a varying value, or is
 given any in a place that only some of the lanes reach that hold the variable: a branch on a
 varying condition, or a loop that lanes leave at different rounds.  What is found grows until
-nothing changes.  Source: WGSL specification, 15.2 "Uniformity", which this is coarser than.
+nothing changes.  The same marks, among the invocations of one workgroup, find a barrier that some
+of them may miss.  Source: WGSL specification, 15.2 "Uniformity", which this is coarser than.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from gpusim.wgsl.ir import (
     Assign,
+    Barrier,
     Const,
     Get,
     If,
@@ -22,6 +24,7 @@ from gpusim.wgsl.ir import (
     Op,
     Scalar,
     Statement,
+    Store,
     Variable,
 )
 
@@ -36,29 +39,125 @@ class Region:
 
 
 def varies(value: Scalar) -> bool:
-    """Whether invocations may see different values."""
+    """Whether invocations of a block may see different values."""
+    return _differs(value, among_groups=True)
+
+
+def _differs(value: Scalar, *, among_groups: bool) -> bool:
+    """Whether invocations see different values: of a block, or of one workgroup."""
     if isinstance(value, Get):
         return value.variable.varying
     if isinstance(value, Op):
-        return any(varies(each) for each in value.operands)
+        return any(_differs(each, among_groups=among_groups) for each in value.operands)
     if isinstance(value, Load):
-        if value.memory.space in ("private", "workgroup"):
+        if _memory_differs(value, among_groups):
             return True
-        return any(varies(index) for _, index in value.address.terms)
+        return any(_differs(index, among_groups=among_groups) for _, index in value.address.terms)
     assert isinstance(value, Const | Length)
     return False
 
 
+def _memory_differs(value: Load, among_groups: bool) -> bool:
+    memory = value.memory
+    if among_groups:
+        return memory.space in ("private", "workgroup")
+    if memory.space == "private":
+        return memory.varying
+    return not value.shared and (memory.space == "workgroup" or memory.writable)
+
+
 def find_varying(body: list[Statement], varying: Iterable[Variable]) -> None:
     """Mark every variable of the statements; ``varying`` are those that vary from the start."""
-    seeds = [*varying]
-    for variable in _assigned(body):
-        variable.varying = False
-    for variable in seeds:
-        variable.varying = True
-    changed = True
-    while changed:
-        changed = _mark(body, Region(None, False))
+    _Marker(among_groups=True).find(body, varying)
+
+
+def parted_barrier(body: list[Statement], varying: Iterable[Variable]) -> Barrier | None:
+    """A barrier that some invocations of a workgroup may miss; ``varying`` as above."""
+    return _Marker(among_groups=False).find(body, varying)
+
+
+def parts(loop: Loop) -> bool:
+    """Whether lanes of a block may leave a loop at different rounds."""
+    return any(isinstance(each, Leave) and varies(each.condition) for each in loop.body)
+
+
+class _Marker:
+    """Marks variables until nothing changes, among the lanes of a block or of a workgroup."""
+
+    def __init__(self, *, among_groups: bool) -> None:
+        self._among_groups = among_groups
+        self._barrier: Barrier | None = None
+
+    def find(self, body: list[Statement], varying: Iterable[Variable]) -> Barrier | None:
+        seeds = [*varying]
+        for variable in _assigned(body):
+            variable.varying = False
+        for variable in seeds:
+            variable.varying = True
+        while self._mark(body, Region(None, False)):
+            pass
+        return self._barrier
+
+    def _differs(self, value: Scalar) -> bool:
+        return _differs(value, among_groups=self._among_groups)
+
+    def _mark(self, body: list[Statement], region: Region) -> bool:
+        changed = False
+        for statement in body:
+            if isinstance(statement, Assign):
+                changed |= self._assign(statement, region)
+            elif isinstance(statement, Store):
+                changed |= self._store(statement, region)
+            elif isinstance(statement, Modify) and statement.before is not None:
+                changed |= not statement.before.varying
+                statement.before.varying = True
+                statement.before.region = region
+            elif isinstance(statement, Barrier):
+                if _is_parted(region, None):
+                    self._barrier = self._barrier or statement
+            elif isinstance(statement, If):
+                apart = self._differs(statement.condition)
+                changed |= self._mark(statement.then, Region(region, apart))
+                changed |= self._mark(statement.other, Region(region, apart))
+            elif isinstance(statement, Loop):
+                inner = Region(region, self._leaves_apart(statement))
+                for variable in statement.owned:
+                    variable.region = inner
+                changed |= self._mark(statement.body, inner)
+        return changed
+
+    def _assign(self, statement: Assign, region: Region) -> bool:
+        variable = statement.variable
+        if statement.first:
+            variable.region = region
+        if variable.varying:
+            return False
+        apart = _is_parted(region, variable.region)
+        variable.varying = self._differs(statement.value) or apart
+        return variable.varying
+
+    def _store(self, statement: Store, region: Region) -> bool:
+        memory = statement.memory
+        if memory.varying or memory.space != "private":
+            return False
+        indices = [index for _, index in statement.address.terms]
+        memory.varying = _is_parted(region, None) or any(
+            self._differs(each) for each in (statement.value, *indices)
+        )
+        return memory.varying
+
+    def _leaves_apart(self, loop: Loop) -> bool:
+        return any(isinstance(each, Leave) and self._differs(each.condition) for each in loop.body)
+
+
+def _is_parted(region: Region, home: Region | None) -> bool:
+    """Whether lanes part between a region and one around it."""
+    here: Region | None = region
+    while here is not None and here is not home:
+        if here.parts:
+            return True
+        here = here.parent
+    return False
 
 
 def _assigned(body: list[Statement]) -> Iterable[Variable]:
@@ -72,42 +171,3 @@ def _assigned(body: list[Statement]) -> Iterable[Variable]:
             yield from _assigned(statement.other)
         elif isinstance(statement, Loop):
             yield from _assigned(statement.body)
-
-
-def _mark(body: list[Statement], region: Region) -> bool:
-    changed = False
-    for statement in body:
-        if isinstance(statement, Assign):
-            variable = statement.variable
-            if statement.first:
-                variable.region = region
-            if not variable.varying and (varies(statement.value) or _parted(region, variable)):
-                variable.varying = changed = True
-        elif isinstance(statement, Modify) and statement.before is not None:
-            changed |= not statement.before.varying
-            statement.before.varying = True
-            statement.before.region = region
-        elif isinstance(statement, If):
-            inner = Region(region, varies(statement.condition))
-            changed |= _mark(statement.then, inner)
-            changed |= _mark(statement.other, Region(region, inner.parts))
-        elif isinstance(statement, Loop):
-            inner = Region(region, parts(statement))
-            for variable in statement.owned:
-                variable.region = inner
-            changed |= _mark(statement.body, inner)
-    return changed
-
-
-def parts(loop: Loop) -> bool:
-    """Whether lanes may leave a loop at different rounds."""
-    return any(isinstance(each, Leave) and varies(each.condition) for each in loop.body)
-
-
-def _parted(region: Region, variable: Variable) -> bool:
-    here: Region | None = region
-    while here is not None and here is not variable.region:
-        if here.parts:
-            return True
-        here = here.parent
-    return False

@@ -209,6 +209,14 @@ def empty_binding_raises(device: Any) -> str:
     return shown(lambda: bind(device, storage_layout(device), buffer(device, 0)) and None)
 
 
+def refuses_missed_barriers(device: Any) -> str:
+    text = (
+        "@compute @workgroup_size(4) fn main(@builtin(local_invocation_index) lane: u32) {\n"
+        "    if (lane < 2u) { workgroupBarrier(); }\n}"
+    )
+    return shown(lambda: device.create_shader_module(code=text) and None)
+
+
 REFUSED = "GPUValidationError"
 SHOWN: dict[Callable[[Any], str], tuple[str, str]] = {
     refuses_aliased_writes: (REFUSED, "ok"),
@@ -233,6 +241,7 @@ SHOWN: dict[Callable[[Any], str], tuple[str, str]] = {
     usage_raises: (REFUSED, ABORT),
     map_mode_raises: (REFUSED, ABORT),
     empty_binding_raises: (REFUSED, ABORT),
+    refuses_missed_barriers: (REFUSED, "ok"),
 }
 """What each scenario shows: under the specification, and on wgpu-native."""
 IDLE = {map_of_an_idle_buffer: "ok mapped", bytes_of_that_map: ABORT}

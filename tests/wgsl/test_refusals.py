@@ -32,8 +32,42 @@ REFUSED = [
     ("fn f() { let x = 08; }", 1, 18, "no number"),
     ("/* no end", 1, 1, "the comment has no end"),
     ("const_assert 1 > 2;", 1, 1, "the const_assert is false"),
+    ("@f32 fn f() { }", 1, 2, "no attribute is called 'f32'"),
+    ("@group(0) @binding(0) var t: texture_2d<f32>;", 1, 30, "texture_2d is not supported"),
+    ("fn f() -> f { } ", 1, 11, "declared by itself"),
     ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
 ]
+
+
+MISSED = [
+    "if (l < 3u) { workgroupBarrier(); }",
+    "if (i > 3u) { return; } workgroupBarrier();",
+    "for (var j = 0u; j < l; j++) { workgroupBarrier(); }",
+    "for (var j = 0u; j < s; j++) { workgroupBarrier(); }",
+    "if (o[0] == 1u) { storageBarrier(); }",
+    "var n = w.x; if (l == 0u) { n = 1u; } if (n == 1u) { workgroupBarrier(); }",
+    "var t: array<u32, 2>; t[0] = l; if (t[1] == 1u) { workgroupBarrier(); }",
+]
+MET = [
+    "if (w.x < 3u) { workgroupBarrier(); }",
+    "for (var j = 0u; j < a[0]; j++) { workgroupBarrier(); if (l < j) { o[i] = j; } }",
+    "let n = workgroupUniformLoad(&s); if (n == 1u) { workgroupBarrier(); }",
+    "if (l == 0u) { s = 1u; } workgroupBarrier();",
+    "var t: array<u32, 2>; t[0] = w.x; if (t[1] == 1u) { workgroupBarrier(); }",
+]
+
+
+@pytest.mark.parametrize("body", MISSED)
+def test_a_barrier_that_some_may_miss_is_found(body: str) -> None:
+    module = compile_module(shader(body, "var<workgroup> s: u32;"))
+    assert [place.line for place in module.missed_barriers] == [8]
+
+
+@pytest.mark.parametrize("body", MET)
+def test_a_barrier_that_all_come_to_is_not_missed(body: str) -> None:
+    text = shader(body, "var<workgroup> s: u32;")
+    assert compile_module(text).missed_barriers == ()
+    outcome(text)
 
 
 @pytest.mark.parametrize(("text", "line", "column", "because"), REFUSED)

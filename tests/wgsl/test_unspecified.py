@@ -12,12 +12,12 @@ OPEN = [
     ("invocations that write the same word", "o[0] = a[i];", [0]),
     ("a race between two that read and write", "o[0] = o[0] * 3u + 1u;", [0]),
     ("a read past the end", "o[i] = a[i + 60u];", [*range(4, LANES)]),
+    ("a write past the end", "o[i * 2u] = a[i];", [63]),
     ("a read of what another writes", "o[i] = i + 1u; o[i] = o[(i + 1u) % 64u];", None),
 ]
 SPECIFIED = [
     ("each its own word", "o[i] = a[i] * 3u;"),
     ("one writes", "if (i == 5u) { o[0] = a[i]; }"),
-    ("a write past the end", "o[i + 1u] = a[i];"),
     ("a sum by atomics", "atomicAdd(&c[i % 4u], a[i]);"),
     ("loops of different lengths", "for (var j = 0u; j < (a[i] & 7u); j++) { o[i] += j * a[j]; }"),
     ("a barrier between", "s[l] = a[i]; workgroupBarrier(); o[i] = s[15u - l];"),

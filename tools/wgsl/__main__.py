@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tools.wgsl import mutants, programs, shipped, values
 from tools.wgsl.adapters import Adapter
+from tools.wgsl.expressions import random_forms
+from tools.wgsl.forms import forms
 
 
 def main(words: list[str]) -> int:
@@ -36,7 +38,17 @@ def main(words: list[str]) -> int:
 
 
 def _values(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
-    for found in values.compare(adapter, chosen.seed, chosen.only):
+    table = [form for form in forms(adapter.has_f16) if chosen.only in form.name]
+    yield from _shown(values.compare(adapter, table, chosen.seed))
+
+
+def _expressions(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
+    made = list(random_forms(chosen.count, chosen.seed, adapter.has_f16))
+    yield from _shown(values.compare(adapter, made, chosen.seed))
+
+
+def _shown(differences: Iterator[values.Difference]) -> Iterator[str]:
+    for found in differences:
         yield f"{found.who}: {found.form.name}: {found.lanes} lanes\n    {found.example}"
 
 
@@ -63,6 +75,7 @@ def _mutants(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
 
 _COMPARISONS = {
     "values": _values,
+    "expressions": _expressions,
     "shipped": _shipped,
     "programs": _programs,
     "mutants": _mutants,

@@ -52,9 +52,10 @@ def compared(sign: str) -> Rule:
 
 
 def mix(m: Floats, a: Span, b: Span, c: Span) -> Span:
-    """``a * (1 - c) + b * c``."""
+    """``a * (1 - c) + b * c``, or ``a + (b - a) * c``, into which it reassociates."""
     rest = m.sub(m.constant(1), c)
-    return m.add(m.mul(a, rest), m.mul(b, c))
+    one = m.add(m.mul(a, rest), m.mul(b, c))
+    return m.union(one, m.add(a, m.mul(m.sub(b, a), c)))
 
 
 def _smoothstep(m: Floats, low: Span, high: Span, a: Span) -> Span:

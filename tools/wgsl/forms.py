@@ -213,16 +213,13 @@ def _shapes() -> Iterator[Form]:
     for name in _FLOATS:
         two, four = (name, 2), (name, 4)
         made = f"mat2x2<{name}>"
-        yield _floats(f"{made}(a) * b", (four, two), two, rules.matrix_vector)
-        yield _floats(f"b * {made}(a)", (four, two), two, rules.vector_matrix)
         text = f"{made}(a.xy, a.zw)"
+        yield _floats(f"{text} * b", (four, two), two, rules.matrix_vector)
+        yield _floats(f"b * {text}", (four, two), two, rules.vector_matrix)
         yield _floats(f"transpose({text})[0]", (four,), two, rules.transposed)
-        yield _floats(
-            f"({text} * {text.replace('a', 'b').replace('mbt', 'mat')})[1]",
-            (four, four),
-            two,
-            rules.matrix_product,
-        )
+        other = f"{made}(b.xy, b.zw)"
+        product = f"({text} * {other})[1]"
+        yield _floats(product, (four, four), two, rules.matrix_product)
         yield _floats(f"({text} * b)[1]", (four, (name, 1)), two, rules.matrix_scaled)
 
 

@@ -2,7 +2,7 @@
 
 A mutant has one token or two replaced: mostly by a token of the same kind from the same text or
 from a list, so that many mutants are still valid; else deleted, doubled or replaced by any.
-Only texts that the adapter takes are changed.  Texts that name what the compiler does not support
+Only texts that both take are changed.  Texts that name what the compiler does not support
 are left out, as it refuses those by name.
 """
 
@@ -88,14 +88,17 @@ def compare(
     usable = [
         text
         for text in texts
-        if not any(word in text for word in _UNSUPPORTED) and adapter.refusal(text) is None
+        if not any(word in text for word in _UNSUPPORTED)
+        and adapter.refusal(text) is None
+        and compiler_refusal(text) is None
     ]
     for text in mutants(usable, count, seed):
         ours = compiler_refusal(text)
         if ours is not None and _NOT_SUPPORTED in ours:
             continue
         theirs = adapter.refusal(text)
-        if (ours is None) != (theirs is None):
+        crashed = ours is not None and ours.startswith("CRASH")
+        if crashed or (ours is None) != (theirs is None):
             yield Disagreement(text=text, compiler=ours, adapter=theirs)
 
 
@@ -105,4 +108,6 @@ def compiler_refusal(text: str) -> str | None:
         Module(text)
     except ShaderError as error:
         return str(error)
+    except Exception as error:
+        return f"CRASH {error!r}"
     return None

@@ -1,0 +1,138 @@
+"""What compiled WGSL costs beside NumPy written by hand: ``python -m tools.wgsl.speed``.
+
+The built-in kernels beside their meanings, over 64 and 65,536 words; a tiled product of matrices
+beside an adapter; a loop that lanes leave one by one beside NumPy that compacts them by hand.
+Times are the best of several, in microseconds.  Nothing is asserted.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpusim.kernels import BUILTIN, COPY_BYTES, PATCH_WORDS, Kernel
+from gpusim.wgsl import compile_module
+
+_DTYPES: dict[str, Any] = {"u32": np.uint32, "i32": np.int32, "f32": np.float32}
+_SIZES = (64, 65_536)
+_OWN_SCALARS = {PATCH_WORDS.name: [3, 0xFF00, 0x12345678, 7, 0xFFFF, 0xABCDEF01]}
+_SIDE = 256
+_PRODUCT = """
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+var<workgroup> left: array<array<f32, 16>, 16>;
+var<workgroup> right: array<array<f32, 16>, 16>;
+@compute @workgroup_size(16, 16)
+fn main(@builtin(global_invocation_id) g: vec3u, @builtin(local_invocation_id) l: vec3u) {
+    var total = 0.0;
+    for (var tile = 0u; tile < 16u; tile++) {
+        left[l.y][l.x] = a[g.y * 256u + tile * 16u + l.x];
+        right[l.y][l.x] = b[(tile * 16u + l.y) * 256u + g.x];
+        workgroupBarrier();
+        for (var k = 0u; k < 16u; k++) { total += left[l.y][k] * right[k][l.x]; }
+        workgroupBarrier();
+    }
+    c[g.y * 256u + g.x] = total;
+}
+"""
+_LEAVING = """
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read_write> o: array<u32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3u) {
+    let cx = a[g.x] * 2.0 - 0.5;
+    let cy = a[(g.x + 77u) % arrayLength(&a)];
+    var x = 0.0; var y = 0.0; var n = 0u;
+    while (n < 200u && x * x + y * y < 4.0) {
+        let next = x * x - y * y + cx; y = 2.0 * x * y + cy; x = next; n++;
+    }
+    o[g.x] = n;
+}
+"""
+
+
+def best(action: Callable[[], Any], rounds: int) -> float:
+    """The least time of one call, in microseconds."""
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        for _ in range(rounds):
+            action()
+        times.append((time.perf_counter() - start) / rounds)
+    return min(times) * 1e6
+
+
+def kernel_times(kernel: Kernel, size: int) -> tuple[float, float]:
+    """The time of a kernel's meaning, and of its compiled WGSL, over ``size`` words."""
+    random = np.random.default_rng(1)
+    floats = any(binding.dtype == "f32" for binding in kernel.buffers)
+    words = random.standard_normal(size) if floats else random.integers(0, 2**32, size)
+    kind = np.float32 if floats else np.uint32
+    arrays = [words.astype(kind) for _ in kernel.buffers]
+    given = [0.5 if scalar.dtype == "f32" else 12345 for scalar in kernel.scalars]
+    scalars: list[Any] = _OWN_SCALARS.get(kernel.name, given)
+    if kernel is COPY_BYTES:
+        scalars = [3, 5, size * 4 - 30]
+    groups = 1 if kernel is PATCH_WORDS else -(-size // kernel.group_size)
+    payload = np.frombuffer(kernel.pack(scalars, groups), np.uint8)
+    bound = [array.view(np.uint8) for array in arrays] + ([payload] if len(payload) else [])
+    run = compile_module(kernel.wgsl()).entry("main").bind(bound)
+    typed = tuple(
+        _DTYPES[scalar.dtype](value) for scalar, value in zip(kernel.scalars, scalars, strict=True)
+    )
+    views = tuple(
+        array.view(_DTYPES[binding.dtype])
+        for array, binding in zip(arrays, kernel.buffers, strict=True)
+    )
+    rounds = 2000 if size < 1000 else 50
+    with np.errstate(all="ignore"):
+        meant = best(lambda: kernel.meaning(views, typed, groups), rounds)
+        return meant, best(lambda: run(groups, 1, 1), rounds)
+
+
+def product_time() -> float:
+    """The time of a tiled product of two matrices of 256 x 256."""
+    random = np.random.default_rng(1)
+    arrays = [random.standard_normal(_SIDE * _SIDE).astype(np.float32) for _ in range(3)]
+    run = compile_module(_PRODUCT).entry("main").bind([array.view(np.uint8) for array in arrays])
+    return best(lambda: run(16, 16, 1), 1)
+
+
+def leaving_times() -> tuple[float, float]:
+    """A loop that lanes leave one by one: NumPy by hand, and compiled WGSL."""
+    a = np.random.default_rng(1).uniform(-1, 1, _SIZES[1]).astype(np.float32)
+    o = np.zeros(len(a), np.uint32)
+    run = compile_module(_LEAVING).entry("main").bind([a.view(np.uint8), o.view(np.uint8)])
+    return best(lambda: _leaving_by_hand(a), 1), best(lambda: run(len(a) // 64, 1, 1), 1)
+
+
+def _leaving_by_hand(a: Any) -> Any:
+    cx, cy = a * np.float32(2) - np.float32(0.5), np.roll(a, -77)
+    x, y, at = np.zeros_like(a), np.zeros_like(a), np.arange(len(a))
+    rounds = np.zeros(len(a), np.uint32)
+    for _ in range(200):
+        kept = np.flatnonzero(x * x + y * y < 4)
+        if len(kept) < len(x):
+            x, y, cx, cy, at = (each[kept] for each in (x, y, cx, cy, at))
+        x, y = x * x - y * y + cx, np.float32(2) * x * y + cy
+        rounds[at] += np.uint32(1)
+    return rounds
+
+
+def main() -> None:
+    """Print a table."""
+    print(f"{'kernel':<22}{'words':>8}{'by hand':>12}{'compiled':>12}{'ratio':>8}")
+    for kernel in (*BUILTIN.values(), COPY_BYTES, PATCH_WORDS):
+        for size in _SIZES:
+            meant, ran = kernel_times(kernel, size)
+            print(f"{kernel.name:<22}{size:>8}{meant:>12.1f}{ran:>12.1f}{ran / meant:>8.2f}")
+    by_hand, ran = leaving_times()
+    print(
+        f"{'lanes leave a loop':<22}{_SIZES[1]:>8}{by_hand:>12.1f}{ran:>12.1f}{ran / by_hand:>8.2f}"
+    )
+    print(f"{'tiled product':<22}{_SIDE * _SIDE:>8}{'':>12}{product_time():>12.1f}")
+
+
+if __name__ == "__main__":
+    main()
