@@ -198,7 +198,7 @@ def check_bindings(
         if size_bytes < least_bytes:
             raise InvalidBinding(
                 f"cannot bind {_told(kernel, bound, at)} because it has {size_bytes} bytes in "
-                f"whole words, and an element needs {least_bytes} (probably another buffer is meant)"
+                f"whole words and needs {least_bytes} (probably another buffer is meant)"
             )
     for at, (_, _, size_bytes) in enumerate(ranges):
         if size_bytes > limits.max_binding_bytes:
