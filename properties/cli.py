@@ -13,12 +13,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from properties.arguments import Parser, UsageError, read_file_to_write, read_text, read_value
 
 if TYPE_CHECKING:
     from gpusim.program import Program
+    from properties.fuzz.engine import Session
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
 INTERRUPTED = 128 + signal.SIGINT
@@ -95,22 +96,44 @@ def _fuzz(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from properties.fuzz.engine import fuzz
-    from properties.fuzz.report import live, show, write_json
+    from properties.fuzz.report import live, say
     from properties.fuzz.settings import Settings, gather
 
     settings = gather(Settings, vars(arguments), os.environ)
-    console = Console()
-    console.print(settings.describe(), highlight=False, markup=False)
-    with live(console) as watch:
+    with live(Console(quiet=arguments.quiet), _silent if arguments.quiet else _tell) as watch:
         session = fuzz(settings, watch)
-    show(session, console)
-    if settings.json is not None:
-        write_json(session, settings.json)
+    if arguments.details:
+        from properties.fuzz.details import show
+
+        show(session, Console())
+    if said := say(session, quiet=arguments.quiet):
+        print(said)
+    _write(session, arguments)
     if len(session.bugs):
         return FOUND
     if session.interrupted:
         return INTERRUPTED
     return NOTHING_FOUND if session.is_valid else COULD_NOT_RUN
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def _write(session: "Session", arguments: argparse.Namespace) -> None:
+    """Write the files that were asked for."""
+    from properties.fuzz.exports import write_junit, write_sarif
+    from properties.fuzz.report import write_json
+
+    writers = {"json": write_json, "junit": write_junit, "sarif": write_sarif}
+    for name, write in writers.items():
+        path = session.settings.json if name == "json" else getattr(arguments, name)
+        if path is not None:
+            write(session, path)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -245,6 +268,7 @@ def _parser(words: Sequence[str]) -> Parser:
         epilog=_EPILOG,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     asked = next((word for word in words if not word.startswith("-")), "")
     for name, (_, text) in _COMMANDS.items():
@@ -254,6 +278,20 @@ def _parser(words: Sequence[str]) -> Parser:
         if name == asked and name != "devices":
             _add_options(options, name)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is loaded only then."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**{**named, "nargs": 0, "help": "show the version and exit"})
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """See argparse."""
+        from gpusim import __version__
+
+        print(f"gpusim {__version__}")
+        parser.exit()
 
 
 def _add_options(parser: Parser, command: str) -> None:
@@ -295,7 +333,18 @@ def _add_options(parser: Parser, command: str) -> None:
     if command == "explain":
         for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
             parser.add_option(name, read_file_to_write, text, metavar="OUT")
+    if command == "fuzz":
+        _add_reports(parser)
     add_settings(parser, ReplaySettings if command in _OF_A_FILE else Settings)
+
+
+def _add_reports(parser: Parser) -> None:
+    """How much a session says, and to whom."""
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--details", action="store_true", help="show tables and whole findings")
+    amount.add_argument("--quiet", action="store_true", help="show findings only")
+    for name, text in (("--junit", "JUnit XML"), ("--sarif", "SARIF")):
+        parser.add_option(name, read_file_to_write, f"write findings as {text}", metavar="FILE")
 
 
 _OF_A_FILE = ("replay", "explain")

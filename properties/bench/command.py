@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from gpusim.devices import find_adapter, open_device
-    from properties.bench.show import text_of
+    from properties.bench.show import legend_of, text_of
 
     for name in _IGNORED.get(arguments.benchmark, ()):
         if getattr(arguments, name):
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         command=_command(arguments, adapter.name, rounds),
         rows=rows,
     )
-    print(text_of(report))
+    print(f"{text_of(report)}\n\n{legend_of(report)}")
     if arguments.json is not None:
         write_report(report, arguments.json)
     if arguments.plot is not None:

@@ -22,6 +22,27 @@ _MORE = {
 }
 """The heads of a column of ``Row.more`` by its name: in full, and narrow."""
 
+_EXPLAINED = {
+    "median": "until the results are in host memory, for one unit: a dispatch, a token or a read",
+    "±": "half the distance of the quartiles, in percent of the median",
+    "record": "until the last submit has returned",
+    "CPU": "what the calling thread computed until then",
+    "÷ bare": "the median, divided by that of wgpu-py without a runtime",
+    "÷ eager": "the median, divided by that of the policy that submits each command",
+    "÷ best fixed": "the median, divided by that of the best batch of a fixed size",
+    "÷ read_buffer": "the median, divided by that of wgpu's own queue.read_buffer",
+    "tokens/s": "tokens that were generated in a second",
+    "submits/token": "submits for one token",
+    "GB/s": "bytes that were read back in a second",
+    "programs/s": "programs that were judged in a second, side by side",
+    "ops/s": "ops of these programs in a second",
+    "programs/CPU s": "programs that were judged in a second of one processor",
+    "share": "of the time of the judge",
+    "entries held": "what the caches hold at the end",
+    "resident MiB": "memory of the process at the end",
+}
+"""What the columns of a terminal's table mean."""
+
 Column = tuple[str, Callable[[Row], str]]
 """The head of a column, and its text for a row."""
 
@@ -32,6 +53,16 @@ def text_of(report: Report) -> str:
     for workload, rows in by_workload(report.rows).items():
         lines += ["", workload, *_aligned(_narrow(rows), rows)]
     return "\n".join(lines)
+
+
+def legend_of(report: Report) -> str:
+    """A line for each column of the report, which says what it is."""
+    rows = report.rows
+    heads = ["median", *["±"] * _are_spread(rows), "record", "CPU"]
+    heads += [head for head, _ in _ratios(rows, ("÷ bare", "÷ eager"))]
+    heads += [head for head, _ in _more(rows).values()]
+    width = max(map(len, heads))
+    return "\n".join(f"{head:{width}}  {_EXPLAINED[head]}" for head in heads)
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:

@@ -1,5 +1,6 @@
 """The argument for each kind of failure, from the failure and the program alone."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ _SAVED = Law(
     sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
     source="the docstrings of gpusim.runtime.Policy",
 )
+_PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 
 
@@ -232,7 +234,9 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
     where = [
         line.strip() for line in failure.details.splitlines() if line.lstrip().startswith("File ")
     ]
-    facts = (f"raised in {where[-1].removeprefix('File ')}",) if where else ()
+    # The name of the file is enough, and the same on every machine.
+    last = _PATH.sub(r"\1", where[-1]) if where else ""
+    facts = (f"raised in {last}",) if last else ()
     rule = Law(
         name="contract",
         sentence="an op raises the errors of the contract and no others",

@@ -76,6 +76,7 @@ class Bug:
             replay="" if self.unsaved else replay,
             reproduced=self.reproduced is not False,
             is_cut_short=self.is_cut_short,
+            unsaved=self.unsaved,
             argument=() if self.argument is None else self.argument.brief,
         )
 

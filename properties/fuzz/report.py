@@ -1,10 +1,11 @@
-"""Reports of a session: a live line on a terminal, tables at the end, and JSON.
+"""Reports of a session: a live line, a few lines at the end with the findings first, and JSON.
 
-Nothing is judged or counted here.
+The tables are in ``properties.fuzz.details``.  Nothing is judged or counted here.
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,19 +13,21 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from properties.fuzz.bugs import Bug
 from properties.fuzz.coverage import coverage, missed
 from properties.fuzz.engine import Session, Watch
 from properties.fuzz.loading import TARGETS
 from properties.fuzz.replay import replay_command
-from properties.model.case import PLAIN
+from properties.model.results import Finding
 from properties.oracles.coverage import ALL_CELLS, FEASIBLE, chance_of_new, why_infeasible
 from properties.oracles.goals import GOALS
 from properties.oracles.laws import LAWS
 from properties.shrink.reducer import Shrunk
+
+Tell = Callable[[str], None]
+_TELL_SECONDS = 10.0
+"""How often a session says where it stands, where nobody sees a live line."""
 
 
 def as_json(session: Session) -> dict[str, Any]:
@@ -119,8 +122,11 @@ def _shrink(shrunk: Shrunk) -> dict[str, Any]:
 
 
 @contextmanager
-def live(console: Console) -> Iterator[Watch]:
-    """A line that follows a session, where ``console`` is a terminal."""
+def live(console: Console, tell: Tell = lambda line: None) -> Iterator[Watch]:
+    """A line that follows a session, where ``console`` is a terminal.
+
+    Elsewhere ``tell`` gets the line every ten seconds.
+    """
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -131,68 +137,48 @@ def live(console: Console) -> Iterator[Watch]:
         disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task("starting", total=1.0)
+        told = 0.0
 
         def watch(session: Session) -> None:
-            progress.update(task, description=_line(session), completed=_share(session))
+            nonlocal told
+            if console.is_terminal:
+                progress.update(task, description=line(session), completed=_share(session))
+            elif session.seconds - told >= _TELL_SECONDS:
+                told = session.seconds
+                tell(line(session))
 
         yield watch
 
 
-def show(session: Session, console: Console) -> None:
-    """The closing tables, the findings, and the verdict."""
-    console.print(_policies(session))
-    console.print(_coverage(session))
-    console.print(_quality(session), highlight=False)
-    for mistake in session.planted:
-        console.print(Text(f"{mistake}"), soft_wrap=True)
-    for name, reason in session.unreachable.items():
-        console.print(f"out of reach: {name}, since {reason}", highlight=False)
-    if session.not_asked:
-        words = f"not asked, since not promised: {'; '.join(session.not_asked)}"
-        console.print(Text(words), soft_wrap=True)
-    for warning in session.warnings:
-        console.print(f"[yellow]warning[/]: {warning}", highlight=False)
-    for blind in session.blind_spots:
-        console.print(f"not seen: {blind}", highlight=False)
-    for known in session.bugs.known:
-        console.print(Text(f"known: {known.file} {known}"), soft_wrap=True)
-    for number, bug in enumerate(session.bugs.met.values(), start=1):
-        show_bug(number, bug, session, console)
-    console.print(_verdict(session), highlight=False)
+def say(session: Session, *, quiet: bool = False) -> str:
+    """What a person reads first, in ten lines for one finding; with ``quiet`` no more than that.
+
+    Each finding, then the verdict and the settings.  A quiet session that is valid and found
+    nothing says nothing.
+    """
+    blocks = [str(finding) for finding in findings(session)]
+    if quiet and (blocks or session.is_valid):
+        return "\n\n".join(blocks)
+    known = Counter(str(known) for known in session.bugs.known)
+    words = [f"{count} known finding{'s' * (count > 1)}: {what}" for what, count in known.items()]
+    weak = len(session.warnings)
+    more = f"{weak} warnings and the tables" if weak else "the tables"
+    settings = f"{session.settings.describe()}; --details shows {more}"
+    lines = ["\n\n".join(blocks)] if blocks else []
+    return "\n".join([*lines, *words, verdict(session), settings])
 
 
-def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
-    """One finding: the program, the first difference, and the command that replays it."""
-    console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
-    client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
-    policy = f"policy {bug.case.policy}, " if session.is_ours else ""
-    device = str(bug.case.device)
-    # Faults, limits and a scheduler belong to a finding as much as its program.
-    asked = "" if device == bug.case.device.name else f"device {device}, "
-    if bug.case.disturbance is not None:
-        asked += f"disturbed by {bug.case.disturbance}, "
-    console.print(f"{asked}{policy}program {bug.case.seed}{client}", highlight=False)
-    if bug.argument is not None:
-        console.print(Text(f"{bug.argument}\n"), soft_wrap=True)
-    # A line of a program is never wrapped, so that it can be copied.
-    console.print(Text(f"{bug.case.program}\n{bug.failure}"), soft_wrap=True)
-    if bug.reproduced is False:
-        console.print("It did not fail again when it was run by itself.")
-    if bug.shrunk is not None:
-        console.print(f"made small in {bug.shrunk.candidates} candidates", highlight=False)
-    if bug.is_cut_short:
-        words = f"--shrink {4 * session.settings.shrink:g}"
-        console.print(f"Shrinking was cut short: {words} may make it smaller.", highlight=False)
-    if bug.unsaved:
-        console.print(Text(f"It could not be saved: {bug.unsaved}"), soft_wrap=True)
-        return
-    console.print(Text(f"file:   {bug.file}\nreplay: {_replay(bug, session)}"), soft_wrap=True)
+def findings(session: Session) -> list[Finding]:
+    """The findings of a session, in the order in which they were met."""
+    return [bug.told(replay_of(bug, session)) for bug in session.bugs.met.values()]
 
 
-def _line(session: Session) -> str:
-    tally, rate = session.tally, _rate(session.programs, session.seconds)
-    found = f", {len(session.bugs)} found" if len(session.bugs) else ""
-    return f"{session.device}: {session.programs} programs, {tally.ops} ops, {rate} a second{found}"
+def line(session: Session) -> str:
+    """Where a session stands: programs, their rate, novelty and findings."""
+    words = [f"{session.programs} programs", f"{rate(session.programs, session.seconds)} a second"]
+    if batches := session.tally.reached.batches:
+        words.append(f"novelty {chance_of_new(batches):.1%}")
+    return f"{session.device}: {', '.join([*words, f'{len(session.bugs)} found'])}"
 
 
 def _share(session: Session) -> float:
@@ -205,75 +191,16 @@ def _share(session: Session) -> float:
     return min(1.0, max(shares))
 
 
-def _policies(session: Session) -> Table:
-    table = Table(
-        "policy", title=Text(f"{session.device}: {session.description}"), title_justify="left"
-    )
-    for column in ("programs", "ops", "programs/s", "ops/s"):
-        table.add_column(column, justify="right")
-    for name, part in session.tally.policies.items():
-        table.add_row(
-            name if session.is_ours else "its own",
-            str(part.programs),
-            str(part.ops),
-            _rate(part.programs, part.seconds),
-            _rate(part.ops, part.seconds),
-        )
-    tally, seconds = session.tally, session.fuzz_seconds
-    table.add_section()
-    table.add_row(
-        "all",
-        str(tally.programs),
-        str(tally.ops),
-        _rate(tally.programs, seconds),
-        _rate(tally.ops, seconds),
-    )
-    return table
-
-
-def _coverage(session: Session) -> Table:
-    table = Table("reached", "how often", title="coverage", title_justify="left", show_lines=False)
-    for name, rows in coverage(session.tally).items():
-        table.add_section()
-        for row, columns in rows.items():
-            table.add_row(f"{name}: {row}", _counts(columns))
-    return table
-
-
-def _counts(columns: dict[str, int]) -> Text:
-    text = Text()
-    for number, (column, count) in enumerate(columns.items()):
-        text.append(", " if number else "")
-        text.append(f"{column} {count or 'never'}", style="" if count else "bold red")
-    return text
-
-
-def _quality(session: Session) -> str:
-    tally = session.tally
-    batches = tally.reached.batches
-    shapes = (
-        f"; {len(batches)} shapes of batches, and the next is new with a chance of "
-        f"{chance_of_new(batches):.1%}"
-    )
-    return (
-        f"median of accepted ops {tally.median_accepted}; {tally.deep_share:.0%} of "
-        f"{tally.measured_reads} reads depend on two earlier writers or more; "
-        f"{tally.checked.exact_bytes} bytes compared exactly, "
-        f"{tally.checked.tolerant_bytes} within a tolerance, {tally.checked.skipped_bytes} not"
-        + (shapes if batches else "")
-        + f"; {tally.reach}"
-    )
-
-
-def _verdict(session: Session) -> str:
+def verdict(session: Session) -> str:
+    """Whether something was found, and what it means if not, in one line."""
     ended = " until it was interrupted" * session.interrupted
     if len(session.bugs):
-        return f"[bold red]{len(session.bugs)} found[/] in {session.programs} programs{ended}"
+        return f"{len(session.bugs)} found in {session.programs} programs{ended}"
     if not session.is_valid:
-        return f"[bold red]invalid[/]{ended}: {session.invalid_because}"
-    result = "[bold green]nothing found[/]"
+        return f"invalid{ended}: {session.invalid_because}"
+    result = "nothing found"
     if session.interrupted:
-        result = "[bold yellow]interrupted[/], and nothing found until then,"
+        result = "interrupted, and nothing found until then,"
     return (
         f"{result} in {session.programs} programs, {session.seconds:.1f} s, "
         f"seed {session.settings.seed}; all {len(session.planted)} planted mistakes "
@@ -282,11 +209,13 @@ def _verdict(session: Session) -> str:
     )
 
 
-def _replay(bug: Bug, session: Session) -> str:
+def replay_of(bug: Bug, session: Session) -> str:
+    """The command that replays the file of a bug."""
     target = session.settings.target
     shown = "" if target in TARGETS else target
     return replay_command(bug.file, shown, session.settings.kernels)
 
 
-def _rate(count: int, seconds: float) -> str:
+def rate(count: int, seconds: float) -> str:
+    """How many a second."""
     return f"{count / seconds:.0f}" if seconds > 0 else "-"

@@ -33,6 +33,8 @@ class Finding:
     """Whether the program failed again when it was run by itself."""
     is_cut_short: bool = False
     """Whether the time for shrinking ran out, so that it may become smaller."""
+    unsaved: str = ""
+    """Why its file could not be written; empty where it was, or where none was to be."""
     argument: tuple[str, ...] = ()
     """Why it fails, a line each, what matters most first; empty where it was not explained."""
 
@@ -49,7 +51,8 @@ class Finding:
     def _doubts(self) -> list[str]:
         lines = ["  It did not fail again when it was run by itself."] * (not self.reproduced)
         cut_short = "  Shrinking it was cut short: with more time it may become smaller."
-        return lines + [cut_short] * self.is_cut_short
+        unsaved = [f"  It could not be saved: {self.unsaved}"] * bool(self.unsaved)
+        return lines + [cut_short] * self.is_cut_short + unsaved
 
 
 class TargetFailed(AssertionError):

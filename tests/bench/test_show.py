@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from properties.bench.show import columns, number, text_of
+from properties.bench.show import columns, legend_of, number, text_of
 from properties.bench.timing import Report, Row, read_report
 
 DATA = Path(__file__).resolve().parents[2] / "docs" / "data"
@@ -39,6 +39,9 @@ def test_every_report_that_is_kept_fits_a_terminal(file: Path) -> None:
     report = read_report(file)
     lines = [line for line in text_of(report).splitlines() if line != report.description]
     assert max(map(len, lines)) <= 80
+    legend = legend_of(report).splitlines()
+    assert max(map(len, legend)) <= 105
+    assert legend[0].startswith("median ")
     for kept in report.rows:
         assert any(line.split("  ")[0] == kept.arm for line in lines)
 
@@ -62,6 +65,18 @@ def test_what_no_row_has_is_no_column() -> None:
         "entries held",
     ]
     assert "± %" not in lines_of(row("b", 1.5, rounds=1))[-3]
+
+
+def test_each_column_is_explained_and_no_other() -> None:
+    report = Report(
+        benchmark="dispatch",
+        device="vulkan",
+        description="an adapter",
+        command="",
+        rows=[row("b", 1.5, rounds=1, held=3)],
+    )
+    heads = [line.split("  ")[0] for line in legend_of(report).splitlines()]
+    assert heads == ["median", "record", "CPU", "÷ eager", "entries held"]
 
 
 def test_numbers_have_three_digits() -> None:

@@ -55,6 +55,12 @@ def test_help_loads_nothing_slow() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"gpusim {gpusim.__version__}\n"
+
+
 def test_module_and_function_are_one_command() -> None:
     done = python("-m", "gpusim", "--help")
     assert done.returncode == 0
@@ -96,8 +102,9 @@ def test_a_session_that_finds_nothing(
     words = ["--device", device_name, "--programs", "12", "--seed", "3", "--json", str(path)]
     assert main(["fuzz", *words]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith(f"device {device_name} (command line), policy all (")
-    assert "nothing found in 12 programs" in printed
+    first, last = printed.splitlines()
+    assert first.startswith("nothing found in 12 programs")
+    assert last.startswith(f"device {device_name} (command line), policy all (")
     session = json.loads(path.read_text(encoding="utf-8"))
     assert session["device"] == device_name
     assert session["policy"] == "all"
@@ -119,7 +126,7 @@ def test_a_session_that_finds_something(
     asked = {"device": "simulated", "target": target, "save": tmp_path, "findings": 1}
     asked |= {"json": tmp_path / "session.json", "policy": "lazy"}
     words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
-    assert main(["fuzz", *words]) == 1
+    assert main(["fuzz", "--details", *words]) == 1
     printed = capsys.readouterr().out
     (found,) = json.loads((tmp_path / "session.json").read_text(encoding="utf-8"))["findings"]
     assert found["summary"].startswith("op ")

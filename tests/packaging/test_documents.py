@@ -4,18 +4,24 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gpusim import errors
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
-from gpusim.testing import Adapter, TargetFailed
+from gpusim.testing import Adapter, TargetFailed, check
 from properties.finding_file import HEADERS, format_finding, parse_finding
+from properties.fuzz.bugs import one_line
 from properties.fuzz.check import judge_program
+from properties.fuzz.coverage import coverage
 from properties.fuzz.loading import load
+from properties.fuzz.tally import PolicyTally, Tally
 from properties.model.failure import FailureKind
+from properties.oracles.goals import GOALS
 from properties.targets.naive_target import NaiveTarget
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,11 +112,12 @@ def test_a_session_with_the_example_kernel_finds_nothing(device_name: str, tmp_p
     assert "nothing found in 40 programs" in printed
 
 
-def the_found_bug() -> tuple[str, str]:
-    """The program that the README shows, and the verdict on it, in one line."""
-    (shown,) = [text for text in blocks("README.md", "") if text.startswith("alloc")]
-    program, _, verdict = shown.partition("\n\n")
-    return program, " ".join(verdict.split())
+def the_found_bug() -> tuple[str, list[str]]:
+    """The program that the README shows, and all that is said of it."""
+    (shown,) = [text for text in blocks("README.md", "") if text.startswith("op 2")]
+    lines = shown.splitlines()
+    (program,) = [line.partition("program: ")[2] for line in lines if "program: " in line]
+    return "\n".join(program.split("; ")), lines
 
 
 @pytest.fixture
@@ -120,10 +127,14 @@ def overtaking(device: Any) -> Adapter:
     return adapter
 
 
-def test_the_bug_of_the_readme_is_found_as_it_says(overtaking: Adapter) -> None:
-    text, verdict = the_found_bug()
-    failure = judge_program(Program.parse(text), overtaking, BUILTIN)
-    assert " ".join(str(failure).split()) == verdict
+def test_the_bug_of_the_readme_is_found_as_it_says(tmp_path: Path) -> None:
+    _, said = the_found_bug()
+    adapter = load("examples/overtaking_write.py:Overtaking")
+    with pytest.raises(TargetFailed) as caught:
+        check(adapter, device="simulated", examples=10, save=tmp_path)
+    told = str(caught.value.finding).splitlines()
+    assert told[:-1] == said[:-1]
+    assert Path(said[-1].split()[3]).name == Path(told[-1].split()[3]).name
 
 
 def test_without_the_mistake_there_is_no_bug(device: Any) -> None:
@@ -131,22 +142,38 @@ def test_without_the_mistake_there_is_no_bug(device: Any) -> None:
     assert judge_program(Program.parse(text), NaiveTarget(device), BUILTIN) is None
 
 
-def test_the_finding_that_is_explained_is_that_of_the_example() -> None:
+def test_the_finding_that_is_explained_is_that_of_the_example(overtaking: Adapter) -> None:
     (shown,) = [
         text for text in blocks("docs/FINDINGS.md", "") if text.startswith("gpusim finding")
     ]
     finding = parse_finding(shown)
-    program, verdict = the_found_bug()
+    program, _ = the_found_bug()
     assert format_finding(finding) == shown
     assert str(finding.case.program) == program + "\n"
     assert finding.case.target == "examples/overtaking_write.py:Overtaking"
-    assert " ".join(finding.summary.replace(";", "").split()) == verdict.replace(";", "")
+    failure = judge_program(finding.case.program, overtaking, BUILTIN)
+    assert failure is not None
+    assert finding.summary == one_line(failure)
 
 
 def test_every_kind_of_failure_and_every_header_is_explained() -> None:
     text = (ROOT / "docs" / "FINDINGS.md").read_text(encoding="utf-8")
     explained = re.findall(r"^\| `([a-z ]+)` \|", text, re.MULTILINE)
     assert sorted(explained) == sorted([*FailureKind, *HEADERS])
+
+
+def test_every_word_of_a_session_s_tables_is_in_the_glossary() -> None:
+    tally = Tally(policies={"eager": PolicyTally(programs=1)}, events=Counter({("op", "write"): 1}))
+    tally.reached.programs = 1
+    tables = coverage(tally)
+    text = (ROOT / "docs" / "GLOSSARY.md").read_text(encoding="utf-8")
+    told = {*re.findall(r"`([^`]+)`", text), *re.findall(r"^\| ([a-z ]+) \|", text, re.MULTILINE)}
+    told |= {name for name in vars(errors)} | {"alloc", "copy", "capture", "replay", "dispatch"}
+    told |= {"dispatchindirect", *GOALS}
+    words = {*tables}
+    for table in tables.values():
+        words.update(table, *table.values())
+    assert words - told == set()
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from rich.console import Console
 from gpusim.kernels import BUILTIN
 from properties.finding_file import read
 from properties.fuzz.bugs import Bugs
+from properties.fuzz.details import show
 from properties.fuzz.engine import Session, _Loop, fuzz
-from properties.fuzz.report import as_json, show
+from properties.fuzz.report import as_json
 from properties.fuzz.settings import Settings
 
 STUMBLES = """

@@ -11,9 +11,10 @@ from rich.console import Console
 from properties.clients import FOREIGN_CLIENTS
 from properties.finding_file import read
 from properties.fuzz.coverage import coverage
+from properties.fuzz.details import show
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.replay import NothingToShow, Replay, plan_replay, replay
-from properties.fuzz.report import as_json, show
+from properties.fuzz.report import as_json
 from properties.fuzz.settings import ReplaySettings, Settings
 
 KEEPING = Path(__file__).parent / "keeping.py"

@@ -11,9 +11,9 @@ from rich.console import Console
 from gpusim.errors import InternalError, NoDevice
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
+from properties.fuzz.details import show_bug
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.replay import Replay, Untrusted, plan_replay, replay
-from properties.fuzz.report import show_bug
 from properties.fuzz.settings import ReplaySettings, Settings
 from properties.model.case import RUNTIME
 

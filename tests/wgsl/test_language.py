@@ -146,6 +146,13 @@ CASES: dict[str, tuple[str, Callable[[int, int], int]]] = {
         ),
         continuing,
     ),
+    "break if with a constant": (
+        shader(
+            "var s = 0u; loop { if s > i { break; } continuing { s += 3u; break if false; } }\n"
+            "if false { } if s > 999u { if true { } } o[i] = s;"
+        ),
+        lambda i, a: (i // 3 + 1) * 3,
+    ),
     "a switch": (
         shader(
             "var s = 0u; switch (a[i] & 7u) { case 0u, 1u: { s = 1u; }\n"

@@ -32,6 +32,9 @@ REFUSED = [
     ("fn f() { let x = 08; }", 1, 18, "no number"),
     ("/* no end", 1, 1, "the comment has no end"),
     ("const_assert 1 > 2;", 1, 1, "the const_assert is false"),
+    ("@f32 fn f() { }", 1, 2, "no attribute is called 'f32'"),
+    ("@group(0) @binding(0) var t: texture_2d<f32>;", 1, 30, "texture_2d is not supported"),
+    ("fn f() -> f { } ", 1, 11, "declared by itself"),
     ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
 ]
 

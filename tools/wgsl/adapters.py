@@ -5,7 +5,7 @@ Both take the same Job, and give the bytes of the bindings that the shader may w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import wgpu
@@ -34,6 +34,16 @@ class Job:
     def written(self) -> tuple[Slot, ...]:
         """The slots whose bytes are compared."""
         return tuple(slot for slot in self.inputs if slot not in (*self.read_only, *self.uniforms))
+
+
+class Runner(Protocol):
+    """Runs shaders: an adapter, or what stands in for one."""
+
+    name: str
+
+    def run(self, job: Job) -> dict[Slot, bytes]:
+        """What the shader writes."""
+        raise NotImplementedError
 
 
 class Adapter:

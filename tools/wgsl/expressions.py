@@ -17,7 +17,7 @@ from tools.wgsl.intervals import Floats, Span
 _OPERANDS = 3
 _LETTER = re.compile(r"\b[abc]\b")
 Made = tuple[str, Callable[..., Span]]
-_INTEGERS = {
+_INTEGERS: dict[str, tuple[str, ...]] = {
     "u32": (
         *("(a + b)", "(a - b)", "(a * b)", "(a / b)", "(a % b)", "(a & b)", "(a | b)", "(a ^ b)"),
         *("min(a, b)", "max(a, b)", "clamp(a, b, c)", "abs(a)", "(~a)", "reverseBits(a)"),

@@ -35,7 +35,8 @@ class Floats:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.type = {"f32": np.float32, "f16": np.float16}[name]
+        types: dict[str, Any] = {"f32": np.float32, "f16": np.float16}
+        self.type = types[name]
         info = np.finfo(self.type)
         self.most, self.tiny = float(info.max), float(info.smallest_normal)
         self.digits = info.nmant

@@ -90,11 +90,11 @@ class Writer:
         for word in range(WORDS):
             self._line(f"y[i * {WORDS}u + {word}u] = {self.value('u32', 2)};")
         body = "\n".join(self.lines)
-        return (
-            f"@compute @workgroup_size({SIZE}) fn main(@builtin(global_invocation_id) id: vec3<u32>,"
-            " @builtin(local_invocation_id) local: vec3<u32>,"
-            f" @builtin(workgroup_id) group: vec3<u32>) {{\n{body}\n}}"
-        )
+        built_in = "id: vec3<u32>", "local: vec3<u32>", "group: vec3<u32>"
+        names = ("global_invocation_id", "local_invocation_id", "workgroup_id")
+        given = (f"@builtin({name}) {each}" for name, each in zip(names, built_in, strict=True))
+        head = f"@compute @workgroup_size({SIZE}) fn main({', '.join(given)})"
+        return f"{head} {{\n{body}\n}}"
 
     def _line(self, text: str) -> None:
         self.lines.append("  " * self.depth + text)
@@ -222,9 +222,8 @@ class Writer:
     def _add(self, depth: int) -> None:
         function = self.chosen.choice(("atomicAdd", "atomicMax", "atomicOr", "atomicXor"))
         slot = {"atomicAdd": 0, "atomicMax": 1, "atomicOr": 2, "atomicXor": 3}[function]
-        self._line(
-            f"{function}(&sums[({self.value('u32', 1)} & 1u) * 4u + {slot}u], {self.value('u32', 2)});"
-        )
+        at = f"({self.value('u32', 1)} & 1u) * 4u + {slot}u"
+        self._line(f"{function}(&sums[{at}], {self.value('u32', 2)});")
 
     def _count(self, depth: int) -> None:
         name, slot = self._name("c"), self.value("u32", 1)
@@ -248,7 +247,8 @@ class Writer:
             name, _, parameters = self.chosen.choice(calls)
             given = ", ".join(self.value(each, depth - 1) for each in parameters)
             return f"{name}({given})"
-        return getattr(self, f"_{kind[:4].strip('<')}")(depth - 1)
+        made: str = getattr(self, f"_{kind[:4].strip('<')}")(depth - 1)
+        return made
 
     def _literal(self, kind: str) -> str:
         number = self.chosen.choice((0, 1, 2, 3, 5, 7, 31, 255, 65537, 2147483647))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.wgsl.adapters import Adapter, Job, run_compiled
+from tools.wgsl.adapters import Job, Runner, run_compiled
 from tools.wgsl.forms import Form, lanes, shown_type
 from tools.wgsl.intervals import Floats, Span
 
@@ -89,13 +89,13 @@ def values_of(words: Any, name: str) -> Any:
     return words.view({"u32": np.uint32, "i32": np.int32, "f32": np.float32}[name])
 
 
-def compare(adapter: Adapter, chosen: Sequence[Form], seed: int) -> Iterator[Difference]:
+def compare(adapter: Runner, chosen: Sequence[Form], seed: int) -> Iterator[Difference]:
     """Each difference between an adapter, the compiler and WGSL."""
     for start in range(0, len(chosen), _TOGETHER):
         yield from _batch(adapter, chosen[start : start + _TOGETHER], seed)
 
 
-def _batch(adapter: Adapter, batch: Sequence[Form], seed: int) -> Iterator[Difference]:
+def _batch(adapter: Runner, batch: Sequence[Form], seed: int) -> Iterator[Difference]:
     operands = [lanes(form, LANES, seed + zlib.crc32(form.name.encode())) for form in batch]
     words = [words_of(part).T.ravel() for each in operands for part in each]
     size = sum(form.result[1] for form in batch) * LANES
@@ -135,7 +135,8 @@ def _judged(name: str, form: Form, given: Any, theirs: Any, ours: Any) -> Iterat
         yield from _told(form, name, wrong, given, theirs, ours, None)
         return
     m = Floats(form.floats)
-    span = form.rule(m, *(_span(m, values) for values in given))
+    with np.errstate(all="ignore"):
+        span = form.rule(m, *(_span(m, values) for values in given))
     for who, words in ((name, theirs), ("compiled", ours)):
         wrong = ~span.holds(values_of(words, kind)) & finite[:, None]
         yield from _told(form, who, wrong, given, theirs, ours, span)
