@@ -122,11 +122,17 @@ def check_bound(
     bound = tuple([check_handle(name, blocks) for name in names])
     if any(map(is_not, names, buffers)):
         bound = _check_parts(kernel, buffers, bound, limits)
-    for buffer, block in zip(buffers, bound, strict=True):
+    for buffer, block, binding in zip(buffers, bound, kernel.buffers, strict=True):
         if block.words == 0:
             raise InvalidBinding(
                 f"cannot bind {_told(buffer)} to {kernel.name} because it holds {block.size_bytes} "
                 "bytes, which is no whole word (probably a size counted in words)"
+            )
+        if block.words * WORD_BYTES < binding.least_bytes:
+            raise InvalidBinding(
+                f"cannot bind {_told(buffer)} to {kernel.name} because its words have "
+                f"{block.words * WORD_BYTES} bytes and {binding.least_bytes} are needed (probably "
+                "a buffer of another kernel)"
             )
     for buffer, block in zip(buffers, bound, strict=True):
         if block.words * WORD_BYTES > limits.max_binding_bytes:

@@ -37,18 +37,23 @@ _UNORDERED = (str, bytes, bytearray, memoryview, Set)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Binding:
-    """One buffer parameter: its WGSL name, element type, and how it is used."""
+    """One buffer parameter: its WGSL name, element type, and how it is used.
+
+    ``least_bytes``: no smaller buffer can be bound, as where an element is a vector.
+    """
 
     name: str
     dtype: Dtype = "u32"
     access: Access = "read"
     atomic: bool = False
+    least_bytes: int = 4
 
     def __post_init__(self) -> None:
         what = f"binding {self.name!r}"
         signature.check_name("a binding", self.name)
         signature.check_dtype(what, self.dtype)
         signature.check_access(what, self.access, self.dtype, self.atomic)
+        signature.check_least(what, self.least_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,8 +161,9 @@ class Kernel:
     ) -> "Kernel":
         """A kernel of a whole WGSL text: bindings, access, uniforms and workgroup size are read.
 
-        ``entry_point`` may be left out where there is one.  Each storage binding is an array of
-        words; a uniform buffer becomes scalars ``word0``, ``word1`` and so on, padding among them.
+        ``entry_point`` may be left out where there is one.  A storage binding of floats has floats,
+        and one of vectors, structs or half floats has words; a uniform buffer becomes scalars
+        ``word0``, ``word1`` and so on, padding among them.
         Without a ``meaning`` it means what the WGSL says, compiled to NumPy: then a session on the
         simulated device judges orders, and not arithmetic.  ``tolerance`` is 2^-20 for floats.
 

@@ -15,7 +15,7 @@ from gpusim.errors import ProgramError
 from gpusim.wgsl import Entry, Module, ShaderError, compile_module
 from gpusim.wgsl.syntax import Declaration, Function, Literal, Place
 from gpusim.wgsl.tokens import tokens_of
-from gpusim.wgsl.types import leaves_of, size_of
+from gpusim.wgsl.types import Array, Struct, leaves_of, size_of, struct_of
 
 _WORDS = {"u32": "I", "i32": "i", "f32": "f"}
 _WORD_BYTES = 4
@@ -39,35 +39,33 @@ def compiled(text: str, entry_point: str | None) -> tuple[Module, Entry]:
 
 
 def buffers_of(entry: Entry) -> list[dict[str, Any]]:
-    """The fields of a ``Binding`` for each storage buffer of an entry point.
-
-    Raises:
-        ProgramError: a binding is not an array of words, which any buffer can fill.
-    """
+    """The fields of a ``Binding`` for each storage buffer of an entry point."""
     found: list[dict[str, Any]] = []
     for binding in entry.point.bindings:
         if binding.space == "uniform":
             continue
-        kinds = {kind for _, kind in leaves_of(_element(binding.type))}
-        if binding.least_bytes > _WORD_BYTES or not kinds <= {*_WORDS}:
-            raise ProgramError(
-                f"cannot bind {binding.name} because it needs {binding.least_bytes} bytes, and a "
-                "kernel's buffer may be one word (probably array<u32>, array<i32> or array<f32> "
-                "can take its place)"
-            )
+        kinds = {kind for _, kind in leaves_of(_one_element(binding.type))}
+        least = -(-binding.least_bytes // _WORD_BYTES) * _WORD_BYTES
         found.append(
             {
                 "name": binding.name,
-                "dtype": kinds.pop(),
+                "dtype": kinds.pop() if len(kinds) == 1 and kinds < {*_WORDS} else "u32",
                 "access": binding.access,
                 "atomic": "atomic" in str(binding.type),
+                "least_bytes": least,
             }
         )
     return found
 
 
-def _element(kind: Any) -> Any:
-    return getattr(kind, "of", kind) if getattr(kind, "count", 0) is None else kind
+def _one_element(kind: Any) -> Any:
+    """A type without runtime-sized arrays, of the same leaves."""
+    if isinstance(kind, Array):
+        return Array(_one_element(kind.of), kind.count or 1)
+    if isinstance(kind, Struct):
+        members = [(member.name, _one_element(member.type)) for member in kind.members]
+        return struct_of(kind.name, members)
+    return kind
 
 
 def scalars_of(entry: Entry) -> list[tuple[str, str]]:

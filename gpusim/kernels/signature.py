@@ -59,6 +59,15 @@ def check_access(what: str, access: object, dtype: str, atomic: object) -> None:
         )
 
 
+def check_least(what: str, least_bytes: object) -> None:
+    """Raise unless it is a number of whole words."""
+    if type(least_bytes) is not int or least_bytes < 4 or least_bytes % 4:
+        raise ProgramError(
+            f"cannot make {what} with least_bytes={least_bytes!r} because a binding has whole "
+            "words of 4 bytes (probably elements were counted)"
+        )
+
+
 def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any, ...]:
     """The bindings or the scalars of a kernel as a tuple; raise where two share a name."""
     entries = tuple(given) if isinstance(given, list | tuple) else None

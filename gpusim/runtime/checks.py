@@ -194,6 +194,12 @@ def check_bindings(
                 f"cannot bind {_told(kernel, bound, at)} because it has no whole word "
                 "(probably its size counts elements)"
             )
+        least_bytes = kernel.buffers[at].least_bytes
+        if size_bytes < least_bytes:
+            raise InvalidBinding(
+                f"cannot bind {_told(kernel, bound, at)} because it has {size_bytes} bytes in "
+                f"whole words and needs {least_bytes} (probably another buffer is meant)"
+            )
     for at, (_, _, size_bytes) in enumerate(ranges):
         if size_bytes > limits.max_binding_bytes:
             raise LimitExceeded(

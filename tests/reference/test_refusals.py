@@ -6,11 +6,11 @@ import pytest
 
 import reference
 from gpusim.errors import GpusimError
-from gpusim.kernels import BUILTIN
+from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Dispatch
 from gpusim.program import Program, buffers_of
-from reference.executor import Reference
+from reference.executor import Reference, run
 
 LIMITS = Limits(
     max_buffer_bytes=64,
@@ -257,3 +257,15 @@ def test_bool_is_no_scalar() -> None:
         Dispatch(kernel="affine", buffers=("a",), scalars=(True, 1), grid=(1, 1, 1)),
     )
     assert reference.run(Program(ops)).outcomes[1].error == "InvalidScalar"
+
+
+def test_a_kernel_of_vectors_binds_no_buffer_that_is_smaller_than_one() -> None:
+    kernel = Kernel.from_wgsl(
+        "@group(0) @binding(0) var<storage, read_write> x: array<vec4u>;\n"
+        "@compute @workgroup_size(1) fn twice() { x[0] *= 2u; }"
+    )
+    program = Program.parse(
+        "alloc a 12\nalloc b 16\ndispatch twice a - 1x1x1\ndispatch twice b - 1x1x1"
+    )
+    outcomes = run(program, BUILTIN.adding(kernel)).outcomes
+    assert [outcome.error for outcome in outcomes] == [None, None, "InvalidBinding", None]

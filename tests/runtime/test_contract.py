@@ -300,6 +300,19 @@ def test_a_kernel_of_your_own(runtime: Runtime) -> None:
     assert runtime.read(buffer, dtype="u4").result().tolist() == [1 << 31, 3 << 29]
 
 
+def test_a_kernel_of_vectors_binds_no_buffer_that_is_smaller_than_one(runtime: Runtime) -> None:
+    kernel = Kernel.from_wgsl(
+        "@group(3) @binding(7) var<storage, read_write> x: array<vec4u>;\n"
+        "@compute @workgroup_size(1) fn twice() { x[0] *= 2u; }"
+    )
+    small, buffer = runtime.alloc(12), runtime.alloc(16)
+    runtime.write(buffer, np.array([1, 2, 3, 4], np.uint32))
+    with pytest.raises(InvalidBinding, match="has 12 bytes in whole words and needs 16"):
+        runtime.dispatch(kernel, [small])
+    runtime.dispatch(kernel, [buffer])
+    assert runtime.read(buffer, dtype="u4").result().tolist() == [2, 4, 6, 8]
+
+
 def test_wgsl_that_does_not_compile_is_the_programs_fault(runtime: Runtime) -> None:
     kernel = Kernel(
         name="broken",

@@ -45,7 +45,14 @@ def random_forms(count: int, seed: int, f16: bool) -> Iterator[Form]:
 
 def _form(text: str, kind: Kind, rule: Any) -> Form:
     floats = kind[0] if kind[0] in ("f32", "f16") else "f32"
-    return Form(text=text, operands=(kind,) * _OPERANDS, result=kind, rule=rule, floats=floats)
+    return Form(
+        text=text,
+        operands=(kind,) * _OPERANDS,
+        result=kind,
+        rule=rule,
+        floats=floats,
+        is_compound=True,
+    )
 
 
 def _floats(chosen: random.Random, depth: int) -> Made:

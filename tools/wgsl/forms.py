@@ -29,6 +29,8 @@ class Form:
     result: Kind
     rule: Rule | None = None
     floats: str = "f32"
+    is_compound: bool = False
+    """Whether operations may be reassociated, and so overflow."""
 
     @property
     def name(self) -> str:

@@ -138,7 +138,10 @@ def _judged(name: str, form: Form, given: Any, theirs: Any, ours: Any) -> Iterat
     with np.errstate(all="ignore"):
         span = form.rule(m, *(_span(m, values) for values in given))
     for who, words in ((name, theirs), ("compiled", ours)):
-        wrong = ~span.holds(values_of(words, kind)) & finite[:, None]
+        found = values_of(words, kind)
+        wrong = ~span.holds(found) & finite[:, None]
+        if form.is_compound and found.dtype.kind == "f":
+            wrong &= np.isfinite(found)
         yield from _told(form, who, wrong, given, theirs, ours, span)
 
 
