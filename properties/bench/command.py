@@ -28,6 +28,17 @@ _IGNORED = {
 }
 """The arguments that a benchmark has no use for."""
 _ONE_ONLY = {"small": "size", "rounds": "round"}
+_SECONDS = {
+    ("decode", True): (5, 10),
+    ("decode", False): (60, 300),
+    ("dispatch", False): (60, 160),
+    ("fuzz", False): (2, 4),
+    ("readback", True): (2, 1),
+    ("readback", False): (3, 3),
+    ("scale", True): (6, 0),
+    ("scale", False): (60, 0),
+}
+"""About how long a benchmark takes on a software adapter, small or not: at all, and each round."""
 _PICTURES = (".png", ".svg")
 
 
@@ -75,6 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         progress.print(what, style="dim", highlight=False)
 
     rounds = arguments.rounds or _ROUNDS[arguments.benchmark]
+    tell(announcement(arguments.benchmark, rounds, small=arguments.small))
     rows = _BENCHMARKS[arguments.benchmark](
         adapter.name, open_device(adapter.name), rounds, arguments.small, tell
     )
@@ -93,6 +105,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 Tell = Callable[[str], None]
+
+
+def announcement(benchmark: str, rounds: int, *, small: bool) -> str:
+    """How long a benchmark takes, in words; no clock is read for it."""
+    whole, each = _SECONDS[benchmark, small]
+    seconds = whole + rounds * each
+    minutes = round(seconds / 60)
+    taken = f"{minutes} minute{'s' * (minutes > 1)}" if minutes else f"{seconds} seconds"
+    counted = f"{rounds} round{'s' * (rounds > 1)}"
+    return f"{benchmark}, {counted}: about {taken} on a software adapter, less on a GPU"
 
 
 def _dispatch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:

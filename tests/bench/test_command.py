@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from properties.bench.command import announcement
 from properties.cli import main as gpusim
 
 
@@ -18,12 +19,21 @@ def test_a_run_prints_a_table_and_writes_the_json(
     file = tmp_path / "readback.json"
     words = ["readback", "--device", device_name, "--small", "--rounds", "1", "--json", str(file)]
     assert main(words) == 0
-    assert "16 small reads" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "16 small reads" in printed.out
+    assert "÷ read_buffer  the median, divided by that of wgpu's own" in printed.out
+    assert printed.err.startswith("readback, 1 round: about 3 seconds on a software adapter")
     data = json.loads(file.read_text())
     assert data["device"] == device_name
     assert data["command"] == f"gpusim bench readback --device {device_name} --rounds 1 --small"
     arms = [row["arm"] for row in data["rows"] if row["workload"] == "16 small reads"]
     assert arms == ["eager", "lazy", "pooled", "cached", "ring", "read_buffer", "bare"]
+
+
+def test_how_long_it_takes_is_said_in_a_fitting_unit() -> None:
+    assert " about 9 minutes " in announcement("dispatch", 3, small=False)
+    assert "scale, 1 round: about 6 seconds " in announcement("scale", 1, small=True)
+    assert " about 1 minute " in announcement("fuzz", 15, small=False)
 
 
 @pytest.mark.parametrize("words", [["nothing"], ["fuzz", "--rounds", "0"], ["--rounds"]])
