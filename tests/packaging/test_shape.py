@@ -13,7 +13,9 @@ MOST_MODULE_LINES = 400
 MOST_FUNCTION_LINES = 60
 
 # A path from a root is somebody's own machine, but for what is where on all of them.
-ABSOLUTE_PATH = re.compile(r"(?<![\w./:<~}-])/(?!usr|etc|dev|bin|proc|sys|tmp|nowhere)[a-z]+/[\w.]+")
+ABSOLUTE_PATH = re.compile(
+    r"(?<![\w./:<~}-])/(?!usr|etc|dev|bin|proc|sys|tmp|nowhere)[a-z]+/[\w.]+"
+)
 
 
 def texts() -> list[Path]:
