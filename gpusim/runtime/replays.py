@@ -195,9 +195,11 @@ class Replays:
                 self._play_step(step, values)
 
     def _go_on(self, bound: BoundGraph) -> None:
-        """Check between two steps; only a debug mode may have run callbacks there."""
+        """Check between two steps."""
         self._guard.check_op("replay")
-        for buffer in bound.buffers if self._debug is not None else ():
+        if self._debug is None:
+            return  # Only a debug mode runs callbacks between two steps, which may free a buffer.
+        for buffer in bound.buffers:
             if not buffer.is_live:
                 raise InvalidHandle(
                     f"cannot go on with a replay because {buffer!r} was freed half way (probably "
