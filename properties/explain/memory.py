@@ -79,11 +79,12 @@ def buffers(scene: Scene) -> Iterator[Hypothesis]:
     steps = scene.steps
     for at, step in enumerate(steps):
         op = step.op
-        if isinstance(op, Alloc):
-            for made, other in enumerate(steps):
-                if isinstance(other.op, Alloc) and made < at:
-                    yield from _reused(scene, at, made)
-            yield from _cleared_late(scene, at, op)
+        if not isinstance(op, Alloc) or scene.is_refused(step):
+            continue
+        for made, other in enumerate(steps[:at]):
+            if isinstance(other.op, Alloc) and not scene.is_refused(other):
+                yield from _reused(scene, at, made)
+        yield from _cleared_late(scene, at, op)
     for position, op in enumerate(scene.program):
         if scene.expected.outcomes[position].error == "InvalidHandle":
             yield from _revived(scene, position, op)

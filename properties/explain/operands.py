@@ -11,6 +11,7 @@ from itertools import permutations
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
+    Alloc,
     AnyDispatch,
     Bound,
     Capture,
@@ -201,7 +202,7 @@ def _shown(bound: Iterable[Bound]) -> str:
 
 def _other_places(scene: Scene, op: AnyDispatch) -> Iterator[tuple[tuple[Bound, ...], Law, str]]:
     """Each binding in turn at another place of its buffer."""
-    sizes = _sizes(scene)
+    sizes = {each.buffer: each.size_bytes for each in scene.program if isinstance(each, Alloc)}
     for place, own in enumerate(op.buffers):
         size = sizes[name_of(own)]
         for instead, rule, said in _places_of(own, size):
@@ -241,7 +242,3 @@ def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
     if start + length < size:
         yield Part(name, start, size - start), rules.PART, f"bound {name} up to its end"
     yield name, rules.PART, f"bound all of {name} in the place of a part"
-
-
-def _sizes(scene: Scene) -> dict[str, int]:
-    return {name: len(data) for state in scene.states for name, data in state.items()}

@@ -156,7 +156,7 @@ def poisoned(scene: Scene) -> Iterator[Hypothesis]:
     """Batches that were lost with an op that the contract refuses: before it, after it, or both."""
     steps = scene.steps
     for at, step in enumerate(steps):
-        if scene.expected.outcomes[step.position].error is None:
+        if not scene.is_refused(step):
             continue
         start, end = at, at + 1
         while start and not isinstance(steps[start - 1].op, _ENDS_BATCH):

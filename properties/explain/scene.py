@@ -135,6 +135,10 @@ class Scene:
             for b in self.touches(other)
         )
 
+    def is_refused(self, step: Step) -> bool:
+        """Whether the contract refuses the op of a step, which so has no effect."""
+        return self.expected.outcomes[step.position].error is not None
+
     @cached_property
     def _stepped(self) -> frozenset[int]:
         return frozenset(step.position for step in self.steps)

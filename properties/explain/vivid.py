@@ -32,6 +32,8 @@ from properties.generate.choices import Choices, SeededChoices
 _PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89)
 _MOST_GROUPS = 4
 _PIECE_BYTES = 256
+_MOST_FILLED_BYTES = 1 << 16
+"""A larger buffer is not filled: its alloc may be refused, and its pieces would take minutes."""
 _WHOLE_SCALARS = "u32"
 
 
@@ -63,14 +65,21 @@ def vivid(
     for position, op in enumerate(program):
         ops.append(_changed(op, counts, kernels, choices))
         numbers.append(position)
-        if fills and isinstance(op, Alloc) and op.buffer not in counts and op.size_bytes:
-            # In pieces, so that what goes wrong with a long write goes right here.
-            for start in range(0, op.size_bytes, _PIECE_BYTES):
-                data = _bytes(min(_PIECE_BYTES, op.size_bytes - start), choices)
-                ops.append(Write(buffer=op.buffer, offset=start, data=data))
-                numbers.append(NOBODY)
+        if fills and isinstance(op, Alloc) and op.buffer not in counts:
+            filling = list(_filling(op, choices))
+            ops += filling
+            numbers += [NOBODY] * len(filling)
     added = tuple(_looks(program)) if looks else ()
     return Vivid(program=Program((*ops, *added)), numbers=(*numbers, *(NOBODY for _ in added)))
+
+
+def _filling(op: Alloc, choices: Choices) -> Iterator[Op]:
+    """Writes of a whole buffer, in pieces, so that what goes wrong with a long one goes right."""
+    if op.size_bytes > _MOST_FILLED_BYTES:
+        return
+    for start in range(0, op.size_bytes, _PIECE_BYTES):
+        data = _bytes(min(_PIECE_BYTES, op.size_bytes - start), choices)
+        yield Write(buffer=op.buffer, offset=start, data=data)
 
 
 def _bytes(size: int, choices: Choices) -> bytes:

@@ -6,11 +6,12 @@ the same both times was written, or was the same before.
 
 from collections.abc import Mapping
 
+from gpusim.effects import accesses
 from gpusim.errors import GpusimError
-from gpusim.ops import Alloc, AnyDispatch, Copy, Op, Read, Write
+from gpusim.ops import Alloc, AnyDispatch, Op, Read
 from properties.explain.argument import ByteStory
 from properties.explain.hypothesis import named
-from properties.explain.scene import NOBODY, Scene, Step
+from properties.explain.scene import NOBODY, Scene
 from properties.model.failure import Failure
 from reference import Reference
 
@@ -46,6 +47,8 @@ def _writers(scene: Scene, end: int, buffer: str) -> list[int]:
     """The number of the op that last wrote each byte of ``buffer`` before step ``end``."""
     found: list[int] = []
     for at, step in enumerate(scene.steps[:end]):
+        if scene.is_refused(step):
+            continue
         if isinstance(step.op, Alloc) and step.op.buffer == buffer:
             found = [NOBODY] * step.op.size_bytes
         for byte in _written(scene, at, step.op, buffer):
@@ -56,12 +59,15 @@ def _writers(scene: Scene, end: int, buffer: str) -> list[int]:
 
 def _written(scene: Scene, at: int, op: Op, buffer: str) -> range | list[int]:
     """The bytes of ``buffer`` that a step writes."""
-    if isinstance(op, Write) and op.buffer == buffer:
-        return range(op.offset, op.offset + len(op.data))
-    if isinstance(op, Copy) and op.target == buffer:
-        return range(op.target_offset, op.target_offset + op.size_bytes)
-    if not isinstance(op, AnyDispatch) or buffer not in scene.states[at]:
+    written = [
+        range(access.start, access.end)
+        for access in accesses(op, scene.kernels)
+        if access.writes and access.buffer == buffer
+    ]
+    if not written:
         return []
+    if not isinstance(op, AnyDispatch):
+        return written[0]
     before, after = scene.states[at], scene.states[at + 1].get(buffer, b"")
     flipped = {**before, buffer: before[buffer].translate(_FLIP)}
     other = _after(scene, flipped, op, buffer)
@@ -101,8 +107,3 @@ def _source(scene: Scene, end: int, got: bytes, at: int) -> str:
             if place >= 0:
                 return f"what {named(step)} left at byte {place} of {name}"
     return ""
-
-
-def step_at(scene: Scene, number: int) -> Step | None:
-    """The first step of the op with that number."""
-    return next((step for step in scene.steps if step.number == number), None)
