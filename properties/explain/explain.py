@@ -24,7 +24,7 @@ from properties.explain.experiments import (
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import argue_kind, is_beside
 from properties.explain.rules import KERNEL
-from properties.explain.search import search
+from properties.explain.search import Shown, search
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
 from properties.explain.writers import stories
 from properties.model.case import Case
@@ -62,21 +62,21 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         behind = _explain_rewrite(verdict, failure, again)
         if behind is not None:
             return behind
-    traced = _traced(verdict)
+    shown, traced = shown_by(verdict), _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
     if failure.kind is FailureKind.VALUE and again is not None:
-        unlike = held_alone(shown_by(verdict).scene, execution.case, again)
+        unlike = held_alone(shown.scene, execution.case, again)
         if unlike is not None:
             return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found: tuple[Hypothesis, ...] = ()
     if _is_searched(failure, verdict):
-        answer = search(shown_by(verdict), failure.position, tried.others.shown)
+        answer = search(shown, failure.position, tried.others.shown)
         by = partial(order, traced=traced, tried=tried, votes=answer.votes)
         found = tuple(sorted(answer.found, key=by))
         is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
         found = () if is_refuted or _is_accepted(verdict, failure, found) else found
-        argument = _by_search(argument, verdict, failure, found, traced)
+        argument = _by_search(argument, shown, failure, found, traced)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
         events=tuple(execution.trace),
@@ -170,14 +170,14 @@ def _traced(verdict: Verdict) -> Traced:
 
 def _by_search(
     argument: Argument,
-    verdict: Verdict,
+    shown: Shown,
     failure: Failure,
     found: tuple[Hypothesis, ...],
     traced: Traced,
 ) -> Argument:
     """The argument with the mistake that explains it, and the stories of the wrong bytes."""
-    got = verdict.execution.history.outcomes[failure.position].data
-    bytes_ = stories(shown_by(verdict).scene, failure, got) if got is not None else ()
+    got = shown.got.outcomes[failure.position].data
+    bytes_ = stories(shown.scene, failure, got) if got is not None else ()
     if not found:
         return _unfound(replace(argument, bytes=bytes_), bytes_)
     best = found[0]

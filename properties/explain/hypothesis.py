@@ -14,6 +14,8 @@ from properties.explain.scene import Scene, Step, Steps
 from properties.oracles.laws.catalogue import Law
 
 Key = tuple[str, int, int, str]
+ALIGNMENTS = (4, 8, 16, 32, 64, 256)
+"""What runtimes round offsets and sizes to."""
 _SHOWN = 60
 
 
@@ -46,15 +48,15 @@ class Hypothesis:
         return self.kind, self.culprit, self.other, self.detail
 
 
-def without(steps: Steps, at: int, end: int | None = None) -> Steps:
-    """The steps without those from ``at`` to ``end``, by default without one."""
-    return steps[:at] + steps[(at + 1 if end is None else end) :]
+def without(steps: Steps, at: int) -> Steps:
+    """The steps without the one at ``at``."""
+    return steps[:at] + steps[at + 1 :]
 
 
 def moved(steps: Steps, start: int, to: int) -> Steps:
     """The steps with the one at ``start`` moved to the place of the one at ``to``."""
-    step, rest = steps[start], steps[:start] + steps[start + 1 :]
-    return (*rest[:to], step, *rest[to:])
+    rest = without(steps, start)
+    return (*rest[:to], steps[start], *rest[to:])
 
 
 def changed(steps: Steps, at: int, *instead: Step) -> Steps:
@@ -86,20 +88,18 @@ def with_op(
     detail: str = "",
 ) -> Hypothesis:
     """The mistake that step ``at`` is ``op``; ``detail`` tells it apart, whatever is said."""
-    step = scene.steps[at]
-    return Hypothesis(
-        kind=kind,
-        culprit=step.number,
-        other=other,
-        detail=f"{step.command} {detail}",
-        sentence=f"{quoted(step)} {said}",
-        rule=rule,
-        steps=changed(scene.steps, at, step._replace(op=op)),
-    )
+    return with_ops(scene, at, (op,), kind, rule, said, other, detail)
 
 
 def with_ops(
-    scene: Scene, at: int, ops: Iterable[Op], kind: str, rule: Law, said: str, other: int = -1
+    scene: Scene,
+    at: int,
+    ops: Iterable[Op],
+    kind: str,
+    rule: Law,
+    said: str,
+    other: int = -1,
+    detail: str | None = None,
 ) -> Hypothesis:
     """The mistake that step ``at`` takes effect as ``ops``; what is said tells it apart."""
     step = scene.steps[at]
@@ -107,7 +107,7 @@ def with_ops(
         kind=kind,
         culprit=step.number,
         other=other,
-        detail=f"{step.command} {said}",
+        detail=f"{step.command} {said if detail is None else detail}",
         sentence=f"{quoted(step)} {said}",
         rule=rule,
         steps=changed(scene.steps, at, *(step._replace(op=op) for op in ops)),

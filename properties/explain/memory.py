@@ -10,11 +10,9 @@ from dataclasses import replace
 from gpusim.ops import Alloc, Free, Op, Read, Write
 from gpusim.program import buffers_of, renamed
 from properties.explain import rules
-from properties.explain.hypothesis import Hypothesis, named, quoted, with_ops, without
+from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_ops, without
 from properties.explain.scene import NOBODY, Scene, Step
 from properties.oracles.laws import catalogue as laws
-
-_ALIGNMENTS = (4, 8, 16, 32, 64, 256)
 
 
 def reads(scene: Scene) -> Iterator[Hypothesis]:
@@ -54,7 +52,7 @@ def _lent(scene: Scene, step: Step, other: Step) -> Iterator[Hypothesis]:
 
 def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
     size = len(scene.states[at][op.buffer])
-    for align in _ALIGNMENTS:
+    for align in ALIGNMENTS:
         low = op.offset // align * align
         if low < op.offset:
             yield (

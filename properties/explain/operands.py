@@ -21,12 +21,11 @@ from gpusim.ops import (
     name_of,
 )
 from properties.explain import rules
-from properties.explain.hypothesis import Hypothesis, named, quoted, with_op, without
+from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_op, without
 from properties.explain.scene import Scene, Step
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import Law
 
-_ALIGNMENTS = (4, 8, 16, 32, 64, 256)
 _MOST_BINDINGS = 4
 """The most buffers whose orders are all tried."""
 
@@ -224,7 +223,7 @@ def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
     if start:
         there = f"bound bytes 0 to {length - 1} of {name}, the right number from the wrong place"
         yield Part(name, 0, length), rules.PART, there
-    for align in _ALIGNMENTS:
+    for align in ALIGNMENTS:
         longer = -(-length // align) * align
         if longer > length and start + longer <= size:
             yield (

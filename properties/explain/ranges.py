@@ -9,12 +9,11 @@ from dataclasses import replace
 
 from gpusim.ops import Copy, Write
 from properties.explain import rules
-from properties.explain.hypothesis import Hypothesis, named, with_ops
+from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, with_ops
 from properties.explain.scene import Scene, Step
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import Law
 
-_ALIGNMENTS = (4, 8, 16, 32, 64, 256)
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
 _SPOILT = 0xEE
 """What a client of the judge overwrites an array with that it has passed."""
@@ -53,7 +52,7 @@ def _other_writes(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
 
 def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
     data, end = op.data, op.offset + len(op.data)
-    for align in _ALIGNMENTS:
+    for align in ALIGNMENTS:
         longer = min(-(-len(data) // align) * align, size - op.offset)
         if longer > len(data):
             yield (
@@ -152,7 +151,7 @@ def _other_copies(
 ) -> Iterator[tuple[Copy, str]]:
     size = op.size_bytes
     room = min(sizes[op.source] - op.source_offset, sizes[op.target] - op.target_offset)
-    for align in _ALIGNMENTS:
+    for align in ALIGNMENTS:
         longer = min(-(-size // align) * align, room)
         if longer > size:
             yield replace(op, size_bytes=longer), f"was rounded up to {align} bytes"
