@@ -37,6 +37,9 @@ def scalars(scene: Scene) -> Iterator[Hypothesis]:
         op = step.op
         if not isinstance(op, AnyDispatch) or not op.scalars:
             continue
+        if len(op.scalars) != len(scene.kernels[op.kernel].scalars):
+            # Whatever they are, so many scalars are refused.
+            continue
         for other in dispatches:
             assert isinstance(other.op, AnyDispatch)
             given = _fit(other.op.scalars, op, scene)
@@ -124,6 +127,10 @@ def _fit_kernel(op: AnyDispatch, name: str, scene: Scene) -> AnyDispatch | None:
     groups = math.prod(op.grid) if isinstance(op, Dispatch) else 0
     given = (*op.scalars, groups, *(0 for _ in kernel.scalars))[: len(kernel.scalars)]
     floats = [scalar.dtype == "f32" for scalar in kernel.scalars]
+    if any(
+        not (is_float or math.isfinite(one)) for one, is_float in zip(given, floats, strict=True)
+    ):
+        return None
     values = [
         float(one) if is_float else int(one) for one, is_float in zip(given, floats, strict=True)
     ]

@@ -15,6 +15,8 @@ from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import Law
 
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
+_MOST_PIECES = 1 << 14
+"""A copy is tried in no more pieces than these; a refused one may be of any size."""
 _SPOILT = 0xEE
 """What a client of the judge overwrites an array with that it has passed."""
 
@@ -60,7 +62,9 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
                 laws.A8,
                 f"was padded with zeros to {align} bytes, over its neighbours",
             )
-        low, high = op.offset // align * align, min(-(-end // align) * align, size)
+        low = op.offset // align * align
+        # A refused write may end past its buffer.
+        high = max(end, min(-(-end // align) * align, size))
         if low < op.offset or high > end:
             padded = bytes(op.offset - low) + data + bytes(high - end)
             said = f"was widened with zeros to {align} bytes on both sides, over its neighbours"
@@ -209,7 +213,7 @@ def _other_copies(
 def _in_pieces(scene: Scene, at: int, op: Copy) -> Iterator[Hypothesis]:
     """The copy in pieces one after the other, forwards and backwards."""
     for length in (1, 2, 4, 8, -(-op.size_bytes // 2)):
-        if not 0 < length < op.size_bytes:
+        if not 0 < length < op.size_bytes <= length * _MOST_PIECES:
             continue
         pieces = [
             replace(

@@ -1,4 +1,4 @@
-"""Refused ops have no effect, and so explain no byte; and a refused alloc makes no buffer."""
+"""Odd ops: a refused one has no effect and may name any number of bytes, and a scalar is NaN."""
 
 import pytest
 
@@ -38,6 +38,23 @@ def test_hypotheses_need_no_memory_for_a_buffer_that_was_refused(op: str) -> Non
     assert refused == [None, "LimitExceeded", None, "InvalidHandle", None]
     found = [each for each in hypotheses(scene) if each.kind in ("cleared", "shared", "dirty")]
     assert {each.culprit for each in found} == {0}
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        "write a 2147483654 02",
+        "write a 2 02020202",
+        f"copy a 0 a 4 {HUGE}",
+        "dispatch affine a 3 1x1x1",
+        "dispatch affine a 3,5,7 1x1x1",
+        "alloc b 4\ndispatch blend a,b nan 1x1x1\ndispatch fold b,a 3 1x1x1",
+    ],
+)
+def test_every_hypothesis_about_any_op_can_be_tried(op: str) -> None:
+    scene = scene_of(f"alloc a 4\ndispatch affine a 1,1 1x1x1\n{op}\nread a 0 4 -> r0\n")
+    tried = [scene.run(found.steps) for found in hypotheses(scene)]
+    assert None not in tried
 
 
 def test_a_huge_buffer_is_not_filled() -> None:
