@@ -27,6 +27,10 @@ class Access(NamedTuple):
     end: int
     writes: bool
 
+    def overlaps(self, other: "Access") -> bool:
+        """Whether a byte belongs to both."""
+        return self.buffer == other.buffer and self.start < other.end and other.start < self.end
+
 
 def accesses(
     op: Op, kernels: Mapping[str, Kernel], captures: Captures = _NO_CAPTURES

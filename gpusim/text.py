@@ -144,7 +144,8 @@ def _binding(word: str) -> tuple[str, str]:
     return old, new
 
 
-def _write_bound(bound: Bound) -> str:
+def write_bound(bound: Bound) -> str:
+    """A buffer, or a part of one, as a dispatch names it."""
     if isinstance(bound, str):
         return bound
     return f"{bound.buffer}[{bound.offset}:{bound.offset + bound.size_bytes}]"
@@ -228,7 +229,7 @@ _VERBS = {verb.name: verb for verb in VERBS.values()}
 _FORMS: dict[Operand, _Form] = {
     Operand.BUFFER: _Form(write=str, read=str),
     Operand.BUFFERS: _Form(
-        write=lambda bound: _join(tuple(map(_write_bound, bound))),
+        write=lambda bound: _join(tuple(map(write_bound, bound))),
         read=lambda word: tuple(map(_bound, _split(word))),
         shown="BUFFER,... (or BUFFER[START:END])",
     ),

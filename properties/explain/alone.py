@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, AnyDispatch, Op, Read, Sync, Write, name_of
-from gpusim.program import Program
+from gpusim.ops import Alloc, AnyDispatch, Op, Read, Sync, Write
+from gpusim.program import Program, buffers_of
 from properties.explain.experiments import Judge
 from properties.explain.scene import Scene, Step
 from properties.model.case import PLAIN, Case
@@ -78,9 +78,7 @@ def _differs(scene: Scene, at: int, step: Step, case: Case, again: Judge) -> Unl
 
 def _program(scene: Scene, at: int, op: Op) -> Iterator[Op]:
     """The dispatch over what its buffers hold at that step, and a read of each."""
-    assert isinstance(op, AnyDispatch)
-    counts = [op.counts] if hasattr(op, "counts") else []
-    names = list(dict.fromkeys([*map(name_of, op.buffers), *counts]))
+    names = list(dict.fromkeys(buffers_of(op)))
     for name in names:
         data = scene.states[at].get(name, b"")
         yield Alloc(buffer=name, size_bytes=len(data))

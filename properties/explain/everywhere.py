@@ -7,6 +7,9 @@ from properties.explain.hypothesis import Hypothesis, moved, quoted
 from properties.explain.scene import Scene, Step, Steps
 from properties.oracles.laws import catalogue as laws
 
+_NOT_OVERTAKEN = (Flush, Sync, Free, Alloc, Write)
+"""Ops that submit what waits, or act at once."""
+
 
 def all_reads(scene: Scene) -> Iterator[Hypothesis]:
     """Each read with zeros, with another one's bytes, or before its batch."""
@@ -16,26 +19,16 @@ def all_reads(scene: Scene) -> Iterator[Hypothesis]:
     if not reads:
         return
     names = [_result(step) for step in reads]
+    count = len(names)
     yield _given(scene, reads, [""] * len(reads), "all zeros", "was given zeros, as every read")
     if len(reads) > 1:
         before, after = [names[0], *names[:-1]], [*names[1:], names[-1]]
         said = "was given the bytes of the read {} it, as every read"
         yield _given(scene, reads, before, "before", said.format("before"))
         yield _given(scene, reads, after, "after", said.format("after"))
-        yield _given(
-            scene,
-            reads,
-            names[:1] * len(names),
-            "first",
-            "was given the bytes of the first read, as every read",
-        )
-        yield _given(
-            scene,
-            reads,
-            names[-1:] * len(names),
-            "last",
-            "was given the bytes of the last read, as every read",
-        )
+        said = "was given the bytes of the {} read, as every read"
+        yield _given(scene, reads, names[:1] * count, "first", said.format("first"))
+        yield _given(scene, reads, names[-1:] * count, "last", said.format("last"))
     yield from _all_early(scene, Read)
     yield from _all_early(scene, Write)
 
@@ -71,14 +64,9 @@ def _all_early(scene: Scene, kind: type[Read] | type[Write]) -> Iterator[Hypothe
             if over and crossed is None:
                 crossed = over[0], step
             steps = moved(steps, len(steps) - 1, start)
-        if isinstance(step.op, Flush | Sync | Free):
-            start = len(steps)
-        elif kind is Read and isinstance(step.op, Write):
-            # It acts at once, and so cannot be overtaken by what comes later.
-            start = len(steps)
-        elif isinstance(step.op, kind):
+        if isinstance(step.op, kind):
             start += 1
-        elif isinstance(step.op, Alloc):
+        elif isinstance(step.op, _NOT_OVERTAKEN):
             start = len(steps)
     if crossed is None:
         return

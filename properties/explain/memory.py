@@ -11,7 +11,7 @@ from gpusim.ops import Alloc, Free, Op, Read, Write
 from gpusim.program import buffers_of, renamed
 from properties.explain import rules
 from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_ops, without
-from properties.explain.scene import NOBODY, Scene, Step
+from properties.explain.scene import Scene, Step, Steps, by_nobody
 from properties.oracles.laws import catalogue as laws
 
 
@@ -105,7 +105,7 @@ def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
             rule=laws.A12,
             steps=(
                 *steps[: later + 1],
-                Step(NOBODY, clear, NOBODY, NOBODY),
+                by_nobody(clear),
                 *steps[later + 1 :],
             ),
         )
@@ -117,17 +117,10 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
     new, old = steps[at].op, steps[made].op
     assert isinstance(new, Alloc)
     assert isinstance(old, Alloc)
-    freed = next(
-        (
-            n
-            for n, step in enumerate(steps)
-            if isinstance(step.op, Free) and step.op.buffer == old.buffer
-        ),
-        None,
-    )
+    freed = _freed_at(steps, old.buffer)
     if freed is not None and freed < at:
         left = scene.states[freed].get(old.buffer, b"")[: new.size_bytes]
-        put = Step(NOBODY, Write(buffer=new.buffer, offset=0, data=left), NOBODY, NOBODY)
+        put = by_nobody(Write(buffer=new.buffer, offset=0, data=left))
         said = f"began with the bytes of {old.buffer}, which {named(steps[freed])} freed"
         yield Hypothesis(
             kind="dirty", culprit=steps[at].number, other=steps[freed].number,
@@ -139,16 +132,10 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
     shared = {new.buffer: old.buffer}
     kept = tuple(
         step._replace(op=renamed(step.op, shared)) for step in steps[at + 1 :]
-        if not (isinstance(step.op, Free) and step.op.buffer in (old.buffer, new.buffer))
+        if step.op not in (Free(buffer=old.buffer), Free(buffer=new.buffer))
     )  # fmt: skip
-    before = tuple(
-        step
-        for step in steps[:at]
-        if not (isinstance(step.op, Free) and step.op.buffer == old.buffer)
-    )
-    clear = Step(
-        NOBODY, Write(buffer=old.buffer, offset=0, data=bytes(new.size_bytes)), NOBODY, NOBODY
-    )
+    before = tuple(step for step in steps[:at] if step.op != Free(buffer=old.buffer))
+    clear = by_nobody(Write(buffer=old.buffer, offset=0, data=bytes(new.size_bytes)))
     for cleared in (True, False):
         yield Hypothesis(
             kind="shared", culprit=steps[at].number, other=steps[made].number,
@@ -157,6 +144,11 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
             why="so what one of the two writes shows in the other", rule=laws.E1,
             steps=(*before, *([clear] if cleared else []), *kept),
         )  # fmt: skip
+
+
+def _freed_at(steps: Steps, buffer: str) -> int | None:
+    """The place of the step that frees ``buffer``, if any."""
+    return next((n for n, step in enumerate(steps) if step.op == Free(buffer=buffer)), None)
 
 
 def _revived(scene: Scene, position: int, op: Op) -> Iterator[Hypothesis]:
@@ -171,9 +163,7 @@ def _revived(scene: Scene, position: int, op: Op) -> Iterator[Hypothesis]:
         for other in live:
             said = f"was accepted: its freed handle {name} reached {other}"
             yield with_ops(scene, at, (renamed(op, {name: other}),), "stale", rules.HANDLE, said)
-        freed = next(
-            (n for n, step in enumerate(scene.steps[:at]) if step.op == Free(buffer=name)), None
-        )
+        freed = _freed_at(scene.steps[:at], name)
         if freed is not None:
             step = scene.steps[freed]
             yield Hypothesis(

@@ -20,6 +20,7 @@ from gpusim.ops import (
     Scalars,
     name_of,
 )
+from gpusim.text import write_bound
 from properties.explain import rules
 from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_op, without
 from properties.explain.scene import Scene, Step
@@ -200,10 +201,7 @@ def _renamed(bound: Bound, name: str) -> Bound:
 
 
 def _shown(bound: Iterable[Bound]) -> str:
-    return ",".join(
-        one if isinstance(one, str) else f"{one.buffer}[{one.offset}:{one.offset + one.size_bytes}]"
-        for one in bound
-    )
+    return ",".join(map(write_bound, bound))
 
 
 def _other_places(scene: Scene, op: AnyDispatch) -> Iterator[tuple[tuple[Bound, ...], Law, str]]:

@@ -82,7 +82,7 @@ def _reads_from(scene: Scene, reader: Step, writer: Step) -> bool:
     """Whether ``reader`` reads bytes that ``writer`` writes; a kernel reads what it writes."""
     reads = isinstance(reader.op, AnyDispatch)
     return any(
-        a.buffer == b.buffer and a.start < b.end and b.start < a.end and b.writes
+        b.writes and a.overlaps(b)
         for a in scene.touches(reader)
         for b in scene.touches(writer)
         if reads or not a.writes

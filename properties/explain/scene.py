@@ -38,6 +38,11 @@ class Step(NamedTuple):
     number: int
 
 
+def by_nobody(op: Op) -> Step:
+    """A step that no op of the program asks for."""
+    return Step(NOBODY, op, NOBODY, NOBODY)
+
+
 Steps = tuple[Step, ...]
 Contents = Mapping[str, bytes]
 """The bytes of each live buffer."""
@@ -130,7 +135,7 @@ class Scene:
     def meets(self, one: Step, other: Step) -> bool:
         """Whether the order of two steps may matter: they touch a byte, and one writes it."""
         return any(
-            a.buffer == b.buffer and (a.writes or b.writes) and a.start < b.end and b.start < a.end
+            (a.writes or b.writes) and a.overlaps(b)
             for a in self.touches(one)
             for b in self.touches(other)
         )
@@ -148,8 +153,7 @@ class Scene:
         reference = Reference(self.kernels, self.limits)
         outcomes = []
         for op, meant in zip(self.program, self.expected.outcomes, strict=True):
-            fails = meant.error is not None and meant.error in _FAULTS
-            outcomes.append(meant if fails else _perform(reference, op))
+            outcomes.append(meant if meant.error in _FAULTS else _perform(reference, op))
         return outcomes
 
     def _follows(self, position: int, outcome: Outcome) -> bool:

@@ -150,9 +150,7 @@ def independent(first: Op, second: Op, kernels: Mapping[str, Kernel]) -> bool:
     if _begins_or_ends(first, second) or _begins_or_ends(second, first):
         return False
     return not any(
-        one.buffer == other.buffer
-        and (one.writes or other.writes)
-        and (one.start < other.end and other.start < one.end)
+        (one.writes or other.writes) and one.overlaps(other)
         for one in _touches(first, kernels)
         for other in _touches(second, kernels)
     )
