@@ -13,6 +13,7 @@ from gpusim.kernels import BUILTIN, Binding, Kernel, Kernels, Scalar
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy, parse_policy
 from properties.model.case import Case, parse_device
+from properties.model.failure import Failure
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import RuntimeFactory
 
@@ -46,10 +47,11 @@ LONG = Kernel(
 PRESET_NAMES = list(PRESETS)
 
 
-def _agrees(device_name: str, text: str, policy: Policy, kernels: Kernels = BUILTIN) -> None:
+def failure_of(
+    device_name: str, text: str, policy: Policy, kernels: Kernels = BUILTIN
+) -> Failure | None:
     case = Case(program=Program.parse(text), policy=policy, device=parse_device(device_name))
-    verdict = judge(case, RuntimeFactory(device_name, kernels), MEANING_ONLY)
-    assert verdict.failure is None, verdict.failure
+    return judge(case, RuntimeFactory(device_name, kernels), MEANING_ONLY).failure
 
 
 @pytest.mark.parametrize("preset", PRESET_NAMES)
@@ -61,7 +63,7 @@ def test_a_read_of_more_than_a_mebibyte(device_name: str, preset: str) -> None:
         read a 1048575 125 -> r1
         sync
     """
-    _agrees(device_name, text, PRESETS[preset])
+    assert failure_of(device_name, text, PRESETS[preset]) is None
 
 
 @pytest.mark.parametrize("preset", PRESET_NAMES)
@@ -79,7 +81,7 @@ def test_a_copy_of_bytes_in_several_pieces(device_name: str, preset: str, source
         read b {(1 << 23) - 64} 76 -> r1
         sync
     """
-    _agrees(device_name, text, PRESETS[preset])
+    assert failure_of(device_name, text, PRESETS[preset]) is None
 
 
 @pytest.mark.parametrize("preset", PRESET_NAMES)
@@ -98,4 +100,4 @@ def test_scalars_for_which_uniforms_must_grow(device_name: str, preset: str) -> 
         sync
     """
     policy = parse_policy(f"{preset} uniform_ring_bytes=1 uniform_slots=2 uniform_cache=1")
-    _agrees(device_name, text, policy, BUILTIN.adding(LONG))
+    assert failure_of(device_name, text, policy, BUILTIN.adding(LONG)) is None
