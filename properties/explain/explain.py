@@ -22,14 +22,14 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.kinds import argue_kind, is_beside
+from properties.explain.kinds import argue_kind
 from properties.explain.rules import KERNEL
 from properties.explain.search import Shown, search
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from properties.oracles.judge import Verdict, is_beside
 from properties.oracles.laws.catalogue import A9, A12, LAWS, Setting
 from properties.oracles.metamorphic.relations import transform
 

@@ -9,15 +9,15 @@ from gpusim.ops import Read
 from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 from gpusim.trace import Trace
+from properties.execute import CHANGED
 from properties.explain import rules
 from properties.explain.argument import Argument
 from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from properties.oracles.judge import Verdict, is_beside
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import LAWS, Law
 
 _BY_NAME = {law.name: law for law in LAWS}
-_BESIDE = "of the runtime beside"
 _DATA_ALONE = Law(
     name="A13",
     sentence="results depend on their data alone",
@@ -36,7 +36,7 @@ def argue_kind(verdict: Verdict, failure: Failure, broken: Failure | None) -> Ar
     """What the kind of failure says by itself; ``broken`` is the first law that is broken."""
     make = _KINDS.get(failure.kind, _plain)
     argument = make(verdict, failure)
-    fault = _fault_in(verdict.execution.trace, failure)
+    fault = _fault_in(verdict.execution.trace)
     if fault and failure.kind is not FailureKind.VALUE:
         argument = replace(argument, facts=(*argument.facts, fault))
     if argument.rule is None:
@@ -74,11 +74,6 @@ def _plain(verdict: Verdict, failure: Failure) -> Argument:
     return _argument(verdict, failure, f"{_place(failure)}: {failure.reason}", facts=failure.notes)
 
 
-def is_beside(failure: Failure) -> bool:
-    """Whether it shows in a second runtime, which ran the program beside the first."""
-    return failure.op.endswith(_BESIDE)
-
-
 def _value(verdict: Verdict, failure: Failure) -> Argument:
     if is_beside(failure):
         said = "shows other bytes: two runtimes of one device share what each is to own"
@@ -92,21 +87,15 @@ def _error(verdict: Verdict, failure: Failure) -> Argument:
     if not 0 <= at < len(program):
         return _failed_late(verdict, failure)
     meant, shown = verdict.expected.outcomes[at], verdict.execution.history.outcomes[at]
-    if shown.error is None and meant.error is not None:
-        rule = Law(name=f"contract, {meant.error}", sentence=_because(meant), source=_REFUSALS)
-        sentence = f"{_place(failure)} was accepted, and is to be refused with {meant.error}"
-        return _argument(
-            verdict,
-            failure,
-            sentence,
-            rule=rule,
-            facts=_looked_alike(program, verdict.expected, at),
-        )
     if meant.error is None:
         return _failed_late(verdict, failure)
+    if shown.error is None:
+        did, facts = "was accepted", _looked_alike(program, verdict.expected, at)
+    else:
+        did, facts = f"raised {shown.error}", (f"it says: {_message(shown)}",)
     rule = Law(name=f"contract, {meant.error}", sentence=_because(meant), source=_REFUSALS)
-    sentence = f"{_place(failure)} raised {shown.error}, and is to be refused with {meant.error}"
-    return _argument(verdict, failure, sentence, rule=rule, facts=(f"it says: {_message(shown)}",))
+    sentence = f"{_place(failure)} {did}, and is to be refused with {meant.error}"
+    return _argument(verdict, failure, sentence, rule=rule, facts=facts)
 
 
 def _failed_late(verdict: Verdict, failure: Failure) -> Argument:
@@ -116,15 +105,22 @@ def _failed_late(verdict: Verdict, failure: Failure) -> Argument:
     return _argument(verdict, failure, sentence)
 
 
+def _shown(failure: Failure) -> str:
+    """What was shown, in full; empty where the failure has no sides."""
+    return failure.sides[-1][1] if failure.sides else ""
+
+
 def _got(failure: Failure) -> str:
     """What was shown, without what a message guesses."""
-    got = failure.sides[-1][1] if failure.sides else ""
-    return got.partition(" (probably")[0]
+    return _unguessed(_shown(failure))
 
 
 def _because(outcome: Outcome) -> str:
     """The reason in the reference's own words."""
-    message = _message(outcome)
+    return _unguessed(_message(outcome))
+
+
+def _unguessed(message: str) -> str:
     return message.partition(" (probably")[0]
 
 
@@ -157,9 +153,8 @@ def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ..
 
 
 def _late(verdict: Verdict, failure: Failure) -> Argument:
-    got = failure.sides[-1][1] if failure.sides else ""
     program = verdict.execution.case.program
-    if "changed" in got:
+    if CHANGED in _shown(failure):
         later = [
             n for n in range(failure.position + 1, len(program)) if isinstance(program[n], Read)
         ]
@@ -197,40 +192,28 @@ def _law(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _faults(verdict: Verdict, failure: Failure) -> Argument:
-    rule = Law(
-        name="contract, sync",
-        sentence="raise an error that no call has raised yet, once",
-        source="docs/CONTRACT.md, Ops",
-    )
-    sides = ", ".join(f"{name} {shown}" for name, shown in failure.sides)
-    sentence = f"a fault of the device was not told as it should be: {sides}"
-    return _argument(verdict, failure, sentence, rule=rule, facts=(failure.reason,))
+    sentence = f"a fault of the device was not told as it should be: {_sides(failure)}"
+    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=(failure.reason,))
 
 
 def _words(verdict: Verdict, failure: Failure) -> Argument:
-    rule = Law(
-        name="contract, words",
-        sentence="Every message names the argument and what was probably meant",
-        source="docs/CONTRACT.md, In Python",
-    )
-    return _argument(
-        verdict,
-        failure,
-        f"the message of {_place(failure)} is about another thing: {failure.reason}",
-        rule=rule,
-    )
+    sentence = f"the message of {_place(failure)} is about another thing: {failure.reason}"
+    return _argument(verdict, failure, sentence, rule=rules.MESSAGES)
+
+
+def _sides(failure: Failure) -> str:
+    return ", ".join(f"{name} {shown}" for name, shown in failure.sides)
 
 
 def _statistics(verdict: Verdict, failure: Failure) -> Argument:
     rule = Law(name="F3", sentence="bytes in use add up", source="docs/LAWS.md, checked elsewhere")
-    sides = ", ".join(f"{name} {shown}" for name, shown in failure.sides)
     program = verdict.execution.case.program
     last = f", after op {len(program) - 1} ({write_op(program[-1])})" if len(program) else ""
-    return _argument(verdict, failure, f"{failure.reason}: {sides}{last}", rule=rule)
+    return _argument(verdict, failure, f"{failure.reason}: {_sides(failure)}{last}", rule=rule)
 
 
 def _crash(verdict: Verdict, failure: Failure) -> Argument:
-    got = failure.sides[-1][1] if failure.sides else failure.reason
+    got = _shown(failure) or failure.reason
     where = [
         line.strip() for line in failure.details.splitlines() if line.lstrip().startswith("File ")
     ]
@@ -240,14 +223,14 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
     rule = Law(
         name="contract",
         sentence="an op raises the errors of the contract and no others",
-        source="docs/CONTRACT.md, Refusals",
+        source=_REFUSALS,
     )
     return _argument(
         verdict, failure, f"{_place(failure)} ended with {got}", rule=rule, facts=facts
     )
 
 
-def _fault_in(trace: Trace, failure: Failure) -> str:
+def _fault_in(trace: Trace) -> str:
     """The call on the device that failed first, and the op during which it did."""
     position, op = -1, None
     for event in trace:

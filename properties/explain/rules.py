@@ -41,7 +41,13 @@ ENTRIES = _rule("replay", "A dispatch gets the scalars given for it, or else tho
 BINDINGS = _rule(
     "replay", "`bindings` puts other buffers in the place of captured ones, all at once"
 )
+REPORTED = _rule("sync", "raise an error that no call has raised yet, once")
+MESSAGES = Law(
+    name="contract, words",
+    sentence="Every message names the argument and what was probably meant",
+    source="docs/CONTRACT.md, In Python",
+)
 FROM_CONTRACT = (
     WHOLE, SCALARS, PART, WORDS, GRID, INDIRECT, MEMMOVE, READ, KEPT, TAKEN, HANDLE, REPLAY,
-    ENTRIES, BINDINGS,
+    ENTRIES, BINDINGS, REPORTED, MESSAGES,
 )  # fmt: skip

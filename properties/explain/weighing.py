@@ -8,14 +8,14 @@ from properties.explain.argument import Reached
 from properties.explain.experiments import Boundary, Others
 from properties.explain.hypothesis import Hypothesis, Key
 from properties.model.failure import Failure
+from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
 CROSSING = ("order", "early")
 _OF_ORDER = (*CROSSING, "cleared")
 SURE, LIKELY, SILENT, REFUTED = range(4)
 _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
-_OTHER_THAN = re.compile(r"was submitted for \w+ op (\d+), and is not what that means")
-_UNASKED = "no op asked for it"
+_OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+), {NOT_MEANT}")
 _BY_SUBJECT = "BDE"
 """Letters of laws of which any one supports a mistake of that subject."""
 
@@ -69,14 +69,14 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
         return SILENT
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
-    if found.kind in _ABSENT and (other_than or _UNASKED in told):
+    if found.kind in _ABSENT and (other_than or UNASKED in told):
         return REFUTED
     law, named_law = traced.broken.trait, found.rule.name
-    if law == named_law and not (_UNASKED in told and found.kind == "twice"):
+    if law == named_law and not (UNASKED in told and found.kind == "twice"):
         return SURE
     if other_than and found.kind in _OPERANDS:
         return LIKELY if int(other_than[1]) == found.culprit else REFUTED
-    if _UNASKED in told and found.kind in (*_OPERANDS, "replay"):
+    if UNASKED in told and found.kind in (*_OPERANDS, "replay"):
         return LIKELY
     if law[0] == named_law[0] and law[0] in _BY_SUBJECT:
         return LIKELY

@@ -44,6 +44,9 @@ Reference = Callable[[Program, Mapping[str, Kernel], Limits], History]
 Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
 Laws = Callable[[Iterable[Event], Setting], Checker]
 
+_BESIDE = "of the runtime beside"
+"""How the op of a failure ends that a second runtime shows."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oracles:
@@ -197,9 +200,14 @@ def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -
         return None
     return replace(
         failure,
-        op=f"{failure.op}, of the runtime beside",
+        op=f"{failure.op}, {_BESIDE}",
         notes=(*failure.notes, "the runtime beside runs:", *str(beside.case.program).splitlines()),
     )
+
+
+def is_beside(failure: Failure) -> bool:
+    """Whether a failure shows in a second runtime, which ran its program beside the first."""
+    return failure.op.endswith(_BESIDE)
 
 
 def _meant(execution: Execution, oracles: Oracles) -> History:

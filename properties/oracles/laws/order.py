@@ -32,6 +32,9 @@ from properties.oracles.laws.matching import (
 )
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
+UNASKED = "no op asked for it"
+NOT_MEANT = "and is not what that means"
+"""What is said of a command that belongs to no op, and of one that is a wrong part of an op."""
 _LAW_OF = {
     ExpectedDispatch: laws.E5,
     ExpectedIndirect: laws.E5,
@@ -152,12 +155,10 @@ class Order:
         waiting = state.open
         expected = next((expected for expected in waiting if resembles(expected, command)), None)
         if expected is None:
-            state.report(
-                laws.C1, f"{command} was submitted, and no op asked for it, or not so often"
-            )
+            state.report(laws.C1, f"{command} was submitted, and {UNASKED}, or not so often")
             return
         law = blame(expected, command)
-        state.report(law, f"{command} was submitted for {expected}, and is not what that means")
+        state.report(law, f"{command} was submitted for {expected}, {NOT_MEANT}")
         waiting.remove(expected)
 
     def _write(self, about: About) -> None:
