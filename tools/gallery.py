@@ -8,21 +8,17 @@ that there is nothing to explain.  Nothing here finds or explains anything itsel
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN
-from properties.clients import draw_caller
 from properties.explain.argument import Argument
 from properties.explain.explain import explain
 from properties.explain.page import page
-from properties.generate.choices import SeededChoices
-from properties.model.case import Case
 from properties.mutants.hunt import Budget, Programs, hunt
 from properties.mutants.mistakes import find
 from properties.mutants.mutant import Mutant
-from properties.mutants.oracles import CALLERS, LAWS, factory_of, oracles_for
+from properties.mutants.oracles import CALLERS, LAWS, factory_of, oracles_for, with_caller
 from properties.oracles.judge import MEANING_ONLY, SOUND, judge
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,11 +85,7 @@ def _argument(mutant: Mutant, made: Programs) -> Argument:
     oracle = oracles_for(mutant)[0]
     found = hunt(mutant, oracle, _SEED, _BUDGET, made)
     assert found.case is not None, f"{mutant.name} was not found"
-    case: Case = found.case
-    if oracle is CALLERS:
-        # Its oracle draws the client by the seed of the case.
-        client = draw_caller(SeededChoices(f"clients {case.seed}"))
-        case = replace(case, client=client)
+    case = with_caller(found.case) if oracle is CALLERS else found.case
     factory = factory_of(mutant, SIMULATED, BUILTIN)
     oracles = SOUND if oracle is LAWS else MEANING_ONLY
     return explain(judge(case, factory, oracles), lambda each: judge(each, factory, oracles))

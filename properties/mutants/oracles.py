@@ -153,10 +153,14 @@ def _open_clients(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     factory = factory_of(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
-        client = draw_caller(SeededChoices(f"clients {case.seed}"))
-        return judge(replace(case, client=client), factory, MEANING_ONLY).failure
+        return judge(with_caller(case), factory, MEANING_ONLY).failure
 
     return judged
+
+
+def with_caller(case: Case) -> Case:
+    """``case`` with the client that its seed draws."""
+    return replace(case, client=draw_caller(SeededChoices(f"clients {case.seed}")))
 
 
 def _open_costs(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
