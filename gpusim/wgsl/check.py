@@ -23,7 +23,6 @@ from gpusim.wgsl.types import (
     I32,
     INTEGERS,
     U32,
-    Array,
     Pointer,
     Struct,
     Type,
@@ -31,6 +30,7 @@ from gpusim.wgsl.types import (
     concrete,
     has_atomic,
     has_bool,
+    has_override_count,
     is_fixed,
 )
 
@@ -247,7 +247,7 @@ class _Checker(Statements):
             self.fail("an atomic lies in workgroup memory or in storage that is written", place)
         if space in ("storage", "uniform", "immediate") and has_bool(kind):
             self.fail(f"no buffer holds {kind}: bool has no layout", place)
-        if space in ("uniform", "private", "function") and _has_override_count(kind):
+        if space in ("uniform", "private", "function") and has_override_count(kind):
             self.fail("only workgroup memory has a size from an override", place)
 
     def _function(self, node: syntax.Function) -> Symbol:
@@ -335,12 +335,6 @@ class _Checker(Statements):
 
 
 _STAGES = ("compute", "vertex", "fragment")
-
-
-def _has_override_count(kind: Type) -> bool:
-    if isinstance(kind, Array):
-        return bool(kind.count_name) or _has_override_count(kind.of)
-    return isinstance(kind, Struct) and any(_has_override_count(each.type) for each in kind.members)
 
 
 def override_value(given: Any, symbol: Symbol, fail: Any) -> Any:
