@@ -15,7 +15,7 @@ from gpusim.errors import ProgramError
 from gpusim.wgsl import Entry, Module, ShaderError, compile_module
 from gpusim.wgsl.syntax import Declaration, Function, Literal, Place
 from gpusim.wgsl.tokens import tokens_of
-from gpusim.wgsl.types import Array, Struct, leaves_of, size_of, struct_of
+from gpusim.wgsl.types import has_atomic, leaves_of, scalars_in, size_of
 
 _WORDS = {"u32": "I", "i32": "i", "f32": "f"}
 _WORD_BYTES = 4
@@ -44,28 +44,18 @@ def buffers_of(entry: Entry) -> list[dict[str, Any]]:
     for binding in entry.point.bindings:
         if binding.space == "uniform":
             continue
-        kinds = {kind for _, kind in leaves_of(_one_element(binding.type))}
+        kinds = scalars_in(binding.type)
         least = -(-binding.least_bytes // _WORD_BYTES) * _WORD_BYTES
         found.append(
             {
                 "name": binding.name,
                 "dtype": kinds.pop() if len(kinds) == 1 and kinds < {*_WORDS} else "u32",
                 "access": binding.access,
-                "atomic": "atomic" in str(binding.type),
+                "atomic": has_atomic(binding.type),
                 "least_bytes": least,
             }
         )
     return found
-
-
-def _one_element(kind: Any) -> Any:
-    """A type without runtime-sized arrays, of the same leaves."""
-    if isinstance(kind, Array):
-        return Array(_one_element(kind.of), kind.count or 1)
-    if isinstance(kind, Struct):
-        members = [(member.name, _one_element(member.type)) for member in kind.members]
-        return struct_of(kind.name, members)
-    return kind
 
 
 def scalars_of(entry: Entry) -> list[tuple[str, str]]:

@@ -27,10 +27,11 @@ from gpusim.wgsl.types import (
     holds_array,
     is_fixed,
     leaves_of,
+    scalar_name,
     size_of,
     stride_of,
 )
-from gpusim.wgsl.values import Cells, Spot, Spotted, Value, const_tree, scalar_name
+from gpusim.wgsl.values import Cells, Spot, Spotted, Value, const_tree
 
 _MOST = 200_000
 """Statements of one entry point, with all calls in place."""

@@ -120,6 +120,11 @@ CONCRETE = (BOOL, I32, U32, F32, F16)
 _BYTES = {"bool": 4, "i32": 4, "u32": 4, "f32": 4, "f16": 2}
 
 
+def scalar_name(kind: Type) -> str:
+    """The name of the scalar that a scalar, vector, matrix or atomic is made of."""
+    return kind.of.name if isinstance(kind, Atomic) else str(element_of(kind))
+
+
 def element_of(kind: Type) -> Scalar | None:
     """The scalar that a scalar, vector or matrix is made of; None for other types."""
     if isinstance(kind, Scalar):
@@ -144,6 +149,11 @@ def within(kind: Type) -> Iterator[Type]:
     elif isinstance(kind, Struct):
         for member in kind.members:
             yield from within(member.type)
+
+
+def scalars_in(kind: Type) -> set[str]:
+    """The names of all scalars inside a type."""
+    return {scalar_name(part) for part in within(kind) if not isinstance(part, Array | Struct)}
 
 
 def is_abstract(kind: Type) -> bool:

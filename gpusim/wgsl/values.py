@@ -24,13 +24,12 @@ from gpusim.wgsl.ir import (
 )
 from gpusim.wgsl.types import (
     Array,
-    Atomic,
     Matrix,
     Struct,
     Type,
     Vector,
-    element_of,
     parts_of,
+    scalar_name,
     stride_of,
 )
 
@@ -238,11 +237,6 @@ def _variables(kind: Type, name: str) -> Any:
     if parts:
         return tuple(_variables(part, f"{name}{number}") for number, part in enumerate(parts))
     return Variable(name, scalar_name(kind))
-
-
-def scalar_name(kind: Type) -> str:
-    """The name of a scalar or atomic type."""
-    return kind.of.name if isinstance(kind, Atomic) else str(element_of(kind))
 
 
 def _gets(tree: Any) -> Value:
