@@ -140,6 +140,8 @@ class Module:
         self.text = text
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
+        self._plain = {name: Entry(each) for name, each in self.checked.entry_points.items()}
+        """The entry points whose overrides have their defaults, or 1 without one."""
         self._entries: dict[Any, Entry] = {}
 
     @property
@@ -150,8 +152,7 @@ class Module:
     @cached_property
     def missed_barriers(self) -> tuple[Place, ...]:
         """The places of barriers that some invocations of a workgroup may miss, one an entry."""
-        entries = [Entry(function) for function in self.checked.entry_points.values()]
-        found = [entry.missed_barrier for entry in entries]
+        found = [entry.missed_barrier for entry in self._plain.values()]
         return tuple(place for place in found if place is not None)
 
     @property
@@ -179,6 +180,8 @@ class Module:
         Raises:
             ShaderError: an override has a value that its type or its use forbids, or none.
         """
+        if not self.overrides:
+            return self._plain[name]
         given = {str(key): value for key, value in (constants or {}).items()}
         key = (name, tuple(sorted(given.items())))
         made = self._entries.get(key)
@@ -187,8 +190,6 @@ class Module:
         return made
 
     def _compiled(self, name: str, given: dict[str, float]) -> Entry:
-        if not self.overrides:
-            return Entry(self.checked.entry_points[name])
         function = check(self.unit, given).entry_points[name]
         for symbol in function.uses:
             needed = symbol.kind == "override" and not symbol.has_default

@@ -106,7 +106,7 @@ class _Marker:
         for statement in body:
             if isinstance(statement, Assign):
                 changed |= self._assign(statement, region)
-            elif isinstance(statement, Store):
+            elif isinstance(statement, Store) and not self._among_groups:
                 changed |= self._store(statement, region)
             elif isinstance(statement, Modify) and statement.before is not None:
                 changed |= not statement.before.varying

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpusim.wgsl import ShaderError, compile_module
+from gpusim.wgsl import Module, ShaderError, compile_module
 from gpusim.wgsl.lanes import StepsExceeded
 from tests.wgsl.shaders import outcome, shader
 
@@ -68,6 +68,13 @@ def test_a_barrier_that_all_come_to_is_not_missed(body: str) -> None:
     text = shader(body, "var<workgroup> s: u32;")
     assert compile_module(text).missed_barriers == ()
     outcome(text)
+
+
+@pytest.mark.parametrize("body", [*MISSED, *MET])
+def test_a_compiled_entry_point_has_the_same_missed_barriers(body: str) -> None:
+    module = Module(shader(body, "var<workgroup> s: u32;"))
+    assert module.entry("main").flat.text
+    assert bool(module.missed_barriers) == (body in MISSED)
 
 
 @pytest.mark.parametrize(("text", "line", "column", "because"), REFUSED)
