@@ -173,8 +173,7 @@ class Kernel:
         # Here, so that only who makes such a kernel loads the compiler.
         from gpusim.kernels import shaders
 
-        given = {"meaning": meaning, "tolerance": tolerance}
-        fields = shaders.fields_of(text, entry_point, name, given)
+        fields = shaders.fields_of(text, entry_point, name, meaning, tolerance)
         buffers = tuple(Binding(**each) for each in fields.pop("buffers"))
         scalars = tuple(Scalar(name=word, dtype=kind) for word, kind in fields.pop("scalars"))
         return cls(buffers=buffers, scalars=scalars, **fields)
