@@ -7,12 +7,13 @@ of labels here; ``exits.py`` removes them.
 from typing import Any
 
 from gpusim.wgsl import ir, typed
+from gpusim.wgsl.componentwise import Value, held
 from gpusim.wgsl.constants import zero
 from gpusim.wgsl.expand import expand
 from gpusim.wgsl.ir import Const, Exit, Label, Scalar
 from gpusim.wgsl.typed import Symbol
 from gpusim.wgsl.types import Pointer, Type, holds_array
-from gpusim.wgsl.values import Cells, Emitter, Spotted, Value
+from gpusim.wgsl.values import Cells, Emitter, Spotted
 
 
 class StatementLowering(Emitter):
@@ -79,7 +80,7 @@ class StatementLowering(Emitter):
             assert value is not None
             made = self.value(value)
             if not holds_array(symbol.type):
-                self.env[symbol] = self.held(made)
+                self.env[symbol] = held(self, made)
                 return
             place = self.new_variable(symbol.type, symbol.name)
             self.store(place, made)

@@ -11,6 +11,7 @@ from typing import Any
 
 from gpusim.wgsl import syntax
 from gpusim.wgsl.check import Checked, check
+from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.exits import without_exits
 from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
@@ -79,11 +80,11 @@ class Entry:
             return None
         local: list[Variable] = []
         for name, cells in self._lowered.built_ins.items():
-            tree = cells.tree if isinstance(cells.tree, tuple) else (cells.tree,)
-            for variable in tree:
+            variables = list(leaves_in(cells.tree))
+            for variable in variables:
                 variable.varying = False
             if name.startswith(("local", "global")):
-                local += tree
+                local += variables
         barrier = parted_barrier(self._body, local)
         return None if barrier is None else barrier.place
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from gpusim.wgsl import affine
+from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.emit import Writer
 from gpusim.wgsl.frames import Frame, Lines, written
 from gpusim.wgsl.ir import Assign, If, Memory, Modify, Statement, Variable
@@ -186,8 +187,7 @@ class Program:
         scope = _Scope(self._lowered.workgroup_size, self._flat, root, workgroup, local)
         varying: list[Variable] = []
         for name, cells in self._lowered.built_ins.items():
-            tree = cells.tree if isinstance(cells.tree, tuple) else (cells.tree,)
-            for axis, variable in enumerate(tree):
+            for axis, variable in enumerate(leaves_in(cells.tree)):
                 polynomial, shared, code = scope.part(name, axis)
                 writer.polynomials[variable] = polynomial
                 variable.varying = shared is None
