@@ -15,7 +15,7 @@ from gpusim.wgsl.check_statements import Statements
 from gpusim.wgsl.constants import rounded
 from gpusim.wgsl.names import ACCESSES, SPACES, default_access, storable
 from gpusim.wgsl.syntax import Named
-from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol
+from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol, override_key
 from gpusim.wgsl.types import (
     BOOL,
     CONCRETE,
@@ -60,7 +60,6 @@ class Checked:
     """A checked text: its entry points, its bindings, and its overrides."""
 
     entry_points: dict[str, Function]
-    other_stages: tuple[str, ...]
     overrides: tuple[Symbol, ...]
 
 
@@ -90,7 +89,6 @@ class _Checker(Statements):
                 overrides.append(symbol)
         self._check_ids(overrides)
         entries: dict[str, Function] = {}
-        others: list[str] = []
         for node in functions:
             stages = [each.name for each in node.attributes if each.name in _STAGES]
             if "compute" in stages:
@@ -98,9 +96,7 @@ class _Checker(Statements):
                 assert symbol is not None
                 entries[node.name] = symbol.value
                 self._check_bindings(symbol.value)
-            elif stages:
-                others.append(node.name)
-        return Checked(entry_points=entries, other_stages=tuple(others), overrides=tuple(overrides))
+        return Checked(entry_points=entries, overrides=tuple(overrides))
 
     def _directive(self, node: syntax.Directive) -> None:
         if node.kind == "enable":
@@ -169,8 +165,7 @@ class _Checker(Statements):
         return symbol
 
     def _override_value(self, symbol: Symbol) -> Any:
-        key = symbol.name if symbol.override_id is None else str(symbol.override_id)
-        given = None if self.overrides is None else self.overrides.get(key)
+        given = None if self.overrides is None else self.overrides.get(override_key(symbol))
         if given is not None:
             return override_value(given, symbol, self.fail)
         if symbol.value is not None:

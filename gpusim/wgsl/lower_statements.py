@@ -172,7 +172,7 @@ class StatementLowering(Emitter):
         if statement.condition is not None:
             condition = self.op("bool", "not", self.scalar(statement.condition))
             self.out.append(ir.If(condition, [Exit(loop)], []))
-        label = Label([], True)
+        label = Label([])
         self.jumps = {**outer_jumps, "break": (loop, None), "continue": (label, None)}
         label.body.extend(self.gathered(statement.body))
         self.out.append(label)

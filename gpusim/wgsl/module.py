@@ -18,7 +18,7 @@ from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.syntax import Place, ShaderError
-from gpusim.wgsl.typed import Function, Symbol
+from gpusim.wgsl.typed import Function, Symbol, override_key
 from gpusim.wgsl.types import Type, size_of
 from gpusim.wgsl.uniformity import parted_barrier
 
@@ -138,7 +138,6 @@ class Module:
     """A checked text."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
         self._plain = {name: Entry(each) for name, each in self.checked.entry_points.items()}
@@ -226,8 +225,3 @@ def _binding(symbol: Symbol) -> Binding:
 
 def _slot(binding: Binding) -> tuple[int, int]:
     return binding.group, binding.binding
-
-
-def override_key(symbol: Symbol) -> str:
-    """What a pipeline calls an override: its number, or its name if it has none."""
-    return symbol.name if symbol.override_id is None else str(symbol.override_id)
