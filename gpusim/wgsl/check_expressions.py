@@ -96,7 +96,7 @@ class Expressions(Constructors):
             return typed.Recast(
                 type=reference, place=node.place, effects=operand.effects, base=operand
             )
-        name = "negate" if node.sign == "-" else node.sign
+        name = "-x" if node.sign == "-" else node.sign
         return self.apply(name, [operand], node.place)
 
     def _check_addressable(self, made: Expr) -> None:

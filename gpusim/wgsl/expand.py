@@ -46,7 +46,7 @@ _OPS = {
     "||": "or",
     "!": "not",
     "~": "inv",
-    "negate": "neg",
+    "-x": "neg",
     "round": "rint",
     "quantizeToF16": "quantize",
 }

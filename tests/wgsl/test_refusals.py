@@ -14,6 +14,8 @@ REFUSED = [
     ("const x: u32 = -1;", 1, 16, "u32 cannot hold -1"),
     ("const x = 1 / 0;", 1, 15, "divided by zero"),
     ("fn f() { y = 1; }", 1, 10, "'y' is not declared"),
+    ("fn f() { let x = negate(1); }", 1, 18, "'negate' is not declared"),
+    ("fn f() { let x = -true; }", 1, 18, r"'-x' does not take \(bool\)"),
     ("fn f() -> u32 { }", 1, 1, "may end without a value"),
     ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment is a variable"),
     ("fn f() { loop { } }", 1, 15, "the loop has no end"),
