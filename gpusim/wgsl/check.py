@@ -6,6 +6,7 @@ Source: WGSL specification, 7 "Variable and Value Declarations", 9 "Statements",
 13 "Entry Points".
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,6 @@ from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol, override_key
 from gpusim.wgsl.types import (
     BOOL,
     CONCRETE,
-    F32,
     I32,
     INTEGERS,
     U32,
@@ -167,10 +167,26 @@ class _Checker(Statements):
     def _override_value(self, symbol: Symbol) -> Any:
         given = None if self.overrides is None else self.overrides.get(override_key(symbol))
         if given is not None:
-            return override_value(given, symbol, self.fail)
+            return self._set_value(given, symbol)
         if symbol.value is not None:
             return symbol.value
-        return override_value(1, symbol, self.fail)
+        return self._set_value(1, symbol)
+
+    def _set_value(self, given: Any, symbol: Symbol) -> Any:
+        """A number that a pipeline sets, as the override's type."""
+        kind, name = symbol.type, symbol.name
+        if kind == BOOL:
+            return bool(given)
+        number = float(given)
+        if not math.isfinite(number):
+            self.fail(f"the override {name} is no finite number", symbol.place)
+        if kind in (I32, U32):
+            low, high = (-(2**31), 2**31 - 1) if kind == I32 else (0, 2**32 - 1)
+            if not low <= int(number) <= high:
+                because = f"the override {name} is {given}, which {kind} cannot hold"
+                self.fail(because, symbol.place)
+            return int(number)
+        return rounded(number, str(kind), symbol.place)
 
     def _number(self, attributes: tuple[syntax.Attribute, ...], name: str) -> int | None:
         for attribute in attributes:
@@ -330,19 +346,3 @@ class _Checker(Statements):
 
 
 _STAGES = ("compute", "vertex", "fragment")
-
-
-def override_value(given: Any, symbol: Symbol, fail: Any) -> Any:
-    """A number that a pipeline sets, as the override's type."""
-    kind, name = symbol.type, symbol.name
-    if kind == BOOL:
-        return bool(given)
-    number = float(given)
-    if number != number or number in (float("inf"), float("-inf")):
-        fail(f"the override {name} is no finite number", symbol.place)
-    if kind in (I32, U32):
-        low, high = (-(2**31), 2**31 - 1) if kind == I32 else (0, 2**32 - 1)
-        if not low <= int(number) <= high:
-            fail(f"the override {name} is {given}, which {kind} cannot hold", symbol.place)
-        return int(number)
-    return rounded(number, str(kind or F32), symbol.place)

@@ -109,15 +109,10 @@ class StatementLowering(Emitter):
             if value.effects:
                 self.values((value,))
             return
-        if not statement.sign:
-            place, made = self.values((target, value))
-            self.store(place, made)
-            return
-        place, right = self.values((target, value))
-        assert statement.operands is not None
-        result = target.type.of
-        left = self.load(place)
-        made = expand(self, statement.sign, statement.operands, (left, right), result)
+        place, made = self.values((target, value))
+        if statement.operands is not None:
+            left = self.load(place)
+            made = expand(self, statement.sign, statement.operands, (left, made), target.type.of)
         self.store(place, made)
 
     def _do(self, statement: typed.Do) -> None:
