@@ -39,12 +39,13 @@ def apply_kernel(
     )
     error_bound = _error_bound_before(kernel, blocks, arrays, values)
     groups = math.prod(grid)
+    run_over = grid if kernel.takes_grid else groups
     other = [array.copy() for array in arrays] if kernel.varied else []
     try:
         with np.errstate(all="ignore"):
-            kernel.meaning(arrays, values, grid if kernel.takes_grid else groups)
+            kernel.meaning(arrays, values, run_over)
             if kernel.varied:
-                kernel.varied(tuple(other), values, grid if kernel.takes_grid else groups)
+                kernel.varied(tuple(other), values, run_over)
     except Exception as error:
         raise _meaningless(kernel, arrays, values, groups, error) from error
     if error_bound:
@@ -52,8 +53,12 @@ def apply_kernel(
     for block, array, varied in zip(blocks, arrays, other, strict=False):
         unspecified = array.view(np.uint32) != varied.view(np.uint32)
         if unspecified.any():
-            bounds = error_bound_of(block)[: block.words * WORD_BYTES]
-            bounds.reshape(-1, WORD_BYTES)[unspecified] = np.inf
+            _bounds_by_word(block)[unspecified] = np.inf
+
+
+def _bounds_by_word(block: Block) -> Array:
+    """The error bounds of a block's whole words, of shape (words, 4), to be changed in place."""
+    return error_bound_of(block)[: block.words * WORD_BYTES].reshape(-1, WORD_BYTES)
 
 
 def _meaningless(
@@ -87,7 +92,7 @@ def spoil_written(kernel: Kernel, blocks: Sequence[Block]) -> None:
     """Promise nothing of what the kernel writes."""
     for block, written in zip(blocks, kernel.writes, strict=True):
         if written:
-            error_bound_of(block)[: block.words * WORD_BYTES] = np.inf
+            _bounds_by_word(block)[:] = np.inf
 
 
 def _view(block: Block, binding: Binding) -> Array:
@@ -153,7 +158,7 @@ def _mark_written(
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":
             continue
-        words = error_bound_of(block)[: block.words * WORD_BYTES].reshape(-1, WORD_BYTES)
+        words = _bounds_by_word(block)
         words[:] = error_bound if array.dtype.kind == "f" else np.inf
         if array.dtype.kind == "f":
             unknown = _subnormal(array)

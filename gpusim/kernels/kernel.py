@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpusim.errors import InvalidScalar
-from gpusim.kernels import shaders, signature
+from gpusim.kernels import signature
 
 Dtype = Literal["u32", "i32", "f32"]
 Access = Literal["read", "read_write"]
@@ -170,8 +170,10 @@ class Kernel:
         Raises:
             ProgramError: the text is not valid, or a binding is of another kind.
         """
-        given = {"meaning": meaning, "tolerance": tolerance}
-        fields = shaders.fields_of(text, entry_point, name, given)
+        # Here, so that only who makes such a kernel loads the compiler.
+        from gpusim.kernels import shaders
+
+        fields = shaders.fields_of(text, entry_point, name, meaning, tolerance)
         buffers = tuple(Binding(**each) for each in fields.pop("buffers"))
         scalars = tuple(Scalar(name=word, dtype=kind) for word, kind in fields.pop("scalars"))
         return cls(buffers=buffers, scalars=scalars, **fields)

@@ -5,7 +5,7 @@ The runtime binds a kernel's buffers in group 0 from 0 on, its scalars behind th
 What the kernel means is the compiled WGSL, unless a meaning is given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,10 +14,10 @@ import numpy as np
 from gpusim.errors import ProgramError
 from gpusim.wgsl import Entry, Module, ShaderError, compile_module
 from gpusim.wgsl.syntax import Declaration, Function, Literal, Place
-from gpusim.wgsl.tokens import tokens_of
-from gpusim.wgsl.types import Array, Struct, leaves_of, size_of, struct_of
+from gpusim.wgsl.tokens import Token, tokens_of
+from gpusim.wgsl.types import has_atomic, leaves_of, scalars_in, size_of
 
-_WORDS = {"u32": "I", "i32": "i", "f32": "f"}
+_WORDS = ("u32", "i32", "f32")
 _WORD_BYTES = 4
 _MAIN = "main"
 
@@ -44,28 +44,18 @@ def buffers_of(entry: Entry) -> list[dict[str, Any]]:
     for binding in entry.point.bindings:
         if binding.space == "uniform":
             continue
-        kinds = {kind for _, kind in leaves_of(_one_element(binding.type))}
+        kinds = scalars_in(binding.type)
         least = -(-binding.least_bytes // _WORD_BYTES) * _WORD_BYTES
         found.append(
             {
                 "name": binding.name,
                 "dtype": kinds.pop() if len(kinds) == 1 and kinds < {*_WORDS} else "u32",
                 "access": binding.access,
-                "atomic": "atomic" in str(binding.type),
+                "atomic": has_atomic(binding.type),
                 "least_bytes": least,
             }
         )
     return found
-
-
-def _one_element(kind: Any) -> Any:
-    """A type without runtime-sized arrays, of the same leaves."""
-    if isinstance(kind, Array):
-        return Array(_one_element(kind.of), kind.count or 1)
-    if isinstance(kind, Struct):
-        members = [(member.name, _one_element(member.type)) for member in kind.members]
-        return struct_of(kind.name, members)
-    return kind
 
 
 def scalars_of(entry: Entry) -> list[tuple[str, str]]:
@@ -106,10 +96,11 @@ def renumbered(text: str, module: Module, entry: Entry) -> str:
                 if attribute.name in ("group", "binding"):
                     number = numbers[node.name] if attribute.name == "binding" else 0
                     changes[_literal(attribute.arguments[0], node.name).place] = f"{number}"
-    starts = {token.place: token for token in tokens_of(text)}
+    tokens = tokens_of(text)
+    starts = {token.place: token for token in tokens}
     pieces, at = [], 0
     edits = [(starts[place].start, starts[place].stop, word) for place, word in changes.items()]
-    edits += _names(text, module, entry)
+    edits += _names(tokens, module, entry)
     for start, stop, word in sorted(edits):
         pieces += [text[at:start], word]
         at = stop
@@ -124,13 +115,12 @@ def _literal(argument: Any, name: str) -> Literal:
     return argument
 
 
-def _names(text: str, module: Module, entry: Entry) -> list[tuple[int, int, str]]:
+def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[int, int, str]]:
     """The edits that call the entry point ``main``, and another ``main`` something else."""
     name = entry.point.name
     if name == _MAIN:
         return []
     declared = [node.name for node in module.unit.declarations if isinstance(node, Function)]
-    tokens = tokens_of(text)
     if _MAIN in [token.text for token in tokens] and _MAIN not in declared:
         raise ProgramError(
             f"cannot call {name} 'main' because another name is 'main' (probably it can change)"
@@ -162,7 +152,11 @@ def meaning_of(entry: Entry, *, varied: bool = False) -> Any:
 
 
 def fields_of(
-    text: str, entry_point: str | None, name: str | None, given: Mapping[str, Any]
+    text: str,
+    entry_point: str | None,
+    name: str | None,
+    meaning: Any,
+    tolerance: float | None,
 ) -> dict[str, Any]:
     """The fields of a kernel made of WGSL, but for its buffers' and scalars' classes."""
     module, entry = compiled(text, entry_point)
@@ -180,8 +174,8 @@ def fields_of(
         "takes_grid": True,
         "tolerance": 2.0**-20 if floats else None,
     }
-    if given.get("meaning") is not None:
-        fields |= {"meaning": given["meaning"], "varied": None, "takes_grid": False}
-    if given.get("tolerance") is not None:
-        fields["tolerance"] = given["tolerance"]
+    if meaning is not None:
+        fields |= {"meaning": meaning, "varied": None, "takes_grid": False}
+    if tolerance is not None:
+        fields["tolerance"] = tolerance
     return fields

@@ -56,7 +56,7 @@ class GPUShaderModule:
 class GPUComputePipeline:
     """An entry point and its layout; made by ``GPUDevice.create_compute_pipeline``."""
 
-    __slots__ = ("_device", "entry", "label", "layouts", "least_sizes", "slots", "uid")
+    __slots__ = ("_device", "entry", "label", "layouts", "least_sizes", "uid")
 
     def __init__(
         self,
@@ -69,19 +69,14 @@ class GPUComputePipeline:
         self.label = label
         self.uid = next_uid()
         self.entry = entry
-        wanted = bindings_of(entry)
         if layouts is None:
             layouts = tuple(
                 GPUBindGroupLayout(device, "", entries, owner=self.uid) if entries else None
-                for entries in wanted
+                for entries in bindings_of(entry)
             )
         self.layouts = layouts
-        self.slots = tuple((each.group, each.binding) for each in entry.point.bindings)
-        """The group and the number of each binding of the shader."""
         self.least_sizes = {
-            (group, each.binding): each.min_size
-            for group, entries in enumerate(wanted)
-            for each in entries
+            (each.group, each.binding): each.least_bytes for each in entry.point.bindings
         }
         """The bytes that each binding of the shader needs at least, checked at a dispatch."""
 
@@ -169,7 +164,7 @@ def _entry_point(module: Module, wanted: Any, doing: str) -> str:
 
 
 def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str) -> Entry:
-    known = {override_key(each): each for each in module.overrides}
+    known = [override_key(each) for each in module.overrides]
     for key in constants:
         if str(key) not in known:
             because = f"its module has no constant {key!r}"
@@ -227,7 +222,7 @@ class Plan:
 
     def __init__(self, pipeline: GPUComputePipeline, ranges: Slots) -> None:
         self._ranges = ranges
-        bounds = [ranges[slot] for slot in pipeline.slots]
+        bounds = [ranges[slot] for slot in pipeline.least_sizes]
         self.immediates = np.zeros(pipeline.entry.point.immediate_bytes, np.uint8)
         """The bytes of the immediates, which each dispatch sets before it runs."""
         self.run = pipeline.entry.bind(

@@ -6,6 +6,7 @@ Source: WGSL specification, 7 "Variable and Value Declarations", 9 "Statements",
 13 "Entry Points".
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +16,13 @@ from gpusim.wgsl.check_statements import Statements
 from gpusim.wgsl.constants import rounded
 from gpusim.wgsl.names import ACCESSES, SPACES, default_access, storable
 from gpusim.wgsl.syntax import Named
-from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol
+from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol, override_key
 from gpusim.wgsl.types import (
     BOOL,
     CONCRETE,
-    F32,
     I32,
     INTEGERS,
     U32,
-    Array,
     Pointer,
     Struct,
     Type,
@@ -31,6 +30,7 @@ from gpusim.wgsl.types import (
     concrete,
     has_atomic,
     has_bool,
+    has_override_count,
     is_fixed,
 )
 
@@ -60,7 +60,6 @@ class Checked:
     """A checked text: its entry points, its bindings, and its overrides."""
 
     entry_points: dict[str, Function]
-    other_stages: tuple[str, ...]
     overrides: tuple[Symbol, ...]
 
 
@@ -90,7 +89,6 @@ class _Checker(Statements):
                 overrides.append(symbol)
         self._check_ids(overrides)
         entries: dict[str, Function] = {}
-        others: list[str] = []
         for node in functions:
             stages = [each.name for each in node.attributes if each.name in _STAGES]
             if "compute" in stages:
@@ -98,9 +96,7 @@ class _Checker(Statements):
                 assert symbol is not None
                 entries[node.name] = symbol.value
                 self._check_bindings(symbol.value)
-            elif stages:
-                others.append(node.name)
-        return Checked(entry_points=entries, other_stages=tuple(others), overrides=tuple(overrides))
+        return Checked(entry_points=entries, overrides=tuple(overrides))
 
     def _directive(self, node: syntax.Directive) -> None:
         if node.kind == "enable":
@@ -169,13 +165,28 @@ class _Checker(Statements):
         return symbol
 
     def _override_value(self, symbol: Symbol) -> Any:
-        key = symbol.name if symbol.override_id is None else str(symbol.override_id)
-        given = None if self.overrides is None else self.overrides.get(key)
+        given = None if self.overrides is None else self.overrides.get(override_key(symbol))
         if given is not None:
-            return override_value(given, symbol, self.fail)
+            return self._set_value(given, symbol)
         if symbol.value is not None:
             return symbol.value
-        return override_value(1, symbol, self.fail)
+        return self._set_value(1, symbol)
+
+    def _set_value(self, given: Any, symbol: Symbol) -> Any:
+        """A number that a pipeline sets, as the override's type."""
+        kind, name = symbol.type, symbol.name
+        if kind == BOOL:
+            return bool(given)
+        number = float(given)
+        if not math.isfinite(number):
+            self.fail(f"the override {name} is no finite number", symbol.place)
+        if kind in (I32, U32):
+            low, high = (-(2**31), 2**31 - 1) if kind == I32 else (0, 2**32 - 1)
+            if not low <= int(number) <= high:
+                because = f"the override {name} is {given}, which {kind} cannot hold"
+                self.fail(because, symbol.place)
+            return int(number)
+        return rounded(number, str(kind), symbol.place)
 
     def _number(self, attributes: tuple[syntax.Attribute, ...], name: str) -> int | None:
         for attribute in attributes:
@@ -247,7 +258,7 @@ class _Checker(Statements):
             self.fail("an atomic lies in workgroup memory or in storage that is written", place)
         if space in ("storage", "uniform", "immediate") and has_bool(kind):
             self.fail(f"no buffer holds {kind}: bool has no layout", place)
-        if space in ("uniform", "private", "function") and _has_override_count(kind):
+        if space in ("uniform", "private", "function") and has_override_count(kind):
             self.fail("only workgroup memory has a size from an override", place)
 
     def _function(self, node: syntax.Function) -> Symbol:
@@ -335,25 +346,3 @@ class _Checker(Statements):
 
 
 _STAGES = ("compute", "vertex", "fragment")
-
-
-def _has_override_count(kind: Type) -> bool:
-    if isinstance(kind, Array):
-        return bool(kind.count_name) or _has_override_count(kind.of)
-    return isinstance(kind, Struct) and any(_has_override_count(each.type) for each in kind.members)
-
-
-def override_value(given: Any, symbol: Symbol, fail: Any) -> Any:
-    """A number that a pipeline sets, as the override's type."""
-    kind, name = symbol.type, symbol.name
-    if kind == BOOL:
-        return bool(given)
-    number = float(given)
-    if number != number or number in (float("inf"), float("-inf")):
-        fail(f"the override {name} is no finite number", symbol.place)
-    if kind in (I32, U32):
-        low, high = (-(2**31), 2**31 - 1) if kind == I32 else (0, 2**32 - 1)
-        if not low <= int(number) <= high:
-            fail(f"the override {name} is {given}, which {kind} cannot hold", symbol.place)
-        return int(number)
-    return rounded(number, str(kind or F32), symbol.place)

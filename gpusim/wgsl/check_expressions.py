@@ -16,7 +16,6 @@ from gpusim.wgsl.syntax import Expression, Place
 from gpusim.wgsl.typed import CONST, RUN, Apply, Constant, Expr
 from gpusim.wgsl.types import (
     BOOL,
-    F16,
     I32,
     INTEGERS,
     U32,
@@ -50,8 +49,7 @@ class Expressions(Constructors):
 
     def _literal(self, node: syntax.Literal) -> Expr:
         kind, value = literal(node)
-        if kind == F16 and not self.f16:
-            self.fail("f16 needs 'enable f16;'", node.place)
+        self.check_feature(kind, node.place)
         return Constant(type=kind, place=node.place, stage=CONST, value=value)
 
     def _named(self, node: syntax.Named) -> Expr:
@@ -96,7 +94,7 @@ class Expressions(Constructors):
             return typed.Recast(
                 type=reference, place=node.place, effects=operand.effects, base=operand
             )
-        name = "negate" if node.sign == "-" else node.sign
+        name = "-x" if node.sign == "-" else node.sign
         return self.apply(name, [operand], node.place)
 
     def _check_addressable(self, made: Expr) -> None:

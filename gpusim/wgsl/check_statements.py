@@ -167,9 +167,8 @@ class Statements(Expressions):
         symbol = self.lookup(name, node.place)
         if symbol is None:
             function = FUNCTIONS.get(name)
-            if function is None or (function.constant or name in ("arrayLength",)):
-                self.fail(f"the value of {name} is not used", node.place)
-            if name in ("atomicLoad", "workgroupUniformLoad") and name == "workgroupUniformLoad":
+            must_use = name in ("arrayLength", "workgroupUniformLoad")
+            if function is None or function.constant or must_use:
                 self.fail(f"the value of {name} is not used", node.place)
         elif symbol.kind != "function" or symbol.value.must_use:
             self.fail(f"the value of {name} is not used", node.place)
@@ -264,6 +263,8 @@ class Statements(Expressions):
         return I32
 
     def _loop(self, node: syntax.Loop) -> tuple[typed.Statement, Behavior]:
+        continuing: list[typed.Statement] = []
+        break_if: Expr | None = None
         with self.scope():
             first: list[typed.Statement] = []
             if node.first is not None:
@@ -272,25 +273,29 @@ class Statements(Expressions):
             if node.condition is not None:
                 condition = self.condition(node.condition, f"'{node.kind}'")
             self._loops.append("loop")
-            self.scopes.append({})
-            body, behavior = self._statements(node.body.statements)
-            if node.continuing is not None and node.kind == "for":
-                self.scopes.pop()
-            continuing: list[typed.Statement] = []
-            break_if = None
-            self._loops.append("continuing")
-            if node.continuing is not None:
-                self.scopes.append({})
-                continuing, _ = self._statements(node.continuing.statements)
-                if node.break_if is not None:
-                    break_if = self.condition(node.break_if, "'break if'")
-                self.scopes.pop()
-            self._loops.pop()
-            if node.continuing is None or node.kind != "for":
-                self.scopes.pop()
+            with self.scope():
+                body, behavior = self._statements(node.body.statements)
+                if node.kind == "loop":
+                    # It sees what the body declares.
+                    continuing, break_if = self._continuing(node)
+            if node.kind == "for":
+                continuing, break_if = self._continuing(node)
             self._loops.pop()
         made = typed.Loop(first, condition, body, continuing, break_if)
         return made, self._loop_behavior(node, behavior)
+
+    def _continuing(self, node: syntax.Loop) -> tuple[list[typed.Statement], Expr | None]:
+        """What ends a round, and the condition of ``break if``."""
+        if node.continuing is None:
+            return [], None
+        self._loops.append("continuing")
+        with self.scope():
+            made, _ = self._statements(node.continuing.statements)
+            break_if = None
+            if node.break_if is not None:
+                break_if = self.condition(node.break_if, "'break if'")
+        self._loops.pop()
+        return made, break_if
 
     def _loop_behavior(self, node: syntax.Loop, behavior: Behavior) -> Behavior:
         ends = behavior - {NEXT, BREAK, CONTINUE}

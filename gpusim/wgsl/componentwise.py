@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from gpusim.wgsl.ir import Const, Scalar
-from gpusim.wgsl.types import element_of
+from gpusim.wgsl.types import Type, parts_of, scalar_name
 
 Value = Any
 """A scalar expression, or a tuple of values."""
@@ -24,11 +24,6 @@ class Builder(Protocol):
     def hold(self, value: Scalar) -> Scalar:
         """The same value, computed once however often it is used."""
         raise NotImplementedError
-
-
-def element(kind: Any) -> Any:
-    """The scalar type that a type is made of."""
-    return element_of(kind)
 
 
 def each_part(b: Builder, kind: str, name: str, *operands: Value) -> Value:
@@ -62,8 +57,8 @@ def simple(b: Builder, kind: str, name: str, *operands: Scalar) -> Scalar:
     return b.op(kind, name, *operands)
 
 
-def leaves_in(value: Value) -> Any:
-    """The scalars of a value, in order."""
+def leaves_in(value: Any) -> Any:
+    """What lies in nested tuples, in order: the scalars of a value."""
     if isinstance(value, tuple):
         for each in value:
             yield from leaves_in(each)
@@ -93,11 +88,11 @@ def number_of(b: Builder, value: float, kind: str) -> Scalar:
     return whole if kind == "abstract-float" else b.op(kind, f"to_{kind}", whole)
 
 
-def sum_of(b: Builder, kind: str, parts: Sequence[Scalar]) -> Scalar:
-    """The sum of scalars, from the first on."""
+def joined(b: Builder, kind: str, name: str, parts: Sequence[Scalar]) -> Scalar:
+    """Scalars joined by an operation, from the first on."""
     total = parts[0]
     for part in parts[1:]:
-        total = b.op(kind, "add", total, part)
+        total = b.op(kind, name, total, part)
     return total
 
 
@@ -105,7 +100,15 @@ def dot_product(b: Builder, left: Value, right: Value) -> Scalar:
     """The sum of products."""
     kind = left[0].type
     pairs = zip(left, right, strict=True)
-    return sum_of(b, kind, [b.op(kind, "mul", one, other) for one, other in pairs])
+    return joined(b, kind, "add", [b.op(kind, "mul", one, other) for one, other in pairs])
+
+
+def tree_of(value: Any, kind: Type) -> Value:
+    """A constant's value as a tree of scalar constants."""
+    parts = parts_of(kind)
+    if parts:
+        return tuple(tree_of(each, part) for each, part in zip(value, parts, strict=True))
+    return Const(scalar_name(kind), value)
 
 
 def held(b: Builder, value: Value) -> Value:

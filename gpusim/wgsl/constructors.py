@@ -8,16 +8,14 @@ from typing import Any
 from gpusim.wgsl import syntax
 from gpusim.wgsl.constants import zero
 from gpusim.wgsl.conversions import Conversions
-from gpusim.wgsl.functions import FUNCTIONS
 from gpusim.wgsl.names import storable
-from gpusim.wgsl.overloads import NoOverload, join
+from gpusim.wgsl.overloads import NUMBERS, NoOverload, join
 from gpusim.wgsl.syntax import Place
 from gpusim.wgsl.typed import CONST, Apply, Constant, Expr
 from gpusim.wgsl.types import (
     ABSTRACT_FLOAT,
     ABSTRACT_INT,
     BOOL,
-    INTEGERS,
     Array,
     Atomic,
     Matrix,
@@ -35,7 +33,7 @@ from gpusim.wgsl.types import (
     with_element,
 )
 
-_EVERY = (*INTEGERS, *FUNCTIONS["abs"].allowed, BOOL)
+_EVERY = (*NUMBERS, BOOL)
 
 
 class Constructors(Conversions):
@@ -72,7 +70,7 @@ class Constructors(Conversions):
         place = node.place
         if isinstance(kind, str):
             kind = self._inferred(kind, operands, place)
-        if not isinstance(kind, Pointer | Atomic) and storable(kind) and not operands:
+        if storable(kind) and not operands:
             return Constant(type=kind, place=place, stage=CONST, value=zero(kind))
         if isinstance(kind, Array | Struct):
             return self._composite(kind, parts_of(kind), operands, place)

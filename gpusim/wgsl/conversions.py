@@ -7,22 +7,18 @@ Source: WGSL specification, 6.1.2 "Conversion Rank", 6.4.4 "Load Rule", 8.1 "Ear
 from typing import Any
 
 from gpusim.wgsl import typed
+from gpusim.wgsl.componentwise import tree_of
 from gpusim.wgsl.constants import convert, fold
-from gpusim.wgsl.expand import bitcast, expand
-from gpusim.wgsl.expand import convert as expand_conversion
+from gpusim.wgsl.expand import expand
 from gpusim.wgsl.ir import Const, Scalar
 from gpusim.wgsl.names import Names, storable
 from gpusim.wgsl.syntax import Expression, Place
 from gpusim.wgsl.typed import CONST, RUN, Apply, Constant, Expr
 from gpusim.wgsl.types import (
-    Matrix,
     Pointer,
     Type,
-    Vector,
     concrete,
     convertible,
-    element_of,
-    parts_of,
 )
 
 
@@ -43,14 +39,6 @@ class Folder:
     def hold(self, value: Scalar) -> Scalar:
         """The constant itself."""
         return value
-
-
-def tree_of(value: Any, kind: Type) -> Any:
-    """A constant's value as a tree of scalar constants."""
-    parts = parts_of(kind)
-    if parts:
-        return tuple(tree_of(each, part) for each, part in zip(value, parts, strict=True))
-    return Const(str(element_of(kind)), value)
 
 
 def value_of(tree: Any) -> Any:
@@ -114,34 +102,5 @@ class Conversions(Names):
         place = made.place if made.stage == CONST or self.overrides is not None else None
         builder = Folder(place)
         kinds = [each.type for each in made.operands]
-        if made.name == "convert":
-            tree = expand_conversion(builder, trees[0], kinds[0], made.type)
-        elif made.name == "bitcast":
-            tree = bitcast(builder, trees[0], made.type)
-        elif made.name == "splat":
-            tree = (trees[0],) * len(parts_of(made.type))
-        elif made.name == "construct":
-            tree = construct(trees, made.type)
-        else:
-            tree = expand(builder, made.name, kinds, trees, made.type)
-        value = value_of(tree)
+        value = value_of(expand(builder, made.name, kinds, trees, made.type))
         return Constant(type=made.type, place=made.place, stage=made.stage, value=value)
-
-
-def construct(values: list[Any], kind: Type) -> Any:
-    """A composite of its values; a vector or matrix takes their scalars in order."""
-    if isinstance(kind, Vector):
-        return tuple(scalar for value in values for scalar in _scalars(value))
-    if isinstance(kind, Matrix):
-        scalars = [scalar for value in values for scalar in _scalars(value)]
-        rows = kind.rows
-        return tuple(tuple(scalars[at * rows : (at + 1) * rows]) for at in range(kind.columns))
-    return tuple(values)
-
-
-def _scalars(value: Any) -> Any:
-    if isinstance(value, tuple):
-        for each in value:
-            yield from _scalars(each)
-    else:
-        yield value

@@ -52,7 +52,7 @@ class Writer(LoopWriter):
         if not variable.varying:
             self.lines.append(f"{variable} = {self.code(value)}")
             return
-        if variable in self.skipped:
+        if variable in self.unneeded:
             return
         if not statement.first and not variable.fixed:
             name = self.frame.write(variable)
@@ -64,7 +64,7 @@ class Writer(LoopWriter):
         code = self._row(variable) or self.code(value)
         self.owner = None
         if not varies(value):
-            code = f"full({self.frame.count}, {code}, {_dtype(variable.type)})"
+            code = f"full({self.frame.count}, {code}, {variable.type})"
         elif may_alias(value, changes=not variable.fixed):
             code = f"{code}.copy()"
         is_new = statement.first or (variable.fixed and variable not in self.frame.names)
@@ -141,7 +141,7 @@ class Writer(LoopWriter):
             where = f"positions({index}, {self.frame.count})"
         operands = "".join(f"{self.code(each)}, " for each in statement.operands)
         before = statement.before
-        wanted = before is not None and before not in self.unread
+        wanted = before is not None and before not in self.unneeded
         call = f"modify({statement.name!r}, {array}, {where}, ({operands}), {wanted})"
         if before is None or not wanted:
             self.lines.append(call)
@@ -205,7 +205,7 @@ class Writer(LoopWriter):
                 stable[variable] = self.frame.write(variable)
             code = self.code(value)
             if not varies(value):
-                code = f"{_dtype(value.type)}({code})"
+                code = f"{value.type}({code})"
             made[variable] = self.name("s")
             self.lines.append(f"{made[variable]} = {code}")
             self.frame.names[variable] = made[variable]
@@ -242,10 +242,10 @@ class Writer(LoopWriter):
     def _guards(self, condition: Op, body: list[Statement]) -> bool:
         left, right = condition.operands
         for one, other in ((left, right), (right, left)):
-            if not varies(other) or self.bound(other) is not None:
-                if not varies(other):
-                    self._if(If(other, [If(one, body, [])], []))
-                    return True
+            if not varies(other):
+                self._if(If(other, [If(one, body, [])], []))
+                return True
+            if self.bound(other) is not None:
                 return self._guard(other, [If(one, body, [])])
         return False
 
@@ -338,10 +338,6 @@ def _operations(value: Scalar) -> int:
     if isinstance(value, Op):
         return 1 + sum(_operations(each) for each in value.operands)
     return 0 if isinstance(value, Const | Get | Length) else 3
-
-
-def _dtype(kind: str) -> str:
-    return "bool" if kind == "bool" else kind
 
 
 _FORMS: dict[type, Any] = {

@@ -50,9 +50,8 @@ class ExpressionWriter:
         """The fixed variable whose value is being written."""
         self.readers: dict[Variable, dict[Variable | None, None]] = {}
         """Who reads each variable: a fixed variable's value, or None for what has effects."""
-        self.skipped: dict[Variable, None] = {}
-        """Fixed variables that nobody needs."""
-        self.unread: dict[Variable, None] = {}
+        self.unneeded: dict[Variable, None] = {}
+        """Fixed variables that nobody needs, among them results of atomics."""
         self.polynomials: dict[Variable, Polynomial | None] = {}
         self.linear: Polynomial | None = None
         self.most: dict[Variable, int] = {}
@@ -105,17 +104,15 @@ class ExpressionWriter:
         of = value.operands[0].type
         if value.name in ("div", "mod") and of in ("u32", "i32"):
             self.floats = True
-        if not varies(value):
-            operands = [self.code(each) for each in value.operands]
-            return row_of(value.name, of).one.format(*operands)
         operands = [self.code(each) for each in value.operands]
+        if not varies(value):
+            return row_of(value.name, of).one.format(*operands)
         is_shift = value.name in ("shl", "shr") and of == "u32"
         if is_shift and most_of(value.operands[1], self.most) < 32:
             return row_of(f"{value.name}_by", of).many.format(*operands)
-        if value.name == "select" and not any(varies(each) for each in value.operands[:2]):
+        is_choice = value.name == "select" and value.type != "bool"
+        if is_choice and not any(varies(each) for each in value.operands[:2]):
             operands[:2] = [f"{value.type}({each})" for each in operands[:2]]
-            if value.type == "bool":
-                operands[:2] = [self.code(each) for each in value.operands[:2]]
         return row_of(value.name, of).many.format(*operands)
 
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
@@ -159,9 +156,9 @@ class ExpressionWriter:
         where = self.slice_of(memory, address, value.type)
         if where is not None:
             return where
-        counted = self.counted(address, value.type)
-        if counted is not None:
-            return f"load({array}, {self._span(counted, array)})"
+        where = self.span_of(memory, address, value.type)
+        if where is not None:
+            return f"load({array}, {where})"
         return f"{array}.take({self.index(address, value.type)}, mode=past_end)"
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
@@ -321,15 +318,14 @@ class ExpressionWriter:
         found = None if total is None else affine.affine(total, self.size, self.linear)
         return found.rest if found is not None and found.step == 1 else None
 
-    def _span(self, counted: affine.Affine, array: str) -> str:
-        rest = affine.python_of(counted.rest)
-        start = self.frame.first_lane()
-        return f"span({start}, {counted.step}, {rest}, {self.frame.count}, len({array}))"
-
     def span_of(self, memory: Memory, address: Address, kind: str) -> str | None:
         """Where the elements of the lanes are, if the index counts them."""
         counted = self.counted(address, kind)
-        return None if counted is None else self._span(counted, self.view(memory, kind))
+        if counted is None:
+            return None
+        start, rest = self.frame.first_lane(), affine.python_of(counted.rest)
+        size = f"len({self.view(memory, kind)})"
+        return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
 
     def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
         """The name of a slice of memory that surely exists, an element a lane."""

@@ -93,7 +93,7 @@ class LoopWriter(ExpressionWriter):
         self.lines.append(f"{gone} = {self.code(statement.condition)}")
         self.lines.append(f"{left} = {frame.count} - int(count_nonzero({gone}))")
         now = log.time
-        here = {variable: name for variable, name in frame.names.items()}
+        here = dict(frame.names)
 
         def moved() -> Lines:
             lines: Lines = []

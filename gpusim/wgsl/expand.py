@@ -14,16 +14,16 @@ from gpusim.wgsl.componentwise import (
     Value,
     dot_product,
     each_part,
-    element,
     half_of,
     held,
+    joined,
     leaves_in,
     number_of,
     shifted_left,
 )
 from gpusim.wgsl.expand_bits import BIT_FUNCTIONS
 from gpusim.wgsl.ir import Scalar
-from gpusim.wgsl.types import Matrix, Type, Vector, element_of, parts_of
+from gpusim.wgsl.types import Matrix, Type, Vector, parts_of, scalar_name
 
 _OPS = {
     "+": "add",
@@ -46,35 +46,54 @@ _OPS = {
     "||": "or",
     "!": "not",
     "~": "inv",
-    "negate": "neg",
+    "-x": "neg",
     "round": "rint",
     "quantizeToF16": "quantize",
 }
 
 
 def expand(
-    b: Builder, name: str, kinds: Sequence[Type], operands: Sequence[Value], result: Type | None
+    b: Builder, name: str, kinds: Sequence[Type], operands: Sequence[Value], result: Type
 ) -> Value:
-    """The value of a call of a built-in function or operator."""
+    """The value of a call of a built-in function or operator, or of a construction."""
     special = _SPECIAL.get(name)
     if special is not None:
         return special(b, kinds, operands, result)
-    return each_part(b, str(element(result)), _OPS.get(name, name), *operands)
+    return each_part(b, scalar_name(result), _OPS.get(name, name), *operands)
 
 
-def convert(b: Builder, value: Value, given: Type, wanted: Type) -> Value:
+def _convert(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     """A value as another type, component by component."""
+    return _converted(b, held(b, operands[0]), kinds[0], result)
+
+
+def _converted(b: Builder, value: Value, given: Type, wanted: Type) -> Value:
     if isinstance(value, tuple):
         pairs = zip(value, parts_of(given), parts_of(wanted), strict=True)
-        return tuple(convert(b, each, of, to) for each, of, to in pairs)
+        return tuple(_converted(b, each, of, to) for each, of, to in pairs)
     name = str(wanted)
     return value if str(given) == name else b.op(name, f"to_{name}", value)
 
 
-def bitcast(b: Builder, value: Value, wanted: Type) -> Value:
+def _splat(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
+    return (b.hold(operands[0]),) * result.size
+
+
+def _construct(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
+    """A composite of its values; a vector or matrix takes their scalars in order."""
+    if isinstance(result, Vector):
+        return tuple(leaves_in(tuple(operands)))
+    if isinstance(result, Matrix):
+        scalars = list(leaves_in(tuple(operands)))
+        starts = range(0, len(scalars), result.rows)
+        return tuple(tuple(scalars[at : at + result.rows]) for at in starts)
+    return tuple(operands)
+
+
+def _bitcast(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     """The bits of a value as another type of the same size."""
-    leaves = list(leaves_in(value))
-    to = str(element_of(wanted))
+    leaves = list(leaves_in(operands[0]))
+    to = scalar_name(result)
     if leaves[0].type != "f16" and to != "f16":
         made = [each if each.type == to else b.op(to, f"bits_{to}", each) for each in leaves]
     else:
@@ -83,7 +102,7 @@ def bitcast(b: Builder, value: Value, wanted: Type) -> Value:
         if to == "f16":
             halves = [half_of(b, word, at) for word in map(b.hold, words) for at in (0, 16)]
             made = [b.op("f16", "bits_f16", half) for half in halves]
-    return tuple(made) if isinstance(wanted, Vector) else made[0]
+    return tuple(made) if isinstance(result, Vector) else made[0]
 
 
 def _words(b: Builder, leaves: list[Scalar]) -> list[Scalar]:
@@ -98,10 +117,10 @@ def _product(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     left, right = operands
     first, second = kinds
     if not isinstance(first, Matrix) and not isinstance(second, Matrix):
-        return each_part(b, str(element(result)), "mul", left, right)
+        return each_part(b, scalar_name(result), "mul", left, right)
     left, right = held(b, left), held(b, right)
     if not isinstance(left, tuple) or not isinstance(right, tuple):
-        return each_part(b, str(element(result)), "mul", left, right)
+        return each_part(b, scalar_name(result), "mul", left, right)
     if not isinstance(first, Matrix):
         return tuple(dot_product(b, left, column) for column in right)
     rows = list(zip(*left, strict=True))
@@ -111,25 +130,25 @@ def _product(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
 
 
 def _clamp(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    kind = str(element(result))
+    kind = scalar_name(result)
     value, low, high = operands
     return each_part(b, kind, "min", each_part(b, kind, "max", value, low), high)
 
 
 def _saturate(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    kind = str(element(result))
+    kind = scalar_name(result)
     ends = number_of(b, 0, kind), number_of(b, 1, kind)
     return _clamp(b, kinds, (operands[0], *ends), result)
 
 
 def _step(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    kind = str(element(result))
+    kind = scalar_name(result)
     below = each_part(b, "bool", "le", *operands)
     return each_part(b, kind, "select", number_of(b, 0, kind), number_of(b, 1, kind), below)
 
 
 def _smoothstep(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    kind = str(element(result))
+    kind = scalar_name(result)
     low, high, value = operands
     low = held(b, low)
     over = each_part(b, kind, "sub", value, low)
@@ -142,7 +161,7 @@ def _smoothstep(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
 
 
 def _mix(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    kind = str(element(result))
+    kind = scalar_name(result)
     one, other, part = operands
     part = held(b, part)
     rest = each_part(b, kind, "sub", number_of(b, 1, kind), part)
@@ -151,35 +170,31 @@ def _mix(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     )
 
 
-def _select(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    return each_part(b, str(element(result)), "select", *operands)
-
-
 def _dot_of(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     return dot_product(b, *operands)
 
 
 def _length(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     value = held(b, operands[0])
-    kind = str(element(result))
+    kind = scalar_name(result)
     if not isinstance(value, tuple):
         return b.op(kind, "abs", value)
     return b.op(kind, "sqrt", dot_product(b, value, value))
 
 
 def _distance(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    return _length(b, kinds, (each_part(b, str(element(result)), "sub", *operands),), result)
+    return _length(b, kinds, (each_part(b, scalar_name(result), "sub", *operands),), result)
 
 
 def _normalize(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     value = held(b, operands[0])
-    kind = str(element(result))
-    return each_part(b, kind, "div", value, b.hold(_length(b, kinds, (value,), element(result))))
+    kind = scalar_name(result)
+    return each_part(b, kind, "div", value, b.hold(_length(b, kinds, (value,), result)))
 
 
 def _cross(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     left, right = held(b, operands[0]), held(b, operands[1])
-    kind = str(element(result))
+    kind = scalar_name(result)
 
     def part(one: int, other: int) -> Scalar:
         return b.op(
@@ -194,21 +209,21 @@ def _cross(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
 
 def _reflect(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     value, normal = held(b, operands[0]), held(b, operands[1])
-    kind = str(element(result))
+    kind = scalar_name(result)
     twice = b.hold(b.op(kind, "mul", number_of(b, 2, kind), dot_product(b, normal, value)))
     return each_part(b, kind, "sub", value, each_part(b, kind, "mul", twice, normal))
 
 
 def _face_forward(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     value = held(b, operands[0])
-    kind = str(element(result))
+    kind = scalar_name(result)
     below = b.op("bool", "lt", dot_product(b, operands[1], operands[2]), number_of(b, 0, kind))
     return each_part(b, kind, "select", each_part(b, kind, "neg", value), value, b.hold(below))
 
 
 def _refract(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     value, normal, ratio = (held(b, operand) for operand in operands)
-    kind = str(element(result))
+    kind = scalar_name(result)
     one, zero = number_of(b, 1, kind), number_of(b, 0, kind)
     along = b.hold(dot_product(b, normal, value))
     rest = b.op(kind, "sub", one, b.op(kind, "mul", along, along))
@@ -227,13 +242,13 @@ def _refract(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
 
 def _frexp(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     value = held(b, operands[0])
-    fract, whole = (str(element(member.type)) for member in result.members)
+    fract, whole = (scalar_name(member.type) for member in result.members)
     return each_part(b, fract, "frexp_fract", value), each_part(b, whole, "frexp_exp", value)
 
 
 def _modf(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     value = held(b, operands[0])
-    kind = str(element(result.members[0].type))
+    kind = scalar_name(result.members[0].type)
     return each_part(b, kind, "modf_fract", value), each_part(b, kind, "trunc", value)
 
 
@@ -261,29 +276,24 @@ def _minor(b: Builder, kind: str, columns: Any) -> Scalar:
 
 
 def _all(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    return _joined(b, "and", operands[0])
+    return joined(b, "bool", "and", list(leaves_in(operands[0])))
 
 
 def _any(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    return _joined(b, "or", operands[0])
-
-
-def _joined(b: Builder, name: str, value: Value) -> Scalar:
-    parts: Sequence[Scalar] = value if isinstance(value, tuple) else (value,)
-    total = parts[0]
-    for part in parts[1:]:
-        total = b.op("bool", name, total, part)
-    return total
+    return joined(b, "bool", "or", list(leaves_in(operands[0])))
 
 
 _SPECIAL: dict[str, Callable[..., Value]] = {
+    "convert": _convert,
+    "splat": _splat,
+    "construct": _construct,
+    "bitcast": _bitcast,
     "*": _product,
     "clamp": _clamp,
     "saturate": _saturate,
     "step": _step,
     "smoothstep": _smoothstep,
     "mix": _mix,
-    "select": _select,
     "dot": _dot_of,
     "length": _length,
     "distance": _distance,

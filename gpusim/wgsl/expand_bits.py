@@ -12,13 +12,14 @@ from gpusim.wgsl.componentwise import (
     Value,
     dot_product,
     each_part,
-    element,
     half_of,
+    joined,
     number_of,
     shifted_left,
     u32_of,
 )
 from gpusim.wgsl.ir import Const, Scalar
+from gpusim.wgsl.types import scalar_name
 
 
 def _field(b: Builder, offset: Scalar, count: Scalar) -> tuple[Scalar, Scalar, Scalar]:
@@ -32,14 +33,14 @@ def _extract_bits(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     o, c, none = _field(b, operands[1], operands[2])
     right = b.hold(b.op("u32", "sub", u32_of(32), c))
     left = b.hold(b.op("u32", "sub", right, o))
-    kind = str(element(result))
+    kind = scalar_name(result)
     taken = each_part(b, kind, "shr", each_part(b, kind, "shl", operands[0], left), right)
     return each_part(b, kind, "select", taken, Const(kind, 0), none)
 
 
 def _insert_bits(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
     o, c, none = _field(b, operands[2], operands[3])
-    kind = str(element(result))
+    kind = scalar_name(result)
     ones = b.op("u32", "shr", u32_of(0xFFFFFFFF), b.op("u32", "sub", u32_of(32), c))
     mask: Scalar = b.op("u32", "select", b.op("u32", "shl", ones, o), u32_of(0), none)
     mask = b.hold(mask if kind == "u32" else b.op(kind, f"bits_{kind}", mask))
@@ -57,10 +58,8 @@ def _pack(name: str, bits: int) -> Callable[..., Value]:
 
 
 def _glued(b: Builder, parts: list[Scalar], bits: int) -> Scalar:
-    total = parts[0]
-    for at, part in enumerate(parts[1:], 1):
-        total = b.op("u32", "or", total, shifted_left(b, part, bits * at))
-    return total
+    placed = [shifted_left(b, part, bits * at) for at, part in enumerate(parts)]
+    return joined(b, "u32", "or", placed)
 
 
 def _pack_bytes(clamped: bool) -> Callable[..., Value]:

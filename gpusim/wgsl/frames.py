@@ -3,7 +3,8 @@
 A frame has exactly the lanes that run its statements, so nothing in it needs a mask.  Where lanes
 part, a frame inside takes its part of each array that it needs, and puts back what it changed.
 A part is a slice where its lanes stand in a row, and an array of positions elsewhere.
-Lines are strings or lists of lines, which are indented; a Later is written when all is known.
+Lines are strings or lists of lines, which are indented; a function that
+returns lines is called when all is known.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from typing import Any
 from gpusim.wgsl.ir import Memory, Variable
 
 Lines = list[Any]
-Later = Callable[[], Lines]
 
 
 class Frame:

@@ -195,9 +195,6 @@ class Label:
     """A list of statements that can be left; gone before Python is written."""
 
     body: list["Statement"]
-    round: bool = False
-    """Whether it is one round of the loop around it."""
-    number: int = field(default_factory=lambda: next(_numbers))
 
 
 @dataclass(slots=True, eq=False)

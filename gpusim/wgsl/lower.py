@@ -12,9 +12,9 @@ import numpy as np
 
 from gpusim.wgsl import ir, typed
 from gpusim.wgsl.check import BUILT_INS
+from gpusim.wgsl.componentwise import Value, held, leaves_in, tree_of
 from gpusim.wgsl.constants import zero
-from gpusim.wgsl.conversions import construct
-from gpusim.wgsl.expand import bitcast, convert, expand
+from gpusim.wgsl.expand import expand
 from gpusim.wgsl.ir import Address, Get, Label, Length, Memory, Op, Scalar
 from gpusim.wgsl.lower_statements import StatementLowering
 from gpusim.wgsl.typed import Function, Symbol
@@ -27,10 +27,11 @@ from gpusim.wgsl.types import (
     holds_array,
     is_fixed,
     leaves_of,
+    scalar_name,
     size_of,
     stride_of,
 )
-from gpusim.wgsl.values import Cells, Spot, Spotted, Value, const_tree, scalar_name
+from gpusim.wgsl.values import Cells, Spot, Spotted
 
 _MOST = 200_000
 """Statements of one entry point, with all calls in place."""
@@ -73,7 +74,7 @@ class _Lowering(StatementLowering):
         if name not in self.built_ins:
             cells = self.cells(BUILT_INS[name], name)
             self.built_ins[name] = cells
-            for variable in cells.tree if isinstance(cells.tree, tuple) else (cells.tree,):
+            for variable in leaves_in(cells.tree):
                 variable.fixed = True
         return self.load(self.built_ins[name])
 
@@ -107,9 +108,9 @@ class _Lowering(StatementLowering):
         if isinstance(place, Spot) and value == zero(kind):
             self.out.append(ir.Clear(place.memory))
         elif isinstance(place, Cells):
-            self.declare_cells(place, const_tree(value, kind))
+            self.declare_cells(place, tree_of(value, kind))
         else:
-            self.store(place, const_tree(value, kind))
+            self.store(place, tree_of(value, kind))
 
     def place(self, made: typed.Expr) -> Spotted:
         """The place that a reference or pointer names."""
@@ -138,7 +139,7 @@ class _Lowering(StatementLowering):
         return form(self, made)
 
     def _constant(self, made: typed.Constant) -> Value:
-        return const_tree(made.value, made.type)
+        return tree_of(made.value, made.type)
 
     def _use(self, made: typed.Use) -> Value:
         if isinstance(made.type, Pointer):
@@ -186,7 +187,7 @@ class _Lowering(StatementLowering):
             memory = self._memory("table", "constant", base.type)
             memory.data = np.zeros(size_of(base.type), np.uint8), base.value
             self._tables[id(base.value)] = memory
-            fill_table(memory.data[0], base.type, base.value, 0)
+            _fill_table(memory.data[0], base.type, base.value)
         return Spot(base.type, memory, Address(0))
 
     def _swizzle(self, made: typed.Swizzle) -> Value:
@@ -201,7 +202,7 @@ class _Lowering(StatementLowering):
             if value is None:
                 value = self.value(operand)
                 if any(each.effects for each in operands[number + 1 :]):
-                    value = self.held(value)
+                    value = held(self, value)
             found.append(value)
         return found
 
@@ -213,7 +214,7 @@ class _Lowering(StatementLowering):
             return self._atomic(made)
         if name == "workgroupUniformLoad":
             self._wait(made)
-            return self.held(_shared(self.load(self.place(made.operands[0]))))
+            return held(self, _shared(self.load(self.place(made.operands[0]))))
         if name.endswith("Barrier"):
             self._wait(made)
             return None
@@ -221,14 +222,6 @@ class _Lowering(StatementLowering):
             return self._length(self.place(made.operands[0]))
         values = self.values(made.operands)
         kinds = [each.type for each in made.operands]
-        if name == "convert":
-            return convert(self, self.held(values[0]), kinds[0], made.type)
-        if name == "bitcast":
-            return bitcast(self, values[0], made.type)
-        if name == "splat":
-            return (self.hold(values[0]),) * made.type.size
-        if name == "construct":
-            return construct(values, made.type)
         return expand(self, name, kinds, values, made.type)
 
     def _wait(self, made: typed.Apply) -> None:
@@ -282,9 +275,8 @@ class _Lowering(StatementLowering):
         outer = self.env
         inner = {symbol: place for symbol, place in outer.items() if symbol.space}
         for symbol, value in zip(function.parameters, values, strict=True):
-            is_place = isinstance(value, Cells | Spot) or hasattr(value, "parts")
-            inner[symbol] = value if is_place else self.held(value)
-        self.env = {**inner}
+            inner[symbol] = value if isinstance(value, Spotted) else held(self, value)
+        self.env = inner
         result = self.run_body(function)
         self.env = outer
         return result
@@ -301,18 +293,18 @@ class _Lowering(StatementLowering):
         if returns == 0 or (returns == 1 and direct):
             self.statements(body[:-1] if returns else body)
             if returns and isinstance(last, typed.Jump) and last.value is not None:
-                result = self.held(self.value(last.value))
+                result = held(self, self.value(last.value))
         else:
             label = Label([])
             place = None if function.result is None else self.new_variable(function.result, "r")
             if isinstance(place, Cells):
-                self.declare_cells(place, const_tree(zero(place.type), place.type))
+                self.declare_cells(place, tree_of(zero(place.type), place.type))
             self.jumps["return"] = (label, place)
             outer_out, self.out = self.out, label.body
             self.statements(body)
             self.out = outer_out
             self.out.append(label)
-            result = None if place is None else self.held(self.load(place))
+            result = None if place is None else held(self, self.load(place))
         self.jumps = outer
         return result
 
@@ -345,21 +337,12 @@ def _returns(body: list[Any]) -> int:
     return count
 
 
-def fill_table(memory: Any, kind: Type, value: Any, offset: int) -> None:
+def _fill_table(memory: Any, kind: Type, value: Any) -> None:
     """Write a constant's bytes."""
     numpy = {"f32": np.float32, "f16": np.float16, "i32": np.int32}
-    flat = list(_flat(value))
-    for (at, name), each in zip(leaves_of(kind, offset), flat, strict=True):
+    for (at, name), each in zip(leaves_of(kind), leaves_in(value), strict=True):
         data = np.array([each], numpy.get(name, np.uint32)).view(np.uint8)
         memory[at : at + len(data)] = data
-
-
-def _flat(value: Any) -> Any:
-    if isinstance(value, tuple):
-        for each in value:
-            yield from _flat(each)
-    else:
-        yield value
 
 
 _FORMS: dict[type, Any] = {

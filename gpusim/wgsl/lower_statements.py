@@ -7,12 +7,13 @@ of labels here; ``exits.py`` removes them.
 from typing import Any
 
 from gpusim.wgsl import ir, typed
+from gpusim.wgsl.componentwise import Value, held
 from gpusim.wgsl.constants import zero
 from gpusim.wgsl.expand import expand
 from gpusim.wgsl.ir import Const, Exit, Label, Scalar
 from gpusim.wgsl.typed import Symbol
 from gpusim.wgsl.types import Pointer, Type, holds_array
-from gpusim.wgsl.values import Cells, Emitter, Spotted, Value
+from gpusim.wgsl.values import Cells, Emitter, Spotted
 
 
 class StatementLowering(Emitter):
@@ -79,7 +80,7 @@ class StatementLowering(Emitter):
             assert value is not None
             made = self.value(value)
             if not holds_array(symbol.type):
-                self.env[symbol] = self.held(made)
+                self.env[symbol] = held(self, made)
                 return
             place = self.new_variable(symbol.type, symbol.name)
             self.store(place, made)
@@ -108,15 +109,10 @@ class StatementLowering(Emitter):
             if value.effects:
                 self.values((value,))
             return
-        if not statement.sign:
-            place, made = self.values((target, value))
-            self.store(place, made)
-            return
-        place, right = self.values((target, value))
-        assert statement.operands is not None
-        result = target.type.of
-        left = self.load(place)
-        made = expand(self, statement.sign, statement.operands, (left, right), result)
+        place, made = self.values((target, value))
+        if statement.operands is not None:
+            left = self.load(place)
+            made = expand(self, statement.sign, statement.operands, (left, made), target.type.of)
         self.store(place, made)
 
     def _do(self, statement: typed.Do) -> None:
@@ -171,7 +167,7 @@ class StatementLowering(Emitter):
         if statement.condition is not None:
             condition = self.op("bool", "not", self.scalar(statement.condition))
             self.out.append(ir.If(condition, [Exit(loop)], []))
-        label = Label([], True)
+        label = Label([])
         self.jumps = {**outer_jumps, "break": (loop, None), "continue": (label, None)}
         label.body.extend(self.gathered(statement.body))
         self.out.append(label)

@@ -84,24 +84,7 @@ def saturate_i32(values: Values) -> Values:
     return np.clip(wide, least, most).astype(i32)
 
 
-def f_sign(values: Values) -> Values:
-    """-1, 0 or 1."""
-    return np.sign(values)
-
-
-def f_floor(values: Values) -> Values:
-    """Rounded down."""
-    return np.floor(values)
-
-
-def f_ceil(values: Values) -> Values:
-    """Rounded up."""
-    return np.ceil(values)
-
-
-def f_trunc(values: Values) -> Values:
-    """Rounded to zero."""
-    return np.trunc(values)
+f_sign, f_floor, f_ceil, f_trunc = np.sign, np.floor, np.ceil, np.trunc
 
 
 def f_fract(values: Values) -> Values:
@@ -118,10 +101,6 @@ def _double(compute: Any) -> Any:
     return rounded
 
 
-def _power(base: Values, exponent: Values) -> Values:
-    return np.power(base, exponent)
-
-
 f_sin, f_cos, f_tan = _double(np.sin), _double(np.cos), _double(np.tan)
 f_asin, f_acos, f_atan = _double(np.arcsin), _double(np.arccos), _double(np.arctan)
 f_sinh, f_cosh, f_tanh = _double(np.sinh), _double(np.cosh), _double(np.tanh)
@@ -129,7 +108,7 @@ f_asinh, f_acosh, f_atanh = _double(np.arcsinh), _double(np.arccosh), _double(np
 f_exp, f_exp2, f_log, f_log2 = (_double(each) for each in (np.exp, np.exp2, np.log, np.log2))
 f_degrees, f_radians = _double(np.degrees), _double(np.radians)
 f_inverseSqrt = _double(lambda value: 1.0 / np.sqrt(value))
-f_atan2, f_pow = _double(np.arctan2), _double(_power)
+f_atan2, f_pow = _double(np.arctan2), _double(np.power)
 f_fma = _double(lambda left, right, more: left * right + more)
 
 

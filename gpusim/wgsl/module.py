@@ -11,13 +11,14 @@ from typing import Any
 
 from gpusim.wgsl import syntax
 from gpusim.wgsl.check import Checked, check
+from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.exits import without_exits
 from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.syntax import Place, ShaderError
-from gpusim.wgsl.typed import Function, Symbol
+from gpusim.wgsl.typed import Function, Symbol, override_key
 from gpusim.wgsl.types import Type, size_of
 from gpusim.wgsl.uniformity import parted_barrier
 
@@ -79,11 +80,11 @@ class Entry:
             return None
         local: list[Variable] = []
         for name, cells in self._lowered.built_ins.items():
-            tree = cells.tree if isinstance(cells.tree, tuple) else (cells.tree,)
-            for variable in tree:
+            variables = list(leaves_in(cells.tree))
+            for variable in variables:
                 variable.varying = False
             if name.startswith(("local", "global")):
-                local += tree
+                local += variables
         barrier = parted_barrier(self._body, local)
         return None if barrier is None else barrier.place
 
@@ -137,9 +138,10 @@ class Module:
     """A checked text."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
+        self._plain = {name: Entry(each) for name, each in self.checked.entry_points.items()}
+        """The entry points whose overrides have their defaults, or 1 without one."""
         self._entries: dict[Any, Entry] = {}
 
     @property
@@ -150,8 +152,7 @@ class Module:
     @cached_property
     def missed_barriers(self) -> tuple[Place, ...]:
         """The places of barriers that some invocations of a workgroup may miss, one an entry."""
-        entries = [Entry(function) for function in self.checked.entry_points.values()]
-        found = [entry.missed_barrier for entry in entries]
+        found = [entry.missed_barrier for entry in self._plain.values()]
         return tuple(place for place in found if place is not None)
 
     @property
@@ -179,6 +180,8 @@ class Module:
         Raises:
             ShaderError: an override has a value that its type or its use forbids, or none.
         """
+        if not self.overrides:
+            return self._plain[name]
         given = {str(key): value for key, value in (constants or {}).items()}
         key = (name, tuple(sorted(given.items())))
         made = self._entries.get(key)
@@ -187,8 +190,6 @@ class Module:
         return made
 
     def _compiled(self, name: str, given: dict[str, float]) -> Entry:
-        if not self.overrides:
-            return Entry(self.checked.entry_points[name])
         function = check(self.unit, given).entry_points[name]
         for symbol in function.uses:
             needed = symbol.kind == "override" and not symbol.has_default
@@ -224,8 +225,3 @@ def _binding(symbol: Symbol) -> Binding:
 
 def _slot(binding: Binding) -> tuple[int, int]:
     return binding.group, binding.binding
-
-
-def override_key(symbol: Symbol) -> str:
-    """What a pipeline calls an override: its number, or its name if it has none."""
-    return symbol.name if symbol.override_id is None else str(symbol.override_id)

@@ -147,7 +147,7 @@ class Names:
         if short is not None:
             if node.template is not None:
                 self.fail(f"the type {node.name} takes no template list", node.place)
-            self._needs(short, node.place)
+            self.check_feature(short, node.place)
             return short
         if node.name.startswith(_FOREIGN):
             self.fail(f"{node.name} is not supported: only buffers can be bound", node.place)
@@ -155,7 +155,8 @@ class Names:
             self.fail(f"no type is called {node.name!r}", node.place)
         return node.name if node.template is None else self._generated(node, node.template)
 
-    def _needs(self, kind: Type, place: Place) -> None:
+    def check_feature(self, kind: Type, place: Place) -> None:
+        """Raise where a type needs a feature that the text does not enable."""
         if getattr(kind, "of", kind) == F16 and not self.f16:
             self.fail("f16 needs 'enable f16;'", place)
 

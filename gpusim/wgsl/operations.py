@@ -113,10 +113,13 @@ _row("quantize", "f32", "f_quantize({0})")
 _row("frexp_fract frexp_exp modf_fract", _FLOATS, "{name}({0})")
 _row("snorm8 unorm8 snorm16 unorm16 half", "f32", "pack_{name}({0})")
 _row("from_half", "u32", "from_half({0})")
-for _name in ("countOneBits", "countLeadingZeros", "countTrailingZeros", "reverseBits"):
-    _row(_name, "u32 i32", "one_bits({name}, {0}, '{type}')", "{name}({0})")
-for _name in ("firstLeadingBit", "firstTrailingBit"):
-    _row(_name, "u32 i32", "one_bits({name}, {0}, '{type}')", "{name}({0})")
+_row(
+    "countOneBits countLeadingZeros countTrailingZeros reverseBits firstLeadingBit "
+    "firstTrailingBit",
+    "u32 i32",
+    "one_bits({name}, {0}, '{type}')",
+    "{name}({0})",
+)
 _TO = {"u32": "int({0}) & {M}", "i32": "(int({0}) + {H} & {M}) - {H}"}
 for _to in ("u32", "i32"):
     for _from in ("u32", "i32", "bool"):

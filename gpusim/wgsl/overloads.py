@@ -12,7 +12,6 @@ from gpusim.wgsl.types import (
     ABSTRACT_FLOAT,
     ABSTRACT_INT,
     BOOL,
-    F32,
     FLOATS,
     I32,
     INTEGERS,
@@ -97,23 +96,16 @@ def compare_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved
 
 
 def arithmetic_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """``+ - * / %`` on numbers and vectors, one of which may be a number."""
+    """``+ - * / %`` on numbers and vectors, one of which may be a number; or like matrices."""
     if any(isinstance(kind, Matrix) for kind in kinds):
-        return _matrices(kinds, allowed)
+        joined = join(kinds, FLOATS)
+        return Resolved((joined,) * len(kinds), joined)
     element = join_elements(kinds, allowed)
     operands = tuple(with_element(kind, element) for kind in kinds)
     sizes = {kind.size for kind in kinds if isinstance(kind, Vector)}
     if len(sizes) > 1:
         raise NoOverload("vectors of one size")
     return Resolved(operands, Vector(sizes.pop(), element) if sizes else element)
-
-
-def _matrices(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Matrices of one type are added and subtracted."""
-    joined = join(kinds, FLOATS)
-    if I32 not in allowed or len(allowed) == len(NUMBERS):
-        return Resolved((joined,) * len(kinds), joined)
-    raise NoOverload("numbers or vectors")
 
 
 def product_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
@@ -150,8 +142,6 @@ def shift_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
     right = with_element(left, U32)
     if not convertible(kinds[1], right):
         raise NoOverload(f"a shift by {right}")
-    if is_abstract(left) and not is_abstract(kinds[1]):
-        return Resolved((left, right), left)
     return Resolved((left, right), left)
 
 
@@ -210,7 +200,7 @@ def vectors_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved
 def cross_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
     """Vectors of three components."""
     found = vectors_rule(kinds, allowed)
-    if found.result != Vector(3, element_of(kinds[0]) or F32) and getattr(kinds[0], "size", 0) != 3:
+    if not isinstance(found.result, Vector) or found.result.size != 3:
         raise NoOverload("vectors of three components")
     return found
 

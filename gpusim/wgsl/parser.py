@@ -110,18 +110,15 @@ class _Parser(Reader):
         found: list[Attribute] = []
         while self.accept("@"):
             place = self.place
-            token = self.token
-            name = "const" if self.accept("const") else ""
-            if not name and self.accept("diagnostic"):
-                name = "diagnostic"
-            name = name or self.name("an attribute")
+            is_keyword = self.sees("const", "diagnostic")
+            name = self.take().text if is_keyword else self.name("an attribute")
             if name not in _ATTRIBUTES:
                 raise ShaderError(f"no attribute is called {name!r}", place)
             arguments: tuple[Expression, ...] = ()
             if self.sees("("):
                 arguments = self.arguments()
             if any(name == other.name and name != "diagnostic" for other in found):
-                raise ShaderError(f"the attribute {name} occurs twice", token.place)
+                raise ShaderError(f"the attribute {name} occurs twice", place)
             found.append(Attribute(place=place, name=name, arguments=arguments))
         return tuple(found)
 
@@ -130,16 +127,15 @@ class _Parser(Reader):
         name = self.name("the name of a function")
         parameters = self._parameters("(", ")")
         result: Expression | None = None
-        result_attributes: tuple[Attribute, ...] = ()
         if self.accept("->"):
-            result_attributes = self._attributes()
+            # Only results of other stages have any.
+            self._attributes()
             result = self.named("a type")
         return Function(
             place=place,
             name=name,
             parameters=parameters,
             result=result,
-            result_attributes=result_attributes,
             body=self._block(),
             attributes=attributes,
         )

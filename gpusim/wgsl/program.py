@@ -11,13 +11,14 @@ from functools import cached_property
 from typing import Any
 
 from gpusim.wgsl import affine
+from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.emit import Writer
 from gpusim.wgsl.frames import Frame, Lines, written
-from gpusim.wgsl.ir import Assign, If, Memory, Modify, Statement, Variable
+from gpusim.wgsl.ir import Assign, If, Statement, Variable
 from gpusim.wgsl.lanes import NAMES, VARIED
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.ranges import LARGEST, most_of
-from gpusim.wgsl.uniformity import find_varying
+from gpusim.wgsl.uniformity import assigned, find_varying
 
 BLOCK = 16_384
 LONG_BLOCK = 65_536
@@ -36,13 +37,12 @@ class Program:
         self._lowered, self._body, self._flat = lowered, body, flat
         x, y, z = lowered.workgroup_size
         self._size = x * y * z
-        skipped: dict[Variable, None] = {}
-        unread: dict[Variable, None] = {}
+        unneeded: dict[Variable, None] = {}
         for _ in range(2):
             writer = Writer(self._size)
-            writer.skipped, writer.unread = skipped, unread
+            writer.unneeded = unneeded
             text = self._write(writer)
-            skipped, unread = self._unneeded(writer)
+            unneeded = self._unneeded(writer)
         self.text = "\n".join(text) + "\n"
         self._constants = {**writer.constants, "most_rounds": MOST_ROUNDS}
         for memory in self._lowered.memories:
@@ -75,11 +75,8 @@ class Program:
         made: Callable[..., Run] = space["make"]
         return made
 
-    def _sized(self) -> list[Memory]:
-        return list(self._lowered.bound.values())
-
-    def _unneeded(self, writer: Writer) -> tuple[dict[Variable, None], dict[Variable, None]]:
-        """Fixed variables that nothing with effects needs, and atomics' unread results."""
+    def _unneeded(self, writer: Writer) -> dict[Variable, None]:
+        """Fixed variables that nothing with effects needs; atomics' results are among them."""
         needed: dict[Variable, None] = {}
         todo = [variable for variable, by in writer.readers.items() if None in by]
         uses: dict[Variable, list[Variable]] = {}
@@ -92,9 +89,8 @@ class Program:
             if variable not in needed:
                 needed[variable] = None
                 todo += uses.get(variable, [])
-        fixed = [*_fixed(self._body)]
-        dead = {variable: None for variable in fixed if variable not in needed}
-        return dead, dict(dead)
+        fixed = [variable for variable in assigned(self._body) if variable.fixed]
+        return {variable: None for variable in fixed if variable not in needed}
 
     def _write(self, writer: Writer) -> list[str]:
         writer.frame = root = writer.root
@@ -120,9 +116,10 @@ class Program:
         ]
         if writer.floats:
             loop = ["with errstate(all='ignore'):", loop]
+        given = ", ".join(f"bytes_{memory}" for memory in self._lowered.bound.values())
         return written(
             [
-                f"def make({', '.join(f'bytes_{memory}' for memory in self._sized())}):",
+                f"def make({given}):",
                 [*self._views(writer), "def run(x, y, z):", loop, "return run"],
             ]
         )
@@ -159,7 +156,7 @@ class Program:
             lines += [
                 f"{writer.views[memory, kind]} = bytes_{memory}.view({kind})" for kind in kinds
             ]
-        for memory in self._sized():
+        for memory in self._lowered.bound.values():
             lines.append(f"size_{memory} = len(bytes_{memory})")
         return lines
 
@@ -186,8 +183,7 @@ class Program:
         scope = _Scope(self._lowered.workgroup_size, self._flat, root, workgroup, local)
         varying: list[Variable] = []
         for name, cells in self._lowered.built_ins.items():
-            tree = cells.tree if isinstance(cells.tree, tuple) else (cells.tree,)
-            for axis, variable in enumerate(tree):
+            for axis, variable in enumerate(leaves_in(cells.tree)):
                 polynomial, shared, code = scope.part(name, axis)
                 writer.polynomials[variable] = polynomial
                 variable.varying = shared is None
@@ -289,18 +285,3 @@ class _Scope:
             return f"({start}) * {size} + ({shared_local or local_code()})"
 
         return polynomial, None, code
-
-
-def _fixed(body: list[Statement]) -> Any:
-    for statement in body:
-        if isinstance(statement, Assign):
-            if statement.variable.fixed:
-                yield statement.variable
-        elif isinstance(statement, Modify):
-            if statement.before is not None:
-                yield statement.before
-        elif isinstance(statement, If):
-            yield from _fixed(statement.then)
-            yield from _fixed(statement.other)
-        elif hasattr(statement, "body"):
-            yield from _fixed(statement.body)

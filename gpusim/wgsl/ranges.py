@@ -20,20 +20,20 @@ def most_of(value: Scalar, known: dict[Variable, int]) -> int:
 
 
 def _most_of_op(value: Op, known: dict[Variable, int]) -> int:
+    """As ``most_of``, or more where the operation may wrap."""
     if value.operands[0].type != "u32":
         return LARGEST
     most = [most_of(each, known) for each in value.operands]
     if value.name in ("and", "min"):
         return min(most[0], most[1])
     if value.name in ("add", "mul"):
-        total = most[0] + most[1] if value.name == "add" else most[0] * most[1]
-        return total if total <= LARGEST else LARGEST
+        return most[0] + most[1] if value.name == "add" else most[0] * most[1]
     if value.name == "max":
         return max(most[0], most[1])
     if value.name == "shr_by":
         return most[0] >> most[1]
     if value.name == "shl_by":
-        return most[0] << most[1] if most[0] << most[1] <= LARGEST else LARGEST
+        return most[0] << most[1]
     if value.name == "remainder":
         return min(most[0], most[1] - 1)
     if value.name == "quotient" and isinstance(value.operands[1], Const):

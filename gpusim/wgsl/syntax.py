@@ -221,7 +221,6 @@ class Function(Node):
     name: str
     parameters: tuple[Parameter, ...]
     result: Expression | None
-    result_attributes: tuple[Attribute, ...]
     body: Block
     attributes: tuple[Attribute, ...]
 

@@ -7,7 +7,7 @@ Nothing here knows the grammar.  Source: WGSL specification, section 3 "Textual 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gpusim.wgsl.syntax import Place, ShaderError
@@ -105,9 +105,7 @@ def _check(tokens: list[Token]) -> None:
         if token.kind in ("int", "float") and glued:
             text = token.text + after.text
             raise ShaderError(f"{text!r} is no number", token.place)
-        if token.kind == "word" and (token.text == "_" or not token.text.startswith("__")):
-            continue
-        if token.kind == "word":
+        if token.kind == "word" and token.text.startswith("__"):
             raise ShaderError(f"the name {token.text!r} begins with two underscores", token.place)
 
 
@@ -150,21 +148,15 @@ def _join(tokens: list[Token], lists: dict[int, int]) -> list[Token]:
     for at, token in enumerate(tokens):
         if at in lists or at in ends:
             kind = "<" if at in lists else ">"
-            joined.append(_as(token, kind, token.text))
+            joined.append(replace(token, kind=kind))
             open_sign = False
             continue
         last = joined[-1] if joined else None
         if last and open_sign and last.stop == token.start and token.kind == "sign":
             whole = _JOINED.get((last.text, token.text))
             if whole:
-                joined[-1] = Token(
-                    kind="sign", text=whole, place=last.place, start=last.start, stop=token.stop
-                )
+                joined[-1] = replace(last, text=whole, stop=token.stop)
                 continue
         joined.append(token)
         open_sign = token.kind == "sign" and token.text == ">"
     return joined
-
-
-def _as(token: Token, kind: str, text: str) -> Token:
-    return Token(kind=kind, text=text, place=token.place, start=token.start, stop=token.stop)

@@ -33,6 +33,11 @@ class Symbol:
     has_default: bool = True
 
 
+def override_key(symbol: Symbol) -> str:
+    """What a pipeline calls an override: its number, or its name if it has none."""
+    return symbol.name if symbol.override_id is None else str(symbol.override_id)
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Expr:
     """A typed expression; ``effects`` where evaluating it does something."""

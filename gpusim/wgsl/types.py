@@ -120,6 +120,11 @@ CONCRETE = (BOOL, I32, U32, F32, F16)
 _BYTES = {"bool": 4, "i32": 4, "u32": 4, "f32": 4, "f16": 2}
 
 
+def scalar_name(kind: Type) -> str:
+    """The name of the scalar that a scalar, vector, matrix or atomic is made of."""
+    return kind.of.name if isinstance(kind, Atomic) else str(element_of(kind))
+
+
 def element_of(kind: Type) -> Scalar | None:
     """The scalar that a scalar, vector or matrix is made of; None for other types."""
     if isinstance(kind, Scalar):
@@ -136,13 +141,24 @@ def with_element(kind: Type, of: Scalar) -> Type:
     return of
 
 
+def within(kind: Type) -> Iterator[Type]:
+    """The type, and the types inside it: of members and elements, theirs too."""
+    yield kind
+    if isinstance(kind, Array):
+        yield from within(kind.of)
+    elif isinstance(kind, Struct):
+        for member in kind.members:
+            yield from within(member.type)
+
+
+def scalars_in(kind: Type) -> set[str]:
+    """The names of all scalars inside a type."""
+    return {scalar_name(part) for part in within(kind) if not isinstance(part, Array | Struct)}
+
+
 def is_abstract(kind: Type) -> bool:
     """Whether only constants have this type."""
-    if isinstance(kind, Array):
-        return is_abstract(kind.of)
-    if isinstance(kind, Struct):
-        return any(is_abstract(member.type) for member in kind.members)
-    return element_of(kind) in ABSTRACT
+    return any(element_of(part) in ABSTRACT for part in within(kind))
 
 
 def concrete(kind: Type) -> Type:
@@ -193,9 +209,7 @@ def parts_of(kind: Type) -> list[Type]:
 
 def holds_array(kind: Type) -> bool:
     """Whether an array is part of the type."""
-    if isinstance(kind, Struct):
-        return any(holds_array(member.type) for member in kind.members)
-    return isinstance(kind, Array)
+    return any(isinstance(part, Array) for part in within(kind))
 
 
 def is_plain(kind: Type) -> bool:
@@ -205,23 +219,22 @@ def is_plain(kind: Type) -> bool:
 
 def has_atomic(kind: Type) -> bool:
     """Whether an atomic is part of the type."""
-    if isinstance(kind, Struct):
-        return any(has_atomic(member.type) for member in kind.members)
-    return has_atomic(kind.of) if isinstance(kind, Array) else isinstance(kind, Atomic)
+    return any(isinstance(part, Atomic) for part in within(kind))
 
 
 def has_bool(kind: Type) -> bool:
     """Whether a truth value is part of the type, so that no buffer may hold it."""
-    if isinstance(kind, Struct):
-        return any(has_bool(member.type) for member in kind.members)
-    return has_bool(kind.of) if isinstance(kind, Array) else element_of(kind) == BOOL
+    return any(element_of(part) == BOOL for part in within(kind))
 
 
 def is_fixed(kind: Type) -> bool:
     """Whether the size is known without a binding."""
-    if isinstance(kind, Struct):
-        return all(is_fixed(member.type) for member in kind.members)
-    return kind.count is not None and is_fixed(kind.of) if isinstance(kind, Array) else True
+    return not any(isinstance(part, Array) and part.count is None for part in within(kind))
+
+
+def has_override_count(kind: Type) -> bool:
+    """Whether an override decides the size."""
+    return any(isinstance(part, Array) and part.count_name for part in within(kind))
 
 
 def align_of(kind: Type) -> int:

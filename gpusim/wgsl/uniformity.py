@@ -7,7 +7,7 @@ nothing changes.  The same marks, among the invocations of one workgroup, find a
 of them may miss.  Source: WGSL specification, 15.2 "Uniformity", which this is coarser than.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gpusim.wgsl.ir import (
@@ -38,21 +38,16 @@ class Region:
     """Whether only some of the parent's lanes may be here."""
 
 
-def varies(value: Scalar) -> bool:
-    """Whether invocations of a block may see different values."""
-    return _differs(value, among_groups=True)
-
-
-def _differs(value: Scalar, *, among_groups: bool) -> bool:
-    """Whether invocations see different values: of a block, or of one workgroup."""
+def varies(value: Scalar, *, among_groups: bool = True) -> bool:
+    """Whether invocations may see different values: those of a block, or of one workgroup."""
     if isinstance(value, Get):
         return value.variable.varying
     if isinstance(value, Op):
-        return any(_differs(each, among_groups=among_groups) for each in value.operands)
+        return any(varies(each, among_groups=among_groups) for each in value.operands)
     if isinstance(value, Load):
         if _memory_differs(value, among_groups):
             return True
-        return any(_differs(index, among_groups=among_groups) for _, index in value.address.terms)
+        return any(varies(index, among_groups=among_groups) for _, index in value.address.terms)
     assert isinstance(value, Const | Length)
     return False
 
@@ -76,9 +71,12 @@ def parted_barrier(body: list[Statement], varying: Iterable[Variable]) -> Barrie
     return _Marker(among_groups=False).find(body, varying)
 
 
-def parts(loop: Loop) -> bool:
-    """Whether lanes of a block may leave a loop at different rounds."""
-    return any(isinstance(each, Leave) and varies(each.condition) for each in loop.body)
+def parts(loop: Loop, *, among_groups: bool = True) -> bool:
+    """Whether lanes of a block, or of one workgroup, may leave a loop at different rounds."""
+    return any(
+        isinstance(each, Leave) and varies(each.condition, among_groups=among_groups)
+        for each in loop.body
+    )
 
 
 class _Marker:
@@ -90,7 +88,7 @@ class _Marker:
 
     def find(self, body: list[Statement], varying: Iterable[Variable]) -> Barrier | None:
         seeds = [*varying]
-        for variable in _assigned(body):
+        for variable in assigned(body):
             variable.varying = False
         for variable in seeds:
             variable.varying = True
@@ -99,14 +97,14 @@ class _Marker:
         return self._barrier
 
     def _differs(self, value: Scalar) -> bool:
-        return _differs(value, among_groups=self._among_groups)
+        return varies(value, among_groups=self._among_groups)
 
     def _mark(self, body: list[Statement], region: Region) -> bool:
         changed = False
         for statement in body:
             if isinstance(statement, Assign):
                 changed |= self._assign(statement, region)
-            elif isinstance(statement, Store):
+            elif isinstance(statement, Store) and not self._among_groups:
                 changed |= self._store(statement, region)
             elif isinstance(statement, Modify) and statement.before is not None:
                 changed |= not statement.before.varying
@@ -120,7 +118,7 @@ class _Marker:
                 changed |= self._mark(statement.then, Region(region, apart))
                 changed |= self._mark(statement.other, Region(region, apart))
             elif isinstance(statement, Loop):
-                inner = Region(region, self._leaves_apart(statement))
+                inner = Region(region, parts(statement, among_groups=self._among_groups))
                 for variable in statement.owned:
                     variable.region = inner
                 changed |= self._mark(statement.body, inner)
@@ -146,9 +144,6 @@ class _Marker:
         )
         return memory.varying
 
-    def _leaves_apart(self, loop: Loop) -> bool:
-        return any(isinstance(each, Leave) and self._differs(each.condition) for each in loop.body)
-
 
 def _is_parted(region: Region, home: Region | None) -> bool:
     """Whether lanes part between a region and one around it."""
@@ -160,14 +155,15 @@ def _is_parted(region: Region, home: Region | None) -> bool:
     return False
 
 
-def _assigned(body: list[Statement]) -> Iterable[Variable]:
+def assigned(body: list[Statement]) -> Iterator[Variable]:
+    """Every variable that statements give a value, as often as they do."""
     for statement in body:
         if isinstance(statement, Assign):
             yield statement.variable
         elif isinstance(statement, Modify) and statement.before is not None:
             yield statement.before
         elif isinstance(statement, If):
-            yield from _assigned(statement.then)
-            yield from _assigned(statement.other)
+            yield from assigned(statement.then)
+            yield from assigned(statement.other)
         elif isinstance(statement, Loop):
-            yield from _assigned(statement.body)
+            yield from assigned(statement.body)

@@ -7,6 +7,7 @@ stored: variables (Cells), memory (Spot), or one of several places by an index (
 from dataclasses import dataclass
 from typing import Any
 
+from gpusim.wgsl.componentwise import Value, held
 from gpusim.wgsl.constants import fold
 from gpusim.wgsl.ir import (
     Address,
@@ -24,18 +25,14 @@ from gpusim.wgsl.ir import (
 )
 from gpusim.wgsl.types import (
     Array,
-    Atomic,
     Matrix,
     Struct,
     Type,
     Vector,
-    element_of,
     parts_of,
+    scalar_name,
     stride_of,
 )
-
-Value = Any
-"""A scalar expression, or a tuple of values."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,14 +86,6 @@ class Emitter:
         variable = Variable("t", value.type, fixed=True)
         self.assign(variable, value, first=True)
         return Get(variable)
-
-    def held(self, value: Value) -> Value:
-        """A value whose scalars are computed once and here."""
-        return (
-            tuple(self.held(each) for each in value)
-            if isinstance(value, tuple)
-            else self.hold(value)
-        )
 
     def assign(self, variable: Variable, value: Scalar, *, first: bool = False) -> None:
         """Give a variable a value."""
@@ -158,7 +147,7 @@ class Emitter:
             self._store_spot(place.type, place.memory, place.address, value)
         else:
             index = self.hold(place.index)
-            value = self.held(value)
+            value = held(self, value)
             for number, part in enumerate(place.parts):
                 here = self.hold(self.op("bool", "eq", index, Const(index.type, number)))
                 self._store_cells(part, self.choose(_gets(part), value, here))
@@ -240,11 +229,6 @@ def _variables(kind: Type, name: str) -> Any:
     return Variable(name, scalar_name(kind))
 
 
-def scalar_name(kind: Type) -> str:
-    """The name of a scalar or atomic type."""
-    return kind.of.name if isinstance(kind, Atomic) else str(element_of(kind))
-
-
 def _gets(tree: Any) -> Value:
     return tuple(_gets(each) for each in tree) if isinstance(tree, tuple) else Get(tree)
 
@@ -261,11 +245,3 @@ def reads_anything(value: Scalar) -> bool:
     if isinstance(value, Op):
         return any(reads_anything(each) for each in value.operands)
     return not is_fixed_value(value)
-
-
-def const_tree(value: Any, kind: Type) -> Value:
-    """A constant's value as a tree of scalars."""
-    parts = parts_of(kind)
-    if parts:
-        return tuple(const_tree(each, part) for each, part in zip(value, parts, strict=True))
-    return Const(scalar_name(kind), value)

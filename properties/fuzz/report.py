@@ -162,7 +162,7 @@ def say(session: Session, *, quiet: bool = False) -> str:
     known = Counter(str(known) for known in session.bugs.known)
     words = [f"{count} known finding{'s' * (count > 1)}: {what}" for what, count in known.items()]
     weak = len(session.warnings)
-    more = f"{weak} warnings and the tables" if weak else "the tables"
+    more = f"{weak} warning{'s' * (weak > 1)} and the tables" if weak else "the tables"
     settings = f"{session.settings.describe()}; --details shows {more}"
     lines = ["\n\n".join(blocks)] if blocks else []
     return "\n".join([*lines, *words, verdict(session), settings])

@@ -28,12 +28,24 @@ def loaded_by(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import gpusim", {"wgpu", "gpusim.runtime", "gpusim.devices", "reference", "properties"}),
-        ("import gpusim.testing", {"wgpu", "gpusim.runtime", "hypothesis", "rich", "reference"}),
-        ("import reference", {"wgpu", "gpusim.runtime", "gpusim.devices", "properties"}),
-        ("import gpusim.runtime", {"reference", "properties", "hypothesis", "rich"}),
-        ("import gpusim.devices", {"wgpu", "gpusim.runtime", "reference", "properties"}),
-        ("import properties.cli", {"wgpu", "hypothesis", "pytest"}),
+        (
+            "import gpusim",
+            {"gpusim.wgsl", "wgpu", "gpusim.runtime", "gpusim.devices", "reference", "properties"},
+        ),
+        (
+            "import gpusim.testing",
+            {"gpusim.wgsl", "wgpu", "gpusim.runtime", "hypothesis", "rich", "reference"},
+        ),
+        (
+            "import reference",
+            {"gpusim.wgsl", "wgpu", "gpusim.runtime", "gpusim.devices", "properties"},
+        ),
+        ("import gpusim.runtime", {"gpusim.wgsl", "reference", "properties", "hypothesis", "rich"}),
+        (
+            "import gpusim.devices",
+            {"gpusim.wgsl", "wgpu", "gpusim.runtime", "reference", "properties"},
+        ),
+        ("import properties.cli", {"gpusim.wgsl", "wgpu", "hypothesis", "pytest"}),
     ],
 )
 def test_an_import_is_light(statement: str, absent: set[str]) -> None:

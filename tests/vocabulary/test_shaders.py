@@ -56,6 +56,19 @@ def test_a_meaning_of_its_own_may_be_given() -> None:
     assert (kernel.meaning, kernel.varied, kernel.takes_grid) == (AFFINE.meaning, None, False)
 
 
+def test_atomics_are_found_by_type_and_not_by_name() -> None:
+    text = """
+    struct atomics { f: f32 }
+    struct Count { n: atomic<u32> }
+    @group(0) @binding(0) var<storage, read_write> a: atomics;
+    @group(0) @binding(1) var<storage, read_write> b: Count;
+    @compute @workgroup_size(1) fn main() { a.f = 1.0; atomicAdd(&b.n, 1u); }
+    """
+    kernel = Kernel.from_wgsl(text)
+    shapes = [(each.name, each.dtype, each.atomic) for each in kernel.buffers]
+    assert shapes == [("a", "f32", False), ("b", "u32", True)]
+
+
 def test_vectors_structs_and_half_floats_are_words() -> None:
     text = """
     enable f16;

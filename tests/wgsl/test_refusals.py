@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpusim.wgsl import ShaderError, compile_module
+from gpusim.wgsl import Module, ShaderError, compile_module
 from gpusim.wgsl.lanes import StepsExceeded
 from tests.wgsl.shaders import outcome, shader
 
@@ -14,6 +14,8 @@ REFUSED = [
     ("const x: u32 = -1;", 1, 16, "u32 cannot hold -1"),
     ("const x = 1 / 0;", 1, 15, "divided by zero"),
     ("fn f() { y = 1; }", 1, 10, "'y' is not declared"),
+    ("fn f() { let x = negate(1); }", 1, 18, "'negate' is not declared"),
+    ("fn f() { let x = -true; }", 1, 18, r"'-x' does not take \(bool\)"),
     ("fn f() -> u32 { }", 1, 1, "may end without a value"),
     ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment is a variable"),
     ("fn f() { loop { } }", 1, 15, "the loop has no end"),
@@ -68,6 +70,13 @@ def test_a_barrier_that_all_come_to_is_not_missed(body: str) -> None:
     text = shader(body, "var<workgroup> s: u32;")
     assert compile_module(text).missed_barriers == ()
     outcome(text)
+
+
+@pytest.mark.parametrize("body", [*MISSED, *MET])
+def test_a_compiled_entry_point_has_the_same_missed_barriers(body: str) -> None:
+    module = Module(shader(body, "var<workgroup> s: u32;"))
+    assert module.entry("main").flat.text
+    assert bool(module.missed_barriers) == (body in MISSED)
 
 
 @pytest.mark.parametrize(("text", "line", "column", "because"), REFUSED)

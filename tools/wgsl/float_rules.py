@@ -65,10 +65,6 @@ def _smoothstep(m: Floats, low: Span, high: Span, a: Span) -> Span:
     return m.mul(m.mul(t, t), slope)
 
 
-def _step(m: Floats, edge: Span, a: Span) -> Span:
-    return compared("<=")(m, edge, a)
-
-
 def _acos(m: Floats, a: Span) -> Span:
     by = 6.77e-5 if m.name == "f32" else 3.91e-3
     root = m.sqrt(m.sub(m.constant(1), m.mul(a, a)))
@@ -115,11 +111,6 @@ def _pow(m: Floats, a: Span, b: Span) -> Span:
     return m.exp2(m.mul(b, m.log(a, np.log2)))
 
 
-def dot(m: Floats, a: Span, b: Span) -> Span:
-    """The sum of the products."""
-    return m.dot(a, b)
-
-
 def length(m: Floats, a: Span) -> Span:
     """``sqrt(dot(a, a))``."""
     return m.sqrt(m.dot(a, a))
@@ -144,8 +135,12 @@ def cross(m: Floats, a: Span, b: Span) -> Span:
     return _joined(parts)
 
 
+def _sliced(a: Span, part: slice) -> Span:
+    return Span(*(each[..., part] for each in (a.low, a.high, a.free)))
+
+
 def _part(a: Span, at: int) -> Span:
-    return Span(*(each[..., at : at + 1] for each in (a.low, a.high, a.free)))
+    return _sliced(a, slice(at, at + 1))
 
 
 def _joined(parts: list[Span]) -> Span:
@@ -206,16 +201,14 @@ def _may_be_subnormal(m: Floats, a: Span) -> Any:
     return (a.low != a.high) & (np.abs(a.low) < m.tiny)
 
 
-def frexp_fract(m: Floats, a: Span) -> Span:
-    """Correct for zero and normal numbers."""
-    found = np.frexp(a.low)[0]
-    return Span(found, found, a.free | _may_be_subnormal(m, a))
+def frexp(part: int) -> Rule:
+    """The fraction (0) or the exponent (1), correct for zero and normal numbers."""
 
+    def rule(m: Floats, a: Span) -> Span:
+        found = np.frexp(a.low)[part].astype(float)
+        return Span(found, found, a.free | _may_be_subnormal(m, a))
 
-def frexp_exp(m: Floats, a: Span) -> Span:
-    """Correct for zero and normal numbers."""
-    found = np.frexp(a.low)[1].astype(float)
-    return Span(found, found, a.free | _may_be_subnormal(m, a))
+    return rule
 
 
 def same_bits(m: Floats, a: Span) -> Span:
@@ -226,7 +219,7 @@ def same_bits(m: Floats, a: Span) -> Span:
 def converted(given: str, wanted: str) -> Rule | None:
     """A conversion from or to floats; None where it is one of bits only."""
     if wanted in ("f32", "f16"):
-        return _to_float(Floats(wanted))
+        return rounded_to(wanted)
     if given not in ("f32", "f16"):
         return None
     if wanted == "bool":
@@ -242,9 +235,12 @@ def converted(given: str, wanted: str) -> Rule | None:
     return rule
 
 
-def _to_float(wanted: Floats) -> Rule:
+def rounded_to(wanted: str) -> Rule:
+    """Rounded to a float type, up or down."""
+    floats = Floats(wanted)
+
     def rule(m: Floats, a: Span) -> Span:
-        return wanted.rounded(a.low, a.high, a.free)
+        return floats.rounded(a.low, a.high, a.free)
 
     return rule
 
@@ -301,17 +297,12 @@ def unhalved(m: Floats, a: Span) -> Span:
     return Floats("f16").given(halves_of.view(np.float16))
 
 
-def quantized(m: Floats, a: Span) -> Span:
-    """A half float, rounded up or down."""
-    return Floats("f16").rounded(a.low, a.high, a.free)
-
-
 def _column(a: Span, at: int) -> Span:
-    return Span(*(each[:, 2 * at : 2 * at + 2] for each in (a.low, a.high, a.free)))
+    return _sliced(a, slice(2 * at, 2 * at + 2))
 
 
 def _row(a: Span, at: int) -> Span:
-    return Span(*(each[:, at::2] for each in (a.low, a.high, a.free)))
+    return _sliced(a, slice(at, None, 2))
 
 
 def matrix_vector(m: Floats, a: Span, b: Span) -> Span:
@@ -340,17 +331,17 @@ def matrix_scaled(m: Floats, a: Span, b: Span) -> Span:
 
 
 FUNCTIONS: dict[str, Rule] = {
-    "a + b": lambda m, a, b: m.add(a, b),
-    "a - b": lambda m, a, b: m.sub(a, b),
-    "a * b": lambda m, a, b: m.mul(a, b),
-    "a / b": lambda m, a, b: m.div(a, b),
-    "a % b": lambda m, a, b: m.rem(a, b),
-    "-a": lambda m, a: m.neg(a),
-    "abs(a)": lambda m, a: m.absolute(a),
+    "a + b": Floats.add,
+    "a - b": Floats.sub,
+    "a * b": Floats.mul,
+    "a / b": Floats.div,
+    "a % b": Floats.rem,
+    "-a": Floats.neg,
+    "abs(a)": Floats.absolute,
     "sign(a)": lambda m, a: m.exactly(np.sign, a),
-    "min(a, b)": lambda m, a, b: m.least(a, b),
-    "max(a, b)": lambda m, a, b: m.greatest(a, b),
-    "clamp(a, b, c)": lambda m, a, b, c: m.clamp(a, b, c),
+    "min(a, b)": Floats.least,
+    "max(a, b)": Floats.greatest,
+    "clamp(a, b, c)": Floats.clamp,
     "saturate(a)": lambda m, a: m.clamp(a, m.constant(0), m.constant(1)),
     "ceil(a)": lambda m, a: m.exactly(np.ceil, a),
     "floor(a)": lambda m, a: m.exactly(np.floor, a),
@@ -359,11 +350,11 @@ FUNCTIONS: dict[str, Rule] = {
     "fract(a)": lambda m, a: m.sub(a, m.exactly(np.floor, a)),
     "modf(a).fract": lambda m, a: m.sub(a, m.exactly(np.trunc, a)),
     "modf(a).whole": lambda m, a: m.exactly(np.trunc, a),
-    "sqrt(a)": lambda m, a: m.sqrt(a),
-    "inverseSqrt(a)": lambda m, a: m.inverse_sqrt(a),
-    "exp(a)": lambda m, a: m.exp(a),
-    "exp2(a)": lambda m, a: m.exp2(a),
-    "log(a)": lambda m, a: m.log(a),
+    "sqrt(a)": Floats.sqrt,
+    "inverseSqrt(a)": Floats.inverse_sqrt,
+    "exp(a)": Floats.exp,
+    "exp2(a)": Floats.exp2,
+    "log(a)": Floats.log,
     "log2(a)": lambda m, a: m.log(a, np.log2),
     "pow(a, b)": _pow,
     "sin(a)": lambda m, a: m.wave(np.sin, a),
@@ -371,8 +362,8 @@ FUNCTIONS: dict[str, Rule] = {
     "tan(a)": lambda m, a: m.div(m.wave(np.sin, a), m.wave(np.cos, a)),
     "asin(a)": _asin,
     "acos(a)": _acos,
-    "atan(a)": lambda m, a: m.atan(a),
-    "atan2(a, b)": lambda m, a, b: m.atan2(a, b),
+    "atan(a)": Floats.atan,
+    "atan2(a, b)": Floats.atan2,
     "sinh(a)": _sinh,
     "cosh(a)": _cosh,
     "tanh(a)": _tanh,
@@ -384,5 +375,5 @@ FUNCTIONS: dict[str, Rule] = {
     "fma(a, b, c)": lambda m, a, b, c: m.add(m.mul(a, b), c),
     "mix(a, b, c)": mix,
     "smoothstep(a, b, c)": _smoothstep,
-    "step(a, b)": _step,
+    "step(a, b)": compared("<="),
 }

@@ -7,17 +7,16 @@ Accuracy".
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from tools.wgsl import float_rules as rules
-from tools.wgsl.intervals import Floats, Span
+from tools.wgsl.intervals import Floats
 
 Kind = tuple[str, int]
 """A scalar type, and how many of it."""
-Rule = Callable[..., Span]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +26,7 @@ class Form:
     text: str
     operands: tuple[Kind, ...]
     result: Kind
-    rule: Rule | None = None
+    rule: rules.Rule | None = None
     floats: str = "f32"
     is_compound: bool = False
     """Whether operations may be reassociated, and so overflow."""
@@ -56,10 +55,11 @@ def forms(f16: bool) -> list[Form]:
     made = [*_float_forms(), *_integer_forms(), *_conversions(), *_packing(), *_shapes()]
     if f16:
         return made
-    return [each for each in made if not _uses_f16(each)]
+    return [each for each in made if not uses_f16(each)]
 
 
-def _uses_f16(form: Form) -> bool:
+def uses_f16(form: Form) -> bool:
+    """Whether only adapters with f16 can compute a form."""
     return "f16" in form.text or any(kind[0] == "f16" for kind in (*form.operands, form.result))
 
 
@@ -77,10 +77,10 @@ def _float_forms() -> Iterator[Form]:
             bools = ("bool", width)
             yield _floats("select(a, b, c)", (kind, kind, bools), kind, rules.select)
             yield _floats("ldexp(a, b)", (kind, ("i32", width)), kind, rules.ldexp)
-            yield _floats("frexp(a).fract", (kind,), kind, rules.frexp_fract)
-            yield _floats("frexp(a).exp", (kind,), ("i32", width), rules.frexp_exp)
+            yield _floats("frexp(a).fract", (kind,), kind, rules.frexp(0))
+            yield _floats("frexp(a).exp", (kind,), ("i32", width), rules.frexp(1))
             if name == "f32":
-                yield _floats("quantizeToF16(a)", (kind,), kind, rules.quantized)
+                yield _floats("quantizeToF16(a)", (kind,), kind, rules.rounded_to("f16"))
             if width > 1:
                 yield from _mixed(name, width)
                 yield from _vector_forms(name, width)
@@ -98,7 +98,7 @@ def _mixed(name: str, width: int) -> Iterator[Form]:
 
 def _vector_forms(name: str, width: int) -> Iterator[Form]:
     kind, one = (name, width), (name, 1)
-    yield _floats("dot(a, b)", (kind, kind), one, rules.dot)
+    yield _floats("dot(a, b)", (kind, kind), one, Floats.dot)
     yield _floats("length(a)", (kind,), one, rules.length)
     yield _floats("distance(a, b)", (kind, kind), one, rules.distance)
     yield _floats("normalize(a)", (kind,), kind, rules.normalize)
@@ -109,7 +109,7 @@ def _vector_forms(name: str, width: int) -> Iterator[Form]:
         yield _floats("cross(a, b)", (kind, kind), kind, rules.cross)
 
 
-def _floats(text: str, operands: tuple[Kind, ...], result: Kind, rule: Rule) -> Form:
+def _floats(text: str, operands: tuple[Kind, ...], result: Kind, rule: rules.Rule) -> Form:
     return Form(text=text, operands=operands, result=result, rule=rule, floats=operands[0][0])
 
 

@@ -74,14 +74,9 @@ class Floats:
             exponent = np.where(np.isfinite(values), exponent, 0)
             return np.ldexp(1.0, exponent - 1 - self.digits)
 
-    def off(self, span: Span, by: Array) -> Span:
-        """An interval with an absolute error."""
-        return self.rounded(span.low - by, span.high + by, span.free)
-
     def off_ulps(self, low: Array, high: Array, free: Array, ulps: Array) -> Span:
         """An interval with an error in units of the last place."""
-        by = (ulps * self.ulp(low), ulps * self.ulp(high))
-        return self.rounded(low - by[0], high + by[1], free)
+        return self.rounded(low - ulps * self.ulp(low), high + ulps * self.ulp(high), free)
 
     def union(self, one: Span, other: Span) -> Span:
         """What either allows."""
@@ -116,12 +111,8 @@ class Floats:
     def div(self, a: Span, b: Span) -> Span:
         """``a / b``: 2.5 units of the last place for divisors of a moderate size."""
         limit = 2.0**self.exponent
-        near = (b.low <= 0) & (b.high >= 0)
-        size_low, size_high = (
-            np.minimum(abs(b.low), abs(b.high)),
-            np.maximum(abs(b.low), abs(b.high)),
-        )
-        free = a.free | b.free | near | (size_low < 1 / limit) | (size_high > limit)
+        least, most = _sizes(b)
+        free = a.free | b.free | (least < 1 / limit) | (most > limit)
         low, high = _corners(np.divide, a, b)
         return self.off_ulps(low, high, free, 2.5)
 
@@ -135,10 +126,7 @@ class Floats:
 
     def absolute(self, a: Span) -> Span:
         """``abs(a)``."""
-        across = (a.low <= 0) & (a.high >= 0)
-        sizes = np.abs(a.low), np.abs(a.high)
-        low = np.where(across, 0.0, np.minimum(*sizes))
-        return Span(low, np.maximum(*sizes), a.free)
+        return Span(*_sizes(a), a.free)
 
     def least(self, a: Span, b: Span) -> Span:
         """``min(a, b)``."""
@@ -193,7 +181,7 @@ class Floats:
 
     def wave(self, compute: Callable[[Array], Array], a: Span) -> Span:
         """``sin`` or ``cos``: an absolute error between minus pi and pi."""
-        free = a.free | (np.maximum(abs(a.low), abs(a.high)) > np.pi)
+        free = a.free | (_sizes(a)[1] > np.pi)
         by = (2.0**-11 if self.name == "f32" else 2.0**-7) + (a.high - a.low) / 2
         with np.errstate(all="ignore"):
             middle = compute((a.low + a.high) / 2)
@@ -217,11 +205,9 @@ class Floats:
     def atan2(self, y: Span, x: Span) -> Span:
         """``atan2(y, x)``; free where its accuracy is not specified."""
         limit = 2.0**self.exponent
-        size_low = np.minimum(abs(x.low), abs(x.high))
-        size_high = np.maximum(abs(x.low), abs(x.high))
-        across = (x.low <= 0) & (x.high >= 0)
-        small = (np.minimum(abs(y.low), abs(y.high)) < self.tiny) | ((y.low <= 0) & (y.high >= 0))
-        free = y.free | x.free | across | (size_low < 1 / limit) | (size_high > limit) | small
+        least, most = _sizes(x)
+        small = _sizes(y)[0] < self.tiny
+        free = y.free | x.free | (least < 1 / limit) | (most > limit) | small
         low, high = _corners(np.arctan2, y, x)
         return self.off_ulps(low, high, free, 4096.0 if self.name == "f32" else 5.0)
 
@@ -239,6 +225,13 @@ class Floats:
     def worse(self, span: Span, exact: Array, by: float) -> Span:
         """An interval, or an absolute error about the exact value: what either allows."""
         return self.union(span, self.rounded(exact - by, exact + by, np.isnan(exact)))
+
+
+def _sizes(a: Span) -> tuple[Array, Array]:
+    """The least and the greatest absolute value of each lane."""
+    ends = np.abs(a.low), np.abs(a.high)
+    across = (a.low <= 0) & (a.high >= 0)
+    return np.where(across, 0.0, np.minimum(*ends)), np.maximum(*ends)
 
 
 def _inexact(values: Array, towards: int) -> Array:

@@ -145,11 +145,10 @@ class Writer:
             self._line(f"{name} {sign} {value};")
         elif kind == "vec2<u32>" and self.chosen.random() < 0.4:
             self._line(f"{name}[{self.value('u32', 1)} & 1u] = {self.value('u32', 2)};")
-        elif kind == "u32" and self.chosen.random() < 0.2:
+        elif kind == "u32" and self.chosen.random() < 0.2 and not name.startswith("kept"):
+            # A component of a vector, as ``kept`` is, has no address.
             pointer = self._name("q")
             self._line(f"let {pointer} = &{name}; *{pointer} = {value};")
-            if "." in name and name.startswith("kept"):
-                self.lines[-1] = "  " * self.depth + f"{name} = {value};"
         else:
             self._line(f"{name} = {value};")
 
@@ -366,7 +365,6 @@ def _one(adapter: Adapter, text: str, seed: int) -> str | None:
         try:
             found.append(run(job))
         except Exception as error:
-            found.append({})
             refusal = f"{type(error).__name__}: {error}"
             return f"{'compiled' if run is run_compiled else adapter.name}: {refusal}"
     for slot, theirs in found[0].items():

@@ -18,7 +18,7 @@ import numpy as np
 import wgpu
 
 from gpusim.wgsl import Binding, Module, ShaderError
-from gpusim.wgsl.types import Array, Atomic, Matrix, Scalar, Struct, Type, Vector
+from gpusim.wgsl.types import Type, is_fixed, scalars_in
 from tools.wgsl.adapters import Adapter, Job, run_compiled
 
 _RUNTIME_ELEMENTS = 256
@@ -104,26 +104,18 @@ def _run(file: Path, text: str, module: Module, adapter: Adapter) -> Verdict:
     return Verdict(file=file, word="agrees")
 
 
-def _leaves(kind: Type) -> set[str]:
-    if isinstance(kind, Struct):
-        return {name for member in kind.members for name in _leaves(member.type)}
-    if isinstance(kind, Array | Vector | Matrix | Atomic):
-        return _leaves(kind.of)
-    return {kind.name} if isinstance(kind, Scalar) else set()
-
-
 def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes:
     """The bytes of a buffer: as recorded, or small numbers."""
     size = max(binding.least_bytes, 4)
     if told is None:
-        size *= _RUNTIME_ELEMENTS if _is_runtime(binding.type) else 1
+        size *= 1 if is_fixed(binding.type) else _RUNTIME_ELEMENTS
     else:
         size = max(size, told["size"])
         data = base64.b64decode(told["data"])
         if binding.space == "uniform" or any(data):
             return data.ljust(-(-size // 4) * 4, b"\0")
     count = -(-size // 4)
-    leaves = _leaves(binding.type)
+    leaves = scalars_in(binding.type)
     if leaves <= {"f32"}:
         return generator.normal(0, 1, count).astype(np.float32).tobytes()
     if leaves <= {"f16"}:
@@ -131,14 +123,8 @@ def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes
     return generator.integers(1, 4, count).astype(np.uint32).tobytes()
 
 
-def _is_runtime(kind: Type) -> bool:
-    if isinstance(kind, Struct):
-        return _is_runtime(kind.members[-1].type)
-    return isinstance(kind, Array) and kind.count is None
-
-
 def _difference(kind: Type, theirs: bytes, ours: bytes) -> str | None:
-    leaves = _leaves(kind)
+    leaves = scalars_in(kind)
     is_half = leaves == {"f16"}
     name: Any = np.float16 if is_half else np.float32 if "f32" in leaves else np.uint32
     left, right = (np.frombuffer(each, name) for each in (theirs, ours))

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from gpusim.kernels import BUILTIN, COPY_BYTES, PATCH_WORDS, Kernel
+from gpusim.kernels.kernel import NUMPY_DTYPES
 from gpusim.wgsl import compile_module
 
-_DTYPES: dict[str, Any] = {"u32": np.uint32, "i32": np.int32, "f32": np.float32}
 _SIZES = (64, 65_536)
 _OWN_SCALARS = {PATCH_WORDS.name: [3, 0xFF00, 0x12345678, 7, 0xFFFF, 0xABCDEF01]}
 _SIDE = 256
@@ -79,10 +79,11 @@ def kernel_times(kernel: Kernel, size: int) -> tuple[float, float]:
     bound = [array.view(np.uint8) for array in arrays] + ([payload] if len(payload) else [])
     run = compile_module(kernel.wgsl()).entry("main").bind(bound)
     typed = tuple(
-        _DTYPES[scalar.dtype](value) for scalar, value in zip(kernel.scalars, scalars, strict=True)
+        NUMPY_DTYPES[scalar.dtype].type(value)
+        for scalar, value in zip(kernel.scalars, scalars, strict=True)
     )
     views = tuple(
-        array.view(_DTYPES[binding.dtype])
+        array.view(NUMPY_DTYPES[binding.dtype])
         for array, binding in zip(arrays, kernel.buffers, strict=True)
     )
     rounds = 2000 if size < 1000 else 50

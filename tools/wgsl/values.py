@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tools.wgsl.adapters import Job, Runner, run_compiled
-from tools.wgsl.forms import Form, lanes, shown_type
+from tools.wgsl.forms import Form, lanes, shown_type, uses_f16
 from tools.wgsl.intervals import Floats, Span
 
 LANES = 1024
@@ -45,7 +45,7 @@ class Difference:
 
 def shader(batch: Sequence[Form]) -> str:
     """The text that computes some forms."""
-    lines = ["enable f16;"] if any(_has_f16(form) for form in batch) else []
+    lines = ["enable f16;"] if any(uses_f16(form) for form in batch) else []
     lines += [
         "@group(0) @binding(0) var<storage, read> x: array<u32>;",
         "@group(0) @binding(1) var<storage, read_write> y: array<u32>;",
@@ -67,10 +67,6 @@ def shader(batch: Sequence[Form]) -> str:
             made += LANES
         lines.append("  }")
     return "\n".join([*lines, "}"])
-
-
-def _has_f16(form: Form) -> bool:
-    return any(kind[0] == "f16" for kind in (*form.operands, form.result))
 
 
 def words_of(values: Any) -> Any:
