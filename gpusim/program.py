@@ -9,11 +9,13 @@ from typing import Any, overload
 from gpusim.errors import ProgramError
 from gpusim.ops import (
     VERBS,
+    Alloc,
     AnyOp,
     Bound,
     Capture,
     Command,
     Copy,
+    Free,
     Op,
     Operand,
     Replay,
@@ -104,6 +106,18 @@ def flattened(ops: Iterable[Op]) -> Iterator[Op]:
             yield from replayed(captures[op.graph], op)
         else:
             yield op
+
+
+def inlined(ops: Iterable[Op]) -> Iterator[Op]:
+    """The ops, with the commands of each capture in its place."""
+    for op in ops:
+        yield from op.commands if isinstance(op, Capture) else (op,)
+
+
+def never_freed(ops: Sequence[Op]) -> list[Alloc]:
+    """The allocs whose buffers no op frees."""
+    freed = {op.buffer for op in ops if isinstance(op, Free)}
+    return [op for op in ops if isinstance(op, Alloc) and op.buffer not in freed]
 
 
 def _with_scalars(command: Command, entries: Iterator[Scalars | None]) -> Command:

@@ -10,11 +10,10 @@ from gpusim.program import Program
 from gpusim.trace import Event
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.model.results import cut_line
 from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
-_WIDTH = 240
-"""The most characters of a line."""
 _LEFT_OUT = ("clock", "free", "inevitable", "or")
 """What a session does not say of a finding."""
 
@@ -118,7 +117,7 @@ class Argument:
 
 
 def _said(rows: list[tuple[str, str]]) -> tuple[str, ...]:
-    filled = [(name, _cut(text)) for name, text in rows if text]
+    filled = [(name, cut_line(" ".join(text.split()))) for name, text in rows if text]
     return tuple(f"{name}: {text}" if name else text for name, text in filled)
 
 
@@ -131,8 +130,3 @@ def _shown_by(failure: Failure) -> str:
     op = f"op {failure.position}: {failure.op}" if failure.position >= 0 else failure.op
     sides = ", ".join(f"{name} {shorten(shown, 90)}" for name, shown in failure.sides)
     return "; ".join(part for part in (shorten(op, 100), sides) if part)
-
-
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."

@@ -17,7 +17,6 @@ from gpusim.ops import (
     Capture,
     Command,
     DispatchIndirect,
-    Free,
     Op,
     Read,
     Replay,
@@ -25,7 +24,7 @@ from gpusim.ops import (
     Sync,
     Write,
 )
-from gpusim.program import Program
+from gpusim.program import Program, inlined, never_freed
 from properties.explain.scene import NOBODY
 from properties.generate.choices import Choices, SeededChoices
 
@@ -54,12 +53,7 @@ def vivid(
     are not freed are read at the end.
     """
     choices = SeededChoices(f"vivid {seed}")
-    counts = {
-        each.counts
-        for op in program
-        for each in (op.commands if isinstance(op, Capture) else (op,))
-        if isinstance(each, DispatchIndirect)
-    }
+    counts = {op.counts for op in inlined(program) if isinstance(op, DispatchIndirect)}
     ops: list[Op] = []
     numbers: list[int] = []
     for position, op in enumerate(program):
@@ -121,10 +115,6 @@ def _entry(own: Scalars | None, choices: Choices) -> Scalars | None:
 
 
 def _looks(program: Program) -> Iterator[Op]:
-    freed = {op.buffer for op in program if isinstance(op, Free)}
     yield Sync()
-    for op in program:
-        if isinstance(op, Alloc) and op.buffer not in freed:
-            yield Read(
-                buffer=op.buffer, offset=0, size_bytes=op.size_bytes, result=f"look_{op.buffer}"
-            )
+    for op in never_freed(program):
+        yield Read(buffer=op.buffer, offset=0, size_bytes=op.size_bytes, result=f"look_{op.buffer}")

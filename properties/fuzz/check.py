@@ -17,8 +17,8 @@ from pathlib import Path
 from gpusim.devices import SIMULATED
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernels
-from gpusim.ops import AnyDispatch, Capture
-from gpusim.program import Program
+from gpusim.ops import AnyDispatch
+from gpusim.program import Program, inlined
 from gpusim.trace import Trace
 from properties.finding_file import read
 from properties.fuzz.bugs import Bug, Bugs
@@ -130,8 +130,7 @@ def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure
 
 def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
     promised = target.capabilities.kernels or tuple(kernels)
-    commands = [op.commands if isinstance(op, Capture) else (op,) for op in program]
-    asked = [op for each in commands for op in each if isinstance(op, AnyDispatch)]
+    asked = [op for op in inlined(program) if isinstance(op, AnyDispatch)]
     beyond = next((op.kernel for op in asked if op.kernel not in promised), None)
     if beyond is not None:
         target.close()

@@ -29,7 +29,7 @@ from gpusim.ops import (
     Scalars,
     Write,
 )
-from gpusim.program import Program, buffers_of, replayed
+from gpusim.program import Program, buffers_of, inlined, replayed
 from properties.generate.floats import (
     has_special_floats,
     ordinary_data,
@@ -81,7 +81,7 @@ def _without_unasked(
     Indirect dispatches over an unknown or large grid are left out too; a changed program may have
     some.
     """
-    has_grids = any(isinstance(op, DispatchIndirect) for op in _flat(program))
+    has_grids = any(isinstance(op, DispatchIndirect) for op in inlined(program))
     if Refusal.NOT_ASKED not in capabilities.refusals and not has_grids:
         return program
     while True:
@@ -156,11 +156,6 @@ _MOST_SMALL_GROUPS = 1 << 16
 
 def _dispatches(capture: Capture) -> int:
     return sum(isinstance(command, AnyDispatch) for command in capture.commands)
-
-
-def _flat(program: Program) -> Iterator[Op]:
-    for op in program:
-        yield from op.commands if isinstance(op, Capture) else (op,)
 
 
 def _names(op: Op) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from gpusim.program import Program
 
 MOST_LINES = 8
 """The most lines of a finding that has a file; with the session's two lines they are ten."""
-_WIDTH = 240
+_MOST_COLUMNS = 240
 """The most characters of a line, but for the command, which is to be copied."""
 _HEX = re.compile(r"\b[0-9a-f]{33,}\b")
 _SHOWN_HEX = 16
@@ -98,5 +98,9 @@ def _in_a_line(program: Program) -> str:
 
 
 def _cut(line: str) -> str:
-    line = cut_hex(line)
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."
+    return cut_line(cut_hex(line))
+
+
+def cut_line(line: str) -> str:
+    """``line``, cut where it has too many characters."""
+    return line if len(line) <= _MOST_COLUMNS else f"{line[: _MOST_COLUMNS - 3]}..."

@@ -28,7 +28,7 @@ from typing import Any
 import gpusim.runtime
 import properties
 from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Read, Replay, Sync
-from gpusim.program import Program, buffers_of, renamed
+from gpusim.program import Program, buffers_of, never_freed, renamed
 from gpusim.runtime.policy import Policy
 from gpusim.simulated import NO_FAULTS
 from properties.generate.choices import SeededChoices
@@ -136,9 +136,8 @@ def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
 
 def _cleared(program: Program) -> list[Op]:
     """The ops, after which nothing is alive or under way."""
-    freed = {op.buffer for op in program if isinstance(op, Free)}
-    left = [op.buffer for op in program if isinstance(op, Alloc) and op.buffer not in freed]
-    return [*program, Sync(), *(Free(buffer=name) for name in left), Sync()]
+    frees = [Free(buffer=op.buffer) for op in never_freed(program)]
+    return [*program, Sync(), *frees, Sync()]
 
 
 def _repeat(target: Target, ops: Sequence[Op], rounds: Iterable[int]) -> None:

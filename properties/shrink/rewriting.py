@@ -32,7 +32,7 @@ from gpusim.ops import (
     operands_of,
     with_operands,
 )
-from gpusim.program import Program, buffers_of, renamed, replayed
+from gpusim.program import Program, buffers_of, inlined, renamed, replayed
 from properties.shrink.simpler import in_kernel, resized, simpler_kernels
 
 
@@ -126,7 +126,7 @@ def unrolled(program: Program) -> Iterator[Program]:
 def numbers_of(program: Program) -> tuple[int, ...]:
     """The distinct sizes, offsets and lengths of a program, the largest first."""
     numbers: list[int] = []
-    for op in _flat(program):
+    for op in inlined(program):
         for what, value in operands_of(op):
             if what in (Operand.OFFSET, Operand.SIZE):
                 numbers.append(value)
@@ -167,7 +167,7 @@ def _with_numbers(program: Program, changes: Mapping[int, int]) -> Program:
 
 def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
     """Every dispatch of one kernel in a simpler kernel, all at once."""
-    for name in dict.fromkeys(op.kernel for op in _flat(program) if isinstance(op, AnyDispatch)):
+    for name in dict.fromkeys(op.kernel for op in inlined(program) if isinstance(op, AnyDispatch)):
         for kernel in simpler_kernels(name, kernels):
             yield _each(program, partial(_in_kernel, name, kernel))
 
@@ -253,7 +253,7 @@ def _part(bound: Bound, change: Callable[[int], int]) -> Bound:
 
 
 def _offsets(program: Program, buffer: str) -> Iterator[int]:
-    for op in _flat(program):
+    for op in inlined(program):
         for span in VERBS[type(op)].spans:
             if getattr(op, span.buffer) == buffer:
                 yield getattr(op, span.offset)
@@ -266,12 +266,6 @@ def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
         return replace(op, size_bytes=op.size_bytes - cut) if op.buffer == buffer else op
     spans = [span for span in VERBS[type(op)].spans if getattr(op, span.buffer) == buffer]
     return replace(op, **{span.offset: getattr(op, span.offset) - by for span in spans})
-
-
-def _flat(program: Program) -> Iterator[Op]:
-    """The ops of a program, with the commands of each capture in its place."""
-    for op in program:
-        yield from op.commands if isinstance(op, Capture) else (op,)
 
 
 def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:

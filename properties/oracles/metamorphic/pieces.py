@@ -10,7 +10,7 @@ from typing import Annotated
 
 from gpusim.kernels import Kernel, Kernels
 from gpusim.ops import Alloc, Capture, Copy, Free, Op, Read, Replay, Sync, Write
-from gpusim.program import Program, buffers_of, renamed
+from gpusim.program import Program, buffers_of, never_freed, renamed
 from properties.generate.choices import Choices, SeededChoices
 from properties.generate.generator import generate
 from properties.generate.operands import drawable
@@ -203,10 +203,10 @@ class Twice(Kind):
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         rewriting = Rewriting(case)
         program = case.program
-        freed = {op.buffer for op in program if isinstance(op, Free)}
-        left = [op for op in program if isinstance(op, Alloc) and op.buffer not in freed]
         rewriting.add(*(_apart(op, "u_") for op in program))
-        rewriting.add(Sync(), *(Free(buffer="u_" + op.buffer) for op in left), Sync())
+        rewriting.add(
+            Sync(), *(Free(buffer="u_" + op.buffer) for op in never_freed(program)), Sync()
+        )
         start = len(rewriting.ops)
         for op in program:
             rewriting.keep(op)
