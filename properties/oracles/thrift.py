@@ -86,7 +86,8 @@ class _Followed:
         self._slots = self._peak_slots = self._made_slots = 0
         """Uniforms of the current batch, the most of any batch, and buffers made for them."""
         self._slot_sizes: dict[int, None] = {}
-        self._written: dict[str, int] = {}
+        self._written: list[str] = []
+        """The roles of the buffers that the host has written for the current batch."""
 
     def handlers(self) -> Mapping[str, Callable[[About], None]]:
         """What follows an event, by its kind."""
@@ -161,7 +162,7 @@ class _Followed:
         if role == Role.UPLOAD or self._policy.uniforms is Uniforms.RING:
             if role in self._written:
                 self._waste("writes", f"the {role} buffer is written twice for one batch")
-            self._written[role] = 1
+            self._written.append(role)
             return
         self._slots += 1
         self._peak_slots = max(self._peak_slots, self._slots)
@@ -187,7 +188,7 @@ class _Followed:
 
     def _encode(self, about: About) -> None:
         self._commands, self._pages = about["commands"], {}
-        self._slots, self._written = 0, {}
+        self._slots, self._written = 0, []
         if about["reason"] == "read" and self._policy.join_reads and not self._asks:
             self._waste("submits", "a read is submitted by itself, and nobody waits for it")
 
