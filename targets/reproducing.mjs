@@ -4,17 +4,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 
-// `text` with each hunk of `diff` in the place of what it removes, which stands there once.
-export function changed(text, diff) {
-  for (const hunk of diff.split(/^@@.*\n/m).slice(1)) {
-    const lines = hunk.split("\n").filter((line) => /^[ +-]/.test(line));
-    const side = (sign) => lines.filter((line) => line[0] !== sign).map((line) => line.slice(1));
-    const [before, after] = [side("+").join("\n"), side("-").join("\n")];
-    if (text.split(before).length !== 2) throw new Error(`the package has no such place:\n${before}`);
-    text = text.replace(before, () => after);
-  }
-  return text;
-}
+export { changed } from "./onnxruntime/changed.js";
 
 // Runs every reproduction of a folder, and with --changes every change on every reproduction.
 //

@@ -1,5 +1,6 @@
 // The package as published, once for each device: it keeps one device for as long as it is loaded.
 
+import { changed } from "./changed.js";
 import { encodeModel } from "./onnx.js";
 
 const FOLDER = new URL("node_modules/onnxruntime-web/dist/", import.meta.url).href;
@@ -32,16 +33,4 @@ export async function openOrt(change = (text) => text) {
   const session = await ort.InferenceSession.create(MODEL, { executionProviders: ["webgpu"] });
   await session.release();
   return ort;
-}
-
-// `text` with each hunk of `diff` in the place of what it removes, which stands there once.
-function changed(text, diff) {
-  for (const hunk of diff.split(/^@@.*\n/m).slice(1)) {
-    const lines = hunk.split("\n").filter((line) => /^[ +-]/.test(line));
-    const side = (sign) => lines.filter((line) => line[0] !== sign).map((line) => line.slice(1));
-    const [before, after] = [side("+").join("\n"), side("-").join("\n")];
-    if (text.split(before).length !== 2) throw new Error(`the package has no such place:\n${before}`);
-    text = text.replace(before, () => after);
-  }
-  return text;
 }
