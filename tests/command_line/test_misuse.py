@@ -154,4 +154,4 @@ def test_a_target_that_is_given_as_an_object_follows_no_policy_either() -> None:
 
 def test_what_is_default_is_refused_nowhere() -> None:
     words = {"device": "gl", "policy": "all", "scheduler": "all", "target": "naive"}
-    gather(Settings, words, {}).refuse_ignored()
+    gather(Settings, words, {}).refuse_ignored()  # which would raise UsageError

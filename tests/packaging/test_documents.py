@@ -79,6 +79,7 @@ def test_the_examples_use_what_is_public(path: Path) -> None:
 @pytest.mark.parametrize("code", blocks("README.md", "python"))
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_python_of_the_readme_runs(code: str) -> None:
+    # A name or an argument that is gone would raise.
     exec(compile(code, "README.md", "exec"), {})
 
 

@@ -84,7 +84,7 @@ def test_closing_warns_of_buffers_that_were_never_freed(driver: Driver) -> None:
     with pytest.warns(ResourceWarning, match="frees 1 buffers of 16 bytes .* <weights, 16 bytes>"):
         runtime.close()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error")  # A second warning would raise.
         runtime.close()
 
 
