@@ -8,6 +8,7 @@
 // the defects that they mend can be seen.
 
 import { createInterface } from "node:readline";
+import { openDevice } from "../../examples/javascript/device.js";
 import { served } from "../../examples/javascript/target.js";
 import { tfWith } from "./packages.mjs";
 
@@ -15,11 +16,6 @@ const { PROMISES, RUNTIMES } = await import("./runtime.js");
 const [word = "programs", changes] = process.argv.slice(2);
 const tf = tfWith(changes);
 
-const openDevice = async () => {
-  const adapter = await navigator.gpu.requestAdapter();
-  if (!adapter) throw new Error("Dawn finds no adapter on this machine");
-  return adapter.requestDevice();
-};
 const answer = served(openDevice, (device) => new RUNTIMES[word](device, tf), PROMISES);
 
 for await (const line of createInterface({ input: process.stdin })) {

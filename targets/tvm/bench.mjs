@@ -5,20 +5,13 @@
 // `{ recording, end, word }`, both times in milliseconds.  "eager" submits each dispatch by itself,
 // "lazy" is the package as it is.
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { create, globals } from "webgpu";
+import { contextWith, openDevice } from "./package.mjs";
+import { TvmRuntime } from "./runtime.js";
 
-Object.assign(globalThis, globals);
-const { TvmRuntime, contextIn } = await import("./runtime.js");
-
-const file = createRequire(import.meta.url).resolve("@mlc-ai/web-runtime");
-const gpu = create([]);
-const adapter = await gpu.requestAdapter();
-if (!adapter) throw new Error("Dawn finds no adapter on this machine");
-const runtime = new TvmRuntime(await adapter.requestDevice(), contextIn(readFileSync(file, "utf8")));
-const { vendor, architecture, description } = adapter.info;
+const device = await openDevice();
+const runtime = new TvmRuntime(device, contextWith());
+const { vendor, architecture, description } = device.adapterInfo;
 
 async function turn(kernel, arm, dispatches, start) {
   const buffer = runtime.alloc(4);

@@ -6,4 +6,4 @@ import { fileURLToPath } from "node:url";
 import { runAll } from "../../reproducing.mjs";
 
 const PACKAGES = ["@tensorflow/tfjs-backend-webgpu", "@tensorflow/tfjs-core"];
-runAll(fileURLToPath(new URL(".", import.meta.url)), PACKAGES);
+await runAll(fileURLToPath(new URL(".", import.meta.url)), PACKAGES);

@@ -5,6 +5,7 @@
 //
 // Each prints what is wrong and exits with 1, or prints "nothing wrong" and exits with 0.
 
+import { show } from "../../reproducing.mjs";
 import { tfWith } from "../packages.mjs";
 
 export const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
@@ -14,13 +15,8 @@ export async function reproduce(body) {
   const tf = tfWith(process.argv[2]);
   await tf.setBackend("webgpu");
   const { device } = tf.backend();
-  device.addEventListener("uncapturederror", ({ error }) => {
-    console.log(`device: ${error.message.split("\n")[0]}`);
+  await show(device, async () => {
+    const triples = await body(tf, device);
+    return triples.map(([got, wanted, what]) => [`${got}`, `${wanted}`, what]);
   });
-  const triples = await body(tf, device);
-  const wrong = triples.filter(([got, wanted]) => `${got}` !== `${wanted}`);
-  for (const [got, wanted, what] of wrong) console.log(`${what}: ${got} instead of ${wanted}`);
-  if (!wrong.length) console.log("nothing wrong");
-  process.exitCode = wrong.length ? 1 : 0;
-  device.destroy();
 }

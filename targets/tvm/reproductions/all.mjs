@@ -5,4 +5,4 @@
 import { fileURLToPath } from "node:url";
 import { runAll } from "../../reproducing.mjs";
 
-runAll(fileURLToPath(new URL(".", import.meta.url)), ["@mlc-ai/web-runtime"]);
+await runAll(fileURLToPath(new URL(".", import.meta.url)), ["@mlc-ai/web-runtime"]);

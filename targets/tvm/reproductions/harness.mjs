@@ -5,31 +5,10 @@
 //
 // Each prints what is wrong and exits with 1, or prints "nothing wrong" and exits with 0.
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { create, globals } from "webgpu";
-import { changed } from "../../reproducing.mjs";
-import { contextIn } from "../runtime.js";
+import { show } from "../../reproducing.mjs";
+import { contextWith, openDevice } from "../package.mjs";
 
-Object.assign(globalThis, globals);
 process.on("unhandledRejection", (error) => console.error(`unhandled: ${error.message}`));
-
-// Deno has WebGPU of its own, on wgpu; Node gets Dawn.
-const gpu = globalThis.navigator?.gpu ?? (await dawn());
-const file = createRequire(import.meta.url).resolve("@mlc-ai/web-runtime");
-
-async function dawn() {
-  const { create, globals } = await import("webgpu");
-  Object.assign(globalThis, globals);
-  return create([]);
-}
-
-// The class that the package keeps to itself.
-function contextClass(change) {
-  let text = readFileSync(file, "utf8");
-  if (change) text = changed(text, readFileSync(new URL(`${change}.diff`, import.meta.url), "utf8"));
-  return contextIn(text);
-}
 
 // x[0] <- x[0] + by, and y beside it where there is one.
 const ADD = (second) => `
@@ -97,18 +76,8 @@ export class Tvm {
   }
 }
 
-// Runs `body`, which gives pairs of what is there and what ought to be.
+// Runs `body(tvm)`, which gives triples of what is there, what ought to be, and its name.
 export async function reproduce(body) {
-  const adapter = await gpu.requestAdapter();
-  if (!adapter) throw new Error("Dawn finds no adapter on this machine");
-  const device = await adapter.requestDevice();
-  device.addEventListener("uncapturederror", ({ error }) => {
-    console.log(`device: ${error.message.split("\n")[0]}`);
-  });
-  const pairs = await body(new Tvm(device, contextClass(process.argv[2])));
-  const wrong = pairs.filter(([got, wanted]) => got !== wanted);
-  for (const [got, wanted, what] of wrong) console.log(`${what}: ${got} instead of ${wanted}`);
-  if (!wrong.length) console.log("nothing wrong");
-  process.exitCode = wrong.length ? 1 : 0;
-  device.destroy();
+  const device = await openDevice();
+  await show(device, () => body(new Tvm(device, contextWith(process.argv[2]))));
 }
