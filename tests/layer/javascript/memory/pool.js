@@ -1,25 +1,11 @@
 // What is freed goes to a pool that programs share, and is given back when there is too much of it.
 
-import { Recording, taken } from "../runtimes/recording.js";
+import { Recording } from "../runtimes/recording.js";
 
 const pool = [];
 const MOST_FREE = 6;
 
 export class Right extends Recording {
-  reads = new Set();
-
-  read(buffer, offset, size) {
-    const staging = this.stage(buffer, offset, size);
-    const read = staging.mapAsync(GPUMapMode.READ).then(() => taken(staging));
-    this.reads.add(read);
-    return read;
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.all(this.reads);
-  }
-
   free(buffer) {
     this.flush();
     this.owned.delete(buffer);

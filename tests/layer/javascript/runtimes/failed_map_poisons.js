@@ -1,15 +1,13 @@
 // An error is kept and raised by the next call that can raise it.
 
-import { Recording, taken } from "./recording.js";
+import { Recording } from "./recording.js";
 
 export class Right extends Recording {
   static promises = { ...Recording.promises, survives_failed_maps: true };
   broken = null;
 
   read(buffer, offset, size) {
-    const staging = this.stage(buffer, offset, size);
-    const read = staging.mapAsync(GPUMapMode.READ).then(() => taken(staging));
-    this.keep(read);
+    const read = super.read(buffer, offset, size);
     read.catch((error) => this.failed(error));
     return read;
   }

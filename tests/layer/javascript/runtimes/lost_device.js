@@ -4,7 +4,6 @@ import { Recording, taken } from "./recording.js";
 
 export class Right extends Recording {
   static promises = { ...Recording.promises, survives_loss: true };
-  reads = new Set();
 
   read(buffer, offset, size) {
     const staging = this.stage(buffer, offset, size);
@@ -12,9 +11,7 @@ export class Right extends Recording {
       () => taken(staging),
       (error) => this.failed(error, size),
     );
-    this.reads.add(read);
-    read.catch(() => {});
-    return read;
+    return this.keep(read);
   }
 
   failed(error) {

@@ -6,23 +6,15 @@ import { Recording, payloadOf, taken } from "./recording.js";
 const SLOT_BYTES = 256;
 const SLOTS = 16;
 const RING = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 const STAGING = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
 
 export class Right extends Recording {
   static promises = { ...Recording.promises, survives_out_of_memory: true };
-  reads = new Set();
   used = 0;
 
   async alloc(size) {
-    this.ring ??= await this.sure(() => this.made(SLOT_BYTES * SLOTS, RING));
-    return this.sure(() => this.made(size, STORAGE));
-  }
-
-  made(size, usage) {
-    const buffer = this.device.createBuffer({ size, usage });
-    this.owned.add(buffer);
-    return buffer;
+    this.ring ??= await this.sure(() => super.alloc(SLOT_BYTES * SLOTS, RING));
+    return this.sure(() => super.alloc(size));
   }
 
   // What `make` makes, once it is known that there is memory for it.
@@ -55,9 +47,7 @@ export class Right extends Recording {
       await staging.mapAsync(GPUMapMode.READ);
       return taken(staging);
     });
-    this.reads.add(read);
-    read.catch(() => {});
-    return read;
+    return this.keep(read);
   }
 
   // The batch goes before the copy, so that an invalid one costs nothing else.
@@ -66,13 +56,8 @@ export class Right extends Recording {
   }
 
   copied(...range) {
-    const staging = this.made(range[2], STAGING);
+    const staging = super.alloc(range[2], STAGING);
     return this.stage(...range, staging);
-  }
-
-  async sync() {
-    this.flush();
-    await Promise.allSettled(this.reads);
   }
 }
 

@@ -1,5 +1,6 @@
 // What the runtimes here have in common: commands gather in one encoder, everything else that needs
-// them comes after a flush, and a sync waits for the reads.  How bytes come back is each one's own.
+// them comes after a flush, and a sync waits for the reads.  Most bring bytes back in a way of their
+// own.
 
 const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 const UNIFORM = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
@@ -53,6 +54,11 @@ export class Recording {
     this.open().copyBufferToBuffer(buffer, offset, staging, 0, size);
     this.flush();
     return staging;
+  }
+
+  read(buffer, offset, size) {
+    const staging = this.stage(buffer, offset, size);
+    return this.keep(staging.mapAsync(GPUMapMode.READ).then(() => taken(staging)));
   }
 
   // A sync waits for a read that is kept.
