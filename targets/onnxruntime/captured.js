@@ -4,12 +4,8 @@
 
 import { Graph } from "./graph.js";
 import { encodeModel } from "./onnx.js";
+import { WEBGPU } from "./package.js";
 
-const GPU_ONLY = {
-  executionProviders: ["webgpu"],
-  preferredOutputLocation: "gpu-buffer",
-  enableGraphCapture: true,
-};
 const WORD = 4;
 
 export class Captured {
@@ -58,7 +54,7 @@ export class Captured {
       const own = preallocates ? this.runtime.ownTensor(buffer.words) : null;
       this.fetches[this.graph.values.get(buffer)] = own;
     }
-    return ort.InferenceSession.create(encodeModel(this.graph.model), GPU_ONLY);
+    return ort.InferenceSession.create(encodeModel(this.graph.model), { ...WEBGPU, enableGraphCapture: true });
   }
 
   // The caller's own commands, which the caller submits.

@@ -22,10 +22,15 @@ export class Graph {
     return !this.nodes.length && !this.freed.length;
   }
 
-  // What it makes: the last value of each buffer that it changes and that still lives, and the reads.
+  // The buffers that it changes and that still live.
+  get kept() {
+    return [...this.changed].filter((buffer) => !this.freed.includes(buffer));
+  }
+
+  // What it makes: the last value of each buffer that is kept, and the reads.
   get outputs() {
-    const kept = [...this.changed].filter((buffer) => !this.freed.includes(buffer));
-    return [...kept.map((buffer) => this.values.get(buffer)), ...this.reads.map(({ name }) => name)];
+    const lastValues = this.kept.map((buffer) => this.values.get(buffer));
+    return [...lastValues, ...this.reads.map(({ name }) => name)];
   }
 
   get model() {
@@ -50,14 +55,11 @@ export class Graph {
   }
 
   copy(source, from, target, to, words) {
-    const isWhole = from === 0 && words === source.words;
-    const part = isWhole ? this.whole(this.value(source)) : this.part(source, from, from + words);
-    this.replace(target, to, to + words, part);
+    this.replace(target, to, to + words, this.copied(source, from, words));
   }
 
   read(buffer, from, words) {
-    const isWhole = from === 0 && words === buffer.words;
-    const name = isWhole ? this.whole(this.value(buffer)) : this.part(buffer, from, from + words);
+    const name = this.copied(buffer, from, words);
     return new Promise((resolve, reject) => this.reads.push({ name, words, resolve, reject }));
   }
 
@@ -82,6 +84,12 @@ export class Graph {
     const value = this.value(buffer);
     if (from === 0 && to === buffer.words) return value;
     return this.node("Slice", [value, this.position(from), this.position(to)]);
+  }
+
+  // Words of `buffer` as a value of their own.
+  copied(buffer, from, words) {
+    const value = this.part(buffer, from, from + words);
+    return value === this.value(buffer) ? this.whole(value) : value;
   }
 
   // The same words as a value of its own.  Identity would do, but it runs on the CPU.

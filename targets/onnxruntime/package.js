@@ -3,6 +3,9 @@
 import { changed } from "./changed.js";
 import { encodeModel } from "./onnx.js";
 
+// The options of every session.
+export const WEBGPU = { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" };
+
 const FOLDER = new URL("node_modules/onnxruntime-web/dist/", import.meta.url).href;
 const VALUE = { dtype: "int32", size: 1 };
 const MODEL = encodeModel({
@@ -30,7 +33,7 @@ export async function openOrt(change = (text) => text) {
   ort.env.webgpu.adapter =
     (await gpu.requestAdapter()) ?? (await gpu.requestAdapter({ forceFallbackAdapter: true }));
   // The first session opens the device.
-  const session = await ort.InferenceSession.create(MODEL, { executionProviders: ["webgpu"] });
+  const session = await ort.InferenceSession.create(MODEL, WEBGPU);
   await session.release();
   return ort;
 }

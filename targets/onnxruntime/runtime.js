@@ -7,9 +7,9 @@
 import { Captured } from "./captured.js";
 import { Graph } from "./graph.js";
 import { encodeModel } from "./onnx.js";
+import { WEBGPU } from "./package.js";
 
-const WEBGPU = { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" };
-const ARRAYS = { int32: Int32Array, uint32: Uint32Array, int64: BigInt64Array };
+const ARRAYS = { int32: Int32Array, uint32: Uint32Array };
 const DTYPES = { i32: "int32", u32: "uint32" };
 const WORD = 4;
 const ALIGNED = 16;
@@ -136,9 +136,9 @@ export class OrtRuntime {
   }
 
   async run(graph) {
-    const { changed, freed, reads } = graph;
+    const { freed, reads } = graph;
     try {
-      if (graph.outputs.length) await this.carryOut(graph, [...changed].filter((one) => !freed.includes(one)));
+      if (graph.outputs.length) await this.carryOut(graph);
     } catch (error) {
       for (const { reject } of reads) reject(error);
       throw error;
@@ -150,12 +150,12 @@ export class OrtRuntime {
     }
   }
 
-  async carryOut(graph, changed) {
+  async carryOut(graph) {
     const session = await this.sessionOf(graph);
     const feeds = Object.fromEntries(graph.inputs.map((input) => [input.name, this.feed(input)]));
     const fetches = Object.fromEntries(graph.outputs.map((name) => [name, null]));
     if (this.preallocates) {
-      for (const buffer of changed) {
+      for (const buffer of graph.kept) {
         buffer.spare ??= this.ownTensor(buffer.words);
         fetches[graph.values.get(buffer)] = this.typed(buffer.spare, graph.dtype);
       }
@@ -166,7 +166,7 @@ export class OrtRuntime {
       if (output.dims[0] === words) output.getData(true).then(resolve, reject);
       else reject(new RangeError(`${output.dims[0]} words instead of ${words}`));
     }
-    for (const buffer of changed) this.take(buffer, outputs[graph.values.get(buffer)]);
+    for (const buffer of graph.kept) this.take(buffer, outputs[graph.values.get(buffer)]);
   }
 
   // What was put out is the value of the buffer from now on.

@@ -1,7 +1,7 @@
 // What every reproduction needs: the package, as published or changed, and models of a few nodes.
 
 import { encodeModel } from "../onnx.js";
-import { changedBy, openOrt } from "../package.js";
+import { WEBGPU, changedBy, openOrt } from "../package.js";
 
 const SIZE = 4;
 
@@ -25,8 +25,7 @@ export class Ort {
       constants: [{ name: "shape", values: [-1] }],
       nodes: [{ op, inputs, output: "y" }],
     });
-    const webgpu = { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" };
-    return this.ort.InferenceSession.create(model, { ...webgpu, ...options });
+    return this.ort.InferenceSession.create(model, { ...WEBGPU, ...options });
   }
 
   tensor(...values) {
