@@ -1,7 +1,7 @@
 // Dispatches of TVM's web runtime, timed: one line of input is one turn, `bench.py` sends them.
 //
-// The first line is a kernel as `hello` of the judge describes one.  Each other line is an arm, a
-// number of dispatches, and the word that they start from; the answer is
+// The first line is the judge's `hello`, with one kernel.  Each other line is an arm, a number of
+// dispatches, and the word that they start from; the answer is
 // `{ recording, end, word }`, both times in milliseconds.  "eager" submits each dispatch by itself,
 // "lazy" is the package as it is.
 
@@ -35,7 +35,7 @@ async function turn(kernel, arm, dispatches, start) {
 let kernel;
 for await (const line of createInterface({ input: process.stdin })) {
   if (!kernel) {
-    kernel = JSON.parse(line);
+    [kernel] = JSON.parse(line.replace("hello ", "")).kernels;
     console.log([vendor, architecture, description].filter(Boolean).join(" "));
   } else {
     const [arm, dispatches, start] = line.split(" ");

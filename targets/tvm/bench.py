@@ -11,17 +11,18 @@ time until the word has arrived.  TVM runs under Node on Dawn, gpusim on wgpu-na
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gpusim import Runtime, open_device
 from gpusim.kernels import AFFINE
+from properties.targets.lines import TargetProcess
+from properties.targets.wire import write_hello
 
 _PROGRAM = Path(__file__).with_name("bench.mjs")
 _WARM_ROUNDS = 2
@@ -45,15 +46,8 @@ class _Tvm:
     """TVM's runtime in a process of its own."""
 
     def __init__(self) -> None:
-        pipe = subprocess.PIPE
-        self._node = subprocess.Popen(["node", _PROGRAM], stdin=pipe, stdout=pipe, text=True)
-        kernel = {
-            "name": AFFINE.name,
-            "wgsl": AFFINE.wgsl(),
-            "buffers": [asdict(binding) for binding in AFFINE.buffers],
-            "scalars": [scalar.dtype for scalar in AFFINE.scalars],
-        }
-        self.adapter = self._ask(json.dumps(kernel))
+        self._node = TargetProcess(("node", str(_PROGRAM)))
+        self.adapter = self._ask(write_hello("", [AFFINE]))
 
     def arm(self, name: str) -> _Arm:
         """The arm of that name in ``bench.mjs``."""
@@ -66,13 +60,8 @@ class _Tvm:
         return play
 
     def _ask(self, line: str) -> str:
-        assert self._node.stdin is not None
-        assert self._node.stdout is not None
-        print(line, file=self._node.stdin, flush=True)
-        answer = self._node.stdout.readline().strip()
-        if not answer:
-            sys.exit("bench.mjs has ended")
-        return answer
+        self._node.tell(line)
+        return self._node.hear()
 
 
 def _ours(runtime: Runtime) -> _Arm:
