@@ -5,6 +5,8 @@ line names it too, or trusts the file.  Built-in targets and kernels need neithe
 """
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from properties.arguments import UsageError
 from properties.explain.argument import Argument
 from properties.finding_file import Finding, read
 from properties.fuzz.loading import TARGETS, load_kernels, load_target
-from properties.fuzz.protocol import Setup
+from properties.fuzz.protocol import Ready, Setup
 from properties.fuzz.settings import ReplaySettings
 from properties.fuzz.supervisor import Supervisor
 from properties.model.case import RUNTIME, Case, parse_device
@@ -110,6 +112,25 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
         NoDevice: its device is not on this machine.
         NothingToShow: its program asks for more than the target promises, and was not run.
     """
+    with _judging(plan, stall_seconds) as (_, ready, failure):
+        return Replay(
+            case=plan.case, device=ready.device, description=ready.description, failure=failure
+        )
+
+
+def explain(plan: ReplayPlan, stall_seconds: float) -> Argument | None:
+    """Why the case of a plan fails; None where it passes now.  Raises as ``replay``."""
+    with _judging(plan, stall_seconds) as (supervisor, _, failure):
+        if failure is None:
+            return None
+        return supervisor.explain(plan.case, failure, stall_seconds)
+
+
+@contextmanager
+def _judging(
+    plan: ReplayPlan, stall_seconds: float
+) -> Iterator[tuple[Supervisor, Ready, Failure | None]]:
+    """A process that has judged the case of a plan, what it runs on, and the failure."""
     load_target(plan.case.target)
     load_kernels(plan.kernels)
     setup = Setup(
@@ -118,26 +139,8 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
     with Supervisor(setup) as supervisor:
         ready = supervisor.start()
         judged = supervisor.judge_again(plan.case, stall_seconds)
-    check_asked(judged.beyond_promises)
-    return Replay(
-        case=plan.case, device=ready.device, description=ready.description, failure=judged.failure
-    )
-
-
-def explain(plan: ReplayPlan, stall_seconds: float) -> Argument | None:
-    """Why the case of a plan fails; None where it passes now.  Raises as ``replay``."""
-    load_target(plan.case.target)
-    load_kernels(plan.kernels)
-    setup = Setup(
-        device=plan.case.device.name, kernels=plan.kernels, target=plan.case.target, presets=()
-    )
-    with Supervisor(setup) as supervisor:
-        supervisor.start()
-        judged = supervisor.judge_again(plan.case, stall_seconds)
         check_asked(judged.beyond_promises)
-        if judged.failure is None:
-            return None
-        return supervisor.explain(plan.case, judged.failure, stall_seconds)
+        yield supervisor, ready, judged.failure
 
 
 def check_asked(beyond_promises: str) -> None:
