@@ -53,11 +53,7 @@ class Sorter:
             self.bugs.add(case, failure, reproduced=False)
         else:
             pair = self._pair(small.case, small.failure, self._judgement(shard))
-            bug = self.bugs.add(
-                small.case, small.failure, reproduced=True, shrunk=small, together=pair
-            )
-            if bug is not None and bug.argument is None:
-                bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
+            self._add(shard, small.case, small.failure, small, pair)
 
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
         """Count the case where it shows what was met before.
@@ -99,10 +95,16 @@ class Sorter:
                 continue
             pair = self._pair(shown, again, judgement)
             if not self.bugs.has(shown, again, pair):
-                bug = self.bugs.add(shown, again, reproduced=True, shrunk=small, together=pair)
-                if bug is not None and bug.argument is None:
-                    bug.argument = shard.explain(shown, again, self.settings.stall)
+                self._add(shard, shown, again, small, pair)
                 return
+
+    def _add(
+        self, shard: Shard, case: Case, failure: Failure, shrunk: Shrunk | None, pair: Together
+    ) -> None:
+        """Note a bug, and explain it where nobody has yet."""
+        bug = self.bugs.add(case, failure, reproduced=True, shrunk=shrunk, together=pair)
+        if bug is not None and bug.argument is None:
+            bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
         """The two ops that must stand together, found where no bug that was met disturbs."""
