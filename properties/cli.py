@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +225,6 @@ def _sanitize(arguments: argparse.Namespace) -> int:
 
 
 def _run_simulated(arguments: argparse.Namespace) -> int:
-    from gpusim.errors import ProgramError
     from gpusim.layer.command import run_program
     from gpusim.simulated import GPU, PROFILES, parse_faults, stand_in, strategy
 
@@ -234,17 +234,11 @@ def _run_simulated(arguments: argparse.Namespace) -> int:
             f"cannot run because --profile={arguments.profile} is none of {', '.join(PROFILES)} "
             "(probably a misspelling)"
         )
-    try:
-        strategy(arguments.scheduler, arguments.seed)
-        faults = parse_faults(arguments.faults)
-    except ProgramError as error:
-        raise UsageError(str(error)) from error
-    gpu = GPU(
-        profile=arguments.profile,
-        schedule=lambda: strategy(arguments.scheduler, arguments.seed),
-        faults=faults,
+    schedule = partial(strategy, arguments.scheduler, arguments.seed)
+    schedule()  # An unknown name is refused before the program begins.
+    stand_in(
+        GPU(profile=arguments.profile, schedule=schedule, faults=parse_faults(arguments.faults))
     )
-    stand_in(gpu)
     return FOUND if run_program(arguments.words, arguments.is_module) else NOTHING_FOUND
 
 

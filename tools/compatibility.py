@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
-_RULE = "|---|---|---|---|---|---|\n"
-_HEAD = f"""# Compatibility
+_HEAD = """# Compatibility
 
 `tools/compatibility.py` writes this page from the sessions themselves. What was found is in
 [findings](findings/README.md). A session may count one mistake in several lines, where it could not
 make a program small in its time.
 
 | runtime | adapter | programs | ops | seconds | findings |
-{_RULE}"""
+|---|---|---|---|---|---|
+"""
 _FOOT = """
 Not run: macOS (Metal), Windows (D3D12), and every GPU of hardware. There, maps may settle later and
 in other orders.

@@ -11,6 +11,8 @@ from gpusim.layer.sanitizer import Sanitizer
 from gpusim.layer.watch import Watch
 from gpusim.trace import Event
 
+_KINDS = ("create_buffer", "destroy_buffer", "write_buffer", "submit")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
@@ -31,7 +33,7 @@ class Memory:
         self._sizes: dict[int, int] = {}
         self._queued_bytes = 0
         self._sanitizer = Sanitizer(lambda report: None, (ENDLESS_WRITES,))
-        self.watch = Watch(self, wanted=("create_buffer", "destroy_buffer", *_QUEUE))
+        self.watch = Watch(self, wanted=_KINDS)
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -59,6 +61,3 @@ class Memory:
         self.watch.tell_gone()
         sizes = self._sizes.values()
         return Held(buffers=len(sizes), size_bytes=sum(sizes), queued_bytes=self._queued_bytes)
-
-
-_QUEUE = ("write_buffer", "submit")

@@ -122,7 +122,7 @@ def _shrink(shrunk: Shrunk) -> dict[str, Any]:
 
 
 @contextmanager
-def live(console: Console, tell: Tell = lambda line: None) -> Iterator[Watch]:
+def live(console: Console, tell: Tell) -> Iterator[Watch]:
     """A line that follows a session, where ``console`` is a terminal.
 
     Elsewhere ``tell`` gets the line every ten seconds.

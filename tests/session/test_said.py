@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from gpusim.program import Program
+from properties.cli import main
 from properties.explain.argument import Argument
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.engine import Session
@@ -140,6 +141,4 @@ def test_the_json_has_the_whole_argument(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [("--quiet", "--details"), ("--junit", "no-folder/x.xml")])
 def test_wrong_options_are_wrong_usage(words: tuple[str, str]) -> None:
-    from properties.cli import main
-
     assert main(["fuzz", *words]) == 2

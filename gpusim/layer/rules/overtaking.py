@@ -112,9 +112,10 @@ class OvertakingWrite(Check):
         new = Write(start, start + event["size_bytes"], WriteCall(event), [])
         unread = self._unread.setdefault(buffer, Unread())
         for old in unread.cut(new.start, new.end):
-            if old.call.wrote == new.call.wrote:
+            is_same = old.call.wrote == new.call.wrote
+            if is_same:
                 new.readers += old.readers
-            if old.call.has_reader or old.call.wrote == new.call.wrote:
+            if is_same or old.call.has_reader:
                 continue
             pair = Overtaken(buffer, old, new, event)
             for command in old.readers:
