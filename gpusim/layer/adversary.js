@@ -70,7 +70,10 @@ class Adversary {
 
   // Settles one held promise; those of the device come first, so that its speed decides nothing.
   async advance() {
-    await Promise.all(this.held.map((each) => each.native));
+    // While it waits for the device, the program may ask for more.
+    while (this.held.some((each) => !("outcome" in each))) {
+      await Promise.all(this.held.map((each) => each.native));
+    }
     const free = this.held.filter((each, at) => this.maySettle(each, at));
     if (free.length) this.choose(free).settle();
     await turn();
