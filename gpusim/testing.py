@@ -34,7 +34,7 @@ from properties.model.target import (
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-    from properties.finding_file import Finding as FindingFile
+    from properties.finding_file import FindingFile
     from properties.fuzz.engine import Session
     from properties.fuzz.settings import Settings
 

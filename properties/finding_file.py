@@ -51,7 +51,7 @@ _NO_FAULTS_BY_V1 = "without_faults"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class FindingFile:
     """A case that failed, with details for a person.
 
     ``versions``: the versions with which it failed.  ``summary``: how it failed.
@@ -93,12 +93,12 @@ class Finding:
             )
 
 
-def write(path: Path, finding: Finding) -> None:
+def write(path: Path, finding: FindingFile) -> None:
     """Write ``finding`` to the file at ``path``."""
     path.write_text(format_finding(finding), encoding="utf-8")
 
 
-def read(path: Path) -> Finding:
+def read(path: Path) -> FindingFile:
     """The finding in the file at ``path``; ProgramError names the malformed line."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ def read(path: Path) -> Finding:
     return parse_finding(text)
 
 
-def format_finding(finding: Finding) -> str:
+def format_finding(finding: FindingFile) -> str:
     """The text of the file, in the newest version."""
     headers = [f"{header}: {value}" for header, value in _headers(finding) if value]
     details = [f"{_BAR} {line}".rstrip() for line in finding.details.splitlines()]
@@ -128,7 +128,7 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
 
 
-def parse_finding(text: str) -> Finding:
+def parse_finding(text: str) -> FindingFile:
     """The finding that ``text`` holds; ProgramError names the malformed line."""
     lines = text.split("\n")
     version = _version_of(lines[0])
@@ -147,7 +147,7 @@ def parse_finding(text: str) -> Finding:
     return _finding(program, headers)
 
 
-def _headers(finding: Finding) -> list[tuple[str, str]]:
+def _headers(finding: FindingFile) -> list[tuple[str, str]]:
     """Every header with its value, empty where it is left out."""
     case = finding.case
     return [
@@ -243,7 +243,7 @@ def _check_complete(number: int, version: int, headers: dict[str, Any]) -> None:
             raise _malformed(number, f"no {header} came before it", "a header was deleted")
 
 
-def _finding(program: Program, headers: dict[str, Any]) -> Finding:
+def _finding(program: Program, headers: dict[str, Any]) -> FindingFile:
     case = Case(
         program=program,
         policy=headers.get("policy", NO_POLICY),
@@ -255,7 +255,7 @@ def _finding(program: Program, headers: dict[str, Any]) -> Finding:
         promises=headers.get("promises"),
         disturbance=headers.get("disturbance"),
     )
-    return Finding(
+    return FindingFile(
         case=case,
         versions=headers.get("versions", ""),
         summary=headers.get("summary", ""),

@@ -26,7 +26,7 @@ class Adversary:
     """Disturbs one device; ``begin`` starts anew for each program."""
 
     def __init__(self) -> None:
-        self._held: list[Held] = []
+        self._held: list[HeldPromise] = []
         self._is_advancing = False
         self.has_lost_device = False
         """Whether it has destroyed the device, as it was asked to."""
@@ -70,9 +70,11 @@ class Adversary:
         self._calls[kind] += 1
         return number in self._failing[kind]
 
-    def hold(self, kind: str, promise: Any, of: Any, error: Exception | None = None) -> "Held":
+    def hold(
+        self, kind: str, promise: Any, of: Any, error: Exception | None = None
+    ) -> "HeldPromise":
         """A promise in the place of the device's, or, with ``error``, one that is to fail."""
-        held = Held.by(self, kind, promise, of, error)
+        held = HeldPromise.by(self, kind, promise, of, error)
         self._held.append(held)
         self._begin_pumping(held._call_soon_threadsafe)
         return held
@@ -116,17 +118,17 @@ class Adversary:
                 each.error = RuntimeError(f"Could not map buffer because {because}.")
                 self._settle(each)
 
-    def _choice(self, free: list["Held"]) -> "Held":
+    def _choice(self, free: list["HeldPromise"]) -> "HeldPromise":
         if self._style == "any":
             return self._random.choice(free)
         return free[-1] if self._style == "last" else free[0]
 
-    def _settle(self, held: "Held") -> None:
+    def _settle(self, held: "HeldPromise") -> None:
         self._held.remove(held)
         held.settle()
 
 
-class Held(wgpu.GPUPromise):  # type: ignore[misc]
+class HeldPromise(wgpu.GPUPromise):  # type: ignore[misc]
     """A promise that the adversary settles; promises that are chained to it are not held."""
 
     _adversary: Adversary | None = None
@@ -143,7 +145,7 @@ class Held(wgpu.GPUPromise):  # type: ignore[misc]
     @classmethod
     def by(
         cls, adversary: Adversary, kind: str, native: Any, of: Any, error: Exception | None
-    ) -> "Held":
+    ) -> "HeldPromise":
         """A promise in the place of ``native``; it takes over the handler of ``native``."""
         held = cls(kind, None if native is None else native._handler)
         if native is not None:

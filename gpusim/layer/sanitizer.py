@@ -12,7 +12,7 @@ from typing import Any
 from gpusim.layer.classes import Disturb, stand_between, undisturbed
 from gpusim.layer.report import Report
 from gpusim.layer.rules import RULES, Rule
-from gpusim.layer.rules.rule import Check, Finding
+from gpusim.layer.rules.rule import Breach, Check
 from gpusim.layer.scene import KINDS, RECORDED, Scene
 from gpusim.layer.watch import Watch
 from gpusim.trace import Event
@@ -62,8 +62,8 @@ class Sanitizer:
             self._scene.apply(event)
         refusal = None
         for rule, look in self._by_kind.get(kind, ()):
-            for finding in look(event):
-                report = self._take(rule, finding)
+            for breach in look(event):
+                report = self._take(rule, breach)
                 if rule.refuses and refusal is None:
                     refusal = f"cannot submit because {report.finding} (probably {rule.remedy})"
         if kind not in RECORDED:
@@ -76,8 +76,8 @@ class Sanitizer:
             self._is_finished = True
             self._watch.tell_gone()
             for rule, check in self._checks:
-                for finding in check.at_end():
-                    self._take(rule, finding)
+                for breach in check.at_end():
+                    self._take(rule, breach)
         return self.reports
 
     def __enter__(self) -> "Sanitizer":
@@ -91,11 +91,11 @@ class Sanitizer:
             (rule, getattr(check, kind)) for rule, check in self._checks if hasattr(check, kind)
         ]
 
-    def _take(self, rule: Rule, finding: Finding) -> Report:
-        key = (rule.name, *(place.site for place in finding.places))
+    def _take(self, rule: Rule, breach: Breach) -> Report:
+        key = (rule.name, *(place.site for place in breach.places))
         known = self._places.get(key)
         if known is None:
-            known = self._places[key] = rule.report(finding)
+            known = self._places[key] = rule.report(breach)
             self.reports.append(known)
             self.times[known] = 0
             self._on_report(known)

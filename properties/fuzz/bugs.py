@@ -27,11 +27,11 @@ from gpusim.ops import Copy, Op
 from gpusim.program import Program, flattened
 from properties.arguments import UsageError
 from properties.explain.argument import Argument
-from properties.finding_file import Finding, printable, write
+from properties.finding_file import FindingFile, printable, write
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.refusals import RAISED, parted
-from properties.model.results import Finding as Told
+from properties.model.results import Finding
 from properties.shrink.avoid import Avoided, avoidable
 from properties.shrink.reducer import Shrunk
 from properties.shrink.together import Together
@@ -67,9 +67,9 @@ class Bug:
         """The failure in one line."""
         return one_line(self.failure, self.reproduced, self.is_cut_short)
 
-    def told(self, replay: str) -> Told:
+    def told(self, replay: str) -> Finding:
         """The bug as its finder tells it; ``replay`` is the command that replays its file."""
-        return Told(
+        return Finding(
             program=self.case.program,
             failure=str(self.failure),
             path=None if self.unsaved else self.file,
@@ -172,8 +172,8 @@ class Bugs:
         """Programs that failed."""
         return self.explained + sum(bug.count for bug in self.met.values())
 
-    def _finding(self, bug: Bug) -> Finding:
-        return Finding(
+    def _finding(self, bug: Bug) -> FindingFile:
+        return FindingFile(
             case=bug.case,
             versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
             summary=bug.summary,

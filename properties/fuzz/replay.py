@@ -14,7 +14,7 @@ from gpusim.errors import GpusimError, ProgramError
 from gpusim.runtime.policy import PRESETS
 from properties.arguments import UsageError
 from properties.explain.argument import Argument
-from properties.finding_file import Finding, read
+from properties.finding_file import FindingFile, read
 from properties.fuzz.loading import TARGETS, load_kernels, load_target
 from properties.fuzz.protocol import Ready, Setup
 from properties.fuzz.settings import ReplaySettings
@@ -68,7 +68,7 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
     return plan_finding(read(path), path, settings)
 
 
-def plan_finding(finding: Finding, path: Path, settings: ReplaySettings) -> ReplayPlan:
+def plan_finding(finding: FindingFile, path: Path, settings: ReplaySettings) -> ReplayPlan:
     """The plan for a finding that was read from ``path``; raises as ``plan_replay``."""
     case, kernels = finding.case, finding.kernels
     if not len(case.program):
@@ -197,7 +197,7 @@ def _place(spec: str) -> tuple[str, str]:
     return (str(Path(where).resolve()) if where.endswith(".py") else where), name
 
 
-def _untrusted(path: Path, finding: Finding, what: str, place: str) -> Untrusted:
+def _untrusted(path: Path, finding: FindingFile, what: str, place: str) -> Untrusted:
     target = finding.case.target if finding.names_target else ""
     command = replay_command(path, "" if target in TARGETS else target, finding.kernels)
     return Untrusted(

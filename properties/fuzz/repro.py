@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import fill
 
 from gpusim.errors import ProgramError
-from properties.finding_file import Finding, format_finding, read
+from properties.finding_file import FindingFile, format_finding, read
 from properties.fuzz.loading import TARGETS
 
 _TEST = '''\
@@ -82,7 +82,7 @@ def _source(template: str, path: Path) -> str:
     )
 
 
-def _code(finding: Finding) -> str:
+def _code(finding: FindingFile) -> str:
     """The arguments that name the code which the finding runs."""
     target, kernels = finding.case.target, finding.kernels
     words = [] if target in TARGETS else [repr(target)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
-from properties.finding_file import Finding, read, write
+from properties.finding_file import FindingFile, read, write
 from properties.generate.cases import Setting, case_for
 from properties.generate.choices import SeededChoices, Weights
 from properties.model.case import Case
@@ -127,7 +127,7 @@ def replays(
     """Whether the case, read from its file, fails 20 times of 20 and passes without the mutant."""
     assert found.case is not None
     path = folder / f"{mutant.name}.txt"
-    write(path, Finding(case=found.case, summary=f"mutant {mutant.name}, oracle {oracle.name}"))
+    write(path, FindingFile(case=found.case, summary=f"mutant {mutant.name}, oracle {oracle.name}"))
     case = read(path).case
     broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device.name, kernels))
     sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device.name, kernels))

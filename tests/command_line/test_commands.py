@@ -13,7 +13,7 @@ import gpusim
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.cli import main
-from properties.finding_file import Finding, write
+from properties.finding_file import FindingFile, write
 from properties.model.case import NO_POLICY, Case, DeviceSpec, parse_device
 
 PLANTED = Path(__file__).parents[1] / "session" / "planted.py"
@@ -34,7 +34,7 @@ def finding(tmp_path: Path, device_name: str) -> Path:
         program=program, policy=PRESETS["pooled"], device=parse_device(device_name), seed="0/1"
     )
     path = tmp_path / "finding.txt"
-    write(path, Finding(case=case))
+    write(path, FindingFile(case=case))
     return path
 
 
@@ -170,7 +170,7 @@ def foreign(tmp_path: Path) -> Path:
     program = Program.parse(OVERTAKEN)
     case = Case(program=program, device=simulated, policy=NO_POLICY, target=OVERTAKING)
     path = tmp_path / "foreign.txt"
-    write(path, Finding(case=case))
+    write(path, FindingFile(case=case))
     return path
 
 
@@ -232,7 +232,7 @@ def test_a_program_of_no_op_does_not_pass(
 ) -> None:
     path = tmp_path / "empty.txt"
     case = Case(program=Program(()), device=DeviceSpec(name="simulated"))
-    write(path, Finding(case=case))
+    write(path, FindingFile(case=case))
     assert main(["replay", str(path)]) == 3
     printed = capsys.readouterr()
     assert "the program has no op" in printed.err
@@ -259,7 +259,7 @@ def test_a_long_program_is_not_printed_whole(
 ) -> None:
     path = tmp_path / "long.txt"
     program = Program.parse("alloc a 4\n" + "flush\n" * 199_999)
-    write(path, Finding(case=Case(program=program, device=DeviceSpec(name="simulated"))))
+    write(path, FindingFile(case=Case(program=program, device=DeviceSpec(name="simulated"))))
     # A busy machine may need long for so many ops.
     assert main(["replay", str(path), "--stall", "600"]) == 0
     printed = capsys.readouterr().out

@@ -10,10 +10,9 @@ import gpusim
 from gpusim.program import Program
 from gpusim.testing import TargetFailed
 from properties.cli import main
-from properties.finding_file import Finding, write
+from properties.finding_file import FindingFile, write
 from properties.model.case import NO_POLICY, Case, DeviceSpec
-from properties.model.results import MOST_LINES, cut_hex
-from properties.model.results import Finding as Told
+from properties.model.results import MOST_LINES, Finding, cut_hex
 
 ROOT = Path(gpusim.__file__).parents[1]
 SHOWS_IT = "alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 0 4 -> r0\n"
@@ -30,7 +29,7 @@ DETAILS = 'raised "it" in C:\\new\n"""'
 def written(form: str, case: Case, folder: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """The source that the command writes for a finding of ``case``, in a file."""
     finding, source = folder / "simulated-value-0-1.txt", folder / f"source{form}.py"
-    write(finding, Finding(case=case, summary='op 3: it\'s wrong\\"""', details=DETAILS))
+    write(finding, FindingFile(case=case, summary='op 3: it\'s wrong\\"""', details=DETAILS))
     assert main(["repro", str(finding), form]) == 0
     source.write_text(capsys.readouterr().out, encoding="utf-8")
     return source
@@ -70,7 +69,7 @@ def test_a_file_of_version_1_is_not_written(
 
 def test_a_finding_is_said_in_few_lines_however_long_it_is() -> None:
     program = Program.parse("alloc a 400\n" + f"write a 0 {'ab' * 400}\n" * 30)
-    told = Told(
+    told = Finding(
         program=program,
         failure="\n".join(map(str, range(40))),
         replay="gpusim replay it",

@@ -7,7 +7,7 @@ import pytest
 from gpusim.program import Program
 from properties.cli import FOUND, NOTHING_FOUND, main
 from properties.explain.explain import explain_unrun
-from properties.finding_file import Finding, write
+from properties.finding_file import FindingFile, write
 from properties.fuzz.engine import fuzz
 from properties.fuzz.report import as_json
 from properties.fuzz.settings import Settings
@@ -27,7 +27,7 @@ def case_of(program: str) -> Case:
 @pytest.fixture(name="finding")
 def write_finding(tmp_path: Path) -> Path:
     path = tmp_path / "finding.txt"
-    write(path, Finding(case=case_of(FAILS)))
+    write(path, FindingFile(case=case_of(FAILS)))
     return path
 
 
@@ -47,7 +47,7 @@ def test_a_finding_is_explained_in_text_as_a_page_and_as_a_trace(
 
 def test_what_passes_needs_no_argument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "passes.txt"
-    write(path, Finding(case=case_of("alloc a 4\nread a 0 4 -> r0\n")))
+    write(path, FindingFile(case=case_of("alloc a 4\nread a 0 4 -> r0\n")))
     assert main(["explain", str(path), "--target", TARGET]) == NOTHING_FOUND
     assert capsys.readouterr().out == "passes: all 2 ops show what they mean\n"
 

@@ -9,7 +9,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.ops import Capture, Read, Replay, Sync
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
-from properties.finding_file import Finding, read, write
+from properties.finding_file import FindingFile, read, write
 from properties.model.case import Case, parse_device
 from properties.model.failure import FailureKind
 from properties.mutants.hunt import Programs
@@ -62,7 +62,7 @@ def test_a_mistake_of_cost_is_found(mutant: Mutant, made: Programs) -> None:
 @pytest.mark.parametrize("name", ["reads_kept_for_ever", "every_buffer_searched"])
 def test_what_is_found_fails_again_from_its_file(name: str, tmp_path: Path) -> None:
     file = tmp_path / "finding.txt"
-    write(file, Finding(case=case_under("pooled"), summary=name))
+    write(file, FindingFile(case=case_under("pooled"), summary=name))
     case = read(file).case
     assert COSTS.open(find(name), "simulated", BUILTIN)(case) is not None
     assert COSTS.open(SOUND, "simulated", BUILTIN)(case) is None

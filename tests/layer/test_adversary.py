@@ -8,7 +8,7 @@ import wgpu
 
 from gpusim.devices import open_device
 from gpusim.layer import Adversary, Watch, stand_between
-from gpusim.layer.adversary import Held
+from gpusim.layer.adversary import HeldPromise
 from tests.layer.mistakes.parts import STAGING
 
 
@@ -66,12 +66,12 @@ def test_without_a_seed_nothing_is_disturbed(disturbed: Any, adversary: Adversar
     (buffer,) = staging(disturbed, 1)
     adversary.begin(0)
     held = buffer.map_async("READ")
-    assert isinstance(held, Held)
+    assert isinstance(held, HeldPromise)
     held.sync_wait()
     buffer.unmap()
     adversary.begin(None)
     # The order that is left is the device's own, of which nothing is promised.
-    assert not isinstance(buffer.map_async("READ"), Held)
+    assert not isinstance(buffer.map_async("READ"), HeldPromise)
     assert sorted(order_in_a_loop(disturbed, 4)) == [0, 1, 2, 3]
 
 

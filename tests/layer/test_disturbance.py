@@ -13,7 +13,7 @@ from gpusim.history import CRASH, History, Outcome
 from gpusim.program import Program
 from gpusim.simulated import FaultPlan
 from properties.execute import CHANGED
-from properties.finding_file import Finding, format_finding, parse_finding
+from properties.finding_file import FindingFile, format_finding, parse_finding
 from properties.generate.cases import draw_disturbance
 from properties.model.capabilities import Capabilities
 from properties.model.case import NO_POLICY, Case, DeviceSpec
@@ -48,7 +48,7 @@ def test_a_finding_keeps_it() -> None:
         target="exec:node x.mjs",
         disturbance=FAILING,
     )
-    text = format_finding(Finding(case=case))
+    text = format_finding(FindingFile(case=case))
     assert "disturbance: seed=7 failed_maps=0,2 lost_at_submit=3\n" in text
     assert parse_finding(text).case.disturbance == FAILING
 

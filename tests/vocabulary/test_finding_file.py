@@ -14,7 +14,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import FaultPlan
 from properties import finding_file
-from properties.finding_file import Finding, format_finding, parse_finding, printable
+from properties.finding_file import FindingFile, format_finding, parse_finding, printable
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal
 from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec, parse_device
 from properties.oracles.metamorphic import parse_transformation
@@ -44,7 +44,7 @@ transformations: twice; without_faults
 
 alloc a 4
 """
-FINDING = Finding(
+FINDING = FindingFile(
     case=Case(
         program=Program.parse("alloc a 4\nread a 0 4 -> r"),
         policy=dataclasses.replace(PRESETS["pooled"], uniform_slots=2),
@@ -107,7 +107,7 @@ def programs(draw: st.DrawFn) -> Program:
 
 
 FINDINGS = st.builds(
-    Finding,
+    FindingFile,
     case=st.builds(
         Case, program=programs(), policy=POLICIES, device=DEVICES, seed=LINES, promises=PROMISES
     ),
@@ -119,7 +119,7 @@ FINDINGS = st.builds(
 
 
 @given(FINDINGS)
-def test_reading_what_was_written_gives_the_finding(finding: Finding) -> None:
+def test_reading_what_was_written_gives_the_finding(finding: FindingFile) -> None:
     assert parse_finding(format_finding(finding)) == finding
 
 

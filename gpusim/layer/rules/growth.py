@@ -7,7 +7,7 @@ step in which it was made.  The bounds are generous, since a program may well lo
 from collections.abc import Iterator
 
 from gpusim.layer.report import Place
-from gpusim.layer.rules.rule import Check, Finding
+from gpusim.layer.rules.rule import Breach, Check
 from gpusim.layer.scene import Buffer, Scene
 from gpusim.trace import Event
 
@@ -22,7 +22,7 @@ OVERWRITTEN_TIMES = 4
 class GrowingBuffers(Check):
     """Buffers of one call site whose number grows from step to step."""
 
-    def at_end(self) -> Iterator[Finding]:
+    def at_end(self) -> Iterator[Breach]:
         """Only the end shows that nothing came to use them."""
         by_site: dict[str, list[Buffer]] = {}
         for buffer in self.scene.buffers.values():
@@ -32,12 +32,12 @@ class GrowingBuffers(Check):
             steps = sorted({buffer.created_step for buffer in buffers})
             late = [step for step in steps if step > self.scene.step // 2]
             if len(steps) >= FEWEST_FORGOTTEN and len(late) >= FEWEST_FORGOTTEN // 4:
-                yield self._finding(site, buffers, len(steps))
+                yield self._breach(site, buffers, len(steps))
 
-    def _finding(self, site: str, buffers: list[Buffer], steps: int) -> Finding:
+    def _breach(self, site: str, buffers: list[Buffer], steps: int) -> Breach:
         total = sum(buffer.size_bytes for buffer in buffers)
         last = buffers[-1]
-        return Finding(
+        return Breach(
             what=(
                 f"{len(buffers)} buffers of {total} bytes are neither destroyed nor collected, "
                 f"and nothing uses them any more; {steps} steps made some"
@@ -62,12 +62,12 @@ class EndlessWrites(Check):
         self._first_site = ""
         self._is_told = False
 
-    def submit(self, event: Event) -> Iterator[Finding]:
+    def submit(self, event: Event) -> Iterator[Breach]:
         """A submit, even of nothing, gives the memory of the writes back."""
         self._clear()
         return iter(())
 
-    def write_buffer(self, event: Event) -> Iterator[Finding]:
+    def write_buffer(self, event: Event) -> Iterator[Breach]:
         """Count what is queued, and what it can leave behind at most."""
         self._queued_bytes += event["size_bytes"]
         self._queued_writes += 1
@@ -78,7 +78,7 @@ class EndlessWrites(Check):
         if self._is_told or not self._is_much():
             return
         self._is_told = True
-        yield Finding(
+        yield Breach(
             what=(
                 f"{self._queued_writes} queue writes of {self._queued_bytes} bytes to "
                 f"{len(self._sizes)} buffers were made without a submit, and hold host memory"

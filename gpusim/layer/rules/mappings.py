@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 
 from gpusim.layer.report import Place
-from gpusim.layer.rules.rule import Check, Finding
+from gpusim.layer.rules.rule import Breach, Check
 from gpusim.trace import Event
 
 
 class KeptView(Check):
     """A view of mapped memory that somebody still holds when the mapping ends."""
 
-    def keep_view(self, event: Event) -> Iterator[Finding]:
+    def keep_view(self, event: Event) -> Iterator[Breach]:
         """The mapping has ended, and the view could not be released."""
         buffer = self.scene.buffers.get(event["buffer"], f"buffer {event['buffer']}")
-        yield Finding(
+        yield Breach(
             what=f"a view of the mapped memory of {buffer} is kept after the mapping has ended",
             places=(
                 Place(doing="the view is taken", site=event["view_site"]),
@@ -25,14 +25,14 @@ class KeptView(Check):
 class WrittenWhileMapped(Check):
     """A queue write to a buffer that is mapped, or whose map is pending."""
 
-    def write_buffer(self, event: Event) -> Iterator[Finding]:
+    def write_buffer(self, event: Event) -> Iterator[Breach]:
         """Look at the state of the buffer."""
         buffer = self.scene.buffers.get(event["buffer"])
         if buffer is None or buffer.map_state == "unmapped":
             return
         pending = buffer.map_state == "pending"
         state = "while its map is pending" if pending else "while it is mapped"
-        yield Finding(
+        yield Breach(
             what=f"{buffer} is written {state}",
             places=(
                 Place(doing="the map is asked for", site=buffer.map_site),

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from gpusim.layer.report import Place
-from gpusim.layer.rules.rule import Check, Finding
+from gpusim.layer.rules.rule import Breach, Check
 from gpusim.layer.scene import Command, Scene
 from gpusim.trace import Event
 
@@ -106,7 +106,7 @@ class OvertakingWrite(Check):
         self._unread: dict[int, Unread] = {}
         self._overtaken: dict[Command, list[Overtaken]] = {}
 
-    def write_buffer(self, event: Event) -> Iterator[Finding]:
+    def write_buffer(self, event: Event) -> Iterator[Breach]:
         """A write replaces older bytes, perhaps before a recorded command has read them."""
         buffer, start = event["buffer"], event["offset"]
         new = Write(start, start + event["size_bytes"], WriteCall(event), [])
@@ -125,7 +125,7 @@ class OvertakingWrite(Check):
             unread.add(new)
         return iter(())
 
-    def error(self, event: Event) -> Iterator[Finding]:
+    def error(self, event: Event) -> Iterator[Breach]:
         """A write that has failed overtakes nothing."""
         call = self.scene.call(event["call"])
         if call is not None and call.kind == "write_buffer":
@@ -133,7 +133,7 @@ class OvertakingWrite(Check):
                 self._overtaken[command] = [pair for pair in pairs if pair.event is not call]
         return iter(())
 
-    def dispatch(self, event: Event) -> Iterator[Finding]:
+    def dispatch(self, event: Event) -> Iterator[Breach]:
         """A command is recorded: it will read what the queue holds when it gets there."""
         encoder = self.scene.encoders.get(event["encoder"])
         if encoder is not None and self._unread:
@@ -147,18 +147,18 @@ class OvertakingWrite(Check):
 
     copy = use = dispatch
 
-    def map(self, event: Event) -> Iterator[Finding]:
+    def map(self, event: Event) -> Iterator[Breach]:
         """A map lets the host read the bytes."""
         self._read(event["buffer"], event["offset"], event["offset"] + event["size_bytes"])
         return iter(())
 
-    def submit(self, event: Event) -> Iterator[Finding]:
+    def submit(self, event: Event) -> Iterator[Breach]:
         """Recorded commands reach the queue: each reads and writes in its order."""
         for number in event["command_buffers"]:
             recorded = self.scene.command_buffers.get(number)
             for command in recorded.commands if recorded is not None else ():
                 for pair in self._overtaken.pop(command, ()):
-                    yield self._finding(command, pair, event["site"])
+                    yield self._breach(command, pair, event["site"])
                 for buffer, start, end in command.reads():
                     self._read(buffer, start, end)
                 for buffer, start, end in command.overwrites():
@@ -180,9 +180,9 @@ class OvertakingWrite(Check):
                 if pair.buffer != buffer or pair.start < start or end < pair.end
             ]
 
-    def _finding(self, command: Command, pair: Overtaken, site: str) -> Finding:
+    def _breach(self, command: Command, pair: Overtaken, site: str) -> Breach:
         name = self.scene.buffers.get(pair.buffer, f"buffer {pair.buffer}")
-        return Finding(
+        return Breach(
             what=(
                 f"a {command} sees bytes {pair.start} to {pair.end} of {name} as a queue write "
                 "left them that was made after it was recorded"
@@ -195,18 +195,18 @@ class OvertakingWrite(Check):
             ),
         )
 
-    def collect_buffer(self, event: Event) -> Iterator[Finding]:
+    def collect_buffer(self, event: Event) -> Iterator[Breach]:
         """Nobody can write the buffer any more."""
         self._unread.pop(event["buffer"], None)
         return iter(())
 
-    def collect_encoder(self, event: Event) -> Iterator[Finding]:
+    def collect_encoder(self, event: Event) -> Iterator[Breach]:
         """What was never finished reads nothing."""
         encoder = self.scene.encoders.get(event["encoder"])
         self._forget(encoder.commands if encoder is not None else [])
         return iter(())
 
-    def collect_command_buffer(self, event: Event) -> Iterator[Finding]:
+    def collect_command_buffer(self, event: Event) -> Iterator[Breach]:
         """What was never submitted reads nothing."""
         recorded = self.scene.command_buffers.get(event["command_buffer"])
         self._forget(recorded.commands if recorded is not None else [])

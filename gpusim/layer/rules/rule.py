@@ -13,7 +13,7 @@ from gpusim.layer.scene import Command, Scene
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Breach:
     """What a check has found; with its rule's row it is a report."""
 
     what: str
@@ -27,7 +27,7 @@ class Check:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
 
-    def at_end(self) -> Iterator[Finding]:
+    def at_end(self) -> Iterator[Breach]:
         """What shows only at the end of the program."""
         return iter(())
 
@@ -48,13 +48,13 @@ class Rule:
     refuses: bool = False
     """Whether the call is refused with an error, because wgpu-native would abort the process."""
 
-    def report(self, finding: Finding) -> Report:
-        """The report of a finding."""
+    def report(self, breach: Breach) -> Report:
+        """The report of a breach."""
         return Report(
             rule=self.name,
-            finding=finding.what,
-            places=finding.places,
-            lost=finding.lost,
+            finding=breach.what,
+            places=breach.places,
+            lost=breach.lost,
             source=self.source,
             remedy=self.remedy,
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from gpusim.layer.report import Place
-from gpusim.layer.rules.rule import Check, Finding, lost
+from gpusim.layer.rules.rule import Breach, Check, lost
 from gpusim.layer.scene import Buffer, Command, Encoder, Scene
 from gpusim.trace import Event
 
@@ -16,7 +16,7 @@ from gpusim.trace import Event
 class WrongSubmit(Check):
     """A submit of what is destroyed, mapped, used or foreign."""
 
-    def submit(self, event: Event) -> Iterator[Finding]:
+    def submit(self, event: Event) -> Iterator[Breach]:
         """Look at the command buffers in turn; one finding is enough to refuse them all."""
         numbers, known = event["command_buffers"], self.scene.command_buffers
         for place, number in enumerate(numbers):
@@ -27,7 +27,7 @@ class WrongSubmit(Check):
             if wrong is not None:
                 what, places = wrong
                 here = Place(doing="it is submitted", site=event["site"])
-                yield Finding(what=what, places=(*places, here), lost=self._lost(event))
+                yield Breach(what=what, places=(*places, here), lost=self._lost(event))
                 return
 
     def _lost(self, event: Event) -> tuple[Place, ...]:
@@ -72,7 +72,7 @@ def _unavailable(buffer: Buffer, command: Command) -> tuple[str, list[Place]]:
 class DestroyedDevice(Check):
     """A submit to a device that the program has destroyed."""
 
-    def submit(self, event: Event) -> Iterator[Finding]:
+    def submit(self, event: Event) -> Iterator[Breach]:
         """Look at the device."""
         site = self.scene.destroyed_devices.get(event["device"])
         if site is not None and event["command_buffers"]:
@@ -80,7 +80,7 @@ class DestroyedDevice(Check):
                 Place(doing="the device is destroyed", site=site),
                 Place(doing="commands are submitted to it", site=event["site"]),
             )
-            yield Finding(what="commands are submitted to a destroyed device", places=places)
+            yield Breach(what="commands are submitted to a destroyed device", places=places)
 
 
 class EmptySubmit(Check):
@@ -95,14 +95,14 @@ class EmptySubmit(Check):
         """Whether bytes may wait for a submit; at first nobody knows what was before."""
         self._last_site = ""
 
-    def write_buffer(self, event: Event) -> Iterator[Finding]:
+    def write_buffer(self, event: Event) -> Iterator[Breach]:
         """The bytes wait for a submit."""
         self._is_owed = True
         return iter(())
 
     unmap = map = write_buffer
 
-    def submit(self, event: Event) -> Iterator[Finding]:
+    def submit(self, event: Event) -> Iterator[Breach]:
         """Look for a command in it; a command buffer that was made unseen may have some."""
         known = self.scene.command_buffers
         made = [known.get(number) for number in event["command_buffers"]]
@@ -112,7 +112,7 @@ class EmptySubmit(Check):
                 Place(doing="the submit before it is made", site=self._last_site),
                 Place(doing="nothing is submitted", site=event["site"]),
             )
-            yield Finding(what="a submit has no command, and no write waits for it", places=places)
+            yield Breach(what="a submit has no command, and no write waits for it", places=places)
         self._is_owed, self._last_site = False, event["site"]
 
 
@@ -125,7 +125,7 @@ class AliasedBindings(Check):
         self._sound: set[object] = set()
         """Bindings that were looked at already, since most dispatches bind the same again."""
 
-    def dispatch(self, event: Event) -> Iterator[Finding]:
+    def dispatch(self, event: Event) -> Iterator[Breach]:
         """Look at each pair of bindings."""
         bound = event["bound"]
         if bound is self._last or bound in self._sound:
@@ -141,16 +141,16 @@ class AliasedBindings(Check):
                 and "read_write" in (access, other_access)
                 and "unknown" not in (access, other_access)
             ):
-                yield self._finding(event, buffer, max(one, two))
+                yield self._breach(event, buffer, max(one, two))
                 return
         if len(self._sound) >= _MOST_REMEMBERED:
             self._sound.clear()
         self._sound.add(bound)
 
-    def _finding(self, event: Event, number: int, byte: int) -> Finding:
+    def _breach(self, event: Event, number: int, byte: int) -> Breach:
         buffer = self.scene.buffers.get(number)
         made = buffer.created_site if buffer is not None else ""
-        return Finding(
+        return Breach(
             what=(
                 f"a dispatch binds byte {byte} of {buffer or f'buffer {number}'} twice, and one of "
                 "the two is writable"
@@ -165,7 +165,7 @@ class AliasedBindings(Check):
 class LostBatch(Check):
     """A batch that one error loses: a finish or a submit that raises."""
 
-    def error(self, event: Event) -> Iterator[Finding]:
+    def error(self, event: Event) -> Iterator[Breach]:
         """The call that was told last has raised."""
         call = self.scene.call(event["call"])
         if call is None or call.kind != "finish":
@@ -179,7 +179,7 @@ class LostBatch(Check):
         ends = Place(doing="it is finished", site=call["site"])
         places = (begins, ends) if wrong is None else (begins, wrong, ends)
         noun = "command" if count == 1 else "commands"
-        yield Finding(
+        yield Breach(
             what=f"an error loses a whole batch of {count} {noun}: {_last_line(event['message'])}",
             places=places,
             lost=lost(recorded.commands),
