@@ -109,10 +109,11 @@ def make_module(
         raise TypeError("Shader code must be str for WGSL or GLSL, or bytes for SpirV.")
     try:
         module = compile_module(code)
+        missed = module.missed_barriers if device.profile.refuses_missed_barriers else ()
     except ShaderError as error:
         raise invalid("create this shader module", str(error), "a misspelling") from error
-    if device.profile.refuses_missed_barriers and module.missed_barriers:
-        line, column = module.missed_barriers[0]
+    if missed:
+        line, column = missed[0]
         because = (
             f"line {line}, column {column}: not every invocation of a workgroup may come to this "
             "barrier"
@@ -170,7 +171,9 @@ def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str
             because = f"its module has no constant {key!r}"
             raise invalid(doing, because, "it belongs to another shader")
     try:
-        return module.entry(name, constants)
+        entry = module.entry(name, constants)
+        entry.compile()
+        return entry
     except ShaderError as error:
         raise invalid(doing, str(error), "a constant of a wrong value") from error
 

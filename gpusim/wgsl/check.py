@@ -15,7 +15,7 @@ from gpusim.wgsl import syntax, typed
 from gpusim.wgsl.check_statements import Statements
 from gpusim.wgsl.constants import rounded
 from gpusim.wgsl.names import ACCESSES, SPACES, default_access, storable
-from gpusim.wgsl.syntax import Named
+from gpusim.wgsl.syntax import TOO_DEEP, Named
 from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol, override_key
 from gpusim.wgsl.types import (
     BOOL,
@@ -82,7 +82,10 @@ class _Checker(Statements):
             if isinstance(node, syntax.Assertion):
                 self.assertion(node)
                 continue
-            symbol = self.module_symbol(node.name, node.place)  # type: ignore[attr-defined]
+            try:
+                symbol = self.module_symbol(node.name, node.place)  # type: ignore[attr-defined]
+            except RecursionError:
+                self.fail(TOO_DEEP, node.place)
             if isinstance(node, syntax.Function):
                 functions.append(node)
             elif symbol is not None and symbol.kind == "override":

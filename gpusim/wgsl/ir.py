@@ -84,6 +84,8 @@ class Op:
     type: str
     name: str
     operands: tuple["Scalar", ...]
+    depth: int = 1
+    """How many operations stand in each other, at least."""
 
 
 @dataclass(slots=True, eq=False)

@@ -17,6 +17,7 @@ from gpusim.wgsl.constants import zero
 from gpusim.wgsl.expand import expand
 from gpusim.wgsl.ir import Address, Get, Label, Length, Memory, Op, Scalar
 from gpusim.wgsl.lower_statements import StatementLowering
+from gpusim.wgsl.syntax import ShaderError
 from gpusim.wgsl.typed import Function, Symbol
 from gpusim.wgsl.types import (
     Array,
@@ -33,8 +34,8 @@ from gpusim.wgsl.types import (
 )
 from gpusim.wgsl.values import Cells, Spot, Spotted
 
-_MOST = 200_000
-"""Statements of one entry point, with all calls in place."""
+_MOST = 500_000
+"""Expressions of one entry point, with all calls in place."""
 
 
 class Lowered:
@@ -59,6 +60,7 @@ class _Lowering(StatementLowering):
         self.memories: list[Memory] = []
         self.built_ins: dict[str, Any] = {}
         self.waits = False
+        self._expressions = 0
         self._tables: dict[int, Memory] = {}
         for symbol in function.uses:
             if symbol.kind == "var":
@@ -133,8 +135,10 @@ class _Lowering(StatementLowering):
 
     def value(self, made: typed.Expr) -> Value:
         """The value of an expression."""
-        if len(self.out) > _MOST:
-            raise OverflowError(f"the entry point has more than {_MOST} statements")
+        self._expressions += 1
+        if self._expressions > _MOST:
+            because = f"the entry point has more than {_MOST} expressions with its calls in place"
+            raise ShaderError(because, made.place)
         form: Any = _FORMS[type(made)]
         return form(self, made)
 

@@ -4,10 +4,10 @@
 and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from gpusim.wgsl import syntax
 from gpusim.wgsl.check import Checked, check
@@ -17,10 +17,12 @@ from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
-from gpusim.wgsl.syntax import Place, ShaderError
+from gpusim.wgsl.syntax import TOO_DEEP, Place, ShaderError
 from gpusim.wgsl.typed import Function, Symbol, override_key
 from gpusim.wgsl.types import Type, size_of
 from gpusim.wgsl.uniformity import parted_barrier
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +69,27 @@ class Entry:
 
     @cached_property
     def _lowered(self) -> Lowered:
-        return Lowered(self._function)
+        return self._shallow(lambda: Lowered(self._function))
 
     @cached_property
     def _body(self) -> Any:
-        return without_exits(self._lowered.body)
+        return self._shallow(lambda: without_exits(self._lowered.body))
+
+    def _shallow(self, make: Callable[[], Made]) -> Made:
+        """What is made; ShaderError where the nesting is too deep to make it, or for Python."""
+        try:
+            return make()
+        except (RecursionError, MemoryError, SyntaxError) as error:
+            if isinstance(error, SyntaxError) and not error.msg.startswith("too many"):
+                raise
+            raise ShaderError(TOO_DEEP, self._function.place) from None
 
     @cached_property
     def missed_barrier(self) -> Place | None:
         """Where a barrier stands that some invocations of a workgroup may miss; None without."""
-        if not self._lowered.waits:
-            return None
+        return self._shallow(self._missed_barrier) if self._lowered.waits else None
+
+    def _missed_barrier(self) -> Place | None:
         local: list[Variable] = []
         for name, cells in self._lowered.built_ins.items():
             variables = list(leaves_in(cells.tree))
@@ -88,15 +100,19 @@ class Entry:
         barrier = parted_barrier(self._body, local)
         return None if barrier is None else barrier.place
 
+    def compile(self) -> None:
+        """Do now what the first use would; ShaderError where the nesting is too deep."""
+        assert self.flat
+
     @cached_property
     def flat(self) -> Program:
-        """The Python for grids of one dimension."""
-        return Program(self._lowered, self._body, flat=True)
+        """The Python for grids of one dimension; ShaderError where it is nested too deep."""
+        return self._shallow(lambda: Program(self._lowered, self._body, flat=True))
 
     @cached_property
     def solid(self) -> Program:
         """The Python for other grids."""
-        return Program(self._lowered, self._body, flat=False)
+        return self._shallow(lambda: Program(self._lowered, self._body, flat=False))
 
     def bind(self, buffers: Sequence[Any], immediates: Any = None, *, varied: bool = False) -> Run:
         """What runs the entry point over a grid of ``x, y, z`` workgroups.
@@ -201,10 +217,7 @@ class Module:
 @lru_cache(maxsize=256)
 def compile_module(text: str) -> Module:
     """The module of a text; ShaderError where WGSL forbids it, or it is not supported."""
-    try:
-        return Module(text)
-    except RecursionError:
-        raise ShaderError("the nesting is too deep", Place(1, 1)) from None
+    return Module(text)
 
 
 def _is_bound(symbol: Symbol) -> bool:

@@ -63,6 +63,8 @@ class Picked:
 
 Spotted = Cells | Spot | Picked
 """A place."""
+_DEEPEST = 40
+"""Operations in each other that are one expression of Python, which bounds its parentheses."""
 
 
 class Emitter:
@@ -77,7 +79,10 @@ class Emitter:
             folded = fold(name, kind, operands, None)  # type: ignore[arg-type]
             if folded is not None:
                 return folded
-        return Op(kind, name, operands)
+        depth = 1 + max([each.depth for each in operands if isinstance(each, Op)], default=0)
+        if depth > _DEEPEST:
+            return Op(kind, name, tuple(map(self.hold, operands)))
+        return Op(kind, name, operands, depth)
 
     def hold(self, value: Scalar) -> Scalar:
         """The same value, computed once and here."""

@@ -4,7 +4,7 @@ import pytest
 
 from gpusim.wgsl import Module, ShaderError, compile_module
 from gpusim.wgsl.lanes import StepsExceeded
-from tests.wgsl.shaders import outcome, shader
+from tests.wgsl.shaders import WORDS, outcome, shader
 
 pytestmark = pytest.mark.unit
 REFUSED = [
@@ -97,3 +97,34 @@ def test_a_loop_without_an_end_stops() -> None:
 def test_what_lies_past_the_end_changes_nothing_else() -> None:
     text = shader("o[i + 32u] = a[i + 1000u] & 1u; o[i] = 7u;")
     assert outcome(text)[:32] == [7] * 32
+
+
+DEEP = [
+    ("o[i] = " + "+".join(["a[i]"] * 1000) + ";", 8),
+    ("o[i] = " + "(" * 150 + "1u" + ")" * 150 + ";", 8),
+    ("if (l < 9u) {" * 120 + "}" * 120, None),
+    ("".join(f"if (a[i] == {n}u) {{ return; }}\n" for n in range(200)), None),
+    ("switch a[i] {" + "".join(f"case {n}: {{ }}" for n in range(600)) + "default: { } }", None),
+    ("for (var j = 0u; j < 1u; j++) {" * 30 + "o[i] = 1u;" + "}" * 30, None),
+]
+MANY = "fn g0(x: u32) -> u32 { return x + 1u; }\n" + "".join(
+    f"fn g{n + 1}(x: u32) -> u32 {{ return g{n}(x) + g{n}(x); }}\n" for n in range(19)
+)
+
+
+@pytest.mark.parametrize(("body", "line"), DEEP)
+def test_what_is_nested_too_deep_is_refused_with_its_line(body: str, line: int | None) -> None:
+    doubling = "fn f(x: u32) -> u32 { if (x > 3u) { return x; } return x + 1u; }"
+    with pytest.raises(ShaderError, match=r"line .*nest") as refused:
+        Module(shader(body, doubling)).entry("main").compile()
+    assert line in (None, refused.value.place.line)
+
+
+def test_a_long_sum_is_taken() -> None:
+    text = shader("o[i] = " + "+".join(["a[i]"] * 150) + ";")
+    assert outcome(text) == [150 * word % 2**32 for word in WORDS]
+
+
+def test_calls_that_double_are_refused_where_there_are_too_many() -> None:
+    with pytest.raises(ShaderError, match=r"line .* more than 500000 expressions"):
+        Module(shader("o[i] = g19(a[i]);", MANY)).entry("main").compile()
