@@ -48,6 +48,7 @@ class Lowered:
         self.memories = lowering.memories
         self.bound: dict[Symbol, Memory] = lowering.bound
         self.waits = lowering.waits
+        self.private = lowering.private
         self.shares = self.waits or any(memory.space == "workgroup" for memory in self.memories)
         """Whether the invocations of a workgroup need each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
@@ -60,6 +61,8 @@ class _Lowering(StatementLowering):
         self.memories: list[Memory] = []
         self.built_ins: dict[str, Any] = {}
         self.waits = False
+        self.private: list[ir.Variable] = []
+        """The scalars of the module's private variables."""
         self._expressions = 0
         self._tables: dict[int, Memory] = {}
         for symbol in function.uses:
@@ -87,6 +90,10 @@ class _Lowering(StatementLowering):
             value = symbol.value
             tree = zero(kind) if value is None else value.value
             self.initialize(place, kind, tree)
+            if isinstance(place, Cells):
+                self.private += leaves_in(place.tree)
+            elif isinstance(place, Spot):
+                place.memory.varying = True
             return place
         memory = self._memory(symbol.name, symbol.space, kind)
         if symbol.space != "workgroup":

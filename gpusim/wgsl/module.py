@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from gpusim.wgsl import syntax
+from gpusim.wgsl.aliases import Aliases
 from gpusim.wgsl.check import Checked, check
 from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.exits import without_exits
@@ -90,7 +91,7 @@ class Entry:
         return self._shallow(self._missed_barrier) if self._lowered.waits else None
 
     def _missed_barrier(self) -> Place | None:
-        local: list[Variable] = []
+        local: list[Variable] = [*self._lowered.private]
         for name, cells in self._lowered.built_ins.items():
             variables = list(leaves_in(cells.tree))
             for variable in variables:
@@ -169,6 +170,13 @@ class Module:
     def missed_barriers(self) -> tuple[Place, ...]:
         """The places of barriers that some invocations of a workgroup may miss, one an entry."""
         found = [entry.missed_barrier for entry in self._plain.values()]
+        return tuple(place for place in found if place is not None)
+
+    @cached_property
+    def aliased_calls(self) -> tuple[Place, ...]:
+        """Calls in which two pointers reach one variable and one writes it, one a function."""
+        aliases = Aliases()
+        found = [aliases.wrong_call(function) for function in self.checked.functions]
         return tuple(place for place in found if place is not None)
 
     @property
