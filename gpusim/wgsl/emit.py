@@ -146,6 +146,7 @@ class Writer(LoopWriter):
         if before is None or not wanted:
             self.lines.append(call)
         else:
+            self.asks = True
             self.lines.append(f"{self.frame.declare(before)} = {call}")
 
     def _wait(self, statement: Barrier) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
+import numpy as np
+
 from gpusim.wgsl import syntax
 from gpusim.wgsl.aliases import Aliases
 from gpusim.wgsl.check import Checked, check
@@ -124,7 +126,9 @@ class Entry:
         several writes lasts, what is read past the end.  What differs is not specified.
         """
         arrays = self._arrays(buffers, immediates)
-        flat = (self.flat.make_varied if varied else self.flat.make)(*arrays)
+        if varied:
+            return lambda x, y, z: self._run_varied(arrays, (x, y, z))
+        flat = self.flat.make(*arrays)
         solid: list[Run] = []
 
         def run(x: int, y: int, z: int) -> None:
@@ -132,11 +136,25 @@ class Entry:
                 flat(x, 1, 1)
                 return
             if not solid:
-                make = self.solid.make_varied if varied else self.solid.make
-                solid.append(make(*arrays))
+                solid.append(self.solid.make(*arrays))
             solid[0](x, y, z)
 
         return run
+
+    def _run_varied(self, arrays: list[Any], grid: tuple[int, int, int]) -> None:
+        """Run with what is open decided otherwise, in two ways where atomics return values.
+
+        Where those disagree, a byte becomes a third value, so that it differs from a plain run.
+        """
+        program = self.flat if grid[1:] == (1, 1) else self.solid
+        inward = program.make_inward
+        others = [each.copy() for each in arrays] if inward else []
+        program.make_varied(*arrays)(*grid)
+        if inward:
+            inward(*others)(*grid)
+        for array, other in zip(arrays, others, strict=False):
+            apart = array != other
+            array[apart] = _third(array[apart], other[apart])
 
     def _arrays(self, buffers: Sequence[Any], immediates: Any) -> list[Any]:
         return [immediates if at < 0 else buffers[at] for at in self._order]
@@ -226,6 +244,12 @@ class Module:
 def compile_module(text: str) -> Module:
     """The module of a text; ShaderError where WGSL forbids it, or it is not supported."""
     return Module(text)
+
+
+def _third(one: Any, other: Any) -> Any:
+    """Bytes that are neither of two."""
+    taken = [(one == value) | (other == value) for value in (0xA5, 0x5A)]
+    return np.where(~taken[0], 0xA5, np.where(~taken[1], 0x5A, 0x3C))
 
 
 def _is_bound(symbol: Symbol) -> bool:
