@@ -64,13 +64,11 @@ def load(memory: Values, where: Any) -> Values:
 
 def store(memory: Values, where: Any, values: Values) -> None:
     """Write elements; past the end nothing is written."""
-    if not isinstance(where, slice):
-        size = len(memory)
-        inside = where < size
-        if not inside.all():
-            where = where[inside]
-            values = values[inside] if isinstance(values, np.ndarray) else values
-    memory[where] = values
+    try:
+        memory[where] = values
+    except IndexError:
+        inside = where < len(memory)
+        memory[where[inside]] = values[inside] if isinstance(values, np.ndarray) else values
 
 
 def store_at(memory: Values, where: Values, values: Values) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from tools.wgsl.adapters import Adapter, Job, run_compiled
 
 SIZE, GROUPS, WORDS = 32, 3, 4
+_SIGNS = ("+", "-", "*", "&", "|", "^", "/", "%")
 _RETURNING = ("Add", "Sub", "Max", "Min", "And", "Or", "Xor", "Exchange")
 _COMPARED = ("==", "!=", "<", "<=", ">", ">=")
 
@@ -27,7 +28,7 @@ class Difference:
 
 
 class Writer:
-    """Writes one shader; without ``divides`` no i32 is divided and no float becomes one."""
+    """Writes one shader; without ``divides`` no integer is divided, and none is made of a float."""
 
     def __init__(self, seed: int, *, divides: bool = True) -> None:
         self.chosen = random.Random(seed)
@@ -146,9 +147,8 @@ class Writer:
             return
         name, value = self.chosen.choice(names), self.value(kind, 3)
         if kind in ("u32", "i32") and self.chosen.random() < 0.4:
-            signs = ("+=", "-=", "*=", "&=", "|=", "^=", "/=", "%=")
-            sign = self.chosen.choice(signs if self._may_divide(kind) else signs[:-2])
-            self._line(f"{name} {sign} {value};")
+            sign = self.chosen.choice(_SIGNS if self.divides else _SIGNS[:-2])
+            self._line(f"{name} {sign}= {value};")
         elif kind == "vec2<u32>" and self.chosen.random() < 0.4:
             self._line(f"{name}[{self.value('u32', 1)} & 1u] = {self.value('u32', 2)};")
         elif kind == "u32" and self.chosen.random() < 0.2 and not name.startswith("kept"):
@@ -157,9 +157,6 @@ class Writer:
             self._line(f"let {pointer} = &{name}; *{pointer} = {value};")
         else:
             self._line(f"{name} = {value};")
-
-    def _may_divide(self, kind: str) -> bool:
-        return self.divides or kind == "u32"
 
     def _if(self, depth: int) -> None:
         self._line(f"if {self.value('bool', 2)} {{")
@@ -284,7 +281,7 @@ class Writer:
 
     def _u32(self, depth: int) -> str:
         a, b, c = (self.value("u32", depth) for _ in range(3))
-        sign = self.chosen.choice(("+", "-", "*", "/", "%", "&", "|", "^"))
+        sign = self.chosen.choice(_SIGNS if self.divides else _SIGNS[:-2])
         return self.chosen.choice(
             (
                 f"({a} {sign} {b})",
@@ -306,8 +303,7 @@ class Writer:
 
     def _i32(self, depth: int) -> str:
         a, b = (self.value("i32", depth) for _ in range(2))
-        signs = ("+", "-", "*", "&", "|", "^", "/", "%")
-        sign = self.chosen.choice(signs if self.divides else signs[:-2])
+        sign = self.chosen.choice(_SIGNS if self.divides else _SIGNS[:-2])
         return self.chosen.choice(
             (
                 f"({a} {sign} {b})",
@@ -368,10 +364,7 @@ class Writer:
 
 
 def compare(adapter: Adapter, count: int, seed: int) -> Iterator[Difference]:
-    """Each of ``count`` shaders that the two do not compute alike.
-
-    On OpenGL nothing is divided, as Mesa's division is known to be wrong there.
-    """
+    """Each of ``count`` shaders that the two do not compute alike; Mesa's OpenGL divides wrongly."""
     for number in range(seed, seed + count):
         text = Writer(number, divides=adapter.name != "OpenGL").text()
         because = _one(adapter, text, number)
