@@ -185,8 +185,13 @@ def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str
 
 
 def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
-    """The limits on workgroups."""
+    """The limits on bind groups and workgroups."""
     point, limits = entry.point, device.limits
+    limit = limits["max-bind-groups"]
+    for binding in point.bindings:
+        if binding.group >= limit:
+            because = f"{binding.name} is in group {binding.group}, not below {limit}"
+            raise invalid(doing, because, "a wrong number")
     for axis, size in zip("xyz", point.workgroup_size, strict=True):
         limit = limits[f"max-compute-workgroup-size-{axis}"]
         if size > limit:

@@ -252,6 +252,7 @@ class _Checker(Statements):
         """The address space and the access mode of a var."""
         words = [each.name if isinstance(each, Named) else "" for each in node.space]
         space = words[0] if words else ""
+        self.check_predeclared(words, node.place)
         if words and (space not in SPACES or len(words) > 2):
             self.fail(f"no address space is called {space!r}", node.place)
         access = default_access(space)

@@ -37,6 +37,8 @@ REFUSED = [
     ("@f32 fn f() { }", 1, 2, "no attribute is called 'f32'"),
     ("@group(0) @binding(0) var t: texture_2d<f32>;", 1, 30, "texture_2d is not supported"),
     ("fn f() -> f { } ", 1, 11, "declared by itself"),
+    ("var<private> private: u32;", 1, 1, "declared by itself"),
+    ("const storage = 1; fn f(p: ptr<storage, u32>) { }", 1, 28, "no address space any more"),
     ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
 ]
 

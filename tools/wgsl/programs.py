@@ -364,7 +364,7 @@ class Writer:
 
 
 def compare(adapter: Adapter, count: int, seed: int) -> Iterator[Difference]:
-    """Each of ``count`` shaders that the two do not compute alike; Mesa's OpenGL divides wrongly."""
+    """Each of ``count`` shaders that the two do not compute alike; OpenGL divides wrongly."""
     for number in range(seed, seed + count):
         text = Writer(number, divides=adapter.name != "OpenGL").text()
         because = _one(adapter, text, number)
