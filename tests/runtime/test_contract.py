@@ -341,7 +341,7 @@ def test_the_memory_budget_is_kept(driver: Driver) -> None:
         assert runtime.stats().total_bytes == 160
 
 
-def test_a_buffer_beyond_a_binding_is_refused_or_written_copied_and_read(driver: Driver) -> None:
+def test_a_buffer_beyond_a_binding_is_still_written_copied_and_read(driver: Driver) -> None:
     size = driver.limits.max_binding_bytes + 4096
     with Runtime(driver=driver, policy=PRESETS["cached"]) as runtime:
         if size > driver.limits.max_buffer_bytes:
