@@ -107,8 +107,8 @@ fifth of a ``Range``."""
 
 
 UNKNOWN_GROUPS = 2**32 - 1
-"""Stands for the number of workgroups where the GPU reads the grid.  It is the most there can be, so
-a guarded kernel takes no workgroup for a surplus one."""
+"""Stands for the number of workgroups where the GPU reads the grid.  It is the most there can
+be, so a guarded kernel takes no workgroup for a surplus one."""
 
 
 class Launch(NamedTuple):

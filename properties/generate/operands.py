@@ -199,7 +199,10 @@ def with_extremes(number: int, data: bytes) -> bytes:
 
 
 def nonce_floats(number: int, size: int) -> bytes:
-    """The data of write ``number`` to floats, whole words: finite normal f32 values between 1 and 1024, of either sign."""
+    """The data of write ``number`` to floats: finite normal f32 values, whole words.
+
+    They are between 1 and 1024, of either sign.
+    """
     at = number * 388 % _LONGEST_BYTES
     return _from(_FLOATS, at, size)
 
