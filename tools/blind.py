@@ -159,7 +159,8 @@ class Reading:
         if done.returncode != _FOUND or len(files) != 1:
             return False
         _gpusim("explain", str(files[0]), *place, "--html", str(page))
-        if mistake.name in done.stdout + page.read_text(encoding="utf-8"):
+        if "_" in mistake.name and mistake.name in done.stdout + page.read_text(encoding="utf-8"):
+            # A name of one word is a word like others.
             files[0].unlink()
             return False
         (self._folder / "lines" / f"{number}.txt").write_text(done.stdout, encoding="utf-8")
