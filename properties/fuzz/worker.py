@@ -49,9 +49,10 @@ from properties.fuzz.protocol import (
 from properties.fuzz.published import Published
 from properties.fuzz.tally import Tally, is_measured
 from properties.fuzz.variants import tries_without_faults, with_foreign_client, with_variants
+from properties.generate.alone import alone
 from properties.generate.cases import Setting, case_for, draw_disturbance
 from properties.generate.fitting import first_beyond
-from properties.model.case import NO_POLICY, SCHEDULERS, Case
+from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
@@ -195,6 +196,10 @@ class Bench:
             promises=self._factory.capabilities,
         )
 
+        self._alone = alone(
+            setup.seed, self._kernels, self._factory.limits, self._factory.capabilities
+        )
+
     def close(self) -> None:
         """Close the target's factory."""
         self._factory.close()
@@ -323,10 +328,15 @@ class Bench:
         return without(case, avoided, self._kernels, case.limits(self._factory.limits))
 
     def _drawn(self, number: int) -> Case:
-        """The program before anything is left out."""
+        """The program before anything is left out.
+
+        The first ones hold the user's kernels alone against their meanings.
+        """
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)
+        if number < len(self._alone):
+            return replace(case, program=self._alone[number], device=DeviceSpec(name=self.device))
         promises = self._factory.capabilities
         if not self.is_ours:
             case = with_foreign_client(case, promises)
