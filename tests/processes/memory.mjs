@@ -13,6 +13,7 @@ class Memory {
     this.made = 0;
     this.writes = [];
     this.reads = [];
+    this.stored = [];
     this.syncs = 0;
   }
 
@@ -47,7 +48,8 @@ class Memory {
     this.syncs += 1;
     await later();
     this.syncs -= 1;
-    const reads = this.reads.splice(0);
+    for (const [array, bytes] of mistake === "late" ? this.stored : []) array.set(bytes);
+    const reads = (this.stored = this.reads.splice(0));
     for (const [array, bytes] of mistake === "array" ? reads.reverse() : reads) array.set(bytes);
   }
 
@@ -64,6 +66,7 @@ const promises = {
   delivery: "array",
   host_arrays: true,
   concurrent_syncs: true,
+  releases_arrays: true,
   handles: true,
   invalid_handle: "contained",
 };

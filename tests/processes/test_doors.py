@@ -35,13 +35,13 @@ MISTAKE = {mistake!r}
 class Memory(HandleAdapter, ArrayAdapter, ConcurrentAdapter):
     capabilities = Capabilities(
         delivery=Arrival.ARRAY, host_arrays=True, concurrent_syncs=True, handles=True,
-        orders_deliveries=False, invalid_handle=Refusal.CONTAINED,
+        orders_deliveries=False, invalid_handle=Refusal.CONTAINED, releases_arrays=True,
     )
 
     def __init__(self):
         super().__init__(None, {{}})
         self.buffers, self.unused, self.reads, self.writes = {{}}, [0], [], []
-        self.syncs = 0
+        self.syncs, self.stored = 0, []
 
     def alloc(self, buffer, size_bytes):
         number = self.unused.pop() if len(self.unused) > 1 or not self.buffers else 1 + max(
@@ -90,10 +90,11 @@ class Syncing:
         memory.syncs -= 1
         if MISTAKE == "overlap" and self.is_second:
             return
-        order = reversed(memory.reads) if MISTAKE == "array" else memory.reads
-        for array, data in order:
+        order = memory.reads[::-1] if MISTAKE == "array" else memory.reads[:]
+        for array, data in memory.stored * (MISTAKE == "late") + order:
             array[:len(data)] = data
         memory.reads.clear()
+        memory.stored = order
 
 
 serve(lambda device: Memory)
@@ -151,6 +152,7 @@ def _failure(words: list[str], client: str) -> Failure | None:
 MISTAKES = {
     "spoiling": "spoilt",
     "one_array": "array",
+    "reclaiming": "late",
     "overlapping": "overlap",
     "stale": "stale",
 }
