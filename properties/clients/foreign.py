@@ -161,9 +161,11 @@ class ReclaimingClient(ForeignClient):
         with suppress(Exception):
             self.target.perform(Sync())
         self._take_back()
-        super().close()
-        if self._late is not None:
-            raise self._late
+        try:
+            super().close()
+        finally:
+            if self._late is not None:
+                raise self._late
 
     def _take_back(self) -> None:
         self._taken += self._lent

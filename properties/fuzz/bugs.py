@@ -254,8 +254,8 @@ def signature_of(
         how = _HARMED
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
-    if case.client != PLAIN and case.disturbance is not None:
-        # It takes a caller and an order of promises: ops are there to make this order.
+    if case.injected or (case.client != PLAIN and case.disturbance is not None):
+        # It takes a fault, or a caller and an order of promises: ops bring these about.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 
