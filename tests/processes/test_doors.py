@@ -15,7 +15,7 @@ from properties.clients import FOREIGN_CLIENTS, suiting
 from properties.fuzz.loading import load_target
 from properties.generate.cases import Setting, case_for
 from properties.model.case import NO_POLICY, Case, DeviceSpec
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory
 
@@ -166,6 +166,15 @@ def test_a_client_finds_what_a_plain_one_does_not_see(
     assert _failure(command(tmp_path, ""), client) is None
     assert _failure(command(tmp_path, MISTAKES[client]), client) is not None
     assert _failure(command(tmp_path, MISTAKES[client]), "plain") is None
+
+
+@needs_node
+def test_a_rejection_that_nobody_handles_is_told_at_the_close(tmp_path: Path) -> None:
+    failure = _failure(_javascript(tmp_path, "unhandled"), "plain")
+    assert failure is not None
+    assert (failure.kind, failure.trait) == (FailureKind.CRASH, "UnhandledRejection")
+    assert failure.op == "close"
+    assert "nobody waits for this" in str(failure)
 
 
 def test_a_read_that_a_sync_forgot_is_never_asked_for_again(tmp_path: Path) -> None:
