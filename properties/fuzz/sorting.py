@@ -94,7 +94,10 @@ class Sorter:
         That takes a few runs, where shrinking takes hundreds.
         """
         limits = case.limits(Limits())
-        bugs: list[Bug | Known] = [*self.bugs.met.values(), *self.bugs.known]
+        met = self.bugs.met.values()
+        alike = [bug for bug in met if bug.failure.signature == failure.signature]
+        others = [bug for bug in met if bug.failure.signature != failure.signature]
+        bugs: list[Bug | Known] = [*alike, *others, *self.bugs.known]
         for bug in bugs:
             if not bug.needs:
                 continue

@@ -26,7 +26,7 @@ from reference import run as run_reference
 
 Avoided = frozenset[str]
 """Words of signatures, sorts of refused ops, and clients ``with`` faults."""
-AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 8
+AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 4
 _WITH, _REFUSES = " with ", "refuses "
 _CONDITIONS: tuple[Mapping[str, Any], ...] = FOREIGN_CLIENTS, SURVIVED
 """What a bug may take beside a form of ops."""

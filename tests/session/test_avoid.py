@@ -160,5 +160,5 @@ def test_a_client_and_faults_come_back_more_often() -> None:
     avoided: Avoided = frozenset({"odd write", "overlapping"})
     seeds = [f"1/{number}" for number in range(100 * CONDITION_AGAIN_EVERY)]
     gone = [left_out(case(TEXT, seed=seed), avoided) for seed in seeds]
-    assert 50 < gone.count(frozenset({"odd write"})) < 200
-    assert gone.count(avoided) > 500
+    assert 50 < gone.count(frozenset({"odd write"})) < 150
+    assert gone.count(avoided) > 250
