@@ -1,7 +1,7 @@
 """A program whose buffers have room for all that its ops reach.
 
-An op that is out of range may only stand in for a valid one, since a smaller buffer is simpler.  If a
-program fails with larger buffers as well, what is out of range is no part of its failure.
+An op that is out of range may only stand in for a valid one, since a smaller buffer is simpler.  If
+a program fails with larger buffers as well, what is out of range is no part of its failure.
 """
 
 from collections.abc import Mapping
