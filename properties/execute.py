@@ -57,6 +57,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         reports=tuple(opened.reports),
         stats=stats,
+        choices=opened.choices,
         close_error=close_error,
         beside=None if beside is None else beside.execution(limits),
     )
