@@ -51,7 +51,7 @@ class Entry:
     """A compiled entry point."""
 
     def __init__(self, function: Function) -> None:
-        self._function = function
+        self.function = function
         bound = [symbol for symbol in function.uses if symbol.kind == "var"]
         self.point = EntryPoint(
             name=function.name,
@@ -67,7 +67,7 @@ class Entry:
 
     @cached_property
     def _lowered(self) -> Lowered:
-        return Lowered(self._function)
+        return Lowered(self.function)
 
     @cached_property
     def _body(self) -> Any:

@@ -1,0 +1,152 @@
+"""A checked entry point: it runs as an entry point does, and puts what it finds in a ledger.
+
+The plain form runs over the caller's bytes.  Where it finds anything, the detailed form runs over
+copies of the bytes as they were, in the same order, and makes the reports.  So values and
+invocations cost nothing until there is something to tell.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+from gpusim.wgsl.checks.desk import ReportDesk
+from gpusim.wgsl.checks.doubts import WRAP
+from gpusim.wgsl.checks.lowering import CheckedLowering
+from gpusim.wgsl.checks.nodes import Bound, Doubt, Site
+from gpusim.wgsl.checks.recorder import Desk, Recorder
+from gpusim.wgsl.checks.regions import marks
+from gpusim.wgsl.checks.report import Ledger, Triple
+from gpusim.wgsl.checks.writer import CheckedProgram
+from gpusim.wgsl.exits import without_exits
+from gpusim.wgsl.ir import Assign, Get, Load, Op, Scalar, Statement, Variable
+from gpusim.wgsl.lower import Lowered
+from gpusim.wgsl.module import Entry
+
+_MOST_SITES = 1 << 16
+
+
+class CheckedRun(Protocol):
+    """Runs a grid of workgroups."""
+
+    def __call__(self, x: int, y: int, z: int, *, call: str = "") -> None:
+        """``call`` is where the program called the dispatch."""
+        raise NotImplementedError
+
+
+class CheckedEntry(Entry):
+    """An entry point whose runs are looked at."""
+
+    def __init__(self, entry: Entry, ledger: Ledger, text: str = "") -> None:
+        super().__init__(entry.function)
+        self._ledger, self._text = ledger, text
+
+    @cached_property
+    def _lowering(self) -> CheckedLowering:
+        made = CheckedLowering(self.function, arithmetic=self._ledger.arithmetic)
+        if len(made.sites.all) >= _MOST_SITES:
+            raise OverflowError(f"the entry point has more than {_MOST_SITES} places to check")
+        return made
+
+    @property
+    def sites(self) -> list[Site]:
+        """The places that reports can name."""
+        return self._lowering.sites.all
+
+    @cached_property
+    def _lowered(self) -> Lowered:
+        return Lowered(self.function, self._lowering)
+
+    @cached_property
+    def _body(self) -> Any:
+        body = without_exits(self._lowered.body)
+        _keep_needed(body)
+        return body
+
+    def program(self, *, flat: bool, detailed: bool) -> CheckedProgram:
+        """The Python for one kind of grid."""
+        key = (flat, detailed)
+        if key not in self._programs:
+            self._programs[key] = CheckedProgram(
+                self._lowered, self._body, flat=flat, detailed=detailed
+            )
+        return self._programs[key]
+
+    @cached_property
+    def _programs(self) -> dict[tuple[bool, bool], CheckedProgram]:
+        return {}
+
+    def bind(  # type: ignore[override]
+        self, buffers: Sequence[Any], immediates: Any = None
+    ) -> CheckedRun:
+        """As ``Entry.bind``."""
+        arrays = self._arrays(buffers, immediates)
+        made: dict[bool, tuple[Recorder, Any]] = {}
+
+        def run(x: int, y: int, z: int, *, call: str = "") -> None:
+            flat = y == 1 and z == 1
+            if flat not in made:
+                made[flat] = self._recorded(arrays, flat=flat, desk=None)
+            if not self.program(flat=flat, detailed=False).tells:
+                made[flat][1](x, y, z)
+                return
+            before = self._copies(arrays)
+            if self._runs(made[flat], arrays, (x, y, z)):
+                self._tell(before, (x, y, z), call, flat=flat)
+
+        return run
+
+    def _recorded(
+        self, arrays: list[Any], *, flat: bool, desk: Desk | None
+    ) -> tuple[Recorder, Any]:
+        program = self.program(flat=flat, detailed=desk is not None)
+        x, y, z = self.point.workgroup_size
+        recorder = Recorder(program, self.sites, x * y * z, desk)
+        return recorder, program.telling(recorder.names)(*arrays)
+
+    def _runs(self, recorded: tuple[Recorder, Any], arrays: list[Any], grid: Triple) -> bool:
+        """Run a grid; whether anything was found."""
+        recorder, run = recorded
+        memories = self._lowered.bound.values()
+        recorder.start({memory: len(array) for memory, array in zip(memories, arrays, strict=True)})
+        run(*grid)
+        return recorder.finish()
+
+    def _copies(self, arrays: list[Any]) -> list[Any]:
+        """The arrays, in copies where the shader writes them."""
+        memories = self._lowered.bound.values()
+        return [
+            array.copy() if memory.written else array
+            for memory, array in zip(memories, arrays, strict=True)
+        ]
+
+    def _tell(self, arrays: list[Any], grid: Triple, call: str, *, flat: bool) -> None:
+        spaces = {memory.name: memory.space for memory in self._lowered.memories}
+        point = self.point
+        desk = ReportDesk(point.name, point.workgroup_size, grid, call, self.sites, spaces)
+        self._runs(self._recorded(arrays, flat=flat, desk=desk), arrays, grid)
+        for report in desk.reports:
+            self._ledger.add(self._text, report)
+
+
+def _keep_needed(body: list[Statement]) -> None:
+    """Sums that wrapped matter only where an index is made of them."""
+    values: dict[Variable, list[Scalar]] = {}
+    todo: list[Scalar] = []
+    for each in marks(body):
+        if isinstance(each, Assign):
+            values.setdefault(each.variable, []).append(each.value)
+        elif isinstance(each, Bound):
+            todo.append(each.index)
+    used: dict[Variable, None] = {}
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Op):
+            todo += value.operands
+        elif isinstance(value, Load):
+            continue
+        elif isinstance(value, Get) and value.variable not in used:
+            used[value.variable] = None
+            todo += values.get(value.variable, [])
+    for each in marks(body):
+        if isinstance(each, Doubt) and each.rule == WRAP:
+            each.needed = isinstance(each.result, Get) and each.result.variable in used

@@ -1,0 +1,176 @@
+"""The recorder: what the Python of a checked shader calls, for one binding of its memories.
+
+It gives each block's lanes their tokens, and passes barriers to the watches.  In the plain form it
+only says whether anything was found; in the detailed form it takes everything to a Desk.
+"""
+
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from gpusim.wgsl.checks.doubts import doubtful
+from gpusim.wgsl.checks.nodes import Site
+from gpusim.wgsl.checks.regions import COUNTED, EXACT
+from gpusim.wgsl.checks.shadow import GROUP_BITS, SITE_BITS, Clash
+from gpusim.wgsl.checks.watches import CountedWatch, StorageWatch, WorkgroupWatch
+from gpusim.wgsl.checks.writer import CheckedProgram
+
+Values = Any
+
+
+class Desk(Protocol):
+    """Takes what was found; arrays have one element a lane, tokens without a site but ``clash``."""
+
+    def clash(self, name: str, found: Clash) -> None:
+        """Conflicting accesses to a memory."""
+        raise NotImplementedError
+
+    def unwritten(self, site: int, words: Values, tokens: Values) -> None:
+        """Reads of workgroup memory that nobody wrote."""
+        raise NotImplementedError
+
+    def outside(self, site: int, index: Values, limit: int, tokens: Values) -> None:
+        """Indices outside."""
+        raise NotImplementedError
+
+    def missed(self, site: int, here: Values, absent: Values) -> None:
+        """Lanes at a barrier that others of their workgroup missed, and those others."""
+        raise NotImplementedError
+
+    def doubted(self, site: int, operands: list[Values], result: Values, tokens: Values) -> None:
+        """Arithmetic that is seldom meant."""
+        raise NotImplementedError
+
+
+@lru_cache(maxsize=16)
+def _pattern(count: int, size: int) -> Values:
+    lanes = np.arange(count, dtype=np.int64)
+    return ((lanes // size + 1) << GROUP_BITS) | ((lanes % size) << SITE_BITS)
+
+
+class Recorder:
+    """Watches over the memories of one program."""
+
+    def __init__(self, program: CheckedProgram, sites: list[Site], size: int, desk: Desk | None):
+        self.size, self.groups = size, 0
+        self.tokens: Values = _pattern(size, size)
+        self.found = False
+        """Whether anything was found."""
+        self._desk, self._sites = desk, sites
+        plan = program.plan
+        self._counted: dict[Any, CountedWatch] = {}
+        self._storage: dict[Any, StorageWatch] = {}
+        self._workgroup: dict[Any, WorkgroupWatch] = {}
+        for memory, mode in plan.modes.items():
+            unit = 2 if memory in plan.halves else 4
+            kept = desk is not None
+            if memory.space == "workgroup":
+                if mode == EXACT or memory in plan.fills:
+                    watch = WorkgroupWatch(self, sites, memory.name, unit, keeps_values=kept)
+                    watch.units = -(-memory.size // unit)
+                    watch.fills = memory in plan.fills
+                    self._workgroup[memory] = watch
+            elif mode == COUNTED and desk is None:
+                self._counted[memory] = CountedWatch(self, sites, memory.name, unit)
+            elif mode in (EXACT, COUNTED):
+                one = StorageWatch(self, sites, memory.name, unit, keeps_values=kept)
+                one.waits = "storage" in plan.waits
+                self._storage[memory] = one
+        self._watches = [*self._storage.values(), *self._workgroup.values()]
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the Python may name."""
+        every: dict[Any, Any] = {**self._counted, **self._storage, **self._workgroup}
+        watches = {f"watch_{memory}": watch for memory, watch in every.items()}
+        own = {"begin": self.begin, "wait": self.wait, "bound": self.bound, "doubt": self.doubt}
+        return {**own, **watches}
+
+    def start(self, sizes: dict[Any, int]) -> None:
+        """A dispatch over bindings of so many bytes."""
+        self.found = False
+        self._open = False
+        for memory, watch in [*self._counted.items(), *self._storage.items()]:
+            watch.start(sizes[memory] // watch._unit)
+
+    def begin(self, start: int, count: int) -> None:
+        """A block of lanes."""
+        if self._open:
+            self._end_block()
+        self._open = True
+        self.groups = -(-count // self.size)
+        self.tokens = _pattern(count, self.size) + ((start // self.size) << GROUP_BITS)
+        for watch in self._workgroup.values():
+            watch.begin()
+
+    def _end_block(self) -> None:
+        for one in self._storage.values():
+            one.begin()
+        for watch in self._workgroup.values():
+            watch.end()
+
+    def finish(self) -> bool:
+        """The end of a dispatch; whether anything was found."""
+        if self._open:
+            self._end_block()
+        self.found = self.found or any(watch.met() for watch in self._counted.values())
+        return self.found
+
+    def wait(self, site: int, lanes: Values) -> None:
+        """A barrier that lanes come to, all if None."""
+        groups = None
+        if lanes is not None and len(lanes) != len(self.tokens):
+            counts = np.bincount(lanes // self.size, minlength=self.groups)
+            groups = counts > 0
+            if np.any(groups & (counts < self.size)):
+                self._missed(site, lanes, groups)
+        space = self._sites[site].name
+        watches = self._storage if space == "storage" else self._workgroup
+        for watch in watches.values():
+            watch.barrier(groups)
+
+    def _missed(self, site: int, lanes: Values, groups: Values) -> None:
+        self.found = True
+        if self._desk is not None:
+            absent = np.repeat(groups, self.size)[: len(self.tokens)]
+            absent[lanes] = False
+            partly = np.bincount(np.flatnonzero(absent) // self.size, minlength=self.groups) > 0
+            here = lanes[partly[lanes // self.size]]
+            self._desk.missed(site, self.tokens[here], self.tokens[absent])
+
+    def bound(self, site: int, index: Values, limit: int, lanes: Values) -> None:
+        """An index that may be outside."""
+        outside = (index < 0) | (index >= limit)
+        if not np.any(outside):
+            return
+        self.found = True
+        if self._desk is not None:
+            tokens = self.tokens if lanes is None else self.tokens[lanes]
+            index, outside = (np.broadcast_to(each, tokens.shape) for each in (index, outside))
+            self._desk.outside(site, index[outside], limit, tokens[outside])
+
+    def doubt(self, site: int, operands: tuple[Values, ...], result: Values, lanes: Values) -> None:
+        """Arithmetic to look at."""
+        about = self._sites[site]
+        bad = doubtful(about.how, about.name, list(operands), result, about.kinds[-1])
+        if not np.any(bad):
+            return
+        self.found = True
+        if self._desk is not None:
+            tokens = self.tokens if lanes is None else self.tokens[lanes]
+            wide = [np.broadcast_to(each, tokens.shape) for each in (bad, result, *operands)]
+            bad, result, *rest = wide
+            self._desk.doubted(site, [each[bad] for each in rest], result[bad], tokens[bad])
+
+    def clash(self, name: str, found: Clash) -> None:
+        """Conflicting accesses."""
+        self.found = True
+        if self._desk is not None:
+            self._desk.clash(name, found)
+
+    def unwritten(self, site: int, words: Values, tokens: Values) -> None:
+        """Reads of what nobody wrote."""
+        self.found = True
+        if self._desk is not None:
+            self._desk.unwritten(site, words, tokens)
