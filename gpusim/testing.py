@@ -10,7 +10,7 @@ The judge is ``properties``; a function here loads it, and wgpu, only when it is
 
 import importlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from properties.model.target import (
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
+    from gpusim.wgsl.checks import ShaderReport
     from properties.finding_file import FindingFile
     from properties.fuzz.engine import Session
     from properties.fuzz.settings import Settings
@@ -55,9 +56,11 @@ __all__ = [
     "Refusal",
     "ReplayingAdapter",
     "SessionResult",
+    "ShaderMistaken",
     "TargetFailed",
     "check",
     "check_finding",
+    "check_kernel",
     "check_program",
     "fuzz",
     "programs",
@@ -144,6 +147,42 @@ def check_program(
     failure = judge_program(program, target, OFFERED.adding(*kernels))
     if failure is not None:
         raise TargetFailed(type(target).__name__, Finding(program=program, failure=str(failure)))
+
+
+class ShaderMistaken(AssertionError):
+    """A kernel has mistakes; ``reports`` are they."""
+
+    def __init__(self, reports: "tuple[ShaderReport, ...]") -> None:
+        super().__init__("\n".join(map(str, reports)))
+        self.reports = reports
+
+
+def check_kernel(
+    kernel: Kernel | str,
+    buffers: Sequence[Any],
+    scalars: Any = (),
+    *,
+    grid: int | tuple[int, int, int] = 1,
+    arithmetic: bool = False,
+    warnings: bool = True,
+) -> None:
+    """Check the WGSL of a kernel in one dispatch; return if it has no mistake.
+
+    Args:
+        kernel: a kernel, or WGSL with one entry point.
+        buffers, scalars, grid, arithmetic: as for ``Kernel.check``.
+        warnings: fail for warnings too.
+
+    Raises:
+        ShaderMistaken: names each mistake by its lines.
+        ProgramError, InvalidScalar: as for ``Kernel.check``.
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test
+    kernel = Kernel.from_wgsl(kernel) if isinstance(kernel, str) else kernel
+    reports = kernel.check(buffers, scalars, grid=grid, arithmetic=arithmetic)
+    found = tuple(each for each in reports if warnings or each.severity == "error")
+    if found:
+        raise ShaderMistaken(found)
 
 
 def fuzz(

@@ -81,6 +81,7 @@ class CheckedEntry(Entry):
         """As ``Entry.bind``."""
         arrays = self._arrays(buffers, immediates)
         made: dict[bool, tuple[Recorder, Any]] = {}
+        before = self._copies(arrays)
 
         def run(x: int, y: int, z: int, *, call: str = "") -> None:
             flat = y == 1 and z == 1
@@ -89,7 +90,9 @@ class CheckedEntry(Entry):
             if not self.program(flat=flat, detailed=False).tells:
                 made[flat][1](x, y, z)
                 return
-            before = self._copies(arrays)
+            for array, kept in zip(arrays, before, strict=True):
+                if array is not kept:
+                    kept[:] = array
             if self._runs(made[flat], arrays, (x, y, z)):
                 self._tell(before, (x, y, z), call, flat=flat)
 

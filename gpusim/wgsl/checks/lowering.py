@@ -110,7 +110,7 @@ class CheckedLowering(Lowering):
             site = self.sites.add(
                 self._at, how, memory.name, tuple(leaves_of(place.type)), in_turn=in_turn
             )
-            self.out.append(Touch(site, memory, place.address, values))
+            self._mark(Touch(site, memory, place.address, values))
 
     def part(self, place: Spotted, number: int) -> Spotted:
         """The place of a part by its number."""
@@ -141,7 +141,7 @@ class CheckedLowering(Lowering):
         if not isinstance(limit, Length) and isinstance(index, Const):
             return
         site = self.sites.add(self._at, "index", name, ((0, index.type),))
-        self.out.append(Bound(site, index, limit, memory, stride))
+        self._mark(Bound(site, index, limit, memory, stride))
 
     def _atomic(self, made: typed.Apply) -> Value:
         outer, self._at = self._at, made.place
@@ -157,14 +157,18 @@ class CheckedLowering(Lowering):
 
     def _mark_atomic(self, made: typed.Apply, memory: Memory, address: Any, done: Any) -> None:
         site = self.sites.add(made.place, ATOMIC, memory.name, ((0, "u32"),))
-        self.out.insert(self.out.index(done), Touch(site, memory, address, ()))
+        mark: Any = Touch(site, memory, address, ())
+        self.out.insert(self.out.index(done), mark)
+
+    def _mark(self, mark: Any) -> None:
+        self.out.append(mark)
 
     def _wait(self, made: typed.Apply) -> None:
         super()._wait(made)
         self._waited("storage" if made.name == "storageBarrier" else "workgroup", made.place)
 
     def _waited(self, space: str, place: Place) -> None:
-        self.out.append(Wait(self.sites.add(place, "wait", space), space))
+        self._mark(Wait(self.sites.add(place, "wait", space), space))
 
     def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
         """An operation, which is marked where arithmetic is looked at."""
@@ -179,7 +183,7 @@ class CheckedLowering(Lowering):
         site = self.sites.add(
             self._at, rule, name, tuple((0, each.type) for each in (*held, result))
         )
-        self.out.append(Doubt(site, rule, held, result))
+        self._mark(Doubt(site, rule, held, result))
         return result
 
 

@@ -58,6 +58,7 @@ class Recorder:
         self.found = False
         """Whether anything was found."""
         self._desk, self._sites = desk, sites
+        self._open = False
         plan = program.plan
         self._counted: dict[Any, CountedWatch] = {}
         self._storage: dict[Any, StorageWatch] = {}
@@ -91,8 +92,10 @@ class Recorder:
         """A dispatch over bindings of so many bytes."""
         self.found = False
         self._open = False
-        for memory, watch in [*self._counted.items(), *self._storage.items()]:
-            watch.start(sizes[memory] // watch._unit)
+        for memory, counted in self._counted.items():
+            counted.start(sizes[memory])
+        for memory, watch in self._storage.items():
+            watch.start(sizes[memory])
 
     def begin(self, start: int, count: int) -> None:
         """A block of lanes."""
@@ -114,7 +117,8 @@ class Recorder:
         """The end of a dispatch; whether anything was found."""
         if self._open:
             self._end_block()
-        self.found = self.found or any(watch.met() for watch in self._counted.values())
+        met = [watch.met() for watch in self._counted.values()]
+        self.found = self.found or any(met)
         return self.found
 
     def wait(self, site: int, lanes: Values) -> None:

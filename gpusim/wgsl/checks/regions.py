@@ -8,10 +8,11 @@ is possible.  No barrier orders two workgroups, so for them a whole dispatch is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from gpusim.wgsl.checks.nodes import ATOMIC, READ, WRITE, Touch, Wait
 from gpusim.wgsl.checks.proofs import Prover
-from gpusim.wgsl.ir import If, Leave, Loop, Memory, Statement
+from gpusim.wgsl.ir import If, Leave, Loop, Memory
 
 FREE, COUNTED, EXACT = "free", "counted", "exact"
 
@@ -31,7 +32,7 @@ class Plan:
     """Workgroup memories that are read, so that it is noted what was written."""
 
 
-def planned(body: list[Statement], prover: Prover) -> Plan:
+def planned(body: list[Any], prover: Prover) -> Plan:
     """Decide for each access whether it is looked at."""
     touches = [each for each in marks(body) if isinstance(each, Touch)]
     waits = tuple(dict.fromkeys(each.space for each in marks(body) if isinstance(each, Wait)))
@@ -100,7 +101,7 @@ class Regions:
         self._above[self.root(other)] = self.root(one)
         return self.root(one)
 
-    def walk(self, body: list[Statement], region: int) -> int:
+    def walk(self, body: list[Any], region: int) -> int:
         """Give accesses their regions; the region at the end."""
         for statement in body:
             if isinstance(statement, Touch):
@@ -125,7 +126,7 @@ class Regions:
         return self.root(after)
 
 
-def marks(body: list[Statement]) -> Iterator[Statement]:
+def marks(body: list[Any]) -> Iterator[Any]:
     """All statements, the inner ones too."""
     for statement in body:
         yield statement

@@ -95,11 +95,14 @@ class Watch:
 class CountedWatch(Watch):
     """Words and writes of a memory that is only written: where they are as many, none met."""
 
-    def start(self, units: int) -> None:
-        """A new dispatch over a binding of so many words."""
-        self.units = units
-        self._marks = np.zeros(units, np.bool_)
-        self._count = 0
+    _last = -1
+
+    def start(self, size_bytes: int) -> None:
+        """A new dispatch over a binding of so many bytes."""
+        if size_bytes // self._unit != self.units or self._last >= 0:
+            self.units = size_bytes // self._unit
+            self._marks = np.zeros(self.units, np.bool_)
+        self._count, self._first, self._last = 0, self.units, -1
 
     def note(self, site: int, where: Values, lanes: Values, values: Any = ()) -> None:
         """Mark the words of an access."""
@@ -109,12 +112,19 @@ class CountedWatch(Watch):
         for offset, _ in self.offsets(about):
             words, inside = self.words(about, where, offset)
             words = words if inside is None else words[inside]
-            self._marks[words] = True
-            self._count += len(words)
+            if len(words):
+                self._marks[words] = True
+                self._count += len(words)
+                self._first = min(self._first, int(words.min()))
+                self._last = max(self._last, int(words.max()))
 
     def met(self) -> bool:
-        """Whether a word may have been written by two."""
-        return self._count != int(np.count_nonzero(self._marks))
+        """Whether a word may have been written by two; the marks are gone then."""
+        there = self._marks[self._first : self._last + 1]
+        met = self._count != int(np.count_nonzero(there))
+        there[:] = False
+        self._last = -1
+        return met
 
 
 class ExactWatch(Watch):
@@ -174,9 +184,9 @@ class StorageWatch(ExactWatch):
     waits = False
     """Whether barriers of the shader order storage."""
 
-    def start(self, units: int) -> None:
-        """A new dispatch over a binding of so many words."""
-        self.units = units
+    def start(self, size_bytes: int) -> None:
+        """A new dispatch over a binding of so many bytes."""
+        self.units = units = size_bytes // self._unit
         self._inner = Shadow(units, keeps_values=self._keeps_values)
         self._outer = Shadow(units, shift=GROUP_BITS, keeps_values=self._keeps_values)
         self._since: list[tuple[Values, Values]] = []

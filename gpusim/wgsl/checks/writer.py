@@ -160,7 +160,7 @@ class CheckedProgram(Program):
 
     def _memories(self, writer: Writer, root: Frame) -> Lines:
         made = super()._memories(writer, root)
-        return [f"begin({root.start}, {root.count})", *made]
+        return [f"begin({root.start}, {root.count})", *made] if self.tells else made
 
     def telling(self, names: dict[str, Any]) -> Callable[..., Run]:
         """As ``make``, for a recorder's names."""
