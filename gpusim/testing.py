@@ -10,11 +10,12 @@ The judge is ``properties``; a function here loads it, and wgpu, only when it is
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpusim.kernels import OFFERED, Kernel, Kernels
+from gpusim.kernels.assertion import ShaderMistaken, check_kernel
 from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.asked import ASKED
@@ -34,7 +35,6 @@ from properties.model.target import (
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-    from gpusim.wgsl.checks import ShaderReport
     from properties.finding_file import FindingFile
     from properties.fuzz.engine import Session
     from properties.fuzz.settings import Settings
@@ -147,42 +147,6 @@ def check_program(
     failure = judge_program(program, target, OFFERED.adding(*kernels))
     if failure is not None:
         raise TargetFailed(type(target).__name__, Finding(program=program, failure=str(failure)))
-
-
-class ShaderMistaken(AssertionError):
-    """A kernel has mistakes; ``reports`` are they."""
-
-    def __init__(self, reports: "tuple[ShaderReport, ...]") -> None:
-        super().__init__("\n".join(map(str, reports)))
-        self.reports = reports
-
-
-def check_kernel(
-    kernel: Kernel | str,
-    buffers: Sequence[Any],
-    scalars: Any = (),
-    *,
-    grid: int | tuple[int, int, int] = 1,
-    arithmetic: bool = False,
-    warnings: bool = True,
-) -> None:
-    """Check the WGSL of a kernel in one dispatch; return if it has no mistake.
-
-    Args:
-        kernel: a kernel, or WGSL with one entry point.
-        buffers, scalars, grid, arithmetic: as for ``Kernel.check``.
-        warnings: fail for warnings too.
-
-    Raises:
-        ShaderMistaken: names each mistake by its lines.
-        ProgramError, InvalidScalar: as for ``Kernel.check``.
-    """
-    __tracebackhide__ = True  # pytest shows the line of the test
-    kernel = Kernel.from_wgsl(kernel) if isinstance(kernel, str) else kernel
-    reports = kernel.check(buffers, scalars, grid=grid, arithmetic=arithmetic)
-    found = tuple(each for each in reports if warnings or each.severity == "error")
-    if found:
-        raise ShaderMistaken(found)
 
 
 def fuzz(

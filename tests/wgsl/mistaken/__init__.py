@@ -1,0 +1,1 @@
+"""Kernels with a mistake each, and the same kernels without it."""
