@@ -138,6 +138,7 @@ class Module:
     """A checked text."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
         self._plain = {name: Entry(each) for name, each in self.checked.entry_points.items()}

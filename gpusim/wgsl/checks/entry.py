@@ -25,6 +25,14 @@ from gpusim.wgsl.module import Entry
 _MOST_SITES = 1 << 16
 
 
+def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
+    """The entry point whose reports go to a ledger; each is compiled once."""
+    made = ledger.entries.get(entry)
+    if made is None:
+        made = ledger.entries[entry] = CheckedEntry(entry, ledger, text)
+    return made
+
+
 class CheckedRun(Protocol):
     """Runs a grid of workgroups."""
 

@@ -6,6 +6,7 @@ reports of many dispatches.  Nothing here finds anything.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gpusim.wgsl.syntax import Place
 
@@ -71,7 +72,7 @@ class ShaderReport:
         return "\n".join(lines)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Ledger:
     """The reports of many dispatches, each mistake once."""
 
@@ -79,12 +80,18 @@ class Ledger:
     """Called with each mistake when it is met first."""
     arithmetic: bool = False
     """Whether arithmetic is looked at."""
+    entries: dict[Any, Any] = field(default_factory=dict)
+    """The checked form of each entry point."""
     _reports: dict[tuple[object, ...], ShaderReport] = field(default_factory=dict)
 
     @property
     def reports(self) -> tuple[ShaderReport, ...]:
         """Each mistake, with how often it was met."""
         return tuple(self._reports.values())
+
+    def clear(self) -> None:
+        """Forget all reports."""
+        self._reports.clear()
 
     def add(self, text: str, report: ShaderReport) -> None:
         """Take a report on the shader ``text``."""

@@ -1,1 +1,0 @@
-"""Kernels with a mistake each, and the same kernels without it."""
