@@ -20,7 +20,7 @@ def _is_inner(filename: str) -> bool:
 
 
 def call_site() -> str:
-    """``file:line`` of the program's call, outside of gpusim and wgpu; empty where there is none."""
+    """``file:line`` of the program's call, outside of gpusim and wgpu; empty without one."""
     frame = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
