@@ -82,7 +82,7 @@ class Everything(Recorder):
     """Keeps every access of a dispatch, with what orders it."""
 
     def __init__(self, program: CheckedProgram, sites: list[Site], size: int) -> None:
-        super().__init__(program, sites, size, None)
+        super().__init__(program, sites, size)
         self.accesses: dict[Any, list[tuple[int, int, str, int, int]]] = defaultdict(list)
         self.phases = {"storage": 0, "workgroup": 0}
 
@@ -131,7 +131,7 @@ def by_hand(entry: CheckedEntry, arrays: list[Any], grid: tuple[int, int, int]) 
     program.__class__.__mro__[1].__init__(program, entry._lowered, entry._body, flat=False)
     recorder = Everything(program, entry.sites, SIZE)
     run = program.telling(recorder.names)(*arrays)
-    recorder.start({memory: WORDS * 4 for memory in entry._lowered.bound.values()})
+    recorder.start({memory: WORDS * 4 for memory in entry._lowered.bound.values()}, None)
     run(*grid)
     found = set()
     for key, accesses in recorder.accesses.items():

@@ -1,8 +1,8 @@
 """A checked entry point: it runs as an entry point does, and puts what it finds in a ledger.
 
-The plain form runs over the caller's bytes.  Where it finds anything, the detailed form runs over
-copies of the bytes as they were, in the same order, and makes the reports.  So values and
-invocations cost nothing until there is something to tell.
+The plain form runs over the caller's bytes.  Where it finds a race, the detailed form runs over
+copies of the bytes as they were, in the same order, and makes the reports.  So values cost
+nothing until there is something to tell.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from gpusim.wgsl.checks.desk import ReportDesk
 from gpusim.wgsl.checks.doubts import WRAP
 from gpusim.wgsl.checks.lowering import CheckedLowering
 from gpusim.wgsl.checks.nodes import Bound, Doubt, Site
-from gpusim.wgsl.checks.recorder import Desk, Recorder
+from gpusim.wgsl.checks.recorder import Recorder
 from gpusim.wgsl.checks.regions import marks
 from gpusim.wgsl.checks.report import Ledger, Triple
 from gpusim.wgsl.checks.writer import CheckedProgram
@@ -89,54 +89,59 @@ class CheckedEntry(Entry):
         """As ``Entry.bind``."""
         arrays = self._arrays(buffers, immediates)
         made: dict[bool, tuple[Recorder, Any]] = {}
-        before = self._copies(arrays)
+        before: list[Any] = []
 
         def run(x: int, y: int, z: int, *, call: str = "") -> None:
             flat = y == 1 and z == 1
+            program = self.program(flat=flat, detailed=False)
             if flat not in made:
-                made[flat] = self._recorded(arrays, flat=flat, desk=None)
-            if not self.program(flat=flat, detailed=False).tells:
+                made[flat] = self._recorded(arrays, program)
+            if not program.tells:
                 made[flat][1](x, y, z)
                 return
-            for array, kept in zip(arrays, before, strict=True):
-                if array is not kept:
-                    kept[:] = array
-            if self._runs(made[flat], arrays, (x, y, z)):
-                self._tell(before, (x, y, z), call, flat=flat)
+            if program.looks:
+                self._keep(arrays, before)
+            desk = self._desk((x, y, z), call)
+            if self._runs(made[flat], arrays, (x, y, z), desk):
+                desk = self._desk((x, y, z), call)
+                again = self._recorded(before, self.program(flat=flat, detailed=True))
+                self._runs(again, before, (x, y, z), desk)
+            for report in desk.reports:
+                self._ledger.add(self._text, report)
 
         return run
 
-    def _recorded(
-        self, arrays: list[Any], *, flat: bool, desk: Desk | None
-    ) -> tuple[Recorder, Any]:
-        program = self.program(flat=flat, detailed=desk is not None)
+    def _recorded(self, arrays: list[Any], program: CheckedProgram) -> tuple[Recorder, Any]:
         x, y, z = self.point.workgroup_size
-        recorder = Recorder(program, self.sites, x * y * z, desk)
+        recorder = Recorder(program, self.sites, x * y * z)
         return recorder, program.telling(recorder.names)(*arrays)
 
-    def _runs(self, recorded: tuple[Recorder, Any], arrays: list[Any], grid: Triple) -> bool:
-        """Run a grid; whether anything was found."""
+    def _runs(
+        self, recorded: tuple[Recorder, Any], arrays: list[Any], grid: Triple, desk: ReportDesk
+    ) -> bool:
+        """Run a grid; whether there are races."""
         recorder, run = recorded
         memories = self._lowered.bound.values()
-        recorder.start({memory: len(array) for memory, array in zip(memories, arrays, strict=True)})
+        sizes = {memory: len(array) for memory, array in zip(memories, arrays, strict=True)}
+        recorder.start(sizes, desk)
         run(*grid)
         return recorder.finish()
 
-    def _copies(self, arrays: list[Any]) -> list[Any]:
-        """The arrays, in copies where the shader writes them."""
-        memories = self._lowered.bound.values()
-        return [
-            array.copy() if memory.written else array
-            for memory, array in zip(memories, arrays, strict=True)
-        ]
+    def _keep(self, arrays: list[Any], before: list[Any]) -> None:
+        """Keep copies of the arrays that the shader writes, and the others themselves."""
+        if not before:
+            memories = self._lowered.bound.values()
+            pairs = zip(memories, arrays, strict=True)
+            before += [array.copy() if memory.written else array for memory, array in pairs]
+            return
+        for array, kept in zip(arrays, before, strict=True):
+            if array is not kept:
+                kept[:] = array
 
-    def _tell(self, arrays: list[Any], grid: Triple, call: str, *, flat: bool) -> None:
+    def _desk(self, grid: Triple, call: str) -> ReportDesk:
         spaces = {memory.name: memory.space for memory in self._lowered.memories}
         point = self.point
-        desk = ReportDesk(point.name, point.workgroup_size, grid, call, self.sites, spaces)
-        self._runs(self._recorded(arrays, flat=flat, desk=desk), arrays, grid)
-        for report in desk.reports:
-            self._ledger.add(self._text, report)
+        return ReportDesk(point.name, point.workgroup_size, grid, call, self.sites, spaces)
 
 
 def _keep_needed(body: list[Statement]) -> None:

@@ -3,8 +3,8 @@
 A component of a vector that is written counts for the whole vector, as the specification lets an
 implementation write all of it.  ``&&`` and ``||`` branch where their right side reads memory or
 has an index, as then it matters who evaluates it.
-Source: WGSL specification, 8.5.1 "Vector Access Expression", 14.5 "Memory Model", 17.11
-"Synchronization Built-in Functions".
+``workgroupUniformLoad`` counts as a barrier before its load and one after it, as naga and Tint
+have it.  Source: WGSL specification, "Memory Operation" and "Synchronization Built-in Functions".
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,9 @@ from gpusim.wgsl.syntax import Place
 from gpusim.wgsl.typed import Expr, Function
 from gpusim.wgsl.types import Array, Vector, leaves_of, parts_of, stride_of
 from gpusim.wgsl.values import Spot, Spotted
+
+_ORDERED = {"storageBarrier": "storage", "textureBarrier": "handle"}
+"""The address spaces of barriers; of any other it is workgroup memory."""
 
 
 @dataclass(slots=True, eq=False)
@@ -165,7 +168,7 @@ class CheckedLowering(Lowering):
 
     def _wait(self, made: typed.Apply) -> None:
         super()._wait(made)
-        self._waited("storage" if made.name == "storageBarrier" else "workgroup", made.place)
+        self._waited(_ORDERED.get(made.name, "workgroup"), made.place)
 
     def _waited(self, space: str, place: Place) -> None:
         self._mark(Wait(self.sites.add(place, "wait", space), space))

@@ -1,7 +1,8 @@
 """The recorder: what the Python of a checked shader calls, for one binding of its memories.
 
-It gives each block's lanes their tokens, and passes barriers to the watches.  In the plain form it
-only says whether anything was found; in the detailed form it takes everything to a Desk.
+It gives each block's lanes their tokens, passes barriers to the watches, and takes what is found to
+a Desk.  In the plain form it does not take races there, as it has no values; it only notes that
+there are some.
 """
 
 from functools import lru_cache
@@ -52,12 +53,13 @@ def _pattern(count: int, size: int) -> Values:
 class Recorder:
     """Watches over the memories of one program."""
 
-    def __init__(self, program: CheckedProgram, sites: list[Site], size: int, desk: Desk | None):
+    def __init__(self, program: CheckedProgram, sites: list[Site], size: int) -> None:
         self.size, self.groups = size, 0
         self.tokens: Values = _pattern(size, size)
-        self.found = False
-        """Whether anything was found."""
-        self._desk, self._sites = desk, sites
+        self.raced = False
+        """Whether there are races."""
+        self._sites, self._detailed = sites, program.detailed
+        self._desk: Desk | None = None
         self._open = False
         plan = program.plan
         self._counted: dict[Any, CountedWatch] = {}
@@ -65,14 +67,14 @@ class Recorder:
         self._workgroup: dict[Any, WorkgroupWatch] = {}
         for memory, mode in plan.modes.items():
             unit = 2 if memory in plan.halves else 4
-            kept = desk is not None
+            kept = program.detailed
             if memory.space == "workgroup":
                 if mode == EXACT or memory in plan.fills:
                     watch = WorkgroupWatch(self, sites, memory.name, unit, keeps_values=kept)
                     watch.units = -(-memory.size // unit)
                     watch.fills = memory in plan.fills
                     self._workgroup[memory] = watch
-            elif mode == COUNTED and desk is None:
+            elif mode == COUNTED and not program.detailed:
                 self._counted[memory] = CountedWatch(self, sites, memory.name, unit)
             elif mode in (EXACT, COUNTED):
                 one = StorageWatch(self, sites, memory.name, unit, keeps_values=kept)
@@ -88,9 +90,9 @@ class Recorder:
         own = {"begin": self.begin, "wait": self.wait, "bound": self.bound, "doubt": self.doubt}
         return {**own, **watches}
 
-    def start(self, sizes: dict[Any, int]) -> None:
+    def start(self, sizes: dict[Any, int], desk: Desk) -> None:
         """A dispatch over bindings of so many bytes."""
-        self.found = False
+        self.raced, self._desk = False, desk
         self._open = False
         for memory, counted in self._counted.items():
             counted.start(sizes[memory])
@@ -114,12 +116,12 @@ class Recorder:
             watch.end()
 
     def finish(self) -> bool:
-        """The end of a dispatch; whether anything was found."""
+        """The end of a dispatch; whether there are races."""
         if self._open:
             self._end_block()
         met = [watch.met() for watch in self._counted.values()]
-        self.found = self.found or any(met)
-        return self.found
+        self.raced = self.raced or any(met)
+        return self.raced
 
     def wait(self, site: int, lanes: Values) -> None:
         """A barrier that lanes come to, all if None."""
@@ -129,13 +131,14 @@ class Recorder:
             groups = counts > 0
             if np.any(groups & (counts < self.size)):
                 self._missed(site, lanes, groups)
-        space = self._sites[site].name
-        watches = self._storage if space == "storage" else self._workgroup
-        for watch in watches.values():
+        spaces: dict[str, dict[Any, Any]] = {
+            "storage": self._storage,
+            "workgroup": self._workgroup,
+        }
+        for watch in spaces.get(self._sites[site].name, {}).values():
             watch.barrier(groups)
 
     def _missed(self, site: int, lanes: Values, groups: Values) -> None:
-        self.found = True
         if self._desk is not None:
             absent = np.repeat(groups, self.size)[: len(self.tokens)]
             absent[lanes] = False
@@ -148,7 +151,6 @@ class Recorder:
         outside = (index < 0) | (index >= limit)
         if not np.any(outside):
             return
-        self.found = True
         if self._desk is not None:
             tokens = self.tokens if lanes is None else self.tokens[lanes]
             index, outside = (np.broadcast_to(each, tokens.shape) for each in (index, outside))
@@ -160,7 +162,6 @@ class Recorder:
         bad = doubtful(about.how, about.name, list(operands), result, about.kinds[-1])
         if not np.any(bad):
             return
-        self.found = True
         if self._desk is not None:
             tokens = self.tokens if lanes is None else self.tokens[lanes]
             wide = [np.broadcast_to(each, tokens.shape) for each in (bad, result, *operands)]
@@ -169,12 +170,11 @@ class Recorder:
 
     def clash(self, name: str, found: Clash) -> None:
         """Conflicting accesses."""
-        self.found = True
-        if self._desk is not None:
+        self.raced = True
+        if self._detailed and self._desk is not None:
             self._desk.clash(name, found)
 
     def unwritten(self, site: int, words: Values, tokens: Values) -> None:
         """Reads of what nobody wrote."""
-        self.found = True
         if self._desk is not None:
             self._desk.unwritten(site, words, tokens)

@@ -2,7 +2,7 @@
 
 An index is looked at where nothing proves it small: an inline comparison, whose call comes only
 where it fails.  An access is told where ``regions.py`` leaves it open.  The detailed form tells
-values and lanes as well; it runs only after the plain form found something.
+values as well; it runs only after the plain form found a race.
 """
 
 from collections.abc import Callable
@@ -30,6 +30,8 @@ class CheckedWriter(Writer):
         self._plan, self._detailed = plan, detailed
         self.tells = False
         """Whether anything is looked at."""
+        self.looks = False
+        """Whether accesses are compared."""
 
     def statement(self, statement: Any) -> None:
         """One statement or mark."""
@@ -42,9 +44,6 @@ class CheckedWriter(Writer):
     def _lanes(self) -> str:
         """Which lanes of the block are here; None for all."""
         return "None" if self.frame.parent is None else self.frame.read(self.lane)
-
-    def _told_lanes(self) -> str:
-        return self._lanes() if self._detailed else "None"
 
     def _tell(self, line: str) -> None:
         self.tells = True
@@ -71,6 +70,7 @@ class CheckedWriter(Writer):
             call = "ask" if mark.how == READ else "fill"
             self._tell(f"if {watch}.partial: {watch}.{call}({site}, {where}, {lanes})")
         if looks:
+            self.looks = True
             values = self._values(mark) if self._detailed else ""
             self._tell(f"{watch}.note({site}, {where}, {lanes}{values})")
 
@@ -93,8 +93,7 @@ class CheckedWriter(Writer):
         bound = str(limit) if isinstance(limit, int) else self.code(limit)
         fails = self._fails(mark, bound)
         if fails:
-            code = self.code(index)
-            lanes = self._told_lanes()
+            code, lanes = self.code(index), self._lanes()
             self._tell(f"if {fails}: bound({mark.site.number}, {code}, {bound}, {lanes})")
 
     def _fails(self, mark: Bound, bound: str) -> str:
@@ -124,8 +123,7 @@ class CheckedWriter(Writer):
     def _doubt(self, mark: Doubt) -> None:
         if mark.needed:
             operands = "".join(f"{self.code(each)}, " for each in mark.operands)
-            result = self.code(mark.result)
-            lanes = self._told_lanes()
+            result, lanes = self.code(mark.result), self._lanes()
             self._tell(f"doubt({mark.site.number}, ({operands}), {result}, {lanes})")
 
 
@@ -157,6 +155,11 @@ class CheckedProgram(Program):
     def tells(self) -> bool:
         """Whether a run looks at anything."""
         return self._last.tells
+
+    @property
+    def looks(self) -> bool:
+        """Whether a run compares accesses."""
+        return self._last.looks
 
     def _memories(self, writer: Writer, root: Frame) -> Lines:
         made = super()._memories(writer, root)
