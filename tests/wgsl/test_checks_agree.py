@@ -7,7 +7,7 @@ all accesses of a dispatch and compares the pairs of each word by the rule of th
 from collections import defaultdict
 from itertools import combinations
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from gpusim.wgsl.checks.nodes import Site, Touch
 from gpusim.wgsl.checks.recorder import Recorder
 from gpusim.wgsl.checks.regions import EXACT, marks
 from gpusim.wgsl.checks.writer import CheckedProgram
+from gpusim.wgsl.program import Program
 
 pytestmark = pytest.mark.unit
 SIZE, WORDS = 8, 64
@@ -38,7 +39,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
 """
 INDICES = (
     "i", "i", "l", "id.x", "id.x + args.n", "2u * i", "2u * i + 1u", "i / 2u", "63u - i", "w.x",
-    "data[i]", "data[i] % 4u", "0u", "l * 3u", "p.y * 4u + p.x", "p.x * 4u + p.y", "id.y * 8u + id.x",
+    "data[i]", "data[i] % 4u", "0u", "l * 3u", "p.y * 4u + p.x", "p.x * 4u + p.y",
+    "id.y * 8u + id.x",
 )  # fmt: skip
 CONDITIONS = ("l < 4u", "l == 0u", "data[i] > 3u", "w.x == 0u", "i < args.n", "p.y == 1u")
 
@@ -105,7 +107,7 @@ class _Kept:
 
     def note(self, site: int, where: Any, lanes: Any, values: Any = ()) -> None:
         all_, memory = self._all, self._memory
-        tokens = all_.tokens if lanes is None else all_.tokens[lanes]
+        tokens = all_._tokens(slice(None) if lanes is None else lanes)
         about = all_._sites[site]
         for at, token in zip(np.broadcast_to(where, tokens.shape), tokens, strict=True):
             group = int(token) >> 32
@@ -128,10 +130,11 @@ def by_hand(entry: CheckedEntry, arrays: list[Any], grid: tuple[int, int, int]) 
     for each in marks(entry._body):
         if isinstance(each, Touch):
             each.races = True
-    program.__class__.__mro__[1].__init__(program, entry._lowered, entry._body, flat=False)
+    Program.__init__(program, entry._lowered, entry._body, flat=False)
     recorder = Everything(program, entry.sites, SIZE)
     run = program.telling(recorder.names)(*arrays)
-    recorder.start({memory: WORDS * 4 for memory in entry._lowered.bound.values()}, None)
+    sizes = {memory: WORDS * 4 for memory in entry._lowered.bound.values()}
+    recorder.begin_dispatch(sizes, cast(Any, None))
     run(*grid)
     found = set()
     for key, accesses in recorder.accesses.items():

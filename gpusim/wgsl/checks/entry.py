@@ -123,7 +123,7 @@ class CheckedEntry(Entry):
         recorder, run = recorded
         memories = self._lowered.bound.values()
         sizes = {memory: len(array) for memory, array in zip(memories, arrays, strict=True)}
-        recorder.start(sizes, desk)
+        recorder.begin_dispatch(sizes, desk)
         run(*grid)
         return recorder.finish()
 

@@ -13,11 +13,12 @@ import numpy as np
 from gpusim.wgsl.checks.doubts import doubtful
 from gpusim.wgsl.checks.nodes import Site
 from gpusim.wgsl.checks.regions import COUNTED, EXACT
-from gpusim.wgsl.checks.shadow import GROUP_BITS, SITE_BITS, Clash
-from gpusim.wgsl.checks.watches import CountedWatch, StorageWatch, WorkgroupWatch
+from gpusim.wgsl.checks.shadow import Clash
+from gpusim.wgsl.checks.watches import CountedWatch, StorageWatch, WorkgroupWatch, tokens_of
 from gpusim.wgsl.checks.writer import CheckedProgram
 
 Values = Any
+_WRAP = 2**32
 
 
 class Desk(Protocol):
@@ -45,17 +46,16 @@ class Desk(Protocol):
 
 
 @lru_cache(maxsize=16)
-def _pattern(count: int, size: int) -> Values:
-    lanes = np.arange(count, dtype=np.int64)
-    return ((lanes // size + 1) << GROUP_BITS) | ((lanes % size) << SITE_BITS)
+def _pattern(count: int) -> Values:
+    return np.arange(1, count + 1, dtype=np.int32)
 
 
 class Recorder:
     """Watches over the memories of one program."""
 
     def __init__(self, program: CheckedProgram, sites: list[Site], size: int) -> None:
-        self.size, self.groups = size, 0
-        self.tokens: Values = _pattern(size, size)
+        self.size, self.groups, self.start, self._count = size, 0, 0, 0
+        self._numbers: Values = None
         self.raced = False
         """Whether there are races."""
         self._sites, self._detailed = sites, program.detailed
@@ -87,10 +87,16 @@ class Recorder:
         """What the Python may name."""
         every: dict[Any, Any] = {**self._counted, **self._storage, **self._workgroup}
         watches = {f"watch_{memory}": watch for memory, watch in every.items()}
-        own = {"begin": self.begin, "wait": self.wait, "bound": self.bound, "doubt": self.doubt}
+        own = {
+            "begin": self.begin,
+            "wait": self.wait,
+            "bound": self.bound,
+            "row": self.row,
+            "doubt": self.doubt,
+        }
         return {**own, **watches}
 
-    def start(self, sizes: dict[Any, int], desk: Desk) -> None:
+    def begin_dispatch(self, sizes: dict[Any, int], desk: Desk) -> None:
         """A dispatch over bindings of so many bytes."""
         self.raced, self._desk = False, desk
         self._open = False
@@ -104,14 +110,21 @@ class Recorder:
         if self._open:
             self._end_block()
         self._open = True
+        self.start, self._count, self._numbers = start, count, None
         self.groups = -(-count // self.size)
-        self.tokens = _pattern(count, self.size) + ((start // self.size) << GROUP_BITS)
+        for one in self._storage.values():
+            one.begin()
         for watch in self._workgroup.values():
             watch.begin()
 
+    @property
+    def numbers(self) -> Values:
+        """The number of each lane plus one."""
+        if self._numbers is None:
+            self._numbers = _pattern(self._count) + np.int32(self.start)
+        return self._numbers
+
     def _end_block(self) -> None:
-        for one in self._storage.values():
-            one.begin()
         for watch in self._workgroup.values():
             watch.end()
 
@@ -119,6 +132,8 @@ class Recorder:
         """The end of a dispatch; whether there are races."""
         if self._open:
             self._end_block()
+        for one in self._storage.values():
+            one.end()
         met = [watch.met() for watch in self._counted.values()]
         self.raced = self.raced or any(met)
         return self.raced
@@ -126,7 +141,7 @@ class Recorder:
     def wait(self, site: int, lanes: Values) -> None:
         """A barrier that lanes come to, all if None."""
         groups = None
-        if lanes is not None and len(lanes) != len(self.tokens):
+        if lanes is not None and len(lanes) != self._count:
             counts = np.bincount(lanes // self.size, minlength=self.groups)
             groups = counts > 0
             if np.any(groups & (counts < self.size)):
@@ -140,11 +155,19 @@ class Recorder:
 
     def _missed(self, site: int, lanes: Values, groups: Values) -> None:
         if self._desk is not None:
-            absent = np.repeat(groups, self.size)[: len(self.tokens)]
+            absent = np.repeat(groups, self.size)[: self._count]
             absent[lanes] = False
             partly = np.bincount(np.flatnonzero(absent) // self.size, minlength=self.groups) > 0
             here = lanes[partly[lanes // self.size]]
-            self._desk.missed(site, self.tokens[here], self.tokens[absent])
+            self._desk.missed(site, self._tokens(here), self._tokens(absent))
+
+    def _tokens(self, lanes: Any) -> Values:
+        return tokens_of(self.numbers[lanes], self.size)
+
+    def row(self, site: int, first: int, shift: int, count: int, limit: int) -> None:
+        """Indices that count the lanes, from the lane ``first`` on, and may be outside."""
+        index = (np.arange(first, first + count) + shift) % _WRAP
+        self.bound(site, index, limit, np.arange(first - self.start, first - self.start + count))
 
     def bound(self, site: int, index: Values, limit: int, lanes: Values) -> None:
         """An index that may be outside."""
@@ -152,7 +175,7 @@ class Recorder:
         if not np.any(outside):
             return
         if self._desk is not None:
-            tokens = self.tokens if lanes is None else self.tokens[lanes]
+            tokens = self._tokens(slice(None) if lanes is None else lanes)
             index, outside = (np.broadcast_to(each, tokens.shape) for each in (index, outside))
             self._desk.outside(site, index[outside], limit, tokens[outside])
 
@@ -163,7 +186,7 @@ class Recorder:
         if not np.any(bad):
             return
         if self._desk is not None:
-            tokens = self.tokens if lanes is None else self.tokens[lanes]
+            tokens = self._tokens(slice(None) if lanes is None else lanes)
             wide = [np.broadcast_to(each, tokens.shape) for each in (bad, result, *operands)]
             bad, result, *rest = wide
             self._desk.doubted(site, [each[bad] for each in rest], result[bad], tokens[bad])
@@ -174,7 +197,7 @@ class Recorder:
         if self._detailed and self._desk is not None:
             self._desk.clash(name, found)
 
-    def unwritten(self, site: int, words: Values, tokens: Values) -> None:
+    def unwritten(self, site: int, words: Values, numbers: Values) -> None:
         """Reads of what nobody wrote."""
         if self._desk is not None:
-            self._desk.unwritten(site, words, tokens)
+            self._desk.unwritten(site, words, tokens_of(numbers, self.size))

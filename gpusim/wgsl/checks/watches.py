@@ -1,21 +1,22 @@
 """Watches: what a run notes of one memory, and what it compares.
 
-Accesses are logged as arrays, as the shader's Python makes them, and compared at barriers and at
-the end of a block: writes first, since nothing orders the accesses of a phase.  A log that grows
-long is compared earlier, so that memory is bounded.  Workgroup memory has shadow words for one
-block; storage has them for a dispatch, a second shadow for workgroups where the shader has
-barriers of storage.
+Accesses are logged as arrays, as the shader's Python makes them, and compared where something
+orders what comes after: writes first, since nothing orders the accesses of a phase.  The plain form
+only asks whether two invocations met, which takes one owner a word.  Where that is not enough there
+are shadow words: for races themselves, for a log that grows long (so that memory is bounded), and
+where only some workgroups come to a barrier.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from gpusim.wgsl.checks.nodes import ATOMIC, READ, WRITE, Site
-from gpusim.wgsl.checks.shadow import GROUP_BITS, Clash, Shadow
+from gpusim.wgsl.checks.shadow import GROUP_BITS, SITE_BITS, Clash, Shadow
 
-MOST_LOGGED = 1 << 21
+MOST_LOGGED = 1 << 22
 """Accesses that are logged before they are compared."""
 Values = Any
 _FIRST = {WRITE: 0, ATOMIC: 1, READ: 2}
@@ -28,14 +29,19 @@ class Block(Protocol):
     """The invocations of a workgroup."""
     groups: int
     """The workgroups of the block."""
-    tokens: Values
-    """The token of each lane, without a site."""
+    start: int
+    """The number of the first lane."""
+    numbers: Values
+    """The number of each lane plus one."""
+
+    raced: bool
+    """Whether there are races."""
 
     def clash(self, name: str, found: Clash) -> None:
         """Take conflicting accesses to a memory."""
         raise NotImplementedError
 
-    def unwritten(self, site: int, words: Values, lanes: Values) -> None:
+    def unwritten(self, site: int, words: Values, numbers: Values) -> None:
         """Take reads of workgroup memory that nobody wrote."""
         raise NotImplementedError
 
@@ -46,8 +52,7 @@ class Entry:
 
     site: Site
     where: Values
-    lanes: Values
-    tokens: Values
+    numbers: Values
     values: Any
 
 
@@ -64,7 +69,7 @@ class Watch:
         """Note an access of lanes, all of the block if None."""
         raise NotImplementedError
 
-    def words(self, entry_site: Site, where: Values, offset: int) -> tuple[Values, Values]:
+    def words(self, where: Values, offset: int) -> tuple[Values, Values]:
         """The words of one scalar of an access, and which lanes' words exist; None for all."""
         words = where + offset // self._unit
         outside = words >= self.units
@@ -79,9 +84,6 @@ class Watch:
                 found.append((offset + 2, number))
         return found
 
-    def flush(self) -> None:
-        """Compare what is logged."""
-
     def barrier(self, groups: Values) -> None:
         """A barrier of the block's workgroups ``groups``, a mask; all if None."""
 
@@ -95,36 +97,48 @@ class Watch:
 class CountedWatch(Watch):
     """Words and writes of a memory that is only written: where they are as many, none met."""
 
-    _last = -1
+    _written: list[Values]
 
     def start(self, size_bytes: int) -> None:
         """A new dispatch over a binding of so many bytes."""
-        if size_bytes // self._unit != self.units or self._last >= 0:
-            self.units = size_bytes // self._unit
-            self._marks = np.zeros(self.units, np.bool_)
-        self._count, self._first, self._last = 0, self.units, -1
+        units = size_bytes // self._unit
+        if units != self.units:
+            self.units, self._marks = units, np.zeros(units, np.bool_)
+        elif self._written:
+            self._clear()
+        self._written = []
+        self._count = 0
 
     def note(self, site: int, where: Values, lanes: Values, values: Any = ()) -> None:
         """Mark the words of an access."""
         block, about = self._block, self._sites[site]
         if isinstance(where, int):
-            where = np.full(len(block.tokens if lanes is None else lanes), where, np.intp)
+            where = np.full(len(block.numbers if lanes is None else lanes), where, np.intp)
         for offset, _ in self.offsets(about):
-            words, inside = self.words(about, where, offset)
+            words, inside = self.words(where, offset)
             words = words if inside is None else words[inside]
-            if len(words):
-                self._marks[words] = True
-                self._count += len(words)
-                self._first = min(self._first, int(words.min()))
-                self._last = max(self._last, int(words.max()))
+            self._marks[words] = True
+            self._count += len(words)
+            self._written.append(words)
 
     def met(self) -> bool:
         """Whether a word may have been written by two; the marks are gone then."""
-        there = self._marks[self._first : self._last + 1]
-        met = self._count != int(np.count_nonzero(there))
-        there[:] = False
-        self._last = -1
+        if 8 * self._count > self.units:
+            met = self._count != int(np.count_nonzero(self._marks))
+        elif self._written:
+            words = np.concatenate(self._written)
+            met = len(np.unique(words)) != self._count
+        else:
+            met = False
+        self._clear()
         return met
+
+    def _clear(self) -> None:
+        if 8 * self._count > self.units:
+            self._marks[:] = False
+        for words in self._written if 8 * self._count <= self.units else ():
+            self._marks[words] = False
+        self._written = []
 
 
 class ExactWatch(Watch):
@@ -138,36 +152,94 @@ class ExactWatch(Watch):
         self._log: list[Entry] = []
         self._logged = 0
         self._inner: Shadow | None = None
+        self._is_used = False
+        """Whether the shadow has anything."""
 
     def note(self, site: int, where: Values, lanes: Values, values: Any = ()) -> None:
         """Log an access."""
-        tokens = self._block.tokens if lanes is None else self._block.tokens[lanes]
+        numbers = self._block.numbers if lanes is None else self._block.numbers[lanes]
         # A value may be a part of memory, which changes before the log is compared.
         values = tuple(np.array(each) for each in values)
-        self._log.append(Entry(self._sites[site], where, lanes, tokens, values))
-        self._logged += len(tokens)
+        self._log.append(Entry(self._sites[site], where, numbers, values))
+        self._logged += len(numbers)
         if self._logged > MOST_LOGGED:
             self.flush(kept=True)
 
-    def flush(self, *, kept: bool = True) -> None:
-        """Compare what is logged; ``kept`` where a later access may conflict with it."""
+    def take_log(self) -> list[Entry]:
+        """What is logged, writes first; the log is empty then."""
         log, self._log, self._logged = self._log, [], 0
-        for entry in sorted(log, key=lambda each: _FIRST[each.site.how]):
-            where = entry.where
-            if isinstance(where, int):
-                where = np.full(len(entry.tokens), where, np.intp)
-            tokens = entry.tokens | entry.site.number
-            for offset, number in self.offsets(entry.site):
-                words, inside = self.words(entry.site, where, offset)
-                values = _bits(entry.values, number, len(tokens))
-                here = tokens
-                if inside is not None:
-                    words, here = words[inside], tokens[inside]
-                    values = None if values is None else values[inside]
-                words = self.placed(words, here).astype(np.intp, copy=False)
-                self.compare(entry.site.how, words, here, values, kept)
+        return sorted(log, key=lambda each: _FIRST[each.site.how])
 
-    def placed(self, words: Values, tokens: Values) -> Values:
+    def flush(self, *, kept: bool) -> None:
+        """Compare what is logged; ``kept`` where a later access may conflict with it."""
+        log = self.take_log()
+        if not log:
+            return
+        if not kept and not self._is_used and not self._keeps_values and _is_plain(log):
+            if self._screened(log):
+                self._block.raced = True
+            return
+        self._is_used = True
+        for entry in log:
+            self._compare_entry(entry, kept)
+
+    def _screened(self, log: list[Entry]) -> bool:
+        """Whether two invocations met, where nothing came before and nothing comes after.
+
+        Each written word has an owner.  Nobody else may write it or read it.
+        """
+        owners = self.owners()
+        places = [
+            (entry.site.how == WRITE, *each) for entry in log for each in self._placed_words(entry)
+        ]
+        writes = [words for writes, words, _ in places if writes]
+        if not writes:
+            return False
+        for is_write, words, numbers in places:
+            if is_write:
+                owners[words] = numbers
+        met = False
+        for is_write, words, numbers in places:
+            owner = owners[words]
+            met = met or bool(
+                np.any((owner != numbers) if is_write else _of_another(owner, numbers))
+            )
+        for words in writes:
+            owners[words] = 0
+        return met
+
+    def owners(self) -> Values:
+        """For each word of the shadow zero, to write a lane's number."""
+        raise NotImplementedError
+
+    def _placed_words(self, entry: Entry) -> Iterator[tuple[Values, Values]]:
+        """The words of an access in the shadow, and the lanes' numbers."""
+        where = entry.where
+        if isinstance(where, int):
+            where = np.full(len(entry.numbers), where, np.intp)
+        for offset, _ in self.offsets(entry.site):
+            words, inside = self.words(where, offset)
+            numbers = entry.numbers
+            if inside is not None:
+                words, numbers = words[inside], numbers[inside]
+            yield self.placed(words, numbers).astype(np.intp, copy=False), numbers
+
+    def _compare_entry(self, entry: Entry, kept: bool) -> None:
+        where = entry.where
+        if isinstance(where, int):
+            where = np.full(len(entry.numbers), where, np.intp)
+        for offset, number in self.offsets(entry.site):
+            words, inside = self.words(where, offset)
+            values = _bits(entry.values, number, len(entry.numbers))
+            numbers = entry.numbers
+            if inside is not None:
+                words, numbers = words[inside], numbers[inside]
+                values = None if values is None else values[inside]
+            words = self.placed(words, numbers).astype(np.intp, copy=False)
+            tokens = tokens_of(numbers, self._block.size) | entry.site.number
+            self.compare(entry.site.how, words, tokens, values, kept)
+
+    def placed(self, words: Values, numbers: Values) -> Values:
         """Words of the memory, as words of the shadow."""
         return words
 
@@ -186,10 +258,17 @@ class StorageWatch(ExactWatch):
 
     def start(self, size_bytes: int) -> None:
         """A new dispatch over a binding of so many bytes."""
-        self.units = units = size_bytes // self._unit
+        units = size_bytes // self._unit
+        if units != self.units:
+            self.units, self._owners = units, np.zeros(units, np.int32)
+        self._log, self._logged, self._is_used = [], 0, False
         self._inner = Shadow(units, keeps_values=self._keeps_values)
         self._outer = Shadow(units, shift=GROUP_BITS, keeps_values=self._keeps_values)
         self._since: list[tuple[Values, Values]] = []
+
+    def owners(self) -> Values:
+        """For each word zero."""
+        return self._owners
 
     def compare(self, how: str, words: Values, tokens: Values, values: Any, kept: bool) -> None:
         """Compare accesses within workgroups since their barriers, and between workgroups."""
@@ -207,10 +286,10 @@ class StorageWatch(ExactWatch):
 
     def barrier(self, groups: Values) -> None:
         """Forget what the workgroups did."""
-        self.flush()
+        self.flush(kept=True)
         assert self._inner is not None
         since, self._since = self._since, []
-        first = int(self._block.tokens[0] >> GROUP_BITS)
+        first = self._block.start // self._block.size + 1
         for words, tokens in since:
             if groups is None:
                 self._inner.forget(words)
@@ -223,12 +302,10 @@ class StorageWatch(ExactWatch):
         """A new block, whose workgroups are others."""
         if self.waits:
             self.barrier(None)
-        else:
-            self.flush()
 
     def end(self) -> None:
         """The end of a dispatch."""
-        self.begin()
+        self.flush(kept=self.waits)
 
 
 class WorkgroupWatch(ExactWatch):
@@ -241,31 +318,35 @@ class WorkgroupWatch(ExactWatch):
 
     def begin(self) -> None:
         """A new block, with memories of its own."""
-        self.flush(kept=False)
-        size = self.units * self._block.groups
-        self._inner = Shadow(size, keeps_values=self._keeps_values)
-        self._used = False
-        if self.fills:
-            self.partial, self._dirty = True, False
-            self._written = np.zeros(size, np.bool_)
+        self._size = self.units * self._block.groups
+        self._inner, self._is_used = Shadow(self._size, keeps_values=self._keeps_values), False
+        self._log, self._logged = [], 0
+        self._owners: Values = None
+        self._written: Values = None
+        self.partial, self._dirty = self.fills, False
 
     def end(self) -> None:
-        """The end of a dispatch."""
+        """The end of a block."""
         self.flush(kept=False)
 
-    def placed(self, words: Values, tokens: Values) -> Values:
+    def owners(self) -> Values:
+        """For each word of the block's memories zero."""
+        if self._owners is None:
+            self._owners = np.zeros(self._size, np.int32)
+        return self._owners
+
+    def placed(self, words: Values, numbers: Values) -> Values:
         """Words of the shadow: each workgroup's behind the others'."""
-        self._used = True
-        first = int(self._block.tokens[0] >> GROUP_BITS)
-        return words + ((tokens >> GROUP_BITS) - first) * self.units
+        group = (numbers - (self._block.start + 1)) // self._block.size
+        return words + group * np.int32(self.units)
 
     def barrier(self, groups: Values) -> None:
         """Forget what the workgroups did, and see whether all words are written."""
         self.flush(kept=groups is not None)
-        if self._used and self._inner is not None:
+        if self._is_used and self._inner is not None:
             if groups is None:
                 self._inner.forget()
-                self._used = False
+                self._is_used = False
             else:
                 self._inner.forget(np.flatnonzero(np.repeat(groups, self.units)))
         if self.partial and self._dirty:
@@ -273,27 +354,41 @@ class WorkgroupWatch(ExactWatch):
 
     def fill(self, site: int, where: Values, lanes: Values) -> None:
         """Note that words are written."""
-        for _, words in self._all_words(site, where, lanes):
-            self._written[words] = True
+        written = self._written_words()
+        for words, _ in self._placed_words(self._entry(site, where, lanes)):
+            written[words] = True
         self._dirty = True
 
     def ask(self, site: int, where: Values, lanes: Values) -> None:
         """Tell of reads of words that nobody wrote."""
-        for here, words in self._all_words(site, where, lanes):
-            missing = ~self._written[words]
+        written = self._written_words()
+        for words, numbers in self._placed_words(self._entry(site, where, lanes)):
+            missing = ~written[words]
             if missing.any():
-                self._block.unwritten(site, words[missing] % self.units, here[missing])
+                self._block.unwritten(site, words[missing] % self.units, numbers[missing])
 
-    def _all_words(self, site: int, where: Values, lanes: Values) -> Any:
-        tokens = self._block.tokens if lanes is None else self._block.tokens[lanes]
-        for offset, _ in self.offsets(self._sites[site]):
-            words, inside = self.words(self._sites[site], where, offset)
-            words, here = np.broadcast_arrays(words, tokens)
-            if inside is not None:
-                keep = np.broadcast_to(inside, tokens.shape)
-                words, here = words[keep], here[keep]
-            first = int(self._block.tokens[0] >> GROUP_BITS)
-            yield here, words + ((here >> GROUP_BITS) - first) * self.units
+    def _entry(self, site: int, where: Values, lanes: Values) -> Entry:
+        numbers = self._block.numbers if lanes is None else self._block.numbers[lanes]
+        return Entry(self._sites[site], where, numbers, ())
+
+    def _written_words(self) -> Values:
+        if self._written is None:
+            self._written = np.zeros(self._size, np.bool_)
+        return self._written
+
+
+def tokens_of(numbers: Values, size: int) -> Values:
+    """The tokens of lanes, without a site; ``size`` is that of a workgroup."""
+    lanes = numbers.astype(np.int64) - 1
+    return ((lanes // size + 1) << GROUP_BITS) | ((lanes % size) << SITE_BITS)
+
+
+def _is_plain(log: list[Entry]) -> bool:
+    return all(each.site.how != ATOMIC for each in log)
+
+
+def _of_another(owner: Values, numbers: Values) -> Values:
+    return (owner != 0) & (owner != numbers)
 
 
 def _part(found: Clash, chosen: Values) -> Clash:

@@ -14,7 +14,7 @@ from gpusim.wgsl.checks.proofs import Prover
 from gpusim.wgsl.checks.regions import FREE, Plan, planned
 from gpusim.wgsl.emit import Writer
 from gpusim.wgsl.frames import Frame, Lines
-from gpusim.wgsl.ir import Const, Length, Load, Statement
+from gpusim.wgsl.ir import Length, Load, Statement
 from gpusim.wgsl.lanes import NAMES
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.program import Program, Run
@@ -91,25 +91,26 @@ class CheckedWriter(Writer):
         if isinstance(limit, int) and index.type == "u32" and most_of(index, self.most) < limit:
             return
         bound = str(limit) if isinstance(limit, int) else self.code(limit)
-        fails = self._fails(mark, bound)
-        if fails:
-            code, lanes = self.code(index), self._lanes()
-            self._tell(f"if {fails}: bound({mark.site.number}, {code}, {bound}, {lanes})")
-
-    def _fails(self, mark: Bound, bound: str) -> str:
-        """When an index may be outside; empty where it never is."""
-        index, limit = mark.index, mark.limit
-        if isinstance(index, Const) or not varies(index):
-            return f"not 0 <= {self.code(index)} < {bound}"
-        rest = self.lane_number(index) if self.frame.in_row else None
+        rest = self.lane_number(index) if self.frame.in_row and varies(index) else None
         if rest is not None:
-            if not rest and isinstance(limit, Length) and self._is_below(limit):
-                return ""
-            first = f"{self.frame.first_lane()} + {affine.python_of(rest)}"
-            return f"not 0 <= {first} <= {bound} - {self.frame.count}"
+            self._row_bound(mark, bound, affine.python_of(rest))
+            return
         code = self.code(index)
-        words = code if index.type == "u32" else f"{code}.view(u32)"
-        return f"{words}.max() >= {bound}"
+        fails = f"not 0 <= {code} < {bound}"
+        if varies(index):
+            words = code if index.type == "u32" else f"{code}.view(u32)"
+            fails = f"{words}.max() >= {bound}"
+        self._tell(f"if {fails}: bound({mark.site.number}, {code}, {bound}, {self._lanes()})")
+
+    def _row_bound(self, mark: Bound, bound: str, rest: str) -> None:
+        """An index that counts the lanes: the first and the last of a row are enough."""
+        if rest == "0" and isinstance(mark.limit, Length) and self._is_below(mark.limit):
+            return
+        first, count, site = self.frame.first_lane(), self.frame.count, mark.site.number
+        shifted = first if rest == "0" else f"{first} + {rest}"
+        self._tell(
+            f"if not 0 <= {shifted} <= {bound} - {count}: row({site}, {first}, {rest}, {count}, {bound})"
+        )
 
     def _is_below(self, limit: Length) -> bool:
         """Whether a guard keeps the lanes' numbers below a length."""
