@@ -16,6 +16,7 @@ from gpusim.wgsl.checks import Ledger, checked
 from tools.wgsl.speed import LEAVING, PRODUCT, best
 
 _WORDS = 65_536
+_TURNS = 5
 _HEAD = """
 @group(0) @binding(0) var<storage, read_write> x: array<u32>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
@@ -109,9 +110,12 @@ def times(work: Work) -> tuple[float, float, int]:
     plain, looked_at = (
         made.bind([each.copy().view(np.uint8) for each in used]) for made in (entry, with_checks)
     )
-    rounds = 5
-    without = best(lambda: plain(*work.grid), rounds)
-    return without, best(lambda: looked_at(*work.grid), rounds), len(ledger.reports)
+    pairs = []
+    for _ in range(_TURNS):
+        without = best(lambda: plain(*work.grid), 1)
+        pairs.append((without, best(lambda: looked_at(*work.grid), 1)))
+    without, ran = (min(column) for column in zip(*pairs, strict=True))
+    return without, ran, len(ledger.reports)
 
 
 def table() -> str:

@@ -3,7 +3,7 @@
 It turns tokens back into invocations and sites, bits into values, and says what to do.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,22 @@ _DID = {READ: "read", WRITE: "wrote", ATOMIC: "changed atomically"}
 _TYPES = {"f32": np.float32, "i32": np.int32, "bool": np.uint32, "u32": np.uint32}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class About:
+    """What reports need to know of a shader; ``spaces`` are the address spaces by name."""
+
+    entry_point: str
+    sizes: Triple
+    sites: list[Site]
+    spaces: dict[str, str]
+
+
 class ReportDesk:
     """The reports of one dispatch."""
 
-    def __init__(
-        self,
-        entry_point: str,
-        sizes: Triple,
-        grid: Triple,
-        call: str,
-        sites: list[Site],
-        spaces: dict[str, str],
-    ) -> None:
-        self._entry_point, self._sizes, self._grid, self._call = entry_point, sizes, grid, call
-        self._sites, self._spaces = sites, spaces
+    def __init__(self, about: About, grid: Triple, call: str) -> None:
+        self._about, self._sites, self._sizes = about, about.sites, about.sizes
+        self._grid, self._call = grid, call
         self._found: dict[tuple[object, ...], ShaderReport] = {}
 
     @property
@@ -75,7 +77,7 @@ class ReportDesk:
             )
         if sites[0] is sites[1]:
             return "let one invocation write it, give each its own word, or use an atomic"
-        if self._spaces.get(name) == "workgroup":
+        if self._about.spaces.get(name) == "workgroup":
             return "call workgroupBarrier() between them, or give each invocation its own word"
         return (
             "call storageBarrier() between them (workgroupBarrier() orders workgroup memory "
@@ -138,7 +140,7 @@ class ReportDesk:
 
     def _add(self, **fields: Any) -> None:
         report = ShaderReport(
-            entry_point=self._entry_point, grid=self._grid, call=self._call, **fields
+            entry_point=self._about.entry_point, grid=self._grid, call=self._call, **fields
         )
         known = self._found.get(report.key)
         if known is not None:

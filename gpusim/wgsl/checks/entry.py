@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
-from gpusim.wgsl.checks.desk import ReportDesk
+from gpusim.wgsl.checks.desk import About, ReportDesk
 from gpusim.wgsl.checks.doubts import WRAP
 from gpusim.wgsl.checks.lowering import CheckedLowering
-from gpusim.wgsl.checks.nodes import Bound, Doubt, Site
+from gpusim.wgsl.checks.nodes import WRITE, Bound, Doubt, Site, Touch
 from gpusim.wgsl.checks.recorder import Recorder
 from gpusim.wgsl.checks.regions import marks
-from gpusim.wgsl.checks.report import Ledger, Triple
+from gpusim.wgsl.checks.report import Ledger
 from gpusim.wgsl.checks.writer import CheckedProgram
 from gpusim.wgsl.exits import without_exits
-from gpusim.wgsl.ir import Assign, Get, Load, Op, Scalar, Statement, Variable
+from gpusim.wgsl.ir import Assign, Get, Load, Memory, Op, Scalar, Statement, Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.module import Entry
+from gpusim.wgsl.program import Run
 
 _MOST_SITES = 1 << 16
 
@@ -88,60 +89,72 @@ class CheckedEntry(Entry):
     ) -> CheckedRun:
         """As ``Entry.bind``."""
         arrays = self._arrays(buffers, immediates)
-        made: dict[bool, tuple[Recorder, Any]] = {}
+        sizes = {
+            memory: len(array)
+            for memory, array in zip(self._lowered.bound.values(), arrays, strict=True)
+        }
+        made: dict[bool, tuple[CheckedProgram, Recorder, Run]] = {}
         before: list[Any] = []
 
         def run(x: int, y: int, z: int, *, call: str = "") -> None:
-            flat = y == 1 and z == 1
-            program = self.program(flat=flat, detailed=False)
+            flat, grid = y == 1 and z == 1, (x, y, z)
             if flat not in made:
-                made[flat] = self._recorded(arrays, program)
+                made[flat] = self._recorded(arrays, flat=flat, detailed=False)
+            program, recorder, plain = made[flat]
             if not program.tells:
-                made[flat][1](x, y, z)
+                plain(x, y, z)
                 return
             if program.looks:
                 self._keep(arrays, before)
-            desk = self._desk((x, y, z), call)
-            if self._runs(made[flat], arrays, (x, y, z), desk):
-                desk = self._desk((x, y, z), call)
-                again = self._recorded(before, self.program(flat=flat, detailed=True))
-                self._runs(again, before, (x, y, z), desk)
+            desk = ReportDesk(self.about, grid, call)
+            recorder.begin_dispatch(sizes, desk)
+            plain(x, y, z)
+            if recorder.finish():
+                desk = ReportDesk(self.about, grid, call)
+                _, again, detailed = self._recorded(before, flat=flat, detailed=True)
+                again.begin_dispatch(sizes, desk)
+                detailed(x, y, z)
+                again.finish()
             for report in desk.reports:
                 self._ledger.add(self._text, report)
 
         return run
 
-    def _recorded(self, arrays: list[Any], program: CheckedProgram) -> tuple[Recorder, Any]:
+    def _recorded(
+        self, arrays: list[Any], *, flat: bool, detailed: bool
+    ) -> tuple[CheckedProgram, Recorder, Run]:
+        """A program, its recorder, and what runs it over arrays."""
+        program = self.program(flat=flat, detailed=detailed)
         x, y, z = self.point.workgroup_size
         recorder = Recorder(program, self.sites, x * y * z)
-        return recorder, program.telling(recorder.names)(*arrays)
-
-    def _runs(
-        self, recorded: tuple[Recorder, Any], arrays: list[Any], grid: Triple, desk: ReportDesk
-    ) -> bool:
-        """Run a grid; whether there are races."""
-        recorder, run = recorded
-        memories = self._lowered.bound.values()
-        sizes = {memory: len(array) for memory, array in zip(memories, arrays, strict=True)}
-        recorder.begin_dispatch(sizes, desk)
-        run(*grid)
-        return recorder.finish()
+        return program, recorder, program.telling(recorder.names)(*arrays)
 
     def _keep(self, arrays: list[Any], before: list[Any]) -> None:
         """Keep copies of the arrays that the shader writes, and the others themselves."""
+        memories = [*self._lowered.bound.values()]
         if not before:
-            memories = self._lowered.bound.values()
             pairs = zip(memories, arrays, strict=True)
             before += [array.copy() if memory.written else array for memory, array in pairs]
             return
-        for array, kept in zip(arrays, before, strict=True):
-            if array is not kept:
+        for memory, array, kept in zip(memories, arrays, before, strict=True):
+            if array is not kept and memory in self._read:
                 kept[:] = array
 
-    def _desk(self, grid: Triple, call: str) -> ReportDesk:
-        spaces = {memory.name: memory.space for memory in self._lowered.memories}
-        point = self.point
-        return ReportDesk(point.name, point.workgroup_size, grid, call, self.sites, spaces)
+    @cached_property
+    def _read(self) -> dict[Memory, None]:
+        """The memories whose bytes a run may read, of those that a shader may write."""
+        touches = [each for each in marks(self._body) if isinstance(each, Touch)]
+        return {each.memory: None for each in touches if each.how != WRITE}
+
+    @cached_property
+    def about(self) -> About:
+        """What reports need to know of the shader."""
+        return About(
+            entry_point=self.point.name,
+            sizes=self.point.workgroup_size,
+            sites=self.sites,
+            spaces={memory.name: memory.space for memory in self._lowered.memories},
+        )
 
 
 def _keep_needed(body: list[Statement]) -> None:

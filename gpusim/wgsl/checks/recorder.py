@@ -14,7 +14,8 @@ from gpusim.wgsl.checks.doubts import doubtful
 from gpusim.wgsl.checks.nodes import Site
 from gpusim.wgsl.checks.regions import COUNTED, EXACT
 from gpusim.wgsl.checks.shadow import Clash
-from gpusim.wgsl.checks.watches import CountedWatch, StorageWatch, WorkgroupWatch, tokens_of
+from gpusim.wgsl.checks.watch import CountedWatch
+from gpusim.wgsl.checks.watches import StorageWatch, WorkgroupWatch, tokens_of
 from gpusim.wgsl.checks.writer import CheckedProgram
 
 Values = Any

@@ -108,9 +108,8 @@ class CheckedWriter(Writer):
             return
         first, count, site = self.frame.first_lane(), self.frame.count, mark.site.number
         shifted = first if rest == "0" else f"{first} + {rest}"
-        self._tell(
-            f"if not 0 <= {shifted} <= {bound} - {count}: row({site}, {first}, {rest}, {count}, {bound})"
-        )
+        call = f"row({site}, {first}, {rest}, {count}, {bound})"
+        self._tell(f"if not 0 <= {shifted} <= {bound} - {count}: {call}")
 
     def _is_below(self, limit: Length) -> bool:
         """Whether a guard keeps the lanes' numbers below a length."""
@@ -147,24 +146,15 @@ class CheckedProgram(Program):
         self.detailed = detailed
         self.bound = [*lowered.bound.values()]
         super().__init__(lowered, body, flat=flat)
+        self.tells, self.looks = self._last.tells, self._last.looks
 
     def _writer(self) -> Writer:
         self._last = CheckedWriter(self._size, self.plan, detailed=self.detailed)
         return self._last
 
-    @property
-    def tells(self) -> bool:
-        """Whether a run looks at anything."""
-        return self._last.tells
-
-    @property
-    def looks(self) -> bool:
-        """Whether a run compares accesses."""
-        return self._last.looks
-
     def _memories(self, writer: Writer, root: Frame) -> Lines:
         made = super()._memories(writer, root)
-        return [f"begin({root.start}, {root.count})", *made] if self.tells else made
+        return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
 
     def telling(self, names: dict[str, Any]) -> Callable[..., Run]:
         """As ``make``, for a recorder's names."""
