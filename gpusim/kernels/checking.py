@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gpusim.errors import ProgramError
-from gpusim.kernels.kernel import Binding, Kernel
 from gpusim.wgsl import ShaderError, compile_module
 from gpusim.wgsl.checks import ShaderReport, check_dispatch
 
@@ -17,7 +16,7 @@ _MAIN = "main"
 
 
 def check(
-    kernel: Kernel,
+    kernel: Any,
     buffers: Sequence[Any],
     scalars: Any,
     grid: int | tuple[int, int, int],
@@ -45,7 +44,7 @@ def check(
         raise ProgramError(f"cannot check {kernel.name} because {error}") from error
 
 
-def _bytes(kernel: Kernel, binding: Binding, given: Any) -> Any:
+def _bytes(kernel: Any, binding: Any, given: Any) -> Any:
     """The bytes of a buffer, copied."""
     if isinstance(given, int):
         made = np.zeros(-(-given // 4) * 4, np.uint8)
