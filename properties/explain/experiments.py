@@ -14,7 +14,7 @@ from gpusim.runtime.policy import PRESETS
 from properties.explain.scene import Scene
 from properties.explain.search import Shown
 from properties.explain.vivid import vivid
-from properties.model.case import PLAIN, SCHEDULERS, Case
+from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict
 
@@ -118,7 +118,7 @@ def _settings(case: Case) -> Iterator[tuple[str, Case]]:
     if case.client != PLAIN:
         yield "called plainly", replace(case, client=PLAIN)
     if case.device.is_simulated:
-        for scheduler in SCHEDULERS[:2]:
+        for scheduler in UNSEEDED:
             if scheduler != case.device.scheduler:
                 device = replace(case.device, scheduler=scheduler, schedule=())
                 yield f"under scheduler {scheduler}", replace(case, device=device)
@@ -128,7 +128,7 @@ def schedules(case: Case, again: Judge) -> tuple[int, int]:
     """Under how many schedules of the simulated device the case fails, and how many were tried."""
     if not case.device.is_simulated:
         return 0, 0
-    devices = [replace(case.device, scheduler=name, schedule=()) for name in ("late", "early")]
+    devices = [replace(case.device, scheduler=name, schedule=()) for name in UNSEEDED]
     devices += [
         replace(case.device, scheduler="random", seed=seed, schedule=())
         for seed in range(1, _RANDOM_SCHEDULES + 1)

@@ -29,7 +29,8 @@ from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
 from properties.model.disturbance import Disturbance
 
-SCHEDULERS = ("late", "early", "random")
+UNSEEDED = ("late", "early")
+SCHEDULERS = (*UNSEEDED, "random")
 """The schedulers that take turns, the one that defers most first."""
 REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
