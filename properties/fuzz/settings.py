@@ -150,7 +150,7 @@ class Settings:
         value = getattr(self, name)
         origin = self.origins.get(name, "argument")
         if origin == "command line":
-            return f"--{name}" if value is True else f"--{name}={value}"
+            return option_of(name) if value is True else f"{option_of(name)}={value}"
         return f"{name if origin == 'argument' else origin}={value}"
 
     @property
@@ -268,8 +268,7 @@ def add_options(parser: Parser, kind: type[Settings] | type[ReplaySettings]) -> 
     for name, setting in settings_of(kind).items():
         text = setting.help + f" ({_variable_of(name)})" * setting.from_environment
         if setting.flag:
-            option = f"--{name.replace('_', '-')}"
-            parser.add_argument(option, action="store_const", const=True, help=text)
+            parser.add_argument(option_of(name), action="store_const", const=True, help=text)
         else:
             parser.add_option(f"--{name}", setting.read, text, metavar=setting.metavar)
 
@@ -285,6 +284,11 @@ def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Settin
     return {
         name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")
     }
+
+
+def option_of(name: str) -> str:
+    """The option of a setting."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _variable_of(name: str) -> str:
