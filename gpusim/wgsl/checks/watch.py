@@ -91,7 +91,11 @@ class Watch:
 class CountedWatch(Watch):
     """Words and writes of a memory that is only written: where they are as many, none met."""
 
-    _written: list[Values]
+    def __init__(self, block: Block, sites: list[Site], name: str, unit: int) -> None:
+        super().__init__(block, sites, name, unit)
+        self._marks = np.zeros(0, np.bool_)
+        self._written: list[Values] = []
+        self._count = 0
 
     def start(self, size_bytes: int) -> None:
         """A new dispatch over a binding of so many bytes."""
