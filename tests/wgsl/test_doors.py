@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpusim import Kernel, ProgramError
+from gpusim import Kernel, ProgramError, Runtime
 from gpusim.kernels import BUILTIN
+from gpusim.simulated import open_device
 from gpusim.testing import ShaderMistaken, TargetFailed, check_kernel, replay
+from gpusim.wgsl.checks import Ledger
 from properties.fuzz.engine import fuzz
 from properties.fuzz.settings import Settings, gather
 from properties.model.case import parse_device
@@ -99,3 +101,20 @@ def test_a_session_finds_a_mistake_in_a_shader_and_replays_it(tmp_path: Path) ->
     assert str(bug.failure.kind) == "shader"
     with pytest.raises(TargetFailed, match="race: x, word 0"):
         replay(next((tmp_path / "found").glob("*.txt")), kernels=str(place))
+
+
+@pytest.mark.unit
+def test_a_device_reports_each_mistake_once_with_the_call() -> None:
+    shown: list[str] = []
+    ledger = Ledger(show=lambda report: shown.append(report.call))
+    device = open_device(checks=ledger)
+    with Runtime(device, "eager") as runtime:
+        x = runtime.alloc(64)
+        for _ in range(3):
+            runtime.dispatch(Kernel.from_wgsl(TEXT), [x], grid=(1, 1, 1))
+        runtime.sync()
+        runtime.free(x)
+    (report,) = ledger.reports
+    assert report.count == 3 * 8
+    assert len(shown) == 1
+    assert Path(shown[0].rpartition(":")[0]).name == Path(__file__).name
