@@ -193,6 +193,7 @@ class Bench:
             presets=setup.presets,
             schedulers=setup.schedulers if self.is_ours else SCHEDULERS[:1],
             faults=setup.faults,
+            check_shaders=setup.check_shaders,
             target=setup.target,
             promises=self._factory.capabilities,
         )

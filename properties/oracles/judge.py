@@ -101,6 +101,7 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
         failure = failure or _judge_reports(execution, expected)
+    failure = failure or _judge_shaders(execution)
     return Verdict(
         execution=execution,
         expected=expected,
@@ -261,6 +262,23 @@ def _judge_reports(execution: Execution, expected: History) -> Failure | None:
         op="the calls on the device",
         reason=report.finding,
         notes=(*map(str, report.places), f"what to do: {report.remedy}"),
+    )
+
+
+def _judge_shaders(execution: Execution) -> Failure | None:
+    """The first mistake in a shader that the device saw; a warning accuses nobody."""
+    errors = [each for each in execution.shaders if each.severity == "error"]
+    if not errors or not len(execution.case.program):
+        return None
+    report = errors[0]
+    return Failure(
+        kind=FailureKind.SHADER,
+        trait=f"{report.kind} in {report.entry_point}",
+        position=len(execution.case.program),
+        op="the shaders",
+        what=report.kind,
+        reason=report.what,
+        notes=(*map(str, report.acts), f"what to do: {report.remedy}"),
     )
 
 
