@@ -108,8 +108,8 @@ def _error_bound_before(
     """The error bound of what the kernel writes, from what it binds: 0 means exact.
 
     The bound is infinite where integer arithmetic gets an input that is not exact, and
-    where WGSL lets an implementation flush a float to zero or assume that it does not
-    occur (WGSL specification, "Floating Point Evaluation").
+    where WGSL lets an implementation flush a subnormal to zero, or assume that NaN and
+    infinities do not occur (WGSL specification, "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)

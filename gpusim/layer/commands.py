@@ -340,4 +340,4 @@ KINDS_OF_CLASSES = {
     "GPUCommandEncoder": "encoder",
     "GPUCommandBuffer": "command_buffer",
 }
-"""The classes whose collection by Python is an event, and the name of their objects there."""
+"""The classes whose collection by Python is an event, each with the name of its objects in it."""

@@ -10,8 +10,8 @@ from gpusim.kernels import Kernel
 from gpusim.ops import Grid
 
 new_tuple = tuple.__new__
-"""Makes a command from its class and a tuple of its fields, for what every dispatch makes.  To call
-the class costs twice as much, since that goes through a Python function."""
+"""Makes a command from its class and a tuple of its fields.  It is used for what every dispatch
+makes: calling the class goes through a Python function, and costs twice as much."""
 
 
 class Role(StrEnum):
@@ -103,11 +103,12 @@ class Range(NamedTuple):
 
 PlainRange = tuple[DeviceBuffer, int, int]
 """A ``Range``, or a plain tuple of its fields: every dispatch makes one, and a tuple costs a
-fifth."""
+fifth of a ``Range``."""
 
 
 UNKNOWN_GROUPS = 2**32 - 1
-"""Stands for the number of workgroups where the GPU reads the grid: a guarded kernel runs all."""
+"""Stands for the number of workgroups where the GPU reads the grid.  It is the most there can
+be, so a guarded kernel takes no workgroup for a surplus one."""
 
 
 class Launch(NamedTuple):

@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from threading import get_ident
 
 _LOOP_DELAYS_SECONDS = (0.0,) * 5 + tuple(n / 2000 for n in range(1, 21))
-"""Seconds between polls; the last is then repeated.  wgpu-py polls its promises alike."""
+"""Seconds between polls; the last is then repeated.  The thread of wgpu-py has similar ones."""
 
 
 class LoopPolls:

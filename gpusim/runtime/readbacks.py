@@ -248,7 +248,7 @@ class Readbacks:
         return self._queue[-1].ticket if self._queue else None
 
     def covers(self, act: int) -> bool:
-        """Whether a pending map waits for act ``act`` of the queue."""
+        """Whether a pending map waits for act ``act``, a number of ``HostWrites.acts``."""
         pages = (readback.page for readback in reversed(self._queue))
         return any(page is not None and page.act == act and page.mapping for page in pages)
 

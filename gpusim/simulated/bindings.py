@@ -106,7 +106,7 @@ class GPUBindGroup:
         self.buffers = dict.fromkeys([bound.buffer for bound in ranges])
         self.planned_for = 0
         self.plan: Any = None
-        """The plan of a dispatch with this group alone, by the pipeline ``planned_for``."""
+        """The plan of a dispatch that binds only this group, for the pipeline ``planned_for``."""
 
 
 class GPUPipelineLayout:

@@ -28,7 +28,7 @@ _MOST_BYTES = 1 << 13
 
 
 _TELLING = ("free", "sync")
-"""A free tells of no fault, and a sync that does settles reads: a misuse does neither."""
+"""Left out: ``free`` never reports a fault, and a ``sync`` that reports one also settles reads."""
 
 
 class _Missing(Exception):
@@ -147,7 +147,7 @@ class MisusingClient(Client):
         except _Missing:
             return
         except DeviceFault:
-            # What an op raises of a fault, any call may.
+            # A fault may be raised by the next call, whichever it is.
             raise
         except Exception as raised:
             self._judge(name, raised, error, says)

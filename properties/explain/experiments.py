@@ -14,7 +14,7 @@ from gpusim.runtime.policy import PRESETS
 from properties.explain.scene import Scene
 from properties.explain.search import Shown
 from properties.explain.vivid import vivid
-from properties.model.case import PLAIN, SCHEDULERS, Case
+from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict
 
@@ -117,7 +117,7 @@ def _settings(case: Case) -> Iterator[tuple[str, Case]]:
     if case.client != PLAIN:
         yield "called plainly", replace(case, client=PLAIN)
     if case.device.is_simulated:
-        for scheduler in SCHEDULERS[:2]:
+        for scheduler in UNSEEDED:
             if scheduler != case.device.scheduler:
                 device = replace(case.device, scheduler=scheduler, schedule=())
                 yield f"under scheduler {scheduler}", replace(case, device=device)

@@ -19,7 +19,7 @@ from gpusim.ops import Grid
 from properties.generate.choices import Choices, Weights
 
 FEW = 6
-"""Words below this may be in a grid on the GPU, which runs as many groups as it says."""
+"""Words below this are safe as a grid that the GPU reads, since they start few groups."""
 NO_DEVICE_RUNS = 2**32 - 1
 """Groups that exceed the limit of any device in a dimension."""
 _COUNTS_RANDOM = random.Random("counts")
@@ -50,7 +50,7 @@ class Signature:
     real: bool
     """Whether any buffer holds floats."""
     counts: bool
-    """Whether each word that it writes may be in a grid of few groups."""
+    """Whether every word that it writes is below ``FEW``, so that it can serve as a grid."""
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -199,7 +199,10 @@ def with_extremes(number: int, data: bytes) -> bytes:
 
 
 def nonce_floats(number: int, size: int) -> bytes:
-    """The same for whole words: finite normal f32 values between 1 and 1024, of either sign."""
+    """The data of write ``number`` to floats: finite normal f32 values, whole words.
+
+    They are between 1 and 1024, of either sign.
+    """
     at = number * 388 % _LONGEST_BYTES
     return _from(_FLOATS, at, size)
 

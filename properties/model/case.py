@@ -29,7 +29,8 @@ from gpusim.simulated import NO_FAULTS, PROFILES, SPEC, FaultPlan, parse_faults
 from properties.model.capabilities import Capabilities
 from properties.model.disturbance import Disturbance
 
-SCHEDULERS = ("late", "early", "random")
+UNSEEDED = ("late", "early")
+SCHEDULERS = (*UNSEEDED, "random")
 """The schedulers that take turns, the one that defers most first."""
 REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
@@ -70,7 +71,7 @@ class DeviceSpec:
     """A device by its name, with its limits, profile, scheduler and faults.
 
     ``seed`` is for the random scheduler, ``schedule`` for the replaying one.  Only a
-    simulated device has a profile and a scheduler.
+    simulated device has a profile and a scheduler, and checks shaders.
     """
 
     name: str
@@ -80,6 +81,7 @@ class DeviceSpec:
     seed: int = 0
     schedule: tuple[int, ...] = ()
     faults: FaultPlan = NO_FAULTS
+    checks_shaders: bool = False
 
     @property
     def is_simulated(self) -> bool:
@@ -121,6 +123,7 @@ class DeviceSpec:
         words += [f"scheduler={self.scheduler}"] if self.scheduler != SCHEDULERS[0] else []
         words += [f"seed={self.seed}"] if self.seed else []
         words += [f"schedule={','.join(map(str, self.schedule))}"] if self.schedule else []
+        words += [f"checks={_SHADERS}"] if self.checks_shaders else []
         words += [str(self.faults)] if len(self.faults) else []
         words += [f"{name}={value}" for name, value in self.limits]
         return " ".join(words)
@@ -161,6 +164,7 @@ def parse_device(text: str) -> DeviceSpec:
         seed=int(behaviour.get("seed", 0)),
         schedule=tuple(map(int, filter(None, behaviour.get("schedule", "").split(",")))),
         faults=parse_faults(" ".join(faults)),
+        checks_shaders="checks" in behaviour,
     )
 
 
@@ -184,12 +188,15 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     )
 
 
-_BEHAVIOUR = ("profile", "scheduler", "seed", "schedule")
+_BEHAVIOUR = ("profile", "scheduler", "seed", "schedule", "checks")
+_SHADERS = "shaders"
 
 
 def _is_behaviour(key: str, value: str) -> bool:
     if key == "scheduler":
         return value in (*SCHEDULERS, REPLAYED)
+    if key == "checks":
+        return value == _SHADERS
     if key == "profile":
         return value in PROFILES
     numbers: Sequence[str] = value.split(",") if key == "schedule" else [value]

@@ -9,6 +9,7 @@ from gpusim.layer.report import Report
 from gpusim.limits import Limits
 from gpusim.runtime.stats import Stats
 from gpusim.trace import Trace
+from gpusim.wgsl.checks.report import ShaderReport
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 
@@ -40,6 +41,8 @@ class Execution:
     """Whether each fault in the trace is one that an op met and shows."""
     reports: tuple[Report, ...] = ()
     """What the layer's rules say of the calls on the device, where there is a layer."""
+    shaders: tuple[ShaderReport, ...] = ()
+    """The mistakes in shaders, where the device looks for them."""
     stats: Stats | None = None
     """What our runtime says that it has done, right before its close."""
     choices: Sequence[Choice] = ()

@@ -26,7 +26,9 @@ _LATE_REASON = "an accepted read has its value by the next sync, and nothing cha
 
 
 class _Late:
-    """Refused ops since the last sync that raised nothing; the next sync may tell of them.
+    """Ops since the last sync that the contract refuses and that raised nothing.
+
+    The next sync may report them.
 
     WebGPU itself tells of an invalid command late, by an uncaptured error.
     """
@@ -35,10 +37,10 @@ class _Late:
         self._capabilities = capabilities
         self._may_tell = False
         self.untold: int | None = None
-        """The first op since the last sync of which the next sync must tell."""
+        """The first op since the last sync that the next sync must report."""
 
     def takes(self, position: int, meant: Outcome, shown: Outcome) -> bool:
-        """Whether the contract refuses an op, for which the target may show all but its own end."""
+        """Whether the contract refuses the op and leaves open how the target shows it."""
         if meant.error is None or shown.error == _ENDED:
             return False
         refusal = self._capabilities.refusal(meant.error)

@@ -1,8 +1,9 @@
 """Holds the statistics of our runtime against the history and the trace of its program.
 
 The history says which ops were accepted, and the trace which calls reached the driver.  Both are
-complete where the client keeps to the program.  Where a fault stopped an op half way, what that op
-counted is not looked at, nor are the stores.  Nothing here looks at values.
+complete where the client keeps to the program.  Where a fault stopped an op half way, the
+counters of that op are not checked, nor are those of pools and caches.  Nothing here
+looks at values.
 """
 
 from collections import Counter
@@ -42,7 +43,7 @@ def judge_statistics(execution: Execution) -> Failure | None:
     events = [*takewhile(lambda event: event.kind != "close", execution.trace)]
     has_failed = any(event.kind == "failed" for event in events)
     if has_failed and execution.case.client != PLAIN:
-        # A client may show a fault of its own call as that of an op which was accepted.
+        # A call of the client itself may fail; its fault is then reported for an accepted op.
         return None
     figures = [*_ops(execution, stats), *_sizes(execution, stats), *_submits(events, stats)]
     if not has_failed:

@@ -125,7 +125,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         self._buffers[name] = buffer
 
     def find_bound(self, bound: Bound) -> Buffer | BufferPart:
-        """The same of what a dispatch binds."""
+        """The handle that a dispatch binds, or the part of one."""
         if isinstance(bound, str):
             return self.find(bound)
         return self.find(bound.buffer).part(bound.offset, bound.size_bytes)

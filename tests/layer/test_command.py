@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import wgpu
 
 import gpusim
 from gpusim.devices import SIMULATED, open_device
@@ -37,12 +38,17 @@ fn main(@builtin(global_invocation_id) at: vec3<u32>) { y[at.x] = 2 * x[at.x]; }
 print(compute_with_buffers({0: (1).to_bytes(4, "little")}, {1: (1, "i")}, SHADER)[1].tolist())
 """
 SUITE = """\
+import pytest
+import wgpu
+
 import gpusim
 from tests.layer.mistakes.destroyed_buffer import program
 
 
 def test_that_passes():
-    program(gpusim.open_device({device!r}), mended=False)
+    device = gpusim.open_device({device!r})
+    with pytest.raises(wgpu.GPUValidationError):
+        program(device, mended=False)
 """
 
 
@@ -134,7 +140,10 @@ def test_by_hand(device_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.layer.mistakes.used_commands import program
 
     device = open_device(device_name)
-    with gpusim.sanitize(device) as sanitizer:
+    with (
+        gpusim.sanitize(device) as sanitizer,
+        pytest.raises(wgpu.GPUValidationError, match="cannot submit"),
+    ):
         program(device, mended=False)
     assert [report.rule for report in sanitizer.reports] == ["wrong-submit"]
     assert "is submitted a second time" in capsys.readouterr().err

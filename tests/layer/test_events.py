@@ -1,13 +1,11 @@
 """Events as lines: the rules say the same over events that were written and read again."""
 
-from importlib import import_module
-
 import pytest
 
 from gpusim.devices import open_device
 from gpusim.layer import Sanitizer, Watch, parse_event, stand_between, write_event
 from gpusim.trace import Event
-from tests.layer.test_mistakes import FINDS
+from tests.layer.mistaken_programs import FINDS, run_watched
 
 
 def quiet() -> Sanitizer:
@@ -25,7 +23,7 @@ def test_the_rules_need_only_the_events(name: str, device_name: str) -> None:
 
     device, watch = open_device(device_name), Watch(see)
     stand_between(device, watch)
-    kept = import_module(f"tests.layer.mistakes.{name}").program(device, mended=False)
+    kept = run_watched(name, device, device_name)
     watch.tell_gone()
     again = quiet()
     for line in lines:

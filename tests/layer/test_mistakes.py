@@ -1,35 +1,35 @@
 """The sanitizer finds each mistake in a small program, and is silent on the mended one."""
 
-from importlib import import_module
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gpusim.devices import open_device
+from gpusim.devices import DAWN, open_device
 from gpusim.layer import RULES, Report, Sanitizer
+from tests.layer.mistaken_programs import (
+    ABORTS,
+    FINDS,
+    REFUSED,
+    WGPU_NATIVE,
+    refused_on,
+    run_program,
+    run_watched,
+)
 
-FINDS = {
-    "overtaking_write": "overtaking-write",
-    "destroyed_buffer": "wrong-submit",
-    "mapped_buffer": "wrong-submit",
-    "used_commands": "wrong-submit",
-    "foreign_commands": "wrong-submit",
-    "destroyed_device": "destroyed-device",
-    "aliased_bindings": "aliased-bindings",
-    "lost_batch": "lost-batch",
-    "kept_view": "kept-view",
-    "written_while_mapped": "written-while-mapped",
-    "growing_buffers": "growing-buffers",
-    "endless_writes": "endless-writes",
-}
-"""The rule that finds the mistake of each program."""
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def reports_of(name: str, device_name: str, mended: bool) -> list[Report]:
     device: Any = open_device(device_name)
     with Sanitizer(on_report=lambda report: None) as sanitizer:
         sanitizer.watch(device)
-        kept = import_module(f"tests.layer.mistakes.{name}").program(device, mended)
+        if mended:
+            kept = run_program(name, device, device_name, mended=True)
+        else:
+            kept = run_watched(name, device, device_name)
     del kept
     return sanitizer.reports
 
@@ -51,3 +51,27 @@ def test_the_mended_program_is_silent(name: str, device_name: str) -> None:
 
 def test_every_rule_has_a_program() -> None:
     assert {rule.name for rule in RULES} == set(FINDS.values())
+
+
+@pytest.mark.parametrize("name", REFUSED[DAWN])
+def test_what_a_device_itself_refuses(name: str, device_name: str) -> None:
+    words = refused_on(device_name).get(name)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.layer.mistaken_programs", name, device_name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if words == ABORTS:
+        assert done.returncode != 0
+        assert words in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert words in done.stdout if words else done.stdout == ""
+
+
+def test_the_page_on_dawn_has_the_words_of_each_refusal() -> None:
+    page = (ROOT / "docs" / "dawn.md").read_text(encoding="utf-8")
+    said = [*REFUSED[DAWN].values(), *REFUSED[WGPU_NATIVE].values()]
+    assert [words for words in said if words != ABORTS and words not in page] == []

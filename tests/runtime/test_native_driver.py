@@ -1,4 +1,4 @@
-"""The native driver issues the same native calls as the driver on wgpu-py."""
+"""The native driver issues the same native calls as the driver on wgpu-py, and fails as it does."""
 
 import subprocess
 import sys
@@ -29,10 +29,19 @@ _CALLS = (
 
 @pytest.fixture
 def native_device(device: Any) -> Any:
-    """The device under test where it is wgpu-py's own; the simulated one has no calls below."""
+    """The device under test where it is wgpu-native's: no other has calls for the native driver."""
     if not isinstance(device, _api.GPUDevice):
-        pytest.skip("a simulated device has no native calls")
+        pytest.skip("the native driver makes wgpu-native's calls, which this device has not")
     return device
+
+
+@pytest.fixture(params=[NativeDriver, WgpuDriver])
+def either_driver(request: pytest.FixtureRequest, device: Any) -> WgpuDriver:
+    """Each driver that the device under test can have."""
+    make: type[WgpuDriver] = request.param
+    if make is NativeDriver:
+        device = request.getfixturevalue("native_device")
+    return make(device)
 
 
 class Recorded:
@@ -115,15 +124,13 @@ def test_both_drivers_issue_the_same_native_calls(
     assert below.calls == above.calls
 
 
-def test_the_native_driver_is_the_default_on_its_own_backend(native_device: Any) -> None:
-    assert type(driver_for(native_device)) is NativeDriver
+def test_the_native_driver_is_the_default_on_its_own_backend_alone(device: Any) -> None:
+    default = NativeDriver if isinstance(device, _api.GPUDevice) else WgpuDriver
+    assert type(driver_for(device)) is default
 
 
-@pytest.mark.parametrize("make", [NativeDriver, WgpuDriver])
-def test_no_view_on_mapped_memory_outlives_its_take(
-    native_device: Any, make: type[WgpuDriver]
-) -> None:
-    driver = make(native_device)
+def test_no_view_on_mapped_memory_outlives_its_take(either_driver: WgpuDriver) -> None:
+    driver = either_driver
     page = driver.create_buffer(256, Role.STAGING)
     driver.submit(driver.encode([], "nothing", merge_passes=True))
     mapping = driver.map(page, 16)
@@ -140,8 +147,8 @@ def test_no_view_on_mapped_memory_outlives_its_take(
     driver.destroy_buffer(page)
 
 
-def test_a_receiver_that_fails_may_be_followed_by_another(native_device: Any) -> None:
-    driver = NativeDriver(native_device)
+def test_a_receiver_that_fails_may_be_followed_by_another(either_driver: WgpuDriver) -> None:
+    driver = either_driver
     page = driver.create_buffer(256, Role.STAGING)
     driver.submit(driver.encode([], "nothing", merge_passes=True))
     mapping = driver.map(page, 16)
@@ -190,9 +197,7 @@ _LEAVES = """
 
 
 @pytest.mark.parametrize("end", ["pass", "del runtime, a, ticket"])
-def test_a_process_may_end_with_a_map_under_way(
-    native_device: Any, device_name: str, end: str
-) -> None:
+def test_a_process_may_end_with_a_map_under_way(device_name: str, end: str) -> None:
     program = textwrap.dedent(_LEAVES).replace("{device}", device_name).replace("{end}", end)
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
@@ -200,8 +205,8 @@ def test_a_process_may_end_with_a_map_under_way(
     assert (done.returncode, done.stdout) == (0, "left\n"), done.stderr[-2000:]
 
 
-def test_an_error_inside_a_native_pass_is_raised_not_logged(native_device: Any) -> None:
-    driver = NativeDriver(native_device)
+def test_an_error_inside_a_pass_is_raised_not_logged(either_driver: WgpuDriver) -> None:
+    driver = either_driver
     with Runtime(driver=driver) as runtime:
         a = runtime.alloc(64)
         runtime.dispatch(AFFINE, [a], [3, 5])

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import wgpu
-
 from tests.layer.mistakes.parts import STORAGE, Prepared
 
 
@@ -12,7 +10,4 @@ def program(device: Any, mended: bool) -> None:
     encoder = device.create_command_encoder()
     second = 512 if mended else 256
     Prepared(device, "exchange", (1,)).record(encoder, (x, 0, 512), (x, second, 512))
-    try:
-        device.queue.submit([encoder.finish()])
-    except wgpu.GPUValidationError:
-        print("refused")
+    device.queue.submit([encoder.finish()])

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import wgpu
-
 from tests.layer.mistakes.parts import STORAGE, Prepared
 
 
@@ -14,10 +12,7 @@ def program(device: Any, mended: bool) -> None:
     commands = encoder.finish()
     if not mended:
         device.destroy()
-    try:
-        device.queue.submit([commands])
-    except wgpu.GPUValidationError:
-        print("refused")
+    device.queue.submit([commands])
     if mended:
         device.queue.read_buffer(x)
         device.destroy()

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import wgpu
-
 from tests.layer.mistakes.parts import STORAGE, Prepared
 
 
@@ -15,7 +13,4 @@ def program(device: Any, mended: bool) -> None:
     affine.record(encoder, (x, 0, 256))
     encoder.copy_buffer_to_buffer(x, 0, y, 64, 192 if mended else 256)
     affine.record(encoder, (y, 0, 256))
-    try:
-        device.queue.submit([encoder.finish()])
-    except wgpu.GPUValidationError:
-        print("lost")
+    device.queue.submit([encoder.finish()])

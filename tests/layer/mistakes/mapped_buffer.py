@@ -2,22 +2,17 @@
 
 from typing import Any
 
-import wgpu
-
 from tests.layer.mistakes.parts import STAGING, STORAGE
 
 
 def program(device: Any, mended: bool) -> None:
     x = device.create_buffer(size=256, usage=STORAGE)
     staging = device.create_buffer(size=256, usage=STAGING)
-    try:
-        for _ in range(2):
-            encoder = device.create_command_encoder()
-            encoder.copy_buffer_to_buffer(x, 0, staging, 0, 256)
-            device.queue.submit([encoder.finish()])
-            staging.map_sync("READ")
-            print(bytes(staging.read_mapped())[:4])
-            if mended:
-                staging.unmap()
-    except wgpu.GPUValidationError:
-        print("refused")
+    for _ in range(2):
+        encoder = device.create_command_encoder()
+        encoder.copy_buffer_to_buffer(x, 0, staging, 0, 256)
+        device.queue.submit([encoder.finish()])
+        staging.map_sync("READ")
+        print(bytes(staging.read_mapped())[:4])
+        if mended:
+            staging.unmap()
