@@ -186,7 +186,7 @@ def collect(folder: Path, *, mutant_count: int, foreign_count: int, seed: int) -
     numbers = list(range(1, mutant_count + foreign_count + 1))
     Random(f"{seed} numbers").shuffle(numbers)
     parts = [numbers[at : at + _EACH] for at in range(0, mutant_count, _EACH)][: len(families)]
-    drawn = [*families, iter(foreign(seed))]
+    drawn = [*families[: len(parts)], iter(foreign(seed))]
     with ThreadPoolExecutor(_JOBS) as pool:
         left = list(pool.map(reading.fill, [*parts, numbers[mutant_count:]], drawn))
     rest = list(chain(*families))
