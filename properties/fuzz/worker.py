@@ -59,7 +59,7 @@ from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
-from properties.shrink.avoid import Avoided, avoids, without
+from properties.shrink.avoid import Avoided, left_out, without
 
 _DETERMINISM_EVERY = 64
 """One in so many programs is run twice more, to check that its trace is the same."""
@@ -319,9 +319,8 @@ class Bench:
     def case(self, number: int, avoided: Avoided = frozenset()) -> Case:
         """Program ``number`` of the session, with its client and transformations."""
         case = self._drawn(number)
-        if not avoids(case, avoided):
-            return case
-        return without(case, avoided, self._kernels, case.limits(self._factory.limits))
+        gone = left_out(case, avoided)
+        return without(case, gone, self._kernels, case.limits(self._factory.limits))
 
     def _drawn(self, number: int) -> Case:
         """The program before anything is left out."""
