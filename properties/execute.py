@@ -58,6 +58,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         reports=tuple(opened.reports),
         shaders=() if opened.shaders is None else opened.shaders.reports,
         stats=stats,
+        choices=opened.choices,
         close_error=close_error,
         beside=None if beside is None else beside.execution(limits),
     )

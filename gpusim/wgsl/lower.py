@@ -17,6 +17,7 @@ from gpusim.wgsl.constants import zero
 from gpusim.wgsl.expand import expand
 from gpusim.wgsl.ir import Address, Get, Label, Length, Memory, Op, Scalar
 from gpusim.wgsl.lower_statements import StatementLowering
+from gpusim.wgsl.syntax import ShaderError
 from gpusim.wgsl.typed import Function, Symbol
 from gpusim.wgsl.types import (
     Array,
@@ -33,8 +34,8 @@ from gpusim.wgsl.types import (
 )
 from gpusim.wgsl.values import Cells, Spot, Spotted
 
-_MOST = 200_000
-"""Statements of one entry point, with all calls in place."""
+_MOST = 500_000
+"""Expressions of one entry point, with all calls in place."""
 
 
 class Lowered:
@@ -47,6 +48,7 @@ class Lowered:
         self.memories = lowering.memories
         self.bound: dict[Symbol, Memory] = lowering.bound
         self.waits = lowering.waits
+        self.private = lowering.private
         self.shares = self.waits or any(memory.space == "workgroup" for memory in self.memories)
         """Whether the invocations of a workgroup need each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
@@ -61,6 +63,9 @@ class Lowering(StatementLowering):
         self.memories: list[Memory] = []
         self.built_ins: dict[str, Any] = {}
         self.waits = False
+        self.private: list[ir.Variable] = []
+        """The scalars of the module's private variables."""
+        self._expressions = 0
         self._tables: dict[int, Memory] = {}
         for symbol in function.uses:
             if symbol.kind == "var":
@@ -87,6 +92,10 @@ class Lowering(StatementLowering):
             value = symbol.value
             tree = zero(kind) if value is None else value.value
             self.initialize(place, kind, tree)
+            if isinstance(place, Cells):
+                self.private += leaves_in(place.tree)
+            elif isinstance(place, Spot):
+                place.memory.varying = True
             return place
         memory = self._memory(symbol.name, symbol.space, kind)
         if symbol.space != "workgroup":
@@ -135,8 +144,10 @@ class Lowering(StatementLowering):
 
     def value(self, made: typed.Expr) -> Value:
         """The value of an expression."""
-        if len(self.out) > _MOST:
-            raise OverflowError(f"the entry point has more than {_MOST} statements")
+        self._expressions += 1
+        if self._expressions > _MOST:
+            because = f"the entry point has more than {_MOST} expressions with its calls in place"
+            raise ShaderError(because, made.place)
         form: Any = _FORMS[type(made)]
         return form(self, made)
 

@@ -104,8 +104,8 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were not seen."""
-        return [mistake for mistake in self.planted if not mistake.seen]
+        """The planted mistakes that were not seen, or were where the session cannot see them."""
+        return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
     def avoided(self) -> Avoided:

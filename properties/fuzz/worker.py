@@ -24,6 +24,7 @@ from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, not_asked
 from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
+from properties.fuzz.miscompiled import hunt_miscompiled
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
     Answer,
@@ -174,7 +175,8 @@ class Bench:
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels) if kernels is None else kernels
         make_factory = make_factory or load_target(setup.target)
-        self._factory = make_factory(adapter.name, self._kernels)
+        self._remake = partial(make_factory, adapter.name)
+        self._factory = self._remake(self._kernels)
         if setup.adversary and not self._factory.disturbs:
             raise ProgramError(
                 f"cannot disturb target {setup.target} because no layer fits between it and its "
@@ -264,6 +266,8 @@ class Bench:
         """
         tick, case_of = self._published.begin, partial(self.case, avoided=avoided)
         mistakes = hunt_mistakes(self._factory, self._setup.target, case_of, tick)
+        compiler = hunt_miscompiled(self._factory, self.device, self._remake, case_of, tick)
+        mistakes += (compiler,) if compiler is not None else ()
         if not self.is_ours:
             return mistakes
         mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)

@@ -89,6 +89,11 @@ class DeviceSpec:
         return self.name == SIMULATED
 
     @property
+    def is_replayed(self) -> bool:
+        """Whether it replays the choices of a schedule."""
+        return self.is_simulated and self.scheduler == REPLAYED
+
+    @property
     def shown_faults(self) -> frozenset[str]:
         """The error classes that its planned faults may cause."""
         if not len(self.faults):

@@ -1,6 +1,6 @@
 """An execution: what one run of a case showed.  Oracles judge executions only.  Data only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.history import History
@@ -12,6 +12,14 @@ from gpusim.trace import Trace
 from gpusim.wgsl.checks.report import ShaderReport
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A choice of the scheduler: how many events the trace had, and among how many options."""
+
+    event: int
+    options: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +45,8 @@ class Execution:
     """The mistakes in shaders, where the device looks for them."""
     stats: Stats | None = None
     """What our runtime says that it has done, right before its close."""
+    choices: Sequence[Choice] = ()
+    """The choices of the scheduler, where it replays a schedule."""
     close_error: Exception | None = None
     """The error that the target's close raised."""
     beside: "Execution | None" = None

@@ -40,10 +40,12 @@ from properties.model.case import (
     small_limits,
 )
 from properties.model.disturbance import Disturbance
+from properties.model.execution import Choice
 from properties.model.target import Delivery, Target
 from properties.targets.failing import faults_of
 from properties.targets.layer import judging_sanitizer
 from properties.targets.naive_target import NaiveTarget
+from properties.targets.noting import Noting
 from properties.targets.runtime_target import RuntimeTarget
 
 _ALL = Parts()
@@ -73,6 +75,8 @@ class Opened:
     """Has the mistakes in shaders, where the device looks for them."""
     stats: Callable[[], Stats] | None = None
     """Gives the counters of our runtime."""
+    choices: Sequence[Choice] = ()
+    """Grows with the choices of a schedule that is replayed."""
 
 
 def as_target(made: Any) -> Target:
@@ -194,7 +198,8 @@ class RuntimeFactory(TargetFactory):
         """A new runtime, traced."""
         trace = self.make_trace()
         first = first_number(case.seed)
-        driver = self._driver_of(case.device, first)
+        scheduler = Noting(scheduler_of(case.device), trace) if case.device.is_replayed else None
+        driver = self._driver_of(case.device, first, scheduler)
         limits = driver.limits
         if not case.device.is_simulated:
             limits = case.device.held(limits)
@@ -212,6 +217,7 @@ class RuntimeFactory(TargetFactory):
             is_traced=True,
             shaders=self._checks if case.device.checks_shaders else None,
             stats=target.runtime.stats,
+            choices=scheduler.choices if scheduler is not None else (),
         )
 
     def untraced(self, case: Case) -> Target:
@@ -224,7 +230,9 @@ class RuntimeFactory(TargetFactory):
             make_runtime=self._make_runtime,
         )
 
-    def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
+    def _driver_of(
+        self, device: DeviceSpec, first: int, scheduler: Scheduler | None = None
+    ) -> Driver:
         if not device.is_simulated:
             planned = faults_of(device.faults)
             return FaultyDriver(self._driver, *planned) if planned else self._driver
@@ -233,9 +241,9 @@ class RuntimeFactory(TargetFactory):
         is_shared = first == 1 and not len(device.faults)
         if kept is not None and not kept[1].lost and is_shared:
             opened, driver = kept
-            opened.restart(scheduler_of(device))
+            opened.restart(scheduler or scheduler_of(device))
             return driver
-        opened = open_case_device(device, self._checks)
+        opened = open_case_device(device, scheduler, self._checks)
         driver = self._make_driver(opened)
         if first > 1 and isinstance(driver, WgpuDriver):
             driver.uids = count(first)
@@ -362,8 +370,12 @@ def limits_of(device: Any) -> Limits:
     return Limits(**values)
 
 
-def open_case_device(device: DeviceSpec, checks: Ledger | None = None) -> Any:
-    """A device with the interface of a wgpu-py device; ``checks`` takes its shaders' mistakes.
+def open_case_device(
+    device: DeviceSpec, scheduler: Scheduler | None = None, checks: Ledger | None = None
+) -> Any:
+    """A device with the interface of a wgpu-py device; a simulated one with that scheduler.
+
+    ``checks`` takes its shaders' mistakes.
 
     Raises:
         NoDevice: there is no such adapter, or it gives no such device.
@@ -372,7 +384,7 @@ def open_case_device(device: DeviceSpec, checks: Ledger | None = None) -> Any:
         return open_device(device.name)
     return open_simulated(
         profile=device.profile,
-        scheduler=scheduler_of(device),
+        scheduler=scheduler or scheduler_of(device),
         faults=device.faults,
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
         checks=checks if device.checks_shaders else None,
