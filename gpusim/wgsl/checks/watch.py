@@ -65,9 +65,10 @@ class Watch:
 
     def words(self, where: Values, offset: int) -> tuple[Values, Values]:
         """The words of one scalar of an access, and which lanes' words exist; None for all."""
-        words = where + offset // self._unit
-        outside = words >= self.units
-        return words, ~outside if np.any(outside) else None
+        words = where + offset // self._unit if offset else where
+        if len(words) and int(words.max()) >= self.units:
+            return words, words < self.units
+        return words, None
 
     def offsets(self, site: Site) -> list[tuple[int, int]]:
         """The offsets of an access's words, and the number of each one's scalar."""
