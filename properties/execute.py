@@ -56,7 +56,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         reports=tuple(opened.reports),
+        shaders=() if opened.shaders is None else opened.shaders.reports,
         stats=stats,
+        choices=opened.choices,
         close_error=close_error,
         beside=None if beside is None else beside.execution(limits),
     )

@@ -27,6 +27,7 @@ from gpusim.simulated.buffer import GPUBuffer
 from gpusim.simulated.profile import Profile, check_keys, invalid
 from gpusim.simulated.state import DeviceState, next_uid
 from gpusim.wgsl import Entry, Module, ShaderError, compile_module, override_key
+from gpusim.wgsl.checks import checked
 
 _COMPUTE = wgpu.ShaderStage.COMPUTE
 _BYTE = np.dtype(np.uint8)
@@ -147,6 +148,8 @@ def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) ->
     name = _entry_point(module.module, compute.get("entry_point"), doing)
     entry = _entry(module.module, name, compute.get("constants") or {}, doing)
     _check_size(device, entry, doing)
+    if device.checks is not None:
+        entry = checked(entry, device.checks, module.module.text)
     if layout == "auto":
         return GPUComputePipeline(device, label, entry, None)
     because_of = _mismatch(layout.layouts, bindings_of(entry))

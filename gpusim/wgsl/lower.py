@@ -41,8 +41,8 @@ _MOST = 500_000
 class Lowered:
     """What an entry point does, and what it binds."""
 
-    def __init__(self, function: Function) -> None:
-        lowering = _Lowering(function)
+    def __init__(self, function: Function, lowering: "Lowering | None" = None) -> None:
+        lowering = lowering or Lowering(function)
         self.body: list[ir.Statement] = lowering.out
         self.built_ins = lowering.built_ins
         self.memories = lowering.memories
@@ -54,7 +54,9 @@ class Lowered:
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
 
 
-class _Lowering(StatementLowering):
+class Lowering(StatementLowering):
+    """Lowers expressions, and the entry point with them."""
+
     def __init__(self, function: Function) -> None:
         super().__init__()
         self.bound: dict[Symbol, Memory] = {}
@@ -357,13 +359,13 @@ def _fill_table(memory: Any, kind: Type, value: Any) -> None:
 
 
 _FORMS: dict[type, Any] = {
-    typed.Constant: _Lowering._constant,
-    typed.Use: _Lowering._use,
-    typed.LoadOf: _Lowering._load,
-    typed.PartOf: _Lowering._part,
-    typed.ElementOf: _Lowering._element,
-    typed.Swizzle: _Lowering._swizzle,
-    typed.Apply: _Lowering._apply,
-    typed.Invoke: _Lowering._invoke,
-    typed.Recast: _Lowering.place,
+    typed.Constant: Lowering._constant,
+    typed.Use: Lowering._use,
+    typed.LoadOf: Lowering._load,
+    typed.PartOf: Lowering._part,
+    typed.ElementOf: Lowering._element,
+    typed.Swizzle: Lowering._swizzle,
+    typed.Apply: Lowering._apply,
+    typed.Invoke: Lowering._invoke,
+    typed.Recast: Lowering.place,
 }

@@ -56,7 +56,7 @@ class Entry:
     """A compiled entry point."""
 
     def __init__(self, function: Function) -> None:
-        self._function = function
+        self.function = function
         bound = [symbol for symbol in function.uses if symbol.kind == "var"]
         self.point = EntryPoint(
             name=function.name,
@@ -72,7 +72,7 @@ class Entry:
 
     @cached_property
     def _lowered(self) -> Lowered:
-        return self._shallow(lambda: Lowered(self._function))
+        return self._shallow(lambda: Lowered(self.function))
 
     @cached_property
     def _body(self) -> Any:
@@ -85,7 +85,7 @@ class Entry:
         except (RecursionError, MemoryError, SyntaxError) as error:
             if isinstance(error, SyntaxError) and not error.msg.startswith("too many"):
                 raise
-            raise ShaderError(TOO_DEEP, self._function.place) from None
+            raise ShaderError(TOO_DEEP, self.function.place) from None
 
     @cached_property
     def missed_barrier(self) -> Place | None:
@@ -173,6 +173,7 @@ class Module:
     """A checked text."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
         self._plain = {name: Entry(each) for name, each in self.checked.entry_points.items()}

@@ -39,7 +39,7 @@ class Program:
         self._size = x * y * z
         unneeded: dict[Variable, None] = {}
         for _ in range(2):
-            writer = Writer(self._size)
+            writer = self._writer()
             writer.unneeded = unneeded
             text = self._write(writer)
             unneeded = self._unneeded(writer)
@@ -50,6 +50,9 @@ class Program:
             if memory.space == "constant":
                 self._constants[f"bytes_{memory}"] = memory.data[0]
         self._code = compile(self.text, "<wgsl>", "exec")
+
+    def _writer(self) -> Writer:
+        return Writer(self._size)
 
     @cached_property
     def make(self) -> Callable[..., Run]:

@@ -10,7 +10,7 @@ from gpusim.program import Program
 from gpusim.trace import Event
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.model.results import cut_line
+from properties.model.results import cut_hex, cut_line
 from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
@@ -117,7 +117,7 @@ class Argument:
 
 
 def _said(rows: list[tuple[str, str]]) -> tuple[str, ...]:
-    filled = [(name, cut_line(" ".join(text.split()))) for name, text in rows if text]
+    filled = [(name, cut_line(cut_hex(" ".join(text.split())))) for name, text in rows if text]
     return tuple(f"{name}: {text}" if name else text for name, text in filled)
 
 

@@ -73,6 +73,19 @@ def _last_line(text: str) -> str:
 
 
 def _run(file: Path, text: str, module: Module, adapter: Adapter) -> Verdict:
+    for job, bindings in jobs(file, text, module):
+        theirs, ours, other = adapter.run(job), run_compiled(job), run_compiled(job, varied=True)
+        for binding in bindings:
+            slot = (binding.group, binding.binding)
+            if slot in theirs:
+                because = _difference(binding.type, theirs[slot], ours[slot], other[slot])
+                if because:
+                    return Verdict(file=file, word="differs", more=f"{binding.name}: {because}")
+    return Verdict(file=file, word="agrees")
+
+
+def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Binding, ...]]]:
+    """A dispatch of each entry point of a shader, and its bindings."""
     side = file.with_suffix(".json")
     told = json.loads(side.read_text("utf-8")) if side.exists() else {}
     for name in [told["entry"]] if told.get("entry") else module.entry_points:
@@ -95,14 +108,7 @@ def _run(file: Path, text: str, module: Module, adapter: Adapter) -> Verdict:
             uniforms=tuple((b.group, b.binding) for b in bindings if b.space == "uniform"),
             constants=constants,
         )
-        theirs, ours, other = adapter.run(job), run_compiled(job), run_compiled(job, varied=True)
-        for binding in bindings:
-            slot = (binding.group, binding.binding)
-            if slot in theirs:
-                because = _difference(binding.type, theirs[slot], ours[slot], other[slot])
-                if because:
-                    return Verdict(file=file, word="differs", more=f"{binding.name}: {because}")
-    return Verdict(file=file, word="agrees")
+        yield job, bindings
 
 
 def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes:

@@ -18,7 +18,7 @@ from gpusim.wgsl import compile_module
 _SIZES = (64, 65_536)
 _OWN_SCALARS = {PATCH_WORDS.name: [3, 0xFF00, 0x12345678, 7, 0xFFFF, 0xABCDEF01]}
 _SIDE = 256
-_PRODUCT = """
+PRODUCT = """
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
@@ -37,7 +37,7 @@ fn main(@builtin(global_invocation_id) g: vec3u, @builtin(local_invocation_id) l
     c[g.y * 256u + g.x] = total;
 }
 """
-_LEAVING = """
+LEAVING = """
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> o: array<u32>;
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3u) {
@@ -125,7 +125,7 @@ def product_time() -> float:
     """The time of a tiled product of two matrices of 256 x 256."""
     random = np.random.default_rng(1)
     arrays = [random.standard_normal(_SIDE * _SIDE).astype(np.float32) for _ in range(3)]
-    run = compile_module(_PRODUCT).entry("main").bind([array.view(np.uint8) for array in arrays])
+    run = compile_module(PRODUCT).entry("main").bind([array.view(np.uint8) for array in arrays])
     return best(lambda: run(16, 16, 1), 1)
 
 
@@ -133,7 +133,7 @@ def leaving_times() -> tuple[float, float]:
     """A loop that lanes leave one by one: NumPy by hand, and compiled WGSL."""
     a = np.random.default_rng(1).uniform(-1, 1, _SIZES[1]).astype(np.float32)
     o = np.zeros(len(a), np.uint32)
-    run = compile_module(_LEAVING).entry("main").bind([a.view(np.uint8), o.view(np.uint8)])
+    run = compile_module(LEAVING).entry("main").bind([a.view(np.uint8), o.view(np.uint8)])
     return best(lambda: _leaving_by_hand(a), 1), best(lambda: run(len(a) // 64, 1, 1), 1)
 
 
