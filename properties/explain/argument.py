@@ -74,10 +74,20 @@ class Argument:
     others: tuple[str, ...] = ()
     culprit: int = -1
     crossing: Crossing | None = None
+    lost: tuple[int, ...] = ()
+    """The ops that had no effect, as far as the bytes tell."""
     bytes: tuple[ByteStory, ...] = ()
     reached: tuple[Reached, ...] = ()
     events: tuple[Event, ...] = field(default=(), repr=False)
     """The trace: the calls on the device, where it is traced, and marks for the ops."""
+
+    @property
+    def marked(self) -> tuple[int, ...]:
+        """The ops that went wrong."""
+        crossing = self.crossing
+        if crossing is not None:
+            return crossing.earlier, crossing.later
+        return self.lost or (self.culprit,) * (self.culprit >= 0)
 
     @property
     def program(self) -> Program:

@@ -198,9 +198,16 @@ def _by_search(
         rule=best.rule,
         culprit=best.other if crossing else best.culprit,
         crossing=crossing,
+        lost=_lost(best),
         bytes=bytes_,
         others=tuple(_distinct(best, found[1:], is_sure=doubt(best, traced) < SILENT)),
     )
+
+
+def _lost(found: Hypothesis) -> tuple[int, ...]:
+    """The ops that had no effect: one, or a batch."""
+    last = {"omitted": found.culprit, "lost": found.other}.get(found.kind, -1)
+    return tuple(range(found.culprit, last + 1))
 
 
 def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:

@@ -151,8 +151,7 @@ def _writer(story: ByteStory) -> str:
 
 
 def _program(argument: Argument) -> str:
-    crossing = argument.crossing
-    marked = {argument.culprit} | ({crossing.earlier, crossing.later} if crossing else set())
+    marked = argument.marked
     items = "".join(
         f'<li id="op-{n}"{_class(n in marked)}>{escape(_cut(write_op(op), _MOST_TEXT))}</li>'
         for n, op in enumerate(argument.program.ops[:_MOST_OPS])

@@ -15,6 +15,7 @@ from gpusim.trace import Event
 from properties.explain.argument import Reached
 from properties.explain.page import page
 from properties.explain.perfetto import perfetto
+from properties.explain.picture import expected, shown
 from properties.mutants.mistakes import MUTANTS, find
 from tests.explain.mistakes import MISTAKES
 from tests.explain.test_arguments import argument_for, foreign_argument
@@ -74,6 +75,14 @@ def test_the_crossing_pair_is_marked(made: dict[str, str]) -> None:
     assert len(re.findall(r'href="#op-[12]" class="op marked"', text)) == 4
     assert "recorded" in text
     assert "took effect" in made["foreign"]
+
+
+def test_an_op_without_effect_is_marked_and_reaches_no_clock() -> None:
+    lost = replace(foreign_argument("overtakes"), crossing=None, lost=(2,), reached=())
+    what, should = shown(lost), expected(lost)
+    assert what.marked == should.marked == (2,)
+    assert [each.submitted for each in what.reached if each.position == 2] == [-1]
+    assert all(each.submitted > 0 for each in should.reached if each.position == 2)
 
 
 def test_the_gallery_has_a_page_for_each_family() -> None:
