@@ -14,6 +14,17 @@ from properties.model.case import Case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """What our runtime said that it had done, in the middle of a program."""
+
+    ops: int
+    """How many ops had been issued."""
+    events: int
+    """How many events the trace had."""
+    stats: Stats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Execution:
     """One run of ``case``, with the promises and limits by which it is judged."""
 
@@ -34,6 +45,8 @@ class Execution:
     """What the layer's rules say of the calls on the device, where there is a layer."""
     stats: Stats | None = None
     """What our runtime says that it has done, right before its close."""
+    looked: Looked | None = None
+    """The same after one of its ops, in some cases."""
     close_error: Exception | None = None
     """The error that the target's close raised."""
     beside: "Execution | None" = None
