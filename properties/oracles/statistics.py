@@ -143,9 +143,7 @@ def _submits(events: list[Event], stats: Stats) -> Figures:
         yield f"flushes for {reason}", reasons[reason], stats.flushes.get(reason, 0)
 
 
-def _stores(
-    execution: Execution, events: list[Event], stats: Stats, *, is_over: bool
-) -> Figures:
+def _stores(execution: Execution, events: list[Event], stats: Stats, *, is_over: bool) -> Figures:
     """What pools and caches made, and what they hold.
 
     Each staging buffer whose bytes were taken came back to the pool.  Once every read was
