@@ -46,18 +46,23 @@ def judge_statistics(execution: Execution) -> Failure | None:
     if stats is None or not execution.is_lawful:
         return None
     events = [*takewhile(lambda event: event.kind != "close", execution.trace)]
-    looked, size = execution.looked, len(execution.case.program)
+    looked = execution.looked
     if looked is not None:
-        seen = events[: looked.events]
-        failure = _judge(execution, seen, looked.ops, looked.stats)
+        failure = _judge(execution, events[: looked.events], looked.stats, looked.ops)
         if failure is not None:
             return failure
-    return _judge(execution, events, size, stats)
+    return _judge(execution, events, stats, None)
 
 
-def _judge(execution: Execution, events: list[Event], ops: int, stats: Stats) -> Failure | None:
-    """The first wrong figure after so many ops, which have left these events."""
-    program, is_over = execution.case.program, ops == len(execution.case.program)
+def _judge(
+    execution: Execution, events: list[Event], stats: Stats, ops: int | None
+) -> Failure | None:
+    """The first wrong figure once these events have happened, which so many ops have caused.
+
+    None: all of them, and the sync at the end.
+    """
+    program, is_over = execution.case.program, ops is None
+    ops = len(program) if ops is None else ops
     has_failed = any(event.kind == "failed" for event in events)
     if has_failed and execution.case.client != PLAIN:
         # A call of the client itself may fail; its fault is then reported for an accepted op.
