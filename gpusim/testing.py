@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpusim.kernels import OFFERED, Kernel, Kernels
+from gpusim.kernels.assertion import ShaderMistaken, check_kernel
 from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.asked import ASKED
@@ -55,9 +56,11 @@ __all__ = [
     "Refusal",
     "ReplayingAdapter",
     "SessionResult",
+    "ShaderMistaken",
     "TargetFailed",
     "check",
     "check_finding",
+    "check_kernel",
     "check_program",
     "fuzz",
     "programs",

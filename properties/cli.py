@@ -227,6 +227,7 @@ def _sanitize(arguments: argparse.Namespace) -> int:
 def _run_simulated(arguments: argparse.Namespace) -> int:
     from gpusim.layer.command import run_program
     from gpusim.simulated import GPU, PROFILES, parse_faults, stand_in, strategy
+    from gpusim.wgsl.checks import Ledger
 
     _check_program(arguments)
     if arguments.profile not in PROFILES:
@@ -236,10 +237,19 @@ def _run_simulated(arguments: argparse.Namespace) -> int:
         )
     schedule = partial(strategy, arguments.scheduler, arguments.seed)
     schedule()  # An unknown name is refused before the program begins.
-    stand_in(
-        GPU(profile=arguments.profile, schedule=schedule, faults=parse_faults(arguments.faults))
-    )
-    return FOUND if run_program(arguments.words, arguments.is_module) else NOTHING_FOUND
+    faults = parse_faults(arguments.faults)
+    with os.fdopen(os.dup(2), "w") as out:
+        # The program may put another stream in the place of stderr, and pytest does.
+        checks = Ledger(show=partial(print, file=out, flush=True))
+        given = checks if arguments.check_shaders else None
+        stand_in(GPU(profile=arguments.profile, schedule=schedule, faults=faults, checks=given))
+        failed = run_program(arguments.words, arguments.is_module)
+        if given is not None:
+            count = len(checks.reports)
+            noun = "report" if count == 1 else "reports"
+            print(f"gpusim run: {count} {noun} on shaders", file=out)
+    wrong = any(report.severity == "error" for report in checks.reports)
+    return FOUND if failed or wrong else NOTHING_FOUND
 
 
 def _mutants(arguments: argparse.Namespace) -> int:
@@ -351,6 +361,9 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheduler", default="late", help=", ".join(STRATEGIES), metavar="NAME")
     parser.add_argument("--seed", default=0, type=int, help="of the random scheduler", metavar="N")
     parser.add_argument("--faults", default="", help="the plan of its faults", metavar="PLAN")
+    parser.add_argument(
+        "--check-shaders", action="store_true", help="report races and other mistakes in shaders"
+    )
     parser.add_argument(
         "--profile", default="wgpu-native", help="spec, or wgpu-native", metavar="NAME"
     )

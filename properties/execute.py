@@ -5,21 +5,19 @@ a particular target.
 """
 
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
-from zlib import crc32
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
 from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
-from gpusim.runtime.stats import Stats
-from gpusim.trace import Event, Trace
+from gpusim.trace import Trace
 from properties.clients import BESIDE, drive, keeps_to_program, other_program, tells_faults
 from properties.model.case import PLAIN, Case
-from properties.model.execution import Execution, Looked
+from properties.model.execution import Execution
+from properties.model.marks import Looking, Marks, looked_at
 from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
@@ -39,7 +37,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     target = opened.target if is_plain else drive(opened.target, case)
     marks = Marks(trace)
     if opened.stats is not None:
-        marks = _Looking(trace, opened.stats, looked_at(case))
+        marks = Looking(trace, opened.stats, looked_at(case))
     beside = None
     if case.client == BESIDE and isinstance(opened.target, RuntimeTarget):
         beside = _Beside(case, opened.target)
@@ -61,8 +59,10 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         and (target is opened.target or keeps_to_program(case.client)),
         tells_faults=opened.is_traced and (target is opened.target or tells_faults(case.client)),
         reports=tuple(opened.reports),
+        shaders=() if opened.shaders is None else opened.shaders.reports,
         stats=stats,
         looked=marks.looked,
+        choices=opened.choices,
         close_error=close_error,
         beside=None if beside is None else beside.execution(limits),
     )
@@ -104,69 +104,6 @@ class Unwatched:
 
     def closed(self) -> None:
         """See ``Watch``."""
-
-
-class Marks:
-    """Marks in a trace where each op begins and ends, and when a read is delivered.
-
-    Device events say what reached the driver; the marks say what was asked for.  Laws
-    compare the two.
-    """
-
-    def __init__(self, trace: Trace) -> None:
-        self._tell, self._begin = trace.events.append, trace.mark
-        self.looked: Looked | None = None
-        """What a runtime said in between, where it was asked."""
-
-    def began(self, position: int, op: Op) -> None:
-        """``op`` is about to be issued."""
-        self._begin(Event("op", {"position": position, "op": op}))
-
-    def ended(self, position: int, outcome: Outcome) -> None:
-        """The op at ``position`` has returned or raised."""
-        self._tell(Event("outcome", {"position": position, "error": outcome.error}))
-
-    def delivered(self, result: str) -> None:
-        """The read that gives ``result`` has its value, or its error."""
-        self._tell(Event("delivered", {"result": result}))
-
-    def closing(self) -> None:
-        """The target is about to be closed."""
-        self._begin(Event("close", {}))
-
-    def closed(self) -> None:
-        """The target was closed."""
-        self._tell(Event("closed", {}))
-
-
-class _Looking(Marks):
-    """Marks, and a look at the counters of a runtime after the op at ``position``."""
-
-    def __init__(self, trace: Trace, stats: Callable[[], Stats], position: int) -> None:
-        super().__init__(trace)
-        self._events, self._stats, self._position = trace.events, stats, position
-
-    def ended(self, position: int, outcome: Outcome) -> None:
-        """See ``Marks``."""
-        super().ended(position, outcome)
-        if position == self._position:
-            events = len(self._events)
-            self.looked = Looked(ops=position + 1, events=events, stats=self._stats())
-
-
-_LOOKED_AT = 4
-"""One in so many cases has its counters looked at in the middle."""
-
-
-def looked_at(case: Case) -> int:
-    """The op after which the counters are looked at, drawn by the seed of the case; -1 for none.
-
-    Without a seed it is the last but one: before the sync that ends most programs.
-    """
-    if not case.seed:
-        return len(case.program) - 2
-    turn, rest = divmod(crc32(f"look {case.seed}".encode()), _LOOKED_AT)
-    return -1 if rest or not case.program else turn % len(case.program)
 
 
 _UNWATCHED = Unwatched()

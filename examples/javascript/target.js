@@ -15,6 +15,9 @@ const SPOILT = 0xee;
 
 export function served(openDevice, makeRuntime, promises = {}) {
   const target = new Target(openDevice, makeRuntime, promises);
+  watchRejections((reason) => {
+    target.unhandled ??= Object.assign(new UnhandledRejection(String(reason)), { stack: reason?.stack });
+  });
   return async (line) => {
     let outcome = "ok";
     try {
@@ -28,6 +31,11 @@ export function served(openDevice, makeRuntime, promises = {}) {
   };
 }
 
+class StoredLate extends Error {}
+
+// A promise of the runtime's that nobody handles: Node and Deno end when it is rejected.
+class UnhandledRejection extends Error {}
+
 class Target {
   constructor(openDevice, makeRuntime, promises) {
     this.openDevice = openDevice;
@@ -35,6 +43,7 @@ class Target {
     this.promises = promises;
     this.kernels = new Map();
     this.uncaptured = null;
+    this.unhandled = null;
     this.adversary = null;
     this.clear();
   }
@@ -45,6 +54,7 @@ class Target {
     this.graphs = new Map();
     this.arrived = [];
     this.arrays = new Map();
+    this.reclaimed = new Set();
     this.inArrays = [];
     this.syncs = new Map();
   }
@@ -63,6 +73,7 @@ class Target {
       case "open":
         this.clear();
         await this.adversary?.begin(words.length ? JSON.parse(words.join(" ")) : {});
+        this.unhandled = null;
         if (this.isLost) await this.start();
         this.runtime = this.makeRuntime(this.device, this.pipelines);
         return;
@@ -98,6 +109,8 @@ class Target {
         return;
       case "sync":
         return this.wait(this.runtime.sync());
+      case "reclaim":
+        return this.reclaim(words[0]);
       case "begin":
         return this.beginSync(words[0]);
       case "beside":
@@ -107,7 +120,9 @@ class Target {
         return this.wait(this.syncs.get(words[0]));
       case "close":
         await this.runtime.close();
-        return this.throwUncaptured();
+        this.throwUncaptured();
+        if (this.unhandled) throw this.unhandled;
+        return;
       default:
         throw new Error(`no such op: ${verb}`);
     }
@@ -206,7 +221,17 @@ class Target {
 
   readShared(name, buffer, offset, size, result) {
     if (!this.arrays.has(name)) this.arrays.set(name, new Uint8Array(SHARED_BYTES));
+    this.reclaimed.delete(name);
     this.readInto(buffer, offset, size, result, this.arrays.get(name));
+  }
+
+  // The array is its caller's again: nothing else may change it from now on.
+  reclaim(name) {
+    const array = this.arrays.get(name);
+    const isKept = !this.reclaimed.has(name) || array.every((byte) => byte === SPOILT);
+    this.reclaimed.add(name);
+    array.fill(SPOILT);
+    if (!isKept) throw new StoredLate(`array ${name} was changed after its caller took it back`);
   }
 
   // What it fails with is told where it is waited for.
@@ -251,6 +276,14 @@ class Target {
     this.uncaptured = null;
     if (error) throw error;
   }
+}
+
+function watchRejections(tell) {
+  if (!globalThis.addEventListener) return process.on("unhandledRejection", tell);
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    tell(event.reason);
+  });
 }
 
 // An error is one line, and where it came from stands on lines before that.

@@ -8,13 +8,16 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from gpusim.errors import InvalidScalar
 from gpusim.kernels import signature
+
+if TYPE_CHECKING:
+    from gpusim.wgsl.checks import ShaderReport
 
 Dtype = Literal["u32", "i32", "f32"]
 Access = Literal["read", "read_write"]
@@ -266,6 +269,33 @@ class Kernel:
     def _floats_fit(self, scalars: Sequence[int | float]) -> bool:
         # A float just past the largest is not refused: packing rounds it down.
         return all(abs(scalars[at]) <= _F32_MAX for at in self._float_positions)
+
+    def check(
+        self,
+        buffers: Sequence[Any],
+        scalars: Any = (),
+        *,
+        grid: int | tuple[int, int, int] = 1,
+        arithmetic: bool = False,
+    ) -> "tuple[ShaderReport, ...]":
+        """The mistakes in its WGSL that one dispatch shows, each with its lines; none is good.
+
+        The WGSL runs in NumPy, on no device.  docs/SHADERS.md says what is found.
+
+        Args:
+            buffers: an array for each buffer, which is copied; or a size in bytes, for zeros.
+            scalars: as for ``Runtime.dispatch``.
+            grid: the number of workgroups, or those in x, y and z.
+            arithmetic: warn of divisions by zero, wide shifts and the like, too.
+
+        Raises:
+            InvalidScalar: a scalar does not fit the signature.
+            ProgramError: ``buffers`` are too few or too small, or the WGSL is not valid.
+        """
+        # Here, so that only who checks a kernel loads the compiler.
+        from gpusim.kernels import checking
+
+        return checking.check(self, buffers, scalars, grid, arithmetic=arithmetic)
 
     def wgsl(self) -> str:
         """The whole shader: declarations, the guard, and the body."""

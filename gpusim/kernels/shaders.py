@@ -35,7 +35,12 @@ def compiled(text: str, entry_point: str | None) -> tuple[Module, Entry]:
             f"cannot make a kernel of entry point {name!r} because the shader has "
             f"{', '.join(names) or 'none'} (probably entry_point is to name one of them)"
         )
-    return module, module.entry(name)
+    try:
+        entry = module.entry(name)
+        entry.compile()
+    except ShaderError as error:
+        raise ProgramError(f"cannot make a kernel of this WGSL because {error}") from error
+    return module, entry
 
 
 def buffers_of(entry: Entry) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from gpusim.simulated.promise import Promise
 from gpusim.simulated.scheduler import AsLate, Scheduler
 from gpusim.simulated.state import DeviceState
 from gpusim.simulated.timeline import Emit, Timeline
+from gpusim.wgsl.checks.report import Ledger
 
 FEATURES = ("shader-f16", "immediates")
 """By wgpu-py's names."""
@@ -84,6 +85,7 @@ class GPUAdapter:
         emit: Emit | None,
         schedule: Callable[[], Scheduler] = AsLate,
         faults: FaultPlan = NO_FAULTS,
+        checks: Ledger | None = None,
     ) -> None:
         self.info = dict(INFO)
         self.features = {*FEATURES}
@@ -91,7 +93,7 @@ class GPUAdapter:
         self.summary = f"{INFO['device']} ({INFO['adapter_type']}) via {INFO['backend_type']}"
         self._profile = profile
         self._emit = emit
-        self._schedule, self._faults = schedule, faults
+        self._schedule, self._faults, self._checks = schedule, faults, checks
 
     def request_device_sync(
         self,
@@ -134,7 +136,9 @@ class GPUAdapter:
     ) -> GPUDevice:
         """A device under a scheduler and a plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
-        state = DeviceState(self._profile, limits, timeline, poisons_staging=poison_staging)
+        state = DeviceState(
+            self._profile, limits, timeline, poisons_staging=poison_staging, checks=self._checks
+        )
         device = GPUDevice(state, self, label, features)
         for show in on_device:
             show(device)
@@ -171,6 +175,7 @@ def make_adapter(
     emit: Emit | None = None,
     schedule: Callable[[], Scheduler] = AsLate,
     faults: FaultPlan = NO_FAULTS,
+    checks: Ledger | None = None,
 ) -> GPUAdapter:
     """An adapter; arguments as ``open_device``, and ``schedule`` makes each device's scheduler."""
     return GPUAdapter(
@@ -179,6 +184,7 @@ def make_adapter(
         emit=emit,
         schedule=schedule,
         faults=faults,
+        checks=checks,
     )
 
 
@@ -190,6 +196,7 @@ def open_device(
     limits: Mapping[str, int] | None = None,
     emit: Emit | None = None,
     poison_staging: bool = False,
+    checks: Ledger | None = None,
 ) -> GPUDevice:
     """A simulated device with the interface of a wgpu-py device.
 
@@ -198,9 +205,9 @@ def open_device(
     ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, as
     ``gpusim.trace.Trace.emit``.  ``poison_staging`` overwrites mapped bytes that were read when
     the mapping ends.  That is against the specification, and shows a stale read of a pooled
-    staging buffer.
+    staging buffer.  ``checks`` takes the mistakes in shaders that dispatches show.
     """
-    adapter = make_adapter(profile=profile, limits=limits, emit=emit)
+    adapter = make_adapter(profile=profile, limits=limits, emit=emit, checks=checks)
     return adapter.make(
         adapter.limits, scheduler or AsLate(), faults, poison_staging=poison_staging
     )

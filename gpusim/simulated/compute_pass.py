@@ -16,6 +16,7 @@ from gpusim.simulated.bindings import GPUBindGroup
 from gpusim.simulated.buffer import GPUBuffer
 from gpusim.simulated.pipeline import BoundGroup, GPUComputePipeline, Plan, Refusal, plan
 from gpusim.simulated.profile import invalid, unsigned
+from gpusim.simulated.sites import call_site
 from gpusim.simulated.state import DeviceState, next_uid
 
 _INDIRECT = wgpu.BufferUsage.INDIRECT
@@ -253,7 +254,10 @@ class GPUComputePassEncoder(DebugGroups):
     def _runner(self, planned: Plan) -> Callable[[int, int, int], None]:
         """What runs a plan with the immediates as they are now."""
         size = len(planned.immediates)
-        return partial(_run_with, planned, bytes(self._immediates[:size])) if size else planned.run
+        run: Callable[..., None] = planned.run
+        if size:
+            run = partial(_run_with, planned, bytes(self._immediates[:size]))
+        return run if self._device.checks is None else partial(run, call=call_site())
 
     def end(self) -> None:
         """End the pass; GPUValidationError where the pass or its encoder has ended before."""
@@ -345,9 +349,9 @@ def _offsets(data: Sequence[int], start: int | None, length: int | None) -> tupl
     return tuple(unsigned(offset, 32) for offset in data)
 
 
-def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int) -> None:
+def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: str) -> None:
     planned.immediates[:] = np.frombuffer(immediates, np.uint8)
-    planned.run(x, y, z)
+    planned.run(x, y, z, **told)
 
 
 def _run_indirect(

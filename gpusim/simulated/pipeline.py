@@ -24,9 +24,10 @@ from gpusim.simulated.bindings import (
     LayoutEntry,
 )
 from gpusim.simulated.buffer import GPUBuffer
-from gpusim.simulated.profile import check_keys, invalid
+from gpusim.simulated.profile import Profile, check_keys, invalid
 from gpusim.simulated.state import DeviceState, next_uid
 from gpusim.wgsl import Entry, Module, ShaderError, compile_module, override_key
+from gpusim.wgsl.checks import checked
 
 _COMPUTE = wgpu.ShaderStage.COMPUTE
 _BYTE = np.dtype(np.uint8)
@@ -109,20 +110,27 @@ def make_module(
         raise TypeError("Shader code must be str for WGSL or GLSL, or bytes for SpirV.")
     try:
         module = compile_module(code)
+        _check_profile(device.profile, module)
     except ShaderError as error:
         raise invalid("create this shader module", str(error), "a misspelling") from error
-    if device.profile.refuses_missed_barriers and module.missed_barriers:
-        line, column = module.missed_barriers[0]
-        because = (
-            f"line {line}, column {column}: not every invocation of a workgroup may come to this "
-            "barrier"
-        )
-        raise invalid("create this shader module", because, "the branch around it is to go")
     for feature in module.features:
         if feature not in features:
             because = f"its device lacks the feature {feature}"
             raise invalid("create this shader module", because, "it is to be required")
     return GPUShaderModule(device, label, module)
+
+
+def _check_profile(profile: Profile, module: Module) -> None:
+    """ShaderError where devices of this profile refuse what others take."""
+    if profile.refuses_missed_barriers and module.missed_barriers:
+        because = "not every invocation of a workgroup may come to this barrier"
+        raise ShaderError(because, module.missed_barriers[0])
+    if profile.refuses_aliased_pointers and module.aliased_calls:
+        because = "two pointers of this call may reach one variable, and one writes it"
+        raise ShaderError(because, module.aliased_calls[0])
+    if not profile.extends_the_language:
+        for name, place in module.checked.extensions.items():
+            raise ShaderError(f"this needs the language extension {name}", place)
 
 
 def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) -> GPUComputePipeline:
@@ -140,6 +148,8 @@ def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) ->
     name = _entry_point(module.module, compute.get("entry_point"), doing)
     entry = _entry(module.module, name, compute.get("constants") or {}, doing)
     _check_size(device, entry, doing)
+    if device.checks is not None:
+        entry = checked(entry, device.checks, module.module.text)
     if layout == "auto":
         return GPUComputePipeline(device, label, entry, None)
     because_of = _mismatch(layout.layouts, bindings_of(entry))
@@ -170,14 +180,21 @@ def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str
             because = f"its module has no constant {key!r}"
             raise invalid(doing, because, "it belongs to another shader")
     try:
-        return module.entry(name, constants)
+        entry = module.entry(name, constants)
+        entry.compile()
+        return entry
     except ShaderError as error:
         raise invalid(doing, str(error), "a constant of a wrong value") from error
 
 
 def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
-    """The limits on workgroups."""
+    """The limits on bind groups and workgroups."""
     point, limits = entry.point, device.limits
+    limit = limits["max-bind-groups"]
+    for binding in point.bindings:
+        if binding.group >= limit:
+            because = f"{binding.name} is in group {binding.group}, not below {limit}"
+            raise invalid(doing, because, "a wrong number")
     for axis, size in zip("xyz", point.workgroup_size, strict=True):
         limit = limits[f"max-compute-workgroup-size-{axis}"]
         if size > limit:

@@ -65,6 +65,10 @@ class Profile:
     """A binding of zero bytes raises."""
     refuses_missed_barriers: bool
     """A shader whose barrier some invocations of a workgroup may miss is refused."""
+    refuses_aliased_pointers: bool
+    """A call is refused whose pointers reach one variable in two ways, of which one writes."""
+    extends_the_language: bool
+    """Shaders may pass pointers to buffers and workgroup memory, and pack uniform buffers."""
 
 
 _DIFFERENCES = tuple(name for name in Profile.__slots__ if name != "name")

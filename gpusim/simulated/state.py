@@ -11,6 +11,7 @@ from gpusim.simulated.profile import Profile
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.scheduler import Scheduler
 from gpusim.simulated.timeline import Timeline
+from gpusim.wgsl.checks.report import Ledger
 
 next_uid = count(1).__next__
 """A number that no other object of this process has."""
@@ -25,6 +26,7 @@ class DeviceState:
 
     __slots__ = (
         "calls",
+        "checks",
         "destroyed",
         "home",
         "limits",
@@ -42,10 +44,13 @@ class DeviceState:
         timeline: Timeline,
         *,
         poisons_staging: bool,
+        checks: Ledger | None = None,
     ) -> None:
         self.home = object()
         self.profile = profile
         self.poisons_staging = poisons_staging
+        self.checks = checks
+        """What takes the mistakes in shaders; None where none are looked for."""
         self.limits = dict(limits)
         self.timeline = timeline
         self.calls: dict[str, int] = {}
@@ -60,7 +65,9 @@ class DeviceState:
         """The state of the device after a reset; its plan of faults is empty."""
         timeline = Timeline(scheduler, NO_FAULTS, self.timeline.emit)
         poisons = self.poisons_staging
-        state = DeviceState(self.profile, self.limits, timeline, poisons_staging=poisons)
+        state = DeviceState(
+            self.profile, self.limits, timeline, poisons_staging=poisons, checks=self.checks
+        )
         state.home, state.lost_promise = self.home, self.lost_promise
         return state
 

@@ -14,8 +14,9 @@ from typing import Any
 from gpusim.wgsl import syntax, typed
 from gpusim.wgsl.check_statements import Statements
 from gpusim.wgsl.constants import rounded
+from gpusim.wgsl.layout import fits_uniform
 from gpusim.wgsl.names import ACCESSES, SPACES, default_access, storable
-from gpusim.wgsl.syntax import Named
+from gpusim.wgsl.syntax import TOO_DEEP, Named, Place
 from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol, override_key
 from gpusim.wgsl.types import (
     BOOL,
@@ -45,13 +46,14 @@ BUILT_INS: dict[str, Type] = {
 }
 """The built-in values of compute shaders."""
 _FEATURES = ("f16",)
+_POINTERS, _UNIFORMS = "unrestricted_pointer_parameters", "uniform_buffer_standard_layout"
+_RARE = (_POINTERS, _UNIFORMS, "immediate_address_space")
+"""The language extensions that not every device has."""
 _EXTENSIONS = (
     "readonly_and_readwrite_storage_textures",
     "packed_4x8_integer_dot_product",
-    "unrestricted_pointer_parameters",
     "pointer_composite_access",
-    "uniform_buffer_standard_layout",
-    "immediate_address_space",
+    *_RARE,
 )
 
 
@@ -61,6 +63,9 @@ class Checked:
 
     entry_points: dict[str, Function]
     overrides: tuple[Symbol, ...]
+    functions: tuple[Function, ...]
+    extensions: Mapping[str, Place]
+    """The language extensions that it uses and that not every device has, and where."""
 
 
 def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Checked:
@@ -73,6 +78,10 @@ def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Chec
 
 
 class _Checker(Statements):
+    def __init__(self, unit: syntax.Unit, overrides: Mapping[str, Any] | None) -> None:
+        super().__init__(unit, overrides)
+        self._extensions: dict[str, Place] = {}
+
     def module(self, unit: syntax.Unit) -> Checked:
         for directive in unit.directives:
             self._directive(directive)
@@ -82,7 +91,10 @@ class _Checker(Statements):
             if isinstance(node, syntax.Assertion):
                 self.assertion(node)
                 continue
-            symbol = self.module_symbol(node.name, node.place)  # type: ignore[attr-defined]
+            try:
+                symbol = self.module_symbol(node.name, node.place)  # type: ignore[attr-defined]
+            except RecursionError:
+                self.fail(TOO_DEEP, node.place)
             if isinstance(node, syntax.Function):
                 functions.append(node)
             elif symbol is not None and symbol.kind == "override":
@@ -96,7 +108,12 @@ class _Checker(Statements):
                 assert symbol is not None
                 entries[node.name] = symbol.value
                 self._check_bindings(symbol.value)
-        return Checked(entry_points=entries, overrides=tuple(overrides))
+        return Checked(
+            entry_points=entries,
+            overrides=tuple(overrides),
+            functions=tuple(self._known[node.name].value for node in functions),
+            extensions=self._extensions,
+        )
 
     def _directive(self, node: syntax.Directive) -> None:
         if node.kind == "enable":
@@ -108,6 +125,8 @@ class _Checker(Statements):
             for word in node.words:
                 if word not in _EXTENSIONS:
                     self.fail(f"the language extension {word} is not supported", node.place)
+                if word in _RARE:
+                    self._extensions.setdefault(word, node.place)
 
     def _check_ids(self, overrides: list[Symbol]) -> None:
         numbers = [each.override_id for each in overrides if each.override_id is not None]
@@ -233,6 +252,7 @@ class _Checker(Statements):
         """The address space and the access mode of a var."""
         words = [each.name if isinstance(each, Named) else "" for each in node.space]
         space = words[0] if words else ""
+        self.check_predeclared(words, node.place)
         if words and (space not in SPACES or len(words) > 2):
             self.fail(f"no address space is called {space!r}", node.place)
         access = default_access(space)
@@ -258,6 +278,8 @@ class _Checker(Statements):
             self.fail("an atomic lies in workgroup memory or in storage that is written", place)
         if space in ("storage", "uniform", "immediate") and has_bool(kind):
             self.fail(f"no buffer holds {kind}: bool has no layout", place)
+        if space == "uniform" and not fits_uniform(kind):
+            self._extensions.setdefault(_UNIFORMS, place)
         if space in ("uniform", "private", "function") and has_override_count(kind):
             self.fail("only workgroup memory has a size from an override", place)
 
@@ -311,6 +333,8 @@ class _Checker(Statements):
         if isinstance(kind, Pointer):
             if is_entry:
                 self.fail("an entry point takes no pointer", node.place)
+            if kind.space not in ("function", "private"):
+                self._extensions.setdefault(_POINTERS, node.place)
         elif not storable(kind):
             self.fail(f"a parameter cannot be of type {kind}", node.place)
         return Symbol(name=node.name, kind="parameter", type=kind, place=node.place)

@@ -145,10 +145,10 @@ class Expressions(Constructors):
         """The overload for a run: with no abstract operand but for constants of types settled."""
         if not any(is_abstract(kind) for kind in found.operands if not isinstance(kind, Pointer)):
             return found
-        settled = [self.settled(self.loaded(each)) for each in operands]
+        kinds = [concrete(kind) for kind in found.operands]
         function = FUNCTIONS[name]
         try:
-            return function.rule([each.type for each in settled], function.allowed)
+            return function.rule(kinds, function.allowed)
         except NoOverload as error:
             self.fail(f"{_shown(name)} takes {error}", operands[0].place)
 

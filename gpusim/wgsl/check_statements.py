@@ -10,7 +10,7 @@ from gpusim.wgsl import syntax, typed
 from gpusim.wgsl.check_expressions import Expressions
 from gpusim.wgsl.functions import FUNCTIONS
 from gpusim.wgsl.names import storable
-from gpusim.wgsl.syntax import Place
+from gpusim.wgsl.syntax import TOO_DEEP, Place
 from gpusim.wgsl.typed import CONST, RUN, Expr, Function, Symbol
 from gpusim.wgsl.types import (
     BOOL,
@@ -57,7 +57,10 @@ class Statements(Expressions):
         behavior: Behavior = frozenset({NEXT})
         for node in nodes:
             form: Any = _FORMS[type(node)]
-            statement, ends = form(self, node)
+            try:
+                statement, ends = form(self, node)
+            except RecursionError:
+                self.fail(TOO_DEEP, node.place)
             if statement is not None and NEXT in behavior:
                 made.append(statement)
             if NEXT in behavior:

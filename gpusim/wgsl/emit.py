@@ -146,6 +146,7 @@ class Writer(LoopWriter):
         if before is None or not wanted:
             self.lines.append(call)
         else:
+            self.asks = True
             self.lines.append(f"{self.frame.declare(before)} = {call}")
 
     def _wait(self, statement: Barrier) -> None:
@@ -170,7 +171,9 @@ class Writer(LoopWriter):
                 self.lines.append("else:")
                 self.lines.append(self.inside(statement.other))
             return
-        if _weight(statement.then) + _weight(statement.other) <= _SMALL:
+        bound = None if statement.other else self.bound(condition)
+        is_one_lane = bound is not None and bound[0] == "at" and self.frame.in_row
+        if not is_one_lane and _weight(statement.then) + _weight(statement.other) <= _SMALL:
             self._blend(statement)
             return
         if not statement.other and self._guard(condition, statement.then):

@@ -56,6 +56,8 @@ class ExpressionWriter:
         self.linear: Polynomial | None = None
         self.most: dict[Variable, int] = {}
         """The largest values that fixed variables can have."""
+        self.asks = False
+        """Whether what an atomic returns is needed."""
         self.built_ins: dict[Variable, None] = {}
         """The built-in values that vary."""
         self.bases: dict[Any, Variable] = {}

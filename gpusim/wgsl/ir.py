@@ -26,6 +26,8 @@ class Variable:
     region: Any = None
     fixed: bool = False
     """Whether it has one value for good once it has one."""
+    whole: "tuple[Variable, ...]" = ()
+    """All the scalars of the vector, matrix or struct of which it is one."""
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __str__(self) -> str:
@@ -84,6 +86,8 @@ class Op:
     type: str
     name: str
     operands: tuple["Scalar", ...]
+    depth: int = 1
+    """How many operations stand in each other, at least."""
 
 
 @dataclass(slots=True, eq=False)

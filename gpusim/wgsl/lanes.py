@@ -7,6 +7,7 @@ Access", 17.8 "Atomic Built-in Functions".
 """
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,13 +64,11 @@ def load(memory: Values, where: Any) -> Values:
 
 def store(memory: Values, where: Any, values: Values) -> None:
     """Write elements; past the end nothing is written."""
-    if not isinstance(where, slice):
-        size = len(memory)
-        inside = where < size
-        if not inside.all():
-            where = where[inside]
-            values = values[inside] if isinstance(values, np.ndarray) else values
-    memory[where] = values
+    try:
+        memory[where] = values
+    except IndexError:
+        inside = where < len(memory)
+        memory[where[inside]] = values[inside] if isinstance(values, np.ndarray) else values
 
 
 def store_at(memory: Values, where: Values, values: Values) -> None:
@@ -260,6 +259,26 @@ def modify_varied(
     return None if before is None else before[::-1].copy()
 
 
+def modify_inward(
+    name: str, memory: Values, where: Values, values: tuple[Any, ...], wanted: bool
+) -> Values:
+    """An atomic read-modify-write: of the lanes at one word the middle first, the rest backwards.
+
+    So no lane comes after as many others as it does forwards and backwards.
+    """
+    if not wanted:
+        return modify(name, memory, where, values, wanted)
+    turned = np.argsort(where, kind="stable")[::-1]
+    starts = np.flatnonzero(np.diff(where[turned], prepend=-1))
+    for start, stop in pairwise([*starts.tolist(), len(turned)]):
+        middle = (start + stop) // 2
+        turned[start : middle + 1] = np.roll(turned[start : middle + 1], 1)
+    operands = tuple(each[turned] if isinstance(each, np.ndarray) else each for each in values)
+    found = np.empty(len(where), memory.dtype)
+    found[turned] = modify(name, memory, where[turned], operands, wanted)
+    return found
+
+
 past_end = "clip"
 
 
@@ -289,3 +308,5 @@ VARIED = {
     **{name: NAMES[f"{name}_varied"] for name in _VARIED},
 }
 """The names for a run in which what WGSL leaves open is decided otherwise."""
+INWARD = {**NAMES, "modify": modify_inward}
+"""The names for a run in which the order of atomics is a third one."""

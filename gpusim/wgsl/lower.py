@@ -17,6 +17,7 @@ from gpusim.wgsl.constants import zero
 from gpusim.wgsl.expand import expand
 from gpusim.wgsl.ir import Address, Get, Label, Length, Memory, Op, Scalar
 from gpusim.wgsl.lower_statements import StatementLowering
+from gpusim.wgsl.syntax import ShaderError
 from gpusim.wgsl.typed import Function, Symbol
 from gpusim.wgsl.types import (
     Array,
@@ -33,32 +34,38 @@ from gpusim.wgsl.types import (
 )
 from gpusim.wgsl.values import Cells, Spot, Spotted
 
-_MOST = 200_000
-"""Statements of one entry point, with all calls in place."""
+_MOST = 500_000
+"""Expressions of one entry point, with all calls in place."""
 
 
 class Lowered:
     """What an entry point does, and what it binds."""
 
-    def __init__(self, function: Function) -> None:
-        lowering = _Lowering(function)
+    def __init__(self, function: Function, lowering: "Lowering | None" = None) -> None:
+        lowering = lowering or Lowering(function)
         self.body: list[ir.Statement] = lowering.out
         self.built_ins = lowering.built_ins
         self.memories = lowering.memories
         self.bound: dict[Symbol, Memory] = lowering.bound
         self.waits = lowering.waits
+        self.private = lowering.private
         self.shares = self.waits or any(memory.space == "workgroup" for memory in self.memories)
         """Whether the invocations of a workgroup need each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
 
 
-class _Lowering(StatementLowering):
+class Lowering(StatementLowering):
+    """Lowers expressions, and the entry point with them."""
+
     def __init__(self, function: Function) -> None:
         super().__init__()
         self.bound: dict[Symbol, Memory] = {}
         self.memories: list[Memory] = []
         self.built_ins: dict[str, Any] = {}
         self.waits = False
+        self.private: list[ir.Variable] = []
+        """The scalars of the module's private variables."""
+        self._expressions = 0
         self._tables: dict[int, Memory] = {}
         for symbol in function.uses:
             if symbol.kind == "var":
@@ -85,6 +92,10 @@ class _Lowering(StatementLowering):
             value = symbol.value
             tree = zero(kind) if value is None else value.value
             self.initialize(place, kind, tree)
+            if isinstance(place, Cells):
+                self.private += leaves_in(place.tree)
+            elif isinstance(place, Spot):
+                place.memory.varying = True
             return place
         memory = self._memory(symbol.name, symbol.space, kind)
         if symbol.space != "workgroup":
@@ -133,8 +144,10 @@ class _Lowering(StatementLowering):
 
     def value(self, made: typed.Expr) -> Value:
         """The value of an expression."""
-        if len(self.out) > _MOST:
-            raise OverflowError(f"the entry point has more than {_MOST} statements")
+        self._expressions += 1
+        if self._expressions > _MOST:
+            because = f"the entry point has more than {_MOST} expressions with its calls in place"
+            raise ShaderError(because, made.place)
         form: Any = _FORMS[type(made)]
         return form(self, made)
 
@@ -346,13 +359,13 @@ def _fill_table(memory: Any, kind: Type, value: Any) -> None:
 
 
 _FORMS: dict[type, Any] = {
-    typed.Constant: _Lowering._constant,
-    typed.Use: _Lowering._use,
-    typed.LoadOf: _Lowering._load,
-    typed.PartOf: _Lowering._part,
-    typed.ElementOf: _Lowering._element,
-    typed.Swizzle: _Lowering._swizzle,
-    typed.Apply: _Lowering._apply,
-    typed.Invoke: _Lowering._invoke,
-    typed.Recast: _Lowering.place,
+    typed.Constant: Lowering._constant,
+    typed.Use: Lowering._use,
+    typed.LoadOf: Lowering._load,
+    typed.PartOf: Lowering._part,
+    typed.ElementOf: Lowering._element,
+    typed.Swizzle: Lowering._swizzle,
+    typed.Apply: Lowering._apply,
+    typed.Invoke: Lowering._invoke,
+    typed.Recast: Lowering.place,
 }

@@ -4,12 +4,15 @@
 and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from gpusim.wgsl import syntax
+from gpusim.wgsl.aliases import Aliases
 from gpusim.wgsl.check import Checked, check
 from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.exits import without_exits
@@ -17,10 +20,12 @@ from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
-from gpusim.wgsl.syntax import Place, ShaderError
+from gpusim.wgsl.syntax import TOO_DEEP, Place, ShaderError
 from gpusim.wgsl.typed import Function, Symbol, override_key
 from gpusim.wgsl.types import Type, size_of
 from gpusim.wgsl.uniformity import parted_barrier
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +56,7 @@ class Entry:
     """A compiled entry point."""
 
     def __init__(self, function: Function) -> None:
-        self._function = function
+        self.function = function
         bound = [symbol for symbol in function.uses if symbol.kind == "var"]
         self.point = EntryPoint(
             name=function.name,
@@ -67,18 +72,28 @@ class Entry:
 
     @cached_property
     def _lowered(self) -> Lowered:
-        return Lowered(self._function)
+        return self._shallow(lambda: Lowered(self.function))
 
     @cached_property
     def _body(self) -> Any:
-        return without_exits(self._lowered.body)
+        return self._shallow(lambda: without_exits(self._lowered.body))
+
+    def _shallow(self, make: Callable[[], Made]) -> Made:
+        """What is made; ShaderError where the nesting is too deep to make it, or for Python."""
+        try:
+            return make()
+        except (RecursionError, MemoryError, SyntaxError) as error:
+            if isinstance(error, SyntaxError) and not error.msg.startswith("too many"):
+                raise
+            raise ShaderError(TOO_DEEP, self.function.place) from None
 
     @cached_property
     def missed_barrier(self) -> Place | None:
         """Where a barrier stands that some invocations of a workgroup may miss; None without."""
-        if not self._lowered.waits:
-            return None
-        local: list[Variable] = []
+        return self._shallow(self._missed_barrier) if self._lowered.waits else None
+
+    def _missed_barrier(self) -> Place | None:
+        local: list[Variable] = [*self._lowered.private]
         for name, cells in self._lowered.built_ins.items():
             variables = list(leaves_in(cells.tree))
             for variable in variables:
@@ -88,15 +103,19 @@ class Entry:
         barrier = parted_barrier(self._body, local)
         return None if barrier is None else barrier.place
 
+    def compile(self) -> None:
+        """Do now what the first use would; ShaderError where the nesting is too deep."""
+        assert self.flat
+
     @cached_property
     def flat(self) -> Program:
-        """The Python for grids of one dimension."""
-        return Program(self._lowered, self._body, flat=True)
+        """The Python for grids of one dimension; ShaderError where it is nested too deep."""
+        return self._shallow(lambda: Program(self._lowered, self._body, flat=True))
 
     @cached_property
     def solid(self) -> Program:
         """The Python for other grids."""
-        return Program(self._lowered, self._body, flat=False)
+        return self._shallow(lambda: Program(self._lowered, self._body, flat=False))
 
     def bind(self, buffers: Sequence[Any], immediates: Any = None, *, varied: bool = False) -> Run:
         """What runs the entry point over a grid of ``x, y, z`` workgroups.
@@ -107,7 +126,9 @@ class Entry:
         several writes lasts, what is read past the end.  What differs is not specified.
         """
         arrays = self._arrays(buffers, immediates)
-        flat = (self.flat.make_varied if varied else self.flat.make)(*arrays)
+        if varied:
+            return lambda x, y, z: self._run_varied(arrays, (x, y, z))
+        flat = self.flat.make(*arrays)
         solid: list[Run] = []
 
         def run(x: int, y: int, z: int) -> None:
@@ -115,11 +136,25 @@ class Entry:
                 flat(x, 1, 1)
                 return
             if not solid:
-                make = self.solid.make_varied if varied else self.solid.make
-                solid.append(make(*arrays))
+                solid.append(self.solid.make(*arrays))
             solid[0](x, y, z)
 
         return run
+
+    def _run_varied(self, arrays: list[Any], grid: tuple[int, int, int]) -> None:
+        """Run with what is open decided otherwise, in two ways where atomics return values.
+
+        Where those disagree, a byte becomes a third value, so that it differs from a plain run.
+        """
+        program = self.flat if grid[1:] == (1, 1) else self.solid
+        inward = program.make_inward
+        others = [each.copy() for each in arrays] if inward else []
+        program.make_varied(*arrays)(*grid)
+        if inward:
+            inward(*others)(*grid)
+        for array, other in zip(arrays, others, strict=False):
+            apart = array != other
+            array[apart] = _third(array[apart], other[apart])
 
     def _arrays(self, buffers: Sequence[Any], immediates: Any) -> list[Any]:
         return [immediates if at < 0 else buffers[at] for at in self._order]
@@ -138,6 +173,7 @@ class Module:
     """A checked text."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
         self._plain = {name: Entry(each) for name, each in self.checked.entry_points.items()}
@@ -153,6 +189,13 @@ class Module:
     def missed_barriers(self) -> tuple[Place, ...]:
         """The places of barriers that some invocations of a workgroup may miss, one an entry."""
         found = [entry.missed_barrier for entry in self._plain.values()]
+        return tuple(place for place in found if place is not None)
+
+    @cached_property
+    def aliased_calls(self) -> tuple[Place, ...]:
+        """Calls in which two pointers reach one variable and one writes it, one a function."""
+        aliases = Aliases()
+        found = [aliases.wrong_call(function) for function in self.checked.functions]
         return tuple(place for place in found if place is not None)
 
     @property
@@ -201,10 +244,13 @@ class Module:
 @lru_cache(maxsize=256)
 def compile_module(text: str) -> Module:
     """The module of a text; ShaderError where WGSL forbids it, or it is not supported."""
-    try:
-        return Module(text)
-    except RecursionError:
-        raise ShaderError("the nesting is too deep", Place(1, 1)) from None
+    return Module(text)
+
+
+def _third(one: Any, other: Any) -> Any:
+    """Bytes that are neither of two."""
+    taken = [(one == value) | (other == value) for value in (0xA5, 0x5A)]
+    return np.where(~taken[0], 0xA5, np.where(~taken[1], 0x5A, 0x3C))
 
 
 def _is_bound(symbol: Symbol) -> bool:

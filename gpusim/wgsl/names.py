@@ -209,6 +209,7 @@ class Names:
         if len(template) not in (2, 3):
             self.fail("ptr takes an address space, a type and perhaps an access mode", place)
         words = [entry.name if isinstance(entry, Named) else "" for entry in template]
+        self.check_predeclared(words, place)
         if words[0] not in SPACES:
             self.fail(f"no address space is called {words[0]!r}", place)
         of = self.type_of(template[1])
@@ -220,6 +221,12 @@ class Names:
         if access not in ACCESSES:
             self.fail(f"no access mode is called {access!r}", place)
         return Pointer(words[0], of, access)
+
+    def check_predeclared(self, words: list[str], place: Place) -> None:
+        """Raise where a declaration hides an address space or an access mode."""
+        for word in words:
+            if word in (*SPACES, *ACCESSES) and self.lookup(word, place) is not None:
+                self.fail(f"{word!r} is declared here and no address space any more", place)
 
     def struct(self, node: syntax.Struct) -> Struct:
         """The type that a struct declares."""

@@ -6,6 +6,7 @@ Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11; the grammar in ``wgs
 
 from gpusim.wgsl.expressions import Reader
 from gpusim.wgsl.syntax import (
+    TOO_DEEP,
     Alias,
     Assertion,
     Assignment,
@@ -43,7 +44,10 @@ _ASSIGNMENTS = ("+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=")
 def parse(text: str) -> Unit:
     """The syntax tree of a shader; ShaderError where its form is wrong."""
     parser = _Parser(tokens_of(text))
-    return parser.unit()
+    try:
+        return parser.unit()
+    except RecursionError:
+        raise ShaderError(TOO_DEEP, parser.place) from None
 
 
 class _Parser(Reader):

@@ -15,7 +15,7 @@ from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.emit import Writer
 from gpusim.wgsl.frames import Frame, Lines, written
 from gpusim.wgsl.ir import Assign, If, Statement, Variable
-from gpusim.wgsl.lanes import NAMES, VARIED
+from gpusim.wgsl.lanes import INWARD, NAMES, VARIED
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import assigned, find_varying
@@ -39,16 +39,20 @@ class Program:
         self._size = x * y * z
         unneeded: dict[Variable, None] = {}
         for _ in range(2):
-            writer = Writer(self._size)
+            writer = self._writer()
             writer.unneeded = unneeded
             text = self._write(writer)
             unneeded = self._unneeded(writer)
         self.text = "\n".join(text) + "\n"
+        self._asks = writer.asks
         self._constants = {**writer.constants, "most_rounds": MOST_ROUNDS}
         for memory in self._lowered.memories:
             if memory.space == "constant":
                 self._constants[f"bytes_{memory}"] = memory.data[0]
         self._code = compile(self.text, "<wgsl>", "exec")
+
+    def _writer(self) -> Writer:
+        return Writer(self._size)
 
     @cached_property
     def make(self) -> Callable[..., Run]:
@@ -68,6 +72,11 @@ class Program:
             return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
 
         return self._made(VARIED, block)
+
+    @cached_property
+    def make_inward(self) -> Callable[..., Run] | None:
+        """The same with atomics in a third order; None where nobody asks for what they return."""
+        return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
         space = {**names, **self._constants, "block_of": block}

@@ -7,6 +7,9 @@ Source: WGSL specification, sections 5 to 11 (declarations, expressions, stateme
 from dataclasses import dataclass
 from typing import NamedTuple
 
+TOO_DEEP = "this is nested too deep"
+"""Why a text is refused that no real shader comes near to."""
+
 
 class Place(NamedTuple):
     """Where something stands in the text; lines and columns count from 1."""

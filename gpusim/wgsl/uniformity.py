@@ -4,7 +4,9 @@ A value varies if something in it does.  A variable varies if it is given a vary
 given any in a place that only some of the lanes reach that hold the variable: a branch on a
 varying condition, or a loop that lanes leave at different rounds.  What is found grows until
 nothing changes.  The same marks, among the invocations of one workgroup, find a barrier that some
-of them may miss.  Source: WGSL specification, 15.2 "Uniformity", which this is coarser than.
+of them may miss.  There a variable of a vector or struct varies as a whole, and the module's
+private variables always do.  Source: WGSL specification, 15.2 "Uniformity"; unlike there, values
+that are no variable's are followed by their parts, and functions that nobody calls are not read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -132,6 +134,9 @@ class _Marker:
             return False
         apart = _is_parted(region, variable.region)
         variable.varying = self._differs(statement.value) or apart
+        if variable.varying and not self._among_groups:
+            for part in variable.whole:
+                part.varying = True
         return variable.varying
 
     def _store(self, statement: Store, region: Region) -> bool:

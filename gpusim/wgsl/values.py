@@ -7,7 +7,7 @@ stored: variables (Cells), memory (Spot), or one of several places by an index (
 from dataclasses import dataclass
 from typing import Any
 
-from gpusim.wgsl.componentwise import Value, held
+from gpusim.wgsl.componentwise import Value, held, leaves_in
 from gpusim.wgsl.constants import fold
 from gpusim.wgsl.ir import (
     Address,
@@ -63,6 +63,8 @@ class Picked:
 
 Spotted = Cells | Spot | Picked
 """A place."""
+_DEEPEST = 40
+"""Operations in each other that are one expression of Python, which bounds its parentheses."""
 
 
 class Emitter:
@@ -77,7 +79,10 @@ class Emitter:
             folded = fold(name, kind, operands, None)  # type: ignore[arg-type]
             if folded is not None:
                 return folded
-        return Op(kind, name, operands)
+        depth = 1 + max([each.depth for each in operands if isinstance(each, Op)], default=0)
+        if depth > _DEEPEST:
+            return Op(kind, name, tuple(map(self.hold, operands)))
+        return Op(kind, name, operands, depth)
 
     def hold(self, value: Scalar) -> Scalar:
         """The same value, computed once and here."""
@@ -219,7 +224,11 @@ class Emitter:
 
     def cells(self, kind: Type, name: str) -> Cells:
         """New variables for a type."""
-        return Cells(kind, _variables(kind, name))
+        tree = _variables(kind, name)
+        whole = tuple(leaves_in(tree))
+        for variable in whole:
+            variable.whole = whole
+        return Cells(kind, tree)
 
 
 def _variables(kind: Type, name: str) -> Any:

@@ -10,7 +10,7 @@ from gpusim.program import Program
 from gpusim.trace import Event
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.model.results import cut_line
+from properties.model.results import cut_hex, cut_line
 from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
@@ -74,10 +74,20 @@ class Argument:
     others: tuple[str, ...] = ()
     culprit: int = -1
     crossing: Crossing | None = None
+    lost: tuple[int, ...] = ()
+    """The ops that had no effect, as far as the bytes tell."""
     bytes: tuple[ByteStory, ...] = ()
     reached: tuple[Reached, ...] = ()
     events: tuple[Event, ...] = field(default=(), repr=False)
     """The trace: the calls on the device, where it is traced, and marks for the ops."""
+
+    @property
+    def marked(self) -> tuple[int, ...]:
+        """The ops that went wrong."""
+        crossing = self.crossing
+        if crossing is not None:
+            return crossing.earlier, crossing.later
+        return self.lost or (self.culprit,) * (self.culprit >= 0)
 
     @property
     def program(self) -> Program:
@@ -117,7 +127,7 @@ class Argument:
 
 
 def _said(rows: list[tuple[str, str]]) -> tuple[str, ...]:
-    filled = [(name, cut_line(" ".join(text.split()))) for name, text in rows if text]
+    filled = [(name, cut_line(cut_hex(" ".join(text.split())))) for name, text in rows if text]
     return tuple(f"{name}: {text}" if name else text for name, text in filled)
 
 

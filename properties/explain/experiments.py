@@ -22,7 +22,6 @@ Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
 """A longer program is not run with other data, since no search could use that."""
 _MOST_PLACES = 12
-_RANDOM_SCHEDULES = 6
 _WAYS = ((True, True), (True, False), (False, True), (False, False))
 """Whether buffers are filled, and read at the end, in the runs with other data."""
 
@@ -122,19 +121,6 @@ def _settings(case: Case) -> Iterator[tuple[str, Case]]:
             if scheduler != case.device.scheduler:
                 device = replace(case.device, scheduler=scheduler, schedule=())
                 yield f"under scheduler {scheduler}", replace(case, device=device)
-
-
-def schedules(case: Case, again: Judge) -> tuple[int, int]:
-    """Under how many schedules of the simulated device the case fails, and how many were tried."""
-    if not case.device.is_simulated:
-        return 0, 0
-    devices = [replace(case.device, scheduler=name, schedule=()) for name in UNSEEDED]
-    devices += [
-        replace(case.device, scheduler="random", seed=seed, schedule=())
-        for seed in range(1, _RANDOM_SCHEDULES + 1)
-    ]
-    failed = sum(not _passes(replace(case, device=device), again) for device in devices)
-    return failed, len(devices)
 
 
 def _shown(value: object) -> str:

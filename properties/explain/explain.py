@@ -16,7 +16,6 @@ from properties.explain.experiments import (
     Judge,
     Others,
     boundaries,
-    schedules,
     settings,
     shown_by,
     with_other_data,
@@ -24,6 +23,7 @@ from properties.explain.experiments import (
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import argue_kind
 from properties.explain.rules import KERNEL
+from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
 from properties.explain.writers import stories
@@ -84,7 +84,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         first_broken=_first_broken(traced, argument),
         passes=(*map(str, tried.boundaries[:1]), *tried.settings)[:_MOST_OTHERS],
         free=_free(tried.others),
-        inevitable=_inevitable(tried, argument),
+        inevitable=_fault_told(tried, argument),
     )
     return replace(argument, clock=_clock(argument))
 
@@ -130,7 +130,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
     return Tried(
         others=others,
         boundaries=boundaries(case, again),
-        schedules=schedules(case, again),
+        inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
         has_run=True,
     )
@@ -198,9 +198,16 @@ def _by_search(
         rule=best.rule,
         culprit=best.other if crossing else best.culprit,
         crossing=crossing,
+        lost=_lost(best),
         bytes=bytes_,
         others=tuple(_distinct(best, found[1:], is_sure=doubt(best, traced) < SILENT)),
     )
+
+
+def _lost(found: Hypothesis) -> tuple[int, ...]:
+    """The ops that had no effect: one, or a batch."""
+    last = {"omitted": found.culprit, "lost": found.other}.get(found.kind, -1)
+    return tuple(range(found.culprit, last + 1))
 
 
 def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
@@ -300,14 +307,12 @@ def _clock(argument: Argument) -> str:
     return _CLOCKS.get(_CLOCK_OF.get(rule.name, ""), "") if rule is not None else ""
 
 
-def _inevitable(tried: Tried, argument: Argument) -> str:
-    """From when on it can only fail, as far as a few schedules tell."""
-    failed, runs = tried.schedules
-    if failed < runs:
-        return f"it depends on the schedule: it fails under {failed} of {runs} tried (an estimate)"
+def _fault_told(tried: Tried, argument: Argument) -> str:
+    """From when on it can only fail, with the call that failed where the argument names it."""
     fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
     is_planned = len(argument.case.device.faults) > 0
-    return f"once {fault}" if fault and is_planned else ""
+    told = f"once {fault}" if fault and is_planned else ""
+    return "; ".join(filter(None, (told, tried.inevitable)))
 
 
 def _free(others: Others) -> str:

@@ -10,6 +10,7 @@ from gpusim.text import write_op
 from properties.explain.argument import Argument, ByteStory
 from properties.explain.picture import Picture, draw, expected, shown
 from properties.explain.pools import draw_pools
+from properties.model.results import cut_hex
 
 _MOST_OPS = 300
 _MOST_DRAWN = 60
@@ -62,7 +63,7 @@ body{max-width:none;font-size:11pt}figure,tr,li{break-inside:avoid}a{text-decora
 def page(argument: Argument, replay: str) -> str:
     """The page; ``replay`` is the command that runs the finding again."""
     parts = [
-        f"<h1>{_linked(argument.sentence, argument)}</h1>",
+        f"<h1>{_linked(cut_hex(argument.sentence), argument)}</h1>",
         f'<p class="soft">{escape(_how(argument))}</p>',
         _pictures(argument),
         _lines(argument),
@@ -150,8 +151,7 @@ def _writer(story: ByteStory) -> str:
 
 
 def _program(argument: Argument) -> str:
-    crossing = argument.crossing
-    marked = {argument.culprit} | ({crossing.earlier, crossing.later} if crossing else set())
+    marked = argument.marked
     items = "".join(
         f'<li id="op-{n}"{_class(n in marked)}>{escape(_cut(write_op(op), _MOST_TEXT))}</li>'
         for n, op in enumerate(argument.program.ops[:_MOST_OPS])

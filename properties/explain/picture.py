@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from gpusim.ops import VERBS
 from gpusim.program import Program
-from properties.explain.argument import Argument, Crossing, Reached
+from properties.explain.argument import Argument, Reached
 
 _LANES = (96, 216, 330)
 _WIDTH, _TOP, _ROW = 360, 44, 22
@@ -26,8 +26,9 @@ class Picture:
 
     reached: tuple[Reached, ...]
     lanes: tuple[str, str, str]
-    crossing: Crossing | None = None
     labels: Mapping[int, str]
+    marked: tuple[int, ...] = ()
+    """The ops that went wrong."""
 
 
 def shown(argument: Argument) -> Picture:
@@ -35,19 +36,20 @@ def shown(argument: Argument) -> Picture:
     labels = _labels(argument)
     if argument.reached:
         lanes = ("recorded", "submitted", "done")
-        return Picture(
-            reached=argument.reached, lanes=lanes, crossing=argument.crossing, labels=labels
-        )
+        return Picture(reached=argument.reached, lanes=lanes, labels=labels, marked=argument.marked)
     order = list(range(len(argument.program)))
     crossing = argument.crossing
     if crossing is not None and crossing.later in order and crossing.earlier in order:
         order.remove(crossing.later)
         order.insert(order.index(crossing.earlier), crossing.later)
     return Picture(
-        reached=_in_order(order, argument.program),
+        reached=tuple(
+            replace(each, submitted=-1, done=-1) if each.position in argument.lost else each
+            for each in _in_order(order, argument.program)
+        ),
         lanes=("called", "took effect", "seen"),
-        crossing=crossing,
         labels=labels,
+        marked=argument.marked,
     )
 
 
@@ -86,18 +88,13 @@ def draw(picture: Picture, name: str) -> str:
         f'<line class="lane" x1="{x}" y1="28" x2="{x}" y2="{height - 8}"/>'
         for x, lane in zip(_LANES, picture.lanes, strict=True)
     )
-    marked = _marked(picture.crossing)
-    plain = [each for each in picture.reached if each.position not in marked]
-    special = [each for each in picture.reached if each.position in marked]
+    plain = [each for each in picture.reached if each.position not in picture.marked]
+    special = [each for each in picture.reached if each.position in picture.marked]
     lines = "".join(_line(each, rows, picture) for each in (*plain, *special))
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(name)}">'
         f"<title>{escape(name)}</title>{heads}{lines}</svg>"
     )
-
-
-def _marked(crossing: Crossing | None) -> tuple[int, ...]:
-    return () if crossing is None else (crossing.earlier, crossing.later)
 
 
 _Key = tuple[int, int, int]
@@ -124,8 +121,7 @@ def _line(each: Reached, rows: Mapping[_Key, int], picture: Picture) -> str:
         for x, key in zip(_LANES, _keys(each), strict=True)
         if key in rows
     ]
-    is_marked = each.position in _marked(picture.crossing)
-    kind = "op marked" if is_marked else "op"
+    kind = "op marked" if each.position in picture.marked else "op"
     label = picture.labels.get(each.position, "sync")
     path = " ".join(f"{x},{y}" for x, y in points)
     dots = "".join(f'<circle cx="{x}" cy="{y}" r="4"/>' for x, y in points)

@@ -41,8 +41,8 @@ class Tried:
     others: Others = field(default_factory=Others)
     boundaries: tuple[Boundary, ...] = ()
     settings: tuple[str, ...] = ()
-    schedules: tuple[int, int] = (0, 0)
-    """Under how many schedules it fails, and how many were tried."""
+    inevitable: str = ""
+    """From when on it could only fail, in words."""
     has_run: bool = False
 
 

@@ -52,6 +52,8 @@ class Bug:
     shrunk: Shrunk | None = None
     """The result of shrinking it; None where it was not shrunk."""
     count: int = 1
+    needs: Avoided = frozenset()
+    """What programs can do without, and it takes; they show it no more without this."""
     argument: Argument | None = None
     """Why it fails; None where it was not explained."""
     unsaved: str = ""
@@ -89,7 +91,9 @@ class Bugs:
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
         self.avoided: Avoided = frozenset()
-        """What further programs need not have, since a bug that needs it was found."""
+        """What further programs need not have, since a bug that needs it was found and shrunk."""
+        self.needs: Avoided = frozenset()
+        """What every bug needs, those too whose shrinking was cut short."""
         self.explained = 0
         """Failing programs that pass once what the found bugs need is removed."""
         self.known_failures = 0
@@ -108,10 +112,12 @@ class Bugs:
     ) -> None:
         """If this finding still fails, stop reporting failures of its kind."""
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
-        known = Known(file=file, signature=signature, not_run_because=not_run_because)
+        needs = frozenset() if failure is None else avoidable(signature, failure.refused)
+        known = Known(
+            file=file, signature=signature, needs=needs, case=case, not_run_because=not_run_because
+        )
         self.known.append(known)
-        if failure is not None:
-            self.avoided |= avoidable(signature, failure.refused)
+        self.needs, self.avoided = self.needs | needs, self.avoided | needs
 
     def add(
         self,
@@ -129,31 +135,62 @@ class Bugs:
             return None
         is_cut_short = shrunk is not None and shrunk.is_cut_short
         bug = self.met.get(signature) or (self._within(signature) if is_cut_short else None)
+        if bug is None and not is_cut_short and shrunk is not None:
+            bug = self._around(signature)
         if bug is not None:
             bug.count += 1
-            return bug
-        name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
-        path = self._folder / f"{name}.txt"
-        bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
+            if not bug.is_cut_short or is_cut_short or shrunk is None:
+                return bug
+            bug.case, bug.failure, bug.shrunk, bug.argument = case, failure, shrunk, None
+            bug.reproduced = reproduced
+        else:
+            name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
+            path = self._folder / f"{name}.txt"
+            bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
+        self._keep(signature, bug)
+        return bug
+
+    def _keep(self, signature: Signature, bug: Bug) -> None:
+        """Note a bug under its signature only, and write its file."""
+        self.met = {each: one for each, one in self.met.items() if one is not bug}
         self.met[signature] = bug
+        bug.needs = avoidable(signature, bug.failure.refused)
+        self.needs |= bug.needs
         if not bug.is_cut_short:
-            self.avoided |= avoidable(signature, failure.refused)
+            self.avoided |= bug.needs
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write(path, self._finding(bug))
+            write(bug.file, self._finding(bug))
         except (OSError, ProgramError) as error:
             # It may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
-        return bug
+
+    def _around(self, signature: Signature) -> Bug | None:
+        """A bug that was not wholly shrunk, and needs all that ``signature`` says, and more."""
+        wider = ((each, bug) for each, bug in self.met.items() if bug.is_cut_short)
+        return next((bug for each, bug in wider if {*each} > {*signature}), None)
 
     def _within(self, signature: Signature) -> Bug | None:
         """A bug that needs less than ``signature`` says, which is of a case not wholly shrunk."""
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
+    def meet(self, bug: "Bug | Known") -> None:
+        """Count one more program that shows a bug which was met, or is known."""
+        if isinstance(bug, Known):
+            self.known_failures += 1
+        else:
+            bug.count += 1
+
     def has(self, case: Case, failure: Failure, together: Together) -> bool:
         """Whether a failure of this kind was met, or is known."""
         signature = signature_of(case, failure, self._kernels, together)
         return signature in self.met or self._is_known(signature)
+
+    def is_new_condition(self, case: Case) -> bool:
+        """Whether no bug was met that takes just the client and the faults that ``case`` has."""
+        met = [*(bug.case for bug in self.met.values()), *(one.case for one in self.known)]
+        condition = case.client, case.injected
+        return condition not in [(PLAIN, frozenset()), *((one.client, one.injected) for one in met)]
 
     def _is_known(self, signature: Signature) -> bool:
         return any(signature == known.signature for known in self.known)
@@ -187,8 +224,11 @@ class Known:
     """A finding of an earlier session, and the result of running it again."""
 
     file: Path
+    case: Case
     signature: Signature = ()
     """Empty where it does not fail any more, or was not run."""
+    needs: Avoided = frozenset()
+    """As those of a ``Bug``."""
     not_run_because: str = ""
 
     def __str__(self) -> str:
@@ -214,8 +254,8 @@ def signature_of(
         how = _HARMED
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
-    if case.client != PLAIN and case.disturbance is not None:
-        # It takes a caller and an order of promises: ops are there to make this order.
+    if case.injected or (case.client != PLAIN and case.disturbance is not None):
+        # It takes a fault, or a caller and an order of promises: ops bring these about.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 

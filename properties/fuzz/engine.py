@@ -55,7 +55,7 @@ class Session:
     bugs: Bugs
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
-    """The time of the session, without the time of shrinking."""
+    """The time of the session, without the time of making new findings small."""
     planted: tuple[PlantedMistake, ...] = ()
     """The planted mistakes, and whether each was seen; empty where the target died before."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
@@ -104,8 +104,8 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were not seen."""
-        return [mistake for mistake in self.planted if not mistake.seen]
+        """The planted mistakes that were not seen, or were where the session cannot see them."""
+        return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
     def avoided(self) -> Avoided:
@@ -285,13 +285,15 @@ class _Loop:
         self._tick()
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
-        start = time.monotonic()
+        start, found = time.monotonic(), len(self._session.bugs)
         try:
             self._sorter.sort(shard, case, failure)
         except (KeyboardInterrupt, GpusimError):
             self._session.bugs.add(case, failure, reproduced=None)
             raise
-        self._shrink_seconds += time.monotonic() - start
+        if len(self._session.bugs) > found:
+            # All else counts, or a target that fails all the time would let no session end.
+            self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:
         session = self._session

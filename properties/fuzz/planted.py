@@ -33,11 +33,19 @@ class PlantedMistake:
     where: str
     programs: int
     seen: bool
+    blind: bool = False
+    """Whether no session like this can see it, which the session says of itself."""
+
+    @property
+    def is_as_known(self) -> bool:
+        """Whether it was seen, or was not where it cannot be."""
+        return self.seen != self.blind
 
     def __str__(self) -> str:
         programs = f"{self.programs} program{'s' * (self.programs != 1)}"
         seen = f"seen after {programs}" if self.seen else f"not seen in {programs}"
-        return f"{self.what}, planted in {self.where}: {seen}"
+        known = ", as the session says of itself" * (self.blind and not self.seen)
+        return f"{self.what}, planted in {self.where}: {seen}{known}"
 
 
 class _Mistaken(ABC):

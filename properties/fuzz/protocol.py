@@ -34,6 +34,7 @@ class Setup:
     presets: tuple[str, ...]
     schedulers: tuple[str, ...] = ()
     faults: bool = False
+    check_shaders: bool = False
     adversary: bool = False
     """Whether a layer between the targets and their device disturbs each program."""
     seed: int = 0
@@ -46,6 +47,7 @@ def setup_of(settings: Settings) -> Setup:
         presets=settings.presets,
         schedulers=settings.schedulers,
         faults=settings.faults,
+        check_shaders=settings.check_shaders,
         adversary=settings.adversary,
         seed=settings.seed,
         kernels=settings.kernels,

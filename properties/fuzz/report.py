@@ -203,10 +203,16 @@ def verdict(session: Session) -> str:
         result = "interrupted, and nothing found until then,"
     return (
         f"{result} in {session.programs} programs, {session.seconds:.1f} s, "
-        f"seed {session.settings.seed}; all {len(session.planted)} planted mistakes "
-        f"were seen; at most {session.rate_bound:.2%} of such programs fail "
+        f"seed {session.settings.seed}; {_planted(session)}; "
+        f"at most {session.rate_bound:.2%} of such programs fail "
         "(at 95 percent)"
     )
+
+
+def _planted(session: Session) -> str:
+    seen = sum(mistake.seen for mistake in session.planted)
+    text = f"all {seen} planted mistakes were seen"
+    return text + ", and one was not that cannot be" * (seen < len(session.planted))
 
 
 def replay_of(bug: Bug, session: Session) -> str:

@@ -82,6 +82,9 @@ class Settings:
         str, Setting(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
     ] = ALL
     faults: Annotated[bool, Setting(_truth, "let the device fail now and then", flag=True)] = False
+    check_shaders: Annotated[
+        bool, Setting(_truth, "report races and other mistakes in shaders", flag=True)
+    ] = False
     seconds: Annotated[
         float | None,
         Setting(read_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
@@ -147,7 +150,7 @@ class Settings:
         value = getattr(self, name)
         origin = self.origins.get(name, "argument")
         if origin == "command line":
-            return f"--{name}" if value is True else f"--{name}={value}"
+            return option_of(name) if value is True else f"{option_of(name)}={value}"
         return f"{name if origin == 'argument' else origin}={value}"
 
     @property
@@ -177,11 +180,12 @@ class Settings:
         )
 
 
-_SIMULATED_ONLY = {"scheduler": "has a scheduler"}
+_SIMULATED_ONLY = {"scheduler": "has a scheduler", "check_shaders": "runs shaders here"}
 """The settings that no other device follows, and why."""
 _OURS_ONLY = {
     "policy": "follows no policy of gpusim",
     "scheduler": "has its device opened once, with the first scheduler",
+    "check_shaders": "brings shaders of its own",
     "faults": "is not held to what gpusim does on a device that fails",
 }
 """The settings that no other target than our runtime follows, and why."""
@@ -264,7 +268,7 @@ def add_options(parser: Parser, kind: type[Settings] | type[ReplaySettings]) -> 
     for name, setting in settings_of(kind).items():
         text = setting.help + f" ({_variable_of(name)})" * setting.from_environment
         if setting.flag:
-            parser.add_argument(f"--{name}", action="store_const", const=True, help=text)
+            parser.add_argument(option_of(name), action="store_const", const=True, help=text)
         else:
             parser.add_option(f"--{name}", setting.read, text, metavar=setting.metavar)
 
@@ -280,6 +284,11 @@ def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Settin
     return {
         name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")
     }
+
+
+def option_of(name: str) -> str:
+    """The option of a setting."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _variable_of(name: str) -> str:

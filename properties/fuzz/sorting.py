@@ -10,19 +10,27 @@ from dataclasses import dataclass
 
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from properties.fuzz.bugs import Bugs, forms_of
+from properties.fuzz.bugs import Bug, Bugs, Known, forms_of
 from properties.fuzz.settings import Settings
 from properties.fuzz.shard import Shard
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
+from properties.shrink.avoid import with_only, without
 from properties.shrink.curing import cured
 from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 from properties.shrink.together import Together, together
 
-_LIVES_ON = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.DELIVERY_ORDER)
-"""Failures of a target after which its worker can go on."""
+_LIVES_ON = (
+    FailureKind.VALUE,
+    FailureKind.ERROR,
+    FailureKind.LATE_ERROR,
+    FailureKind.DELIVERY_ORDER,
+    FailureKind.CRASH,
+    FailureKind.LAW,
+)
+"""Failures of a target after which its worker can go on, and that a run shows at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +72,40 @@ class Sorter:
         if not self.bugs.takes:
             return False
         judgement = self._judgement(shard)
+        if self._shows_known(case, failure, judgement):
+            return True
         small = self._shrunk(case, failure, judgement)
         if small is None:
             return False
         pair = together(small.case, small.failure, judgement)
         if self.bugs.has(small.case, small.failure, pair):
-            self.bugs.add(small.case, small.failure, reproduced=True, together=pair)
+            self._add(shard, small.case, small.failure, small, pair)
             return True
-        has_new_form = bool(forms_of(small.case, small.failure, self.kernels) - {*self.bugs.takes})
-        if not has_new_form and judgement(self._cure(small.case)) is None:
+        is_new = bool(forms_of(small.case, small.failure, self.kernels) - {*self.bugs.takes})
+        is_new |= not small.is_cut_short and self.bugs.is_new_condition(small.case)
+        if not is_new and judgement(self._cure(small.case)) is None:
             self.bugs.explained += 1
             return True
+        return False
+
+    def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
+        """Count the case where what one bug needs is enough to fail so, and without it none does.
+
+        That takes a few runs, where shrinking takes hundreds.
+        """
+        limits = case.limits(Limits())
+        met = self.bugs.met.values()
+        alike = [bug for bug in met if bug.failure.signature == failure.signature]
+        others = [bug for bug in met if bug.failure.signature != failure.signature]
+        bugs: list[Bug | Known] = [*alike, *others, *self.bugs.known]
+        for bug in bugs:
+            if not bug.needs:
+                continue
+            bare = with_only(case, bug.needs, self.kernels, limits)
+            healthy = without(bare, bug.needs, self.kernels, limits)
+            if fails_like(bare, failure, judgement) and judgement(healthy) is None:
+                self.bugs.meet(bug)
+                return True
         return False
 
     def _look_behind(self, shard: Shard, case: Case) -> None:
@@ -113,7 +144,7 @@ class Sorter:
         return together(healthy if is_same else case, failure, judgement)
 
     def _cure(self, case: Case) -> Case:
-        return cured(case, self.bugs.takes, self.bugs.avoided, self.kernels, Limits())
+        return cured(case, self.bugs.takes, self.bugs.needs, self.kernels, Limits())
 
     def _is_promised(self, case: Case) -> bool:
         """Whether it asks for no more than is promised; fitting would hide that it does."""

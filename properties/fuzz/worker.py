@@ -24,6 +24,7 @@ from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, not_asked
 from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
+from properties.fuzz.miscompiled import hunt_miscompiled
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
     Answer,
@@ -49,9 +50,10 @@ from properties.fuzz.protocol import (
 from properties.fuzz.published import Published
 from properties.fuzz.tally import Tally, is_measured
 from properties.fuzz.variants import tries_without_faults, with_foreign_client, with_variants
+from properties.generate.alone import alone
 from properties.generate.cases import Setting, case_for, draw_disturbance
 from properties.generate.fitting import first_beyond
-from properties.model.case import NO_POLICY, SCHEDULERS, Case
+from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec
 from properties.model.failure import Failure
 from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
@@ -59,7 +61,7 @@ from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
-from properties.shrink.avoid import Avoided, avoids, without
+from properties.shrink.avoid import Avoided, left_out, without
 
 _DETERMINISM_EVERY = 64
 """One in so many programs is run twice more, to check that its trace is the same."""
@@ -174,7 +176,8 @@ class Bench:
         self._published = published
         self._kernels: Kernels = load_kernels(setup.kernels) if kernels is None else kernels
         make_factory = make_factory or load_target(setup.target)
-        self._factory = make_factory(adapter.name, self._kernels)
+        self._remake = partial(make_factory, adapter.name)
+        self._factory = self._remake(self._kernels)
         if setup.adversary and not self._factory.disturbs:
             raise ProgramError(
                 f"cannot disturb target {setup.target} because no layer fits between it and its "
@@ -191,8 +194,13 @@ class Bench:
             presets=setup.presets,
             schedulers=setup.schedulers if self.is_ours else SCHEDULERS[:1],
             faults=setup.faults,
+            check_shaders=setup.check_shaders,
             target=setup.target,
             promises=self._factory.capabilities,
+        )
+
+        self._alone = alone(
+            setup.seed, self._kernels, self._factory.limits, self._factory.capabilities
         )
 
     def close(self) -> None:
@@ -263,6 +271,8 @@ class Bench:
         """
         tick, case_of = self._published.begin, partial(self.case, avoided=avoided)
         mistakes = hunt_mistakes(self._factory, self._setup.target, case_of, tick)
+        compiler = hunt_miscompiled(self._factory, self.device, self._remake, case_of, tick)
+        mistakes += (compiler,) if compiler is not None else ()
         if not self.is_ours:
             return mistakes
         mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)
@@ -318,15 +328,19 @@ class Bench:
     def case(self, number: int, avoided: Avoided = frozenset()) -> Case:
         """Program ``number`` of the session, with its client and transformations."""
         case = self._drawn(number)
-        if not avoids(case, avoided):
-            return case
-        return without(case, avoided, self._kernels, case.limits(self._factory.limits))
+        gone = left_out(case, avoided)
+        return without(case, gone, self._kernels, case.limits(self._factory.limits))
 
     def _drawn(self, number: int) -> Case:
-        """The program before anything is left out."""
+        """The program before anything is left out.
+
+        The first ones hold the user's kernels alone against their meanings.
+        """
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
             case = replace(case, policy=NO_POLICY)
+        if number < len(self._alone):
+            return replace(case, program=self._alone[number], device=DeviceSpec(name=self.device))
         promises = self._factory.capabilities
         if not self.is_ours:
             case = with_foreign_client(case, promises)

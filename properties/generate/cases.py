@@ -34,7 +34,7 @@ class Setting:
     ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
     take turns, program by program.  On a simulated device the schedulers take turns too, round by
     round of the presets.  Every fourth round of schedulers has the profile of wgpu-native.  With
-    ``faults`` the device fails now and then.
+    ``faults`` the device fails now and then.  ``check_shaders`` is for simulated devices.
     """
 
     device: str
@@ -44,6 +44,7 @@ class Setting:
     presets: tuple[str, ...] = tuple(PRESETS)
     schedulers: tuple[str, ...] = SCHEDULERS
     faults: bool = False
+    check_shaders: bool = False
     target: str = RUNTIME
     promises: Capabilities = ALL_PROMISED
 
@@ -115,7 +116,13 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
     round_, place = divmod(turn, len(setting.schedulers))
     scheduler = setting.schedulers[place]
     profile = WGPU_NATIVE.name if round_ % _ROUNDS == _ROUNDS - 1 else SPEC.name
-    device = DeviceSpec(name=SIMULATED, profile=profile, scheduler=scheduler, limits=asked)
+    device = DeviceSpec(
+        name=SIMULATED,
+        profile=profile,
+        scheduler=scheduler,
+        limits=asked,
+        checks_shaders=setting.check_shaders,
+    )
     if scheduler != "random" and not setting.faults:
         return device
     choices = SeededChoices(f"device {text}")

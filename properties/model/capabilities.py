@@ -84,6 +84,8 @@ class Capabilities:
     """When and where a read arrives; with ``ARRAY`` it is an ``ArrayAdapter``."""
     host_arrays: bool = False
     """A write takes its data at the call, from an array that the caller overwrites after it."""
+    releases_arrays: bool = False
+    """Once a sync has ended, with an error too, no read before it touches its array any more."""
     concurrent_syncs: bool = False
     """A sync may begin while another is under way: it is a ``ConcurrentAdapter``."""
     handles: bool = False

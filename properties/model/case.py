@@ -71,7 +71,7 @@ class DeviceSpec:
     """A device by its name, with its limits, profile, scheduler and faults.
 
     ``seed`` is for the random scheduler, ``schedule`` for the replaying one.  Only a
-    simulated device has a profile and a scheduler.
+    simulated device has a profile and a scheduler, and checks shaders.
     """
 
     name: str
@@ -81,11 +81,17 @@ class DeviceSpec:
     seed: int = 0
     schedule: tuple[int, ...] = ()
     faults: FaultPlan = NO_FAULTS
+    checks_shaders: bool = False
 
     @property
     def is_simulated(self) -> bool:
         """Whether it is a simulated one."""
         return self.name == SIMULATED
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether it replays the choices of a schedule."""
+        return self.is_simulated and self.scheduler == REPLAYED
 
     @property
     def shown_faults(self) -> frozenset[str]:
@@ -117,6 +123,7 @@ class DeviceSpec:
         words += [f"scheduler={self.scheduler}"] if self.scheduler != SCHEDULERS[0] else []
         words += [f"seed={self.seed}"] if self.seed else []
         words += [f"schedule={','.join(map(str, self.schedule))}"] if self.schedule else []
+        words += [f"checks={_SHADERS}"] if self.checks_shaders else []
         words += [str(self.faults)] if len(self.faults) else []
         words += [f"{name}={value}" for name, value in self.limits]
         return " ".join(words)
@@ -157,6 +164,7 @@ def parse_device(text: str) -> DeviceSpec:
         seed=int(behaviour.get("seed", 0)),
         schedule=tuple(map(int, filter(None, behaviour.get("schedule", "").split(",")))),
         faults=parse_faults(" ".join(faults)),
+        checks_shaders="checks" in behaviour,
     )
 
 
@@ -180,12 +188,15 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     )
 
 
-_BEHAVIOUR = ("profile", "scheduler", "seed", "schedule")
+_BEHAVIOUR = ("profile", "scheduler", "seed", "schedule", "checks")
+_SHADERS = "shaders"
 
 
 def _is_behaviour(key: str, value: str) -> bool:
     if key == "scheduler":
         return value in (*SCHEDULERS, REPLAYED)
+    if key == "checks":
+        return value == _SHADERS
     if key == "profile":
         return value in PROFILES
     numbers: Sequence[str] = value.split(",") if key == "schedule" else [value]

@@ -1,6 +1,6 @@
 """An execution: what one run of a case showed.  Oracles judge executions only.  Data only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.history import History
@@ -9,6 +9,7 @@ from gpusim.layer.report import Report
 from gpusim.limits import Limits
 from gpusim.runtime.stats import Stats
 from gpusim.trace import Trace
+from gpusim.wgsl.checks.report import ShaderReport
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 
@@ -22,6 +23,14 @@ class Looked:
     events: int
     """How many events the trace had."""
     stats: Stats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A choice of the scheduler: how many events the trace had, and among how many options."""
+
+    event: int
+    options: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +52,14 @@ class Execution:
     """Whether each fault in the trace is one that an op met and shows."""
     reports: tuple[Report, ...] = ()
     """What the layer's rules say of the calls on the device, where there is a layer."""
+    shaders: tuple[ShaderReport, ...] = ()
+    """The mistakes in shaders, where the device looks for them."""
     stats: Stats | None = None
     """What our runtime says that it has done, right before its close."""
     looked: Looked | None = None
     """The same after one of its ops, in some cases."""
+    choices: Sequence[Choice] = ()
+    """The choices of the scheduler, where it replays a schedule."""
     close_error: Exception | None = None
     """The error that the target's close raised."""
     beside: "Execution | None" = None

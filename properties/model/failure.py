@@ -32,6 +32,8 @@ class FailureKind(StrEnum):
     """Every run of the program leaves more buffers alive."""
     COST = "cost"
     """The program costs the host more than its length explains."""
+    SHADER = "shader"
+    """A shader has a race or another mistake, as a run of it showed."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"

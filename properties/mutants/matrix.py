@@ -108,8 +108,9 @@ def build(
     """Hunt mutants of the catalogue, in ``jobs`` processes; ``watch`` is told of each row."""
     made = Programs(plan.device)
     matrix = Matrix(device=plan.device, seeds=plan.seeds)
+    budget = replace(CONTROL, seconds=min(CONTROL.seconds, plan.own.seconds))
     for oracle in ORACLES:
-        control = hunt(SOUND, oracle, plan.seeds[0], CONTROL, made)
+        control = hunt(SOUND, oracle, plan.seeds[0], budget, made)
         if control.killed:
             matrix.false_alarms.append(control)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:

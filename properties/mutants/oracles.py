@@ -8,6 +8,7 @@ and cases corrupted by hand.
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,7 +46,9 @@ from properties.targets.factory import RuntimeFactory
 Judgement = Callable[[Case], Failure | None]
 
 PATIENCE_SECONDS = 5.0
-"""Seconds that a program may take before it counts as hanging."""
+"""Seconds of work, or of waiting, after which a program counts as hanging."""
+_IDLE_SHARE = 0.03
+"""The share of its time in which a process that waits is at work; a held-up one has more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,11 +69,21 @@ class _Hang(BaseException):
 
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
+    """Raise _Hang in the block once it has worked for so long, or has done nothing for so long.
+
+    Both are asked of the process's CPU time, since a busy machine may hold up what is sound.
+    """
+    begun = last = time.process_time()
+
     def ring(number: int, frame: Any) -> None:
-        raise _Hang
+        nonlocal last
+        now = time.process_time()
+        if now - begun >= seconds or now - last < _IDLE_SHARE * seconds:
+            raise _Hang
+        last = now
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
     finally:

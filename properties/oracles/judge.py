@@ -88,7 +88,7 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     execution = execute(case, factory)
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
-    failure = failure or _judge_close(execution, faults)
+    failure = failure or _judge_close(execution, faults, expected)
     if execution.beside is not None:
         failure = failure or _judge_beside(execution.beside, faults, oracles)
     if oracles.growth:
@@ -101,6 +101,7 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
         failure = failure or _judge_reports(execution, expected)
+    failure = failure or _judge_shaders(execution)
     return Verdict(
         execution=execution,
         expected=expected,
@@ -197,7 +198,8 @@ def _judge_meaning(
 
 def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:
     """The failure of a second runtime on the same driver, by its own program."""
-    failure = _judge_meaning(beside, faults, oracles)[1] or _judge_close(beside, faults)
+    expected, failure = _judge_meaning(beside, faults, oracles)
+    failure = failure or _judge_close(beside, faults, expected)
     if failure is None:
         return None
     return replace(
@@ -221,7 +223,7 @@ def _meant(execution: Execution, oracles: Oracles) -> History:
     return run_reference(program, kernels, limits, make=make)
 
 
-def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None:
+def _judge_close(execution: Execution, faults: frozenset[str], expected: History) -> Failure | None:
     """The failure where the target's close raises, and no fault explains it."""
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
@@ -236,6 +238,7 @@ def _judge_close(execution: Execution, faults: frozenset[str]) -> Failure | None
         op="close",
         reason=shown_as(ended, ""),
         details=details_of(ended),
+        refused=refusals(execution.case.program, expected, execution.history, execution.kernels),
     )
 
 
@@ -261,6 +264,23 @@ def _judge_reports(execution: Execution, expected: History) -> Failure | None:
         op="the calls on the device",
         reason=report.finding,
         notes=(*map(str, report.places), f"what to do: {report.remedy}"),
+    )
+
+
+def _judge_shaders(execution: Execution) -> Failure | None:
+    """The first mistake in a shader that the device saw; a warning accuses nobody."""
+    errors = [each for each in execution.shaders if each.severity == "error"]
+    if not errors or not len(execution.case.program):
+        return None
+    report = errors[0]
+    return Failure(
+        kind=FailureKind.SHADER,
+        trait=f"{report.kind} in {report.entry_point}",
+        position=len(execution.case.program),
+        op="the shaders",
+        what=report.kind,
+        reason=report.what,
+        notes=(*map(str, report.acts), f"what to do: {report.remedy}"),
     )
 
 

@@ -2,8 +2,10 @@
 
 A runtime with many bugs shows the same one in nearly every program.  A session that shrinks it
 over and over finds nothing behind it.  So once a bug was shrunk, only one in ``AGAIN_EVERY``
-programs still has what it takes: a form of ops, a sort of refused ops, a client, or faults.  What
-it takes decides this, never the target.  What nearly every program has is never left out.
+programs still has what it takes: a form of ops, a sort of refused ops, a client, or faults.  Many
+bugs take a client or faults, each in its own way, so these come back in one of
+``CONDITION_AGAIN_EVERY``; a bug that takes both leaves out neither alone.  What a bug takes decides
+this, never the target.  What nearly every program has is never left out.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,12 +21,15 @@ from properties.generate.fitting import fitted
 from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.case import PLAIN, Case
 from properties.model.disturbance import SURVIVED
-from properties.model.refusals import is_of, parted
+from properties.model.refusals import RAISED, is_of, parted, refusals
 from reference import run as run_reference
 
 Avoided = frozenset[str]
-"""Words of signatures, and sorts of refused ops."""
-AGAIN_EVERY = 128
+"""Words of signatures, sorts of refused ops, and clients ``with`` faults."""
+AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 4
+_WITH, _REFUSES = " with ", "refuses "
+_CONDITIONS: tuple[Mapping[str, Any], ...] = FOREIGN_CLIENTS, SURVIVED
+"""What a bug may take beside a form of ops."""
 _ODD: Mapping[str, tuple[str, ...]] = {
     "odd alloc": ("buffer_size_bytes",),
     "odd write": ("write_offset_bytes", "write_size_bytes"),
@@ -35,7 +40,7 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
     **{form: {} for form in _ODD},
     "copy within": {"copies_within": False, "overlapping_copies": False},
     **{kind: {promise: False} for kind, promise in SURVIVED.items()},
-    **{f"refuses {name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
+    **{f"{_REFUSES}{name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
 }
 """The forms that a target need not take, and the promises without which programs have none."""
 
@@ -46,13 +51,38 @@ def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
     One mistake that accepts ops of a class may show in any of its verbs.  One that raises is in the
     way of its own sort.
     """
-    forms = {word for word in words if word in _PROMISES or word in FOREIGN_CLIENTS}
-    return frozenset(forms) | {parted(each)[0] for each in refused}
+    words = tuple(words)
+    forms = {word for word in words if word in _PROMISES and word not in SURVIVED}
+    clients, faults = ([each for each in words if each in kind] for kind in _CONDITIONS)
+    both = {f"{client}{_WITH}{fault}" for client in clients for fault in faults}
+    return frozenset(forms | (both or {*clients, *faults})) | {parted(each)[0] for each in refused}
 
 
-def avoids(case: Case, avoided: Avoided) -> bool:
-    """Whether ``case`` is to leave out what is ``avoided``."""
-    return bool(avoided) and SeededChoices(f"avoids {case.seed}").integer(1, AGAIN_EVERY) > 1
+def left_out(case: Case, avoided: Avoided) -> Avoided:
+    """What of ``avoided`` this case leaves out, which follows from its seed."""
+    choices = SeededChoices(f"avoids {case.seed}")
+    if not avoided or choices.integer(1, AGAIN_EVERY) == 1:
+        return frozenset()
+    return frozenset(
+        word
+        for word in sorted(avoided)
+        if not _is_condition(word) or choices.integer(1, CONDITION_AGAIN_EVERY) > 1
+    )
+
+
+def _is_condition(word: str) -> bool:
+    return any(word.partition(_WITH)[0] in kind for kind in _CONDITIONS)
+
+
+def with_only(case: Case, needs: Avoided, kernels: Kernels, limits: Limits) -> Case:
+    """``case`` without all that programs can do without, except what ``needs`` names."""
+    kept = {part for word in needs for part in word.split(_WITH)}
+    meant = run_reference(case.program, kernels, limits)
+    refused = refusals(case.program, meant, meant, kernels)
+    sorts = {parted(f"{each.rpartition(' ')[0]} {RAISED}")[0] for each in refused}
+    gone = {sort for sort in sorts if kept.isdisjoint((sort, sort.partition(" ")[0]))}
+    forms = {word for word in (*_PROMISES, *FOREIGN_CLIENTS) if not word.startswith(_REFUSES)}
+    return without(case, frozenset(gone | forms) - kept, kernels, limits)
 
 
 def without(case: Case, avoided: Avoided, kernels: Kernels, limits: Limits) -> Case:
@@ -65,10 +95,11 @@ def without(case: Case, avoided: Avoided, kernels: Kernels, limits: Limits) -> C
     if promises != stated:
         program = fitted(program, promises, kernels, limits)
         case = replace(case, promises=promises)
+    conditions = {case.client, *(f"{case.client}{_WITH}{fault}" for fault in case.injected)}
     return replace(
         case,
         program=program,
-        client=PLAIN if case.client in avoided else case.client,
+        client=case.client if avoided.isdisjoint(conditions) else PLAIN,
         disturbance=case.disturbance and case.disturbance.allowed(promises),
     )
 
@@ -87,7 +118,7 @@ def _without_refused(
     program: Program, avoided: Avoided, kernels: Kernels, limits: Limits
 ) -> Program:
     """The program without refused ops of these sorts; to leave one out changes nothing else."""
-    sorts = avoided.difference(_PROMISES, FOREIGN_CLIENTS)
+    sorts = frozenset(word for word in avoided - _PROMISES.keys() if not _is_condition(word))
     if not sorts:
         return program
     outcomes = run_reference(program, kernels, limits).outcomes

@@ -25,7 +25,7 @@ from gpusim.ops import (
 )
 from gpusim.program import Program
 from properties.model.case import Case
-from properties.shrink.avoid import Avoided, avoidable, without
+from properties.shrink.avoid import Avoided, without
 
 _LAST_OPS: dict[str, tuple[Any, ...]] = {
     "write": HOST_WRITES,
@@ -37,15 +37,14 @@ _LAST_OPS: dict[str, tuple[Any, ...]] = {
 
 
 def cured(
-    case: Case, bugs: Iterable[str], avoided: Avoided, kernels: Kernels, limits: Limits
+    case: Case, words: Iterable[str], needs: Avoided, kernels: Kernels, limits: Limits
 ) -> Case:
-    """``case`` without what each of ``bugs`` takes, in the words of a signature.
+    """``case`` without what bugs take: their ``needs``, and the pairs in ``words``.
 
-    ``avoided``: the sorts of refused ops that they take.
+    ``words`` are those of their signatures.
     """
-    words = tuple(bugs)
-    healthy = without(case, avoided | avoidable(words, ()), kernels, case.limits(limits))
-    return replace(healthy, program=Program(tuple(_apart(healthy.program, words))))
+    healthy = without(case, needs, kernels, case.limits(limits))
+    return replace(healthy, program=Program(tuple(_apart(healthy.program, tuple(words)))))
 
 
 def _apart(program: Program, words: tuple[str, ...]) -> Iterator[Op]:

@@ -36,7 +36,7 @@ _CALLS_AN_OP: Mapping[str, int] = {
 """The most calls of one kind by a usual op: a read maps once, an alloc creates one buffer."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried: each of the layer's styles is among them."""
+"""How many small seeds are tried: each way in which the layer settles is among them."""
 _MOST_SHIFTS = 16
 """The most calls by which a fault is moved at once, since each try is an execution."""
 

@@ -16,6 +16,7 @@ from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure
 from properties.oracles.metamorphic.rewrites import moved_along, without_one
 from properties.shrink.passes import PASSES
+from properties.shrink.room import with_room
 from properties.shrink.search import Fails, OutOfTime, PassCount, Search, Statistics, text_of
 
 
@@ -96,6 +97,7 @@ def shrink(
     search = Search(variants.case, variants.fails, statistics, lambda: time.monotonic() > deadline)
     # The case comes from ``variants``: there the transformations were moved along with their ops.
     is_complete = _search(search, kernels)
+    variants.fails(replace(variants.case, program=with_room(variants.case.program, kernels)))
     variants.leave_out_variants()
     return Shrunk(
         case=variants.case,

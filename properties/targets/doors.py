@@ -17,6 +17,10 @@ SPOILT = 0xEE
 """The byte that fills a spoilt array."""
 
 
+class StoredLate(Exception):
+    """A host array was changed after its caller took it back."""
+
+
 class Doors(Protocol):
     """The doors of a target; a method may be called only where its promise was given."""
 
@@ -28,6 +32,16 @@ class Doors(Protocol):
         """Read into the start of the host array of that name (``delivery=array``).
 
         The array has ``SHARED_BYTES`` bytes, and is made where it is named first.
+        """
+        ...
+
+    def reclaim(self, array: str) -> None:
+        """Overwrite the host array of that name, into which no read is under way any more.
+
+        It may be called again (``releases_arrays``).
+
+        Raises:
+            StoredLate: something else has changed the array since it was last called.
         """
         ...
 
@@ -50,6 +64,7 @@ class AdapterDoors:
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter
         self._arrays: dict[str, bytearray] = {}
+        self._reclaimed: set[str] = set()
         self._syncs: dict[str, PendingSync] = {}
 
     def write_spoilt(self, op: Write) -> None:
@@ -63,8 +78,18 @@ class AdapterDoors:
     def read_into(self, op: Read, array: str) -> Delivery:
         """See ``Doors``."""
         shared = self._arrays.setdefault(array, bytearray(SHARED_BYTES))
+        self._reclaimed.discard(array)
         delivery: Delivery = self._adapter.perform_into(op, shared)
         return delivery
+
+    def reclaim(self, array: str) -> None:
+        """See ``Doors``."""
+        shared, spoilt = self._arrays[array], bytes((SPOILT,)) * SHARED_BYTES
+        is_kept = array not in self._reclaimed or shared == spoilt
+        self._reclaimed.add(array)
+        shared[:] = spoilt
+        if not is_kept:
+            raise StoredLate(f"array {array} was changed after its caller took it back")
 
     def begin_sync(self, name: str) -> None:
         """See ``Doors``."""

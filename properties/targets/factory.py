@@ -29,6 +29,7 @@ from gpusim.runtime.traced_parts import traced_parts
 from gpusim.simulated import NO_FAULTS, Replaying, Scheduler, strategy
 from gpusim.simulated import open_device as open_simulated
 from gpusim.trace import Trace
+from gpusim.wgsl.checks.report import Ledger
 from properties.model.capabilities import Capabilities
 from properties.model.case import (
     REPLAYED,
@@ -39,10 +40,12 @@ from properties.model.case import (
     small_limits,
 )
 from properties.model.disturbance import Disturbance
+from properties.model.execution import Choice
 from properties.model.target import Delivery, Target
 from properties.targets.failing import faults_of
 from properties.targets.layer import judging_sanitizer
 from properties.targets.naive_target import NaiveTarget
+from properties.targets.noting import Noting
 from properties.targets.runtime_target import RuntimeTarget
 
 _ALL = Parts()
@@ -68,8 +71,12 @@ class Opened:
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
     reports: Sequence[Report] = ()
     """Grows with the calls of the target, where a layer sees them."""
+    shaders: Ledger | None = None
+    """Has the mistakes in shaders, where the device looks for them."""
     stats: Callable[[], Stats] | None = None
     """Gives the counters of our runtime."""
+    choices: Sequence[Choice] = ()
+    """Grows with the choices of a schedule that is replayed."""
 
 
 def as_target(made: Any) -> Target:
@@ -183,14 +190,16 @@ class RuntimeFactory(TargetFactory):
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=spec.is_simulated)
         self._driver: Driver = self._make_driver(native)
-        self._simulated: dict[tuple[str, AskedLimits], tuple[Any, Driver]] = {}
+        self._checks = Ledger()
+        self._simulated: dict[tuple[object, ...], tuple[Any, Driver]] = {}
         """Simulated devices to be reset, with their drivers, by their profile and limits."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
         trace = self.make_trace()
         first = first_number(case.seed)
-        driver = self._driver_of(case.device, first)
+        scheduler = Noting(scheduler_of(case.device), trace) if case.device.is_replayed else None
+        driver = self._driver_of(case.device, first, scheduler)
         limits = driver.limits
         if not case.device.is_simulated:
             limits = case.device.held(limits)
@@ -201,7 +210,15 @@ class RuntimeFactory(TargetFactory):
             parts=counting_from(first, traced_parts(self._parts, trace)),
             make_runtime=self._make_runtime,
         )
-        return Opened(target=target, trace=trace, is_traced=True, stats=target.runtime.stats)
+        self._checks.clear()
+        return Opened(
+            target=target,
+            trace=trace,
+            is_traced=True,
+            shaders=self._checks if case.device.checks_shaders else None,
+            stats=target.runtime.stats,
+            choices=scheduler.choices if scheduler is not None else (),
+        )
 
     def untraced(self, case: Case) -> Target:
         """See ``TargetFactory``; small limits of a real device are not kept."""
@@ -213,18 +230,20 @@ class RuntimeFactory(TargetFactory):
             make_runtime=self._make_runtime,
         )
 
-    def _driver_of(self, device: DeviceSpec, first: int) -> Driver:
+    def _driver_of(
+        self, device: DeviceSpec, first: int, scheduler: Scheduler | None = None
+    ) -> Driver:
         if not device.is_simulated:
             planned = faults_of(device.faults)
             return FaultyDriver(self._driver, *planned) if planned else self._driver
-        key = device.profile, device.limits
+        key = device.profile, device.limits, device.checks_shaders
         kept = self._simulated.get(key)
         is_shared = first == 1 and not len(device.faults)
         if kept is not None and not kept[1].lost and is_shared:
             opened, driver = kept
-            opened.restart(scheduler_of(device))
+            opened.restart(scheduler or scheduler_of(device))
             return driver
-        opened = open_case_device(device)
+        opened = open_case_device(device, scheduler, self._checks)
         driver = self._make_driver(opened)
         if first > 1 and isinstance(driver, WgpuDriver):
             driver.uids = count(first)
@@ -351,8 +370,12 @@ def limits_of(device: Any) -> Limits:
     return Limits(**values)
 
 
-def open_case_device(device: DeviceSpec) -> Any:
-    """A device with the interface of a wgpu-py device.
+def open_case_device(
+    device: DeviceSpec, scheduler: Scheduler | None = None, checks: Ledger | None = None
+) -> Any:
+    """A device with the interface of a wgpu-py device; a simulated one with that scheduler.
+
+    ``checks`` takes its shaders' mistakes.
 
     Raises:
         NoDevice: there is no such adapter, or it gives no such device.
@@ -361,9 +384,10 @@ def open_case_device(device: DeviceSpec) -> Any:
         return open_device(device.name)
     return open_simulated(
         profile=device.profile,
-        scheduler=scheduler_of(device),
+        scheduler=scheduler or scheduler_of(device),
         faults=device.faults,
         limits={_NATIVE_NAMES[name]: value for name, value in device.limits},
+        checks=checks if device.checks_shaders else None,
     )
 
 

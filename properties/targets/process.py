@@ -33,6 +33,7 @@ from properties.targets.wire import (
     HELLO,
     INTO,
     READY,
+    RECLAIM,
     SPOILT,
     Detail,
     Failed,
@@ -94,6 +95,10 @@ class ProcessTarget:
     def read_into(self, op: Read, array: str) -> Delivery:
         """See ``Doors``."""
         return self._read(op, f"{INTO} {array} {write_op(op)}")
+
+    def reclaim(self, array: str) -> None:
+        """See ``Doors``."""
+        self._ask(f"{RECLAIM} {array}")
 
     def begin_sync(self, name: str) -> None:
         """See ``Doors``."""

@@ -69,6 +69,8 @@ class _Server:
                 array, _, read = rest.partition(" ")
                 op: Any = parse_op(read)
                 self._expect(op, self._doors.read_into(op, array))
+            case wire.RECLAIM:
+                self._doors.reclaim(rest)
             case wire.BEGIN:
                 self._doors.begin_sync(rest)
             case wire.BESIDE:

@@ -17,12 +17,12 @@
 An op is a line of the text form.  The target answers each line with ``ok`` or with ``error CLASS
 MESSAGE``, and before that tells the reads that have arrived: ``value RESULT HEX``, or ``failed
 RESULT CLASS MESSAGE``.  Further lines of an error, such as a traceback, are sent before it, as
-``detail TEXT`` each.  Other lines are not for the judge.  ``open`` begins a program and ``close``
-ends it; ``await RESULT`` asks for a read that has not arrived.  The lines ``spoilt write ...``,
-``into ARRAY read ...``, ``begin NAME``, ``beside NAME sync`` and ``end NAME`` are for doors; each
-is sent only where the target promises its door (``doors``).  A ``ready`` without a version is of
-version 1, where ``refuses`` and ``byte_exact`` stand for groups of promises, and are true where
-left out.  Nothing here starts a process or waits for one.
+``detail TEXT`` each. Other lines are not for the judge. ``open`` begins a program and ``close``
+ends it; ``await RESULT`` asks for a read that has not arrived. The lines ``spoilt write ...``,
+``into ARRAY read ...``, ``reclaim ARRAY``, ``begin NAME``, ``beside NAME sync`` and ``end NAME``
+are for doors; each is sent only where the target promises its door (``doors``). A ``ready``
+without a version is of version 1, where ``refuses`` and ``byte_exact`` stand for groups of
+promises, and are true where left out. Nothing here starts a process or waits for one.
 """
 
 import json
@@ -50,7 +50,8 @@ VERSION, NEWEST = 1, 2
 HELLO, READY = "hello", "ready"
 OPEN, CLOSE, AWAIT = "open", "close", "await"
 ADVERSARY, COLLECT = "adversary", "collect"
-SPOILT, INTO, BEGIN, BESIDE, END = "spoilt", "into", "begin", "beside", "end"
+SPOILT, INTO, RECLAIM = "spoilt", "into", "reclaim"
+BEGIN, BESIDE, END = "begin", "beside", "end"
 _FORMS = {
     "ok": "ok",
     "error": "error CLASS MESSAGE",

@@ -8,9 +8,6 @@ import { served } from "../../examples/javascript/target.js";
 import { contextWith, openDevice } from "./package.mjs";
 import { PROMISES, TvmRuntime } from "./runtime.js";
 
-// A page outlives a promise that nobody handles; Node would end.
-process.on("unhandledRejection", (error) => console.error("unhandled:", error));
-
 const WebGPUContext = contextWith();
 const answer = served(openDevice, (device) => new TvmRuntime(device, WebGPUContext), PROMISES);
 

@@ -1,7 +1,8 @@
 // Apache TVM's web runtime (the npm package @mlc-ai/web-runtime) as a target.
 //
-// Its DeviceAPI is driven as its own C++ side drives it: bytes pass through a memory in which a read
-// is found once `sync` has returned.  The class that implements it is not exported; `contextIn`
+// Its DeviceAPI is driven as its own C++ side drives it: bytes pass through a memory, in which a read
+// is found once `sync` has returned.  An array that the judge reads into is a piece of this memory, as
+// a tensor on the CPU is.  The class that implements it is not exported; `contextIn`
 // adds the one export to the text of the package while it is loaded.
 
 const DTYPES = { u32: "uint32", i32: "int32", f32: "float32" };
@@ -14,6 +15,14 @@ class Memory {
   constructor() {
     this.bytes = new Uint8Array(FIRST_BYTES);
     this.taken = 0;
+    this.lent = new Map();
+  }
+
+  // The place of an array that is a piece of the memory; no two have one.
+  lend(array) {
+    const at = this.take(Math.max(array.length, 1));
+    this.lent.set(at, array);
+    return at;
   }
 
   take(sizeBytes) {
@@ -27,16 +36,14 @@ class Memory {
     return this.taken - sizeBytes;
   }
 
-  loadRawBytes(at, sizeBytes) {
-    return this.bytes.slice(at, at + sizeBytes);
-  }
-
   viewRawBytes(at, sizeBytes) {
     return this.bytes.subarray(at, at + sizeBytes);
   }
 
   storeRawBytes(at, bytes) {
-    this.bytes.set(bytes, at);
+    const array = this.lent.get(at);
+    if (array) array.set(bytes);
+    else this.bytes.set(bytes, at);
   }
 }
 
@@ -47,7 +54,6 @@ export class TvmRuntime {
     this.shaders = new Map();
     this.buffers = new Set();
     this.places = new Map();
-    this.reads = [];
   }
 
   alloc(sizeBytes) {
@@ -73,10 +79,8 @@ export class TvmRuntime {
   }
 
   readInto(pointer, offset, sizeBytes, array) {
-    if (!this.places.has(array)) this.places.set(array, this.memory.take(array.length));
-    const at = this.places.get(array);
-    this.api("deviceCopyFromGPU")(pointer, offset, at, sizeBytes);
-    this.reads.push(() => array.set(this.memory.loadRawBytes(at, sizeBytes)));
+    if (!this.places.has(array)) this.places.set(array, this.memory.lend(array));
+    this.api("deviceCopyFromGPU")(pointer, offset, this.places.get(array), sizeBytes);
   }
 
   free(pointer) {
@@ -88,16 +92,9 @@ export class TvmRuntime {
     this.context.flushCommands();
   }
 
-  // What has arrived is what is in memory once it returns, whatever that is.  A sync answers for the
-  // reads that were issued before it began.
-  async sync() {
-    const reads = [...this.reads];
-    try {
-      await this.context.sync();
-      for (const take of reads) take();
-    } finally {
-      this.reads = this.reads.filter((take) => !reads.includes(take));
-    }
+  // What has arrived is what is in memory once it returns, whatever that is.
+  sync() {
+    return this.context.sync();
   }
 
   // Its own `dispose` would end the device, which all programs share.
@@ -134,6 +131,7 @@ export const PROMISES = {
   grid_dimensions: 1,
   spreads_grids: true,
   concurrent_syncs: true,
+  releases_arrays: true,
   invalid_handle: "contained",
   out_of_range: "contained",
   invalid_binding: "contained",

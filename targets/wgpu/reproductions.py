@@ -23,6 +23,13 @@ RUNS: dict[str, tuple[str, Values, Values]] = {
         (7, 0, 0),
         (7, 0, 7),
     ),
+    "unsigned division by zero": ("y[2] = y[0] / y[1];", (0, 0, 7), (0, 0, 0)),
+    "a switch of 90 cases": (
+        f"switch y[0] {{ {' '.join(f'case {n}: {{ y[1] = {n + 5}; }}' for n in range(90))} "
+        "default: { y[1] = 1; } }",
+        (0, 7),
+        (0, 5),
+    ),
     "remainder of a negative number": (
         "y[2] = bitcast<u32>(bitcast<i32>(y[0]) % bitcast<i32>(y[1]));",
         (2**32 - 10, 8, 0),
@@ -57,6 +64,21 @@ TEXTS: dict[str, tuple[str, bool]] = {
     ),
     "a shift beside a sum without parentheses": (
         "fn f(a: u32, b: u32) -> u32 { return a << b + 1u; }",
+        False,
+    ),
+    "two pointers to one variable": (
+        "fn f(p: ptr<function, u32>, q: ptr<function, u32>) { *p = *q; }"
+        "fn g() { var x = 1u; f(&x, &x); }",
+        False,
+    ),
+    "a barrier that some miss": (
+        "@compute @workgroup_size(4) fn f(@builtin(local_invocation_index) i: u32) {"
+        "if i == 0u { workgroupBarrier(); } }",
+        False,
+    ),
+    "a u32 in a constant of floats": ("fn f() { const a = vec3<f32>(0f, 0f, 33u); }", False),
+    "an access mode that is none": (
+        "@group(0) @binding(0) var<storage, atomic> x: array<u32>;",
         False,
     ),
     "a constant zero divides": ("fn f(x: i32) -> i32 { return x / i32(0.0); }", False),

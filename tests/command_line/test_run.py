@@ -58,3 +58,30 @@ def test_misuse_is_refused(
     (tmp_path / "cli.py").write_text("")
     assert main(["run", *words.split()]) == 2
     assert because in capsys.readouterr().err
+
+
+RACY = """
+import wgpu.utils
+from wgpu.utils.compute import compute_with_buffers
+
+SHADER = '''
+@group(0) @binding(0) var<storage, read_write> result: array<i32>;
+@compute @workgroup_size(1)
+fn main(@builtin(global_invocation_id) id: vec3u) { result[id.x / 2u] = 7; }
+'''
+compute_with_buffers({}, {0: (4, "i")}, SHADER, n=4)
+"""
+
+
+@pytest.mark.parametrize(("index", "status", "count"), [("id.x / 2u", 1, 1), ("id.x", 0, 0)])
+def test_mistakes_in_shaders_are_reported(
+    tmp_path: Path, index: str, status: int, count: int
+) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(RACY.replace("id.x / 2u", index))
+    words = [sys.executable, "-m", "gpusim", "run", "--check-shaders", str(script)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, done.stderr
+    assert done.stderr.count("race: result, word ") == count
+    assert done.stderr.count(f"{script}:10") == count
+    assert f"gpusim run: {count} report" in done.stderr

@@ -1,6 +1,7 @@
 """Arguments: the lines alone tell the op that went wrong, what took part, and the rule."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,10 @@ def test_rules_of_the_contract_stand_in_the_contract() -> None:
     page = Path(__file__).parents[2] / "docs" / "CONTRACT.md"
     text = " ".join(page.read_text(encoding="utf-8").split())
     assert [rule.sentence for rule in rules.FROM_CONTRACT if rule.sentence not in text] == []
+
+
+def test_long_data_hides_no_words() -> None:
+    data = "01" * 4080
+    argument = foreign_argument("overtakes")
+    long = replace(argument, sentence=f"op 1 (write b 0 {data}) was accepted")
+    assert long.lines[0] == "op 1 (write b 0 0101010101010101...(4080 bytes)) was accepted"

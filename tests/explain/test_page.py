@@ -3,12 +3,19 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gpusim.ops import Alloc, Op, Write
+from gpusim.program import Program
+from gpusim.runtime.commands import Role
+from gpusim.trace import Event
+from properties.explain.argument import Reached
 from properties.explain.page import page
 from properties.explain.perfetto import perfetto
+from properties.explain.picture import expected, shown
 from properties.mutants.mistakes import MUTANTS, find
 from tests.explain.mistakes import MISTAKES
 from tests.explain.test_arguments import argument_for, foreign_argument
@@ -16,6 +23,7 @@ from tools import gallery
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MOST_BYTES = 1 << 20
+QUICKLY_MADE = ("batches", "caches", "costs", "data", "devices")
 WIDTHS = (360, 768, 1280)
 MEASURE = "<script>document.title=document.documentElement.scrollWidth+' of '+innerWidth</script>"
 
@@ -69,6 +77,14 @@ def test_the_crossing_pair_is_marked(made: dict[str, str]) -> None:
     assert "took effect" in made["foreign"]
 
 
+def test_an_op_without_effect_is_marked_and_reaches_no_clock() -> None:
+    lost = replace(foreign_argument("overtakes"), crossing=None, lost=(2,), reached=())
+    what, should = shown(lost), expected(lost)
+    assert what.marked == should.marked == (2,)
+    assert [each.submitted for each in what.reached if each.position == 2] == [-1]
+    assert all(each.submitted > 0 for each in should.reached if each.position == 2)
+
+
 def test_the_gallery_has_a_page_for_each_family() -> None:
     families = {mutant.place.partition(":")[0] for mutant in MUTANTS}
     assert families == {*gallery.SHOWN, *gallery.UNSHOWN}
@@ -77,6 +93,43 @@ def test_the_gallery_has_a_page_for_each_family() -> None:
         text = (gallery.GALLERY / f"{family}.html").read_text(encoding="utf-8")
         assert f"gpusim mutants --only {name}" in text
         assert len(text.encode()) < MOST_BYTES
+
+
+def test_the_gallery_is_current() -> None:
+    listed = (gallery.GALLERY / "README.md").read_text(encoding="utf-8")
+    for made in gallery.pages(QUICKLY_MADE):
+        text = (gallery.GALLERY / f"{made.family}.html").read_text(encoding="utf-8")
+        assert text == made.page, "probably python -m tools.gallery is to be run"
+        assert made.row in listed
+
+
+def test_the_page_of_a_large_program_is_small() -> None:
+    argument = foreign_argument("overtakes")
+    word = bytes(range(256)) * 16
+    ops: list[Op] = [Alloc(buffer="a", size_bytes=len(word))]
+    ops += [Write(buffer="a", offset=0, data=word) for _ in range(5000)]
+    ops += argument.program.ops[1:]
+    large = replace(argument.case, program=Program(tuple(ops)))
+    reached = tuple(Reached(position=at, recorded=at, submitted=at) for at in range(len(ops)))
+    events = tuple(
+        event
+        for uid in range(20_000)
+        for event in (
+            Event("create_buffer", {"buffer": uid, "role": Role.STAGING, "size_bytes": 4}),
+            Event("destroy_buffer", {"buffer": uid, "role": Role.STAGING}),
+        )
+    )
+    text = page(
+        replace(
+            argument,
+            case=large,
+            reached=reached,
+            events=events,
+            sentence=f"op 1 (write a 0 {word.hex() * 500}) was lost",
+        ),
+        "gpusim replay F",
+    )
+    assert len(text.encode()) < MOST_BYTES
 
 
 @needs_chromium

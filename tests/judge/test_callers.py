@@ -92,6 +92,28 @@ def _settles_backwards(target: Small) -> Perform:
     return perform
 
 
+def _stores_again(target: Small) -> Perform:
+    """A sync stores the reads of the sync before it once more."""
+    sound, into = target.perform, target.perform_into
+    now, before = list[tuple[bytearray, bytes]](), list[tuple[bytearray, bytes]]()
+
+    def perform(op: Op) -> Delivery | None:
+        if isinstance(op, Sync):
+            for array, data in before:
+                array[: len(data)] = data
+            before[:] = now
+            now.clear()
+        return sound(op)
+
+    def perform_into(op: Read, array: bytearray) -> Delivery:
+        delivery = into(op, array)
+        now.append((array, bytes(array[: op.size_bytes])))
+        return delivery
+
+    target.perform_into = perform_into  # type: ignore[method-assign]
+    return perform
+
+
 class Slow(Pending):
     """A sync that is done when it is waited for."""
 
@@ -192,6 +214,11 @@ PAIRS = (
         name="into named arrays",
         capabilities=_beside(delivery=Arrival.ARRAY, orders_deliveries=False),
         twin=_settles_backwards,
+    ),
+    Pair(
+        name="arrays that come back",
+        capabilities=_beside(delivery=Arrival.ARRAY, orders_deliveries=False, releases_arrays=True),
+        twin=_stores_again,
     ),
     Pair(
         name="syncs that overlap",

@@ -3,10 +3,16 @@
 import pytest
 
 from gpusim.history import CRASH, History, Outcome
+from gpusim.ops import Op
 from gpusim.program import Program
 from properties.model.capabilities import Capabilities, Refusal
+from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import FailureKind
+from properties.model.target import Delivery
 from properties.oracles.compare import compare
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import AdapterFactory
+from tests.judge.promising import Small
 
 PROGRAM = Program.parse("alloc a 4\nwrite a 4 00000000\nsync\nsync\n")
 REFUSED = Outcome(error="OutOfRange")
@@ -52,3 +58,27 @@ def test_the_end_of_the_target_is_a_failure(refusal: Refusal, shown: tuple[Outco
 def test_only_a_contained_op_may_stay_untold() -> None:
     assert kind_of(Refusal.CONTAINED, OK, SYNCED, SYNCED) is None
     assert kind_of(Refusal.NEXT_SYNC, OK, SYNCED, SYNCED) is FailureKind.ERROR
+
+
+class _TellsAtTheEnd(Small):
+    """Accepts what is out of range, and tells of it when it is closed."""
+
+    def __init__(self, device: object, kernels: object) -> None:
+        super().__init__(Capabilities(out_of_range=Refusal.CONTAINED), raises=False)
+
+    def perform(self, op: Op) -> Delivery | None:
+        self._owes = False
+        return super().perform(op)
+
+    def close(self) -> None:
+        raise KeyError("something went wrong before")
+
+
+def test_a_close_that_raises_is_told_with_the_refused_ops() -> None:
+    factory = AdapterFactory("simulated", make_target=_TellsAtTheEnd)
+    device = DeviceSpec(name="simulated")
+    case = Case(program=PROGRAM, policy=NO_POLICY, device=device, promises=factory.capabilities)
+    failure = judge(case, factory, MEANING_ONLY).failure
+    assert failure is not None
+    assert (failure.kind, failure.op) == (FailureKind.CRASH, "close")
+    assert failure.refused == {"OutOfRange write accepted"}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import properties.fuzz.check
@@ -253,7 +253,10 @@ def test_where_another_process_finds_a_target() -> None:
 
 
 def test_a_failing_example_is_told_as_a_program(device: Any) -> None:
-    @settings(database=None, derandomize=True, deadline=None)
+    # Without its explaining, which traces every line.
+    phases = (Phase.generate, Phase.shrink)
+
+    @settings(database=None, derandomize=True, deadline=None, phases=phases)
     @given(programs(max_ops=20))
     def judged(program: Program) -> None:
         check_program(Late(device), program)

@@ -115,7 +115,7 @@ def test_a_session_with_the_example_kernel_finds_nothing(device_name: str, tmp_p
 
 def the_found_bug() -> tuple[str, list[str]]:
     """The program that the README shows, and all that is said of it."""
-    (shown,) = [text for text in blocks("README.md", "") if text.startswith("op 2")]
+    (shown,) = [text for text in blocks("README.md", "") if text.startswith("op 2 (write")]
     lines = shown.splitlines()
     (program,) = [line.partition("program: ")[2] for line in lines if "program: " in line]
     return "\n".join(program.split("; ")), lines

@@ -13,6 +13,7 @@ class Memory {
     this.made = 0;
     this.writes = [];
     this.reads = [];
+    this.stored = [];
     this.syncs = 0;
   }
 
@@ -32,6 +33,7 @@ class Memory {
 
   readInto(handle, offset, sizeBytes, array) {
     this.flush();
+    if (mistake === "unhandled") Promise.reject(new Error("nobody waits for this"));
     this.reads.push([array, this.bytesOf(handle).slice(offset, offset + sizeBytes)]);
   }
 
@@ -47,7 +49,8 @@ class Memory {
     this.syncs += 1;
     await later();
     this.syncs -= 1;
-    const reads = this.reads.splice(0);
+    for (const [array, bytes] of mistake === "late" ? this.stored : []) array.set(bytes);
+    const reads = (this.stored = this.reads.splice(0));
     for (const [array, bytes] of mistake === "array" ? reads.reverse() : reads) array.set(bytes);
   }
 
@@ -64,6 +67,7 @@ const promises = {
   delivery: "array",
   host_arrays: true,
   concurrent_syncs: true,
+  releases_arrays: true,
   handles: true,
   invalid_handle: "contained",
 };

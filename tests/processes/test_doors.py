@@ -15,7 +15,7 @@ from properties.clients import FOREIGN_CLIENTS, suiting
 from properties.fuzz.loading import load_target
 from properties.generate.cases import Setting, case_for
 from properties.model.case import NO_POLICY, Case, DeviceSpec
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory
 
@@ -35,13 +35,13 @@ MISTAKE = {mistake!r}
 class Memory(HandleAdapter, ArrayAdapter, ConcurrentAdapter):
     capabilities = Capabilities(
         delivery=Arrival.ARRAY, host_arrays=True, concurrent_syncs=True, handles=True,
-        orders_deliveries=False, invalid_handle=Refusal.CONTAINED,
+        orders_deliveries=False, invalid_handle=Refusal.CONTAINED, releases_arrays=True,
     )
 
     def __init__(self):
         super().__init__(None, {{}})
         self.buffers, self.unused, self.reads, self.writes = {{}}, [0], [], []
-        self.syncs = 0
+        self.syncs, self.stored = 0, []
 
     def alloc(self, buffer, size_bytes):
         number = self.unused.pop() if len(self.unused) > 1 or not self.buffers else 1 + max(
@@ -90,10 +90,11 @@ class Syncing:
         memory.syncs -= 1
         if MISTAKE == "overlap" and self.is_second:
             return
-        order = reversed(memory.reads) if MISTAKE == "array" else memory.reads
-        for array, data in order:
+        order = memory.reads[::-1] if MISTAKE == "array" else memory.reads[:]
+        for array, data in memory.stored * (MISTAKE == "late") + order:
             array[:len(data)] = data
         memory.reads.clear()
+        memory.stored = order
 
 
 serve(lambda device: Memory)
@@ -151,6 +152,7 @@ def _failure(words: list[str], client: str) -> Failure | None:
 MISTAKES = {
     "spoiling": "spoilt",
     "one_array": "array",
+    "reclaiming": "late",
     "overlapping": "overlap",
     "stale": "stale",
 }
@@ -164,6 +166,15 @@ def test_a_client_finds_what_a_plain_one_does_not_see(
     assert _failure(command(tmp_path, ""), client) is None
     assert _failure(command(tmp_path, MISTAKES[client]), client) is not None
     assert _failure(command(tmp_path, MISTAKES[client]), "plain") is None
+
+
+@needs_node
+def test_a_rejection_that_nobody_handles_is_told_at_the_close(tmp_path: Path) -> None:
+    failure = _failure(_javascript(tmp_path, "unhandled"), "plain")
+    assert failure is not None
+    assert (failure.kind, failure.trait) == (FailureKind.CRASH, "UnhandledRejection")
+    assert failure.op == "close"
+    assert "nobody waits for this" in str(failure)
 
 
 def test_a_read_that_a_sync_forgot_is_never_asked_for_again(tmp_path: Path) -> None:

@@ -346,3 +346,23 @@ def test_shrinking_says_what_it_tried_and_judges_nothing_twice() -> None:
     assert 1 + sum(count.tried for count in shrunk.passes.values()) == shrunk.candidates
     assert all(count.taken <= count.tried for count in shrunk.passes.values())
     assert shrunk.passes["delete_ops"].taken > 0
+
+
+@pytest.mark.parametrize("needs_it", [False, True])
+def test_an_op_is_out_of_range_only_where_the_failure_needs_it(*, needs_it: bool) -> None:
+    text = "alloc a 8\nalloc b 4\nwrite a 0 0102030405060708\nread a 0 4 -> r0\nread b 4 4 -> r1\n"
+    case = Case(program=Program.parse(text), policy=PRESETS["eager"], device=NOWHERE)
+    failure = Failure(kind=FailureKind.VALUE, reason="wrong")
+
+    def is_beyond(candidate: Case) -> bool:
+        sizes = {op.buffer: op.size_bytes for op in candidate.program if isinstance(op, Alloc)}
+        reads = [op for op in candidate.program if isinstance(op, Read)]
+        return any(op.offset + op.size_bytes > sizes.get(op.buffer, 0) for op in reads)
+
+    def judgement(candidate: Case) -> Failure | None:
+        offsets = {op.offset for op in candidate.program if isinstance(op, Read)}
+        return failure if len(offsets) > 1 and is_beyond(candidate) >= needs_it else None
+
+    small = shrink(case, failure, judgement, seconds=math.inf)
+    assert small is not None
+    assert is_beyond(small.case) is needs_it

@@ -11,8 +11,9 @@ from gpusim.runtime import PRESETS
 from properties.finding_file import read
 from properties.fuzz.bugs import Bugs, signature_of
 from properties.model.case import Case, DeviceSpec
-from properties.model.disturbance import Disturbance
+from properties.model.disturbance import Disturbance, parse_disturbance
 from properties.model.failure import Failure, FailureKind
+from properties.shrink.reducer import Shrunk
 
 LATE = Failure(
     kind=FailureKind.VALUE, position=2, op="read a 0 4 -> r0", reason="4 bytes are wrong"
@@ -31,6 +32,10 @@ def case(text: str, seed: str = "0/1") -> Case:
     return Case(
         program=program, policy=PRESETS["lazy"], device=DeviceSpec(name="vulkan:1"), seed=seed
     )
+
+
+def shrunk(small: Case, *, is_cut_short: bool) -> Shrunk:
+    return Shrunk(case=small, failure=LATE, is_cut_short=is_cut_short, candidates=1)
 
 
 def test_programs_of_the_same_ops_that_fail_alike_are_one_bug(tmp_path: Path) -> None:
@@ -101,6 +106,35 @@ def test_ops_say_nothing_of_a_client_in_another_order_of_promises() -> None:
     assert len({signature_of(each, LATE, BUILTIN) for each in cases}) == 1
     alone = [replace(each, client="plain") for each in cases]
     assert len({signature_of(each, LATE, BUILTIN) for each in alone}) == 2
+    failing = parse_disturbance("seed=0 failed_maps=0")
+    faulty = [replace(each, disturbance=failing) for each in alone]
+    assert len({signature_of(each, LATE, BUILTIN) for each in faulty}) == 1
+
+
+ODD = "alloc a 8\nwrite a 0 01\ncopy a 0 a 4 4\nread a 0 4 -> r0\n"
+
+
+def test_a_smaller_case_takes_the_place_of_one_that_was_cut_short(tmp_path: Path) -> None:
+    bugs = Bugs(tmp_path)
+    large, small = case(ODD), case(ODD.replace("copy a 0 a 4 4\n", ""))
+    cut = bugs.add(large, LATE, reproduced=True, shrunk=shrunk(large, is_cut_short=True))
+    assert (cut is not None, bugs.avoided) == (True, frozenset())
+    assert bugs.add(small, LATE, reproduced=True, shrunk=shrunk(small, is_cut_short=False)) is cut
+    assert [(bug.case, bug.count) for bug in bugs.met.values()] == [(small, 2)]
+    assert bugs.avoided == {"odd write"}
+    assert cut is not None
+    assert read(cut.file).case == small
+    assert bugs.add(large, LATE, reproduced=True, shrunk=shrunk(large, is_cut_short=True)) is cut
+    assert (len(bugs), cut.count, cut.case) == (1, 3, small)
+
+
+def test_a_client_with_faults_is_another_condition_than_the_client(tmp_path: Path) -> None:
+    bugs = Bugs(tmp_path)
+    plain = case("alloc a 4\nread a 0 4 -> r0\n")
+    client = replace(plain, client="one_array", disturbance=Disturbance())
+    faulty = replace(client, disturbance=parse_disturbance("seed=0 failed_maps=0"))
+    bugs.add(client, LATE, reproduced=True, shrunk=shrunk(client, is_cut_short=False))
+    assert [bugs.is_new_condition(each) for each in (plain, client, faulty)] == [False, False, True]
 
 
 def test_what_is_known_is_not_reported_again(tmp_path: Path) -> None:

@@ -9,12 +9,16 @@ import pytest
 from rich.console import Console
 
 from gpusim.kernels import BUILTIN
+from gpusim.program import Program
+from gpusim.runtime import PRESETS
 from properties.finding_file import read
 from properties.fuzz.bugs import Bugs
 from properties.fuzz.details import show
 from properties.fuzz.engine import Session, _Loop, fuzz
 from properties.fuzz.report import as_json
 from properties.fuzz.settings import Settings
+from properties.model.case import Case, DeviceSpec
+from properties.model.failure import Failure, FailureKind
 
 STUMBLES = """
 from properties.targets.naive_target import NaiveTarget
@@ -72,3 +76,30 @@ def test_shrinking_takes_nothing_of_the_time_of_a_session(tmp_path: Path) -> Non
     assert loop._is_over()
     loop._shrink_seconds = 99.0
     assert not loop._is_over()
+
+
+class _Known:
+    """Sorts failures of a bug that is known, or notes a new one."""
+
+    def __init__(self, bugs: Bugs, *, is_new: bool) -> None:
+        self._bugs, self._is_new = bugs, is_new
+
+    def sort(self, shard: Any, case: Case, failure: Failure) -> None:
+        if self._is_new:
+            self._bugs.add(case, failure, reproduced=False)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_only_a_new_finding_takes_nothing_of_the_time_of_a_session(
+    tmp_path: Path, *, is_new: bool
+) -> None:
+    bugs = Bugs(tmp_path, kernels=BUILTIN)
+    session = Session(settings=Settings(device="simulated", save=tmp_path), bugs=bugs)
+    loop = _Loop(session, [], BUILTIN, lambda _: None)
+    sorter: Any = _Known(bugs, is_new=is_new)
+    loop._sorter = sorter
+    shard: Any = None
+    device = DeviceSpec(name="simulated")
+    failing = Case(program=Program.parse("alloc a 4\n"), policy=PRESETS["lazy"], device=device)
+    loop._found(shard, failing, Failure(kind=FailureKind.VALUE, reason="wrong"))
+    assert (loop._shrink_seconds > 0) is is_new

@@ -1,13 +1,18 @@
 """A faulty kernel of the user's is named, and neither the target nor the judge is blamed."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gpusim.errors import InvalidKernel
+from gpusim.kernels import OFFERED
+from gpusim.limits import Limits
 from properties.fuzz.engine import fuzz
 from properties.fuzz.settings import Settings
+from properties.generate.alone import alone
+from properties.model.capabilities import CONTRACT
 
 KERNEL = """
 from gpusim import Binding, Kernel
@@ -56,3 +61,30 @@ def test_a_kernel_that_does_not_compile_shows_what_the_compiler_said(
     assert "nonsense" in bug.failure.details
     assert "Traceback" not in bug.failure.details
     assert bug.failure.details.splitlines()[0] in bug.file.read_text(encoding="utf-8")
+
+
+def test_a_kernel_is_held_alone_before_anything_else(tmp_path: Path) -> None:
+    asked = settings(tmp_path, "simulated", body=BODY.replace("1u;", "2u;"))
+    session = fuzz(replace(asked, programs=1), lambda _: None)
+    (bug,) = session.bugs.met.values()
+    assert bug.case.seed == "0/0"
+    assert bug.argument is not None
+    assert re.fullmatch(
+        r"kernel increment alone: its WGSL and its NumPy differ in lane \d+ of a: \d+ against \d+",
+        bug.argument.sentence,
+    )
+
+
+def test_only_kernels_of_the_user_are_held_alone() -> None:
+    assert alone(0, OFFERED, Limits(), CONTRACT) == ()
+    rounds = alone(0, OFFERED.adding(replace(OFFERED["fold"], name="own")), Limits(), CONTRACT)
+    assert len(set(rounds)) == len(rounds) == 2
+    for program in rounds:
+        assert [op.verb for op in program if op.verb == "dispatch"] == ["dispatch"]
+
+
+def test_a_target_gets_alone_what_it_promises() -> None:
+    promises = replace(CONTRACT, kernels=("fold",), write_size_bytes=4)
+    kernels = OFFERED.adding(replace(OFFERED["fold"], name="own"))
+    assert alone(0, kernels, Limits(), promises) == ()
+    assert len(alone(0, kernels, Limits(), replace(promises, kernels=("own",)))) == 2

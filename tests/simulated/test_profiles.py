@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,24 @@ def refuses_missed_barriers(device: Any) -> str:
     return shown(lambda: device.create_shader_module(code=text) and None)
 
 
+def refuses_aliased_pointers(device: Any) -> str:
+    text = (
+        "fn f(p: ptr<function, u32>, q: ptr<function, u32>) { *p = *q; }\n"
+        "fn g() { var x = 1u; f(&x, &x); }"
+    )
+    return shown(lambda: device.create_shader_module(code=text) and None)
+
+
+def extends_the_language(device: Any) -> str:
+    texts = (
+        "@group(0) @binding(0) var<uniform> u: array<f32, 4>;",
+        "fn f(p: ptr<workgroup, u32>) { }",
+        "requires immediate_address_space;",
+    )
+    made = device.create_shader_module
+    return " ".join(shown(partial(made, code=text)).split()[0] for text in texts)
+
+
 REFUSED = "GPUValidationError"
 SHOWN: dict[Callable[[Any], str], tuple[str, str]] = {
     refuses_aliased_writes: (REFUSED, "ok"),
@@ -242,6 +261,8 @@ SHOWN: dict[Callable[[Any], str], tuple[str, str]] = {
     map_mode_raises: (REFUSED, ABORT),
     empty_binding_raises: (REFUSED, ABORT),
     refuses_missed_barriers: (REFUSED, "ok"),
+    refuses_aliased_pointers: (REFUSED, "ok"),
+    extends_the_language: ("ok ok ok", f"{REFUSED} {REFUSED} {REFUSED}"),
 }
 """What each scenario shows: under the specification, and on wgpu-native."""
 IDLE = {map_of_an_idle_buffer: "ok mapped", bytes_of_that_map: ABORT}

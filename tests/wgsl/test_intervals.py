@@ -53,8 +53,10 @@ def test_a_wrong_word_is_told() -> None:
         name = "wrong"
 
         @staticmethod
-        def run(job: Job) -> dict[tuple[int, int], bytes]:
-            return {slot: bytes(len(data)) for slot, data in run_compiled(job).items()}
+        def run(job: Job, *, varied: bool = False) -> dict[tuple[int, int], bytes]:
+            return {
+                slot: bytes(len(data)) for slot, data in run_compiled(job, varied=varied).items()
+            }
 
     form = Form(text="a + b", operands=(("u32", 1), ("u32", 1)), result=("u32", 1))
     assert [each.who for each in values.compare(Wrong(), [form], 3)] == ["wrong"]

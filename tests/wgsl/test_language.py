@@ -280,3 +280,7 @@ def test_invocations_have_their_places_in_three_dimensions() -> None:
         + 100000 * (z // 2)
         for x, y, z in places
     ]
+
+
+def test_abstract_numbers_of_two_types_become_one() -> None:
+    assert outcome(shader("o[i] = u32(select(0.0, 4, i < 3u));"))[:4] == [4, 4, 4, 0]

@@ -4,7 +4,7 @@ import pytest
 
 from gpusim.wgsl import Module, ShaderError, compile_module
 from gpusim.wgsl.lanes import StepsExceeded
-from tests.wgsl.shaders import outcome, shader
+from tests.wgsl.shaders import WORDS, outcome, shader
 
 pytestmark = pytest.mark.unit
 REFUSED = [
@@ -37,10 +37,13 @@ REFUSED = [
     ("@f32 fn f() { }", 1, 2, "no attribute is called 'f32'"),
     ("@group(0) @binding(0) var t: texture_2d<f32>;", 1, 30, "texture_2d is not supported"),
     ("fn f() -> f { } ", 1, 11, "declared by itself"),
+    ("var<private> private: u32;", 1, 1, "declared by itself"),
+    ("const storage = 1; fn f(p: ptr<storage, u32>) { }", 1, 28, "no address space any more"),
     ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
 ]
 
 
+SHARED = "var<workgroup> s: u32; var<private> p: u32; var<private> q: array<u32, 2>;"
 MISSED = [
     "if (l < 3u) { workgroupBarrier(); }",
     "if (i > 3u) { return; } workgroupBarrier();",
@@ -49,6 +52,11 @@ MISSED = [
     "if (o[0] == 1u) { storageBarrier(); }",
     "var n = w.x; if (l == 0u) { n = 1u; } if (n == 1u) { workgroupBarrier(); }",
     "var t: array<u32, 2>; t[0] = l; if (t[1] == 1u) { workgroupBarrier(); }",
+]
+MISSED += [
+    "p = w.x; if (p == 0u) { workgroupBarrier(); }",
+    "if (q[0] == 0u) { workgroupBarrier(); }",
+    "var v = vec2u(l, w.x); if (v.y == 0u) { workgroupBarrier(); }",
 ]
 MET = [
     "if (w.x < 3u) { workgroupBarrier(); }",
@@ -61,20 +69,20 @@ MET = [
 
 @pytest.mark.parametrize("body", MISSED)
 def test_a_barrier_that_some_may_miss_is_found(body: str) -> None:
-    module = compile_module(shader(body, "var<workgroup> s: u32;"))
+    module = compile_module(shader(body, SHARED))
     assert [place.line for place in module.missed_barriers] == [8]
 
 
 @pytest.mark.parametrize("body", MET)
 def test_a_barrier_that_all_come_to_is_not_missed(body: str) -> None:
-    text = shader(body, "var<workgroup> s: u32;")
+    text = shader(body, SHARED)
     assert compile_module(text).missed_barriers == ()
     outcome(text)
 
 
 @pytest.mark.parametrize("body", [*MISSED, *MET])
 def test_a_compiled_entry_point_has_the_same_missed_barriers(body: str) -> None:
-    module = Module(shader(body, "var<workgroup> s: u32;"))
+    module = Module(shader(body, SHARED))
     assert module.entry("main").flat.text
     assert bool(module.missed_barriers) == (body in MISSED)
 
@@ -97,3 +105,85 @@ def test_a_loop_without_an_end_stops() -> None:
 def test_what_lies_past_the_end_changes_nothing_else() -> None:
     text = shader("o[i + 32u] = a[i + 1000u] & 1u; o[i] = 7u;")
     assert outcome(text)[:32] == [7] * 32
+
+
+DEEP = [
+    ("o[i] = " + "+".join(["a[i]"] * 1000) + ";", 8),
+    ("o[i] = " + "(" * 150 + "1u" + ")" * 150 + ";", 8),
+    ("if (l < 9u) {" * 120 + "}" * 120, None),
+    ("".join(f"if (a[i] == {n}u) {{ return; }}\n" for n in range(200)), None),
+    ("switch a[i] {" + "".join(f"case {n}: {{ }}" for n in range(600)) + "default: { } }", None),
+    ("for (var j = 0u; j < 1u; j++) {" * 30 + "o[i] = 1u;" + "}" * 30, None),
+]
+MANY = "fn g0(x: u32) -> u32 { return x + 1u; }\n" + "".join(
+    f"fn g{n + 1}(x: u32) -> u32 {{ return g{n}(x) + g{n}(x); }}\n" for n in range(19)
+)
+
+
+@pytest.mark.parametrize(("body", "line"), DEEP)
+def test_what_is_nested_too_deep_is_refused_with_its_line(body: str, line: int | None) -> None:
+    doubling = "fn f(x: u32) -> u32 { if (x > 3u) { return x; } return x + 1u; }"
+    with pytest.raises(ShaderError, match=r"line .*nest") as refused:
+        Module(shader(body, doubling)).entry("main").compile()
+    assert line in (None, refused.value.place.line)
+
+
+def test_a_long_sum_is_taken() -> None:
+    text = shader("o[i] = " + "+".join(["a[i]"] * 150) + ";")
+    assert outcome(text) == [150 * word % 2**32 for word in WORDS]
+
+
+def test_calls_that_double_are_refused_where_there_are_too_many() -> None:
+    with pytest.raises(ShaderError, match=r"line .* more than 500000 expressions"):
+        Module(shader("o[i] = g19(a[i]);", MANY)).entry("main").compile()
+
+
+POINTERS = """var<private> p: u32;
+fn writes(x: ptr<function, u32>, y: ptr<function, u32>) { *x = *y; }
+fn reads(x: ptr<function, u32>, y: ptr<function, u32>) -> u32 { return *x + *y; }
+fn inner(x: ptr<function, u32>) { let z = x; writes(x, z); }
+fn outer(x: ptr<private, u32>) -> u32 { p = 2u; return *x; }
+fn sums(x: ptr<private, u32>) -> u32 { return p + *x; }
+fn adds(x: ptr<private, u32>) { *x += 1u; }
+fn nests(x: ptr<private, u32>) -> u32 { if (*x > 1u) { adds(x); } return p; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("var x = 1u; writes(&x, &x);", [4, 6]),
+        ("var x: array<u32, 2>; writes(&x[0], &x[1]);", [4, 6]),
+        ("var x = 1u; var y = 2u; writes(&x, &y); inner(&x);", [4]),
+        ("var x = 1u; let y = &x; _ = reads(&x, y);", [4]),
+        ("_ = outer(&p);", [4, 6]),
+        ("_ = sums(&p); adds(&p);", [4]),
+        ("_ = nests(&p);", [4, 6]),
+    ],
+)
+def test_pointers_of_a_call_that_reach_one_variable_are_found(body: str, lines: list[int]) -> None:
+    found = compile_module(shader(body, POINTERS)).aliased_calls
+    assert [place.line for place in found] == [3 + lines[0], *[16 for _ in lines[1:]]]
+
+
+UNIFORMS = [
+    ("array<f32, 4>", False),
+    ("array<vec3f, 4>", True),
+    ("array<array<f32, 4>, 2>", False),
+    ("mat2x2<f32>", True),
+    ("A", True),
+    ("array<A, 2>", False),
+    ("B", False),
+    ("C", True),
+    ("D", False),
+    ("E", True),
+]
+STRUCTS = """struct A { x: f32 } struct B { a: A, y: f32 } struct C { a: A, @align(16) y: f32 }
+struct D { y: f32, a: A } struct E { y: f32, @align(16) a: array<vec4f, 2>, z: f32 }
+"""
+
+
+@pytest.mark.parametrize(("kind", "fits"), UNIFORMS)
+def test_a_uniform_buffer_that_is_packed_needs_an_extension(kind: str, fits: bool) -> None:
+    module = compile_module(f"{STRUCTS}@group(0) @binding(0) var<uniform> u: {kind};")
+    assert bool(module.checked.extensions) != fits

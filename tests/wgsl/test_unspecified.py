@@ -13,6 +13,9 @@ OPEN = [
     ("a race between two that read and write", "o[0] = o[0] * 3u + 1u;", [0]),
     ("a read past the end", "o[i] = a[i + 60u];", [*range(4, LANES)]),
     ("a write past the end", "o[i * 2u] = a[i];", [63]),
+    ("who comes when", "if (i < 63u) { o[i] = atomicAdd(&k, 1u); }", [*range(63)]),
+    ("who comes when of three", "if (i < 3u) { o[i] = atomicAdd(&t[0], 5u); }", [0, 1, 2]),
+    ("who is first", "let e = atomicCompareExchangeWeak(&t[0], 0u, i); o[i] = e.old_value;", None),
     ("a read of what another writes", "o[i] = i + 1u; o[i] = o[(i + 1u) % 64u];", None),
 ]
 SPECIFIED = [
@@ -20,14 +23,21 @@ SPECIFIED = [
     ("one writes", "if (i == 5u) { o[0] = a[i]; }"),
     ("a sum by atomics", "atomicAdd(&c[i % 4u], a[i]);"),
     ("loops of different lengths", "for (var j = 0u; j < (a[i] & 7u); j++) { o[i] += j * a[j]; }"),
+    ("atomics of one's own", "o[i] = atomicAdd(&t[l], i) + atomicMax(&t[l], 9u);"),
+    ("an atomic of one", "if (l == 5u) { o[i] = atomicExchange(&k, i); }"),
+    ("how many there are", "atomicMax(&k, atomicAdd(&t[0], 1u)); workgroupBarrier(); o[i] = k_();"),
+    ("atomics that change nothing", "o[i] = atomicAdd(&t[1], 0u) + atomicOr(&k, 0u);"),
     ("a barrier between", "s[l] = a[i]; workgroupBarrier(); o[i] = s[15u - l];"),
 ]
 
 
 def differing(body: str) -> list[int]:
-    declarations = "var<workgroup> s: array<u32, 16>;"
+    declarations = (
+        "var<workgroup> s: array<u32, 16>; var<workgroup> k: atomic<u32>; "
+        "var<workgroup> t: array<atomic<u32>, 16>; fn k_() -> u32 { return atomicLoad(&k); }"
+    )
     text = shader(body, declarations)
-    if "atomic" in body:
+    if "&c[" in body:
         text = text.replace("o: array<u32>", "c: array<atomic<u32>>")
     entry = compile_module(text).entry("main")
     outcomes = []

@@ -1,7 +1,9 @@
-"""Compares the WGSL compiler with an adapter.
+"""Compares the WGSL compiler with an adapter; what checked shaders show and cost needs none.
 
 python -m tools.wgsl values --adapter Vulkan
 python -m tools.wgsl shipped FOLDER
+python -m tools.wgsl mistakes FOLDER
+python -m tools.wgsl checks
 """
 
 import argparse
@@ -9,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.wgsl import mutants, programs, shipped, values
+from tools.wgsl import checks, mistakes, mutants, programs, shipped, values
 from tools.wgsl.adapters import Adapter
 from tools.wgsl.expressions import random_forms
 from tools.wgsl.forms import forms
@@ -22,18 +24,27 @@ def main(words: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=list(_COMPARISONS))
+    parser.add_argument("what", choices=[*_COMPARISONS, "mistakes", "checks"])
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="of shaders")
     parser.add_argument("--adapter", default="Vulkan", help="Vulkan or OpenGL")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=100, help="of programs or mutants")
     parser.add_argument("--only", default="", help="a part of the names of the forms")
     chosen = parser.parse_args(words)
+    if chosen.what == "checks":
+        print(checks.table())
+        return 0
     count = 0
-    for told in _COMPARISONS[chosen.what](Adapter(chosen.adapter), chosen):
+    alone = chosen.what == "mistakes"
+    found = (
+        mistakes.look(chosen.folder)
+        if alone
+        else _COMPARISONS[chosen.what](Adapter(chosen.adapter), chosen)
+    )
+    for told in found:
         count += 1
         print(told, flush=True)
-    print(f"{count} differences")
+    print(f"{count} reports" if alone else f"{count} differences")
     return min(count, 1)
 
 

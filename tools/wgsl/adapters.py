@@ -98,10 +98,14 @@ class Adapter:
         return self.device.create_buffer_with_data(data=job.inputs[slot], usage=usage)
 
 
-def run_compiled(job: Job) -> dict[Slot, bytes]:
-    """What the compiled shader writes; ShaderError where the compiler refuses it."""
+def run_compiled(job: Job, *, varied: bool = False) -> dict[Slot, bytes]:
+    """What the compiled shader writes; ShaderError where the compiler refuses it.
+
+    ``varied``: with what WGSL leaves open decided otherwise.
+    """
     entry = compile_module(job.text).entry(job.entry, job.constants)
     memory = {slot: np.frombuffer(data, np.uint8).copy() for slot, data in job.inputs.items()}
-    run = entry.bind([memory[each.group, each.binding] for each in entry.point.bindings])
+    bound = [memory[each.group, each.binding] for each in entry.point.bindings]
+    run = entry.bind(bound, varied=varied)
     run(*job.groups)
     return {slot: memory[slot].tobytes() for slot in job.written}

@@ -1,8 +1,8 @@
 """Random compute shaders with functions, loops, switches, atomics and barriers, compared by bits.
 
 Every shader is defined in all that it does: each invocation writes its own words, workgroup memory
-is read behind barriers, atomics only add up (their returned values are not used), loops end, and
-floats hold small whole numbers, so that no rounding and no order matters.
+is read behind barriers, shared atomics only add up, those that return values are an invocation's
+own, loops end, and floats hold small whole numbers, so that no rounding and no order matters.
 """
 
 import random
@@ -14,6 +14,8 @@ import numpy as np
 from tools.wgsl.adapters import Adapter, Job, run_compiled
 
 SIZE, GROUPS, WORDS = 32, 3, 4
+_SIGNS = ("+", "-", "*", "&", "|", "^", "/", "%")
+_RETURNING = ("Add", "Sub", "Max", "Min", "And", "Or", "Xor", "Exchange")
 _COMPARED = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -26,10 +28,11 @@ class Difference:
 
 
 class Writer:
-    """Writes one shader."""
+    """Writes one shader; without ``divides`` no integer is divided, and none is made of a float."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, divides: bool = True) -> None:
         self.chosen = random.Random(seed)
+        self.divides = divides
         self.lines: list[str] = []
         self.depth = 1
         self.scopes: list[dict[str, list[str]]] = [{}]
@@ -45,6 +48,8 @@ class Writer:
             "@group(0) @binding(0) var<storage, read> x: array<u32>;",
             "@group(0) @binding(1) var<storage, read_write> y: array<u32>;",
             "@group(0) @binding(2) var<storage, read_write> sums: array<atomic<u32>, 8>;",
+            "@group(0) @binding(3) var<storage, read_write> own: array<atomic<u32>, 96>;",
+            f"var<workgroup> mine: array<atomic<i32>, {SIZE}>;",
             f"var<workgroup> shared_words: array<u32, {SIZE}>;",
             "var<workgroup> counts: array<atomic<i32>, 4>;",
             "var<private> kept: vec4<u32>;",
@@ -79,6 +84,7 @@ class Writer:
     def _main(self) -> str:
         self.lines, self.scopes = [], [{}]
         self._line("let i = id.x; var pair: Pair; var at = x[i];")
+        self._line("atomicStore(&mine[local.x], i32(at)); workgroupBarrier();")
         self._known("at", "u32")
         for name in ("i", "local.x", "group.x"):
             self._known(name, "u32")
@@ -122,7 +128,7 @@ class Writer:
         if depth > 0:
             forms += [self._if, self._for, self._switch, self._loop, self._while]
         if in_main:
-            forms += [self._share, self._add, self._count]
+            forms += [self._share, self._add, self._count, self._take]
         self.chosen.choice(forms)(depth)
 
     def _declare(self, depth: int) -> None:
@@ -141,8 +147,8 @@ class Writer:
             return
         name, value = self.chosen.choice(names), self.value(kind, 3)
         if kind in ("u32", "i32") and self.chosen.random() < 0.4:
-            sign = self.chosen.choice(("+=", "-=", "*=", "&=", "|=", "^=", "/=", "%="))
-            self._line(f"{name} {sign} {value};")
+            sign = self.chosen.choice(_SIGNS if self.divides else _SIGNS[:-2])
+            self._line(f"{name} {sign}= {value};")
         elif kind == "vec2<u32>" and self.chosen.random() < 0.4:
             self._line(f"{name}[{self.value('u32', 1)} & 1u] = {self.value('u32', 2)};")
         elif kind == "u32" and self.chosen.random() < 0.2 and not name.startswith("kept"):
@@ -224,6 +230,20 @@ class Writer:
         at = f"({self.value('u32', 1)} & 1u) * 4u + {slot}u"
         self._line(f"{function}(&sums[{at}], {self.value('u32', 2)});")
 
+    def _take(self, depth: int) -> None:
+        """Atomics of the invocation's own, whose results are determined."""
+        name, kind = self._name("t"), self.chosen.choice(("u32", "i32"))
+        at = "own[i]" if kind == "u32" else "mine[local.x]"
+        value, other = self.value(kind, 1), self.value(kind, 1)
+        if self.chosen.random() < 0.3:
+            self._line(f"let {name}_all = atomicCompareExchangeWeak(&{at}, {value}, {other});")
+            self._line(f"let {name} = {name}_all.old_value;")
+        else:
+            function = self.chosen.choice(_RETURNING)
+            self._line(f"let {name} = atomic{function}(&{at}, {value});")
+        self._known(name, kind)
+        self.fixed.add(name)
+
     def _count(self, depth: int) -> None:
         name, slot = self._name("c"), self.value("u32", 1)
         self._line("if local.x < 4u { atomicStore(&counts[local.x], 0); } workgroupBarrier();")
@@ -261,7 +281,7 @@ class Writer:
 
     def _u32(self, depth: int) -> str:
         a, b, c = (self.value("u32", depth) for _ in range(3))
-        sign = self.chosen.choice(("+", "-", "*", "/", "%", "&", "|", "^"))
+        sign = self.chosen.choice(_SIGNS if self.divides else _SIGNS[:-2])
         return self.chosen.choice(
             (
                 f"({a} {sign} {b})",
@@ -283,14 +303,14 @@ class Writer:
 
     def _i32(self, depth: int) -> str:
         a, b = (self.value("i32", depth) for _ in range(2))
-        sign = self.chosen.choice(("+", "-", "*", "/", "%", "&", "|", "^"))
+        sign = self.chosen.choice(_SIGNS if self.divides else _SIGNS[:-2])
         return self.chosen.choice(
             (
                 f"({a} {sign} {b})",
                 f"({a} {sign} {b})",
                 f"({a} >> ({self.value('u32', depth)} & 31u))",
                 f"bitcast<i32>({self.value('u32', depth)})",
-                f"i32({self.value('f32', depth)})",
+                f"i32({self.value('f32' if self.divides else 'u32', depth)})",
                 f"clamp({a}, -9i, 77i)",
                 f"abs({a})",
                 f"sign({a})",
@@ -344,9 +364,9 @@ class Writer:
 
 
 def compare(adapter: Adapter, count: int, seed: int) -> Iterator[Difference]:
-    """Each of ``count`` shaders that the two do not compute alike."""
+    """Each of ``count`` shaders that the two do not compute alike; OpenGL divides wrongly."""
     for number in range(seed, seed + count):
-        text = Writer(number).text()
+        text = Writer(number, divides=adapter.name != "OpenGL").text()
         because = _one(adapter, text, number)
         if because:
             yield Difference(text=text, because=because)
@@ -359,6 +379,8 @@ def _one(adapter: Adapter, text: str, seed: int) -> str | None:
     inputs = {(0, 0): words.tobytes(), (0, 1): bytes(4 * WORDS * count)}
     if "(&sums" in text:
         inputs[0, 2] = bytes(32)
+    if "(&own" in text:
+        inputs[0, 3] = words[::-1].tobytes()
     job = Job(text=text, groups=(GROUPS, 1, 1), inputs=inputs, read_only=((0, 0),))
     found = []
     for run in (adapter.run, run_compiled):

@@ -18,7 +18,7 @@ from gpusim.wgsl import compile_module
 _SIZES = (64, 65_536)
 _OWN_SCALARS = {PATCH_WORDS.name: [3, 0xFF00, 0x12345678, 7, 0xFFFF, 0xABCDEF01]}
 _SIDE = 256
-_PRODUCT = """
+PRODUCT = """
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
@@ -37,7 +37,7 @@ fn main(@builtin(global_invocation_id) g: vec3u, @builtin(local_invocation_id) l
     c[g.y * 256u + g.x] = total;
 }
 """
-_LEAVING = """
+LEAVING = """
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read_write> o: array<u32>;
 @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3u) {
@@ -48,6 +48,17 @@ _LEAVING = """
         let next = x * x - y * y + cx; y = 2.0 * x * y + cy; x = next; n++;
     }
     o[g.x] = n;
+}
+"""
+_INDEXED = """
+@group(0) @binding(0) var<storage, read> a: array<u32>;
+@group(0) @binding(1) var<storage, read> at: array<u32>;
+@group(0) @binding(2) var<storage, read_write> o: array<u32>;
+@compute @workgroup_size(64) fn gather(@builtin(global_invocation_id) g: vec3u) {
+    if (g.x < arrayLength(&o)) { o[g.x] = a[at[g.x]]; }
+}
+@compute @workgroup_size(64) fn scatter(@builtin(global_invocation_id) g: vec3u) {
+    if (g.x < arrayLength(&a)) { o[at[g.x]] = a[g.x]; }
 }
 """
 
@@ -92,11 +103,29 @@ def kernel_times(kernel: Kernel, size: int) -> tuple[float, float]:
         return meant, best(lambda: run(groups, 1, 1), rounds)
 
 
+def indexed_times(entry: str, size: int) -> tuple[float, float]:
+    """A gather or a scatter of ``size`` words: NumPy by hand, and compiled WGSL."""
+    random = np.random.default_rng(1)
+    a, o = (random.integers(0, 2**32, size, np.uint32) for _ in range(2))
+    at = random.permutation(size).astype(np.uint32)
+    run = compile_module(_INDEXED).entry(entry).bind([x.view(np.uint8) for x in (a, at, o)])
+
+    def gather() -> None:
+        o[:] = a[at]
+
+    def scatter() -> None:
+        o[at] = a
+
+    rounds = 2000 if size < 1000 else 50
+    by_hand = best(gather if entry == "gather" else scatter, rounds)
+    return by_hand, best(lambda: run(-(-size // 64), 1, 1), rounds)
+
+
 def product_time() -> float:
     """The time of a tiled product of two matrices of 256 x 256."""
     random = np.random.default_rng(1)
     arrays = [random.standard_normal(_SIDE * _SIDE).astype(np.float32) for _ in range(3)]
-    run = compile_module(_PRODUCT).entry("main").bind([array.view(np.uint8) for array in arrays])
+    run = compile_module(PRODUCT).entry("main").bind([array.view(np.uint8) for array in arrays])
     return best(lambda: run(16, 16, 1), 1)
 
 
@@ -104,7 +133,7 @@ def leaving_times() -> tuple[float, float]:
     """A loop that lanes leave one by one: NumPy by hand, and compiled WGSL."""
     a = np.random.default_rng(1).uniform(-1, 1, _SIZES[1]).astype(np.float32)
     o = np.zeros(len(a), np.uint32)
-    run = compile_module(_LEAVING).entry("main").bind([a.view(np.uint8), o.view(np.uint8)])
+    run = compile_module(LEAVING).entry("main").bind([a.view(np.uint8), o.view(np.uint8)])
     return best(lambda: _leaving_by_hand(a), 1), best(lambda: run(len(a) // 64, 1, 1), 1)
 
 
@@ -128,6 +157,10 @@ def main() -> None:
         for size in _SIZES:
             meant, ran = kernel_times(kernel, size)
             print(f"{kernel.name:<22}{size:>8}{meant:>12.1f}{ran:>12.1f}{ran / meant:>8.2f}")
+    for entry in ("gather", "scatter"):
+        for size in _SIZES:
+            meant, ran = indexed_times(entry, size)
+            print(f"{entry:<22}{size:>8}{meant:>12.1f}{ran:>12.1f}{ran / meant:>8.2f}")
     by_hand, ran = leaving_times()
     print(
         f"{'lanes leave a loop':<22}{_SIZES[1]:>8}{by_hand:>12.1f}{ran:>12.1f}{ran / by_hand:>8.2f}"

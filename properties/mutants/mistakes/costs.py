@@ -240,7 +240,7 @@ class StagingOfTwiceTheSize(StagingPool):
     """A staging buffer is twice as large as its class."""
 
     def __init__(self, driver: Any, capacity: int, class_bytes: int) -> None:
-        super().__init__(_Doubling(driver), capacity, class_bytes)  # type: ignore[arg-type]
+        super().__init__(_Doubling(driver), capacity, class_bytes)
 
 
 @mutant(part="plans", found_by=COSTS)

@@ -64,6 +64,10 @@ export class Tvm {
   async value(tensor, sizeBytes) {
     const at = this.read(tensor, sizeBytes);
     await this.context.sync();
+    return this.bytesAt(at, sizeBytes);
+  }
+
+  bytesAt(at, sizeBytes) {
     return [...this.bytes.subarray(at, at + sizeBytes)].join(" ");
   }
 
@@ -74,6 +78,33 @@ export class Tvm {
     const info = { name: "main", arg_types: types, launch_param_tags: tags };
     return this.context.createShader(info, ADD(second));
   }
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
+
+// From now on each of the next maps "fails", or settles "at once", "later", or "after the next" one.  A
+// work-done still settles after the maps that were asked for before it, as WebGPU has it.
+export function settleMaps(...turns) {
+  const { mapAsync } = GPUBuffer.prototype;
+  const { onSubmittedWorkDone } = GPUQueue.prototype;
+  const maps = [];
+  GPUBuffer.prototype.mapAsync = function (...given) {
+    const when = turns.shift();
+    const number = maps.length;
+    const settled = (async () => {
+      if (when === "fails") throw new RangeError("Array buffer allocation failed");
+      await mapAsync.apply(this, given);
+      if (when === "after the next") await maps[number + 1];
+      if (when !== "at once") await turn();
+    })();
+    maps.push(settled);
+    return settled;
+  };
+  GPUQueue.prototype.onSubmittedWorkDone = async function () {
+    const before = Promise.allSettled(maps);
+    await onSubmittedWorkDone.apply(this);
+    await before;
+  };
 }
 
 // Runs `body(tvm)`, which gives triples of what is there, what ought to be, and its name.

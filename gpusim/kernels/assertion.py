@@ -1,0 +1,48 @@
+"""The helper of tests that a kernel has no mistake, and what it raises.
+
+``gpusim.testing`` shows both.  Nothing here looks at a shader.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gpusim.kernels.kernel import Kernel
+
+if TYPE_CHECKING:
+    from gpusim.wgsl.checks import ShaderReport
+
+
+class ShaderMistaken(AssertionError):
+    """A kernel has mistakes; ``reports`` are they."""
+
+    def __init__(self, reports: "tuple[ShaderReport, ...]") -> None:
+        super().__init__("\n".join(map(str, reports)))
+        self.reports = reports
+
+
+def check_kernel(
+    kernel: Kernel | str,
+    buffers: Sequence[Any],
+    scalars: Any = (),
+    *,
+    grid: int | tuple[int, int, int] = 1,
+    arithmetic: bool = False,
+    warnings: bool = True,
+) -> None:
+    """Check the WGSL of a kernel in one dispatch; return if it has no mistake.
+
+    Args:
+        kernel: a kernel, or WGSL with one entry point.
+        buffers, scalars, grid, arithmetic: as for ``Kernel.check``.
+        warnings: fail for warnings too.
+
+    Raises:
+        ShaderMistaken: names each mistake by its lines.
+        ProgramError, InvalidScalar: as for ``Kernel.check``.
+    """
+    __tracebackhide__ = True  # pytest shows the line of the test
+    kernel = Kernel.from_wgsl(kernel) if isinstance(kernel, str) else kernel
+    reports = kernel.check(buffers, scalars, grid=grid, arithmetic=arithmetic)
+    found = tuple(each for each in reports if warnings or each.severity == "error")
+    if found:
+        raise ShaderMistaken(found)

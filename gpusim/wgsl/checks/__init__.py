@@ -1,0 +1,11 @@
+"""Checks of shaders in a run: races, bounds, barriers, unwritten workgroup memory, arithmetic.
+
+``CheckedEntry`` runs an entry point as it is and puts ``ShaderReport``s into a ``Ledger``.  For one
+executed path the check for races is exact.  Nothing here knows a device.
+"""
+
+from gpusim.wgsl.checks.entry import CheckedEntry, checked
+from gpusim.wgsl.checks.report import Act, Ledger, ShaderReport
+from gpusim.wgsl.checks.shader import check_dispatch
+
+__all__ = ["Act", "CheckedEntry", "Ledger", "ShaderReport", "check_dispatch", "checked"]

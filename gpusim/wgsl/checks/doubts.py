@@ -1,0 +1,61 @@
+"""Arithmetic that is defined and seldom meant: which operations, and which lanes.
+
+An integer divided by zero, a shift by the width or more, a float that no integer of the type is
+near, NaN where none came in, and an index that wrapped round.  All of it has a result in WGSL or
+is left open there, so these are warnings.  Source: WGSL specification, 8.7 "Arithmetic
+Expressions", 8.9 "Bit Expressions", 15.7.6 "Floating Point Conversion".
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gpusim.wgsl.ir import Const, Scalar
+
+_INTEGERS, _FLOATS = ("u32", "i32"), ("f32", "f16")
+ZERO, WIDTH, RANGE, NAN, WRAP = "zero", "width", "range", "nan", "wrap"
+
+
+def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
+    """What may be wrong with an operation."""
+    of = operands[0].type
+    if of in _INTEGERS:
+        if name in ("div", "mod"):
+            return None if isinstance(operands[1], Const) and operands[1].value else ZERO
+        if name in ("shl", "shr"):
+            return WIDTH
+        return WRAP if name in ("add", "sub", "mul") else None
+    if of in _FLOATS and kind in _INTEGERS and name.startswith("to_"):
+        return RANGE
+    return NAN if of in _FLOATS and kind in _FLOATS and name not in ("select", "neg") else None
+
+
+def doubtful(rule: str, name: str, operands: list[Any], result: Any, kind: str) -> Any:
+    """The lanes for which a rule is broken, or a single truth value."""
+    with np.errstate(all="ignore"):
+        if rule == ZERO:
+            return operands[1] == 0
+        if rule == WIDTH:
+            return operands[1] > 31
+        if rule == NAN:
+            came_in = np.isnan(operands[0])
+            for each in operands[1:]:
+                came_in = came_in | np.isnan(each) if _is_float(each) else came_in
+            return np.isnan(result) & ~came_in
+        wide = [np.asarray(each, np.float64 if rule == RANGE else np.int64) for each in operands]
+        if rule == RANGE:
+            low, high = (0.0, 2.0**32) if kind == "u32" else (-(2.0**31), 2.0**31)
+            whole = np.trunc(wide[0])
+            return ~((whole >= low) & (whole < high))
+        return _exact(name, wide) != np.asarray(result, np.int64)
+
+
+def _is_float(value: Any) -> bool:
+    return getattr(value, "dtype", np.dtype(np.int32)).kind == "f"
+
+
+def _exact(name: str, wide: list[Any]) -> Any:
+    """The result without a width; a product too long for 64 bits is wrong all the same."""
+    if name == "add":
+        return wide[0] + wide[1]
+    return wide[0] - wide[1] if name == "sub" else wide[0] * wide[1]

@@ -1,0 +1,181 @@
+"""A checked entry point: it runs as an entry point does, and puts what it finds in a ledger.
+
+The plain form runs over the caller's bytes.  Where it finds a race, the detailed form runs over
+copies of the bytes as they were, in the same order, and makes the reports.  So values cost
+nothing until there is something to tell.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+from gpusim.wgsl.checks.desk import About, ReportDesk
+from gpusim.wgsl.checks.doubts import WRAP
+from gpusim.wgsl.checks.lowering import CheckedLowering
+from gpusim.wgsl.checks.nodes import WRITE, Bound, Doubt, Site, Touch
+from gpusim.wgsl.checks.recorder import Recorder
+from gpusim.wgsl.checks.regions import marks
+from gpusim.wgsl.checks.report import Ledger
+from gpusim.wgsl.checks.writer import CheckedProgram
+from gpusim.wgsl.exits import without_exits
+from gpusim.wgsl.ir import Assign, Get, Load, Memory, Op, Scalar, Statement, Variable
+from gpusim.wgsl.lower import Lowered
+from gpusim.wgsl.module import Entry
+from gpusim.wgsl.program import Run
+
+_MOST_SITES = 1 << 16
+
+
+def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
+    """The entry point whose reports go to a ledger; each is compiled once."""
+    made = ledger.entries.get(entry)
+    if made is None:
+        made = ledger.entries[entry] = CheckedEntry(entry, ledger, text)
+    return made
+
+
+class CheckedRun(Protocol):
+    """Runs a grid of workgroups."""
+
+    def __call__(self, x: int, y: int, z: int, *, call: str = "") -> None:
+        """``call`` is where the program called the dispatch."""
+        raise NotImplementedError
+
+
+class CheckedEntry(Entry):
+    """An entry point whose runs are looked at."""
+
+    def __init__(self, entry: Entry, ledger: Ledger, text: str = "") -> None:
+        super().__init__(entry.function)
+        self._ledger, self._text = ledger, text
+
+    @cached_property
+    def _lowering(self) -> CheckedLowering:
+        made = CheckedLowering(self.function, arithmetic=self._ledger.arithmetic)
+        if len(made.sites.all) >= _MOST_SITES:
+            raise OverflowError(f"the entry point has more than {_MOST_SITES} places to check")
+        return made
+
+    @property
+    def sites(self) -> list[Site]:
+        """The places that reports can name."""
+        return self._lowering.sites.all
+
+    @cached_property
+    def _lowered(self) -> Lowered:
+        return Lowered(self.function, self._lowering)
+
+    @cached_property
+    def _body(self) -> Any:
+        body = without_exits(self._lowered.body)
+        _keep_needed(body)
+        return body
+
+    def program(self, *, flat: bool, detailed: bool) -> CheckedProgram:
+        """The Python for one kind of grid."""
+        key = (flat, detailed)
+        if key not in self._programs:
+            self._programs[key] = CheckedProgram(
+                self._lowered, self._body, flat=flat, detailed=detailed
+            )
+        return self._programs[key]
+
+    @cached_property
+    def _programs(self) -> dict[tuple[bool, bool], CheckedProgram]:
+        return {}
+
+    def bind(  # type: ignore[override]
+        self, buffers: Sequence[Any], immediates: Any = None
+    ) -> CheckedRun:
+        """As ``Entry.bind``."""
+        arrays = self._arrays(buffers, immediates)
+        sizes = {
+            memory: len(array)
+            for memory, array in zip(self._lowered.bound.values(), arrays, strict=True)
+        }
+        made: dict[bool, tuple[CheckedProgram, Recorder, Run]] = {}
+        before: list[Any] = []
+
+        def run(x: int, y: int, z: int, *, call: str = "") -> None:
+            flat, grid = y == 1 and z == 1, (x, y, z)
+            if flat not in made:
+                made[flat] = self._recorded(arrays, flat=flat, detailed=False)
+            program, recorder, plain = made[flat]
+            if not program.tells:
+                plain(x, y, z)
+                return
+            if program.looks:
+                self._keep(arrays, before)
+            desk = ReportDesk(self.about, grid, call)
+            recorder.begin_dispatch(sizes, desk)
+            plain(x, y, z)
+            if recorder.finish():
+                desk = ReportDesk(self.about, grid, call)
+                _, again, detailed = self._recorded(before, flat=flat, detailed=True)
+                again.begin_dispatch(sizes, desk)
+                detailed(x, y, z)
+                again.finish()
+            for report in desk.reports:
+                self._ledger.add(self._text, report)
+
+        return run
+
+    def _recorded(
+        self, arrays: list[Any], *, flat: bool, detailed: bool
+    ) -> tuple[CheckedProgram, Recorder, Run]:
+        """A program, its recorder, and what runs it over arrays."""
+        program = self.program(flat=flat, detailed=detailed)
+        x, y, z = self.point.workgroup_size
+        recorder = Recorder(program, self.sites, x * y * z)
+        return program, recorder, program.telling(recorder.names)(*arrays)
+
+    def _keep(self, arrays: list[Any], before: list[Any]) -> None:
+        """Keep copies of the arrays that the shader writes, and the others themselves."""
+        memories = [*self._lowered.bound.values()]
+        if not before:
+            pairs = zip(memories, arrays, strict=True)
+            before += [array.copy() if memory.written else array for memory, array in pairs]
+            return
+        for memory, array, kept in zip(memories, arrays, before, strict=True):
+            if array is not kept and memory in self._read:
+                kept[:] = array
+
+    @cached_property
+    def _read(self) -> dict[Memory, None]:
+        """The memories whose bytes a run may read, of those that a shader may write."""
+        touches = [each for each in marks(self._body) if isinstance(each, Touch)]
+        return {each.memory: None for each in touches if each.how != WRITE}
+
+    @cached_property
+    def about(self) -> About:
+        """What reports need to know of the shader."""
+        return About(
+            entry_point=self.point.name,
+            sizes=self.point.workgroup_size,
+            sites=self.sites,
+            spaces={memory.name: memory.space for memory in self._lowered.memories},
+        )
+
+
+def _keep_needed(body: list[Statement]) -> None:
+    """Sums that wrapped matter only where an index is made of them."""
+    values: dict[Variable, list[Scalar]] = {}
+    todo: list[Scalar] = []
+    for each in marks(body):
+        if isinstance(each, Assign):
+            values.setdefault(each.variable, []).append(each.value)
+        elif isinstance(each, Bound):
+            todo.append(each.index)
+    used: dict[Variable, None] = {}
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Op):
+            todo += value.operands
+        elif isinstance(value, Load):
+            continue
+        elif isinstance(value, Get) and value.variable not in used:
+            used[value.variable] = None
+            todo += values.get(value.variable, [])
+    for each in marks(body):
+        if isinstance(each, Doubt) and each.rule == WRAP:
+            each.needed = isinstance(each.result, Get) and each.result.variable in used

@@ -1,0 +1,112 @@
+"""What a checked shader has beside its statements: marks of accesses, indices and barriers.
+
+A mark stands before the statement that it tells of.  It has no effect on what the shader computes.
+A Site is a place in the text that a report can name.  Nothing here decides what is checked.
+"""
+
+from dataclasses import dataclass, field
+
+from gpusim.wgsl.ir import Address, Length, Memory, Scalar
+from gpusim.wgsl.syntax import Place
+
+READ, WRITE, ATOMIC = "read", "write", "atomic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A place in the text, and what is done there to what.
+
+    ``offsets``: of an access, the bytes from its address to each scalar; ``kinds`` their types.
+    """
+
+    number: int
+    place: Place
+    how: str
+    name: str
+    offsets: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+    in_turn: bool = False
+    """Whether it is an access to a component that counts for its whole vector."""
+
+
+@dataclass(slots=True, eq=False)
+class Touch:
+    """An access to memory that invocations share."""
+
+    site: Site
+    memory: Memory
+    address: Address
+    values: tuple[Scalar, ...] = ()
+    """What is written, a scalar for each offset; empty for a read."""
+    races: bool = True
+    """Whether it may be part of a race; decided before Python is written."""
+    region: int = 0
+    covers: bool = False
+    """Whether all invocations of a workgroup together write all of the memory."""
+
+    @property
+    def how(self) -> str:
+        """READ, WRITE or ATOMIC."""
+        return self.site.how
+
+
+@dataclass(slots=True, eq=False)
+class Bound:
+    """An index that must be below a limit."""
+
+    site: Site
+    index: Scalar
+    limit: int | Length
+    memory: Memory | None = None
+    stride: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Wait:
+    """A barrier, and the address space that it orders."""
+
+    site: Site
+    space: str
+
+
+@dataclass(slots=True, eq=False)
+class Doubt:
+    """An operation whose operands or result are to be looked at."""
+
+    site: Site
+    rule: str
+    operands: tuple[Scalar, ...]
+    result: Scalar
+    needed: bool = True
+
+
+Mark = Touch | Bound | Wait | Doubt
+
+
+@dataclass(slots=True)
+class Sites:
+    """All sites of an entry point, by number."""
+
+    all: list[Site] = field(default_factory=list)
+
+    def add(
+        self,
+        place: Place,
+        how: str,
+        name: str,
+        leaves: tuple[tuple[int, str], ...] = (),
+        *,
+        in_turn: bool = False,
+    ) -> Site:
+        """A new site."""
+        site = Site(
+            number=len(self.all),
+            place=place,
+            how=how,
+            name=name,
+            offsets=tuple(at for at, _ in leaves),
+            kinds=tuple(kind for _, kind in leaves),
+            in_turn=in_turn,
+        )
+        self.all.append(site)
+        return site

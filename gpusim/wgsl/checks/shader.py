@@ -1,0 +1,56 @@
+"""One dispatch of one shader, checked: what a kernel's check and a test's helper call.
+
+Unlike a device it runs a shader whose barrier some invocations may miss, and reports the barrier.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gpusim.wgsl.checks.entry import CheckedEntry
+from gpusim.wgsl.checks.report import Ledger, ShaderReport, Triple
+from gpusim.wgsl.module import Entry, compile_module
+from gpusim.wgsl.syntax import Place
+
+
+def check_dispatch(
+    text: str,
+    entry_point: str,
+    buffers: Sequence[Any],
+    grid: Triple,
+    *,
+    constants: Mapping[str, float] | None = None,
+    arithmetic: bool = False,
+) -> tuple[ShaderReport, ...]:
+    """The mistakes of one dispatch.
+
+    Args:
+        buffers: for each binding of the entry point, by group and number, its bytes as an array of
+            uint8; the dispatch changes them.
+        grid: the workgroups in x, y and z.
+        constants: the values of overrides.
+        arithmetic: warn of arithmetic that is seldom meant, too.
+
+    Raises:
+        ShaderError: the text is not valid.
+        StepsExceeded: a loop has no end.
+    """
+    entry = compile_module(text).entry(entry_point, constants)
+    ledger = Ledger(arithmetic=arithmetic)
+    CheckedEntry(entry, ledger, text).bind(buffers)(*grid)
+    reports = ledger.reports
+    if entry.missed_barrier is not None and all(each.kind != "barrier" for each in reports):
+        return (_refused(entry, entry.missed_barrier, grid), *reports)
+    return reports
+
+
+def _refused(entry: Entry, place: Place, grid: Triple) -> ShaderReport:
+    return ShaderReport(
+        kind="barrier",
+        entry_point=entry.point.name,
+        grid=grid,
+        what=f"line {place.line}, column {place.column}: not every invocation of a workgroup may "
+        "come to this barrier, though all came in this dispatch",
+        acts=(),
+        remedy="move the barrier out of the branch or loop, which other inputs part",
+        places=(place,),
+    )

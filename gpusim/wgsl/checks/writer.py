@@ -1,0 +1,161 @@
+"""The Python of a checked entry point: what it does anyway, and calls that tell a recorder.
+
+An index is looked at where nothing proves it small: an inline comparison, whose call comes only
+where it fails.  An access is told where ``regions.py`` leaves it open.  The detailed form tells
+values as well; it runs only after the plain form found a race.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from gpusim.wgsl import affine
+from gpusim.wgsl.checks.nodes import ATOMIC, READ, Bound, Doubt, Touch, Wait
+from gpusim.wgsl.checks.proofs import Prover
+from gpusim.wgsl.checks.regions import FREE, Plan, planned
+from gpusim.wgsl.emit import Writer
+from gpusim.wgsl.frames import Frame, Lines
+from gpusim.wgsl.ir import Length, Load, Statement
+from gpusim.wgsl.lanes import NAMES
+from gpusim.wgsl.lower import Lowered
+from gpusim.wgsl.program import Program, Run
+from gpusim.wgsl.ranges import most_of
+from gpusim.wgsl.uniformity import varies
+
+
+class CheckedWriter(Writer):
+    """Writes marks too."""
+
+    def __init__(self, size: int, plan: Plan, *, detailed: bool) -> None:
+        super().__init__(size)
+        self._plan, self._detailed = plan, detailed
+        self.tells = False
+        """Whether anything is looked at."""
+        self.looks = False
+        """Whether accesses are compared."""
+
+    def statement(self, statement: Any) -> None:
+        """One statement or mark."""
+        form = _FORMS.get(type(statement))
+        if form is None:
+            super().statement(statement)
+        else:
+            form(self, statement)
+
+    def _lanes(self) -> str:
+        """Which lanes of the block are here; None for all."""
+        return "None" if self.frame.parent is None else self.frame.read(self.lane)
+
+    def _tell(self, line: str) -> None:
+        self.tells = True
+        self.lines.append(line)
+
+    def _touch(self, mark: Touch) -> None:
+        memory, site = mark.memory, mark.site.number
+        looks = mark.races and self._plan.modes[memory] != FREE
+        fills = memory in self._plan.fills
+        if not looks and not fills:
+            return
+        watch = f"watch_{memory}"
+        if fills and mark.covers and self.frame.parent is None:
+            self.lines.append(f"{watch}.partial = False")
+            fills = False
+        kind = "f16" if memory in self._plan.halves else "u32"
+        where = self.shared_index(mark.address, kind) or self.index(mark.address, kind)
+        if not where.isidentifier() and looks and fills:
+            name = self.name("w")
+            self.lines.append(f"{name} = {where}")
+            where = name
+        lanes = self._lanes()
+        if fills:
+            call = "ask" if mark.how == READ else "fill"
+            self._tell(f"if {watch}.partial: {watch}.{call}({site}, {where}, {lanes})")
+        if looks:
+            self.looks = True
+            values = self._values(mark) if self._detailed else ""
+            self._tell(f"{watch}.note({site}, {where}, {lanes}{values})")
+
+    def _values(self, mark: Touch) -> str:
+        """What is written or read, a value for each offset of the site."""
+        if mark.how == ATOMIC:
+            return ""
+        made = [*mark.values]
+        if mark.how == READ:
+            site = mark.site
+            for offset, kind in zip(site.offsets, site.kinds, strict=True):
+                word = "u32" if kind == "bool" else kind
+                made.append(Load(word, mark.memory, mark.address.plus(offset)))
+        return ", (" + "".join(f"{self.code(each)}, " for each in made) + ")"
+
+    def _bound(self, mark: Bound) -> None:
+        index, limit = mark.index, mark.limit
+        if isinstance(limit, int) and index.type == "u32" and most_of(index, self.most) < limit:
+            return
+        bound = str(limit) if isinstance(limit, int) else self.code(limit)
+        rest = self.lane_number(index) if self.frame.in_row and varies(index) else None
+        if rest is not None:
+            self._row_bound(mark, bound, affine.python_of(rest))
+            return
+        code = self.code(index)
+        fails = f"not 0 <= {code} < {bound}"
+        if varies(index):
+            words = code if index.type == "u32" else f"{code}.view(u32)"
+            fails = f"{words}.max() >= {bound}"
+        self._tell(f"if {fails}: bound({mark.site.number}, {code}, {bound}, {self._lanes()})")
+
+    def _row_bound(self, mark: Bound, bound: str, rest: str) -> None:
+        """An index that counts the lanes: the first and the last of a row are enough."""
+        if rest == "0" and isinstance(mark.limit, Length) and self._is_below(mark.limit):
+            return
+        first, count, site = self.frame.first_lane(), self.frame.count, mark.site.number
+        shifted = first if rest == "0" else f"{first} + {rest}"
+        call = f"row({site}, {first}, {rest}, {count}, {bound})"
+        self._tell(f"if not 0 <= {shifted} <= {bound} - {count}: {call}")
+
+    def _is_below(self, limit: Length) -> bool:
+        """Whether a guard keeps the lanes' numbers below a length."""
+        return not limit.offset and any(
+            memory is limit.memory and size >= limit.stride for memory, size in self.frame.below
+        )
+
+    def _wait_here(self, mark: Wait) -> None:
+        self._tell(f"wait({mark.site.number}, {self._lanes()})")
+
+    def _doubt(self, mark: Doubt) -> None:
+        if mark.needed:
+            operands = "".join(f"{self.code(each)}, " for each in mark.operands)
+            result, lanes = self.code(mark.result), self._lanes()
+            self._tell(f"doubt({mark.site.number}, ({operands}), {result}, {lanes})")
+
+
+_FORMS: dict[type, Any] = {
+    Touch: CheckedWriter._touch,
+    Bound: CheckedWriter._bound,
+    Wait: CheckedWriter._wait_here,
+    Doubt: CheckedWriter._doubt,
+}
+
+
+class CheckedProgram(Program):
+    """The Python of a checked entry point for one kind of grid."""
+
+    def __init__(
+        self, lowered: Lowered, body: list[Statement], *, flat: bool, detailed: bool
+    ) -> None:
+        prover = Prover(lowered.built_ins, lowered.workgroup_size, body, flat=flat)
+        self.plan = planned(body, prover)
+        self.detailed = detailed
+        self.bound = [*lowered.bound.values()]
+        super().__init__(lowered, body, flat=flat)
+        self.tells, self.looks = self._last.tells, self._last.looks
+
+    def _writer(self) -> Writer:
+        self._last = CheckedWriter(self._size, self.plan, detailed=self.detailed)
+        return self._last
+
+    def _memories(self, writer: Writer, root: Frame) -> Lines:
+        made = super()._memories(writer, root)
+        return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
+
+    def telling(self, names: dict[str, Any]) -> Callable[..., Run]:
+        """As ``make``, for a recorder's names."""
+        return self._made({**NAMES, **names}, lambda stop: self._block)

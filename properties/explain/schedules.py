@@ -1,0 +1,140 @@
+"""Where the schedule of the simulated device decides: from which step on a case can only fail.
+
+A small program is run under every schedule, so that the answer is exact.  Of a larger one a few
+schedules are tried, and the answer is an estimate.  Schedules are data here, as in a finding: the
+device replays one, and notes among how many options each of its choices was.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from gpusim.simulated import NO_FAULTS
+from gpusim.text import write_op
+from properties.explain.experiments import Judge
+from properties.model.case import REPLAYED, SCHEDULERS, Case, DeviceSpec
+from properties.model.execution import Execution
+from properties.model.failure import Failure
+from properties.oracles.judge import Verdict
+
+_MOST_OPS = 16
+_MOST_RUNS = 200
+"""A tree with more schedules is not searched to its end."""
+_RANDOM_RUNS = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leaf:
+    """One schedule of all: its choices, the op at which each is made, and whether it fails."""
+
+    choices: tuple[int, ...]
+    positions: tuple[int, ...]
+    fails: bool
+
+
+def inevitable(verdict: Verdict, failure: Failure, again: Judge) -> str:
+    """From when on the case could only fail, in words; empty where nothing is left open."""
+    case = verdict.execution.case
+    if not case.device.is_simulated or case.follows_no_policy:
+        return ""
+    leaves = every_schedule(case, failure, again)
+    told = [_exact(case, leaves) if leaves else _estimated(case, again), _by_fault(case, again)]
+    return "; ".join(filter(None, told))
+
+
+def every_schedule(case: Case, failure: Failure, again: Judge) -> tuple[Leaf, ...]:
+    """The case under each of its schedules, the latest first; empty where there are too many.
+
+    A transformed case is run in several ways, of which each has schedules of its own: none.
+    """
+    if len(case.program) > _MOST_OPS or case.transformations:
+        return ()
+    leaves: list[Leaf] = []
+    for leaf in _leaves(case, failure, again):
+        leaves.append(leaf)
+        if len(leaves) > _MOST_RUNS:
+            return ()
+    return tuple(leaves)
+
+
+def _leaves(case: Case, failure: Failure, again: Judge) -> Iterator[Leaf]:
+    """Depth first, in the order of the choices."""
+    prefix: list[int] = []
+    while True:
+        judged = again(replace(case, device=_replaying(case.device, tuple(prefix))))
+        counts = [choice.options for choice in judged.execution.choices]
+        choices = prefix + [0] * (len(counts) - len(prefix))
+        fails = judged.failure is not None and judged.failure.kind is failure.kind
+        yield Leaf(
+            choices=tuple(choices), positions=tuple(_positions(judged.execution)), fails=fails
+        )
+        while choices and choices[-1] + 1 == counts[len(choices) - 1]:
+            choices.pop()
+        if not choices:
+            return
+        prefix = [*choices[:-1], choices[-1] + 1]
+
+
+def _replaying(device: DeviceSpec, schedule: tuple[int, ...]) -> DeviceSpec:
+    return replace(device, scheduler=REPLAYED, schedule=schedule, seed=0)
+
+
+def _positions(execution: Execution) -> Iterator[int]:
+    """The op that was under way at each choice."""
+    starts = [at for at, event in enumerate(execution.trace) if event.kind in ("op", "close")]
+    for choice in execution.choices:
+        yield sum(start < choice.event for start in starts) - 1
+
+
+def deciding(leaves: tuple[Leaf, ...]) -> int | None:
+    """The op at whose choice the first failing schedule lost its last way to pass.
+
+    None where no schedule passes, or none fails.
+    """
+    failing = next((leaf for leaf in leaves if leaf.fails), None)
+    passing = [leaf for leaf in leaves if not leaf.fails]
+    if failing is None or not passing:
+        return None
+    shared = max(_shared(failing.choices, leaf.choices) for leaf in passing)
+    return failing.positions[shared]
+
+
+def _shared(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """How many choices two schedules begin with alike; they part within both."""
+    pairs = zip(one, other, strict=False)
+    return next(at for at, (mine, yours) in enumerate(pairs) if mine != yours)
+
+
+def _exact(case: Case, leaves: tuple[Leaf, ...]) -> str:
+    failed, count = sum(leaf.fails for leaf in leaves), len(leaves)
+    at = deciding(leaves)
+    if at is None:
+        return f"from the start: all {count} schedules fail (exact)" if count == failed > 1 else ""
+    program = case.program
+    op = write_op(program[at]) if at < len(program) else "the end"
+    return (
+        f"at op {at} ({op}): until then a schedule could still pass, from then on none could; "
+        f"{failed} of all {count} schedules fail (exact)"
+    )
+
+
+def _estimated(case: Case, again: Judge) -> str:
+    devices = [replace(case.device, scheduler=name, schedule=()) for name in SCHEDULERS[:2]]
+    devices += [
+        replace(case.device, scheduler="random", seed=seed, schedule=())
+        for seed in range(1, _RANDOM_RUNS + 1)
+    ]
+    runs = [again(replace(case, device=device)).failure for device in devices]
+    failed = sum(failure is not None for failure in runs)
+    if failed == len(runs):
+        return ""
+    return f"it depends on the schedule: it fails under {failed} of {len(runs)} (an estimate)"
+
+
+def _by_fault(case: Case, again: Judge) -> str:
+    """Whether the planned faults are what makes it fail."""
+    if not len(case.device.faults):
+        return ""
+    sound = replace(case, device=replace(case.device, faults=NO_FAULTS))
+    if again(sound).failure is not None:
+        return ""
+    return f"without the planned fault it passes (exact): {case.device.faults}"

@@ -1,0 +1,142 @@
+"""A mistake of the WGSL compiler, planted in a kernel that means what its WGSL says.
+
+A compiler that takes one operator for another does to a text what a changed text does.  So the
+kernel is compiled from a changed text wherever our compiler reads it: for the reference always,
+and for the device only where it is simulated.  Both are wrong alike then, and the mistake cannot
+be seen; a session says so.  Beside a real device, or a meaning written by hand, it is seen.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gpusim.devices import SIMULATED
+from gpusim.history import History
+from gpusim.kernels import Kernel, Kernels
+from gpusim.kernels.kernel import NUMPY_DTYPES
+from gpusim.limits import Limits
+from gpusim.ops import AnyDispatch
+from gpusim.program import Program
+from gpusim.wgsl import ShaderError
+from gpusim.wgsl.tokens import tokens_of
+from properties.fuzz.planted import PlantedMistake
+from properties.model.case import PLAIN, Case
+from properties.model.failure import FailureKind
+from properties.oracles.judge import MEANING_ONLY, Oracles, judge
+from properties.targets.factory import TargetFactory
+from reference import run as run_reference
+
+_MOST_PROGRAMS = 100
+_ENOUGH = 20
+"""Programs that dispatch the kernel and show nothing, after which the mistake is invisible."""
+_TAKEN_FOR = {"+": "-", "-": "+", "*": "+", "^": "|", "&": "|", "|": "&", "/": "*", "%": "/"}
+"""What the planted compiler reads in the place of an operator."""
+_WORDS = 256
+
+
+def miscompiled(kernel: Kernel) -> tuple[Kernel, str] | None:
+    """A bare kernel as a wrong compiler has it, and the mistake; None where none shows."""
+    for text, what in _changed(kernel.shader):
+        try:
+            wrong = Kernel.from_wgsl(text, name=kernel.name, tolerance=kernel.tolerance)
+        except Exception:
+            continue
+        if _results(wrong) != _results(kernel):
+            return wrong, what
+    return None
+
+
+def _changed(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        tokens = tokens_of(text)
+    except ShaderError:
+        return
+    for token in reversed(tokens):
+        other = _TAKEN_FOR.get(token.text)
+        if other is not None:
+            what = f"the compiler takes '{token.text}' in line {token.place.line} for '{other}'"
+            yield text[: token.start] + other + text[token.stop :], what
+
+
+def _results(kernel: Kernel) -> list[bytes]:
+    """What a kernel makes of some words; nothing where it raises."""
+    random = np.random.default_rng(1)
+    least = max(each.least_bytes for each in kernel.buffers) // 4
+    words = [random.integers(1, 2**20, max(_WORDS, least), np.uint32) for _ in kernel.buffers]
+    arrays = tuple(
+        each.view(NUMPY_DTYPES[binding.dtype])
+        for each, binding in zip(words, kernel.buffers, strict=True)
+    )
+    scalars = tuple(NUMPY_DTYPES[scalar.dtype].type(3) for scalar in kernel.scalars)
+    try:
+        kernel.meaning(arrays, scalars, (2, 1, 1))
+    except Exception:
+        return []
+    return [each.tobytes() for each in words]
+
+
+def hunt_miscompiled(
+    factory: TargetFactory,
+    device: str,
+    remake: Callable[[Kernels], TargetFactory],
+    case_of: Callable[[int], Case],
+    tick: Callable[[], None],
+) -> PlantedMistake | None:
+    """Plant the mistake in the first bare kernel of a session, and run programs with it.
+
+    ``remake`` makes targets of other kernels.  None where the session has no bare kernel, or none
+    that the mistake changes.
+    """
+    kernels = factory.kernels
+    bare = [each for each in kernels.values() if each.varied is not None]
+    planted = next(filter(None, map(miscompiled, bare)), None)
+    if planted is None:
+        return None
+    wrong, what = planted
+    theirs = Kernels(*(wrong if each.name == wrong.name else each for each in kernels.values()))
+    is_blind = device == SIMULATED
+    target = remake(theirs) if is_blind else factory
+    try:
+        programs, seen = _hunt(factory, target, theirs, wrong.name, case_of, tick)
+    finally:
+        if is_blind:
+            target.close()
+    where = f"the WGSL of kernel {wrong.name}"
+    return PlantedMistake(what=what, where=where, programs=programs, seen=seen, blind=is_blind)
+
+
+def _hunt(
+    sound: TargetFactory,
+    target: TargetFactory,
+    kernels: Kernels,
+    name: str,
+    case_of: Callable[[int], Case],
+    tick: Callable[[], None],
+) -> tuple[int, bool]:
+    """How many programs dispatched the kernel, and whether one showed the mistake."""
+
+    def reference(program: Program, _: Mapping[str, Kernel], limits: Limits) -> History:
+        return run_reference(program, kernels, limits)
+
+    oracles: Oracles = replace(MEANING_ONLY, reference=reference)
+    tried = 0
+    for number in range(_MOST_PROGRAMS):
+        tick()
+        case = replace(case_of(number).plain, client=PLAIN)
+        if not any(_dispatches(op, name) for op in case.program):
+            continue
+        if judge(case, sound, MEANING_ONLY).failure is not None:
+            continue
+        tried += 1
+        failure = judge(case, target, oracles).failure
+        if failure is not None and failure.kind == FailureKind.VALUE:
+            return tried, True
+        if tried == _ENOUGH and target is not sound:
+            break
+    return tried, False
+
+
+def _dispatches(op: Any, name: str) -> bool:
+    return isinstance(op, AnyDispatch) and getattr(op, "kernel", "") == name

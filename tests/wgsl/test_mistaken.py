@@ -1,0 +1,55 @@
+"""Every mistake is reported at its lines, and nothing of the kernels that are mended."""
+
+from typing import Any
+
+import pytest
+
+from gpusim import Kernel
+from gpusim.wgsl.checks import ShaderReport
+from tests.wgsl.mistaken.case import Case
+from tests.wgsl.mistaken.others import OTHERS
+from tests.wgsl.mistaken.races import ACROSS, RACES, SOMETIMES
+
+pytestmark = pytest.mark.unit
+CASES = (*RACES, *OTHERS)
+SHOWN_SOMETIMES = [case for case in CASES if case.harmless is not None]
+
+
+def reports(case: Case, text: str, shown: tuple[Any, ...] | None = None) -> Any:
+    buffers, scalars, grid = shown or (case.buffers, case.scalars, case.grid)
+    kernel = Kernel.from_wgsl(text, name=case.name)
+    return kernel.check(buffers, scalars, grid=grid, arithmetic=case.arithmetic)
+
+
+def lines(found: tuple[ShaderReport, ...]) -> set[int]:
+    return {place.line for report in found for place in report.places}
+
+
+def test_there_are_twenty_races_and_twenty_other_mistakes() -> None:
+    assert len(RACES) == 20
+    assert len(OTHERS) == 20
+    assert len(ACROSS) == len(SOMETIMES) == 5
+    assert len({case.name for case in CASES}) == 40
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_mistake_is_reported_at_its_lines(case: Case) -> None:
+    found = reports(case, case.text)
+    assert {report.kind for report in found} == {case.kind}, "\n".join(map(str, found))
+    assert lines(found) == case.lines, "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_mended_twin_is_not(case: Case) -> None:
+    assert [*map(str, reports(case, case.mended))] == []
+
+
+@pytest.mark.parametrize("case", SHOWN_SOMETIMES, ids=lambda case: case.name)
+def test_inputs_that_do_not_show_it_report_nothing(case: Case) -> None:
+    assert [*map(str, reports(case, case.text, case.harmless))] == []
+
+
+@pytest.mark.parametrize("case", ACROSS, ids=lambda case: case.name)
+def test_a_race_across_workgroups_names_two(case: Case) -> None:
+    pairs = [{act.workgroup for act in report.acts} for report in reports(case, case.text)]
+    assert all(len(pair) == 2 for pair in pairs)
