@@ -172,9 +172,12 @@ _PLACE_BYTES = 256
 
 
 def _shifted(ops: Sequence[Op], number: int) -> list[Op]:
-    """The ops of a round, after replays at places at which no round before had one."""
+    """The ops of a round, after a batch with replays at places at which no round before had one.
+
+    Replays of the program keep their places, since they come in batches of their own.
+    """
     before = [_SPARE_DISPATCH] * (_PLACES * (number + _WARM_UP_ROUNDS))
-    return [*before, *[_SPARE_REPLAY] * _PLACES, *ops, Sync()]
+    return [*before, *[_SPARE_REPLAY] * _PLACES, Sync(), *ops, Sync()]
 
 
 def _judge_rounds(
