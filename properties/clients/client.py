@@ -207,15 +207,26 @@ class DroppingClient(Client):
     Before each sync it begins another, and does not wait for its end.
     """
 
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._tickets: list[Ticket] = []
+
     def read(self, op: Read) -> Delivery:
         self.target.perform(op)
-        delivery = self.target.read(op.buffer, op.offset, op.size_bytes)
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        self._tickets.append(ticket)
         self.target.read(op.buffer, 0, 0)
-        return delivery
+        return ticket
 
     def sync(self, op: Sync) -> None:
-        with told_seconds(0):
-            self.target.runtime.sync(timeout=0)
+        try:
+            with told_seconds(0):
+                self.target.runtime.sync(timeout=0)
+        except DeviceFault:
+            # Its fault is this op's.  It had no time to settle the reads before it.
+            for ticket in self._tickets:
+                ended(ticket)
+            raise
         self.target.perform(op)
 
 
