@@ -1,0 +1,211 @@
+"""A session on a Ray cluster: each block is a task, and the head writes what comes into a corpus.
+
+Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head
+is the process of the command line.  It writes nothing but the corpus, so resuming, merging and
+reporting are those of shards.  Ray is loaded here alone, since gpusim goes without it.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from gpusim.devices import find_adapter
+from gpusim.errors import NoDevice
+from properties.arguments import UsageError
+from properties.fuzz.blocks import Block, Runner, blocks_of
+from properties.fuzz.corpus import (
+    BlockResult,
+    Corpus,
+    FoundBug,
+    as_text,
+    from_text,
+    identity_of,
+)
+from properties.fuzz.engine import Session, Watch
+from properties.fuzz.settings import Settings
+from properties.fuzz.union import Union, union
+
+LOCAL = "local"
+"""The address that starts a cluster on this machine, for as long as the session runs."""
+_STORE_BYTES = 80 << 20
+"""Ray's object store at its least, of 75 MiB, and a little more: results are small."""
+_DEALT_AGAIN = 1000
+"""How often a block is dealt again whose worker or node died."""
+_AHEAD = 2
+"""Blocks that are dealt for each place, so that no place waits for the head."""
+_WAIT_SECONDS = 0.2
+
+
+def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
+    """Run the blocks that are left on the cluster ``settings.fleet``; the union of the corpus.
+
+    ``watch`` is called with the session so far.
+
+    Raises:
+        UsageError: Ray is not installed, or the corpus belongs to another session.
+        NoDevice: no cluster answers at the address, or a node has no device of that name.
+        ProgramError: the kernels, or what is judged, cannot be loaded on a node.
+    """
+    ray = _ray()
+    folder = settings.corpus or Path()
+    corpus = Corpus(folder)
+    # A name such as best means another device on another machine, so the head decides.
+    device = find_adapter(settings.device).name
+    corpus.join(identity_of(settings, device))
+    interrupted = False
+    with _cluster(ray, settings):
+        head = _Head(ray, replace(settings, device=device), corpus, watch)
+        try:
+            head.run()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            head.close()
+    whole = union([folder], settings)
+    whole.session.interrupted = interrupted
+    return whole
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise UsageError(
+            "cannot take --fleet because Ray is not installed (probably `pip install "
+            "'gpusim[fleet]'` is missing; --shard I/N does without it)"
+        ) from None
+    return ray
+
+
+@contextmanager
+def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
+    """A connection to the cluster; one of this machine ends with the block."""
+    about: dict[str, Any] = {"address": settings.fleet}
+    if settings.fleet == LOCAL:
+        about |= {
+            "num_cpus": settings.workers,
+            "object_store_memory": _STORE_BYTES,
+            "include_dashboard": False,
+        }
+    elif settings.workers != 1:
+        raise UsageError(
+            f"cannot take {settings.source('workers')} because each processor of a cluster runs "
+            f"a block (probably --fleet {LOCAL} is meant)"
+        )
+    if not ray.is_initialized():
+        try:
+            ray.init(**about, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise NoDevice(
+                f"cannot run on the fleet {settings.fleet} because Ray says: {error} (probably "
+                "no `ray start --head` runs there)"
+            ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class _Head:
+    """Deals the blocks that are left, and writes what comes back."""
+
+    def __init__(self, ray: Any, settings: Settings, corpus: Corpus, watch: Watch) -> None:
+        from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._ray, self._settings, self._corpus, self._watch = ray, settings, corpus, watch
+        done = corpus.done
+        self._left = [block for block in blocks_of(settings) if block.first not in done]
+        self._dealt: dict[Any, Block] = {}
+        self._found = {name: as_text(found) for name, found in corpus.findings()}
+        self._start, self._told = time.monotonic(), 0.0
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # What is found must outlive the node that found it.
+        self._inbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self._session = union([corpus.folder], settings).session
+        self._task = ray.remote(_run_block)
+
+    def run(self) -> None:
+        """Until every block is done, or enough was found."""
+        while (self._left or self._dealt) and not self._has_enough():
+            self._deal()
+            ready, _ = self._ray.wait(list(self._dealt), num_returns=1, timeout=_WAIT_SECONDS)
+            self._take_findings()
+            for reference in ready:
+                self._take_block(reference)
+            self._session.seconds = time.monotonic() - self._start
+            self._watch(self._session)
+
+    def _deal(self) -> None:
+        """Deal blocks, so that a few wait for each place of the cluster as it is now."""
+        offered = self._ray.cluster_resources()
+        named = self._settings.device
+        place: dict[str, Any] = {"num_cpus": 1}
+        if named in offered:
+            place["resources"] = {named: 1}
+        places = int(min(offered.get("CPU", 1), offered.get(named, float("inf")))) or 1
+        while self._left and len(self._dealt) < _AHEAD * places:
+            block = self._left.pop(0)
+            task = self._task.options(**place, max_retries=_DEALT_AGAIN)
+            plain = replace(self._settings, workers=1, origins={})
+            known = tuple(self._found.values())
+            self._dealt[task.remote(plain, block, known, self._inbox)] = block
+
+    def _take_block(self, reference: Any) -> None:
+        block = self._dealt.pop(reference)
+        text = self._ray.get(reference)
+        # A task that had enough leaves its block for the next session.
+        if text is not None:
+            result = from_text(BlockResult, text)
+            assert result.first == block.first
+            self._corpus.keep_block(result)
+            self._session.tally.add(result.tally)
+            self._session.uncounted += result.uncounted
+
+    def _take_findings(self) -> None:
+        for text in self._inbox.get_nowait_batch(self._inbox.qsize()):
+            found = from_text(FoundBug, text)
+            self._corpus.keep_finding(found)
+            self._found[json.dumps(found.signature)] = text
+            bug = found.bug(self._settings.save)
+            self._session.bugs.take(found.signature, bug)
+
+    def _has_enough(self) -> bool:
+        return len(self._session.bugs) >= self._settings.findings
+
+    def close(self) -> None:
+        """Take what has come, and let go of the rest."""
+        with suppress(self._ray.exceptions.RayError):
+            self._take_findings()
+        for reference in self._dealt:
+            with suppress(self._ray.exceptions.RayError):
+                self._ray.cancel(reference, force=True)
+
+
+def _run_block(settings: Settings, block: Block, known: tuple[str, ...], inbox: Any) -> str | None:
+    """Run a block in a process of the cluster; the text of its result, as of ``Runner.run``."""
+    runner = _runner(settings)
+    runner.keep = lambda found: inbox.put(as_text(found))
+    for text in known:
+        runner.take(from_text(FoundBug, text))
+    result = runner.run(block, _unwatched)
+    return None if result is None else as_text(result)
+
+
+@lru_cache(maxsize=1)
+def _runner(settings: Settings) -> Runner:
+    """The runner of this process, whose workers stay from block to block."""
+    folder = tempfile.mkdtemp(prefix="gpusim-fleet-")
+    return Runner(replace(settings, save=Path(folder)), lambda _: None)
+
+
+def _unwatched(session: Session) -> None:
+    """The head watches."""
