@@ -125,11 +125,10 @@ def _fuzz(arguments: argparse.Namespace) -> int:
 
 def _merge(arguments: argparse.Namespace) -> int:
     from properties.fuzz.settings import Settings
-    from properties.fuzz.union import save_findings, union
+    from properties.fuzz.union import union
 
     settings = Settings(save=arguments.save or Settings().save, json=arguments.json)
     whole = union([Path(folder) for folder in arguments.folders], settings)
-    save_findings(whole)
     return _reported(whole.session, whole, arguments)
 
 
@@ -139,6 +138,8 @@ def _reported(session: "Session", whole: "Union | None", arguments: argparse.Nam
 
     from properties.fuzz.report import say
 
+    if whole is not None:
+        whole.save_findings()
     if arguments.details:
         from properties.fuzz.details import show
 

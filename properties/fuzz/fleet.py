@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gpusim.devices import find_adapter
+from gpusim.devices import BEST, find_adapter
 from gpusim.errors import NoDevice
 from properties.arguments import UsageError
 from properties.fuzz.blocks import Block, Runner, blocks_of
@@ -56,8 +56,8 @@ def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
     ray = _ray()
     folder = settings.corpus or Path()
     corpus = Corpus(folder)
-    # A name such as best means another device on another machine, so the head decides.
-    device = find_adapter(settings.device).name
+    # The best device may be another on another machine, so the head decides which is meant.
+    device = find_adapter(BEST).name if settings.device == BEST else settings.device
     corpus.join(identity_of(settings, device))
     interrupted = False
     with _cluster(ray, settings):
@@ -125,8 +125,10 @@ class _Head:
         done = corpus.done
         self._left = [block for block in blocks_of(settings) if block.first not in done]
         self._dealt: dict[Any, Block] = {}
+        self._had_enough = False
+        """Whether a limit ended a block, which so is left for the next session."""
         self._found = {name: as_text(found) for name, found in corpus.findings()}
-        self._start, self._told = time.monotonic(), 0.0
+        self._start = time.monotonic()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # What is found must outlive the node that found it.
         self._inbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
@@ -162,8 +164,9 @@ class _Head:
     def _take_block(self, reference: Any) -> None:
         block = self._dealt.pop(reference)
         text = self._ray.get(reference)
-        # A task that had enough leaves its block for the next session.
-        if text is not None:
+        if text is None:
+            self._had_enough = True
+        else:
             result = from_text(BlockResult, text)
             assert result.first == block.first
             self._corpus.keep_block(result)
@@ -179,7 +182,7 @@ class _Head:
             self._session.bugs.take(found.signature, bug)
 
     def _has_enough(self) -> bool:
-        return len(self._session.bugs) >= self._settings.findings
+        return self._had_enough or len(self._session.bugs) >= self._settings.findings
 
     def close(self) -> None:
         """Take what has come, and let go of the rest."""
@@ -192,7 +195,7 @@ class _Head:
 
 def _run_block(settings: Settings, block: Block, known: tuple[str, ...], inbox: Any) -> str | None:
     """Run a block in a process of the cluster; the text of its result, as of ``Runner.run``."""
-    runner = _runner(settings)
+    runner, _ = _runner(settings)
     runner.keep = lambda found: inbox.put(as_text(found))
     for text in known:
         runner.take(from_text(FoundBug, text))
@@ -201,10 +204,10 @@ def _run_block(settings: Settings, block: Block, known: tuple[str, ...], inbox: 
 
 
 @lru_cache(maxsize=1)
-def _runner(settings: Settings) -> Runner:
-    """The runner of this process, whose workers stay from block to block."""
-    folder = tempfile.mkdtemp(prefix="gpusim-fleet-")
-    return Runner(replace(settings, save=Path(folder)), lambda _: None)
+def _runner(settings: Settings) -> tuple[Runner, tempfile.TemporaryDirectory[str]]:
+    """The runner of this process, whose workers stay from block to block, and its folder."""
+    folder = tempfile.TemporaryDirectory(prefix="gpusim-fleet-")
+    return Runner(replace(settings, save=Path(folder.name)), lambda _: None), folder
 
 
 def _unwatched(session: Session) -> None:

@@ -16,7 +16,7 @@ from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, Identity
 from properties.fuzz.engine import Session
 from properties.fuzz.loading import load_kernels
 from properties.fuzz.planted import PlantedMistake
-from properties.fuzz.report import as_json, rate, say
+from properties.fuzz.report import as_json, rate
 from properties.fuzz.settings import Settings, read_setting
 
 _MAY_DIFFER = ("seed", "first", "programs", "block", "policy", "scheduler", "faults")
@@ -67,8 +67,10 @@ class Union:
             lines.append(f"  {bug.file.name}: {', '.join(shown)}")
         return lines
 
-    def __str__(self) -> str:
-        return "\n".join([say(self.session), *self.lines()])
+    def save_findings(self) -> None:
+        """Write the files of the findings, those too that other machines found."""
+        for bug in self.session.bugs.met.values():
+            self.session.bugs.save(bug)
 
     def as_json(self) -> dict[str, Any]:
         """All results, as plain values."""
@@ -87,7 +89,7 @@ class Union:
 
 
 def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
-    """The union of the corpora in ``folders``; the files of findings are not written.
+    """The union of the corpora in ``folders``; the files of findings are not written yet.
 
     ``settings``: those of the one session, where it is known; its ``save`` is for findings.
 
@@ -112,12 +114,6 @@ def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
     _add_findings(whole, found)
     _add_blocks(whole, corpora, identities)
     return whole
-
-
-def save_findings(whole: Union) -> None:
-    """Write the files of the findings."""
-    for bug in whole.session.bugs.met.values():
-        whole.session.bugs.save(bug)
 
 
 def _identity(corpus: Corpus) -> Identity:
