@@ -48,18 +48,8 @@ def files(folder: Path) -> dict[str, int]:
 
 def command(settings: Settings) -> list[str]:
     """The command line of a session."""
-    names = [
-        "device",
-        "target",
-        "programs",
-        "block",
-        "findings",
-        "failures",
-        "seed",
-        "corpus",
-        "save",
-        "shard",
-    ]
+    names = ["device", "target", "programs", "block", "findings", "failures", "seed"]
+    names += ["corpus", "save", "shard"]
     words = [f"--{name}={getattr(settings, name)}" for name in names]
     return [sys.executable, "-m", "gpusim", "fuzz", "--quiet", *words]
 
@@ -116,7 +106,7 @@ def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:
     kept = files(tmp_path)
     again = fuzz_shard(settings, ignore)
     assert files(tmp_path) == kept
-    assert again.session == first.session or again.lines() == first.lines()
+    assert again.lines() == first.lines()
     assert (again.done, again.asked, again.session.programs) == (3, 3, 25)
 
 
