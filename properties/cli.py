@@ -20,7 +20,6 @@ from properties.arguments import (
     Parser,
     UsageError,
     read_file_to_write,
-    read_path,
     read_text,
     read_value,
 )
@@ -28,7 +27,6 @@ from properties.arguments import (
 if TYPE_CHECKING:
     from gpusim.program import Program
     from properties.fuzz.engine import Session
-    from properties.fuzz.union import Union
 
 NOTHING_FOUND, FOUND, WRONG_USAGE, COULD_NOT_RUN = range(4)
 INTERRUPTED = 128 + signal.SIGINT
@@ -102,81 +100,24 @@ def _devices(arguments: argparse.Namespace) -> int:
 
 
 def _fuzz(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
+    from properties.fuzz.command import fuzz
 
-    from properties.fuzz.engine import fuzz
-    from properties.fuzz.report import live
-    from properties.fuzz.settings import Settings, gather
-
-    settings = gather(Settings, vars(arguments), os.environ)
-    whole: Union | None = None
-    with live(Console(quiet=arguments.quiet), _silent if arguments.quiet else _tell) as watch:
-        if settings.fleet:
-            from properties.fuzz.fleet import fuzz_fleet
-
-            whole = fuzz_fleet(settings, watch)
-        elif settings.corpus is not None:
-            from properties.fuzz.blocks import fuzz_shard
-
-            whole = fuzz_shard(settings, watch)
-        session = fuzz(settings, watch) if whole is None else whole.session
-    return _reported(session, whole, arguments)
+    return _status(fuzz(arguments))
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    from properties.fuzz.settings import Settings
-    from properties.fuzz.union import union
+    from properties.fuzz.command import merge
 
-    settings = Settings(save=arguments.save or Settings().save, json=arguments.json)
-    whole = union([Path(folder) for folder in arguments.folders], settings)
-    return _reported(whole.session, whole, arguments)
+    return _status(merge(arguments))
 
 
-def _reported(session: "Session", whole: "Union | None", arguments: argparse.Namespace) -> int:
-    """Say what a session found, and write what was asked for; the exit status."""
-    from rich.console import Console
-
-    from properties.fuzz.report import say
-
-    if whole is not None:
-        whole.save_findings()
-    if arguments.details:
-        from properties.fuzz.details import show
-
-        show(session, Console())
-    if said := say(session, quiet=arguments.quiet):
-        print(said)
-    if whole is not None and not arguments.quiet:
-        print("\n".join(whole.lines()))
-    _write(session, whole, arguments)
+def _status(session: "Session") -> int:
+    """The exit status of a session."""
     if len(session.bugs):
         return FOUND
     if session.interrupted:
         return INTERRUPTED
     return NOTHING_FOUND if session.is_valid else COULD_NOT_RUN
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _silent(line: str) -> None:
-    """Say nothing."""
-
-
-def _write(session: "Session", whole: "Union | None", arguments: argparse.Namespace) -> None:
-    """Write the files that were asked for."""
-    from properties.fuzz.exports import write_junit, write_sarif
-    from properties.fuzz.report import as_json, write_json
-
-    def write_results(session: "Session", path: Path) -> None:
-        write_json(as_json(session) if whole is None else whole.as_json(), path)
-
-    writers = {"json": write_results, "junit": write_junit, "sarif": write_sarif}
-    for name, write in writers.items():
-        path = session.settings.json if name == "json" else getattr(arguments, name)
-        if path is not None:
-            write(session, path)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -380,27 +321,13 @@ def _add_options(parser: Parser, command: str) -> None:
         for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
             parser.add_option(name, read_file_to_write, text, metavar="OUT")
     if command in ("fuzz", "merge"):
-        _add_reports(parser)
-    if command == "merge":
-        _add_merge_options(parser)
-        return
+        from properties.fuzz.command import add_merge_options, add_reports
+
+        add_reports(parser)
+        if command == "merge":
+            add_merge_options(parser)
+            return
     add_settings(parser, ReplaySettings if command in _OF_A_FILE else Settings)
-
-
-def _add_reports(parser: Parser) -> None:
-    """How much a session says, and to whom."""
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--details", action="store_true", help="show tables and whole findings")
-    amount.add_argument("--quiet", action="store_true", help="show findings only")
-    for name, text in (("--junit", "JUnit XML"), ("--sarif", "SARIF")):
-        parser.add_option(name, read_file_to_write, f"write findings as {text}", metavar="FILE")
-
-
-def _add_merge_options(parser: Parser) -> None:
-    """Which corpora are merged, and what is written."""
-    parser.add_argument("folders", nargs="+", metavar="DIR", help="the --corpus of a session")
-    parser.add_option("--save", read_path, "folder for what is found", metavar="DIR")
-    parser.add_option("--json", read_file_to_write, "write what happened to a file", metavar="FILE")
 
 
 _OF_A_FILE = ("replay", "explain")

@@ -5,7 +5,6 @@ is the process of the command line.  It writes nothing but the corpus, so resumi
 reporting are those of shards.  Ray is loaded here alone, since gpusim goes without it.
 """
 
-import json
 import os
 import tempfile
 import time
@@ -118,7 +117,6 @@ class _Head:
     """Deals the blocks that are left, and writes what comes back."""
 
     def __init__(self, ray: Any, settings: Settings, corpus: Corpus, watch: Watch) -> None:
-        from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._ray, self._settings, self._corpus, self._watch = ray, settings, corpus, watch
@@ -127,11 +125,12 @@ class _Head:
         self._dealt: dict[Any, Block] = {}
         self._had_enough = False
         """Whether a limit ended a block, which so is left for the next session."""
-        self._found = {name: as_text(found) for name, found in corpus.findings()}
         self._start = time.monotonic()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # What is found must outlive the node that found it.
-        self._inbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
+        self._board = board.remote([as_text(found) for _, found in corpus.findings()])
+        self._taken = 0
         self._session = union([corpus.folder], settings).session
         self._task = ray.remote(_run_block)
 
@@ -158,8 +157,7 @@ class _Head:
             block = self._left.pop(0)
             task = self._task.options(**place, max_retries=_DEALT_AGAIN)
             plain = replace(self._settings, workers=1, origins={})
-            known = tuple(self._found.values())
-            self._dealt[task.remote(plain, block, known, self._inbox)] = block
+            self._dealt[task.remote(plain, block, self._board)] = block
 
     def _take_block(self, reference: Any) -> None:
         block = self._dealt.pop(reference)
@@ -174,10 +172,10 @@ class _Head:
             self._session.uncounted += result.uncounted
 
     def _take_findings(self) -> None:
-        for text in self._inbox.get_nowait_batch(self._inbox.qsize()):
+        for text in self._ray.get(self._board.all.remote(self._taken)):
+            self._taken += 1
             found = from_text(FoundBug, text)
             self._corpus.keep_finding(found)
-            self._found[json.dumps(found.signature)] = text
             bug = found.bug(self._settings.save)
             self._session.bugs.take(found.signature, bug)
 
@@ -193,11 +191,27 @@ class _Head:
                 self._ray.cancel(reference, force=True)
 
 
-def _run_block(settings: Settings, block: Block, known: tuple[str, ...], inbox: Any) -> str | None:
+class _Board:
+    """An actor beside the head: the findings so far, in the order in which they came."""
+
+    def __init__(self, found: list[str]) -> None:
+        self._found = found
+
+    def add(self, text: str) -> None:
+        """Take a finding."""
+        self._found.append(text)
+
+    def all(self, first: int = 0) -> list[str]:
+        """The findings from the ``first`` on."""
+        return self._found[first:]
+
+
+def _run_block(settings: Settings, block: Block, board: Any) -> str | None:
     """Run a block in a process of the cluster; the text of its result, as of ``Runner.run``."""
+    ray = _ray()
     runner, _ = _runner(settings)
-    runner.keep = lambda found: inbox.put(as_text(found))
-    for text in known:
+    runner.keep = lambda found: ray.get(board.add.remote(as_text(found)))
+    for text in ray.get(board.all.remote()):
         runner.take(from_text(FoundBug, text))
     result = runner.run(block, _unwatched)
     return None if result is None else as_text(result)
