@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gpusim.devices import BEST, find_adapter
-from gpusim.errors import NoDevice
+from gpusim.errors import GpusimError, NoDevice
 from properties.arguments import UsageError
 from properties.fuzz.blocks import Block, Runner, blocks_of
 from properties.fuzz.corpus import (
@@ -28,6 +28,7 @@ from properties.fuzz.corpus import (
     identity_of,
 )
 from properties.fuzz.engine import Session, Watch
+from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.settings import Settings
 from properties.fuzz.union import Union, union
 
@@ -57,9 +58,12 @@ def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
     corpus = Corpus(folder)
     # The best device may be another on another machine, so the head decides which is meant.
     device = find_adapter(BEST).name if settings.device == BEST else settings.device
-    corpus.join(identity_of(settings, device))
+    load_kernels(settings.kernels)
+    if not is_ours(load_target(settings.target)):
+        settings.refuse_ignored()
     interrupted = False
     with _cluster(ray, settings):
+        corpus.join(identity_of(settings, device))
         head = _Head(ray, replace(settings, device=device), corpus, watch)
         try:
             head.run()
@@ -161,7 +165,13 @@ class _Head:
 
     def _take_block(self, reference: Any) -> None:
         block = self._dealt.pop(reference)
-        text = self._ray.get(reference)
+        try:
+            text = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            # What a block raises is told as if the head had raised it.
+            if isinstance(error.cause, GpusimError | UsageError):
+                raise error.cause from None
+            raise
         if text is None:
             self._had_enough = True
         else:
