@@ -6,6 +6,7 @@ reporting are those of shards.  Ray is loaded here alone, since gpusim goes with
 """
 
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ _DEALT_AGAIN = 1000
 _AHEAD = 2
 """Blocks that are dealt for each place, so that no place waits for the head."""
 _WAIT_SECONDS = 0.2
+_ANSWER_SECONDS = 10.0
 
 
 def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
@@ -103,6 +105,7 @@ def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
             f"cannot take {settings.source('workers')} because each processor of a cluster runs "
             f"a block (probably --fleet {LOCAL} is meant)"
         )
+    _refuse_silent(settings.fleet)
     if not ray.is_initialized():
         try:
             ray.init(**about, log_to_driver=False, logging_level="ERROR")
@@ -115,6 +118,20 @@ def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _refuse_silent(address: str) -> None:
+    """Raise NoDevice where nothing answers at HOST:PORT; Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise NoDevice(
+            f"cannot run on the fleet {address} because nothing answers there: {error} (probably "
+            "no `ray start --head` runs there, or it has another port)"
+        ) from None
 
 
 class _Head:

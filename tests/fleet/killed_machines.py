@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ray.cluster_utils import Cluster
 
+from properties.cli import main
 from properties.fuzz.blocks import fuzz_shard
 from properties.fuzz.corpus import Corpus
 from properties.fuzz.settings import Settings
@@ -114,3 +116,12 @@ def test_no_finding_and_no_finished_block_is_lost(tmp_path: Path) -> None:
         save=tmp_path / "alone-findings",
     )
     assert shown(whole) == shown(fuzz_shard(alone, lambda _: None))
+
+
+def test_an_address_where_nothing_answers_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--fleet", "127.0.0.1:1", "--programs", "9", "--corpus", str(tmp_path / "corpus")]
+    assert main(["fuzz", "--device", "simulated", *words]) == 3
+    assert "cannot run on the fleet 127.0.0.1:1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
