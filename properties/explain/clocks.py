@@ -6,15 +6,20 @@ is done once a fence or a map that was asked for later has settled.
 """
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from gpusim.trace import Event
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import Setting
 from properties.oracles.laws.checker import WATCHERS, Checker
-from properties.oracles.laws.expected import STAGING, STORAGE
+from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedOp
 from properties.oracles.laws.state import About, Handler, TraceState
 
+Place = tuple[int, int]
+"""An op, and the command of it; -1 where it has only one."""
+Submits = dict[int, tuple[Place, ...]]
+"""What each submit carried out, in its order, by the number of its call."""
 MARKS = ("op", "outcome", "delivered", "close", "closed")
 
 
@@ -33,6 +38,8 @@ class Clocks:
         self.recorded: dict[int, int] = {}
         self.submitted: dict[int, int] = {}
         self.done: dict[int, int] = {}
+        self.submits: Submits = {}
+        self._places: dict[ExpectedOp, Place] = {}
         self._copied: dict[int, int] = {}
         """The submit that last copied to each staging buffer."""
         self._batch: set[int] = set()
@@ -41,6 +48,7 @@ class Clocks:
         """See ``Watcher``."""
         return {
             "op": self._op,
+            "outcome": self._outcome,
             "write_buffer": self._write,
             "copy": self._copy,
             "submit": self._submit,
@@ -51,6 +59,12 @@ class Clocks:
     def _op(self, about: About) -> None:
         self.recorded[about["position"]] = self.now
 
+    def _outcome(self, about: About) -> None:
+        commands = self._state.expected_ops
+        for number, expected in enumerate(commands):
+            place = expected.position, number if len(commands) > 1 else -1
+            self._places[expected] = place
+
     def _write(self, about: About) -> None:
         if about["role"] == STORAGE and self._state.position >= 0:
             self.submitted[self._state.position] = self.now
@@ -60,6 +74,11 @@ class Clocks:
             self._batch.add(about["target"])
 
     def _submit(self, about: About) -> None:
+        self._outcome(about)
+        carried = sorted(self._state.carried, key=itemgetter(1))
+        self.submits[self.now] = tuple(
+            self._places.get(expected, (expected.position, -1)) for expected, _ in carried
+        )
         for expected, _ in self._state.carried:
             self.submitted[expected.position] = self.now
         for staging in self._batch:
@@ -80,8 +99,8 @@ class Clocks:
 
 def read_clocks(
     events: Iterable[Event], setting: Setting
-) -> tuple[tuple[Reached, ...], Failure | None, int]:
-    """The clocks of each op, the first law that is broken, and the call at which it is."""
+) -> tuple[tuple[Reached, ...], Failure | None, int, Submits]:
+    """The clocks of each op, the first broken law, the call at which it is, and the submits."""
     checker = Checker(setting, (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)
     assert clocks is not None
@@ -101,4 +120,4 @@ def read_clocks(
         for position, recorded in sorted(clocks.recorded.items())
     )
     first = checker.violations[0] if checker.violations else None
-    return reached, first, broken_at
+    return reached, first, broken_at, clocks.submits

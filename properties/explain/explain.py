@@ -4,6 +4,7 @@ The meaning of the program gives which op went wrong, and a trace gives when.  `
 case with other data and settings; without it only the one execution is looked at.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -20,11 +21,13 @@ from properties.explain.experiments import (
     shown_by,
     with_other_data,
 )
+from properties.explain.faults import tell_faults
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import argue_kind
 from properties.explain.rules import KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
+from properties.explain.told import Told
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
 from properties.explain.writers import stories
 from properties.model.case import Case
@@ -77,6 +80,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
         found = () if is_refuted or _is_accepted(verdict, failure, found) else found
         argument = _by_search(argument, shown, failure, found, traced)
+    for told in _looked_into(verdict, failure, traced, again):
+        argument = told.added_to(argument)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
         events=tuple(execution.trace),
@@ -160,12 +165,19 @@ def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -
     return replace(argument, sentence=f"{told}; so {argument.sentence}", rule=rule)
 
 
+def _looked_into(
+    verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None
+) -> Iterator[Told]:
+    """What the trace, the faults and the history tell beside the search; the first says most."""
+    yield tell_faults(verdict, failure, traced, again)
+
+
 def _traced(verdict: Verdict) -> Traced:
     execution = verdict.execution
     if not execution.is_lawful:
         return Traced()
-    reached, broken, at = read_clocks(execution.trace, Setting.of(execution))
-    return Traced(reached=reached, broken=broken, broken_at=at, is_known=True)
+    reached, broken, at, submits = read_clocks(execution.trace, Setting.of(execution))
+    return Traced(reached=reached, broken=broken, broken_at=at, submits=submits, is_known=True)
 
 
 def _by_search(

@@ -42,6 +42,15 @@ BINDINGS = _rule(
     "replay", "`bindings` puts other buffers in the place of captured ones, all at once"
 )
 REPORTED = _rule("sync", "raise an error that no call has raised yet, once")
+LOST = Law(
+    name="contract, DataLost",
+    sentence=(
+        "the source, a bound buffer or the buffer of the grid was lost: with a failed batch, or by "
+        "a fault between the commands of one op"
+    ),
+    source="docs/CONTRACT.md, Refusals",
+)
+OWN_ERROR = _rule("sync", "every read before it is settled by then, with a value or an error")
 MESSAGES = Law(
     name="contract, words",
     sentence="Every message names the argument and what was probably meant",
@@ -49,5 +58,5 @@ MESSAGES = Law(
 )
 FROM_CONTRACT = (
     WHOLE, SCALARS, PART, WORDS, GRID, INDIRECT, MEMMOVE, READ, KEPT, TAKEN, HANDLE, REPLAY,
-    ENTRIES, BINDINGS, REPORTED, MESSAGES,
+    ENTRIES, BINDINGS, REPORTED, OWN_ERROR, LOST, MESSAGES,
 )  # fmt: skip

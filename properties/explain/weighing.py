@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from properties.explain.argument import Reached
+from properties.explain.clocks import Submits
 from properties.explain.experiments import Boundary, Others
 from properties.explain.hypothesis import Hypothesis, Key
 from properties.model.failure import Failure
@@ -27,6 +28,7 @@ class Traced:
     reached: tuple[Reached, ...] = ()
     broken: Failure | None = None
     broken_at: int = 0
+    submits: Submits = field(default_factory=dict)
     is_known: bool = False
 
     def of(self, position: int) -> Reached | None:
