@@ -57,7 +57,7 @@ class Argument:
     ``sentence``: what went wrong, with the op to blame.  ``facts``: what contradicts the rule.
     ``rule``: the rule that joins them.  ``clock``: on which of the three clocks it went wrong.
     ``first_broken``: the first law that the trace breaks.  ``passes``: the nearest changes with
-    which it passes.  ``free``: the operands that may be anything.  ``inevitable``: the step from
+    which it passes, and ``fails`` changes with which it fails as before.  ``free``: the operands that may be anything.  ``inevitable``: the step from
     which on it could only fail.  ``others``: further mistakes that would look the same.
     """
 
@@ -69,6 +69,7 @@ class Argument:
     clock: str = ""
     first_broken: str = ""
     passes: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
     free: str = ""
     inevitable: str = ""
     others: tuple[str, ...] = ()
@@ -116,11 +117,15 @@ class Argument:
             ("rule", said or ""),
             ("clock", self.clock),
             ("law", self.first_broken),
-            ("passes", "; ".join(self.passes)),
+            ("passes", self._flips),
             ("free", self.free),
             ("inevitable", self.inevitable),
             ("or", "; ".join(self.others)),
         ]
+
+    @property
+    def _flips(self) -> str:
+        return "; ".join([*self.passes, *(f"not {text}" for text in self.fails)])
 
     def __str__(self) -> str:
         return "\n  ".join(self.lines)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
 from gpusim.errors import ProgramError
-from gpusim.ops import Flush, Op, Sync
+from gpusim.ops import Flush, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.explain.scene import Scene
@@ -129,3 +129,30 @@ def _shown(value: object) -> str:
 
 def _passes(case: Case, again: Judge) -> bool:
     return again(case).failure is None
+
+
+def looked_at(
+    verdict: Verdict, failure: Failure, again: Judge
+) -> tuple[Read, bytes, bytes, bytes] | None:
+    """The failing read with filled buffers, and what its whole buffer should hold at the end.
+
+    The read, what it should give, what it gave, and the buffer; None where it passes so.
+    """
+    case, kernels = verdict.execution.case, verdict.execution.kernels
+    if len(case.program) > _MOST_OPS:
+        return None
+    other = vivid(case.program, kernels, fills=True, looks=True, seed=0)
+    judged = again(replace(case, program=other.program))
+    at = other.numbers.index(failure.position)
+    op, history = other.program[at], judged.execution.history
+    if judged.failure is None or not isinstance(op, Read):
+        return None
+    meant, got = judged.expected.outcomes[at].data, history.outcomes[at].data
+    wholes = [
+        outcome.data
+        for look, outcome in zip(other.program, judged.expected.outcomes, strict=True)
+        if isinstance(look, Read) and look.result == f"look_{op.buffer}"
+    ]
+    if meant is None or got is None or meant == got or not wholes or wholes[0] is None:
+        return None
+    return op, meant, got, wholes[0]

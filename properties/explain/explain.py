@@ -12,7 +12,7 @@ from itertools import islice
 from gpusim.text import write_op
 from properties.explain.alone import held_alone
 from properties.explain.argument import Argument, ByteStory, Crossing, Reached
-from properties.explain.clocks import read_clocks
+from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -22,22 +22,25 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.faults import tell_faults
+from properties.explain.hops import tell_bytes, tell_encoders, tell_leak, tell_order, tell_waiting
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import argue_kind
 from properties.explain.rules import KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
+from properties.explain.together import tell_beside
 from properties.explain.told import Told
-from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
+from properties.explain.variations import vary
+from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, doubt, order
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import A9, A12, LAWS, Setting
+from properties.oracles.laws.catalogue import A9, A12, C5, LAWS, Setting
 from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
-_MOST_OTHERS = 2
+_MOST_OTHERS, _MOST_PASSES = 2, 4
 _AFTERWARDS = ("F1", "F2", "G1")
 """Laws that a failure breaks as it happens, and that so do not cause it."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
@@ -80,18 +83,29 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
         found = () if is_refuted or _is_accepted(verdict, failure, found) else found
         argument = _by_search(argument, shown, failure, found, traced)
-    for told in _looked_into(verdict, failure, traced, again):
-        argument = told.added_to(argument)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
+        first_broken=_first_broken(traced, argument),
+    )
+    for told in _looked_into(verdict, failure, argument, traced, again):
+        argument = told.added_to(argument)
+    argument = replace(
+        argument,
         events=tuple(execution.trace),
         reached=traced.reached,
-        first_broken=_first_broken(traced, argument),
-        passes=(*map(str, tried.boundaries[:1]), *tried.settings)[:_MOST_OTHERS],
+        passes=_passes(tried),
+        fails=tried.varied.fails[:_MOST_OTHERS],
         free=_free(tried.others),
         inevitable=_fault_told(tried, argument),
     )
     return replace(argument, clock=_clock(argument))
+
+
+def _passes(tried: Tried) -> tuple[str, ...]:
+    """The changes with which it passes: one of each sort first."""
+    boundaries = tuple(map(str, tried.boundaries[:1]))
+    first = (*tried.varied.passes[:2], *boundaries, *tried.settings[:2])
+    return first[:_MOST_PASSES]
 
 
 def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
@@ -137,6 +151,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
         boundaries=boundaries(case, again),
         inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
+        varied=vary(case, failure, again),
         has_run=True,
     )
 
@@ -166,18 +181,32 @@ def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -
 
 
 def _looked_into(
-    verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None
+    verdict: Verdict,
+    failure: Failure,
+    argument: Argument,
+    traced: Traced,
+    again: Judge | None,
 ) -> Iterator[Told]:
-    """What the trace, the faults and the history tell beside the search; the first says most."""
-    yield tell_faults(verdict, failure, traced, again)
+    """What the trace, the faults and the history tell beside the search; the last says most."""
+    by_faults = tell_faults(verdict, failure, traced, again)
+    if by_faults.sentence:
+        yield by_faults
+        return
+    yield by_faults
+    yield tell_order(argument.crossing, traced)
+    yield tell_bytes(verdict, failure, argument.culprit, traced, again)
+    yield tell_leak(verdict, failure)
+    yield tell_waiting(verdict, failure)
+    if traced.broken is not None and traced.broken.trait == C5.name:
+        yield tell_encoders(verdict)
+    yield tell_beside(verdict, failure)
 
 
 def _traced(verdict: Verdict) -> Traced:
     execution = verdict.execution
     if not execution.is_lawful:
         return Traced()
-    reached, broken, at, submits = read_clocks(execution.trace, Setting.of(execution))
-    return Traced(reached=reached, broken=broken, broken_at=at, submits=submits, is_known=True)
+    return read_clocks(execution.trace, Setting.of(execution))
 
 
 def _by_search(
@@ -308,7 +337,7 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
     if traced.broken is None:
         if argument.failure.kind not in _HAS_BYTES:
             return ""
-        return "the calls on the device break none, so the device may be to blame, or the host side"
+        return "the calls on the device break none"
     broken = traced.broken
     told = broken.notes[0] if broken.notes else broken.reason
     return f"{broken.trait} is broken first, at call {traced.broken_at}: {told}"

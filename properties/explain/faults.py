@@ -17,9 +17,9 @@ from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
 from properties.explain import rules
 from properties.explain.calls import Call, calls
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
-from properties.explain.weighing import Traced
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.faulted import overwritten, used

@@ -4,11 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from properties.explain.argument import Reached
-from properties.explain.clocks import Submits
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Boundary, Others
 from properties.explain.hypothesis import Hypothesis, Key
-from properties.model.failure import Failure
+from properties.explain.variations import Varied
 from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
 CROSSING = ("order", "early")
@@ -22,27 +21,13 @@ _BY_SUBJECT = "BDE"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Traced:
-    """What the trace of an execution tells; nothing where it is not traced."""
-
-    reached: tuple[Reached, ...] = ()
-    broken: Failure | None = None
-    broken_at: int = 0
-    submits: Submits = field(default_factory=dict)
-    is_known: bool = False
-
-    def of(self, position: int) -> Reached | None:
-        """When the op at ``position`` reached its clocks."""
-        return next((each for each in self.reached if each.position == position), None)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
     """What runs of the case in other ways showed."""
 
     others: Others = field(default_factory=Others)
     boundaries: tuple[Boundary, ...] = ()
     settings: tuple[str, ...] = ()
+    varied: Varied = field(default_factory=Varied)
     inevitable: str = ""
     """From when on it could only fail, in words."""
     has_run: bool = False
