@@ -14,6 +14,7 @@ from properties.model.results import cut_hex, cut_line
 from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
+_MOST_BRIEF = 6
 _LEFT_OUT = ("clock", "free", "inevitable", "or")
 """What a session does not say of a finding."""
 
@@ -102,9 +103,11 @@ class Argument:
 
     @property
     def brief(self) -> tuple[str, ...]:
-        """Six lines at most: what went wrong, one fact, the rule, and what cures it."""
-        rows = replace(self, facts=self.facts[:1])._rows
-        return _said([row for row in rows if row[0] not in _LEFT_OUT])
+        """Six lines at most: what went wrong, facts, the rule, and what cures it."""
+        rows = [row for row in self._rows if row[0] not in _LEFT_OUT and row[1]]
+        more = [row for row in rows if row[0] == "fact"][1:]
+        left_out = more[max(0, len(more) - max(0, len(rows) - _MOST_BRIEF)) :]
+        return _said([row for row in rows if row not in left_out])
 
     @property
     def _rows(self) -> list[tuple[str, str]]:

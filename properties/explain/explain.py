@@ -22,13 +22,14 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.faults import tell_faults
-from properties.explain.hops import tell_bytes, tell_encoders, tell_leak, tell_order, tell_waiting
+from properties.explain.hops import tell_again, tell_bytes, tell_encoders, tell_leak, tell_order, tell_waiting
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.kinds import argue_kind
+from properties.explain.kinds import argue_kind, refusal_of
+from properties.explain.limits import tell_limits
 from properties.explain.rules import KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
-from properties.explain.together import tell_beside
+from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.variations import vary
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, doubt, order
@@ -45,6 +46,7 @@ _AFTERWARDS = ("F1", "F2", "G1")
 """Laws that a failure breaks as it happens, and that so do not cause it."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
+_REPEATED = (FailureKind.COST, FailureKind.GROWTH)
 _CLOCKS = {
     "submitted": "submitted: what acts at once waits until the commands before it are submitted",
     "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
@@ -68,6 +70,9 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         behind = _explain_rewrite(verdict, failure, again)
         if behind is not None:
             return behind
+    if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
+        # It shows only in many runs of one runtime, and each that is tried here is one run.
+        again = None
     shown, traced = shown_by(verdict), _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
     if failure.kind is FailureKind.VALUE and again is not None:
@@ -197,9 +202,14 @@ def _looked_into(
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
     yield tell_leak(verdict, failure)
     yield tell_waiting(verdict, failure)
+    yield tell_again(verdict, failure, again)
+    yield tell_limits(verdict, failure, refusal_of(failure))
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
-    yield tell_beside(verdict, failure)
+    if verdict.execution.beside is not None:
+        yield tell_beside(verdict, failure)
+    else:
+        yield tell_client(verdict, argument.culprit)
 
 
 def _traced(verdict: Verdict) -> Traced:

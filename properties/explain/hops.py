@@ -12,7 +12,7 @@ from gpusim.text import write_op
 from properties.explain.argument import Crossing
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Place, Traced
-from properties.explain.experiments import Judge, looked_at
+from properties.explain.experiments import Judge, looked_at, played_on
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -243,3 +243,14 @@ def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
         else "; the sync at the end makes no submit either, so the runtime counts none as waiting"
     )
     return Told(facts=(f"bytes written with no submit in between: {told}{counted}",))
+
+
+def tell_again(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """What a buffer that the device made a second time leads to, where the program plays on."""
+    if failure.kind is not FailureKind.LAW or failure.trait != laws.E1.name or again is None:
+        return NOTHING
+    ops, broken = played_on(verdict.execution.case, again)
+    if not broken or broken.startswith(laws.E1.name):
+        return NOTHING
+    fact = f"the device gives numbers again; played on under policy cached, with {ops}, {broken}"
+    return Told(facts=(fact,))

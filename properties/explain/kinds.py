@@ -115,6 +115,12 @@ def _got(failure: Failure) -> str:
     return _unguessed(_shown(failure))
 
 
+def refusal_of(failure: Failure) -> str:
+    """What the device or the runtime said, from where it gives its reason."""
+    got = _got(failure)
+    return got.rpartition(" because ")[2] or got
+
+
 def _because(outcome: Outcome) -> str:
     """The reason in the reference's own words."""
     return _unguessed(_message(outcome))
@@ -243,7 +249,11 @@ def _fault_in(trace: Trace) -> str:
 
 
 def _cost(verdict: Verdict, failure: Failure) -> Argument:
-    return _argument(verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=_SAVED)
+    sentence = failure.reason
+    if failure.notes:
+        head, colon, counts = failure.reason.partition(": ")
+        sentence = f"{head}, {failure.notes[0]}{colon and '; in all '}{counts}"
+    return _argument(verdict, failure, sentence, rule=_SAVED, facts=failure.notes[1:])
 
 
 _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {

@@ -10,8 +10,9 @@ from gpusim.kernels import Kernel
 from gpusim.program import Program
 from gpusim.trace import Event
 from properties.clients import BESIDE
+from properties.clients.passed import does, passed
 from properties.explain.calls import Call, calls
-from properties.explain.told import NOTHING, Told
+from properties.explain.told import Told
 from properties.model.execution import Execution
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict, is_beside
@@ -30,13 +31,8 @@ _USES = {
 
 
 def tell_beside(verdict: Verdict, failure: Failure) -> Told:
-    """What one of two runtimes did to an object of the other; nothing where there is one."""
-    if verdict.execution.case.client != BESIDE:
-        return NOTHING
-    beside = (
-        "client beside: a second runtime runs a like program on the same device, with other data "
-        "and scalars, and in part with other kernels of the same names"
-    )
+    """What one of two runtimes did to an object of the other."""
+    beside = f"client {BESIDE}: it {does(BESIDE)}, and in part other kernels of the same names"
     crossed = _crossed(verdict)
     if crossed is not None:
         made, call, number, rest = crossed
@@ -51,6 +47,18 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
     if swapped:
         return Told(sentence=swapped, facts=(f"so {_shown(failure)}", beside))
     return Told(facts=(beside,))
+
+
+def tell_client(verdict: Verdict, culprit: int) -> Told:
+    """Who called, and in which form the op to blame was called."""
+    case = verdict.execution.case
+    facts: list[str] = []
+    if 0 <= culprit < len(case.program):
+        form = passed(case.client, case.program[culprit], verdict.execution.kernels)
+        facts += [f"op {culprit} was called with {form}"] if form else []
+    done = does(case.client)
+    facts += [f"client {case.client}: it {done}"] if done else []
+    return Told(facts=tuple(facts))
 
 
 def _shown(failure: Failure) -> str:

@@ -18,9 +18,10 @@ import gc
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -175,6 +176,7 @@ def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
         f"work of {verb}",
         f"the work of {verb} grows faster than the number of its ops: {shown} lines of the "
         f"runtime are executed, where each op is issued {widths} times over buffers of its own",
+        _where(case, factory, verb),
     )
 
 
@@ -194,18 +196,67 @@ def _steep(
 
 def _lines(case: Case, factory: TargetFactory, width: int) -> Counter[str]:
     """The executed lines of each verb, where each op is issued ``width`` times."""
+    return _counted_lines(case, factory, partial(widened, width=width), _Lines(), {})
+
+
+def _counted_lines(
+    case: Case,
+    factory: TargetFactory,
+    widen: Callable[[Op], list[Op]],
+    counter: "_Lines",
+    functions: dict[str, Counter[str]],
+) -> Counter[str]:
+    """The executed lines of each verb; ``functions`` is given those of each function, by verb."""
     lines: Counter[str] = Counter()
-    counter = _Lines()
     with _target(case, factory) as target:
         if target is None:
             return lines
         for op in [*case.program, Sync()]:
             counter.lines = 0
-            for each in widened(op, width):
+            counter.functions = functions.setdefault(op.verb, Counter())
+            for each in widen(op):
                 with counter.counting():
                     _perform(target, each)
             lines[op.verb] += counter.lines
     return lines
+
+
+def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
+    """The function whose lines grow most, and whether live buffers or ops alone make them grow."""
+    told: list[Counter[str]] = []
+    for width in _WIDTHS:
+        functions: dict[str, Counter[str]] = {}
+        _counted_lines(case, factory, partial(widened, width=width), _FunctionLines(), functions)
+        told.append(functions.get(verb, Counter()))
+    few, more, most = told
+    name = max(sorted(most), key=lambda each: most[each] - 2 * more[each], default="")
+    counts = ", ".join(str(each[name]) for each in (few, more, most))
+    notes = [f"most of it in the function {name}: {counts} lines"] if name else []
+    for what, widen in (("live buffers", _buffers_only), ("ops on one buffer", _ops_only)):
+        lines = []
+        for width in _WIDTHS:
+            functions = {}
+            each = partial(widen, width=width)
+            _counted_lines(case, factory, each, _FunctionLines(), functions)
+            lines.append(functions.get(verb, Counter())[name])
+        first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
+        # The ops stay one where only the buffers grow, so that any growth is too much.
+        grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
+        shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
+        said = "n counts" if grows else "n does not count"
+        notes.append(f"{said} {what}: {widths} of them alone take {shown} lines in {name}")
+    return (*notes[:1], *sorted(notes[1:], key=lambda note: note.startswith("n does")))
+
+
+def _buffers_only(op: Op, width: int) -> list[Op]:
+    """The op once, over ``width`` times as many live buffers."""
+    return widened(op, width if isinstance(op, Alloc) else 1)
+
+
+def _ops_only(op: Op, width: int) -> list[Op]:
+    """The op ``width`` times over the same buffers."""
+    is_once = isinstance(op, Alloc | Free | Capture | Flush | Sync)
+    return widened(op, 1) * (1 if is_once else width)
 
 
 def widened(op: Op, width: int) -> list[Op]:
@@ -246,6 +297,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self.lines = 0
+        self.functions: Counter[str] = Counter()
         self._known: dict[CodeType, bool] = {}
 
     @contextmanager
@@ -266,6 +318,17 @@ class _Lines:
 
     def _ran(self, frame: FrameType, event: str, _: Any) -> Any:
         self.lines += event == "line"
+        return self._ran
+
+
+class _FunctionLines(_Lines):
+    """Counts them by function as well, which takes longer."""
+
+    def _ran(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            self.lines += 1
+            names = [name for name in frame.f_code.co_qualname.split(".") if name[0] != "<"]
+            self.functions[names[-1] if names else ""] += 1
         return self._ran
 
 
@@ -298,11 +361,12 @@ def _delivered(_: Delivery) -> None:
     """Nothing is done with the value."""
 
 
-def _failure(case: Case, trait: str, reason: str) -> Failure:
+def _failure(case: Case, trait: str, reason: str, notes: tuple[str, ...] = ()) -> Failure:
     return Failure(
         kind=FailureKind.COST,
         trait=trait,
         position=len(case.program),
         op="the whole program",
         reason=reason,
+        notes=notes,
     )
