@@ -135,12 +135,12 @@ def _grid(op: Dispatch, choices: SeededChoices) -> dict[str, Any]:
     return {} if op.grid == (1, 1, 1) and choices.chance(1, 2) else {"grid": grid}
 
 
-def scalars_of(op: Dispatch, kernel: Kernel) -> Any:
-    """The form in which the mutating client passes the scalars of ``op``."""
+def forms_of(op: Dispatch, kernel: Kernel) -> tuple[Any, Any]:
+    """The forms in which the mutating client passes the buffers and the scalars of ``op``."""
     choices = drawn_for(op)
     _grid(op, choices)
-    choices.pick(forms.sequence_forms(op.buffers))
-    return choices.pick(forms.scalar_forms(kernel, op.scalars))
+    buffers = choices.pick(forms.sequence_forms(op.buffers))
+    return buffers, choices.pick(forms.scalar_forms(kernel, op.scalars))
 
 
 def _size(graph: Graph) -> int:

@@ -1,10 +1,10 @@
-"""What each client does, and in which form it passes the scalars of a dispatch, in words."""
+"""What each client does, and in which forms it passes what a dispatch is given, in words."""
 
 from collections.abc import Mapping
 
 from gpusim.kernels import Kernel
 from gpusim.ops import Dispatch, Op
-from properties.clients.arrays import scalars_of
+from properties.clients.arrays import forms_of
 from properties.clients.beside import BESIDE
 
 _DOES = {
@@ -14,7 +14,7 @@ _DOES = {
     "own_arrays": "reads into arrays of its own",
     "dropping": "issues further reads, and drops their tickets",
     "reentrant": "calls the runtime in done callbacks",
-    "misusing": "passes arguments that are to be refused, in between",
+    "misusing": "makes calls that are to be refused, in between",
     "sharing": "shares buffers with the runtime, and carries out some ops itself",
     "closing": "closes the runtime in the place of the last sync",
     "wrong_thread": "issues most ops first from a thread that is to be refused",
@@ -28,14 +28,15 @@ def does(client: str) -> str:
 
 
 def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
-    """The form in which the mutating client passes the scalars of ``op``; empty for others."""
+    """The forms in which the mutating client passes what ``op`` is given; empty for others."""
     if client != "mutating" or not isinstance(op, Dispatch) or op.kernel not in kernels:
         return ""
     kernel = kernels[op.kernel]
-    form = scalars_of(op, kernel)
-    if isinstance(form, dict):
-        names = [parameter.name for parameter in kernel.scalars]
-        order = "in the order of the kernel" if [*form] == names else "in another order"
-        shown = ", ".join(f"{name}: {value}" for name, value in form.items())
-        return f"its scalars by name, {order}: {{{shown}}}"
-    return f"its scalars by place, as a {type(form).__name__}"
+    buffers, scalars = forms_of(op, kernel)
+    said = f"its buffers as a {type(buffers).__name__}, its scalars as a {type(scalars).__name__}"
+    if not isinstance(scalars, dict):
+        return said
+    names = [parameter.name for parameter in kernel.scalars]
+    order = "in the kernel's order" if [*scalars] == names else "in another order than the kernel's"
+    shown = ", ".join(f"{name}: {value}" for name, value in scalars.items())
+    return f"{said} by name, {order}: {{{shown}}}"

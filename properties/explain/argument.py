@@ -3,8 +3,7 @@
 A text or a page is a rendering of it.  Nothing here finds anything out.
 """
 
-from dataclasses import dataclass, field, replace
-from textwrap import shorten
+from dataclasses import dataclass, field
 
 from gpusim.program import Program
 from gpusim.trace import Event
@@ -15,6 +14,7 @@ from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
 _MOST_BRIEF = 6
+_MOST_SAID = 110
 _LEFT_OUT = ("clock", "free", "inevitable", "or")
 """What a session does not say of a finding."""
 
@@ -58,8 +58,9 @@ class Argument:
     ``sentence``: what went wrong, with the op to blame.  ``facts``: what contradicts the rule.
     ``rule``: the rule that joins them.  ``clock``: on which of the three clocks it went wrong.
     ``first_broken``: the first law that the trace breaks.  ``passes``: the nearest changes with
-    which it passes, and ``fails`` changes with which it fails as before.  ``free``: the operands that may be anything.  ``inevitable``: the step from
-    which on it could only fail.  ``others``: further mistakes that would look the same.
+    which it passes, and ``fails`` those with which it fails as before.  ``free``: the operands
+    that may be anything.  ``inevitable``: the step from which on it could only fail.  ``others``:
+    further mistakes that would look the same.
     """
 
     failure: Failure
@@ -146,5 +147,20 @@ def _law(rule: Law) -> str:
 def _shown_by(failure: Failure) -> str:
     """The op that shows it, and both sides."""
     op = f"op {failure.position}: {failure.op}" if failure.position >= 0 else failure.op
-    sides = ", ".join(f"{name} {shorten(shown, 90)}" for name, shown in failure.sides)
-    return "; ".join(part for part in (shorten(op, 100), sides) if part)
+    sides = ", ".join(f"{name} {said_shortly(shown)}" for name, shown in failure.sides)
+    return "; ".join(part for part in (_without_middle(cut_hex(op)), sides) if part)
+
+
+def said_shortly(message: str) -> str:
+    """A message without its guess and, where it is still long, with its last reason alone."""
+    text = " ".join(cut_hex(message).split()).partition(" (probably")[0]
+    head, because, reason = text.rpartition(" because ")
+    if len(text) > _MOST_SAID and because:
+        text = f"{head.partition(': ')[0]}: {reason}"
+    return _without_middle(text)
+
+
+def _without_middle(text: str) -> str:
+    """``text`` without its middle, where it is long: its ends tell most."""
+    half = _MOST_SAID // 2
+    return text if len(text) <= _MOST_SAID else f"{text[:half]} ... {text[-half:]}"

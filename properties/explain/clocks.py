@@ -14,7 +14,7 @@ from properties.explain.argument import Reached
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import Setting
 from properties.oracles.laws.checker import WATCHERS, Checker
-from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedOp, ExpectedRead
+from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
@@ -59,7 +59,6 @@ class Clocks:
         self.done: dict[int, int] = {}
         self.submits: Submits = {}
         self.fetched: Fetched = {}
-        self._places: dict[ExpectedOp, Place] = {}
         self._copied: dict[int, int] = {}
         """The submit that last copied to each staging buffer."""
         self._batch: set[int] = set()
@@ -68,7 +67,6 @@ class Clocks:
         """See ``Watcher``."""
         return {
             "op": self._op,
-            "outcome": self._outcome,
             "write_buffer": self._write,
             "copy": self._copy,
             "submit": self._submit,
@@ -79,12 +77,6 @@ class Clocks:
     def _op(self, about: About) -> None:
         self.recorded[about["position"]] = self.now
 
-    def _outcome(self, about: About) -> None:
-        commands = self._state.expected_ops
-        for number, expected in enumerate(commands):
-            place = expected.position, number if len(commands) > 1 else -1
-            self._places[expected] = place
-
     def _write(self, about: About) -> None:
         if about["role"] == STORAGE and self._state.position >= 0:
             self.submitted[self._state.position] = self.now
@@ -94,10 +86,9 @@ class Clocks:
             self._batch.add(about["target"])
 
     def _submit(self, about: About) -> None:
-        self._outcome(about)
         carried = sorted(self._state.carried, key=itemgetter(1))
         self.submits[self.now] = tuple(
-            self._places.get(expected, (expected.position, -1)) for expected, _ in carried
+            (expected.position, expected.command) for expected, _ in carried
         )
         for expected, index in self._state.carried:
             kind, details = self._state.batch[index]
@@ -120,9 +111,7 @@ class Clocks:
                 self.done.setdefault(position, self.now)
 
 
-def read_clocks(
-    events: Iterable[Event], setting: Setting
-) -> Traced:
+def read_clocks(events: Iterable[Event], setting: Setting) -> Traced:
     """What a trace tells."""
     checker = Checker(setting, (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)

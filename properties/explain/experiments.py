@@ -176,4 +176,7 @@ def played_on(case: Case, again: Judge) -> tuple[str, str]:
     if failure is None or failure.kind is not FailureKind.LAW:
         return "", ""
     ops = "; ".join(str(tail).splitlines()[:4])
-    return ops, f"{failure.trait} is broken: {failure.notes[0] if failure.notes else failure.reason}"
+    return (
+        ops,
+        f"{failure.trait} is broken: {failure.notes[0] if failure.notes else failure.reason}",
+    )

@@ -22,7 +22,14 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.faults import tell_faults
-from properties.explain.hops import tell_again, tell_bytes, tell_encoders, tell_leak, tell_order, tell_waiting
+from properties.explain.hops import (
+    tell_again,
+    tell_bytes,
+    tell_encoders,
+    tell_leak,
+    tell_order,
+    tell_waiting,
+)
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import argue_kind, refusal_of
 from properties.explain.limits import tell_limits
@@ -362,7 +369,7 @@ def _fault_told(tried: Tried, argument: Argument) -> str:
     """From when on it can only fail, with the call that failed where the argument names it."""
     fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
     is_planned = len(argument.case.device.faults) > 0
-    told = f"once {fault}" if fault and is_planned else ""
+    told = f"once {fault.partition(', and')[0].partition(';')[0]}" if fault and is_planned else ""
     return "; ".join(filter(None, (told, tried.inevitable)))
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from gpusim.effects import written_by
 from gpusim.errors import DataLost
 from gpusim.history import Outcome
-from gpusim.ops import Capture, Op, Read, Replay
+from gpusim.ops import Alloc, Capture, Op, Read, Replay
 from gpusim.program import Program, buffers_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
@@ -73,8 +73,8 @@ def _disturbed(
         other, error = raised[0]
         by = f"op {other} ({write_op(program[other])})" if other < len(program) else "the last sync"
         sentence = (
-            f"the error of a planned fault ({disturbance.faults}) went to the wrong op: {by} raised "
-            f"{error}, and {place}, to which it belongs, was given {given}"
+            f"the error of a planned fault ({disturbance.faults}) went to the wrong op: {by} "
+            f"raised {error}, and {place}, to which it belongs, was given {given}"
         )
     return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=facts)
 
@@ -173,7 +173,9 @@ def _held_against(
         return None
     names = buffers_of(program[at])
     batches = [call for call in failed if call.event["verb"] == "submit" and call.position < at]
-    if not batches or any(name in _taken(call, traced, verdict) for call in batches for name in names):
+    if not batches or any(
+        name in _taken(call, traced, verdict) for call in batches for name in names
+    ):
         return None
     last = batches[-1]
     held = [f"op {position}" for position, _ in traced.submits.get(last.number, ())]
@@ -190,8 +192,9 @@ def _held_against(
             f"{reached.submitted}, which did not fail"
         )
     sentence = (
-        f"op {at} ({failure.op}) was refused with {_DATA_LOST}, though the batch that failed wrote "
-        f"nothing of {', '.join(dict.fromkeys(names))}: a failure took along what other batches wrote"
+        f"op {at} ({failure.op}) was refused with {_DATA_LOST}, though the batch that failed "
+        f"wrote nothing of {', '.join(dict.fromkeys(names))}: the failure took along what other "
+        "batches wrote"
     )
     return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=tuple(facts))
 
@@ -211,7 +214,7 @@ def _healed(
 ) -> Told | None:
     """An op that used what a failed batch would have written, and was accepted."""
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
-    sizes = {op.buffer: op.size_bytes for op in program if op.verb == "alloc"}  # type: ignore[attr-defined]
+    sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
     lost: dict[str, int] = {}
     for call in failed:
         lost |= _taken(call, traced, verdict)

@@ -6,6 +6,7 @@ buffer goes from its first use to its end.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gpusim.ops import Read
 from gpusim.text import write_op
@@ -108,7 +109,9 @@ def _held(verdict: Verdict, op: Read, traced: Traced) -> tuple[int, bytes, str] 
 
 def _shown(data: bytes, meant: bytes, got: bytes) -> str:
     """The part of ``data`` in which ``got`` first differs from what is meant."""
-    start = next((at for at, pair in enumerate(zip(meant, got, strict=False)) if pair[0] != pair[1]), 0)
+    start = next(
+        (at for at, pair in enumerate(zip(meant, got, strict=False)) if pair[0] != pair[1]), 0
+    )
     part = data[start : start + _MOST_SHOWN].hex()
     return f"{part}{'...' if len(data) > start + _MOST_SHOWN else ''}"
 
@@ -174,7 +177,7 @@ def tell_encoders(verdict: Verdict) -> Told:
         elif kind == "submit" and begun is not None:
             seen.append((begun, commands, True))
             begun = None
-    for (one, held, was_submitted), (other, again, _) in zip(seen, seen[1:], strict=False):
+    for (one, held, was_submitted), (other, again, _) in pairwise(seen):
         if held and held == again and not was_submitted:
             sentence = (
                 f"a batch was encoded twice: the command encoder of call {one.number} was given "
@@ -211,10 +214,11 @@ def tell_leak(verdict: Verdict, failure: Failure) -> Told:
         return NOTHING
     first = left[0]
     number = first.event["buffer"]
+    told = failure.notes[0] if failure.notes else failure.reason
     sentence = (
         f"uniform buffer {number}, made in {first.place}, was never destroyed, not even by the "
         f"close, though the cache gave it up: {evicted} evicted, and call "
-        f"{used[number].number} is its last use; so {failure.notes[0] if failure.notes else failure.reason}"
+        f"{used[number].number} is its last use; so {told}"
     )
     return Told(sentence=sentence, culprit=first.position)
 

@@ -12,6 +12,11 @@ def _rule(op: str, sentence: str) -> Law:
     return Law(name=f"contract, {op}", sentence=sentence, source=_CONTRACT)
 
 
+DATA_ALONE = Law(
+    name="A13",
+    sentence="results depend on their data alone",
+    source="docs/LAWS.md, checked elsewhere",
+)
 WHOLE = Law(
     name="contract",
     sentence="An op happens whole, or raises and changes nothing",

@@ -11,6 +11,8 @@ from gpusim.program import Program
 from gpusim.trace import Event
 from properties.clients import BESIDE
 from properties.clients.passed import does, passed
+from properties.explain import rules
+from properties.explain.argument import said_shortly
 from properties.explain.calls import Call, calls
 from properties.explain.told import Told
 from properties.model.execution import Execution
@@ -19,7 +21,7 @@ from properties.oracles.judge import Verdict, is_beside
 from properties.targets.twins import twin_name
 from reference import run
 
-_OWN, _OTHER = "the runtime of the program", "the runtime beside it"
+_OWN, _OTHER = "the runtime of the program", "the runtime beside"
 _USES = {
     "write_buffer": "wrote to",
     "copy": "copied from or to",
@@ -42,11 +44,17 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
             f"{_in(call)}), which {_who(made)} had made (call {made.number}{_in(made)})"
         )
         facts = (f"so {_shown(failure)}", *rest, beside)
-        return Told(sentence=sentence, culprit=max(call.position, made.position), facts=facts)
+        return Told(
+            sentence=sentence,
+            culprit=max(call.position, made.position),
+            rule=rules.DATA_ALONE,
+            facts=facts,
+        )
     swapped = _swapped(verdict, failure)
     if swapped:
-        return Told(sentence=swapped, facts=(f"so {_shown(failure)}", beside))
-    return Told(facts=(beside,))
+        facts = (f"so {_shown(failure)}", beside)
+        return Told(sentence=swapped, rule=rules.DATA_ALONE, facts=facts)
+    return Told(later=(beside,))
 
 
 def tell_client(verdict: Verdict, culprit: int) -> Told:
@@ -57,12 +65,12 @@ def tell_client(verdict: Verdict, culprit: int) -> Told:
         form = passed(case.client, case.program[culprit], verdict.execution.kernels)
         facts += [f"op {culprit} was called with {form}"] if form else []
     done = does(case.client)
-    facts += [f"client {case.client}: it {done}"] if done else []
-    return Told(facts=tuple(facts))
+    later = (f"client {case.client}: it {done}",) if done else ()
+    return Told(facts=tuple(facts), later=later)
 
 
 def _shown(failure: Failure) -> str:
-    got = failure.sides[-1][1] if failure.sides else failure.reason
+    got = said_shortly(failure.sides[-1][1] if failure.sides else failure.reason)
     return f"op {failure.position} ({failure.op}) shows {got}"
 
 
@@ -80,7 +88,10 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
     found: list[tuple[Call, Call, int]] = []
     for call in calls(verdict.execution.trace):
         for name in ("buffer", "group"):
-            if call.event.kind in ("create_buffer", "create_bind_group") and name in call.event.about:
+            if (
+                call.event.kind in ("create_buffer", "create_bind_group")
+                and name in call.event.about
+            ):
                 made[call.event[name]] = call
         if call.event.kind in _USES and not call.failed:
             for number in _used(call.event):

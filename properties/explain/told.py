@@ -16,13 +16,15 @@ class Told:
     """What was found out; what is empty changes nothing.
 
     ``sentence`` replaces that of the argument, and its rule with it.  ``facts`` come before those
-    that are known.  ``law`` replaces what is said of the first broken law.
+    that are known, and ``later`` after them.  ``law`` replaces what is said of the first broken
+    law.
     """
 
     sentence: str = ""
     culprit: int = -1
     rule: Law | None = None
     facts: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
     law: str = ""
 
     def added_to(self, argument: Argument) -> Argument:
@@ -40,7 +42,7 @@ class Told:
             )
         return replace(
             argument,
-            facts=(*self.facts, *argument.facts)[:_MOST_FACTS],
+            facts=(*self.facts, *argument.facts, *self.later)[:_MOST_FACTS],
             first_broken=self.law or argument.first_broken,
         )
 

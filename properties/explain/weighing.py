@@ -15,7 +15,7 @@ _OF_ORDER = (*CROSSING, "cleared")
 SURE, LIKELY, SILENT, REFUTED = range(4)
 _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
-_OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+), {NOT_MEANT}")
+_OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+)(?: command \d+)?, {NOT_MEANT}")
 _BY_SUBJECT = "BDE"
 """Letters of laws of which any one supports a mistake of that subject."""
 
