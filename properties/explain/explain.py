@@ -163,7 +163,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
         boundaries=boundaries(case, again),
         inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
-        varied=vary(case, failure, again),
+        varied=vary(verdict, failure, again),
         has_run=True,
     )
 

@@ -45,7 +45,7 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
         return _held_against(verdict, failure, failed, traced) or Told(facts=facts)
     if failure.kind in _VALUES:
         return _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
-    return NOTHING
+    return Told(facts=facts)
 
 
 def _disturbed(

@@ -32,7 +32,8 @@ def argue_kind(verdict: Verdict, failure: Failure, broken: Failure | None) -> Ar
     make = _KINDS.get(failure.kind, _plain)
     argument = make(verdict, failure)
     fault = _fault_in(verdict.execution.trace)
-    if fault and failure.kind is not FailureKind.VALUE:
+    is_planned = len(verdict.execution.case.device.faults) > 0
+    if fault and not is_planned and failure.kind is not FailureKind.VALUE:
         argument = replace(argument, facts=(*argument.facts, fault))
     if argument.rule is None:
         refused = fault and "refused" in _shown(failure)

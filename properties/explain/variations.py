@@ -13,6 +13,7 @@ from gpusim.program import Program, replayed
 from properties.explain.experiments import Judge
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.oracles.judge import Verdict
 
 _MOST_OPS = 24
 _LEAST_BYTES = 4
@@ -28,21 +29,31 @@ class Varied:
     fails: tuple[str, ...] = ()
 
 
-def vary(case: Case, failure: Failure, again: Judge) -> Varied:
+def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
     """What one change at a time does to the case."""
+    case = verdict.execution.case
     if len(case.program) > _MOST_OPS or case.transformations:
         return Varied()
     passes: list[str] = []
     fails: list[str] = []
     for text, program in _variants(case.program):
-        judged = again(replace(case, program=program)).failure
-        if judged is None:
+        tried = again(replace(case, program=program))
+        if tried.failure is None and _refused(tried) == _refused(verdict):
             passes.append(text)
-        elif judged.signature == failure.signature and text.startswith("with op "):
+        elif (
+            tried.failure is not None
+            and tried.failure.signature == failure.signature
+            and text.startswith("with op ")
+        ):
             # Whether data and sizes matter is told where they do.
             fails.append(text)
     told = islice(_thresholds(case, failure, again), _MOST_SHOWN)
     return Varied(passes=(*told, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
+
+
+def _refused(verdict: Verdict) -> set[str]:
+    """The errors that ops are to be refused with; a change that mends one changes the question."""
+    return {each.error for each in verdict.expected.outcomes if each.error is not None}
 
 
 def _variants(program: Program) -> Iterator[tuple[str, Program]]:
