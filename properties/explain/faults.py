@@ -236,20 +236,21 @@ def _used(
 ) -> Told:
     program = verdict.execution.case.program
     op = program[at]
-    facts = [
+    facts = (
         f"{_met(call, verdict)}; its batch held op {writer} ({write_op(program[writer])}), so "
-        f"{name} is lost until it is written whole"
-    ]
+        f"{name} is lost until it is written whole",
+    )
+    plainly = ""
     if isinstance(op, Replay) and again is not None:
-        facts += _plainly(verdict, at, op, again)
+        plainly = _plainly(verdict, at, op, again)
     sentence = (
         f"op {at} ({write_op(op)}) used {name}, which was lost with the batch of op {writer}, and "
-        f"was accepted: it is to be refused with {_DATA_LOST}"
+        f"was accepted: it is to be refused with {_DATA_LOST}{plainly}"
     )
-    return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=tuple(facts))
+    return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=facts)
 
 
-def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> list[str]:
+def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> str:
     """What the commands of a replay raise where they are issued by themselves."""
     case = verdict.execution.case
     commands: list[Op] = list(replayed(_captures(case.program)[op.graph], op))
@@ -257,8 +258,5 @@ def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> list[str]:
     outcomes = again(replace(case, program=plain)).execution.history.outcomes
     for command, outcome in zip(commands, outcomes[at : at + len(commands)], strict=True):
         if outcome.error == _DATA_LOST:
-            return [
-                f"its command {write_op(command)}, issued plainly instead of by the replay, is "
-                f"refused with {_DATA_LOST}"
-            ]
-    return []
+            return f", as its {write_op(command)} is where it is called plainly"
+    return ""

@@ -69,7 +69,8 @@ def tell_bytes(
         rule=laws.A11,
         facts=(
             f"the copy to {name} asks for bytes {copy['source_offset']} to "
-            f"{copy['source_offset'] + copy['size_bytes'] - 1}, in one piece, as it should",
+            f"{copy['source_offset'] + copy['size_bytes'] - 1}, {copy['size_bytes']} in one piece, "
+            "as it should",
         ),
         law=law,
     )

@@ -43,7 +43,7 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
             f"{_who(call)} {_USES[call.event.kind]} {role} {number} (call {call.number}"
             f"{_in(call)}), which {_who(made)} had made (call {made.number}{_in(made)})"
         )
-        facts = (f"so {_shown(failure)}", *rest, beside)
+        facts = (f"so {_shown(failure)}", beside, *rest)
         return Told(
             sentence=sentence,
             culprit=max(call.position, made.position),
@@ -99,7 +99,7 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
                     found.append((made[number], call, number))
     if not found:
         return None
-    more = (f"there are {len(found) - 1} more such calls",) if len(found) > 1 else ()
+    more = (f"such calls in all: {len(found)}",) if len(found) > 1 else ()
     return (*found[0], more)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import Alloc, Capture, Copy, Op, Read, Replay, Write
 from gpusim.program import Program, replayed
 from properties.explain.experiments import Judge
@@ -111,13 +112,23 @@ def _thresholds(case: Case, failure: Failure, again: Judge) -> Iterator[str]:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if passes(middle) else (low, middle)
-        yield f"with at most {low} bytes in op {at} ({op.verb}; {high} fail)"
+        passing, failing = (_copied(_sized(op, each)) for each in (low, high))
+        yield f"with at most {low} bytes in op {at} ({op.verb}{passing}; {high} fail{failing})"
 
 
 def _size(op: Op) -> int:
     if isinstance(op, Write):
         return len(op.data)
     return op.size_bytes if isinstance(op, Read | Copy) else 0
+
+
+def _copied(op: Op) -> str:
+    """How many bytes a read copies in whole words, where those are more than its own."""
+    if not isinstance(op, Read):
+        return ""
+    start, end = op.offset // WORD_BYTES, -(-(op.offset + op.size_bytes) // WORD_BYTES)
+    copied = (end - start) * WORD_BYTES
+    return f", {copied} in whole words" if copied != op.size_bytes else ""
 
 
 def _sized(op: Op, size_bytes: int) -> Op:

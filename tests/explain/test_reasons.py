@@ -85,7 +85,7 @@ TOLD = (
         says=(
             "though staging buffer 2 held ffffffff00000000... when it was mapped",
             "lost on the host, after the device had delivered them",
-            "with at most 16 bytes in op 2 (read; 17 fail)",
+            "with at most 16 bytes in op 2 (read; 17 fail, 20 in whole words)",
             "with 01010101 for ffffffff in op 1",
         ),
     ),
@@ -96,7 +96,7 @@ TOLD = (
         says=(
             "bytes 1 to 3 came back as those of bytes 8193 to 8195",
             "the device carried out a call otherwise than it was asked",
-            "with at most 8191 bytes in op 2 (read; 8192 fail)",
+            "with at most 8191 bytes in op 2 (read, 8192 in whole words; 8192 fail, 8196 in",
         ),
     ),
     Told(
@@ -117,7 +117,7 @@ TOLD = (
         headers="device: simulated failed_submits=0\npolicy: lazy\n",
         says=(
             "op 5 (replay g0 * -) used a, which was lost with the batch of op 1, and was accepted",
-            "issued plainly instead of by the replay, is refused with DataLost",
+            "refused with DataLost, as its dispatch fold a,b 1 1x1x1 is where it is called plainly",
         ),
     ),
     Told(
