@@ -54,9 +54,11 @@ def tell_bytes(
         return told if blamed != at else Told(law=told.law)
     if held_bytes != got or traced.broken is not None:
         return NOTHING
+    ran = any(event.kind == "dispatch" for event in verdict.execution.trace)
     law = (
         f"the calls on the device break none, and {name} held {_shown(got, meant, got)} when it "
         f"was mapped (call {taken}): the device carried out a call otherwise than it was asked"
+        f"{', or a shader is wrong' if ran else ''}"
     )
     elsewhere = next(_from_elsewhere(verdict, failure, again), "") if blamed != at else ""
     if not elsewhere:
