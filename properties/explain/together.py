@@ -12,7 +12,6 @@ from gpusim.trace import Event
 from properties.clients import BESIDE
 from properties.clients.passed import does, passed
 from properties.explain import rules
-from properties.explain.argument import said_shortly
 from properties.explain.calls import Call, calls
 from properties.explain.told import Told
 from properties.model.execution import Execution
@@ -43,7 +42,7 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
             f"{_who(call)} {_USES[call.event.kind]} {role} {number} (call {call.number}"
             f"{_in(call)}), which {_who(made)} had made (call {made.number}{_in(made)})"
         )
-        facts = (f"so {_shown(failure)}", beside, *rest)
+        facts = (beside, *rest)
         return Told(
             sentence=sentence,
             culprit=max(call.position, made.position),
@@ -52,8 +51,7 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
         )
     swapped = _swapped(verdict, failure)
     if swapped:
-        facts = (f"so {_shown(failure)}", beside)
-        return Told(sentence=swapped, rule=rules.DATA_ALONE, facts=facts)
+        return Told(sentence=swapped, rule=rules.DATA_ALONE, facts=(beside,))
     return Told(later=(beside,))
 
 
@@ -67,11 +65,6 @@ def tell_client(verdict: Verdict, culprit: int) -> Told:
     done = does(case.client)
     later = (f"client {case.client}: it {done}",) if done else ()
     return Told(facts=tuple(facts), later=later)
-
-
-def _shown(failure: Failure) -> str:
-    got = said_shortly(failure.sides[-1][1] if failure.sides else failure.reason)
-    return f"op {failure.position} ({failure.op}) shows {got}"
 
 
 def _who(call: Call) -> str:
@@ -99,7 +92,11 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
                     found.append((made[number], call, number))
     if not found:
         return None
-    more = (f"such calls in all: {len(found)}",) if len(found) > 1 else ()
+    more = (
+        (f"{len(found)} calls of one runtime are on objects of the other",)
+        if len(found) > 1
+        else ()
+    )
     return (*found[0], more)
 
 
