@@ -52,6 +52,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         history=history,
         capabilities=case.promises or target.capabilities,
         limits=limits,
+        told_limits=opened.target.limits if isinstance(opened.target, RuntimeTarget) else None,
         kernels=factory.kernels,
         trace=trace,
         is_lawful=opened.is_traced

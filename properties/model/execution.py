@@ -43,6 +43,8 @@ class Execution:
     """The promises of the target."""
     limits: Limits
     """The limits of the case."""
+    told_limits: Limits | None = None
+    """The limits that the target was told, where it is known."""
     kernels: Mapping[str, Kernel]
     trace: Trace
     """The calls on the driver, and marks for ops; only marks where the target is not traced."""

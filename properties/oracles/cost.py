@@ -22,21 +22,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 
 import gpusim.runtime
 import gpusim.simulated
-import properties
-from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Read, Replay, Sync
-from gpusim.program import Program, buffers_of, never_freed, renamed
+from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Replay, Sync
+from gpusim.program import Program, never_freed
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.simulated import NO_FAULTS
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Delivery, Target
+from properties.oracles.lines import COUNTED, FunctionLines, Lines, widened
 from properties.targets.factory import TargetFactory
 
 _ONE_IN = 600
@@ -57,12 +57,7 @@ with each look."""
 _LEAST_BYTES = 64
 """The bytes that each round must leave."""
 
-_COUNTED = tuple(
-    f"{Path(package.__path__[0]) / folder}/"
-    for package, folder in ((gpusim.runtime, ""), (properties, "mutants"))
-)
-"""The folders whose source is the runtime's; mistakes that are planted in it have their own."""
-_KEEPING = (*_COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
+_KEEPING = (*COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
 """The same with the simulated device's, which must keep nothing either."""
 
 
@@ -253,6 +248,7 @@ def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
         f"work of {verb}",
         f"the work of {verb} grows faster than the number of its ops: {shown} lines of the "
         f"runtime are executed, where each op is issued {widths} times over buffers of its own",
+        _where(case, factory, verb),
     )
 
 
@@ -272,83 +268,67 @@ def _steep(
 
 def _lines(case: Case, factory: TargetFactory, width: int) -> Counter[str]:
     """The executed lines of each verb, where each op is issued ``width`` times."""
+    return _counted_lines(case, factory, partial(widened, width=width), Lines(), {})
+
+
+def _counted_lines(
+    case: Case,
+    factory: TargetFactory,
+    widen: Callable[[Op], list[Op]],
+    counter: "Lines",
+    functions: dict[str, Counter[str]],
+) -> Counter[str]:
+    """The executed lines of each verb; ``functions`` is given those of each function, by verb."""
     lines: Counter[str] = Counter()
-    counter = _Lines()
     with _target(case, factory) as target:
         if target is None:
             return lines
         for op in _cleared(case.program):
             counter.lines = 0
-            for each in widened(op, width):
+            counter.functions = functions.setdefault(op.verb, Counter())
+            for each in widen(op):
                 with counter.counting():
                     _perform(target, each)
             lines[op.verb] += counter.lines
     return lines
 
 
-def widened(op: Op, width: int) -> list[Op]:
-    """The op ``width`` times, each time over buffers of its own; a graph becomes that much longer.
-
-    Once is enough for a flush and a sync, which are about all buffers.
-    """
-    match op:
-        case Flush() | Sync():
-            return [op]
-        case Capture():
-            each = [_apart(command, number) for number in range(width) for command in op.commands]
-            return [replace(op, commands=tuple(each))]  # type: ignore[arg-type]
-        case Replay():
-            bindings = tuple(
-                (_tagged(old, number), _tagged(new, number))
-                for number in range(width)
-                for old, new in op.bindings
-            )
-            scalars = None if op.scalars is None else op.scalars * width
-            return [replace(op, scalars=scalars, bindings=bindings)]
-        case _:
-            return [_apart(op, number) for number in range(width)]
-
-
-def _apart(op: Op, number: int) -> Op:
-    if isinstance(op, Read):
-        op = replace(op, result=_tagged(op.result, number))
-    return renamed(op, {name: _tagged(name, number) for name in buffers_of(op)})
+def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
+    """The function whose lines grow most, and whether live buffers or ops alone make them grow."""
+    told: list[Counter[str]] = []
+    for width in _WIDTHS:
+        functions: dict[str, Counter[str]] = {}
+        _counted_lines(case, factory, partial(widened, width=width), FunctionLines(), functions)
+        told.append(functions.get(verb, Counter()))
+    few, more, most = told
+    name = max(sorted(most), key=lambda each: most[each] - 2 * more[each], default="")
+    counts = ", ".join(str(each[name]) for each in (few, more, most))
+    notes = [f"most of it in the function {name}: {counts} lines"] if name else []
+    for what, widen in (("live buffers", _buffers_only), ("ops on one buffer", _ops_only)):
+        lines = []
+        for width in _WIDTHS:
+            functions = {}
+            each = partial(widen, width=width)
+            _counted_lines(case, factory, each, FunctionLines(), functions)
+            lines.append(functions.get(verb, Counter())[name])
+        first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
+        # The ops stay one where only the buffers grow, so that any growth is too much.
+        grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
+        shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
+        said = "n counts" if grows else "n does not count"
+        notes.append(f"{said} {what}: {widths} of them alone take {shown} lines in {name}")
+    return (*notes[:1], *sorted(notes[1:], key=lambda note: note.startswith("n does")))
 
 
-def _tagged(name: str, number: int) -> str:
-    return f"{name}_{number}_"
+def _buffers_only(op: Op, width: int) -> list[Op]:
+    """The op once, over ``width`` times as many live buffers."""
+    return widened(op, width if isinstance(op, Alloc) else 1)
 
 
-class _Lines:
-    """Counts the executed lines of the runtime's source; a loop counts its line each time."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-        self._known: dict[CodeType, bool] = {}
-
-    @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count in the block."""
-        sys.settrace(self._called)
-        try:
-            yield
-        finally:
-            sys.settrace(None)
-
-    def _called(self, frame: FrameType, event: str, _: Any) -> Any:
-        code = frame.f_code
-        is_counted = self._known.get(code)
-        if is_counted is None:
-            is_counted = self._known[code] = _is_counted(code.co_filename)
-        return self._ran if is_counted else None
-
-    def _ran(self, frame: FrameType, event: str, _: Any) -> Any:
-        self.lines += event == "line"
-        return self._ran
-
-
-def _is_counted(file: str) -> bool:
-    return file.startswith(_COUNTED)
+def _ops_only(op: Op, width: int) -> list[Op]:
+    """The op ``width`` times over the same buffers."""
+    is_once = isinstance(op, Alloc | Free | Capture | Flush | Sync)
+    return widened(op, 1) * (1 if is_once else width)
 
 
 @contextmanager
@@ -376,11 +356,12 @@ def _delivered(_: Delivery) -> None:
     """Nothing is done with the value."""
 
 
-def _failure(case: Case, trait: str, reason: str) -> Failure:
+def _failure(case: Case, trait: str, reason: str, notes: tuple[str, ...] = ()) -> Failure:
     return Failure(
         kind=FailureKind.COST,
         trait=trait,
         position=len(case.program),
         op="the whole program",
         reason=reason,
+        notes=notes,
     )

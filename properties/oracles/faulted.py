@@ -185,7 +185,7 @@ class _Follower(Unwatched):
         if special is not None:
             delivery: Delivery | None = special(*arguments_of(op))
             return delivery
-        self._meet_fault(*_needed([op], self._sizes))
+        self._meet_fault(*used([op], self._sizes))
         self._reference.perform(op)
         self._overwrite(op)
         return None
@@ -241,7 +241,7 @@ class _Follower(Unwatched):
         op = self._program[self._position]
         assert isinstance(op, Replay)
         commands = replayed(self._captures[graph], op)
-        self._meet_fault(*_needed(commands, self._sizes))
+        self._meet_fault(*used(commands, self._sizes))
         self._reference.replay(graph, scalars, bindings)
         for command in commands:
             self._overwrite(command)
@@ -289,17 +289,17 @@ class _Follower(Unwatched):
 
     def _overwrite(self, op: Op) -> None:
         """Note the buffers that the op overwrites whole: they are no longer lost."""
-        for buffer in _filled_by(op, self._sizes):
+        for buffer in overwritten(op, self._sizes):
             self._lost.pop(buffer, None)
 
 
-def _filled_by(op: Op, sizes: Mapping[str, int]) -> list[str]:
+def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:
     """The buffers that an op overwrites whole."""
     written = [span.of(op) for span in VERBS[type(op)].writes]
     return [buffer for buffer, _, size_bytes in written if size_bytes == sizes[buffer]]
 
 
-def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
+def used(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
     """The buffers whose bytes ``ops`` depend on: those that they do not first overwrite whole."""
     filled: set[str] = set()
     needed: list[str] = []
@@ -307,5 +307,5 @@ def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
         read = [getattr(op, span.buffer) for span in VERBS[type(op)].reads]
         bound = [*map(name_of, op.buffers), *read] if isinstance(op, AnyDispatch) else read
         needed += [name for name in bound if name not in filled]
-        filled.update(_filled_by(op, sizes))
+        filled.update(overwritten(op, sizes))
     return needed

@@ -16,8 +16,9 @@ from properties.mutants.hunt import Programs
 from properties.mutants.mistakes import MUTANTS, find
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracles import COSTS, factory_of, oracles_for
-from properties.oracles.cost import count_cost, judge_cost, widened
+from properties.oracles.cost import count_cost, judge_cost
 from properties.oracles.judge import judge
+from properties.oracles.lines import widened
 from properties.targets.factory import AdapterFactory, RuntimeFactory
 
 PROGRAM = Program.parse(
