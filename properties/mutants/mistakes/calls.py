@@ -169,7 +169,7 @@ class SyncsShareOneWait(Reads):
         await self._waiting
 
 
-@mutant(part="runtime", found_by="clients", hard=True)
+@mutant(part="runtime", found_by="clients")
 class NarrowOffsetDropsWrite(Runtime):
     """A write is dropped where its end does not fit into the NumPy type of its offset."""
 
@@ -181,7 +181,7 @@ class NarrowOffsetDropsWrite(Runtime):
         super().write(buffer, data, offset)
 
 
-@mutant(part="runtime", found_by="clients", hard=True)
+@mutant(part="runtime", found_by="clients")
 class ViewOfBoolsIsWritten(Runtime):
     """An array of bools is refused, and a view of one is not."""
 
@@ -191,7 +191,7 @@ class ViewOfBoolsIsWritten(Runtime):
         super().write(buffer, data, offset)
 
 
-@mutant(part="driver", found_by="clients", hard=True)
+@mutant(part="driver", found_by="clients")
 class AdoptionAsksForNoUsage(Overlay):
     """A buffer of the caller's is adopted whatever it may be used for."""
 
