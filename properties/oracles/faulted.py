@@ -68,13 +68,15 @@ def follow(
     faults: frozenset[str],
     *,
     piece_bytes: int | None = None,
+    hides_losses: bool = False,
 ) -> Followed:
     """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
 
     ``faults`` are names of error classes.  A lost device stays lost.  A host write longer
-    than ``piece_bytes`` takes several commands; None is no limit.
+    than ``piece_bytes`` takes several commands; None is no limit.  ``hides_losses``: whether a
+    client may have met a failed batch that no op shows, so that whatever was written may be lost.
     """
-    follower = _Follower(program, kernels, limits, got, faults, piece_bytes)
+    follower = _Follower(program, kernels, limits, got, faults, piece_bytes, hides_losses)
     shown = run(program, follower, follower)
     outcomes = zip(shown.outcomes, follower.error_bound, strict=True)
     expected = replace(
@@ -158,6 +160,7 @@ class _Follower(Unwatched):
         got: History,
         faults: frozenset[str],
         piece_bytes: int | None,
+        hides_losses: bool,
     ) -> None:
         self.limits = limits
         self.reported: list[str] = []
@@ -175,6 +178,9 @@ class _Follower(Unwatched):
         self._recorded: dict[str, None] = {}
         """The buffers written since the last flush; a failing batch may lose their bytes."""
         self._lost: dict[str, None] = {}
+        self._hides_losses = hides_losses
+        self._written: dict[str, None] = {}
+        """The buffers that any op wrote; followed where losses are hidden."""
         self._captures: dict[str, Capture] = {
             op.graph: op for op in program if isinstance(op, Capture)
         }
@@ -194,9 +200,10 @@ class _Follower(Unwatched):
         """Op ``position`` is over."""
         self._position = position + 1
         if self._shown[position].error is None and position < len(self._program):
-            self._recorded.update(
-                dict.fromkeys(written_by(self._program[position], self._kernels, self._captures))
-            )
+            written = written_by(self._program[position], self._kernels, self._captures)
+            self._recorded.update(dict.fromkeys(written))
+            if self._hides_losses:
+                self._written.update(dict.fromkeys(written))
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
@@ -258,7 +265,9 @@ class _Follower(Unwatched):
             return
         if shown != DATA_LOST:
             self._fail(shown)
-        elif lost := [f"<{buffer}>" for buffer in needed if buffer in self._lost]:
+        elif lost := [
+            f"<{buffer}>" for buffer in needed if buffer in self._lost or buffer in self._written
+        ]:
             raise errors.DataLost(f"cannot use {', '.join(lost)} because a batch failed")
         else:
             return

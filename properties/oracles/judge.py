@@ -165,6 +165,7 @@ def _judge_meaning(
             execution.limits,
             faults,
             piece_bytes=execution.case.policy.queued_write_bytes,
+            hides_losses=_hides_losses(execution),
         )
         expected, reported = followed.expected, followed.reported
     else:
@@ -194,6 +195,14 @@ def _judge_meaning(
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure
+
+
+def _hides_losses(execution: Execution) -> bool:
+    """Whether a submit failed under a client that may not show it by an op."""
+    if execution.tells_faults:
+        return False
+    # The trace of a foreign target has no such events: there nothing is hidden.
+    return any(event.kind == "failed" and event["verb"] == "submit" for event in execution.trace)
 
 
 def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:

@@ -239,8 +239,10 @@ class _Followed:
         used_bytes, most_bytes = self._pages.get(number, 0), self._policy.staging_class_bytes
         if self._policy.join_reads and used_bytes <= self._page_bytes:
             used_bytes = self._page_bytes
-        if used_bytes <= most_bytes:
-            used_bytes = max(_LEAST_STAGING_BYTES, 1 << (used_bytes - 1).bit_length())
+        # Reads that came later may use more than the class of the first, which it was made for.
+        least_bytes = min(used_bytes, most_bytes)
+        class_bytes = max(_LEAST_STAGING_BYTES, 1 << (least_bytes - 1).bit_length())
+        used_bytes = max(used_bytes, class_bytes)
         if self._sizes[number] > used_bytes:
             self._waste(
                 "staging size",
