@@ -240,8 +240,10 @@ def _run_simulated(arguments: argparse.Namespace) -> int:
     faults = parse_faults(arguments.faults)
     with os.fdopen(os.dup(2), "w") as out:
         # The program may put another stream in the place of stderr, and pytest does.
-        checks = Ledger(show=partial(print, file=out, flush=True))
-        given = checks if arguments.check_shaders else None
+        checks = Ledger(
+            show=partial(print, file=out, flush=True), arithmetic=arguments.check_arithmetic
+        )
+        given = checks if arguments.check_shaders or arguments.check_arithmetic else None
         stand_in(GPU(profile=arguments.profile, schedule=schedule, faults=faults, checks=given))
         failed = run_program(arguments.words, arguments.is_module)
         if given is not None:
@@ -363,6 +365,11 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", default="", help="the plan of its faults", metavar="PLAN")
     parser.add_argument(
         "--check-shaders", action="store_true", help="report races and other mistakes in shaders"
+    )
+    parser.add_argument(
+        "--check-arithmetic",
+        action="store_true",
+        help="the same, and warn of divisions by zero, wide shifts and the like",
     )
     parser.add_argument(
         "--profile", default="wgpu-native", help="spec, or wgpu-native", metavar="NAME"

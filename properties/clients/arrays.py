@@ -163,7 +163,8 @@ class OwnArraysClient(Client):
     def read(self, op: Read) -> Delivery:
         choices, handle = _drawn(op), self.target.find(op.buffer)
         if not 0 <= op.offset <= op.offset + op.size_bytes <= handle.size_bytes:
-            return self.target.read(op.buffer, op.offset, op.size_bytes)
+            span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
+            return self.target.runtime.read(handle, **span)
         span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
         if op.offset + op.size_bytes == handle.size_bytes and choices.chance(1, 2):
             del span["size_bytes"]

@@ -5,20 +5,21 @@ own, and the executed lines of the runtime's source are counted, verb by verb.  
 live buffers, recorded commands and reads in flight take twice as many lines.  Where they take more,
 an op looks at everything there is.  A loop inside a function of C is not seen.
 
-Memory: the program is repeated on one runtime, with other scalars and grids each time, and nothing
-is left alive.  Of the host memory that the runtime's source has allocated, later rounds keep no
-more than earlier ones.
+Memory: the program is repeated on one runtime, with other scalars and grids each time.  Either each
+round makes all that it uses and leaves nothing alive, or buffers and graphs live through all rounds
+and a graph is replayed at ever new places of its batch.  Of the host memory that the source of
+runtime and simulated device has allocated, later rounds keep no more than earlier ones.
 
-Both are counted on a runtime of its own, untraced, whose caches are small and whose batches are
-unlimited.  So caches are full soon, and a batch is submitted at the same op whatever its length.
-Nothing here looks at values or errors.
+All is counted on a runtime of its own, untraced, whose batches are unlimited, so that a batch is
+submitted at the same op whatever its length.  Its caches are small, so that they are full soon.
+While work is counted, half of the cases keep every plan.  Nothing here looks at values or errors.
 """
 
 import gc
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 import gpusim.runtime
+import gpusim.simulated
 import properties
 from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of, never_freed, renamed
-from gpusim.runtime.policy import Policy
+from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.simulated import NO_FAULTS
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
@@ -60,6 +62,8 @@ _COUNTED = tuple(
     for package, folder in ((gpusim.runtime, ""), (properties, "mutants"))
 )
 """The folders whose source is the runtime's; mistakes that are planted in it have their own."""
+_KEEPING = (*_COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
+"""The same with the simulated device's, which must keep nothing either."""
 
 
 def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
@@ -71,16 +75,34 @@ def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
 
 def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure where ``case`` costs more than it should; None where it is too large to count."""
+    bare = _bare(case)
+    if bare is None:
+        return None
+    counted = bare
+    if not case.seed or SeededChoices(f"kept {case.seed}").chance(1, 2):
+        counted = replace(bare, policy=replace(bare.policy, **_KEEPS_PLANS))
+    return (
+        _judge_memory(bare, factory)
+        or _judge_work(counted, factory)
+        or _judge_long_lived(bare, factory)
+    )
+
+
+def _bare(case: Case) -> Case | None:
+    """The program by itself, on a device that fails nowhere; None where it is too large."""
     sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
     if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
         return None
     device = replace(case.device, faults=NO_FAULTS, schedule=())
     if device.is_simulated:
         device = replace(device, scheduler="early", seed=0)
-    bare = replace(
+    return replace(
         case.plain, client=PLAIN, disturbance=None, device=device, policy=_roomy(case.policy)
     )
-    return _judge_memory(bare, factory) or _judge_work(bare, factory)
+
+
+_KEEPS_PLANS: Mapping[str, Any] = {"plan_cache": 1 << 20, "graph_cache": 1 << 20}
+"""The caches of thousands of entries, in which there is always room; the others are searched."""
 
 
 def _roomy(policy: Policy) -> Policy:
@@ -110,27 +132,83 @@ def _roomy(policy: Policy) -> Policy:
 
 def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure where each few rounds of the program keep more host memory."""
+    ops = _cleared(case.program)
+    reason = "though every buffer is freed and every read delivered"
     with _target(case, factory) as target:
-        if target is None or tracemalloc.is_tracing():
+        if target is None:
             return None
-        ops, kept, done = _cleared(case.program), [0], 0
-        _repeat(target, ops, range(-_WARM_UP_ROUNDS, 0))
-        tracemalloc.start()
-        try:
-            for look in _LOOKS:
-                _repeat(target, ops, range(done, look))
-                kept.append(_kept_bytes())
-                if kept[-1] - kept[-2] < _LEAST_BYTES * (look - done):
-                    return None
-                done = look
-        finally:
-            tracemalloc.stop()
+        return _judge_rounds(case, target, lambda _: ops, reason, _LEAST_BYTES)
+
+
+def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
+    """The same where buffers and graphs live through all rounds; a graph is recorded as a run."""
+    made = [op for op in case.program if isinstance(op, Alloc | Capture)]
+    used = [op for op in case.program if not isinstance(op, Alloc | Capture | Free)]
+    policy = replace(case.policy, uniforms=Uniforms.RING, graph_cache=_GRAPHS)
+    reason = "though no buffer is made and every read is delivered"
+    with _target(replace(case, policy=policy), factory) as target:
+        if target is None:
+            return None
+        for op in (*_SPARE, *made):
+            _perform(target, op)
+        least_bytes = _PLACES * _PLACE_BYTES
+        return _judge_rounds(
+            case, target, lambda number: _shifted(used, number), reason, least_bytes
+        )
+
+
+_GRAPHS = 64
+"""More than a program binds, so that each stays."""
+_SPARE_DISPATCH = Dispatch(kernel="affine", buffers=("spare",), scalars=(3, 5), grid=(1, 1, 1))
+_SPARE_REPLAY = Replay(graph="spare_graph", scalars=None, bindings=())
+_SPARE: Sequence[Op] = (
+    Alloc(buffer="spare", size_bytes=16),
+    Capture(graph="spare_graph", commands=(_SPARE_DISPATCH,)),
+)
+_PLACES = 8
+"""How often a graph is replayed in a round, each time at a place of its batch that is new."""
+_PLACE_BYTES = 256
+"""The bytes that each such place must leave; rounds become longer, and lists with them."""
+
+
+def _shifted(ops: Sequence[Op], number: int) -> list[Op]:
+    """The ops of a round, after a batch with replays at places at which no round before had one.
+
+    Replays of the program keep their places, since they come in batches of their own.
+    """
+    before = [_SPARE_DISPATCH] * (_PLACES * (number + _WARM_UP_ROUNDS))
+    return [*before, *[_SPARE_REPLAY] * _PLACES, Sync(), *ops, Sync()]
+
+
+def _judge_rounds(
+    case: Case,
+    target: Target,
+    ops_of: Callable[[int], Sequence[Op]],
+    reason: str,
+    least_bytes: int,
+) -> Failure | None:
+    """The failure where each round keeps at least so many bytes more of host memory."""
+    # Rounds of new places become longer and longer, so that fewer must do.
+    looks = _LOOKS if least_bytes == _LEAST_BYTES else _LOOKS[:-1]
+    kept, done = [0], 0
+    if tracemalloc.is_tracing():
+        return None
+    _repeat(target, ops_of, range(-_WARM_UP_ROUNDS, 0))
+    tracemalloc.start()
+    try:
+        for look in looks:
+            _repeat(target, ops_of, range(done, look))
+            kept.append(_kept_bytes())
+            if kept[-1] - kept[-2] < least_bytes * (look - done):
+                return None
+            done = look
+    finally:
+        tracemalloc.stop()
     return _failure(
         case,
         "memory",
-        "the program leaves more host memory in use each time, though every buffer is freed and "
-        f"every read delivered: {', '.join(map(str, kept[1:]))} bytes after "
-        f"{', '.join(map(str, _LOOKS))} rounds",
+        f"the program leaves more host memory in use each time, {reason}: "
+        f"{', '.join(map(str, kept[1:]))} bytes after {', '.join(map(str, looks))} rounds",
     )
 
 
@@ -140,9 +218,9 @@ def _cleared(program: Program) -> list[Op]:
     return [*program, Sync(), *frees, Sync()]
 
 
-def _repeat(target: Target, ops: Sequence[Op], rounds: Iterable[int]) -> None:
+def _repeat(target: Target, ops_of: Callable[[int], Sequence[Op]], rounds: Iterable[int]) -> None:
     for number in rounds:
-        for op in ops:
+        for op in ops_of(number):
             _perform(target, _varied(op, number) if isinstance(op, Dispatch) else op)
 
 
@@ -155,10 +233,10 @@ def _varied(op: Dispatch, number: int) -> Dispatch:
 
 
 def _kept_bytes() -> int:
-    """Bytes that the runtime's source has allocated since the start, and that are still in use."""
+    """Bytes that runtime and device have allocated since the start, and that are still in use."""
     gc.collect()
     taken = tracemalloc.take_snapshot().statistics("filename")
-    return sum(each.size for each in taken if _is_counted(each.traceback[0].filename))
+    return sum(each.size for each in taken if each.traceback[0].filename.startswith(_KEEPING))
 
 
 def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
@@ -199,7 +277,7 @@ def _lines(case: Case, factory: TargetFactory, width: int) -> Counter[str]:
     with _target(case, factory) as target:
         if target is None:
             return lines
-        for op in [*case.program, Sync()]:
+        for op in _cleared(case.program):
             counter.lines = 0
             for each in widened(op, width):
                 with counter.counting():

@@ -85,3 +85,13 @@ def test_mistakes_in_shaders_are_reported(
     assert done.stderr.count("race: result, word ") == count
     assert done.stderr.count(f"{script}:10") == count
     assert f"gpusim run: {count} report" in done.stderr
+
+
+@pytest.mark.parametrize(("option", "count"), [("--check-arithmetic", 1), ("--check-shaders", 0)])
+def test_arithmetic_is_looked_at_when_asked(tmp_path: Path, option: str, count: int) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(RACY.replace("id.x / 2u] = 7", "id.x] = 7 / i32(id.x)"))
+    words = [sys.executable, "-m", "gpusim", "run", option, str(script)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("arithmetic: a division by zero") == count

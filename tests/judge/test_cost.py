@@ -79,6 +79,14 @@ def test_a_session_counts_some_cases_by_their_seed() -> None:
     assert judge(case, factory_of(SOUND, "simulated", BUILTIN)).failure is None
 
 
+@pytest.mark.parametrize("name", ["run_keeps_its_uniforms", "encoders_kept_for_ever"])
+def test_what_lives_long_is_counted_too(name: str) -> None:
+    case = replace(case_under("ring"), seed="")
+    failure = count_cost(case, factory_of(find(name), "simulated", BUILTIN))
+    assert failure is not None
+    assert failure.kind is FailureKind.COST
+
+
 def test_other_targets_and_large_programs_are_not_counted() -> None:
     case = case_under("ring")
     assert count_cost(case, AdapterFactory("simulated")) is None
