@@ -31,6 +31,7 @@ __all__ = [
     "Client",
     "draw_caller",
     "draw_client",
+    "draw_meeting",
     "drive",
     "keeps_to_program",
     "not_asked",
@@ -61,6 +62,8 @@ _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
+_WAITING = {"asking": 3, "awaiting": 4}
+_MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name != PLAIN))
 
 
 def draw_client(choices: Choices) -> str:
@@ -71,6 +74,14 @@ def draw_client(choices: Choices) -> str:
 def draw_caller(choices: Choices) -> str:
     """The same of one that is not the plain one."""
     return choices.weighted(_CALLERS)
+
+
+def draw_meeting(choices: Choices) -> str:
+    """The same of one that meets faults; more often one that waits in ways of its own.
+
+    Most faults are told to who waits.
+    """
+    return choices.weighted(_MEETING)
 
 
 def drive(target: Target, case: Case) -> Target:

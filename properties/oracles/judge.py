@@ -33,6 +33,7 @@ from properties.oracles.injected import in_contract_terms, may_fail_close, shown
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
+from properties.oracles.planned import judge_planned
 from properties.oracles.statistics import judge_statistics
 from properties.oracles.thrift import judge_thrift
 from properties.oracles.words import judge_words
@@ -189,6 +190,8 @@ def _judge_meaning(
             reads_share=shared,
             planned=device.planned_faults if is_known else None,
         )
+        if failure is None and is_known:
+            failure = judge_planned(execution)
     if failure is None and execution.stats is not None:
         # Only our runtime has counters.  Its words are about an op's bytes, whatever their form.
         failure = judge_words(program, expected, got)

@@ -219,6 +219,25 @@ def dispatching(device: Any) -> tuple[Any, list[Any]]:
     return encoder.finish(), buffers
 
 
+@pytest.mark.parametrize("owner", [0, 1])
+def test_an_automatic_layout_fits_its_own_pipeline_alone(device: Any, owner: int) -> None:
+    """Specification, section 8.3.3: such layouts are group-equivalent in one pipeline only."""
+    module = device.create_shader_module(code=KERNELS[3].wgsl())
+    pipelines = [
+        device.create_compute_pipeline(layout="auto", compute={"module": module}) for _ in range(2)
+    ]
+    layout = pipelines[owner].get_bind_group_layout(0)
+    bound = device.create_buffer(size=4, usage=U.STORAGE)
+    group = device.create_bind_group(layout=layout, entries=[{"binding": 0, "resource": bound}])
+    encoder = device.create_command_encoder()
+    compute_pass = encoder.begin_compute_pass()
+    compute_pass.set_pipeline(pipelines[0])
+    compute_pass.set_bind_group(0, group)
+    compute_pass.dispatch_workgroups(1)
+    compute_pass.end()
+    assert accepts(encoder.finish) == (owner == 0)
+
+
 @pytest.mark.parametrize("destroyed", [None, 0, 1, 2])
 def test_a_submit_wants_every_bound_buffer(device: Any, destroyed: int | None) -> None:
     commands, buffers = dispatching(device)
