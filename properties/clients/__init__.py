@@ -30,6 +30,7 @@ __all__ = [
     "BrokenPromise",
     "Client",
     "draw_caller",
+    "draw_caller_at_faults",
     "draw_client",
     "drive",
     "keeps_to_program",
@@ -61,6 +62,11 @@ _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
+_TIMES_AT_FAULTS = {"awaiting": 5, "asking": 2, "reentrant": 2, "closing": 2}
+_CALLERS_AT_FAULTS = Weights(
+    *((name, _TIMES_AT_FAULTS.get(name, 1)) for name in CLIENTS if name != PLAIN)
+)
+"""On a device that fails, those more often that wait, since a wait tells of a fault."""
 
 
 def draw_client(choices: Choices) -> str:
@@ -71,6 +77,11 @@ def draw_client(choices: Choices) -> str:
 def draw_caller(choices: Choices) -> str:
     """The same of one that is not the plain one."""
     return choices.weighted(_CALLERS)
+
+
+def draw_caller_at_faults(choices: Choices) -> str:
+    """The same of one on a device that fails."""
+    return choices.weighted(_CALLERS_AT_FAULTS)
 
 
 def drive(target: Target, case: Case) -> Target:

@@ -156,11 +156,26 @@ _LOSING = Weights(
     (("lost_at_encode", 16), 1),
 )
 _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
+_BAD_STRETCHES = 5
+"""In one of so many plans, calls of two verbs fail again and again."""
+_STRETCH = 7
+"""How many calls of one verb fail again and again; two stretches make a plan of 14 at most."""
+_STEPS = (2, 3)
 
 
 def draw_faults(choices: Choices) -> FaultPlan:
-    """Usually one or two faults, early enough that most programs meet them."""
+    """Usually one or two faults, early enough that most programs meet them.
+
+    Now and then so many that one meets what another has left behind: a lost buffer, say, or a
+    pool that could not grow.  Each call that fails may be tried again.
+    """
     planned: dict[str, Any] = {}
+    if choices.chance(1, _BAD_STRETCHES):
+        for _ in range(2):
+            name, most = choices.weighted(_FAILING)
+            first, step = choices.integer(0, most // 2), choices.pick(_STEPS)
+            planned[name] = tuple(range(first, first + step * _STRETCH, step))
+        return FaultPlan(**planned)
     for _ in range(choices.weighted(_KINDS_OF_FAULTS)):
         name, most = choices.weighted(_FAILING)
         planned[name] = _calls(choices, 1, most)
