@@ -19,7 +19,7 @@ import pytest
 import wgpu
 
 import gpusim.devices
-from gpusim.simulated import PROFILES, Profile, open_device
+from gpusim.simulated import PROFILES, Profile, open_device, strategy
 from tests.simulated.conformance.player import SWING
 
 U = wgpu.BufferUsage
@@ -276,6 +276,14 @@ DIFFERENCES = [name for name in Profile.__slots__ if name != "name"]
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_difference_shows(scenario: Callable[[Any], str], profile: str) -> None:
     device = open_device(profile=profile)
+    assert scenario(device) == SHOWN[scenario][list(PROFILES).index(profile)]
+
+
+@pytest.mark.parametrize("scenario", SHOWN, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_reset_device_keeps_its_profile(scenario: Callable[[Any], str], profile: str) -> None:
+    device = open_device(profile=profile)
+    device.restart(strategy("late"))
     assert scenario(device) == SHOWN[scenario][list(PROFILES).index(profile)]
 
 
