@@ -19,6 +19,7 @@ from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import fitted
 from properties.generate.generator import generate
 from properties.generate.shape import Shape
+from properties.generate.sketches import draw_sketch
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
 from properties.model.disturbance import Disturbance
@@ -59,7 +60,7 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
         device = _behaving(text, turn, setting, asked)
     elif setting.faults:
         device = replace(device, faults=draw_faults(SeededChoices(f"device {text}")))
-    return draw_case(
+    case = draw_case(
         SeededChoices(text),
         preset=PRESETS[setting.presets[preset]],
         device=device,
@@ -69,6 +70,11 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
         target=setting.target,
         promises=setting.promises,
     )
+    sketches = SeededChoices(f"sketch {text}")
+    is_ours = setting.target == RUNTIME and device.is_simulated
+    if is_ours and setting.faults and sketches.chance(1, _SKETCHES):
+        return draw_sketch(sketches, case, setting.kernels)
+    return case
 
 
 def draw_case(
@@ -133,6 +139,8 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
     )
 
 
+_SKETCHES = 8
+"""One in so many programs of a session with faults is a sketch."""
 _ROUNDS = 4
 _FAILING = Weights(
     (("failed_maps", 8), 4),
@@ -158,23 +166,22 @@ _LOSING = Weights(
 _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
 _BAD_STRETCHES = 5
 """In one of so many plans, calls of two verbs fail again and again."""
-_STRETCH = 7
-"""How many calls of one verb fail again and again; two stretches make a plan of 14 at most."""
-_STEPS = (2, 3)
+_RHYTHMS = ((0, 2, 4, 6, 8, 10, 12), (0, 1, 3, 4, 6, 7, 9), (0, 1, 2, 4, 5, 6, 8))
+"""Which calls of such a stretch fail; an op that fails may be tried again."""
 
 
 def draw_faults(choices: Choices) -> FaultPlan:
     """Usually one or two faults, early enough that most programs meet them.
 
     Now and then so many that one meets what another has left behind: a lost buffer, say, or a
-    pool that could not grow.  Each call that fails may be tried again.
+    pool that could not grow.
     """
     planned: dict[str, Any] = {}
     if choices.chance(1, _BAD_STRETCHES):
         for _ in range(2):
             name, most = choices.weighted(_FAILING)
-            first, step = choices.integer(0, most // 2), choices.pick(_STEPS)
-            planned[name] = tuple(range(first, first + step * _STRETCH, step))
+            first, rhythm = choices.integer(0, most // 2), choices.pick(_RHYTHMS)
+            planned[name] = tuple([first + call for call in rhythm])
         return FaultPlan(**planned)
     for _ in range(choices.weighted(_KINDS_OF_FAULTS)):
         name, most = choices.weighted(_FAILING)
