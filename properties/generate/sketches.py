@@ -77,7 +77,7 @@ SKETCHES: Mapping[str, str] = {
     "piecemeal": _PIECEMEAL,
 }
 _KERNELS = ("affine", "many")
-_MOST_CALLS = 16
+_MOST_CALL = 8
 _KINDS = (
     "out_of_memory",
     "failed_submits",
@@ -100,18 +100,23 @@ def policies() -> Iterator[Policy]:
 def draw_sketch(choices: Choices, case: Case, kernels: Kernels) -> Case:
     """A sketch in place of the program of ``case``, under a policy that suits it.
 
-    One call of the device fails, or a submit and another call.  ``case`` itself where the session
-    lacks a kernel of the sketches.
+    A few calls of one verb fail, and often submits too.  ``case`` itself where the session lacks a
+    kernel of the sketches.
     """
     if any(kernels.get(name) is not BUILTIN[name] for name in _KERNELS):
         return case
     planned: dict[str, Any] = {}
     if choices.chance(1, 2):
-        planned["failed_submits"] = (choices.integer(0, _MOST_CALLS // 2),)
-    planned[choices.pick(_KINDS)] = (choices.integer(0, _MOST_CALLS),)
+        planned["failed_submits"] = _calls(choices)
+    planned[choices.pick(_KINDS)] = _calls(choices)
     return replace(
         case,
         program=Program.parse(choices.pick(tuple(SKETCHES.values()))),
         policy=choices.pick(tuple(policies())),
         device=replace(case.device, limits=FINE, faults=FaultPlan(**planned)),
     )
+
+
+def _calls(choices: Choices) -> tuple[int, ...]:
+    """The numbers of one to three calls."""
+    return tuple(sorted({choices.integer(0, _MOST_CALL) for _ in range(choices.integer(1, 3))}))
