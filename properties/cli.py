@@ -16,7 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from properties.arguments import Parser, UsageError, read_file_to_write, read_text, read_value
+from properties.arguments import (
+    Parser,
+    UsageError,
+    read_file_to_write,
+    read_text,
+    read_value,
+)
 
 if TYPE_CHECKING:
     from gpusim.program import Program
@@ -94,47 +100,24 @@ def _devices(arguments: argparse.Namespace) -> int:
 
 
 def _fuzz(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
+    from properties.fuzz.command import fuzz
 
-    from properties.fuzz.engine import fuzz
-    from properties.fuzz.report import live, say
-    from properties.fuzz.settings import Settings, gather
+    return _status(fuzz(arguments))
 
-    settings = gather(Settings, vars(arguments), os.environ)
-    with live(Console(quiet=arguments.quiet), _silent if arguments.quiet else _tell) as watch:
-        session = fuzz(settings, watch)
-    if arguments.details:
-        from properties.fuzz.details import show
 
-        show(session, Console())
-    if said := say(session, quiet=arguments.quiet):
-        print(said)
-    _write(session, arguments)
+def _merge(arguments: argparse.Namespace) -> int:
+    from properties.fuzz.command import merge
+
+    return _status(merge(arguments))
+
+
+def _status(session: "Session") -> int:
+    """The exit status of a session."""
     if len(session.bugs):
         return FOUND
     if session.interrupted:
         return INTERRUPTED
     return NOTHING_FOUND if session.is_valid else COULD_NOT_RUN
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _silent(line: str) -> None:
-    """Say nothing."""
-
-
-def _write(session: "Session", arguments: argparse.Namespace) -> None:
-    """Write the files that were asked for."""
-    from properties.fuzz.exports import write_junit, write_sarif
-    from properties.fuzz.report import write_json
-
-    writers = {"json": write_json, "junit": write_junit, "sarif": write_sarif}
-    for name, write in writers.items():
-        path = session.settings.json if name == "json" else getattr(arguments, name)
-        if path is not None:
-            write(session, path)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -339,18 +322,14 @@ def _add_options(parser: Parser, command: str) -> None:
     if command == "explain":
         for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
             parser.add_option(name, read_file_to_write, text, metavar="OUT")
-    if command == "fuzz":
-        _add_reports(parser)
+    if command in ("fuzz", "merge"):
+        from properties.fuzz.command import add_merge_options, add_reports
+
+        add_reports(parser)
+        if command == "merge":
+            add_merge_options(parser)
+            return
     add_settings(parser, ReplaySettings if command in _OF_A_FILE else Settings)
-
-
-def _add_reports(parser: Parser) -> None:
-    """How much a session says, and to whom."""
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--details", action="store_true", help="show tables and whole findings")
-    amount.add_argument("--quiet", action="store_true", help="show findings only")
-    for name, text in (("--junit", "JUnit XML"), ("--sarif", "SARIF")):
-        parser.add_option(name, read_file_to_write, f"write findings as {text}", metavar="FILE")
 
 
 _OF_A_FILE = ("replay", "explain")
@@ -379,6 +358,7 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "devices": (_devices, "every device of this machine, by name"),
     "fuzz": (_fuzz, "run random programs and compare each run with the reference"),
+    "merge": (_merge, "sum up the corpora of one session, or of several, in one report"),
     "replay": (_replay, "run the program of a finding again"),
     "explain": (_explain, "say why the program of a finding fails"),
     "repro": (_repro, "write a finding as a test or a script in Python"),

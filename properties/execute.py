@@ -13,10 +13,11 @@ from gpusim.history import CRASH, History, Outcome, Raised
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
-from gpusim.trace import Event, Trace
+from gpusim.trace import Trace
 from properties.clients import BESIDE, drive, keeps_to_program, other_program, tells_faults
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
+from properties.model.marks import Looking, Marks, looked_at
 from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
@@ -35,6 +36,8 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     is_plain, trace = case.client == PLAIN, opened.trace
     target = opened.target if is_plain else drive(opened.target, case)
     marks = Marks(trace)
+    if opened.stats is not None:
+        marks = Looking(trace, opened.stats, looked_at(case))
     beside = None
     if case.client == BESIDE and isinstance(opened.target, RuntimeTarget):
         beside = _Beside(case, opened.target)
@@ -49,6 +52,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         history=history,
         capabilities=case.promises or target.capabilities,
         limits=limits,
+        told_limits=opened.target.limits if isinstance(opened.target, RuntimeTarget) else None,
         kernels=factory.kernels,
         trace=trace,
         is_lawful=opened.is_traced
@@ -58,6 +62,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         reports=tuple(opened.reports),
         shaders=() if opened.shaders is None else opened.shaders.reports,
         stats=stats,
+        looked=marks.looked,
         choices=opened.choices,
         close_error=close_error,
         beside=None if beside is None else beside.execution(limits),
@@ -100,37 +105,6 @@ class Unwatched:
 
     def closed(self) -> None:
         """See ``Watch``."""
-
-
-class Marks:
-    """Marks in a trace where each op begins and ends, and when a read is delivered.
-
-    Device events say what reached the driver; the marks say what was asked for.  Laws
-    compare the two.
-    """
-
-    def __init__(self, trace: Trace) -> None:
-        self._tell, self._begin = trace.events.append, trace.mark
-
-    def began(self, position: int, op: Op) -> None:
-        """``op`` is about to be issued."""
-        self._begin(Event("op", {"position": position, "op": op}))
-
-    def ended(self, position: int, outcome: Outcome) -> None:
-        """The op at ``position`` has returned or raised."""
-        self._tell(Event("outcome", {"position": position, "error": outcome.error}))
-
-    def delivered(self, result: str) -> None:
-        """The read that gives ``result`` has its value, or its error."""
-        self._tell(Event("delivered", {"result": result}))
-
-    def closing(self) -> None:
-        """The target is about to be closed."""
-        self._begin(Event("close", {}))
-
-    def closed(self) -> None:
-        """The target was closed."""
-        self._tell(Event("closed", {}))
 
 
 _UNWATCHED = Unwatched()

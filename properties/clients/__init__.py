@@ -30,8 +30,8 @@ __all__ = [
     "BrokenPromise",
     "Client",
     "draw_caller",
-    "draw_caller_at_faults",
     "draw_client",
+    "draw_meeting",
     "drive",
     "keeps_to_program",
     "not_asked",
@@ -65,11 +65,8 @@ _MAKES_SEVERAL_CALLS = ("awaiting",)
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
-_TIMES_AT_FAULTS = {"awaiting": 5, "asking": 2, "reentrant": 2, "closing": 2}
-_CALLERS_AT_FAULTS = Weights(
-    *((name, _TIMES_AT_FAULTS.get(name, 1)) for name in CLIENTS if name != PLAIN)
-)
-"""On a device that fails, those more often that wait, since a wait tells of a fault."""
+_WAITING = {"asking": 3, "awaiting": 4}
+_MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name != PLAIN))
 
 
 def draw_client(choices: Choices) -> str:
@@ -82,9 +79,12 @@ def draw_caller(choices: Choices) -> str:
     return choices.weighted(_CALLERS)
 
 
-def draw_caller_at_faults(choices: Choices) -> str:
-    """The same of one on a device that fails."""
-    return choices.weighted(_CALLERS_AT_FAULTS)
+def draw_meeting(choices: Choices) -> str:
+    """The same of one that meets faults; more often one that waits in ways of its own.
+
+    Most faults are told to who waits.
+    """
+    return choices.weighted(_MEETING)
 
 
 def drive(target: Target, case: Case) -> Target:

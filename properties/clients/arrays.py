@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpusim.errors import DeviceFault, MapFailed, SubmitFailed
+from gpusim.kernels import Kernel
 from gpusim.ops import (
     Alloc,
     AnyDispatch,
@@ -36,7 +37,8 @@ _EDGE_BYTES = 16
 _EDGE = 0xC5
 
 
-def _drawn(op: Op) -> SeededChoices:
+def drawn_for(op: Op) -> SeededChoices:
+    """The choices that follow from an op alone."""
     return SeededChoices(f"forms {write_op(op)}")
 
 
@@ -44,12 +46,12 @@ class MutatingClient(Client):
     """Passes arguments in many forms, and overwrites them as soon as the call returns."""
 
     def alloc(self, op: Alloc) -> None:
-        size_bytes = _number(_drawn(op), op.size_bytes)
+        size_bytes = _number(drawn_for(op), op.size_bytes)
         buffer = self.target.runtime.alloc(size_bytes, label=op.buffer)
         self.target.name(op.buffer, buffer)
 
     def write(self, op: Write) -> None:
-        choices = _drawn(op)
+        choices = drawn_for(op)
         data, spoil = choices.pick(forms.data_forms(op.data))(op.data)
         offset = {} if not op.offset and choices.chance(1, 2) else {"offset": op.offset}
         try:
@@ -60,7 +62,7 @@ class MutatingClient(Client):
             spoil()
 
     def copy(self, op: Copy) -> None:
-        choices = _drawn(op)
+        choices = drawn_for(op)
         source = self.target.find(op.source)
         left_out = {
             "source_offset": not op.source_offset,
@@ -75,15 +77,12 @@ class MutatingClient(Client):
         self.target.runtime.copy(source, self.target.find(op.target), **_numbers(choices, **given))
 
     def dispatch(self, op: Dispatch) -> None:
-        choices = _drawn(op)
-        grid = choices.pick(forms.grid_forms(op.grid))
-        given: dict[str, Any] = {"grid": grid}
-        if op.grid == (1, 1, 1) and choices.chance(1, 2):
-            given = {}
+        choices = drawn_for(op)
+        given = _grid(op, choices)
         self._dispatch(op, choices, self.target.runtime.dispatch, given)
 
     def dispatch_indirect(self, op: DispatchIndirect) -> None:
-        choices = _drawn(op)
+        choices = drawn_for(op)
         given = _numbers(choices, offset=op.offset) if op.offset or choices.chance(1, 2) else {}
         given["counts"] = self.target.find(op.counts)
         self._dispatch(op, choices, self.target.runtime.dispatch_indirect, given)
@@ -115,7 +114,7 @@ class MutatingClient(Client):
         self.target.graphs[op.graph] = graph
 
     def replay(self, op: Replay) -> None:
-        choices, graph = _drawn(op), self.target.graphs[op.graph]
+        choices, graph = drawn_for(op), self.target.graphs[op.graph]
         find = self.target.find
         bindings = {find(old): find(new) for old, new in op.bindings}
         entries = None if op.scalars is None else _entries(choices, op, graph)
@@ -128,6 +127,20 @@ class MutatingClient(Client):
         finally:
             for form in (*(entries or ()), entries, bindings):
                 forms.overwrite(form)
+
+
+def _grid(op: Dispatch, choices: SeededChoices) -> dict[str, Any]:
+    """The grid as it is passed; it may be left out where it is one workgroup."""
+    grid = choices.pick(forms.grid_forms(op.grid))
+    return {} if op.grid == (1, 1, 1) and choices.chance(1, 2) else {"grid": grid}
+
+
+def forms_of(op: Dispatch, kernel: Kernel) -> tuple[Any, Any]:
+    """The forms in which the mutating client passes the buffers and the scalars of ``op``."""
+    choices = drawn_for(op)
+    _grid(op, choices)
+    buffers = choices.pick(forms.sequence_forms(op.buffers))
+    return buffers, choices.pick(forms.scalar_forms(kernel, op.scalars))
 
 
 def _size(graph: Graph) -> int:
@@ -161,9 +174,10 @@ class OwnArraysClient(Client):
         self._ways = (self._bytes, self._as_array, self._into, self._into_one)
 
     def read(self, op: Read) -> Delivery:
-        choices, handle = _drawn(op), self.target.find(op.buffer)
+        choices, handle = drawn_for(op), self.target.find(op.buffer)
         if not 0 <= op.offset <= op.offset + op.size_bytes <= handle.size_bytes:
-            return self.target.read(op.buffer, op.offset, op.size_bytes)
+            span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
+            return self.target.runtime.read(handle, **span)
         span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
         if op.offset + op.size_bytes == handle.size_bytes and choices.chance(1, 2):
             del span["size_bytes"]

@@ -29,6 +29,7 @@ class AwaitingClient(Client):
         self._loop = asyncio.new_event_loop()
         self._tasks: list[tuple[Ticket, asyncio.Task[Any]]] = []
         self._tickets: list[Ticket] = []
+        self._leaves_alone = False
         self._ops = 0
 
     def perform(self, op: Op) -> Delivery | None:
@@ -44,10 +45,11 @@ class AwaitingClient(Client):
         """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
 
         What is left alone is submitted and delivered by the next sync, or with a later read.
+        Before every second sync all reads are left alone.
         """
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         self._tickets.append(ticket)
-        turn = len(self._tickets) % 3
+        turn = 1 if self._leaves_alone else len(self._tickets) % 3
         for _ in range(_TASKS if turn != 1 else 0):
             self._tasks.append((ticket, self._loop.create_task(_wait_for(ticket))))
         if turn == 0:
@@ -71,6 +73,7 @@ class AwaitingClient(Client):
 
         The first is cancelled as soon as it waits.
         """
+        self._leaves_alone = not self._leaves_alone
         self._loop.run_until_complete(self._sync_side_by_side())
 
     def close(self) -> None:

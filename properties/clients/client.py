@@ -5,8 +5,9 @@ ops.  The others wait for reads in other ways, close early, call from another th
 runtime in done callbacks.  A client has a method for each verb that it treats otherwise.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +60,8 @@ class Client(Forwarding):
 
 
 _TURNS = 4
+_SOON = (0, 1e-9, 1e-6)
+"""Timeouts in seconds that are over before the device can answer."""
 
 
 class AskingClient(Client):
@@ -95,13 +98,28 @@ class AskingClient(Client):
         self.target.perform(op)
         self.target.runtime.poll()
 
+    def sync(self, op: Sync) -> None:
+        """Ask for the last read but one, or poll; the sync then delivers what is left.
+
+        A fault that is raised before the sync belongs to this op, and the sync is made all the
+        same.
+        """
+        try:
+            if len(self._tickets) > 1 and not self._tickets[-2].done():
+                self._ask(len(self._tickets) - 2)
+            else:
+                self.target.runtime.poll()
+        finally:
+            self.target.perform(op)
+
     def _ask(self, position: int) -> None:
-        """Ask for a value; for every other read, look at it without a wait first."""
+        """Ask for a value; for every other read, wait for it hardly or not at all first."""
         ticket = self._tickets[position]
         try:
             if position % 2:
-                with suppress(WaitTimedOut):
-                    ticket.result(timeout=0)
+                seconds = _SOON[position // 2 % len(_SOON)]
+                with told_seconds(seconds):
+                    ticket.result(timeout=seconds)
             ticket.result()
         except DeviceFault:
             # A read's own error is shown by the read; any other belongs to this call.
@@ -109,6 +127,18 @@ class AskingClient(Client):
                 raise
         if not all(ticket.done() for ticket in self._tickets[: position + 1]):
             raise BrokenPromise("a read has its value, and a read issued before it has none")
+
+
+@contextmanager
+def told_seconds(seconds: float) -> Iterator[None]:
+    """Ends where a wait of so many seconds times out, which must tell how long it has waited."""
+    try:
+        yield
+    except WaitTimedOut as late:
+        if f" {seconds} s " not in str(late):
+            raise BrokenPromise(
+                f"a wait of {seconds} s that times out tells another: {late}"
+            ) from None
 
 
 class ClosingClient(Client):
@@ -186,13 +216,32 @@ class ClosingClient(Client):
 
 
 class DroppingClient(Client):
-    """Issues a further read before and after each, and drops those tickets."""
+    """Issues a further read before and after each, and drops those tickets.
+
+    Before each sync it begins another, and does not wait for its end.
+    """
+
+    def __init__(self, target: RuntimeTarget) -> None:
+        super().__init__(target)
+        self._tickets: list[Ticket] = []
 
     def read(self, op: Read) -> Delivery:
         self.target.perform(op)
-        delivery = self.target.read(op.buffer, op.offset, op.size_bytes)
+        ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        self._tickets.append(ticket)
         self.target.read(op.buffer, 0, 0)
-        return delivery
+        return ticket
+
+    def sync(self, op: Sync) -> None:
+        try:
+            with told_seconds(0):
+                self.target.runtime.sync(timeout=0)
+        except DeviceFault:
+            # Its fault is this op's.  It had no time to settle the reads before it.
+            for ticket in self._tickets:
+                ended(ticket)
+            raise
+        self.target.perform(op)
 
 
 class WrongThreadClient(Client):

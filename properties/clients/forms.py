@@ -164,7 +164,12 @@ class _Indexed:
         return self._number
 
 
-NUMBERS: Sequence[Callable[[int], Any]] = (int, np.int64, _Indexed, np.int32)
+def _narrow(number: int) -> Any:
+    """The number in the narrowest type of NumPy that holds it: sums of two may not fit."""
+    return np.min_scalar_type(number).type(number)
+
+
+NUMBERS: Sequence[Callable[[int], Any]] = (int, np.int64, _Indexed, _narrow, np.int32)
 """Forms of a whole number; the last holds less than others."""
 _MOST_INT32 = 2**31 - 1
 

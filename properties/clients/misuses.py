@@ -8,6 +8,7 @@ What every method refuses alike is in ``forbidden``.
 import array
 import copy
 import pickle
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,27 @@ WORDS = np.arange(4, dtype=np.uint32)
 def captured_twice(at: Any) -> None:
     with at.graph:
         pass
+
+
+def _past_the_last(dtype: Any) -> Iterator[Row]:
+    """Eight bytes of which the first has the last multiple of 4 that a type of NumPy holds.
+
+    Their end does not fit into the type.
+    """
+    first, size_bytes = dtype(np.iinfo(dtype).max - 3), dtype(8)
+    says = f"8 bytes at offset {first} "
+    calls: dict[str, Callable[[Any], object]] = {
+        "a read": lambda at: at.runtime.read(at.x, first, size_bytes),
+        "a write": lambda at: at.runtime.write(at.x, bytes(8), first),
+        "a copy": lambda at: at.runtime.copy(
+            at.x, at.y, source_offset=first, size_bytes=size_bytes
+        ),
+        "a copy to": lambda at: at.runtime.copy(
+            at.x, at.y, target_offset=first, size_bytes=size_bytes
+        ),
+    }
+    for name, call in calls.items():
+        yield f"{name} past the last {dtype.__name__}", call, OutOfRange, says
 
 
 NUMBERS: list[Row] = [
@@ -59,10 +81,21 @@ NUMBERS: list[Row] = [
         OutOfRange,
         "source_offset=nan",
     ),
+    *[row for dtype in (np.uint16, np.int32, np.uint64) for row in _past_the_last(dtype)],
     ("a timeout of NaN", lambda at: at.ticket.result(float("nan")), OutOfRange, "timeout=nan"),
     ("a timeout below 0", lambda at: at.runtime.sync(timeout=-1), OutOfRange, "timeout=-1"),
     ("a timeout of a text", lambda at: at.runtime.sync("1 s"), OutOfRange, "timeout='1 s'"),
 ]
+_VIEWED = {
+    ">u4": "conversion",
+    ">f4": "conversion",
+    ">u2": "conversion",
+    "f8": "kernel's numbers",
+    "i8": "kernel's numbers",
+    "?": "kernel's numbers",
+    "O": "conversion",
+}
+"""Element types of memoryviews that no kernel reads, and what the sentence says of each."""
 DATA: list[Row] = [
     ("floats of NumPy", lambda at: at.runtime.write(at.x, np.zeros(2)), InvalidData, "np.float32"),
     ("ints of NumPy", lambda at: at.runtime.write(at.x, np.arange(2)), InvalidData, "np.int32"),
@@ -79,6 +112,15 @@ DATA: list[Row] = [
         InvalidData,
         "newbyteorder",
     ),
+    *[
+        (
+            f"a view of {dtype}",
+            lambda at, dtype=dtype: at.runtime.write(at.x, np.zeros(4, dtype).data),
+            InvalidData,
+            says,
+        )
+        for dtype, says in _VIEWED.items()
+    ],
     (
         "a masked array",
         lambda at: at.runtime.write(at.x, np.ma.zeros(4, np.uint32)),

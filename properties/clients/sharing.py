@@ -5,18 +5,28 @@ program shows the same, since a loan puts that work exactly where the op was.  W
 fails the client, the client leaves the op to the runtime.
 """
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
 from wgpu import BufferUsage, GPUError, GPUValidationError
 
+from gpusim.errors import InvalidBinding, InvalidHandle, Refused
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Copy, Free, Write
+from gpusim.ops import GRID_BYTES, Alloc, Copy, DispatchIndirect, Free, Write
 from gpusim.runtime import Buffer
 from properties.clients.client import BrokenPromise, Client
 from properties.targets.runtime_target import RuntimeTarget
 
 _USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST | BufferUsage.INDIRECT
+_UNFIT_BYTES = 16
+_UNFIT: Sequence[tuple[int, type[Refused], bool]] = (
+    (BufferUsage.STORAGE, InvalidBinding, False),
+    (BufferUsage.COPY_SRC, InvalidBinding, False),
+    (BufferUsage.COPY_DST, InvalidBinding, False),
+    (0, InvalidHandle, True),
+)
+"""The usage that a buffer lacks, the class with which it is refused, and whether it is mapped."""
 
 
 class SharingClient(Client):
@@ -24,7 +34,7 @@ class SharingClient(Client):
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
-        self._turns = count()
+        self._turns, self._offers = count(), count()
         self._mine: dict[str, Any] = {}
 
     def alloc(self, op: Alloc) -> None:
@@ -35,14 +45,59 @@ class SharingClient(Client):
             self.target.perform(op)
             return
         runtime = self.target.runtime
-        try:
-            native = runtime.device.create_buffer(size=op.size_bytes, usage=_USAGE)
-        except GPUError as error:
-            _check_fault(error)
+        self._offer_unfit(next(self._offers))
+        native = self._made(op.size_bytes, _USAGE)
+        if native is None:
             self.target.perform(op)
             return
         self._mine[op.buffer] = native
         self.target.name(op.buffer, runtime.adopt(native, label=op.buffer))
+
+    def _offer_unfit(self, turn: int) -> None:
+        """Have a buffer adopted that lacks a usage or is mapped; the runtime must refuse it."""
+        lacks, error, is_mapped = _UNFIT[turn % len(_UNFIT)]
+        native = self._made(_UNFIT_BYTES, _USAGE & ~lacks, is_mapped=is_mapped)
+        if native is None:
+            return
+        try:
+            self.target.runtime.adopt(native)
+        except error:
+            return
+        finally:
+            native.destroy()
+        raise BrokenPromise(f"a buffer without usage {lacks}, or that is mapped, is adopted")
+
+    def dispatch_indirect(self, op: DispatchIndirect) -> None:
+        """Ask for a grid in an adopted buffer that may hold none before; it must be refused."""
+        if self.target.limits.memory_budget_bytes is None:
+            self._ask_for_unfit_grid(op)
+        self.target.perform(op)
+
+    def _ask_for_unfit_grid(self, op: DispatchIndirect) -> None:
+        native = self._made(GRID_BYTES, _USAGE & ~BufferUsage.INDIRECT)
+        if native is None:
+            return
+        target = self.target
+        counts = target.runtime.adopt(native, label="counts")
+        try:
+            bound = [target.find_bound(each) for each in op.buffers]
+            kernel = target.kernels[op.kernel]
+            target.runtime.dispatch_indirect(kernel, bound, op.scalars, counts=counts)
+        except Refused:
+            return
+        finally:
+            target.runtime.free(counts)
+            native.destroy()
+        raise BrokenPromise("a grid is taken from a buffer without INDIRECT usage")
+
+    def _made(self, size_bytes: int, usage: int, *, is_mapped: bool = False) -> Any:
+        """A buffer of the client's own; None where the device fails."""
+        make = self.target.runtime.device.create_buffer
+        try:
+            return make(size=size_bytes, usage=usage, mapped_at_creation=is_mapped)
+        except GPUError as error:
+            _check_fault(error)
+            return None
 
     def write(self, op: Write) -> None:
         """Whole words by the client itself, in a loan."""

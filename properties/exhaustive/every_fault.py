@@ -5,14 +5,14 @@ first submit of a replay, say, or the buffer of a ring that grows.  Here each ca
 in turn, and each pair of a failed submit and a later failure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from gpusim.devices import SIMULATED
 from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import FaultPlan
-from properties.generate.sketches import FINE, SKETCHES, policies
-from properties.model.case import Case, DeviceSpec
+from properties.model.case import AskedLimits, Case, DeviceSpec
 from properties.model.failure import Failure
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory
@@ -27,6 +27,76 @@ _FIELDS = {
     "map": "failed_maps",
 }
 """The kinds of the driver's events, with the fields of a plan that make such a call fail."""
+FINE: AskedLimits = (
+    ("storage_offset_alignment_bytes", 32),
+    ("uniform_offset_alignment_bytes", 32),
+)
+"""Alignments under which one kernel's scalars take a slot of a ring, and another's two."""
+_GROWING = """\
+alloc a 64
+write a 0 01000000020000000300000004000000
+dispatch affine a 3,5 1x1x1
+flush
+dispatch many a 3,5,7,9,11,-13,15,-17,4.75,5.25,5.75,6.25 1x1x1
+dispatch affine a 7,9 1x1x1
+dispatch affine a 11,13 1x1x1
+dispatch affine a 15,17 1x1x1
+read a 0 64 -> r0
+sync
+dispatch affine a 19,21 1x1x1
+read a 0 64 -> r1
+sync
+"""
+"""Scalars that need a larger ring, then many that need none."""
+_RESETTING = """\
+alloc a 16
+alloc b 16
+alloc c 16
+write a 0 01000000020000000300000004000000
+write b 0 05000000060000000700000008000000
+capture g dispatch affine c 3,5 1x1x1; copy a 0 b 0 16; dispatch affine b 7,9 1x1x1
+dispatch affine b 11,13 1x1x1
+flush
+replay g * -
+read b 0 16 -> r0
+dispatch affine b 15,17 1x1x1
+replay g * -
+read b 0 16 -> r1
+sync
+read c 0 16 -> r2
+sync
+"""
+"""A graph that resets the state which the work before it has changed, and goes on from there."""
+_PIECEMEAL = """\
+alloc a 16
+alloc b 16
+write a 0 01000000020000000300000004000000
+copy a 0 b 1 11
+read b 0 16 -> r0
+write b 3 0a0b0c0d0e
+dispatch affine b 3,5 1x1x1
+read b 1 9 -> r1
+free b
+alloc c 16
+copy a 0 c 0 16
+read c 0 16 -> r2
+sync
+"""
+"""Ops of several commands, and a buffer that takes the place of another."""
+SKETCHES: Mapping[str, str] = {
+    "growing": _GROWING,
+    "resetting": _RESETTING,
+    "piecemeal": _PIECEMEAL,
+}
+
+
+def policies() -> Iterator[Policy]:
+    """The presets; and those that submit for each command, or have a ring that must grow."""
+    yield from PRESETS.values()
+    ring = replace(PRESETS["ring"], uniform_ring_bytes=40)
+    yield ring
+    yield replace(ring, batch_commands=1)
+    yield replace(ring, batch_commands=2, join_reads=False, flush_on_conflict=False)
 
 
 def cases(name: str) -> Iterator[Case]:

@@ -3,8 +3,7 @@
 A text or a page is a rendering of it.  Nothing here finds anything out.
 """
 
-from dataclasses import dataclass, field, replace
-from textwrap import shorten
+from dataclasses import dataclass, field
 
 from gpusim.program import Program
 from gpusim.trace import Event
@@ -14,6 +13,8 @@ from properties.model.results import cut_hex, cut_line
 from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
+_MOST_BRIEF = 6
+_MOST_SAID = 110
 _LEFT_OUT = ("clock", "free", "inevitable", "or")
 """What a session does not say of a finding."""
 
@@ -57,8 +58,9 @@ class Argument:
     ``sentence``: what went wrong, with the op to blame.  ``facts``: what contradicts the rule.
     ``rule``: the rule that joins them.  ``clock``: on which of the three clocks it went wrong.
     ``first_broken``: the first law that the trace breaks.  ``passes``: the nearest changes with
-    which it passes.  ``free``: the operands that may be anything.  ``inevitable``: the step from
-    which on it could only fail.  ``others``: further mistakes that would look the same.
+    which it passes, and ``fails`` those with which it fails as before.  ``free``: the operands
+    that may be anything.  ``inevitable``: the step from which on it could only fail.  ``others``:
+    further mistakes that would look the same.
     """
 
     failure: Failure
@@ -69,6 +71,7 @@ class Argument:
     clock: str = ""
     first_broken: str = ""
     passes: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
     free: str = ""
     inevitable: str = ""
     others: tuple[str, ...] = ()
@@ -101,9 +104,11 @@ class Argument:
 
     @property
     def brief(self) -> tuple[str, ...]:
-        """Six lines at most: what went wrong, one fact, the rule, and what cures it."""
-        rows = replace(self, facts=self.facts[:1])._rows
-        return _said([row for row in rows if row[0] not in _LEFT_OUT])
+        """Six lines at most: what went wrong, facts, the rule, and what cures it."""
+        rows = [row for row in self._rows if row[0] not in _LEFT_OUT and row[1]]
+        more = [row for row in rows if row[0] == "fact"][1:]
+        left_out = more[max(0, len(more) - max(0, len(rows) - _MOST_BRIEF)) :]
+        return _said([row for row in rows if row not in left_out])
 
     @property
     def _rows(self) -> list[tuple[str, str]]:
@@ -116,11 +121,15 @@ class Argument:
             ("rule", said or ""),
             ("clock", self.clock),
             ("law", self.first_broken),
-            ("passes", "; ".join(self.passes)),
+            ("passes", self._flips),
             ("free", self.free),
             ("inevitable", self.inevitable),
             ("or", "; ".join(self.others)),
         ]
+
+    @property
+    def _flips(self) -> str:
+        return "; ".join([*self.passes, *(f"not {text}" for text in self.fails)])
 
     def __str__(self) -> str:
         return "\n  ".join(self.lines)
@@ -138,5 +147,20 @@ def _law(rule: Law) -> str:
 def _shown_by(failure: Failure) -> str:
     """The op that shows it, and both sides."""
     op = f"op {failure.position}: {failure.op}" if failure.position >= 0 else failure.op
-    sides = ", ".join(f"{name} {shorten(shown, 90)}" for name, shown in failure.sides)
-    return "; ".join(part for part in (shorten(op, 100), sides) if part)
+    sides = ", ".join(f"{name} {said_shortly(shown)}" for name, shown in failure.sides)
+    return "; ".join(part for part in (_without_middle(cut_hex(op)), sides) if part)
+
+
+def said_shortly(message: str) -> str:
+    """A message without its guess and, where it is still long, with its last reason alone."""
+    text = " ".join(cut_hex(message).split()).partition(" (probably")[0]
+    head, because, reason = text.rpartition(" because ")
+    if len(text) > _MOST_SAID and because:
+        text = f"{head.partition(': ')[0]}: {reason}"
+    return _without_middle(text)
+
+
+def _without_middle(text: str) -> str:
+    """``text`` without its middle, where it is long: its ends tell most."""
+    half = _MOST_SAID // 2
+    return text if len(text) <= _MOST_SAID else f"{text[:half]} ... {text[-half:]}"

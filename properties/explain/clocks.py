@@ -6,21 +6,45 @@ is done once a fence or a map that was asked for later has settled.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 from gpusim.trace import Event
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import Setting
 from properties.oracles.laws.checker import WATCHERS, Checker
-from properties.oracles.laws.expected import STAGING, STORAGE
+from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState
 
+Place = tuple[int, int]
+"""An op, and the command of it; -1 where it has only one."""
+Submits = dict[int, tuple[Place, ...]]
+"""What each submit carried out, in its order, by the number of its call."""
+Fetched = dict[int, tuple[int, About]]
+"""The submit that copied the bytes of each read to its staging buffer, and that copy."""
 MARKS = ("op", "outcome", "delivered", "close", "closed")
 
 
 def is_call(event: Event) -> bool:
     """Whether an event is a call on the device: no mark, and nothing inside a part."""
     return event.kind not in MARKS and "." not in event.kind and event.kind != "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traced:
+    """What the trace of an execution tells; nothing where it is not traced."""
+
+    reached: tuple[Reached, ...] = ()
+    broken: Failure | None = None
+    broken_at: int = 0
+    submits: Submits = field(default_factory=dict)
+    fetched: Fetched = field(default_factory=dict)
+    is_known: bool = False
+
+    def of(self, position: int) -> Reached | None:
+        """When the op at ``position`` reached its clocks."""
+        return next((each for each in self.reached if each.position == position), None)
 
 
 class Clocks:
@@ -33,6 +57,8 @@ class Clocks:
         self.recorded: dict[int, int] = {}
         self.submitted: dict[int, int] = {}
         self.done: dict[int, int] = {}
+        self.submits: Submits = {}
+        self.fetched: Fetched = {}
         self._copied: dict[int, int] = {}
         """The submit that last copied to each staging buffer."""
         self._batch: set[int] = set()
@@ -60,7 +86,14 @@ class Clocks:
             self._batch.add(about["target"])
 
     def _submit(self, about: About) -> None:
-        for expected, _ in self._state.carried:
+        carried = sorted(self._state.carried, key=itemgetter(1))
+        self.submits[self.now] = tuple(
+            (expected.position, expected.command) for expected, _ in carried
+        )
+        for expected, index in self._state.carried:
+            kind, details = self._state.batch[index]
+            if type(expected) is ExpectedRead and kind == "copy":
+                self.fetched[expected.position] = self.now, details
             self.submitted[expected.position] = self.now
         for staging in self._batch:
             self._copied[staging] = self.now
@@ -78,10 +111,8 @@ class Clocks:
                 self.done.setdefault(position, self.now)
 
 
-def read_clocks(
-    events: Iterable[Event], setting: Setting
-) -> tuple[tuple[Reached, ...], Failure | None, int]:
-    """The clocks of each op, the first law that is broken, and the call at which it is."""
+def read_clocks(events: Iterable[Event], setting: Setting) -> Traced:
+    """What a trace tells."""
     checker = Checker(setting, (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)
     assert clocks is not None
@@ -101,4 +132,11 @@ def read_clocks(
         for position, recorded in sorted(clocks.recorded.items())
     )
     first = checker.violations[0] if checker.violations else None
-    return reached, first, broken_at
+    return Traced(
+        reached=reached,
+        broken=first,
+        broken_at=broken_at,
+        submits=clocks.submits,
+        fetched=clocks.fetched,
+        is_known=True,
+    )

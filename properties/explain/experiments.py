@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
 from gpusim.errors import ProgramError
-from gpusim.ops import Flush, Op, Sync
+from gpusim.ops import Alloc, Flush, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.explain.scene import Scene
 from properties.explain.search import Shown
 from properties.explain.vivid import vivid
 from properties.model.case import PLAIN, UNSEEDED, Case
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
 Judge = Callable[[Case], Verdict]
@@ -115,7 +115,7 @@ def _settings(case: Case) -> Iterator[tuple[str, Case]]:
             if case.policy.name != name:
                 yield f"under policy {name}", replace(case, policy=PRESETS[name])
     if case.client != PLAIN:
-        yield "called plainly", replace(case, client=PLAIN)
+        yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if case.device.is_simulated:
         for scheduler in UNSEEDED:
             if scheduler != case.device.scheduler:
@@ -129,3 +129,54 @@ def _shown(value: object) -> str:
 
 def _passes(case: Case, again: Judge) -> bool:
     return again(case).failure is None
+
+
+def looked_at(
+    verdict: Verdict, failure: Failure, again: Judge
+) -> tuple[Read, bytes, bytes, bytes] | None:
+    """The failing read with filled buffers, and what its whole buffer should hold at the end.
+
+    The read, what it should give, what it gave, and the buffer; None where it passes so.
+    """
+    case, kernels = verdict.execution.case, verdict.execution.kernels
+    if len(case.program) > _MOST_OPS:
+        return None
+    other = vivid(case.program, kernels, fills=True, looks=True, seed=0)
+    judged = again(replace(case, program=other.program))
+    at = other.numbers.index(failure.position)
+    op, history = other.program[at], judged.execution.history
+    if judged.failure is None or not isinstance(op, Read):
+        return None
+    meant, got = judged.expected.outcomes[at].data, history.outcomes[at].data
+    wholes = [
+        outcome.data
+        for look, outcome in zip(other.program, judged.expected.outcomes, strict=True)
+        if isinstance(look, Read) and look.result == f"look_{op.buffer}"
+    ]
+    if meant is None or got is None or meant == got or not wholes or wholes[0] is None:
+        return None
+    return op, meant, got, wholes[0]
+
+
+def played_on(case: Case, again: Judge) -> tuple[str, str]:
+    """What follows where buffers come and go: the ops that are added, and the first broken law.
+
+    A buffer is used, freed and made anew under a policy that keeps what it made.  Both are empty
+    where no law is broken.
+    """
+    names = [op.buffer for op in case.program if isinstance(op, Alloc)]
+    one, other = [name for name in "yzxwvu" if name not in names][:2]
+    tail = Program.parse(
+        f"alloc {one} 4\ndispatch affine {one} 1,1 1x1x1\nsync\nfree {one}\nsync\n"
+        f"alloc {other} 4\ndispatch affine {other} 2,3 1x1x1\nsync\n"
+    )
+    program = Program((*case.program.ops, *tail.ops))
+    judged = again(replace(case, program=program, policy=PRESETS["cached"]))
+    failure = judged.failure
+    if failure is None or failure.kind is not FailureKind.LAW:
+        return "", ""
+    ops = "; ".join(str(tail).splitlines()[:4])
+    return (
+        ops,
+        f"{failure.trait} is broken: {failure.notes[0] if failure.notes else failure.reason}",
+    )

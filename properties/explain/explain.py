@@ -4,6 +4,7 @@ The meaning of the program gives which op went wrong, and a trace gives when.  `
 case with other data and settings; without it only the one execution is looked at.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -11,7 +12,7 @@ from itertools import islice
 from gpusim.text import write_op
 from properties.explain.alone import held_alone
 from properties.explain.argument import Argument, ByteStory, Crossing, Reached
-from properties.explain.clocks import read_clocks
+from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -20,25 +21,39 @@ from properties.explain.experiments import (
     shown_by,
     with_other_data,
 )
+from properties.explain.faults import tell_faults
+from properties.explain.hops import (
+    tell_again,
+    tell_bytes,
+    tell_encoders,
+    tell_leak,
+    tell_order,
+    tell_waiting,
+)
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.kinds import argue_kind
+from properties.explain.kinds import argue_kind, refusal_of
+from properties.explain.limits import tell_limits
 from properties.explain.rules import KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
-from properties.explain.weighing import CROSSING, REFUTED, SILENT, Traced, Tried, doubt, order
+from properties.explain.together import tell_beside, tell_client
+from properties.explain.told import Told
+from properties.explain.variations import vary
+from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, doubt, order
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import A9, A12, LAWS, Setting
+from properties.oracles.laws.catalogue import A9, A12, C5, LAWS, Setting
 from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
-_MOST_OTHERS = 2
+_MOST_OTHERS, _MOST_PASSES = 2, 4
 _AFTERWARDS = ("F1", "F2", "G1")
 """Laws that a failure breaks as it happens, and that so do not cause it."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
+_REPEATED = (FailureKind.COST, FailureKind.GROWTH)
 _CLOCKS = {
     "submitted": "submitted: what acts at once waits until the commands before it are submitted",
     "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
@@ -62,6 +77,9 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         behind = _explain_rewrite(verdict, failure, again)
         if behind is not None:
             return behind
+    if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
+        # It shows only in many runs of one runtime, and each that is tried here is one run.
+        again = None
     shown, traced = shown_by(verdict), _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
     if failure.kind is FailureKind.VALUE and again is not None:
@@ -79,14 +97,27 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         argument = _by_search(argument, shown, failure, found, traced)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
+        first_broken=_first_broken(traced, argument),
+    )
+    for told in _looked_into(verdict, failure, argument, traced, again):
+        argument = told.added_to(argument)
+    argument = replace(
+        argument,
         events=tuple(execution.trace),
         reached=traced.reached,
-        first_broken=_first_broken(traced, argument),
-        passes=(*map(str, tried.boundaries[:1]), *tried.settings)[:_MOST_OTHERS],
+        passes=_passes(tried),
+        fails=tried.varied.fails[:_MOST_OTHERS],
         free=_free(tried.others),
         inevitable=_fault_told(tried, argument),
     )
     return replace(argument, clock=_clock(argument))
+
+
+def _passes(tried: Tried) -> tuple[str, ...]:
+    """The changes with which it passes: one of each sort first."""
+    boundaries = tuple(map(str, tried.boundaries[:1]))
+    first = (*tried.varied.passes[:2], *boundaries, *tried.settings[:2])
+    return first[:_MOST_PASSES]
 
 
 def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
@@ -132,6 +163,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
         boundaries=boundaries(case, again),
         inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
+        varied=vary(verdict, failure, again),
         has_run=True,
     )
 
@@ -160,12 +192,38 @@ def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -
     return replace(argument, sentence=f"{told}; so {argument.sentence}", rule=rule)
 
 
+def _looked_into(
+    verdict: Verdict,
+    failure: Failure,
+    argument: Argument,
+    traced: Traced,
+    again: Judge | None,
+) -> Iterator[Told]:
+    """What the trace, the faults and the history tell beside the search; the last says most."""
+    by_faults = tell_faults(verdict, failure, traced, again)
+    if by_faults.sentence:
+        yield by_faults
+        return
+    yield by_faults
+    yield tell_order(argument.crossing, traced)
+    yield tell_bytes(verdict, failure, argument.culprit, traced, again)
+    yield tell_leak(verdict, failure)
+    yield tell_waiting(verdict, failure)
+    yield tell_again(verdict, failure, again)
+    yield tell_limits(verdict, failure, refusal_of(failure))
+    if traced.broken is not None and traced.broken.trait == C5.name:
+        yield tell_encoders(verdict)
+    if verdict.execution.beside is not None:
+        yield tell_beside(verdict, failure)
+    else:
+        yield tell_client(verdict, argument.culprit)
+
+
 def _traced(verdict: Verdict) -> Traced:
     execution = verdict.execution
     if not execution.is_lawful:
         return Traced()
-    reached, broken, at = read_clocks(execution.trace, Setting.of(execution))
-    return Traced(reached=reached, broken=broken, broken_at=at, is_known=True)
+    return read_clocks(execution.trace, Setting.of(execution))
 
 
 def _by_search(
@@ -296,7 +354,7 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
     if traced.broken is None:
         if argument.failure.kind not in _HAS_BYTES:
             return ""
-        return "the calls on the device break none, so the device may be to blame, or the host side"
+        return "the calls on the device break none"
     broken = traced.broken
     told = broken.notes[0] if broken.notes else broken.reason
     return f"{broken.trait} is broken first, at call {traced.broken_at}: {told}"
@@ -311,7 +369,7 @@ def _fault_told(tried: Tried, argument: Argument) -> str:
     """From when on it can only fail, with the call that failed where the argument names it."""
     fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
     is_planned = len(argument.case.device.faults) > 0
-    told = f"once {fault}" if fault and is_planned else ""
+    told = f"once {fault.partition(', and')[0].partition(';')[0]}" if fault and is_planned else ""
     return "; ".join(filter(None, (told, tried.inevitable)))
 
 

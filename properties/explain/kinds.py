@@ -11,18 +11,13 @@ from gpusim.text import write_op
 from gpusim.trace import Trace
 from properties.execute import CHANGED
 from properties.explain import rules
-from properties.explain.argument import Argument
+from properties.explain.argument import Argument, said_shortly
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import LAWS, Law
 
 _BY_NAME = {law.name: law for law in LAWS}
-_DATA_ALONE = Law(
-    name="A13",
-    sentence="results depend on their data alone",
-    source="docs/LAWS.md, checked elsewhere",
-)
 _SAVED = Law(
     name="policy",
     sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
@@ -37,10 +32,11 @@ def argue_kind(verdict: Verdict, failure: Failure, broken: Failure | None) -> Ar
     make = _KINDS.get(failure.kind, _plain)
     argument = make(verdict, failure)
     fault = _fault_in(verdict.execution.trace)
-    if fault and failure.kind is not FailureKind.VALUE:
+    is_planned = len(verdict.execution.case.device.faults) > 0
+    if fault and not is_planned and failure.kind is not FailureKind.VALUE:
         argument = replace(argument, facts=(*argument.facts, fault))
     if argument.rule is None:
-        refused = fault and "refused" in argument.sentence
+        refused = fault and "refused" in _shown(failure)
         rule = laws.G4 if refused else None
         argument = replace(argument, rule=_BY_NAME.get(broken.trait) if broken else rule)
     return argument
@@ -77,7 +73,7 @@ def _plain(verdict: Verdict, failure: Failure) -> Argument:
 def _value(verdict: Verdict, failure: Failure) -> Argument:
     if is_beside(failure):
         said = "shows other bytes: two runtimes of one device share what each is to own"
-        return _argument(verdict, failure, f"{_place(failure)} {said}", rule=_DATA_ALONE)
+        return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.DATA_ALONE)
     said = "returned other bytes than it should, and no single mistake that is known explains them"
     return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.READ)
 
@@ -112,7 +108,13 @@ def _shown(failure: Failure) -> str:
 
 def _got(failure: Failure) -> str:
     """What was shown, without what a message guesses."""
-    return _unguessed(_shown(failure))
+    return said_shortly(_shown(failure))
+
+
+def refusal_of(failure: Failure) -> str:
+    """What the device or the runtime said, from where it gives its reason."""
+    got = _got(failure)
+    return got.rpartition(" because ")[2] or got
 
 
 def _because(outcome: Outcome) -> str:
@@ -243,7 +245,11 @@ def _fault_in(trace: Trace) -> str:
 
 
 def _cost(verdict: Verdict, failure: Failure) -> Argument:
-    return _argument(verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=_SAVED)
+    sentence = failure.reason
+    if failure.notes:
+        head, colon, counts = failure.reason.partition(": ")
+        sentence = f"{head}, {failure.notes[0]}{colon and '; in all '}{counts}"
+    return _argument(verdict, failure, sentence, rule=_SAVED, facts=failure.notes[1:])
 
 
 _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {

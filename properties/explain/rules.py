@@ -12,6 +12,11 @@ def _rule(op: str, sentence: str) -> Law:
     return Law(name=f"contract, {op}", sentence=sentence, source=_CONTRACT)
 
 
+DATA_ALONE = Law(
+    name="A13",
+    sentence="results depend on their data alone",
+    source="docs/LAWS.md, checked elsewhere",
+)
 WHOLE = Law(
     name="contract",
     sentence="An op happens whole, or raises and changes nothing",
@@ -42,6 +47,15 @@ BINDINGS = _rule(
     "replay", "`bindings` puts other buffers in the place of captured ones, all at once"
 )
 REPORTED = _rule("sync", "raise an error that no call has raised yet, once")
+LOST = Law(
+    name="contract, DataLost",
+    sentence=(
+        "the source, a bound buffer or the buffer of the grid was lost: with a failed batch, or by "
+        "a fault between the commands of one op"
+    ),
+    source="docs/CONTRACT.md, Refusals",
+)
+OWN_ERROR = _rule("sync", "every read before it is settled by then, with a value or an error")
 MESSAGES = Law(
     name="contract, words",
     sentence="Every message names the argument and what was probably meant",
@@ -49,5 +63,5 @@ MESSAGES = Law(
 )
 FROM_CONTRACT = (
     WHOLE, SCALARS, PART, WORDS, GRID, INDIRECT, MEMMOVE, READ, KEPT, TAKEN, HANDLE, REPLAY,
-    ENTRIES, BINDINGS, REPORTED, MESSAGES,
+    ENTRIES, BINDINGS, REPORTED, OWN_ERROR, LOST, MESSAGES,
 )  # fmt: skip

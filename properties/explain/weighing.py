@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from properties.explain.argument import Reached
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Boundary, Others
 from properties.explain.hypothesis import Hypothesis, Key
-from properties.model.failure import Failure
+from properties.explain.variations import Varied
 from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
 CROSSING = ("order", "early")
@@ -15,23 +15,9 @@ _OF_ORDER = (*CROSSING, "cleared")
 SURE, LIKELY, SILENT, REFUTED = range(4)
 _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
-_OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+), {NOT_MEANT}")
+_OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+)(?: command \d+)?, {NOT_MEANT}")
 _BY_SUBJECT = "BDE"
 """Letters of laws of which any one supports a mistake of that subject."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Traced:
-    """What the trace of an execution tells; nothing where it is not traced."""
-
-    reached: tuple[Reached, ...] = ()
-    broken: Failure | None = None
-    broken_at: int = 0
-    is_known: bool = False
-
-    def of(self, position: int) -> Reached | None:
-        """When the op at ``position`` reached its clocks."""
-        return next((each for each in self.reached if each.position == position), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +27,7 @@ class Tried:
     others: Others = field(default_factory=Others)
     boundaries: tuple[Boundary, ...] = ()
     settings: tuple[str, ...] = ()
+    varied: Varied = field(default_factory=Varied)
     inevitable: str = ""
     """From when on it could only fail, in words."""
     has_run: bool = False

@@ -119,6 +119,21 @@ class Bugs:
         self.known.append(known)
         self.needs, self.avoided = self.needs | needs, self.avoided | needs
 
+    def take(self, signature: Signature, bug: Bug) -> None:
+        """Note a bug that another session met; its file is not written.
+
+        Of two that show the same, the one that was made small counts, then the shorter program.
+        """
+        before = self.met.get(signature)
+        if before is None and bug.is_cut_short and self._within(signature) is not None:
+            return
+        if before is not None:
+            order = [(each.is_cut_short, len(each.case.program)) for each in (before, bug)]
+            if order[0] <= order[1]:
+                return
+            bug.count = before.count
+        self._note(signature, bug)
+
     def add(
         self,
         case: Case,
@@ -150,17 +165,25 @@ class Bugs:
         self._keep(signature, bug)
         return bug
 
-    def _keep(self, signature: Signature, bug: Bug) -> None:
-        """Note a bug under its signature only, and write its file."""
+    def _note(self, signature: Signature, bug: Bug) -> None:
+        """Note a bug under its signature only."""
         self.met = {each: one for each, one in self.met.items() if one is not bug}
         self.met[signature] = bug
         bug.needs = avoidable(signature, bug.failure.refused)
         self.needs |= bug.needs
         if not bug.is_cut_short:
             self.avoided |= bug.needs
+
+    def _keep(self, signature: Signature, bug: Bug) -> None:
+        """Note a bug, and write its file."""
+        self._note(signature, bug)
+        self.save(bug)
+
+    def save(self, bug: Bug) -> None:
+        """Write the file of a bug."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write(bug.file, self._finding(bug))
+            write(bug.file, self.finding(bug))
         except (OSError, ProgramError) as error:
             # It may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
@@ -209,7 +232,8 @@ class Bugs:
         """Programs that failed."""
         return self.explained + sum(bug.count for bug in self.met.values())
 
-    def _finding(self, bug: Bug) -> FindingFile:
+    def finding(self, bug: Bug) -> FindingFile:
+        """What the file of a bug holds."""
         return FindingFile(
             case=bug.case,
             versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",

@@ -5,8 +5,8 @@ in the workers, never here, because a program may kill its process.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,6 +154,21 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         ProgramError: the kernels, or what is judged, cannot be loaded.
         UsageError: a setting would be ignored, or nothing can be saved.
     """
+    with opened(settings) as (session, supervisors):
+        try:
+            prepare(session, supervisors[0])
+            run_programs(session, supervisors, watch)
+        except KeyboardInterrupt:
+            session.interrupted = True
+    return session
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[tuple[Session, list[Supervisor]]]:
+    """A session that has run nothing yet, and its workers with their devices; raises as ``fuzz``.
+
+    The workers end with the block.
+    """
     kernels = load_kernels(settings.kernels)
     if not is_ours(load_target(settings.target)):
         settings.refuse_ignored()
@@ -169,17 +184,24 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         session.device, session.description = ready.device, ready.description
         session.is_ours = ready.is_ours
         session.unreachable, session.not_asked = ready.unreachable, ready.not_asked
-        try:
-            if settings.known is not None:
-                run_known(session.bugs, settings, session.device, supervisors[0])
-            _plant(session, supervisors[0])
-            _Loop(session, supervisors, kernels, watch).run()
-            if session.unseen and session.avoided:
-                # The target's own bugs hid them, and programs can leave these out by now.
-                _plant(session, supervisors[0])
-        except KeyboardInterrupt:
-            session.interrupted = True
-    return session
+        yield session, supervisors
+
+
+def prepare(session: Session, supervisor: Supervisor) -> None:
+    """What comes before the programs: the known findings, and the planted mistakes."""
+    settings = session.settings
+    if settings.known is not None:
+        run_known(session.bugs, settings, session.device, supervisor)
+    _plant(session, supervisor)
+
+
+def run_programs(session: Session, supervisors: Sequence[Supervisor], watch: Watch) -> bool:
+    """Run the programs of the session's settings; whether all ran before another limit came."""
+    has_run_all = _Loop(session, supervisors, session.kernels, watch).run()
+    if session.unseen and session.avoided:
+        # The target's own bugs hid them, and programs can leave these out by now.
+        _plant(session, supervisors[0])
+    return has_run_all
 
 
 def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
@@ -235,13 +257,14 @@ class _Loop:
         self._start = time.monotonic()
         self._shrink_seconds = 0.0
 
-    def run(self) -> None:
-        """Fuzz until a limit of programs, time or findings is reached."""
+    def run(self) -> bool:
+        """Fuzz until a limit of programs, time or findings is reached; whether all ran."""
         while self._goes_on():
             for shard in self._shards:
                 if shard.is_running:
                     self._listen(shard)
         self._tick()
+        return not self._has_enough() and not any(shard.has_programs for shard in self._shards)
 
     def _goes_on(self) -> bool:
         """Start the idle shards, or stop the running ones; whether any runs."""

@@ -5,7 +5,7 @@ The tables are in ``properties.fuzz.details``.  Nothing is judged or counted her
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -92,9 +92,9 @@ def as_json(session: Session) -> dict[str, Any]:
     }
 
 
-def write_json(session: Session, path: Path) -> None:
-    """Write the session to ``path``."""
-    path.write_text(json.dumps(as_json(session), indent=2) + "\n", encoding="utf-8")
+def write_json(results: Mapping[str, Any], path: Path) -> None:
+    """Write results to ``path``."""
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 def _bug(bug: Bug) -> dict[str, Any]:

@@ -7,7 +7,7 @@ environment, the environment before the default.  Nothing else reads the environ
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 from gpusim.devices import BEST, SIMULATED, names
 from gpusim.errors import meant
@@ -57,6 +57,29 @@ def _target(text: str) -> str:
             probably = meant(text, TARGETS, "its place is to be given")
         raise UsageError(f"it is none of {', '.join(TARGETS)}, {_PLACES} (probably {probably})")
     return text
+
+
+class Share(NamedTuple):
+    """Share ``number``, from 0, of the blocks of a session that ``machines`` share."""
+
+    number: int
+    machines: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.machines}"
+
+
+def _share(text: str) -> Share:
+    number, slash, count = text.partition("/")
+    try:
+        share = Share(read_whole(0)(number), read_whole(1)(count))
+    except UsageError:
+        slash = ""
+    if not slash or share.number >= share.machines:
+        raise UsageError(
+            "it is no share I/N with I from 0 to N - 1 (probably one such as 0/4 is meant)"
+        )
+    return share
 
 
 def _truth(text: str) -> bool:
@@ -120,6 +143,18 @@ class Settings:
             flag=True,
         ),
     ] = False
+    shard: Annotated[
+        Share | None, Setting(_share, "run share I, from 0, of N; with --corpus", "I/N")
+    ] = None
+    corpus: Annotated[
+        Path | None, Setting(read_path, "folder that the shards of a session share", "DIR")
+    ] = None
+    fleet: Annotated[
+        str, Setting(read_text, "Ray cluster that runs it, or local; with --corpus", "ADDRESS")
+    ] = ""
+    block: Annotated[
+        int, Setting(read_whole(1), "programs of a block, which is run whole or again")
+    ] = 500
     kernels: Annotated[
         str, Setting(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
     ] = ""
@@ -127,6 +162,7 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
+        self._refuse_half_shared()
         if self.device == SIMULATED:
             return
         for name, needs in _SIMULATED_ONLY.items():
@@ -135,6 +171,25 @@ class Settings:
                     f"cannot take {self.source(name)} because only the simulated device {needs}, "
                     f"and this is {self.device} (probably --device {SIMULATED} is missing)"
                 )
+
+    def _refuse_half_shared(self) -> None:
+        """Raise UsageError where a session in blocks lacks something, or is asked two ways."""
+        shared = next((name for name in ("fleet", "shard") if getattr(self, name)), "")
+        if shared and self.corpus is None:
+            raise UsageError(
+                f"cannot take {self.source(shared)} because its results have no folder "
+                "(probably --corpus DIR is missing)"
+            )
+        if self.fleet and self.shard is not None:
+            raise UsageError(
+                f"cannot take {self.source('shard')} because the whole session runs on the fleet "
+                "(probably one of --shard and --fleet is meant)"
+            )
+        if self.corpus is not None and self.programs is None:
+            raise UsageError(
+                f"cannot take {self.source('corpus')} because a session in blocks has a last "
+                "program (probably --programs N is missing)"
+            )
 
     def refuse_ignored(self) -> None:
         """Raise UsageError where a target that is not our runtime would ignore a setting."""

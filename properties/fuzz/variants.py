@@ -8,7 +8,7 @@ make one slower.  Nothing here runs a case.
 from dataclasses import replace
 
 from gpusim.kernels import Kernels
-from properties.clients import draw_caller_at_faults, draw_client, suiting
+from properties.clients import draw_client, draw_meeting, suiting
 from properties.generate.choices import SeededChoices
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
@@ -41,7 +41,7 @@ def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool 
     turn = choices.integer(0, 7)
     if case.device.shown_faults:
         meets = 0 <= turn - _IN_EIGHT["without faults"] < _IN_EIGHT["client meets faults"]
-        return replace(case, client=draw_caller_at_faults(choices)) if clients and meets else case
+        return replace(case, client=draw_meeting(choices)) if clients and meets else case
     if turn < _IN_EIGHT["client"]:
         return replace(case, client=draw_client(choices)) if clients else case
     if turn < _IN_EIGHT["client"] + _IN_EIGHT["relations"]:

@@ -22,6 +22,7 @@ from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, not_asked
+from properties.fuzz.aiming import with_aim
 from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.miscompiled import hunt_miscompiled
@@ -349,7 +350,8 @@ class Bench:
         if promises.is_loose or case.injected:
             # The error of an invalid op may change with the ops around it.
             return case
-        return with_variants(case, self._kernels, refuses=promises.is_exact, clients=self.is_ours)
+        case = with_variants(case, self._kernels, refuses=promises.is_exact, clients=self.is_ours)
+        return with_aim(case, self._factory) if self.is_ours else case
 
 
 _MOST_NEW_OBJECTS = 50_000

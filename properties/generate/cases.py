@@ -19,7 +19,6 @@ from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import fitted
 from properties.generate.generator import generate
 from properties.generate.shape import Shape
-from properties.generate.sketches import draw_sketch
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
 from properties.model.disturbance import Disturbance
@@ -60,7 +59,7 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
         device = _behaving(text, turn, setting, asked)
     elif setting.faults:
         device = replace(device, faults=draw_faults(SeededChoices(f"device {text}")))
-    case = draw_case(
+    return draw_case(
         SeededChoices(text),
         preset=PRESETS[setting.presets[preset]],
         device=device,
@@ -70,11 +69,6 @@ def case_for(seed: int, number: int, setting: Setting) -> Case:
         target=setting.target,
         promises=setting.promises,
     )
-    sketches = SeededChoices(f"sketch {text}")
-    is_ours = setting.target == RUNTIME and device.is_simulated
-    if is_ours and setting.faults and sketches.chance(1, _SKETCHES):
-        return draw_sketch(sketches, case, setting.kernels)
-    return case
 
 
 def draw_case(
@@ -139,8 +133,6 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
     )
 
 
-_SKETCHES = 8
-"""One in so many programs of a session with faults is a sketch."""
 _ROUNDS = 4
 _FAILING = Weights(
     (("failed_maps", 8), 4),

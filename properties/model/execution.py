@@ -15,6 +15,17 @@ from properties.model.case import Case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """What our runtime said that it had done, in the middle of a program."""
+
+    ops: int
+    """How many ops had been issued."""
+    events: int
+    """How many events the trace had."""
+    stats: Stats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
     """A choice of the scheduler: how many events the trace had, and among how many options."""
 
@@ -32,6 +43,8 @@ class Execution:
     """The promises of the target."""
     limits: Limits
     """The limits of the case."""
+    told_limits: Limits | None = None
+    """The limits that the target was told, where it is known."""
     kernels: Mapping[str, Kernel]
     trace: Trace
     """The calls on the driver, and marks for ops; only marks where the target is not traced."""
@@ -45,6 +58,8 @@ class Execution:
     """The mistakes in shaders, where the device looks for them."""
     stats: Stats | None = None
     """What our runtime says that it has done, right before its close."""
+    looked: Looked | None = None
+    """The same after one of its ops, in some cases."""
     choices: Sequence[Choice] = ()
     """The choices of the scheduler, where it replays a schedule."""
     close_error: Exception | None = None

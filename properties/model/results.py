@@ -93,7 +93,8 @@ def cut_hex(text: str) -> str:
 
 def _in_a_line(program: Program) -> str:
     ops = str(program).splitlines()
-    shown = _cut("; ".join(ops))
+    # The commands of a capture are joined as the ops are, so that it must be seen where it ends.
+    shown = _cut("; ".join(f"({op})" if "; " in op else op for op in ops))
     return f"{shown} ({len(ops)} ops)" if shown.endswith("...") else shown
 
 

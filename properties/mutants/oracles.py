@@ -29,7 +29,7 @@ from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
-from properties.clients import draw_caller, draw_caller_at_faults
+from properties.clients import draw_caller, draw_meeting
 from properties.execute import execute
 from properties.generate.cases import draw_faults
 from properties.generate.choices import SeededChoices, Weights
@@ -228,7 +228,7 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     def judged(case: Case) -> Failure | None:
         choices = SeededChoices(f"failing {case.seed}")
         calls = choices.chance(1, 2)
-        case = replace(case, client=draw_caller_at_faults(choices) if calls else PLAIN)
+        case = replace(case, client=draw_meeting(choices) if calls else PLAIN)
         if choices.chance(1, 2):
             failing.plan = _draw_faults(case.seed)
             shown = _shown_as(failing.plan)

@@ -5,36 +5,38 @@ own, and the executed lines of the runtime's source are counted, verb by verb.  
 live buffers, recorded commands and reads in flight take twice as many lines.  Where they take more,
 an op looks at everything there is.  A loop inside a function of C is not seen.
 
-Memory: the program is repeated on one runtime, with other scalars and grids each time, and nothing
-is left alive.  Of the host memory that the runtime's source has allocated, later rounds keep no
-more than earlier ones.
+Memory: the program is repeated on one runtime, with other scalars and grids each time.  Either each
+round makes all that it uses and leaves nothing alive, or buffers and graphs live through all rounds
+and a graph is replayed at ever new places of its batch.  Of the host memory that the source of
+runtime and simulated device has allocated, later rounds keep no more than earlier ones.
 
-Both are counted on a runtime of its own, untraced, whose caches are small and whose batches are
-unlimited.  So caches are full soon, and a batch is submitted at the same op whatever its length.
-Nothing here looks at values or errors.
+All is counted on a runtime of its own, untraced, whose batches are unlimited, so that a batch is
+submitted at the same op whatever its length.  Its caches are small, so that they are full soon.
+Work is counted once more where every plan is kept.  Nothing here looks at values or errors.
 """
 
 import gc
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 
 import gpusim.runtime
-import properties
-from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Read, Replay, Sync
-from gpusim.program import Program, buffers_of, never_freed, renamed
-from gpusim.runtime.policy import Policy
+import gpusim.simulated
+from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Replay, Sync
+from gpusim.program import Program, never_freed
+from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.simulated import NO_FAULTS
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Delivery, Target
+from properties.oracles.lines import COUNTED, FunctionLines, Lines, widened
 from properties.targets.factory import TargetFactory
 
 _ONE_IN = 600
@@ -55,11 +57,8 @@ with each look."""
 _LEAST_BYTES = 64
 """The bytes that each round must leave."""
 
-_COUNTED = tuple(
-    f"{Path(package.__path__[0]) / folder}/"
-    for package, folder in ((gpusim.runtime, ""), (properties, "mutants"))
-)
-"""The folders whose source is the runtime's; mistakes that are planted in it have their own."""
+_KEEPING = (*COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
+"""The same with the simulated device's, which must keep nothing either."""
 
 
 def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
@@ -71,16 +70,33 @@ def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
 
 def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure where ``case`` costs more than it should; None where it is too large to count."""
+    bare = _bare(case)
+    if bare is None:
+        return None
+    kept = replace(bare, policy=replace(bare.policy, **_KEEPS_PLANS))
+    return (
+        _judge_memory(bare, factory)
+        or _judge_work(bare, factory)
+        or _judge_work(kept, factory)
+        or _judge_long_lived(bare, factory)
+    )
+
+
+def _bare(case: Case) -> Case | None:
+    """The program by itself, on a device that fails nowhere; None where it is too large."""
     sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
     if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
         return None
     device = replace(case.device, faults=NO_FAULTS, schedule=())
     if device.is_simulated:
         device = replace(device, scheduler="early", seed=0)
-    bare = replace(
+    return replace(
         case.plain, client=PLAIN, disturbance=None, device=device, policy=_roomy(case.policy)
     )
-    return _judge_memory(bare, factory) or _judge_work(bare, factory)
+
+
+_KEEPS_PLANS: Mapping[str, Any] = {"plan_cache": 1 << 20, "graph_cache": 1 << 20}
+"""The caches of thousands of entries, in which there is always room; the others are searched."""
 
 
 def _roomy(policy: Policy) -> Policy:
@@ -110,27 +126,83 @@ def _roomy(policy: Policy) -> Policy:
 
 def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure where each few rounds of the program keep more host memory."""
+    ops = _cleared(case.program)
+    reason = "though every buffer is freed and every read delivered"
     with _target(case, factory) as target:
-        if target is None or tracemalloc.is_tracing():
+        if target is None:
             return None
-        ops, kept, done = _cleared(case.program), [0], 0
-        _repeat(target, ops, range(-_WARM_UP_ROUNDS, 0))
-        tracemalloc.start()
-        try:
-            for look in _LOOKS:
-                _repeat(target, ops, range(done, look))
-                kept.append(_kept_bytes())
-                if kept[-1] - kept[-2] < _LEAST_BYTES * (look - done):
-                    return None
-                done = look
-        finally:
-            tracemalloc.stop()
+        return _judge_rounds(case, target, lambda _: ops, reason, _LEAST_BYTES)
+
+
+def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
+    """The same where buffers and graphs live through all rounds; a graph is recorded as a run."""
+    made = [op for op in case.program if isinstance(op, Alloc | Capture)]
+    used = [op for op in case.program if not isinstance(op, Alloc | Capture | Free)]
+    policy = replace(case.policy, uniforms=Uniforms.RING, graph_cache=_GRAPHS)
+    reason = "though no buffer is made and every read is delivered"
+    with _target(replace(case, policy=policy), factory) as target:
+        if target is None:
+            return None
+        for op in (*_SPARE, *made):
+            _perform(target, op)
+        least_bytes = _PLACES * _PLACE_BYTES
+        return _judge_rounds(
+            case, target, lambda number: _shifted(used, number), reason, least_bytes
+        )
+
+
+_GRAPHS = 64
+"""More than a program binds, so that each stays."""
+_SPARE_DISPATCH = Dispatch(kernel="affine", buffers=("spare",), scalars=(3, 5), grid=(1, 1, 1))
+_SPARE_REPLAY = Replay(graph="spare_graph", scalars=None, bindings=())
+_SPARE: Sequence[Op] = (
+    Alloc(buffer="spare", size_bytes=16),
+    Capture(graph="spare_graph", commands=(_SPARE_DISPATCH,)),
+)
+_PLACES = 8
+"""How often a graph is replayed in a round, each time at a place of its batch that is new."""
+_PLACE_BYTES = 256
+"""The bytes that each such place must leave; rounds become longer, and lists with them."""
+
+
+def _shifted(ops: Sequence[Op], number: int) -> list[Op]:
+    """The ops of a round, after a batch with replays at places at which no round before had one.
+
+    Replays of the program keep their places, since they come in batches of their own.
+    """
+    before = [_SPARE_DISPATCH] * (_PLACES * (number + _WARM_UP_ROUNDS))
+    return [*before, *[_SPARE_REPLAY] * _PLACES, Sync(), *ops, Sync()]
+
+
+def _judge_rounds(
+    case: Case,
+    target: Target,
+    ops_of: Callable[[int], Sequence[Op]],
+    reason: str,
+    least_bytes: int,
+) -> Failure | None:
+    """The failure where each round keeps at least so many bytes more of host memory."""
+    # Rounds of new places become longer and longer, so that fewer must do.
+    looks = _LOOKS if least_bytes == _LEAST_BYTES else _LOOKS[:-1]
+    kept, done = [0], 0
+    if tracemalloc.is_tracing():
+        return None
+    _repeat(target, ops_of, range(-_WARM_UP_ROUNDS, 0))
+    tracemalloc.start()
+    try:
+        for look in looks:
+            _repeat(target, ops_of, range(done, look))
+            kept.append(_kept_bytes())
+            if kept[-1] - kept[-2] < least_bytes * (look - done):
+                return None
+            done = look
+    finally:
+        tracemalloc.stop()
     return _failure(
         case,
         "memory",
-        "the program leaves more host memory in use each time, though every buffer is freed and "
-        f"every read delivered: {', '.join(map(str, kept[1:]))} bytes after "
-        f"{', '.join(map(str, _LOOKS))} rounds",
+        f"the program leaves more host memory in use each time, {reason}: "
+        f"{', '.join(map(str, kept[1:]))} bytes after {', '.join(map(str, looks))} rounds",
     )
 
 
@@ -140,9 +212,9 @@ def _cleared(program: Program) -> list[Op]:
     return [*program, Sync(), *frees, Sync()]
 
 
-def _repeat(target: Target, ops: Sequence[Op], rounds: Iterable[int]) -> None:
+def _repeat(target: Target, ops_of: Callable[[int], Sequence[Op]], rounds: Iterable[int]) -> None:
     for number in rounds:
-        for op in ops:
+        for op in ops_of(number):
             _perform(target, _varied(op, number) if isinstance(op, Dispatch) else op)
 
 
@@ -155,10 +227,10 @@ def _varied(op: Dispatch, number: int) -> Dispatch:
 
 
 def _kept_bytes() -> int:
-    """Bytes that the runtime's source has allocated since the start, and that are still in use."""
+    """Bytes that runtime and device have allocated since the start, and that are still in use."""
     gc.collect()
     taken = tracemalloc.take_snapshot().statistics("filename")
-    return sum(each.size for each in taken if _is_counted(each.traceback[0].filename))
+    return sum(each.size for each in taken if each.traceback[0].filename.startswith(_KEEPING))
 
 
 def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
@@ -175,6 +247,7 @@ def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
         f"work of {verb}",
         f"the work of {verb} grows faster than the number of its ops: {shown} lines of the "
         f"runtime are executed, where each op is issued {widths} times over buffers of its own",
+        _where(case, factory, verb),
     )
 
 
@@ -194,83 +267,67 @@ def _steep(
 
 def _lines(case: Case, factory: TargetFactory, width: int) -> Counter[str]:
     """The executed lines of each verb, where each op is issued ``width`` times."""
+    return _counted_lines(case, factory, partial(widened, width=width), Lines(), {})
+
+
+def _counted_lines(
+    case: Case,
+    factory: TargetFactory,
+    widen: Callable[[Op], list[Op]],
+    counter: "Lines",
+    functions: dict[str, Counter[str]],
+) -> Counter[str]:
+    """The executed lines of each verb; ``functions`` is given those of each function, by verb."""
     lines: Counter[str] = Counter()
-    counter = _Lines()
     with _target(case, factory) as target:
         if target is None:
             return lines
-        for op in [*case.program, Sync()]:
+        for op in _cleared(case.program):
             counter.lines = 0
-            for each in widened(op, width):
+            counter.functions = functions.setdefault(op.verb, Counter())
+            for each in widen(op):
                 with counter.counting():
                     _perform(target, each)
             lines[op.verb] += counter.lines
     return lines
 
 
-def widened(op: Op, width: int) -> list[Op]:
-    """The op ``width`` times, each time over buffers of its own; a graph becomes that much longer.
-
-    Once is enough for a flush and a sync, which are about all buffers.
-    """
-    match op:
-        case Flush() | Sync():
-            return [op]
-        case Capture():
-            each = [_apart(command, number) for number in range(width) for command in op.commands]
-            return [replace(op, commands=tuple(each))]  # type: ignore[arg-type]
-        case Replay():
-            bindings = tuple(
-                (_tagged(old, number), _tagged(new, number))
-                for number in range(width)
-                for old, new in op.bindings
-            )
-            scalars = None if op.scalars is None else op.scalars * width
-            return [replace(op, scalars=scalars, bindings=bindings)]
-        case _:
-            return [_apart(op, number) for number in range(width)]
-
-
-def _apart(op: Op, number: int) -> Op:
-    if isinstance(op, Read):
-        op = replace(op, result=_tagged(op.result, number))
-    return renamed(op, {name: _tagged(name, number) for name in buffers_of(op)})
+def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
+    """The function whose lines grow most, and whether live buffers or ops alone make them grow."""
+    told: list[Counter[str]] = []
+    for width in _WIDTHS:
+        functions: dict[str, Counter[str]] = {}
+        _counted_lines(case, factory, partial(widened, width=width), FunctionLines(), functions)
+        told.append(functions.get(verb, Counter()))
+    few, more, most = told
+    name = max(sorted(most), key=lambda each: most[each] - 2 * more[each], default="")
+    counts = ", ".join(str(each[name]) for each in (few, more, most))
+    notes = [f"most of it in the function {name}: {counts} lines"] if name else []
+    for what, widen in (("live buffers", _buffers_only), ("ops on one buffer", _ops_only)):
+        lines = []
+        for width in _WIDTHS:
+            functions = {}
+            each = partial(widen, width=width)
+            _counted_lines(case, factory, each, FunctionLines(), functions)
+            lines.append(functions.get(verb, Counter())[name])
+        first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
+        # The ops stay one where only the buffers grow, so that any growth is too much.
+        grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
+        shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
+        said = "n counts" if grows else "n does not count"
+        notes.append(f"{said} {what}: {widths} of them alone take {shown} lines in {name}")
+    return (*notes[:1], *sorted(notes[1:], key=lambda note: note.startswith("n does")))
 
 
-def _tagged(name: str, number: int) -> str:
-    return f"{name}_{number}_"
+def _buffers_only(op: Op, width: int) -> list[Op]:
+    """The op once, over ``width`` times as many live buffers."""
+    return widened(op, width if isinstance(op, Alloc) else 1)
 
 
-class _Lines:
-    """Counts the executed lines of the runtime's source; a loop counts its line each time."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-        self._known: dict[CodeType, bool] = {}
-
-    @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count in the block."""
-        sys.settrace(self._called)
-        try:
-            yield
-        finally:
-            sys.settrace(None)
-
-    def _called(self, frame: FrameType, event: str, _: Any) -> Any:
-        code = frame.f_code
-        is_counted = self._known.get(code)
-        if is_counted is None:
-            is_counted = self._known[code] = _is_counted(code.co_filename)
-        return self._ran if is_counted else None
-
-    def _ran(self, frame: FrameType, event: str, _: Any) -> Any:
-        self.lines += event == "line"
-        return self._ran
-
-
-def _is_counted(file: str) -> bool:
-    return file.startswith(_COUNTED)
+def _ops_only(op: Op, width: int) -> list[Op]:
+    """The op ``width`` times over the same buffers."""
+    is_once = isinstance(op, Alloc | Free | Capture | Flush | Sync)
+    return widened(op, 1) * (1 if is_once else width)
 
 
 @contextmanager
@@ -298,11 +355,12 @@ def _delivered(_: Delivery) -> None:
     """Nothing is done with the value."""
 
 
-def _failure(case: Case, trait: str, reason: str) -> Failure:
+def _failure(case: Case, trait: str, reason: str, notes: tuple[str, ...] = ()) -> Failure:
     return Failure(
         kind=FailureKind.COST,
         trait=trait,
         position=len(case.program),
         op="the whole program",
         reason=reason,
+        notes=notes,
     )

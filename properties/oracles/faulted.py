@@ -68,13 +68,15 @@ def follow(
     faults: frozenset[str],
     *,
     piece_bytes: int | None = None,
+    hides_losses: bool = False,
 ) -> Followed:
     """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
 
     ``faults`` are names of error classes.  A lost device stays lost.  A host write longer
-    than ``piece_bytes`` takes several commands; None is no limit.
+    than ``piece_bytes`` takes several commands; None is no limit.  ``hides_losses``: whether a
+    client may have met a failed batch that no op shows, so that whatever was written may be lost.
     """
-    follower = _Follower(program, kernels, limits, got, faults, piece_bytes)
+    follower = _Follower(program, kernels, limits, got, faults, piece_bytes, hides_losses)
     shown = run(program, follower, follower)
     outcomes = zip(shown.outcomes, follower.error_bound, strict=True)
     expected = replace(
@@ -164,6 +166,7 @@ class _Follower(Unwatched):
         got: History,
         faults: frozenset[str],
         piece_bytes: int | None,
+        hides_losses: bool,
     ) -> None:
         self.limits = limits
         self.reported: list[str] = []
@@ -181,6 +184,9 @@ class _Follower(Unwatched):
         self._recorded: dict[str, None] = {}
         """The buffers written since the last flush; a failing batch may lose their bytes."""
         self._lost: dict[str, None] = {}
+        self._hides_losses = hides_losses
+        self._written: dict[str, None] = {}
+        """The buffers that any op wrote; followed where losses are hidden."""
         self._captures: dict[str, Capture] = {
             op.graph: op for op in program if isinstance(op, Capture)
         }
@@ -191,7 +197,7 @@ class _Follower(Unwatched):
         if special is not None:
             delivery: Delivery | None = special(*arguments_of(op))
             return delivery
-        self._meet_fault(*_needed([op], self._sizes))
+        self._meet_fault(*used([op], self._sizes))
         self._reference.perform(op)
         self._overwrite(op)
         return None
@@ -200,9 +206,10 @@ class _Follower(Unwatched):
         """Op ``position`` is over."""
         self._position = position + 1
         if self._shown[position].error is None and position < len(self._program):
-            self._recorded.update(
-                dict.fromkeys(written_by(self._program[position], self._kernels, self._captures))
-            )
+            written = written_by(self._program[position], self._kernels, self._captures)
+            self._recorded.update(dict.fromkeys(written))
+            if self._hides_losses:
+                self._written.update(dict.fromkeys(written))
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
@@ -247,7 +254,7 @@ class _Follower(Unwatched):
         op = self._program[self._position]
         assert isinstance(op, Replay)
         commands = replayed(self._captures[graph], op)
-        self._meet_fault(*_needed(commands, self._sizes))
+        self._meet_fault(*used(commands, self._sizes))
         self._reference.replay(graph, scalars, bindings)
         for command in commands:
             self._overwrite(command)
@@ -264,7 +271,9 @@ class _Follower(Unwatched):
             return
         if shown != DATA_LOST:
             self._fail(shown)
-        elif lost := [f"<{buffer}>" for buffer in needed if buffer in self._lost]:
+        elif lost := [
+            f"<{buffer}>" for buffer in needed if buffer in self._lost or buffer in self._written
+        ]:
             raise errors.DataLost(f"cannot use {', '.join(lost)} because a batch failed")
         else:
             return
@@ -295,17 +304,17 @@ class _Follower(Unwatched):
 
     def _overwrite(self, op: Op) -> None:
         """Note the buffers that the op overwrites whole: they are no longer lost."""
-        for buffer in _filled_by(op, self._sizes):
+        for buffer in overwritten(op, self._sizes):
             self._lost.pop(buffer, None)
 
 
-def _filled_by(op: Op, sizes: Mapping[str, int]) -> list[str]:
+def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:
     """The buffers that an op overwrites whole."""
     written = [span.of(op) for span in VERBS[type(op)].writes]
     return [buffer for buffer, _, size_bytes in written if size_bytes == sizes[buffer]]
 
 
-def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
+def used(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
     """The buffers whose bytes ``ops`` depend on: those that they do not first overwrite whole."""
     filled: set[str] = set()
     needed: list[str] = []
@@ -313,5 +322,5 @@ def _needed(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
         read = [getattr(op, span.buffer) for span in VERBS[type(op)].reads]
         bound = [*map(name_of, op.buffers), *read] if isinstance(op, AnyDispatch) else read
         needed += [name for name in bound if name not in filled]
-        filled.update(_filled_by(op, sizes))
+        filled.update(overwritten(op, sizes))
     return needed

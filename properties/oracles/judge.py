@@ -34,6 +34,7 @@ from properties.oracles.injected import in_contract_terms, may_fail_close, shown
 from properties.oracles.laws import Checker, Setting, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
+from properties.oracles.planned import judge_planned
 from properties.oracles.statistics import judge_statistics
 from properties.oracles.thrift import judge_thrift
 from properties.oracles.words import judge_words
@@ -166,6 +167,7 @@ def _judge_meaning(
             execution.limits,
             faults,
             piece_bytes=execution.case.policy.queued_write_bytes,
+            hides_losses=_hides_losses(execution),
         )
         expected, reported = followed.expected, followed.reported
     else:
@@ -191,10 +193,22 @@ def _judge_meaning(
             closing=type(execution.close_error).__name__ if execution.close_error else "",
             each=shows_each_fault(execution.case.client),
         )
+        if failure is None and is_known:
+            failure = judge_planned(execution)
+    if failure is None and execution.stats is not None:
+        # Only our runtime has counters.  Its words are about an op's bytes, whatever their form.
+        failure = judge_words(program, expected, got)
     if failure is None and execution.is_lawful:
-        failure = judge_words(program, expected, got) or judge_statistics(execution)
-        failure = failure or judge_thrift(execution)
+        failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure
+
+
+def _hides_losses(execution: Execution) -> bool:
+    """Whether a submit failed under a client that may not show it by an op."""
+    if execution.tells_faults:
+        return False
+    # The trace of a foreign target has no such events: there nothing is hidden.
+    return any(event.kind == "failed" and event["verb"] == "submit" for event in execution.trace)
 
 
 def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:

@@ -1,18 +1,21 @@
 """Holds the statistics of our runtime against the history and the trace of its program.
 
 The history says which ops were accepted, and the trace which calls reached the driver.  Both are
-complete where the client keeps to the program.  Where a fault stopped an op half way, the
-counters of that op are not checked, nor are those of pools and caches.  Nothing here
-looks at values.
+complete where the client keeps to the program.  They are held at its end and, in some cases, after
+one of its ops: a counter may be right again once nothing is under way.  Where a fault stopped an
+op half way, the counters of that op are not checked, nor are those of pools and caches.  Nothing
+here looks at values.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
-from gpusim.ops import Alloc, AnyDispatch, Capture, Copy, Free, Replay
+from gpusim.history import Outcome
+from gpusim.ops import Alloc, AnyDispatch, Capture, Copy, Free, Op, Replay
 from gpusim.runtime.policy import Uniforms
 from gpusim.runtime.stats import Counts, Stats
+from gpusim.text import write_op
 from gpusim.trace import Event
 from properties.model.case import PLAIN
 from properties.model.execution import Execution
@@ -21,6 +24,8 @@ from properties.oracles.laws import Setting
 
 Figures = Iterator[tuple[str, int, int]]
 """A figure by its name: what it should be, and what it is."""
+Issued = Sequence[tuple[Op, Outcome]]
+"""The ops so far, with their outcomes."""
 
 _COUNTED = {
     "alloc": "allocs",
@@ -41,33 +46,51 @@ def judge_statistics(execution: Execution) -> Failure | None:
     if stats is None or not execution.is_lawful:
         return None
     events = [*takewhile(lambda event: event.kind != "close", execution.trace)]
+    looked = execution.looked
+    if looked is not None:
+        failure = _judge(execution, events[: looked.events], looked.stats, looked.ops)
+        if failure is not None:
+            return failure
+    return _judge(execution, events, stats, None)
+
+
+def _judge(
+    execution: Execution, events: list[Event], stats: Stats, ops: int | None
+) -> Failure | None:
+    """The first wrong figure once these events have happened, which so many ops have caused.
+
+    None: all of them, and the sync at the end.
+    """
+    program, is_over = execution.case.program, ops is None
+    ops = len(program) if ops is None else ops
     has_failed = any(event.kind == "failed" for event in events)
     if has_failed and execution.case.client != PLAIN:
         # A call of the client itself may fail; its fault is then reported for an accepted op.
         return None
-    figures = [*_ops(execution, stats), *_sizes(execution, stats), *_submits(events, stats)]
+    issued = [*zip(program.ops[:ops], execution.history.outcomes[:ops], strict=True)]
+    limit = execution.case.policy.debug_dispatch_limit
+    figures = [*_ops(issued, limit, stats), *_sizes(issued, stats), *_submits(events, stats)]
     if not has_failed:
-        figures += _stores(execution, events, stats)
+        figures += _stores(execution, events, stats, is_over=is_over)
     for name, meant, shown in figures:
         if meant != shown:
             return Failure(
                 kind=FailureKind.STATISTICS,
                 trait=name.partition(" ")[0],
-                position=len(execution.case.program),
-                op="the end of the program",
+                position=len(program) if is_over else ops - 1,
+                op="the end of the program" if is_over else write_op(program[ops - 1]),
                 reason=f"stats() counts {name} otherwise than they happened",
                 sides=(("expected", str(meant)), ("got", str(shown))),
             )
     return None
 
 
-def _ops(execution: Execution, stats: Stats) -> Figures:
+def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
     """Ops that were accepted; those of a replay are counted as well."""
     done: Counter[str] = Counter()
     captures: dict[str, Capture] = {}
     stopped = False
-    outcomes = zip(execution.case.program, execution.history.outcomes, strict=True)
-    for op, outcome in outcomes:
+    for op, outcome in issued:
         if isinstance(op, Replay):
             stopped |= outcome.error is not None
         if outcome.error is not None:
@@ -79,7 +102,6 @@ def _ops(execution: Execution, stats: Stats) -> Figures:
             commands = captures[op.graph].commands
             done["dispatches"] += sum(isinstance(command, AnyDispatch) for command in commands)
             done["copies"] += sum(isinstance(command, Copy) for command in commands)
-    limit = execution.case.policy.debug_dispatch_limit
     if limit is not None:
         done["dispatches_dropped"] = max(0, done["dispatches"] - limit)
         done["dispatches"] -= done["dispatches_dropped"]
@@ -89,12 +111,11 @@ def _ops(execution: Execution, stats: Stats) -> Figures:
             yield name, done[name], getattr(stats, name)
 
 
-def _sizes(execution: Execution, stats: Stats) -> Figures:
+def _sizes(issued: Issued, stats: Stats) -> Figures:
     """Live buffers and their bytes, now and at the most."""
     live: dict[str, int] = {}
     now = peak = total = 0
-    outcomes = zip(execution.case.program, execution.history.outcomes, strict=True)
-    for op, outcome in outcomes:
+    for op, outcome in issued:
         if outcome.error is not None:
             continue
         if isinstance(op, Alloc):
@@ -127,8 +148,12 @@ def _submits(events: list[Event], stats: Stats) -> Figures:
         yield f"flushes for {reason}", reasons[reason], stats.flushes.get(reason, 0)
 
 
-def _stores(execution: Execution, events: list[Event], stats: Stats) -> Figures:
-    """What pools and caches made, and what they hold once every read was delivered."""
+def _stores(execution: Execution, events: list[Event], stats: Stats, *, is_over: bool) -> Figures:
+    """What pools and caches made, and what they hold.
+
+    Each staging buffer whose bytes were taken came back to the pool.  Once every read was
+    delivered, all of them have.
+    """
     policy = execution.case.policy
     made = Counter(str(event["role"]) for event in events if event.kind == "create_buffer")
     groups = sum(event.kind == "create_bind_group" for event in events)
@@ -139,16 +164,19 @@ def _stores(execution: Execution, events: list[Event], stats: Stats) -> Figures:
         "uniforms": (stats.uniforms, policy.uniforms is not Uniforms.FRESH),
         "bind_groups": (stats.bind_groups, policy.cache_bind_groups),
         "shapes": (stats.shapes, True),
-        "staging": (stats.staging, True),
     }
     for name, (counts, keeps) in keeping.items():
-        dropped = counts.evicted + counts.invalidated
+        dropped = _dropped(counts)
         yield f"{name} held", counts.created - dropped if keeps else 0, counts.held
         yield f"{name} dropped", dropped if keeps else 0, dropped
+    back = sum(event.kind == "take" for event in events)
+    yield "staging held", back - stats.staging.reused - stats.staging.evicted, stats.staging.held
+    if is_over:
+        yield "staging dropped", stats.staging.created - stats.staging.held, _dropped(stats.staging)
     yield "uniforms exhausted", stats.flushes.get("uniforms", 0), stats.uniforms.exhausted
     missed = stats.staging.created if policy.staging_buffers else 0
     yield "staging exhausted", missed, stats.staging.exhausted
-    if policy.uniforms is not Uniforms.RING:
+    if is_over and policy.uniforms is not Uniforms.RING:
         yield "uniforms used", _with_scalars(execution, events), _used(stats.uniforms)
 
 
@@ -161,6 +189,10 @@ def _with_scalars(execution: Execution, events: list[Event]) -> int:
         for name, times in launched.items()
         if (kernel := setting.kernel(name)) is not None and kernel.uniform_bytes
     )
+
+
+def _dropped(counts: Counts) -> int:
+    return counts.evicted + counts.invalidated
 
 
 def _used(counts: Counts) -> int:

@@ -21,6 +21,8 @@ from properties.model.failure import Failure, FailureKind
 
 About = Mapping[str, Any]
 _ONE_IN = 3
+_LEAST_STAGING_BYTES = 256
+"""The smallest class of staging buffers."""
 
 
 def judge_thrift(execution: Execution) -> Failure | None:
@@ -223,6 +225,7 @@ class _Followed:
         """Check that each free buffer was taken before another was made."""
         places = {number: place for place, number in enumerate(self._pages)}
         for number, fitting in self._made:
+            self._check_size(number)
             place = places.get(number, 0)
             if any(places.get(free, len(places)) > place for free in fitting):
                 size_bytes = self._sizes[number]
@@ -230,6 +233,22 @@ class _Followed:
                     "staging", f"a staging buffer of {size_bytes} bytes is made, and one is free"
                 )
         self._made = []
+
+    def _check_size(self, number: int) -> None:
+        """Check that a new staging buffer is no larger than what it was made for asks for."""
+        used_bytes, most_bytes = self._pages.get(number, 0), self._policy.staging_class_bytes
+        if self._policy.join_reads and used_bytes <= self._page_bytes:
+            used_bytes = self._page_bytes
+        # Reads that came later may use more than the class of the first, which it was made for.
+        least_bytes = min(used_bytes, most_bytes)
+        class_bytes = max(_LEAST_STAGING_BYTES, 1 << (least_bytes - 1).bit_length())
+        used_bytes = max(used_bytes, class_bytes)
+        if self._sizes[number] > used_bytes:
+            self._waste(
+                "staging size",
+                f"a staging buffer of {self._sizes[number]} bytes is made, where the policy asks "
+                f"for {used_bytes} at most",
+            )
 
     def _map(self, about: About) -> None:
         self._mapped[about["buffer"]] = self._acts

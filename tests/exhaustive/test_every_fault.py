@@ -11,8 +11,7 @@ from gpusim.runtime.batch import Batch, RingUniforms
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.recorder import Recorder
-from properties.exhaustive.every_fault import cases, fail_everywhere
-from properties.generate.sketches import SKETCHES
+from properties.exhaustive.every_fault import SKETCHES, cases, fail_everywhere
 from properties.model.failure import Failure
 from properties.targets.factory import RuntimeFactory
 

@@ -16,8 +16,9 @@ from properties.mutants.hunt import Programs
 from properties.mutants.mistakes import MUTANTS, find
 from properties.mutants.mutant import SOUND, Mutant
 from properties.mutants.oracles import COSTS, factory_of, oracles_for
-from properties.oracles.cost import count_cost, judge_cost, widened
+from properties.oracles.cost import count_cost, judge_cost
 from properties.oracles.judge import judge
+from properties.oracles.lines import widened
 from properties.targets.factory import AdapterFactory, RuntimeFactory
 
 PROGRAM = Program.parse(
@@ -77,6 +78,14 @@ def test_a_session_counts_some_cases_by_their_seed() -> None:
     assert failure is not None
     assert (failure.kind, failure.trait) == (FailureKind.COST, "memory")
     assert judge(case, factory_of(SOUND, "simulated", BUILTIN)).failure is None
+
+
+@pytest.mark.parametrize("name", ["run_keeps_its_uniforms", "encoders_kept_for_ever"])
+def test_what_lives_long_is_counted_too(name: str) -> None:
+    case = replace(case_under("ring"), seed="")
+    failure = count_cost(case, factory_of(find(name), "simulated", BUILTIN))
+    assert failure is not None
+    assert failure.kind is FailureKind.COST
 
 
 def test_other_targets_and_large_programs_are_not_counted() -> None:

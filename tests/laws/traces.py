@@ -11,8 +11,9 @@ from gpusim.runtime import Parts, TracedDriver, WgpuDriver, traced_parts
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.policy import Policy, parse_policy
 from gpusim.trace import Event, Trace
-from properties.execute import Marks, run
+from properties.execute import run
 from properties.model.case import DeviceSpec
+from properties.model.marks import Marks
 from properties.oracles.laws import Checker, Setting, check
 from properties.targets.factory import open_case_device
 from properties.targets.runtime_target import RuntimeTarget

@@ -47,6 +47,7 @@ MAY_IMPORT = {
         "numpy",
         "properties",
         "pytest",
+        "ray",
         "reference",
         "rich",
         "wgpu",

@@ -60,5 +60,18 @@ def test_every_figure_that_can_be_known_is_held() -> None:
             assert failure.trait in name
 
 
+def test_a_figure_that_is_right_again_at_the_end_is_held_in_between() -> None:
+    execution = shown(policy="ring")
+    looked = execution.looked
+    assert looked is not None
+    assert looked.ops < len(PROGRAM)
+    held_there = {"staging held", "staging created", "uniforms held", "live_bytes", "submits"}
+    for name, stats in spoilt(looked.stats).items():
+        wrong = replace(execution, looked=replace(looked, stats=stats))
+        failure = judge_statistics(wrong)
+        assert (failure is not None) >= (name in held_there), name
+        assert failure is None or failure.position == looked.ops - 1
+
+
 def test_a_target_without_statistics_is_not_asked() -> None:
     assert judge_statistics(replace(shown(), stats=None)) is None

@@ -80,3 +80,27 @@ def test_what_the_adapter_lacks_is_refused() -> None:
         adapter.request_device_sync(required_features=["timestamp-query"])
     device = adapter.request_device_sync(required_limits={"maxBindGroups": 2})
     assert device.limits["max-bind-groups"] == 2
+
+
+def limits_of_two(adapter: Any) -> list[tuple[int, int]]:
+    """Two limits of the adapter and of two devices, where only the first device asks for less."""
+    asked = {"max-bind-groups": 1, "max-buffer-size": 4096}
+    devices = [adapter.request_device_sync(required_limits=wanted) for wanted in (asked, {})]
+    return [tuple(one.limits[name] for name in asked) for one in (adapter, *devices)]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_one_device_asks_for_is_no_other_s(profile: str) -> None:
+    """Limits are a device's own (specification, section 3.6.2 "Limits")."""
+    adapter, first, second = limits_of_two(GPU(profile=profile).request_adapter_sync())
+    assert first == (1, 4096)
+    assert adapter == second != first
+
+
+@pytest.mark.parametrize(
+    "adapter", REAL or NONE, ids=lambda adapter: getattr(adapter, "name", None)
+)
+def test_nor_is_it_on_a_real_one(adapter: Any) -> None:
+    before = {**adapter.native.limits}
+    limits_of_two(adapter.native)
+    assert {**adapter.native.limits} == before

@@ -281,7 +281,7 @@ def test_a_difference_shows(scenario: Callable[[Any], str], profile: str) -> Non
 
 @pytest.mark.parametrize("scenario", SHOWN, ids=lambda scenario: scenario.__name__)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_reset_device_keeps_its_profile(scenario: Callable[[Any], str], profile: str) -> None:
+def test_a_restart_keeps_every_difference(scenario: Callable[[Any], str], profile: str) -> None:
     device = open_device(profile=profile)
     device.restart(strategy("late"))
     assert scenario(device) == SHOWN[scenario][list(PROFILES).index(profile)]

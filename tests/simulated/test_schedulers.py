@@ -82,6 +82,32 @@ def test_one_seed_is_one_schedule() -> None:
     assert len({settle_order(strategy("random", seed), maps=8) for seed in range(30)}) > 10
 
 
+def test_two_devices_of_one_process_do_not_share_their_chance() -> None:
+    """Each draws what it draws when it is alone, whatever the other draws in between."""
+    alone = [settle_order(strategy("random", seed), maps=8) for seed in (3, 4)]
+    seen: list[list[str]] = [[], []]
+
+    def emit_to(settled: list[str]) -> Any:
+        def emit(kind: str, **about: Any) -> None:
+            if kind == "settle":
+                settled.append(about["promise"][-1])
+
+        return emit
+
+    devices = [
+        open_device(scheduler=strategy("random", seed), emit=emit_to(settled))
+        for seed, settled in zip((3, 4), seen, strict=True)
+    ]
+    buffers = [
+        [device.create_buffer(size=8, usage=STAGING) for _ in range(8)] for device in devices
+    ]
+    promises = [[buffer.map_async(1) for buffer in mine] for mine in buffers]
+    for pair in zip(*promises, strict=True):
+        for promise in pair:
+            promise.sync_wait()
+    assert ["".join(settled) for settled in seen] == alone
+
+
 def test_a_program_that_is_not_small_is_not_enumerated() -> None:
     with pytest.raises(ProgramError, match="more than 10"):
         list(explore(lambda scheduler: settle_order(scheduler, maps=5), most=10))

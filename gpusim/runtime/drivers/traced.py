@@ -201,11 +201,20 @@ class TracedDriver:
             raise
 
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
-        """See ``Driver``."""
-        self._tell(Event("take", {"buffer": self._numbers[mapping.buffer.uid]}))
+        """See ``Driver``; the event has the bytes that the staging buffer holds."""
+        number, is_told = self._numbers[mapping.buffer.uid], False
+
+        def told(held: memoryview) -> Value:
+            nonlocal is_told
+            is_told = True
+            self._tell(Event("take", {"buffer": number, "data": bytes(held)}))
+            return receive(held)
+
         try:
-            return self._driver.take(mapping, receive)
+            return self._driver.take(mapping, told)
         except DeviceFault as fault:
+            if not is_told:
+                self._tell(Event("take", {"buffer": number, "data": b""}))
             self._tell_failed("take", fault)
             raise
 

@@ -13,9 +13,10 @@ import numpy as np
 from gpusim.errors import InvalidHandle
 from gpusim.runtime import Graph, Runtime, Ticket
 from gpusim.runtime.batch import FlushReason
+from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks
 from gpusim.runtime.reads import Reads
-from properties.mutants.mutant import mutant
+from properties.mutants.mutant import Overlay, mutant
 
 
 @mutant(part="runtime", found_by="clients", hard=True)
@@ -166,3 +167,39 @@ class SyncsShareOneWait(Reads):
         if self._waiting is None or self._waiting.done():
             self._waiting = asyncio.create_task(super().wait_for_all_async(seconds))
         await self._waiting
+
+
+@mutant(part="runtime", found_by="clients")
+class NarrowOffsetDropsWrite(Runtime):
+    """A write is dropped where its end does not fit into the NumPy type of its offset."""
+
+    def write(self, buffer: Any, data: Any, offset: Any = 0) -> None:
+        if isinstance(offset, np.integer):
+            size_bytes = memoryview(data).nbytes
+            if int(offset) + size_bytes > np.iinfo(offset.dtype).max:
+                return
+        super().write(buffer, data, offset)
+
+
+@mutant(part="runtime", found_by="clients")
+class ViewOfBoolsIsWritten(Runtime):
+    """An array of bools is refused, and a view of one is not."""
+
+    def write(self, buffer: Any, data: Any, offset: int = 0) -> None:
+        if isinstance(data, memoryview) and data.format == "?":
+            data = data.cast("B")
+        super().write(buffer, data, offset)
+
+
+@mutant(part="driver", found_by="clients")
+class AdoptionAsksForNoUsage(Overlay):
+    """A buffer of the caller's is adopted whatever it may be used for."""
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        adopted: DeviceBuffer = self._inner.adopt_buffer(_Fit(native))
+        adopted.native = native
+        return adopted
+
+
+class _Fit(Overlay):
+    usage = 0xFFFF

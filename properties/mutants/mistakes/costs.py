@@ -9,7 +9,7 @@ from typing import Any
 from gpusim.runtime.batch import Batch, FlushReason, FlushRules
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.caches import BoundedCache, CacheState
-from gpusim.runtime.commands import DeviceBuffer, RecordedCommand
+from gpusim.runtime.commands import DeviceBuffer, RecordedCommand, Role
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.policy import Policy
@@ -17,8 +17,9 @@ from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import Replays
+from gpusim.runtime.runs import Run
 from gpusim.runtime.staging import StagingPage, StagingPool
-from properties.mutants.mutant import mutant
+from properties.mutants.mutant import Overlay, mutant
 
 COSTS = "costs"
 """The oracle that counts lines and bytes of the host."""
@@ -226,3 +227,48 @@ class EveryStepLooksAtAll(Replays):
     def _buffers_of(self, step: Any) -> list[Buffer]:
         every: Callable[[], Any] = self._planner._buffers.__iter__
         return list(every())
+
+
+class _Doubling(Overlay):
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
+        made: DeviceBuffer = self._inner.create_buffer(2 * size_bytes, role)
+        return made
+
+
+@mutant(part="staging")
+class StagingOfTwiceTheSize(StagingPool):
+    """A staging buffer is twice as large as its class."""
+
+    def __init__(self, driver: Any, capacity: int, class_bytes: int) -> None:
+        super().__init__(_Doubling(driver), capacity, class_bytes)
+
+
+@mutant(part="plans", found_by=COSTS)
+class NewPlanComparedWithAll(Plans[DispatchPlan]):
+    """A new plan is looked for among all others before it is kept."""
+
+    def put(self, key: Hashable, plan: DispatchPlan) -> None:
+        if not any(known is plan for known in self._plans.values()):
+            super().put(key, plan)
+
+
+@mutant(part="recorder", found_by=COSTS)
+class RunKeepsItsUniforms(Recorder):
+    """A run keeps the uniforms of every replay as long as its graph is bound."""
+
+    def record_run(self, run: Run, payload: bytes) -> None:
+        vars(run).setdefault("payloads", []).append(payload)
+        super().record_run(run, payload)
+
+
+@mutant(part="device", found_by=COSTS)
+class EncodersKeptForEver(Overlay):
+    """A device keeps every encoder that it has made."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._made: list[Any] = []
+
+    def create_command_encoder(self, **about: Any) -> Any:
+        self._made.append(self._inner.create_command_encoder(**about))
+        return self._made[-1]

@@ -7,6 +7,8 @@ kernel; and what tells of a loss is not the same on every device.
 from asyncio import CancelledError
 from typing import Any
 
+import wgpu
+
 from gpusim.errors import DeviceFault
 from gpusim.kernels import Kernel
 from gpusim.runtime.batch import Batch, FlushReason, RingUniforms
@@ -133,3 +135,23 @@ class AwaitRaisesWhatIsKept(Readbacks):
             fault, self.unseen = self.unseen, None
             raise fault
         await super().settle_through_async(ticket, seconds)
+
+
+@mutant(part="device", found_by="faults")
+class BindGroupIsTriedAgain(Overlay):
+    """A device without memory for a bind group tries once more, and tells nobody."""
+
+    def create_bind_group(self, **about: Any) -> Any:
+        try:
+            return self._inner.create_bind_group(**about)
+        except wgpu.GPUOutOfMemoryError:
+            return self._inner.create_bind_group(**about)
+
+
+@mutant(part="driver", found_by="faults")
+class LossFoundByVerbsAlone(Overlay):
+    """A driver does not look at the promise of a loss, and so accepts work for a lost device."""
+
+    @property
+    def lost(self) -> bool:
+        return bool(self._inner._found_lost)

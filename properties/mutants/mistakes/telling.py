@@ -1,14 +1,16 @@
 """Mistakes in what a runtime says and not in what it does: its counters, and words of errors."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from gpusim.errors import InvalidHandle, LimitExceeded
+from gpusim.errors import InvalidHandle, LimitExceeded, OutOfRange, WaitTimedOut
 from gpusim.kernels import Kernel
 from gpusim.ops import Grid
+from gpusim.runtime import Runtime
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import DeviceBuffer, Launch
 from gpusim.runtime.plans import Shapes
+from gpusim.runtime.readbacks import Readbacks, Ticket
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPool
 from properties.mutants.mutant import mutant
@@ -83,3 +85,53 @@ class RefusalNamesOtherLimit(Shapes):
                 f" {self._max_groups_per_dimension} ", f" {kernel.group_size} "
             )
             raise LimitExceeded(told) from None
+
+
+@mutant(part="staging")
+class MadeOnceItIsBack(StagingPool):
+    """A staging buffer counts as made only once it comes back to the pool."""
+
+    _out = 0
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        created = self.counts.created
+        buffer = super().take(size_bytes)
+        self._out += self.counts.created - created
+        self.counts.created = created
+        return buffer
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        self._count()
+        super().give_back(buffer)
+
+    def discard(self, buffer: DeviceBuffer) -> None:
+        self._count()
+        super().discard(buffer)
+
+    def _count(self) -> None:
+        self.counts.created, self._out = self.counts.created + self._out, 0
+
+
+@mutant(part="readbacks", found_by="clients")
+class TimeoutToldInMilliseconds(Readbacks):
+    """A wait that times out tells its milliseconds, and calls them seconds."""
+
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        try:
+            super().settle_through(ticket, seconds)
+        except WaitTimedOut as late:
+            told = str(late).replace(f"{seconds} s", f"{1000 * (seconds or 0):g} ms")
+            raise WaitTimedOut(told) from None
+
+
+@mutant(part="runtime", found_by="clients")
+class RefusalTellsWordOffset(Runtime):
+    """The refusal of data of wide elements counts its offset in elements."""
+
+    def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
+        try:
+            super().write(buffer, data, offset)
+        except OutOfRange as refused:
+            first, each = int(offset), getattr(data, "itemsize", 1)
+            told = str(refused).replace(f"offset {first} ", f"offset {first // each} ")
+            raise OutOfRange(told) from None

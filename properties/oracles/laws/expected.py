@@ -68,11 +68,13 @@ GRID_DIMENSIONS = 3
 class ExpectedOp:
     """One op that acts on the queue; ``optional`` once it failed half way."""
 
-    __slots__ = ("left", "optional", "position", "started")
+    __slots__ = ("command", "left", "optional", "position", "started")
     verb = ""
 
     def __init__(self, position: int, left: int) -> None:
         self.position = position
+        self.command = -1
+        """Which command of a replay it is; -1 where its op is no replay."""
         self.left = left
         """Bytes, or dispatches, that no command has carried out yet."""
         self.started = False
@@ -89,7 +91,8 @@ class ExpectedOp:
         return False
 
     def __str__(self) -> str:
-        return f"{self.verb} op {self.position}"
+        command = f" command {self.command}" if self.command >= 0 else ""
+        return f"{self.verb} op {self.position}{command}"
 
 
 class ExpectedDispatch(ExpectedOp):
@@ -251,6 +254,9 @@ def expect(
         return ()
     commands = replayed(graphs[op.graph], op)
     expected_ops = [_ITEM_OF[type(one)](position, one, names, kernel_of) for one in commands]
+    for command, expected in enumerate(expected_ops):
+        if expected is not None:
+            expected.command = command
     return tuple([expected for expected in expected_ops if expected is not None])
 
 

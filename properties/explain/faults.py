@@ -1,0 +1,262 @@
+"""The fate of each planned fault: the call that failed, the op that raised it, and what it took.
+
+A fault is raised once, by the op or the read to which it belongs, and takes with it what its batch
+would have written.  So it may be swallowed, given to the wrong read, kept for a later call, or be
+held against bytes that it never touched; and bytes that it took may be used as if they were whole.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gpusim.effects import written_by
+from gpusim.errors import DataLost
+from gpusim.history import Outcome
+from gpusim.ops import Alloc, Capture, Op, Read, Replay
+from gpusim.program import Program, buffers_of, replayed
+from gpusim.simulated import NO_FAULTS
+from gpusim.text import write_op
+from properties.explain import rules
+from properties.explain.calls import Call, calls
+from properties.explain.clocks import Traced
+from properties.explain.experiments import Judge
+from properties.explain.told import NOTHING, Told
+from properties.model.disturbance import Disturbance
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.faulted import overwritten, used
+from properties.oracles.judge import Verdict
+
+_DATA_LOST = DataLost.__name__
+_SHOWN_BYTES = 8
+_VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
+
+
+def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+    """What became of the faults that were met; nothing where none was."""
+    case = verdict.execution.case
+    if case.disturbance is not None and case.injected:
+        return _disturbed(verdict, failure, case.disturbance, again)
+    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+    if not failed or not len(case.device.faults):
+        return NOTHING
+    if failure.kind is FailureKind.FAULTS:
+        return _kept(verdict, failed)
+    facts = tuple(_met(call, verdict) for call in failed[:1])
+    if failure.kind is FailureKind.ERROR:
+        return _held_against(verdict, failure, failed, traced) or Told(facts=facts)
+    if failure.kind in _VALUES:
+        return _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
+    return Told(facts=facts)
+
+
+def _disturbed(
+    verdict: Verdict, failure: Failure, disturbance: Disturbance, again: Judge | None
+) -> Told:
+    """The fate of a fault that the layer planned; no trace tells which call met it."""
+    case = verdict.execution.case
+    if failure.kind not in _VALUES or again is None:
+        return NOTHING
+    sound = replace(case, disturbance=replace(disturbance, faults=NO_FAULTS))
+    if again(sound).failure is not None:
+        return NOTHING
+    planned = f"the layer made a call fail as planned ({disturbance.faults}: calls count from 0)"
+    program, at = case.program, failure.position
+    raised = list(_raised(verdict))
+    given = _given(verdict, at)
+    place = f"op {at} ({failure.op})"
+    facts = (planned, _reads_told(verdict), "without the planned fault it passes")
+    if not raised:
+        sentence = (
+            f"the planned fault ({disturbance.faults}) was swallowed: {place} was given {given}, "
+            "and neither it nor a sync raised an error"
+        )
+    else:
+        other, error = raised[0]
+        by = f"op {other} ({write_op(program[other])})" if other < len(program) else "the last sync"
+        sentence = (
+            f"the error of a planned fault ({disturbance.faults}) went to the wrong op: {by} "
+            f"raised {error}, and {place}, to which it belongs, was given {given}"
+        )
+    return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=facts)
+
+
+def _raised(verdict: Verdict) -> Iterator[tuple[int, str]]:
+    """The ops that raised an error, or whose value did, with it; refusals do not count."""
+    history = verdict.execution.history
+    outcomes = [*history.outcomes, history.closing or Outcome()]
+    refused = [each.error for each in verdict.expected.outcomes]
+    for at, outcome in enumerate(outcomes):
+        error = outcome.error or outcome.late_error
+        if error and not (at < len(refused) and refused[at] == error):
+            yield at, error.removeprefix("crash: ")
+
+
+def _given(verdict: Verdict, at: int) -> str:
+    """What a read was given, for a reader."""
+    outcome = verdict.execution.history.outcomes[at]
+    error = outcome.error or outcome.late_error
+    if error:
+        return error.removeprefix("crash: ")
+    data = outcome.data or b""
+    if data and not any(data):
+        return "zeros"
+    more = "..." if len(data) > _SHOWN_BYTES else ""
+    return f"{data[:_SHOWN_BYTES].hex()}{more}" or "no bytes"
+
+
+def _reads_told(verdict: Verdict) -> str:
+    """What each read got, in their order."""
+    reads = [n for n, op in enumerate(verdict.execution.case.program) if isinstance(op, Read)]
+    told = [f"op {n} got {_given(verdict, n)}" for n in reads[:6]]
+    return f"the reads in order, of which each maps once: {', '.join(told)}"
+
+
+def _met(call: Call, verdict: Verdict) -> str:
+    """A call that failed, and who raised that."""
+    outcomes = verdict.execution.history.outcomes
+    late = [n for n, each in enumerate(outcomes) if each.late_error == call.failed]
+    is_raised = call.position < len(outcomes) and call.position >= 0
+    error = outcomes[call.position].error if is_raised else None
+    by = f", and that op raised it{'' if error == call.failed else f' as {error}'}" if error else ""
+    by = by or (f", and the read of op {late[0]} gave it" if late else "")
+    verb = call.event["verb"]
+    return f"the call {verb} (call {call.number}) failed with {call.failed} during {call.place}{by}"
+
+
+def _kept(verdict: Verdict, failed: list[Call]) -> Told:
+    """A fault that came again, though the plan has it once."""
+    planned = verdict.execution.case.device.planned_faults
+    for at, later in enumerate(failed):
+        same = [each for each in failed[:at] if _alike(each, later)]
+        if len(same) < planned[later.failed] or not same:
+            continue
+        first, verb = same[0], later.event["verb"]
+        facts = (
+            f"the plan, {verdict.execution.case.device.faults}, lets {planned[later.failed]} call "
+            f"fail so, and that was the {verb} of op {first.position}",
+            f"nothing failed on the device in op {later.position}: the {verb} that it asked for "
+            "was answered with the old error",
+        )
+        sentence = (
+            f"{later.place} raised {later.failed}, the failure of the {verb} in {first.place}, "
+            "again: the failure was kept, and the call is not tried anew"
+        )
+        return Told(sentence=sentence, culprit=later.position, rule=rules.REPORTED, facts=facts)
+    return NOTHING
+
+
+def _alike(one: Call, other: Call) -> bool:
+    return (one.event["verb"], one.failed) == (other.event["verb"], other.failed)
+
+
+def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
+    """What the batch of a failed submit would have written, each with the op that writes it."""
+    program = verdict.execution.case.program
+    return {
+        name: position
+        for position, _ in traced.submits.get(call.number, ())
+        for name in written_by(program[position], verdict.execution.kernels, _captures(program))
+    }
+
+
+def _captures(program: Program) -> dict[str, Capture]:
+    return {op.graph: op for op in program if isinstance(op, Capture)}
+
+
+def _held_against(
+    verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced
+) -> Told | None:
+    """An op that was refused for lost bytes, where no failed batch wrote its buffers."""
+    program, at = verdict.execution.case.program, failure.position
+    if not 0 <= at < len(program) or not traced.is_known:
+        return None
+    if verdict.execution.history.outcomes[at].error != _DATA_LOST:
+        return None
+    names = buffers_of(program[at])
+    batches = [call for call in failed if call.event["verb"] == "submit" and call.position < at]
+    if not batches or any(
+        name in _taken(call, traced, verdict) for call in batches for name in names
+    ):
+        return None
+    last = batches[-1]
+    held = [f"op {position}" for position, _ in traced.submits.get(last.number, ())]
+    writes = ", ".join(_taken(last, traced, verdict)) or "no buffer of the program"
+    facts = [
+        f"{_met(last, verdict)}; its batch held {', '.join(held) or 'no command of an op'} and "
+        f"writes {writes}"
+    ]
+    writer = _last_writer(verdict, at, names)
+    reached = traced.of(writer) if writer >= 0 else None
+    if reached is not None and reached.submitted >= 0:
+        facts.append(
+            f"op {writer} ({write_op(program[writer])}) wrote it last, and was submitted at call "
+            f"{reached.submitted}, which did not fail"
+        )
+    sentence = (
+        f"op {at} ({failure.op}) was refused with {_DATA_LOST}, though the batch that failed "
+        f"wrote nothing of {', '.join(dict.fromkeys(names))}: the failure took along what other "
+        "batches wrote"
+    )
+    return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=tuple(facts))
+
+
+def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
+    program, kernels = verdict.execution.case.program, verdict.execution.kernels
+    captures = _captures(program)
+    for at in range(until - 1, -1, -1):
+        is_accepted = verdict.execution.history.outcomes[at].error is None
+        if is_accepted and set(names) & set(written_by(program[at], kernels, captures)):
+            return at
+    return -1
+
+
+def _healed(
+    verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced, again: Judge | None
+) -> Told | None:
+    """An op that used what a failed batch would have written, and was accepted."""
+    program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
+    sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+    lost: dict[str, int] = {}
+    for call in failed:
+        lost |= _taken(call, traced, verdict)
+    start = failed[0].position + 1
+    for at, op in enumerate(program.ops[start : failure.position + 1], start):
+        ops = replayed(_captures(program)[op.graph], op) if isinstance(op, Replay) else [op]
+        names = [name for name in used(ops, sizes) if name in lost]
+        is_accepted = outcomes[at].error is None and outcomes[at].late_error is None
+        if names and is_accepted:
+            return _used(verdict, at, names[0], lost[names[0]], failed[0], again)
+        for each in ops:
+            for name in overwritten(each, sizes):
+                lost.pop(name, None)
+    return None
+
+
+def _used(
+    verdict: Verdict, at: int, name: str, writer: int, call: Call, again: Judge | None
+) -> Told:
+    program = verdict.execution.case.program
+    op = program[at]
+    facts = (
+        f"{_met(call, verdict)}; its batch held op {writer} ({write_op(program[writer])}), so "
+        f"{name} is lost until it is written whole",
+    )
+    plainly = ""
+    if isinstance(op, Replay) and again is not None:
+        plainly = _plainly(verdict, at, op, again)
+    sentence = (
+        f"op {at} ({write_op(op)}) used {name}, which was lost with the batch of op {writer}, and "
+        f"was accepted: it is to be refused with {_DATA_LOST}{plainly}"
+    )
+    return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=facts)
+
+
+def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> str:
+    """What the commands of a replay raise where they are issued by themselves."""
+    case = verdict.execution.case
+    commands: list[Op] = list(replayed(_captures(case.program)[op.graph], op))
+    plain = Program((*case.program.ops[:at], *commands, *case.program.ops[at + 1 :]))
+    outcomes = again(replace(case, program=plain)).execution.history.outcomes
+    for command, outcome in zip(commands, outcomes[at : at + len(commands)], strict=True):
+        if outcome.error == _DATA_LOST:
+            return f", as its {write_op(command)} is where it is called plainly"
+    return ""

@@ -1,0 +1,263 @@
+"""Follows one value or one object from call to call, to the first place where it is wrong.
+
+The bytes of a read go from the buffer to a staging buffer, which is mapped, and from there to the
+value.  A command goes from its op through a command encoder into a submit.  A pooled or cached
+buffer goes from its first use to its end.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from gpusim.ops import Read
+from gpusim.text import write_op
+from properties.explain.argument import Crossing
+from properties.explain.calls import Call, calls
+from properties.explain.clocks import Place, Traced
+from properties.explain.experiments import Judge, looked_at, played_on
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.catalogue import Law
+from properties.oracles.laws.expected import STORAGE
+
+_CAPACITY = ("B5", "F6")
+_MOST_SHOWN = 8
+_ON_HOST = Law(
+    name="D1",
+    sentence="a read is delivered once, and after its bytes were taken",
+    source=laws.D1.source,
+)
+
+
+def tell_bytes(
+    verdict: Verdict, failure: Failure, blamed: int, traced: Traced, again: Judge | None
+) -> Told:
+    """Whether the bytes of a read went wrong on the device or on the host.
+
+    ``blamed`` is the op that the bytes alone accuse; where the calls are right it is another hop.
+    """
+    program, at = verdict.execution.case.program, failure.position
+    if failure.kind is not FailureKind.VALUE or at not in traced.fetched:
+        return NOTHING
+    op, got = program[at], verdict.execution.history.outcomes[at].data
+    meant = verdict.expected.outcomes[at].data
+    assert isinstance(op, Read)
+    held = _held(verdict, op, traced)
+    if held is None or meant is None or got is None:
+        return NOTHING
+    taken, held_bytes, name = held
+    _, copy = traced.fetched[at]
+    if held_bytes == meant and traced.broken is None:
+        held_right = f"{name} held {_shown(meant, meant, got)}"
+        told = _on_host(op, at, held_right, taken, meant, got)
+        return told if blamed != at else Told(law=told.law)
+    if held_bytes != got or traced.broken is not None:
+        return NOTHING
+    ran = any(event.kind == "dispatch" for event in verdict.execution.trace)
+    law = (
+        f"the calls on the device break none, and {name} held {_shown(got, meant, got)} when it "
+        f"was mapped (call {taken}): the device carried out a call otherwise than it was asked"
+        f"{', or a shader is wrong' if ran else ''}"
+    )
+    elsewhere = next(_from_elsewhere(verdict, failure, again), "") if blamed != at else ""
+    if not elsewhere:
+        return Told(law=law)
+    return Told(
+        sentence=(
+            f"op {at} ({write_op(op)}) was given bytes of another place by the device: {elsewhere}"
+        ),
+        culprit=at,
+        rule=laws.A11,
+        facts=(
+            f"the copy to {name} asks for bytes {copy['source_offset']} to "
+            f"{copy['source_offset'] + copy['size_bytes'] - 1}, {copy['size_bytes']} in one piece, "
+            "as it should",
+        ),
+        law=law,
+    )
+
+
+def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes) -> Told:
+    return Told(
+        sentence=(
+            f"op {at} ({write_op(op)}) was given {_shown(got, meant, got)} though {held} when it "
+            f"was mapped: its bytes were lost on the host, after the device had delivered them"
+        ),
+        culprit=at,
+        rule=_ON_HOST,
+        facts=(
+            f"{held} at call {taken}, as it should; the value of {op.result} at those bytes is "
+            f"{_shown(got, meant, got)}",
+        ),
+        law="the calls on the device break none, and what the device delivered is right",
+    )
+
+
+def _held(verdict: Verdict, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:
+    """The call at which the bytes of a read were taken, and what the staging buffer held of it."""
+    program = verdict.execution.case.program
+    submitted, copy = traced.fetched[program.ops.index(op)]
+    start = copy["target_offset"] + op.offset - copy["source_offset"]
+    if op.offset < copy["source_offset"] or op.size_bytes > copy["size_bytes"]:
+        return None
+    for call in calls(verdict.execution.trace):
+        is_it = call.event.kind == "take" and call.event["buffer"] == copy["target"]
+        if is_it and call.number > submitted:
+            data = call.event["data"][start : start + op.size_bytes]
+            whole = len(data) == op.size_bytes
+            return (call.number, data, f"staging buffer {copy['target']}") if whole else None
+    return None
+
+
+def _shown(data: bytes, meant: bytes, got: bytes) -> str:
+    """The part of ``data`` in which ``got`` first differs from what is meant."""
+    start = next(
+        (at for at, pair in enumerate(zip(meant, got, strict=False)) if pair[0] != pair[1]), 0
+    )
+    part = data[start : start + _MOST_SHOWN].hex()
+    return f"{part}{'...' if len(data) > start + _MOST_SHOWN else ''}"
+
+
+def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> Iterator[str]:
+    """Where in its buffer the wrong bytes of a read belong, by a run with other data."""
+    other = None if again is None else looked_at(verdict, failure, again)
+    if other is None:
+        return
+    op, meant, got, whole = other
+    wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
+    low = wrong[0]
+    high = low + next(n for n, at in enumerate([*wrong, -1]) if at != low + n)
+    run = got[low:high]
+    if len(run) < 2 or whole.count(run) != 1:
+        return
+    found = whole.index(run)
+    yield (
+        f"where each byte of {op.buffer} is another, bytes {op.offset + low} to "
+        f"{op.offset + high - 1} came back as those of bytes {found} to {found + len(run) - 1}"
+    )
+
+
+def tell_order(crossing: Crossing | None, traced: Traced) -> Told:
+    """The order within one submit, where two ops crossed in that."""
+    if crossing is None:
+        return NOTHING
+    pair = {crossing.earlier, crossing.later}
+    for number, places in traced.submits.items():
+        if pair <= {position for position, _ in places} and list(places) != sorted(places):
+            issued, came = _in_words(sorted(places)), _in_words(places)
+            fact = (
+                f"the submit of call {number} has both: they were issued as {issued}, and stand in "
+                f"it as {came}; so the batch was put in another order"
+            )
+            return Told(facts=(fact,), law=_law(traced, number))
+    return NOTHING
+
+
+def _law(traced: Traced, number: int) -> str:
+    name = "" if traced.broken is None else traced.broken.trait
+    return f"{name} is broken first, within the submit of call {number}" if name else ""
+
+
+def _in_words(places: tuple[Place, ...] | list[Place]) -> str:
+    told = [f"op {n}" if command < 0 else f"op {n} command {command}" for n, command in places]
+    return ", ".join(told[:_MOST_SHOWN]) + (", ..." if len(told) > _MOST_SHOWN else "")
+
+
+def tell_encoders(verdict: Verdict) -> Told:
+    """Two command encoders with the same commands, of which one was never submitted."""
+    begun: Call | None = None
+    commands: list[str] = []
+    seen: list[tuple[Call, list[str], bool]] = []
+    for call in calls(verdict.execution.trace):
+        kind = call.event.kind
+        if kind == "encode":
+            if begun is not None:
+                seen.append((begun, commands, False))
+            begun, commands = call, []
+        elif kind in ("dispatch", "copy"):
+            commands.append(str(call.event))
+        elif kind == "submit" and begun is not None:
+            seen.append((begun, commands, True))
+            begun = None
+    for (one, held, was_submitted), (other, again, _) in pairwise(seen):
+        if held and held == again and not was_submitted:
+            sentence = (
+                f"a batch was encoded twice: the command encoder of call {one.number} was given "
+                f"{len(held)} commands and never submitted, and that of call {other.number} was "
+                f"given the same ones, in {other.place}"
+            )
+            return Told(sentence=sentence, rule=laws.C5)
+    return NOTHING
+
+
+def tell_leak(verdict: Verdict, failure: Failure) -> Told:
+    """The buffer that is over the capacity: the one that nothing destroys, with its last use."""
+    if failure.kind is not FailureKind.LAW or failure.trait not in _CAPACITY:
+        return NOTHING
+    made: dict[int, Call] = {}
+    used: dict[int, Call] = {}
+    evicted = ""
+    place = ""
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "create_buffer":
+            made[event["buffer"]] = used[event["buffer"]] = call
+        elif event.kind == "destroy_buffer":
+            made.pop(event["buffer"], None)
+        elif event.kind == "dispatch":
+            used.update(dict.fromkeys([number for number, _, _ in event["ranges"]], call))
+    for event in verdict.execution.trace:
+        if event.kind == "op":
+            place = f"op {event['position']} ({write_op(event['op'])})"
+        elif event.kind == "uniforms.evicted" and not evicted:
+            evicted = place
+    left = [call for call in made.values() if call.event["role"] == "uniform"]
+    if not left or not evicted:
+        return NOTHING
+    first = left[0]
+    number = first.event["buffer"]
+    told = failure.notes[0] if failure.notes else failure.reason
+    sentence = (
+        f"uniform buffer {number}, made in {first.place}, was never destroyed, not even by the "
+        f"close, though the cache gave it up: {evicted} evicted, and call "
+        f"{used[number].number} is its last use; so {told}"
+    )
+    return Told(sentence=sentence, culprit=first.position)
+
+
+def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
+    """The host writes between which no submit stands, and whether the next sync makes one."""
+    if failure.kind is not FailureKind.LAW or failure.trait != laws.C4.name:
+        return NOTHING
+    waiting: list[Call] = []
+    written: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "submit":
+            waiting = []
+        elif call.event.kind == "write_buffer" and call.event["role"] == STORAGE:
+            waiting.append(call)
+            written = list(waiting) if len(waiting) > len(written) else written
+    if len(written) < 2:
+        return NOTHING
+    told = ", ".join(f"{len(call.event['data'])} at call {call.number}" for call in written[:4])
+    last = written[-1].position
+    later = [call for call in calls(verdict.execution.trace) if call.position > last]
+    syncs = [call for call in later if call.event.kind == "submit"]
+    counted = (
+        ""
+        if syncs
+        else "; the sync at the end makes no submit either, so the runtime counts none as waiting"
+    )
+    return Told(facts=(f"bytes written with no submit in between: {told}{counted}",))
+
+
+def tell_again(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """What a buffer that the device made a second time leads to, where the program plays on."""
+    if failure.kind is not FailureKind.LAW or failure.trait != laws.E1.name or again is None:
+        return NOTHING
+    ops, broken = played_on(verdict.execution.case, again)
+    if not broken or broken.startswith(laws.E1.name):
+        return NOTHING
+    fact = f"the device gives numbers again; played on under policy cached, with {ops}, {broken}"
+    return Told(facts=(fact,))

@@ -1,0 +1,36 @@
+"""A limit of the device against the number that the runtime was told for it.
+
+A runtime keeps to what its driver says.  Where the driver says another number than the device has,
+the calls are refused, or buffers overlap, though the runtime does all as it was told.
+"""
+
+from dataclasses import fields
+
+from gpusim.limits import Limits
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+
+_KINDS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.CRASH)
+
+
+def tell_limits(verdict: Verdict, failure: Failure, refusal: str) -> Told:
+    """The limits that the runtime was told otherwise; ``refusal`` is what the device said."""
+    execution = verdict.execution
+    if failure.kind not in _KINDS or execution.told_limits is None:
+        return NOTHING
+    wrong = [
+        f"{name}={told}, and the device has {name}={held}"
+        for name, told, held in _pairs(execution.told_limits, execution.limits)
+        if told != held
+    ]
+    if not wrong:
+        return NOTHING
+    sentence = f"the driver told the runtime a wrong limit: {'; '.join(wrong)}"
+    shown = f"so op {failure.position} ({failure.op}) kept to the first and failed: {refusal}"
+    return Told(sentence=sentence, culprit=failure.position, facts=(shown,))
+
+
+def _pairs(told: Limits, held: Limits) -> list[tuple[str, int | None, int | None]]:
+    names = [field.name for field in fields(Limits)]
+    return [(name, getattr(told, name), getattr(held, name)) for name in names]

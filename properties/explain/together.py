@@ -1,0 +1,153 @@
+"""Two runtimes on one device: whose object was used or destroyed by the other.
+
+Each runtime makes its buffers and bind groups itself, so what one made is no business of the
+other.  Kernels may share a name, and have pipelines of their own.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from gpusim.kernels import Kernel
+from gpusim.program import Program
+from gpusim.trace import Event
+from properties.clients import BESIDE
+from properties.clients.passed import does, passed
+from properties.explain import rules
+from properties.explain.calls import Call, calls
+from properties.explain.told import Told
+from properties.model.execution import Execution
+from properties.model.failure import Failure
+from properties.oracles.judge import Verdict, is_beside
+from properties.targets.twins import twin_name
+from reference import run
+
+_OWN, _OTHER = "the runtime of the program", "the runtime beside"
+_USES = {
+    "write_buffer": "wrote to",
+    "copy": "copied from or to",
+    "dispatch": "bound",
+    "destroy_buffer": "destroyed",
+    "map": "mapped",
+    "take": "took bytes from",
+}
+
+
+def tell_beside(verdict: Verdict, failure: Failure) -> Told:
+    """What one of two runtimes did to an object of the other."""
+    beside = f"client {BESIDE}: it {does(BESIDE)}, and in part other kernels of the same names"
+    crossed = _crossed(verdict)
+    if crossed is not None:
+        made, call, number, rest = crossed
+        role = f"{made.event['role']} buffer" if "role" in made.event.about else "bind group"
+        sentence = (
+            f"{_who(call)} {_USES[call.event.kind]} {role} {number} (call {call.number}"
+            f"{_in(call)}), which {_who(made)} had made (call {made.number}{_in(made)})"
+        )
+        facts = (beside, *rest)
+        return Told(
+            sentence=sentence,
+            culprit=max(call.position, made.position),
+            rule=rules.DATA_ALONE,
+            facts=facts,
+        )
+    swapped = _swapped(verdict, failure)
+    if swapped:
+        return Told(sentence=swapped, rule=rules.DATA_ALONE, facts=(beside,))
+    return Told(later=(beside,))
+
+
+def tell_client(verdict: Verdict, culprit: int) -> Told:
+    """Who called, and in which form the op to blame was called."""
+    case = verdict.execution.case
+    facts: list[str] = []
+    if 0 <= culprit < len(case.program):
+        form = passed(case.client, case.program[culprit], verdict.execution.kernels)
+        facts += [f"op {culprit} was called with {form}"] if form else []
+    done = does(case.client)
+    later = (f"client {case.client}: it {done}",) if done else ()
+    return Told(facts=tuple(facts), later=later)
+
+
+def _who(call: Call) -> str:
+    return _OWN if call.is_own else _OTHER
+
+
+def _in(call: Call) -> str:
+    return f", in {call.place}" if call.is_own else ""
+
+
+def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None:
+    """The first call of one runtime on an object of the other, and how many more there are."""
+    made: dict[int, Call] = {}
+    found: list[tuple[Call, Call, int]] = []
+    for call in calls(verdict.execution.trace):
+        for name in ("buffer", "group"):
+            if (
+                call.event.kind in ("create_buffer", "create_bind_group")
+                and name in call.event.about
+            ):
+                made[call.event[name]] = call
+        if call.event.kind in _USES and not call.failed:
+            for number in _used(call.event):
+                if number in made and made[number].is_own is not call.is_own:
+                    found.append((made[number], call, number))
+    if not found:
+        return None
+    more = (
+        (f"{len(found)} calls of one runtime are on objects of the other",)
+        if len(found) > 1
+        else ()
+    )
+    return (*found[0], more)
+
+
+def _used(event: Event) -> Iterator[int]:
+    if event.kind == "dispatch":
+        yield event["group"]
+        yield from (number for number, _, _ in event["ranges"])
+    elif event.kind == "copy":
+        yield event["source"]
+        yield event["target"]
+    else:
+        yield event["buffer"]
+
+
+def _swapped(verdict: Verdict, failure: Failure) -> str:
+    """Whether what came back is what the other runtime's kernels of the same names give."""
+    execution = verdict.execution
+    shown = execution.beside if is_beside(failure) else execution
+    at = failure.position
+    if shown is None or not 0 <= at < len(shown.case.program):
+        return ""
+    got = shown.history.outcomes[at].data
+    program, kernels = shown.case.program, shown.kernels
+    if execution.beside is not None:
+        kernels = execution.beside.kernels
+    for name in _names(program):
+        if got is None or _give(program, _exchanged(kernels, name), shown, at) != got:
+            continue
+        where = _OTHER if is_beside(failure) else _OWN
+        plain = kernels[name].name
+        ops = [n for n, op in enumerate(program) if getattr(op, "kernel", "") == name]
+        return (
+            f"op {ops[0]} of {where} ran the pipeline of the other runtime's kernel {plain}: both "
+            "have a kernel of that name, with other text, and a pipeline is found by the name alone"
+        )
+    return ""
+
+
+def _names(program: Program) -> list[str]:
+    named = [getattr(op, "kernel", "") for op in program]
+    return list(dict.fromkeys(filter(None, named)))
+
+
+def _exchanged(kernels: Mapping[str, Kernel], name: str) -> dict[str, Kernel]:
+    """The kernels with that of ``name`` and its twin exchanged."""
+    pairs = [(each, twin_name(each, kernels)) for each in kernels]
+    other = next((b if a == name else a for a, b in pairs if a != b and name in (a, b)), name)
+    return {**kernels, name: kernels[other]}
+
+
+def _give(
+    program: Program, kernels: Mapping[str, Kernel], shown: Execution, at: int
+) -> bytes | None:
+    return run(program, kernels, shown.limits).outcomes[at].data

@@ -1,0 +1,138 @@
+"""Varies one thing of a failing case, and says what it takes to pass, and what changes nothing.
+
+The size of one op or buffer, the data of one write, one op in two parts, a replay or its plain
+commands: each is tried alone, through the function that runs the target.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Alloc, Capture, Copy, Op, Read, Replay, Write
+from gpusim.program import Program, replayed
+from properties.explain.experiments import Judge
+from properties.model.case import Case
+from properties.model.failure import Failure
+from properties.oracles.judge import Verdict
+
+_MOST_OPS = 24
+_LEAST_BYTES = 4
+_MOST_SHOWN = 3
+_OTHER_DATA = (b"\x01", b"\x02", b"\x00")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Varied:
+    """The changes with which the case passes, and those with which it fails all the same."""
+
+    passes: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
+
+
+def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
+    """What one change at a time does to the case."""
+    case = verdict.execution.case
+    if len(case.program) > _MOST_OPS or case.transformations:
+        return Varied()
+    passes: list[str] = []
+    fails: list[str] = []
+    for text, program in _variants(case.program):
+        tried = again(replace(case, program=program))
+        if tried.failure is None and _refused(tried) == _refused(verdict):
+            passes.append(text)
+        elif (
+            tried.failure is not None
+            and tried.failure.signature == failure.signature
+            and text.startswith("with op ")
+        ):
+            # Whether data and sizes matter is told where they do.
+            fails.append(text)
+    told = islice(_thresholds(case, failure, again), _MOST_SHOWN)
+    return Varied(passes=(*told, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
+
+
+def _refused(verdict: Verdict) -> set[str]:
+    """The errors that ops are to be refused with; a change that mends one changes the question."""
+    return {each.error for each in verdict.expected.outcomes if each.error is not None}
+
+
+def _variants(program: Program) -> Iterator[tuple[str, Program]]:
+    """The program with one thing changed, in words."""
+    for at, op in enumerate(program):
+        if isinstance(op, Replay):
+            commands = replayed(_captured(program, op), op)
+            yield f"with op {at}'s commands called plainly", _instead(program, at, *commands)
+        elif isinstance(op, Write) and len(op.data) >= 2 * _LEAST_BYTES:
+            yield f"with op {at} in two writes", _instead(program, at, *_halves(op))
+        if isinstance(op, Write) and op.data:
+            other = _other_data(op.data)
+            words = other[:_LEAST_BYTES].hex()
+            text = f"with {words} for {op.data[:_LEAST_BYTES].hex()} in op {at}"
+            yield text, _instead(program, at, replace(op, data=other))
+        if isinstance(op, Alloc) and 0 < op.size_bytes < 1 << 16:
+            larger = replace(op, size_bytes=2 * op.size_bytes)
+            yield f"with {op.buffer} of {larger.size_bytes} bytes", _instead(program, at, larger)
+
+
+def _captured(program: Program, op: Replay) -> Capture:
+    return next(each for each in program if isinstance(each, Capture) and each.graph == op.graph)
+
+
+def _halves(op: Write) -> tuple[Write, Write]:
+    """Two writes that mean the same, the second of four bytes."""
+    cut = len(op.data) - _LEAST_BYTES
+    rest = replace(op, offset=op.offset + cut, data=op.data[cut:])
+    return replace(op, data=op.data[:cut]), rest
+
+
+def _other_data(data: bytes) -> bytes:
+    byte = next(each for each in _OTHER_DATA if each not in data[:1])
+    return byte * len(data)
+
+
+def _instead(program: Program, at: int, *ops: Op) -> Program:
+    return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))
+
+
+def _thresholds(case: Case, failure: Failure, again: Judge) -> Iterator[str]:
+    """The largest size of each op with which the case passes, found by halving."""
+    for at, op in enumerate(case.program):
+        size = _size(op)
+        if size <= 2 * _LEAST_BYTES:
+            continue
+
+        def passes(size_bytes: int, at: int = at, op: Op = op) -> bool:
+            program = _instead(case.program, at, _sized(op, size_bytes))
+            return again(replace(case, program=program)).failure is None
+
+        if not passes(_LEAST_BYTES):
+            continue
+        low, high = _LEAST_BYTES, size
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if passes(middle) else (low, middle)
+        passing, failing = (_copied(_sized(op, each)) for each in (low, high))
+        yield f"with at most {low} bytes in op {at} ({op.verb}{passing}; {high} fail{failing})"
+
+
+def _size(op: Op) -> int:
+    if isinstance(op, Write):
+        return len(op.data)
+    return op.size_bytes if isinstance(op, Read | Copy) else 0
+
+
+def _copied(op: Op) -> str:
+    """How many bytes a read copies in whole words, where those are more than its own."""
+    if not isinstance(op, Read):
+        return ""
+    start, end = op.offset // WORD_BYTES, -(-(op.offset + op.size_bytes) // WORD_BYTES)
+    copied = (end - start) * WORD_BYTES
+    return f", {copied} in whole words" if copied != op.size_bytes else ""
+
+
+def _sized(op: Op, size_bytes: int) -> Op:
+    if isinstance(op, Write):
+        return replace(op, data=op.data[:size_bytes])
+    assert isinstance(op, Read | Copy)
+    return replace(op, size_bytes=size_bytes)

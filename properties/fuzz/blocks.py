@@ -1,0 +1,185 @@
+"""A session in blocks: runs of program numbers that are run whole, or again.
+
+A block's result goes to a corpus.  So a session can be shared by machines, and taken up again by
+the same command after its process was killed.  Which blocks are left is read from the corpus, and
+no process knows of another.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from properties.fuzz.bugs import Bug, Signature
+from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, found_bug, identity_of
+from properties.fuzz.engine import Session, Watch, opened, prepare, run_programs
+from properties.fuzz.settings import Settings, Share
+from properties.fuzz.tally import Tally
+from properties.fuzz.union import Union, union
+
+KeepFinding = Callable[[FoundBug], None]
+_WHOLE = Share(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """The programs from ``first`` to before ``stop``."""
+
+    first: int
+    stop: int
+
+
+def blocks_of(settings: Settings) -> list[Block]:
+    """The blocks of a session, in order."""
+    first, stop = settings.first, settings.first + (settings.programs or 0)
+    starts = range(first, stop, settings.block)
+    return [Block(first=start, stop=min(start + settings.block, stop)) for start in starts]
+
+
+class Runner:
+    """Runs blocks of one session, one after the other, in workers that stay."""
+
+    def __init__(self, settings: Settings, keep: KeepFinding) -> None:
+        self._stack = ExitStack()
+        self.session, self._supervisors = self._stack.enter_context(opened(settings))
+        self.keep = keep
+        self._kept: dict[Signature, tuple[object, ...]] = {}
+        self._is_prepared = False
+
+    @property
+    def adapter(self) -> str:
+        """The adapter that its programs run on, with its driver."""
+        return f"{self.session.device}: {self.session.description}"
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether the session's limit of findings or failures is reached."""
+        bugs, settings = self.session.bugs, self.session.settings
+        return len(bugs) >= settings.findings or bugs.failures >= settings.failures
+
+    def take(self, found: FoundBug) -> None:
+        """Know a finding of another process, which is not to be made small again."""
+        bugs = self.session.bugs
+        bugs.take(found.signature, found.bug(self.session.settings.save))
+        if (bug := bugs.met.get(found.signature)) is not None:
+            self._kept.setdefault(found.signature, _state(bug))
+
+    def run(self, block: Block, watch: Watch) -> BlockResult | None:
+        """Run a block; None where a limit of findings or failures ended it before.
+
+        Findings are kept as soon as they are there, also where an interrupt ends the block.
+        """
+        whole, began = self.session, time.time()
+        settings = replace(
+            whole.settings, first=block.first, programs=block.stop - block.first, seconds=None
+        )
+        part = replace(whole, settings=settings, tally=Tally(), deaths=0, uncounted=0)
+        counts = {signature: bug.count for signature, bug in whole.bugs.met.items()}
+        explained, known = whole.bugs.explained, whole.bugs.known_failures
+
+        def follow(session: Session) -> None:
+            self._keep_new()
+            watch(session)
+
+        try:
+            if not self._is_prepared:
+                prepare(whole, self._supervisors[0])
+                self._is_prepared, part.planted = True, whole.planted
+            if not run_programs(part, self._supervisors, follow):
+                return None
+        finally:
+            self._keep_new()
+        whole.planted = part.planted
+        met = {signature: bug.count for signature, bug in whole.bugs.met.items()}
+        return BlockResult(
+            first=block.first,
+            stop=block.stop,
+            device=part.device,
+            description=part.description,
+            is_ours=part.is_ours,
+            began=began,
+            ended=time.time(),
+            tally=part.tally,
+            deaths=part.deaths,
+            uncounted=part.uncounted,
+            met=tuple(
+                (signature, count - counts.get(signature, 0))
+                for signature, count in met.items()
+                if count > counts.get(signature, 0)
+            ),
+            explained=whole.bugs.explained - explained,
+            known_failures=whole.bugs.known_failures - known,
+            planted=part.planted,
+            unreachable=part.unreachable,
+            not_asked=tuple(part.not_asked),
+        )
+
+    def _keep_new(self) -> None:
+        """Keep the findings that are new, or became smaller, or were explained since."""
+        bugs = self.session.bugs
+        for signature, bug in bugs.met.items():
+            if self._kept.get(signature) != _state(bug):
+                self._kept[signature] = _state(bug)
+                self.keep(found_bug(signature, bug, bugs, self.adapter))
+
+    def close(self) -> None:
+        """End the workers."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _state(bug: Bug) -> tuple[object, ...]:
+    """What of a bug may change, but for its count."""
+    return bug.case, bug.reproduced, bug.is_cut_short, bug.argument is None
+
+
+def fuzz_shard(settings: Settings, watch: Watch) -> Union:
+    """Run the blocks of the settings' shard that are left; the union of the whole corpus.
+
+    ``watch`` is called with the block that runs, about ten times a second.
+
+    Raises:
+        UsageError: the corpus belongs to another session.
+        Others: as ``fuzz`` of the engine does.
+    """
+    corpus = Corpus(settings.corpus or Path())
+    share = settings.shard or _WHOLE
+    mine = [
+        block
+        for number, block in enumerate(blocks_of(settings))
+        if number % share.machines == share.number
+    ]
+    interrupted, start = False, time.monotonic()
+    with Runner(settings, corpus.keep_finding) as runner:
+        corpus.join(identity_of(settings, runner.session.device))
+        seen: frozenset[str] = frozenset()
+        try:
+            for block in mine:
+                for name, found in corpus.findings(seen):
+                    seen |= {name}
+                    runner.take(found)
+                is_late = settings.seconds and time.monotonic() - start >= settings.seconds
+                if runner.has_enough or is_late:
+                    break
+                if block.first not in corpus.done:
+                    result = runner.run(block, watch)
+                    if result is not None:
+                        corpus.keep_block(result)
+        except KeyboardInterrupt:
+            interrupted = True
+    whole = union([settings.corpus or Path()], settings)
+    whole.session.interrupted = interrupted
+    return whole

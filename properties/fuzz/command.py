@@ -1,0 +1,89 @@
+"""The commands ``gpusim fuzz`` and ``gpusim merge``: which session runs, and who is told.
+
+What a session found is said here and written to the files that were asked for.  Their settings are
+those of ``settings``, and the exit status is the command line's.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from properties.arguments import Parser, read_file_to_write, read_path
+from properties.fuzz.blocks import fuzz_shard
+from properties.fuzz.details import show
+from properties.fuzz.engine import Session, Watch
+from properties.fuzz.engine import fuzz as fuzz_alone
+from properties.fuzz.exports import write_junit, write_sarif
+from properties.fuzz.fleet import fuzz_fleet
+from properties.fuzz.report import as_json, live, say, write_json
+from properties.fuzz.settings import Settings, gather
+from properties.fuzz.union import Union, union
+
+
+def add_reports(parser: Parser) -> None:
+    """How much a session says, and to whom."""
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--details", action="store_true", help="show tables and whole findings")
+    amount.add_argument("--quiet", action="store_true", help="show findings only")
+    for name, text in (("--junit", "JUnit XML"), ("--sarif", "SARIF")):
+        parser.add_option(name, read_file_to_write, f"write findings as {text}", metavar="FILE")
+
+
+def add_merge_options(parser: Parser) -> None:
+    """Which corpora are merged, and what is written."""
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="the --corpus of a session")
+    parser.add_option("--save", read_path, "folder for what is found", metavar="DIR")
+    parser.add_option("--json", read_file_to_write, "write what happened to a file", metavar="FILE")
+
+
+def fuzz(arguments: argparse.Namespace) -> Session:
+    """Run the session that is asked for, and report it."""
+    settings = gather(Settings, vars(arguments), os.environ)
+    with live(Console(quiet=arguments.quiet), _silent if arguments.quiet else _tell) as watch:
+        whole = _in_blocks(settings, watch)
+        session = fuzz_alone(settings, watch) if whole is None else whole.session
+    _report(session, whole, arguments)
+    return session
+
+
+def merge(arguments: argparse.Namespace) -> Session:
+    """Sum up the corpora that are named, and report the sum."""
+    settings = Settings(save=arguments.save or Settings().save, json=arguments.json)
+    whole = union([Path(folder) for folder in arguments.folders], settings)
+    _report(whole.session, whole, arguments)
+    return whole.session
+
+
+def _in_blocks(settings: Settings, watch: Watch) -> Union | None:
+    """Run a session in blocks; None where one without a corpus is asked for."""
+    if settings.fleet:
+        return fuzz_fleet(settings, watch)
+    return None if settings.corpus is None else fuzz_shard(settings, watch)
+
+
+def _report(session: Session, whole: Union | None, arguments: argparse.Namespace) -> None:
+    """Say what a session found, and write what was asked for."""
+    if whole is not None:
+        whole.save_findings()
+    if arguments.details:
+        show(session, Console())
+    if said := say(session, quiet=arguments.quiet):
+        print(said)
+    if whole is not None and not arguments.quiet:
+        print("\n".join(whole.lines()))
+    if (path := session.settings.json) is not None:
+        write_json(as_json(session) if whole is None else whole.as_json(), path)
+    for name, write in {"junit": write_junit, "sarif": write_sarif}.items():
+        if (path := getattr(arguments, name)) is not None:
+            write(session, path)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""

@@ -1,0 +1,255 @@
+"""A session on a Ray cluster: each block is a task, and the head writes what comes into a corpus.
+
+Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head
+is the process of the command line.  It writes nothing but the corpus, so resuming, merging and
+reporting are those of shards.  Ray is loaded here alone, since gpusim goes without it.
+"""
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from gpusim.devices import BEST, find_adapter
+from gpusim.errors import GpusimError, NoDevice
+from properties.arguments import UsageError
+from properties.fuzz.blocks import Block, Runner, blocks_of
+from properties.fuzz.corpus import (
+    BlockResult,
+    Corpus,
+    FoundBug,
+    as_text,
+    from_text,
+    identity_of,
+)
+from properties.fuzz.engine import Session, Watch
+from properties.fuzz.loading import is_ours, load_kernels, load_target
+from properties.fuzz.settings import Settings
+from properties.fuzz.union import Union, union
+
+LOCAL = "local"
+"""The address that starts a cluster on this machine, for as long as the session runs."""
+_STORE_BYTES = 80 << 20
+"""Ray's object store at its least, of 75 MiB, and a little more: results are small."""
+_DEALT_AGAIN = 1000
+"""How often a block is dealt again whose worker or node died."""
+_AHEAD = 2
+"""Blocks that are dealt for each place, so that no place waits for the head."""
+_WAIT_SECONDS = 0.2
+_ANSWER_SECONDS = 10.0
+
+
+def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
+    """Run the blocks that are left on the cluster ``settings.fleet``; the union of the corpus.
+
+    ``watch`` is called with the session so far.
+
+    Raises:
+        UsageError: Ray is not installed, or the corpus belongs to another session.
+        NoDevice: no cluster answers at the address, or a node has no device of that name.
+        ProgramError: the kernels, or what is judged, cannot be loaded on a node.
+    """
+    ray = _ray()
+    folder = settings.corpus or Path()
+    corpus = Corpus(folder)
+    # The best device may be another on another machine, so the head decides which is meant.
+    device = find_adapter(BEST).name if settings.device == BEST else settings.device
+    load_kernels(settings.kernels)
+    if not is_ours(load_target(settings.target)):
+        settings.refuse_ignored()
+    interrupted = False
+    with _cluster(ray, settings):
+        corpus.join(identity_of(settings, device))
+        head = _Head(ray, replace(settings, device=device), corpus, watch)
+        try:
+            head.run()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            head.close()
+    whole = union([folder], settings)
+    whole.session.interrupted = interrupted
+    return whole
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise UsageError(
+            "cannot take --fleet because Ray is not installed (probably `pip install "
+            "'gpusim[fleet]'` is missing; --shard I/N does without it)"
+        ) from None
+    return ray
+
+
+@contextmanager
+def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
+    """A connection to the cluster; one of this machine ends with the block."""
+    about: dict[str, Any] = {"address": settings.fleet}
+    if settings.fleet == LOCAL:
+        about |= {
+            "num_cpus": settings.workers,
+            "object_store_memory": _STORE_BYTES,
+            "include_dashboard": False,
+        }
+    elif settings.workers != 1:
+        raise UsageError(
+            f"cannot take {settings.source('workers')} because each processor of a cluster runs "
+            f"a block (probably --fleet {LOCAL} is meant)"
+        )
+    _refuse_silent(settings.fleet)
+    if not ray.is_initialized():
+        try:
+            ray.init(**about, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise NoDevice(
+                f"cannot run on the fleet {settings.fleet} because Ray says: {error} (probably "
+                "no `ray start --head` runs there)"
+            ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _refuse_silent(address: str) -> None:
+    """Raise NoDevice where nothing answers at HOST:PORT; Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise NoDevice(
+            f"cannot run on the fleet {address} because nothing answers there: {error} (probably "
+            "no `ray start --head` runs there, or it has another port)"
+        ) from None
+
+
+class _Head:
+    """Deals the blocks that are left, and writes what comes back."""
+
+    def __init__(self, ray: Any, settings: Settings, corpus: Corpus, watch: Watch) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._ray, self._settings, self._corpus, self._watch = ray, settings, corpus, watch
+        done = corpus.done
+        self._left = [block for block in blocks_of(settings) if block.first not in done]
+        self._dealt: dict[Any, Block] = {}
+        self._had_enough = False
+        """Whether a limit ended a block, which so is left for the next session."""
+        self._start = time.monotonic()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # What is found must outlive the node that found it.
+        board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
+        self._board = board.remote([as_text(found) for _, found in corpus.findings()])
+        self._taken = 0
+        self._session = union([corpus.folder], settings).session
+        self._task = ray.remote(_run_block)
+
+    def run(self) -> None:
+        """Until every block is done, or enough was found."""
+        while (self._left or self._dealt) and not self._has_enough():
+            self._deal()
+            ready, _ = self._ray.wait(list(self._dealt), num_returns=1, timeout=_WAIT_SECONDS)
+            self._take_findings()
+            for reference in ready:
+                self._take_block(reference)
+            self._session.seconds = time.monotonic() - self._start
+            self._watch(self._session)
+
+    def _deal(self) -> None:
+        """Deal blocks, so that a few wait for each place of the cluster as it is now."""
+        offered = self._ray.cluster_resources()
+        named = self._settings.device
+        place: dict[str, Any] = {"num_cpus": 1}
+        if named in offered:
+            place["resources"] = {named: 1}
+        places = int(min(offered.get("CPU", 1), offered.get(named, float("inf")))) or 1
+        while self._left and len(self._dealt) < _AHEAD * places:
+            block = self._left.pop(0)
+            task = self._task.options(**place, max_retries=_DEALT_AGAIN)
+            plain = replace(self._settings, workers=1, origins={})
+            self._dealt[task.remote(plain, block, self._board)] = block
+
+    def _take_block(self, reference: Any) -> None:
+        block = self._dealt.pop(reference)
+        try:
+            text = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            # What a block raises is told as if the head had raised it.
+            if isinstance(error.cause, GpusimError | UsageError):
+                raise error.cause from None
+            raise
+        if text is None:
+            self._had_enough = True
+        else:
+            result = from_text(BlockResult, text)
+            assert result.first == block.first
+            self._corpus.keep_block(result)
+            self._session.tally.add(result.tally)
+            self._session.uncounted += result.uncounted
+
+    def _take_findings(self) -> None:
+        for text in self._ray.get(self._board.all.remote(self._taken)):
+            self._taken += 1
+            found = from_text(FoundBug, text)
+            self._corpus.keep_finding(found)
+            bug = found.bug(self._settings.save)
+            self._session.bugs.take(found.signature, bug)
+
+    def _has_enough(self) -> bool:
+        return self._had_enough or len(self._session.bugs) >= self._settings.findings
+
+    def close(self) -> None:
+        """Take what has come, and let go of the rest."""
+        with suppress(self._ray.exceptions.RayError):
+            self._take_findings()
+        for reference in self._dealt:
+            with suppress(self._ray.exceptions.RayError):
+                self._ray.cancel(reference, force=True)
+
+
+class _Board:
+    """An actor beside the head: the findings so far, in the order in which they came."""
+
+    def __init__(self, found: list[str]) -> None:
+        self._found = found
+
+    def add(self, text: str) -> None:
+        """Take a finding."""
+        self._found.append(text)
+
+    def all(self, first: int = 0) -> list[str]:
+        """The findings from the ``first`` on."""
+        return self._found[first:]
+
+
+def _run_block(settings: Settings, block: Block, board: Any) -> str | None:
+    """Run a block in a process of the cluster; the text of its result, as of ``Runner.run``."""
+    ray = _ray()
+    runner, _ = _runner(settings)
+    runner.keep = lambda found: ray.get(board.add.remote(as_text(found)))
+    for text in ray.get(board.all.remote()):
+        runner.take(from_text(FoundBug, text))
+    result = runner.run(block, _unwatched)
+    return None if result is None else as_text(result)
+
+
+@lru_cache(maxsize=1)
+def _runner(settings: Settings) -> tuple[Runner, tempfile.TemporaryDirectory[str]]:
+    """The runner of this process, whose workers stay from block to block, and its folder."""
+    folder = tempfile.TemporaryDirectory(prefix="gpusim-fleet-")
+    return Runner(replace(settings, save=Path(folder.name)), lambda _: None), folder
+
+
+def _unwatched(session: Session) -> None:
+    """The head watches."""

@@ -1,0 +1,227 @@
+"""The union of corpora: one session that is the sum of their blocks, and a row for each adapter.
+
+A block counts once, however many processes ran it; a bug is one finding, however many met it.
+Nothing here runs a program.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from properties.arguments import UsageError
+from properties.fuzz.bugs import Bugs, Signature
+from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, Identity
+from properties.fuzz.engine import Session
+from properties.fuzz.loading import load_kernels
+from properties.fuzz.planted import PlantedMistake
+from properties.fuzz.report import as_json, rate
+from properties.fuzz.settings import Settings, read_setting
+
+_MAY_DIFFER = ("seed", "first", "programs", "block", "policy", "scheduler", "faults")
+"""Settings in which the corpora of one union may differ: they change programs, and no target."""
+
+
+@dataclass(kw_only=True, slots=True)
+class AdapterRow:
+    """What one adapter did in a union."""
+
+    blocks: int = 0
+    programs: int = 0
+    worker_seconds: float = 0.0
+    """The time that its blocks took, together."""
+    planted: tuple[PlantedMistake, ...] = ()
+    """The planted mistakes, and whether each was seen."""
+    found: Counter[Signature] = field(default_factory=Counter)
+    """How many of its programs showed each finding, at least."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Union:
+    """Corpora as one session."""
+
+    session: Session
+    adapters: dict[str, AdapterRow] = field(default_factory=dict)
+    """The rows by adapter and driver."""
+    done: int = 0
+    """Blocks that were run."""
+    asked: int = 0
+    """Blocks that there are."""
+
+    def lines(self) -> list[str]:
+        """Which blocks were done, a row for each adapter, and each finding by adapter."""
+        lines = [f"{self.done} of {self.asked} blocks done"]
+        for name, row in sorted(self.adapters.items()):
+            speed = rate(row.programs, row.worker_seconds)
+            lines.append(
+                f"  {name}: {row.blocks} blocks, {row.programs} programs, {speed} a second of a "
+                f"worker, {len(row.found)} found"
+            )
+        for signature, bug in self.session.bugs.met.items():
+            shown = [
+                f"{name} ({row.found[signature]})"
+                for name, row in sorted(self.adapters.items())
+                if row.found[signature]
+            ]
+            lines.append(f"  {bug.file.name}: {', '.join(shown)}")
+        return lines
+
+    def save_findings(self) -> None:
+        """Write the files of the findings, those too that other machines found."""
+        for bug in self.session.bugs.met.values():
+            self.session.bugs.save(bug)
+
+    def as_json(self) -> dict[str, Any]:
+        """All results, as plain values."""
+        names = {signature: bug.file.name for signature, bug in self.session.bugs.met.items()}
+        rows = {
+            adapter: {
+                "blocks": row.blocks,
+                "programs": row.programs,
+                "worker_seconds": round(row.worker_seconds, 3),
+                "found": {names[each]: count for each, count in row.found.items()},
+            }
+            for adapter, row in sorted(self.adapters.items())
+        }
+        blocks = {"done": self.done, "asked": self.asked}
+        return {**as_json(self.session), "blocks": blocks, "adapters": rows}
+
+
+def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
+    """The union of the corpora in ``folders``; the files of findings are not written yet.
+
+    ``settings``: those of the one session, where it is known; its ``save`` is for findings.
+
+    Raises:
+        UsageError: a folder is no corpus, or the corpora judge different things.
+        ProgramError: a file is broken.
+    """
+    corpora = [Corpus(folder) for folder in dict.fromkeys(folders)]
+    identities = [_identity(corpus) for corpus in corpora]
+    for folder, other in zip(folders, identities, strict=False):
+        _refuse_other(folder, identities[0], other)
+    settings = _settings(identities[0], settings or Settings())
+    kernels = load_kernels(settings.kernels)
+    bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
+    devices = ", ".join(dict.fromkeys(each.device for each in identities))
+    session = Session(settings=settings, bugs=bugs, kernels=kernels, device=devices)
+    whole = Union(session=session)
+    for identity in {repr(each): each for each in identities}.values():
+        asked, block = int(identity.settings["programs"]), int(identity.settings["block"])
+        whole.asked += -(-asked // block)
+    found = [each for corpus in corpora for _, each in corpus.findings()]
+    _add_findings(whole, found)
+    _add_blocks(whole, corpora, identities)
+    return whole
+
+
+def _identity(corpus: Corpus) -> Identity:
+    identities = corpus.identities()
+    if not identities:
+        raise UsageError(
+            f"cannot merge {corpus.folder} because it holds no session (probably another folder "
+            "is meant: the --corpus of a session)"
+        )
+    return identities[0]
+
+
+def _refuse_other(folder: Path, first: Identity, other: Identity) -> None:
+    """Raise UsageError where two corpora do not judge the same thing."""
+    same = {name: value for name, value in other.settings.items() if name not in _MAY_DIFFER}
+    judged = replace(first, device="", settings={name: first.settings[name] for name in same})
+    if different := judged.differences(replace(other, device="", settings=same)):
+        raise UsageError(
+            f"cannot merge {folder} with the others because they have {', '.join(different)} "
+            "(probably it is the corpus of another session)"
+        )
+
+
+def _settings(identity: Identity, settings: Settings) -> Settings:
+    """The settings of a session, read from its identity."""
+    values = {
+        name: read_setting(name, _text(value), name)
+        for name, value in identity.settings.items()
+        if value
+    }
+    plain = Settings()
+    values["device"] = identity.device
+    origins = {name: "corpus" for name, value in values.items() if value != getattr(plain, name)}
+    return replace(settings, **values, origins={**origins, **settings.origins})
+
+
+def _text(value: str) -> str:
+    return {"True": "yes", "False": "no"}.get(value, value)
+
+
+def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
+    """Take each finding once, those that were made small first."""
+    bugs = whole.session.bugs
+    shortest = sorted(found, key=lambda each: (each.is_cut_short, len(each.text), each.text))
+    for each in shortest:
+        bugs.take(each.signature, each.bug(whole.session.settings.save))
+    for each in found:
+        if each.signature in bugs.met:
+            # A block that was killed counted nothing, and its finding is here.
+            row = whole.adapters.setdefault(each.adapter, AdapterRow())
+            row.found[each.signature] = 1
+
+
+def _add_blocks(whole: Union, corpora: Sequence[Corpus], identities: Sequence[Identity]) -> None:
+    """Add up what the blocks counted."""
+    session, bugs = whole.session, whole.session.bugs
+    done: set[tuple[str, int]] = set()
+    spans: list[tuple[float, float]] = []
+    counted: Counter[tuple[str, Signature]] = Counter()
+    for corpus, identity in zip(corpora, identities, strict=True):
+        for result in corpus.blocks():
+            if (repr(identity), result.first) in done:
+                continue
+            done.add((repr(identity), result.first))
+            spans.append((result.began, result.ended))
+            row = whole.adapters.setdefault(result.adapter, AdapterRow())
+            _add_block(session, result, is_first=len(done) == 1)
+            if not row.planted or unseen(row.planted):
+                # Where a target's own bugs hid them at first, they are planted again.
+                row.planted = result.planted or row.planted
+            row.blocks += 1
+            row.programs += result.tally.programs + result.uncounted
+            row.worker_seconds += result.ended - result.began
+            counted.update({(result.adapter, each): count for each, count in result.met})
+    for (adapter, signature), count in counted.items():
+        if signature in bugs.met:
+            whole.adapters[adapter].found[signature] = count
+    for signature, bug in bugs.met.items():
+        bug.count = sum(row.found[signature] for row in whole.adapters.values())
+    planted = [row.planted for row in whole.adapters.values() if row.planted]
+    # One adapter on which a mistake was not seen makes the whole invalid.
+    session.planted = next(filter(unseen, planted), planted[0] if planted else ())
+    session.description = "; ".join(sorted(whole.adapters))
+    session.seconds = session.fuzz_seconds = covered(spans)
+    whole.done = len(done)
+
+
+def unseen(planted: Sequence[PlantedMistake]) -> bool:
+    """Whether a planted mistake was not seen that should be."""
+    return not all(each.is_as_known for each in planted)
+
+
+def _add_block(session: Session, result: BlockResult, *, is_first: bool) -> None:
+    session.tally.add(result.tally)
+    session.deaths += result.deaths
+    session.uncounted += result.uncounted
+    session.bugs.explained += result.explained
+    session.bugs.known_failures += result.known_failures
+    both = result.unreachable if is_first else session.unreachable
+    # A rare event is out of reach only where no block could reach it.
+    session.unreachable = {name: why for name, why in both.items() if name in result.unreachable}
+    session.is_ours, session.not_asked = result.is_ours, result.not_asked
+
+
+def covered(spans: Sequence[tuple[float, float]]) -> float:
+    """The seconds within at least one of the spans."""
+    total, until = 0.0, float("-inf")
+    for began, ended in sorted(spans):
+        total += max(0.0, ended - max(began, until))
+        until = max(until, ended)
+    return total

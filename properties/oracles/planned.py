@@ -1,0 +1,120 @@
+"""Holds the plan of faults of a simulated device against what its driver met.
+
+A call for which a fault is planned fails, and no other.  Once a device is lost, and tells so by a
+promise, no op is accepted any more but a free.  Nothing here looks at values.  Calls that leave no
+event, of ``compile`` and of what a ``drain`` does, are not followed.
+"""
+
+from collections.abc import Iterator
+from itertools import islice, takewhile
+
+from gpusim.errors import DeviceLost
+from gpusim.ops import Free, Op
+from gpusim.simulated import PROFILES
+from gpusim.trace import Event
+from properties.model.execution import Execution
+from properties.model.failure import Failure, FailureKind
+
+_FAILING = {
+    "failed_submits": "submit",
+    "failed_writes": "write_buffer",
+    "failed_encodes": "encode",
+    "out_of_memory": "create_buffer",
+    "failed_bind_groups": "create_bind_group",
+}
+"""The verb of each fault that is raised at the call; a map that fails tells later."""
+_LOSING = {
+    "lost_at_submit": "submit",
+    "lost_at_write": "write_buffer",
+    "lost_at_map": "map",
+    "lost_at_buffer": "create_buffer",
+    "lost_at_bind_group": "create_bind_group",
+    "lost_at_encode": "encode",
+}
+_TOLD_AFTER = ("create_buffer", "create_bind_group")
+"""Verbs whose event stands for a call that went well; a ``failed`` event stands for another."""
+_LOST = DeviceLost.__name__
+
+
+def judge_planned(execution: Execution) -> Failure | None:
+    """The failure where a planned fault did not come at its call, or a loss stopped nothing."""
+    device = execution.case.device
+    if not device.is_simulated or not len(device.faults) or not execution.is_lawful:
+        return None
+    events = [*takewhile(_is_followed, execution.trace)]
+    if not device.faults.losses:
+        return _missed_fault(execution, events)
+    return _unheeded_loss(execution, events) if PROFILES[device.profile].tells_loss else None
+
+
+def _missed_fault(execution: Execution, events: list[Event]) -> Failure | None:
+    """The failure where a call went well for which a fault is planned; a lost device is silent."""
+    for name, verb in _FAILING.items():
+        shown = [error for error, _ in _calls(events, verb)]
+        for number in getattr(execution.case.device.faults, name):
+            if number < len(shown) and not shown[number]:
+                return _failure(execution, f"{verb} {number} fails", "it went well")
+    return None
+
+
+def _unheeded_loss(execution: Execution, events: list[Event]) -> Failure | None:
+    """The failure where an op is accepted after one whose call loses the device."""
+    for name, verb in _LOSING.items():
+        number = getattr(execution.case.device.faults, name)
+        places = [place for _, place in _calls(events, verb)]
+        if number is not None and number < len(places):
+            accepted = _accepted_after(events, places[number])
+            if accepted:
+                wanted = f"no op after {verb} {number}, which loses the device"
+                return _failure(execution, wanted, accepted)
+    return None
+
+
+def _is_followed(event: Event) -> bool:
+    is_drain = event.kind == "drain" or (event.kind == "failed" and event["verb"] == "drain")
+    return not is_drain and event.kind != "close"
+
+
+def _calls(events: list[Event], verb: str) -> Iterator[tuple[str, int]]:
+    """The error of each call of ``verb`` on the device, if it raised one, and its place.
+
+    An encode of nothing has no number.  A call on a device that was found lost never reaches it,
+    so that none counts from there on.
+    """
+    for at, event in enumerate(events):
+        fails = event.kind == "failed" and event["verb"] == verb
+        if event.kind == verb and event.about.get("commands") != 0:
+            yield "" if verb in _TOLD_AFTER else _error_of_call(events, at), at
+        elif fails and verb in _TOLD_AFTER:
+            yield str(event["error"]), at
+        elif event.kind == "failed" and event["error"] == _LOST:
+            return
+
+
+def _error_of_call(events: list[Event], at: int) -> str:
+    """The error that the call at ``at`` raised; an encode has its commands in between."""
+    later = islice(events, at + 1, None)
+    follows = next((one for one in later if one.kind not in ("dispatch", "copy")), None)
+    has_failed = follows is not None and follows.kind == "failed"
+    return str(follows["error"]) if has_failed and follows["verb"] == events[at].kind else ""  # type: ignore[index]
+
+
+def _accepted_after(events: list[Event], place: int) -> str:
+    """The first op that was accepted after the one in which a call stands; empty without one."""
+    op: Op | None = None
+    for event in events[place:]:
+        if event.kind == "op":
+            op = event["op"]
+        elif event.kind == "outcome" and event["error"] is None and not isinstance(op, Free | None):
+            return f"{op.verb} is accepted"
+    return ""
+
+
+def _failure(execution: Execution, expected: str, got: str) -> Failure:
+    return Failure(
+        kind=FailureKind.FAULTS,
+        position=len(execution.case.program),
+        op="the end of the program",
+        reason="a device fails as planned, and a lost one accepts no op",
+        sides=(("expected", expected), ("got", got)),
+    )

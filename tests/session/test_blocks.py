@@ -1,0 +1,210 @@
+"""Sessions in blocks: shards share a corpus, a killed one is taken up again, and all are merged."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpusim.errors import ProgramError
+from properties.arguments import UsageError
+from properties.cli import main
+from properties.fuzz.blocks import Block, blocks_of, fuzz_shard
+from properties.fuzz.corpus import BlockResult, Corpus, as_text, from_text
+from properties.fuzz.engine import Session, fuzz
+from properties.fuzz.settings import Settings, Share
+from properties.fuzz.union import Union, covered, union
+
+RARE = f"{Path(__file__).parents[1] / 'fleet' / 'rare.py'}:Rare"
+_PATIENCE_SECONDS = 120.0
+
+
+def asked(folder: Path, **more: Any) -> Settings:
+    """A small session in blocks, which goes on after what it finds."""
+    limits = {"programs": 120, "block": 10, "findings": 9, "failures": 9999, "seed": 1}
+    place = {"corpus": folder / "corpus", "save": folder / "findings"}
+    values: dict[str, Any] = {"device": "simulated", "target": RARE, **limits, **place, **more}
+    return Settings(**values)
+
+
+def ignore(session: Session) -> None:
+    """Nobody watches."""
+
+
+def shown(session: Session) -> dict[tuple[str, ...], tuple[str, int]]:
+    """The findings of a session: the program of each, and how many showed it."""
+    met = session.bugs.met
+    return {name: (str(bug.case.program), bug.count) for name, bug in met.items()}
+
+
+def files(folder: Path) -> dict[str, int]:
+    """The results in a corpus, with when each was written."""
+    return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*.json"))}
+
+
+def command(settings: Settings) -> list[str]:
+    """The command line of a session."""
+    names = ["device", "target", "programs", "block", "findings", "failures", "seed"]
+    names += ["corpus", "save", "shard"]
+    words = [f"--{name}={getattr(settings, name)}" for name in names]
+    return [sys.executable, "-m", "gpusim", "fuzz", "--quiet", *words]
+
+
+def kill_in_the_middle(settings: Settings) -> None:
+    """Start a shard, and kill it once it has finished two blocks."""
+    corpus, deadline = Corpus(settings.corpus or Path()), time.monotonic() + _PATIENCE_SECONDS
+    with subprocess.Popen(command(settings)) as process:
+        while len(corpus.done) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_killed_shard_is_taken_up_again_and_loses_nothing(tmp_path: Path) -> None:
+    shards = [asked(tmp_path, shard=Share(number, 2)) for number in range(2)]
+    kill_in_the_middle(shards[0])
+    folder = tmp_path / "corpus"
+    kept = files(folder)
+    assert len(Corpus(folder).done) < 6
+    fuzz_shard(shards[0], ignore)
+    whole = fuzz_shard(shards[1], ignore)
+    after = files(folder)
+    assert {path: after[path] for path in kept} == kept
+    assert whole.done == whole.asked == 12
+    assert len(after) == 12 + 1 + len(whole.session.bugs)
+    one = fuzz(asked(tmp_path / "alone", corpus=None), ignore)
+    assert whole.session.programs == one.programs == 120
+    assert shown(whole.session).keys() == shown(one).keys() != set()
+    assert whole.session.tally.accepted == one.tally.accepted
+    assert whole.session.tally.reached.cells == one.tally.reached.cells
+
+
+def test_a_bug_is_one_finding_of_all_shards(tmp_path: Path) -> None:
+    for number in range(2):
+        whole = fuzz_shard(asked(tmp_path, shard=Share(number, 2)), ignore)
+    assert len(list((tmp_path / "corpus" / "findings").iterdir())) == 1
+    (row,) = whole.adapters.values()
+    assert shown(whole.session) == shown(fuzz(asked(tmp_path / "alone", corpus=None), ignore))
+    (bug,) = whole.session.bugs.met.values()
+    assert list(row.found.values()) == [bug.count]
+    assert bug.argument is not None
+    assert (
+        bug.argument.sentence == "op 1 (read a 4 12 -> r0) ended with RuntimeError: a read of "
+        "three words"
+    )
+
+
+def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:
+    settings = asked(tmp_path, target="runtime", programs=25)
+    first = fuzz_shard(settings, ignore)
+    kept = files(tmp_path)
+    again = fuzz_shard(settings, ignore)
+    assert files(tmp_path) == kept
+    assert again.lines() == first.lines()
+    assert (again.done, again.asked, again.session.programs) == (3, 3, 25)
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"block": 5}, {"programs": 9}, {"target": "naive"}])
+def test_another_session_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
+    settings = asked(tmp_path, target="runtime", programs=10)
+    fuzz_shard(settings, ignore)
+    kept = files(tmp_path)
+    (name,) = other
+    with pytest.raises(UsageError, match=f"belongs to another session: this one has {name} "):
+        fuzz_shard(asked(tmp_path, **{"target": "runtime", "programs": 10, **other}), ignore)
+    assert files(tmp_path) == kept
+
+
+def test_corpora_are_merged_by_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for seed, folder in enumerate(folders, start=1):
+        fuzz_shard(asked(folder, seed=seed, programs=40), ignore)
+    words = [str(folder / "corpus") for folder in folders]
+    assert main(["merge", *words, words[0], "--save", str(tmp_path / "all")]) == 1
+    printed = capsys.readouterr().out
+    assert "8 of 8 blocks done" in printed
+    assert "8 blocks, 80 programs" in printed
+    assert "1 found in 80 programs" in printed
+    assert len(list((tmp_path / "all").iterdir())) == 1
+
+
+def test_a_merge_refuses_what_does_not_belong_together(tmp_path: Path) -> None:
+    fuzz_shard(asked(tmp_path / "one", programs=10), ignore)
+    fuzz_shard(asked(tmp_path / "two", programs=10, target="runtime"), ignore)
+    with pytest.raises(UsageError, match=r"they have target .*rare\.py:Rare and not runtime"):
+        union([tmp_path / "one" / "corpus", tmp_path / "two" / "corpus"])
+    with pytest.raises(UsageError, match="it holds no session"):
+        union([tmp_path])
+
+
+def test_a_broken_result_is_named(tmp_path: Path) -> None:
+    fuzz_shard(asked(tmp_path, target="runtime", programs=10), ignore)
+    (block,) = (tmp_path / "corpus" / "blocks").iterdir()
+    for text in ("", "[]", block.read_text().replace('"deaths":0', '"deaths":"none"')):
+        block.write_text(text)
+        with pytest.raises(ProgramError, match=f"cannot read .*{block.name}"):
+            union([tmp_path / "corpus"])
+
+
+def test_a_result_reads_as_it_was(tmp_path: Path) -> None:
+    fuzz_shard(asked(tmp_path, target="runtime", programs=10), ignore)
+    (result,) = Corpus(tmp_path / "corpus").blocks()
+    assert result.tally.programs == 10
+    assert result.tally.reached.cells
+    assert from_text(BlockResult, as_text(result)) == result
+
+
+def test_blocks_are_all_programs_once() -> None:
+    settings = Settings(programs=25, first=7, block=10)
+    assert blocks_of(settings) == [
+        Block(first=7, stop=17),
+        Block(first=17, stop=27),
+        Block(first=27, stop=32),
+    ]
+
+
+def test_time_that_two_spans_cover_counts_once() -> None:
+    assert covered([]) == 0
+    assert covered([(5, 6), (0, 2), (1, 3), (1, 2)]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("--shard 2/2 --corpus c --programs 9", "no share I/N"),
+        ("--shard 1 --corpus c --programs 9", "no share I/N"),
+        ("--shard 0/2 --programs 9", "--corpus DIR is missing"),
+        ("--fleet local --programs 9", "--corpus DIR is missing"),
+        ("--corpus c", "--programs N is missing"),
+        ("--fleet local --shard 0/2 --corpus c --programs 9", "one of --shard and --fleet"),
+    ],
+)
+def test_half_a_shared_session_is_refused(
+    words: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fuzz", *words.split()]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_fleet_without_ray_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = ["--fleet", "local", "--programs", "9", "--corpus", str(tmp_path / "corpus")]
+    assert main(["fuzz", *words]) == 2
+    assert "pip install 'gpusim[fleet]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_union_is_empty_until_a_block_is_done(tmp_path: Path) -> None:
+    whole: Union = fuzz_shard(asked(tmp_path, programs=10, seconds=1e-9), ignore)
+    assert (whole.done, whole.asked) == (0, 1)
+    assert whole.session.invalid_because == "no program ran"
