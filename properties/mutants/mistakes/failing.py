@@ -114,7 +114,7 @@ class LossTrustedToPromise(Overlay):
         return promise is not None and promise._state != "pending"
 
 
-@mutant(part="reads", found_by="faults", hard=True)
+@mutant(part="reads", found_by="faults")
 class CancelledSyncTakesItAll(Reads):
     """A sync that is cancelled takes every fault with it that no call has raised yet."""
 
@@ -126,7 +126,7 @@ class CancelledSyncTakesItAll(Reads):
             raise
 
 
-@mutant(part="readbacks", found_by="faults", hard=True)
+@mutant(part="readbacks", found_by="faults")
 class AwaitRaisesWhatIsKept(Readbacks):
     """Whoever awaits is told of a fault of an earlier call at once, before anything is settled."""
 
