@@ -227,8 +227,7 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
 
     def judged(case: Case) -> Failure | None:
         choices = SeededChoices(f"failing {case.seed}")
-        calls = choices.chance(1, 2)
-        case = replace(case, client=draw_meeting(choices) if calls else PLAIN)
+        case = replace(case, client=choices.pick((PLAIN, draw_meeting(choices))))
         if choices.chance(1, 2):
             failing.plan = _draw_faults(case.seed)
             shown = _shown_as(failing.plan)
