@@ -124,16 +124,18 @@ class Recorder:
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
         """Take back what the block has recorded, if it fails.
 
-        ``written``, the buffers that it writes, are lost if part of it was submitted.
+        ``written``, the buffers that it writes, are lost if part of it was submitted.  Those that
+        were lost before are lost again: what would have overwritten them is taken back.
         """
         batch, kept = self._batch, self._batch.copy()
+        lost = [buffer for buffer in written if buffer.lost]
         try:
             yield
         except BaseException:
             if self._batch is not batch:
-                kept = Batch()
-                for buffer in written:
-                    buffer.lost = True
+                kept, lost = Batch(), [*written]
+            for buffer in lost:
+                buffer.lost = True
             # Buffers that the batch retired may have left their cache already.
             kept.retired = self._batch.retired
             self._batch = kept

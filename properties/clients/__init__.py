@@ -36,6 +36,7 @@ __all__ = [
     "keeps_to_program",
     "not_asked",
     "other_program",
+    "shows_each_fault",
     "suiting",
     "tells_faults",
 ]
@@ -59,6 +60,8 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
 _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 """Those that may meet a fault of a driver which no op of the program shows."""
+_MAKES_SEVERAL_CALLS = ("awaiting",)
+"""Those whose op may meet several faults, of which it shows the first."""
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
@@ -108,3 +111,8 @@ def keeps_to_program(client: str) -> bool:
 def tells_faults(client: str) -> bool:
     """Whether an op raises each fault that the client meets before the close."""
     return client not in _KEEPS_FAULTS
+
+
+def shows_each_fault(client: str) -> bool:
+    """Whether an op of the client shows every fault that it meets."""
+    return client not in _MAKES_SEVERAL_CALLS

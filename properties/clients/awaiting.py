@@ -4,18 +4,25 @@ import asyncio
 from typing import Any
 
 from gpusim.errors import DeviceFault
-from gpusim.ops import Flush, Read, Sync
+from gpusim.ops import Flush, Free, Op, Read, Sync
 from gpusim.runtime import Ticket
 from properties.clients.client import BrokenPromise, Client, ended
+from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
 _TASKS = 2
 _SYNCS = 4
 """The first of them is cancelled."""
+_TURNS = 5
+"""One in so many ops comes after a sync that was cancelled."""
 
 
 class AwaitingClient(Client):
-    """Uses an event loop: two tasks await a read, and four tasks sync at once."""
+    """Uses an event loop: two tasks await a read, and four tasks sync at once.
+
+    Now and then an op comes right after a sync that was cancelled while it waited.  The op tells
+    of a fault that only the cancelled sync has met.
+    """
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -23,6 +30,16 @@ class AwaitingClient(Client):
         self._tasks: list[tuple[Ticket, asyncio.Task[Any]]] = []
         self._tickets: list[Ticket] = []
         self._leaves_alone = False
+        self._ops = 0
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        # A free tells of no fault.
+        self._ops += type(op) is not Free
+        if self._ops % _TURNS == 0 and type(op) is not Free:
+            self._loop.run_until_complete(self._cancel_a_sync())
+            self._raise_fault()
+        return super().perform(op)
 
     def read(self, op: Read) -> Ticket:
         """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
@@ -72,6 +89,15 @@ class AwaitingClient(Client):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 del self._tasks[at]
                 raise error
+
+    async def _cancel_a_sync(self) -> None:
+        """Cancel a sync as soon as it waits; what it raises before that belongs to this op."""
+        task = asyncio.create_task(self._sync_once())
+        await asyncio.sleep(0)
+        task.cancel()
+        (end,) = await asyncio.gather(task, return_exceptions=True)
+        if end is not None and not task.cancelled():
+            raise end
 
     async def _sync_side_by_side(self) -> None:
         first, *others = [asyncio.create_task(self._sync_once()) for _ in range(_SYNCS)]

@@ -156,11 +156,25 @@ _LOSING = Weights(
     (("lost_at_encode", 16), 1),
 )
 _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
+_BAD_STRETCHES = 5
+"""In one of so many plans, calls of two verbs fail again and again."""
+_RHYTHMS = ((0, 2, 4, 6, 8, 10, 12), (0, 1, 3, 4, 6, 7, 9), (0, 1, 2, 4, 5, 6, 8))
+"""Which calls of such a stretch fail; an op that fails may be tried again."""
 
 
 def draw_faults(choices: Choices) -> FaultPlan:
-    """Usually one or two faults, early enough that most programs meet them."""
+    """Usually one or two faults, early enough that most programs meet them.
+
+    Now and then so many that one meets what another has left behind: a lost buffer, say, or a
+    pool that could not grow.
+    """
     planned: dict[str, Any] = {}
+    if choices.chance(1, _BAD_STRETCHES):
+        for _ in range(2):
+            name, most = choices.weighted(_FAILING)
+            first, rhythm = choices.integer(0, most // 2), choices.pick(_RHYTHMS)
+            planned[name] = tuple([first + call for call in rhythm])
+        return FaultPlan(**planned)
     for _ in range(choices.weighted(_KINDS_OF_FAULTS)):
         name, most = choices.weighted(_FAILING)
         planned[name] = _calls(choices, 1, most)

@@ -26,8 +26,10 @@ from properties.generate.draft import (
 )
 from properties.generate.moves import (
     Move,
+    alike,
     any_buffer,
     bind,
+    change,
     copy,
     dispatch,
     flush,
@@ -161,6 +163,8 @@ NEIGHBOUR_MOVES: Mapping[MoveName, Move] = {
 
 
 _LENGTHS = Weights((1, 6), (2, 8), (3, 6), (5, 4), (8, 3), (14, 2), (0, 1))
+_RESETS = 4
+"""One of so many graphs overwrites a whole buffer."""
 _TIMES = Weights((1, 4), (2, 2), (4, 1))
 _SCALARS = Weights(("new", 5), ("captured", 3), ("some", 3))
 
@@ -178,6 +182,8 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
     """Commands to be captured, mostly dispatches."""
     length = choices.weighted(_LENGTHS)
     draft.begin_capture()
+    if choices.chance(1, _RESETS):
+        _overwrite(choices, draft)
     for _ in range(length):
         if draft.live and choices.chance(1, 4):
             copy(choices, draft, shape)
@@ -188,6 +194,27 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
         else:
             dispatch(choices, draft, shape)
     return draft.end_capture()
+
+
+def _overwrite(choices: Choices, draft: Draft) -> None:
+    """A copy over a whole buffer from one of its size, as a program resets its state."""
+    pairs = [(one, other) for one in draft.live for other in alike(draft, one) if one is not other]
+    if pairs:
+        source, target = choices.pick(pairs)
+        draft.copy(source, 0, target, 0, target.size_bytes)
+
+
+def _spoil(choices: Choices, draft: Draft, shape: Shape, graph: DraftedGraph, swaps: Swaps) -> None:
+    """Work over a buffer that a graph overwrites whole; often it is submitted before the replay."""
+    for step in graph.steps:
+        if not isinstance(step.command, Copy):
+            continue
+        target = swaps.get(step.buffers[1], step.buffers[1])
+        if step.command.size_bytes == target.size_bytes and choices.chance(2, 3):
+            change(choices, draft, shape, target)
+            if choices.chance(2, 3):
+                flush(choices, draft, shape)
+            return
 
 
 def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
@@ -203,6 +230,7 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
             swaps = draw_swaps(choices, draft, graph)
         if swaps is None or not _allowed(draft, graph):
             return
+        _spoil(choices, draft, shape, graph, swaps)
         if not finds_grids(graph, swaps):
             _write_grids(choices, draft, graph, swaps)
             if not finds_grids(graph, swaps):

@@ -164,10 +164,10 @@ def _like_before(
     return signature, buffers
 
 
-def _twins(draft: Draft, one: LiveBuffer) -> list[LiveBuffer]:
+def alike(draft: Draft, one: LiveBuffer) -> list[LiveBuffer]:
     """The other live buffers of its kind and size."""
-    alike = _alike(draft, one)
-    return [other for other in alike if other is not one and other.size_bytes == one.size_bytes]
+    kin = _alike(draft, one)
+    return [other for other in kin if other is not one and other.size_bytes == one.size_bytes]
 
 
 def _with_another(
@@ -176,7 +176,7 @@ def _with_another(
     """The same buffers but for one, in whose place is another of its size, if there is one."""
     at = choices.integer(0, len(buffers) - 1)
     old = buffers[at]
-    others = [one for one in _twins(draft, old) if one not in buffers]
+    others = [one for one in alike(draft, old) if one not in buffers]
     return (*buffers[:at], choices.pick(others), *buffers[at + 1 :]) if others else buffers
 
 
@@ -321,7 +321,7 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
     A runtime that lets both share memory shows the change in the other.
     """
     source = any_buffer(choices, draft)
-    pool = _twins(draft, source)
+    pool = alike(draft, source)
     if not pool and (len(draft.live) >= _MOST_LIVE or source.size_bytes > draft.room_bytes):
         return
     target = choices.pick(pool) if pool else draft.alloc(source.size_bytes, source.real)
@@ -333,14 +333,14 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
         case 1:
             draft.write(changed, 0, changed.size_bytes)
         case 2:
-            _change(choices, draft, shape, changed)
+            change(choices, draft, shape, changed)
         case 3:
             draft.free(changed)
     if choices.chance(3, 4):
         draft.read(other, 0, other.size_bytes)
 
 
-def _change(choices: Choices, draft: Draft, shape: Shape, buffer: LiveBuffer) -> None:
+def change(choices: Choices, draft: Draft, shape: Shape, buffer: LiveBuffer) -> None:
     """A dispatch that writes ``buffer``, if one can; others that it binds are of its size too."""
     signature = choices.weighted(shape.kernels)
     if not _allowed(draft, signature) or buffer not in draft.bindable(buffer.real):

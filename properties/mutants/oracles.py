@@ -29,7 +29,7 @@ from gpusim.ops import Alloc, Dispatch, Op, Read, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime import Driver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
-from properties.clients import CLIENTS, draw_caller
+from properties.clients import draw_caller, draw_meeting
 from properties.execute import execute
 from properties.generate.cases import draw_faults
 from properties.generate.choices import SeededChoices, Weights
@@ -221,16 +221,13 @@ class _Failing:
         return FaultyDriver(self._mutant.make_driver(native), *self.plan)
 
 
-_CALLERS = Weights((PLAIN, len(CLIENTS)), *((name, 1) for name in CLIENTS if name != PLAIN))
-
-
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     """By turns the driver fails or the device does, and clients meet that."""
     failing = _Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
         choices = SeededChoices(f"failing {case.seed}")
-        case = replace(case, client=choices.weighted(_CALLERS))
+        case = replace(case, client=choices.pick((PLAIN, draw_meeting(choices))))
         if choices.chance(1, 2):
             failing.plan = _draw_faults(case.seed)
             shown = _shown_as(failing.plan)

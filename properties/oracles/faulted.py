@@ -102,19 +102,25 @@ def judge_reported(
     *,
     reads_share: bool,
     planned: Counter[str] | None = None,
+    closing: str = "",
+    each: bool = True,
 ) -> Failure | None:
     """The failure where a fault of ``met`` was not reported exactly once, by the op it belongs to.
 
     ``reads_share``: whether one failed map may fail several reads.  ``planned``: how many
-    faults of each class the device can have shown; None where nobody knows.
+    faults of each class the device can have shown; None where nobody knows.  ``closing``: the
+    class of the error that the close raised.  ``each``: whether an op of the client shows each
+    fault that it meets; one that makes several calls shows the first.  A failed map is told by its
+    reads, and a loss hides what was not told before it.
     """
     unplanned = Counter() if planned is None else Counter(met) - planned
     failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
+    untold = Counter(error for error in met if error != _MAP_FAILED) - Counter([*reported, closing])
     reason = ""
     if unplanned:
         reason = "a driver tells of just the faults that its device has"
-    elif unmet or (met and not reported):
+    elif unmet or (met and not reported) or (each and untold and LOST not in met):
         reason = "an error that no call has raised yet is raised once"
     elif failed_maps > len(met) and not reads_share:
         reason = "a failed map fails its own read"

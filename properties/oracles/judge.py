@@ -16,6 +16,7 @@ from gpusim.layer import EMPTY_SUBMIT, Report
 from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.trace import Event
+from properties.clients import shows_each_fault
 from properties.clients.foreign import STALE
 from properties.execute import execute, failed_with, name_of
 from properties.model.capabilities import Capabilities
@@ -189,6 +190,8 @@ def _judge_meaning(
             met,
             reads_share=shared,
             planned=device.planned_faults if is_known else None,
+            closing=type(execution.close_error).__name__ if execution.close_error else "",
+            each=shows_each_fault(execution.case.client),
         )
         if failure is None and is_known:
             failure = judge_planned(execution)

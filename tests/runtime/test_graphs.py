@@ -305,11 +305,14 @@ def test_a_replay_that_fails_before_a_submit_changes_nothing(faulty: OpenFaulty)
         assert words(runtime, a) == affine(3, 5)
 
 
-def test_a_replay_that_fails_before_it_is_recorded_heals_nothing(faulty: OpenFaulty) -> None:
+@pytest.mark.parametrize("preset", ["lazy", "pooled", "cached", "ring"])
+def test_a_replay_that_fails_before_it_is_recorded_heals_nothing(
+    faulty: OpenFaulty, preset: str
+) -> None:
     runtime = faulty(
         Fault(verb="submit", call=0, error=SubmitFailed),
         Fault(verb="create_bind_group", call=1, error=OutOfMemory),
-        policy=PRESETS["ring"],
+        policy=PRESETS[preset],
     )
     x, y, z = (runtime.alloc(16) for _ in range(3))
     runtime.dispatch(AFFINE, [x], (1, 1))

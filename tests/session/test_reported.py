@@ -201,3 +201,35 @@ def test_a_driver_that_met_a_loss_met_it_once() -> None:
     for verb, error in (("map", "MapFailed"), ("lost", "DeviceLost"), ("submit", "DeviceLost")):
         trace.emit("failed", verb=verb, error=error)
     assert met_faults(trace) == ["MapFailed", "DeviceLost"]
+
+
+TWICE = Program.parse("alloc a 4\nalloc b 4\nflush\nflush\nsync\n")
+
+
+def told(met: Sequence[str], *reported: str, closing: str = "", each: bool = True) -> bool:
+    """Whether the faults that were met count as told."""
+    shown = history(OK, OK, OK, OK, SYNCED)
+    return not judge_reported(
+        TWICE, shown, reported, met, reads_share=True, closing=closing, each=each
+    )
+
+
+def test_each_of_several_faults_is_told() -> None:
+    two = ["SubmitFailed", "SubmitFailed"]
+    assert told(two, *two)
+    assert not told(two, "SubmitFailed")
+    assert not told(["SubmitFailed", "OutOfMemory"], "OutOfMemory")
+
+
+def test_a_close_may_tell_the_last_one() -> None:
+    assert told(["OutOfMemory", "SubmitFailed"], "OutOfMemory", closing="SubmitFailed")
+
+
+def test_a_client_that_makes_several_calls_tells_one_of_their_faults() -> None:
+    assert told(["SubmitFailed", "SubmitFailed"], "SubmitFailed", each=False)
+    assert not told(["SubmitFailed"], each=False)
+
+
+def test_a_loss_and_a_failed_map_need_no_further_word() -> None:
+    assert told(["SubmitFailed", "DeviceLost"], "DeviceLost")
+    assert told(["MapFailed", "OutOfMemory"], "OutOfMemory")

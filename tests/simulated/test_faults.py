@@ -1,5 +1,8 @@
 """Plans of faults: what each does, how it is written, and what no runtime survives."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import wgpu
 
@@ -116,3 +119,53 @@ def test_four_in_a_row_may_be_survived() -> None:
 def test_a_negative_count_is_refused() -> None:
     with pytest.raises(ProgramError, match="negative"):
         FaultPlan(lost_at_map=-1)
+
+
+def works(device: Any) -> None:
+    """A call of each verb whose calls a plan of faults counts."""
+    staging = device.create_buffer(size=8, usage=STAGING)
+    source = device.create_buffer(size=8, usage=wgpu.BufferUsage.COPY_SRC | STAGING & ~1)
+    device.queue.write_buffer(source, 0, bytes(8))
+    encoder = device.create_command_encoder()
+    encoder.copy_buffer_to_buffer(source, 0, staging, 0, 8)
+    device.queue.submit([encoder.finish()])
+    promises = [each.map_async(1) for each in (staging, *_stagings(device))]
+    for promise in reversed(promises):
+        promise.sync_wait()
+
+
+def _stagings(device: Any) -> list[Any]:
+    return [device.create_buffer(size=8, usage=STAGING) for _ in range(4)]
+
+
+def failures(device: Any, between: Callable[[], None]) -> list[str]:
+    """What each of six rounds of work ends with."""
+    shown = []
+    for _ in range(6):
+        try:
+            works(device)
+            shown.append("ok")
+        except (RuntimeError, wgpu.GPUError) as error:
+            shown.append(type(error).__name__)
+        between()
+    return shown
+
+
+PLANS = (
+    FaultPlan(failed_maps=(12,)),
+    FaultPlan(out_of_memory=(13,)),
+    FaultPlan(failed_submits=(2,)),
+    FaultPlan(failed_writes=(3,)),
+    FaultPlan(failed_encodes=(1, 4)),
+    FaultPlan(lost_at_submit=3),
+    FaultPlan(lost_at_map=17),
+)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_a_plan_of_faults_counts_the_calls_of_its_own_device(plan: FaultPlan) -> None:
+    other = open_device()
+    alone = failures(open_device(faults=plan), lambda: None)
+    assert {*alone} != {"ok"}
+    assert failures(open_device(faults=plan), lambda: works(other)) == alone
+    assert failures(other, lambda: None) == ["ok"] * 6

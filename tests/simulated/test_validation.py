@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import wgpu
 
+from gpusim.devices import adapters
 from gpusim.simulated import STRATEGIES, open_device, strategy
 from tests.simulated.conformance.player import KERNELS, SWING
 
@@ -21,6 +22,7 @@ READ, WRITE = wgpu.MapMode.READ, wgpu.MapMode.WRITE
 MAPPABLE = {READ: U.MAP_READ | U.COPY_DST, WRITE: U.MAP_WRITE | U.COPY_SRC}
 MODES = tuple(MAPPABLE)
 REFUSED = wgpu.GPUValidationError
+REAL = [adapter for adapter in adapters() if adapter.native is not None]
 
 
 @pytest.fixture(params=STRATEGIES)
@@ -219,25 +221,6 @@ def dispatching(device: Any) -> tuple[Any, list[Any]]:
     return encoder.finish(), buffers
 
 
-@pytest.mark.parametrize("owner", [0, 1])
-def test_an_automatic_layout_fits_its_own_pipeline_alone(device: Any, owner: int) -> None:
-    """Specification, section 8.3.3: such layouts are group-equivalent in one pipeline only."""
-    module = device.create_shader_module(code=KERNELS[3].wgsl())
-    pipelines = [
-        device.create_compute_pipeline(layout="auto", compute={"module": module}) for _ in range(2)
-    ]
-    layout = pipelines[owner].get_bind_group_layout(0)
-    bound = device.create_buffer(size=4, usage=U.STORAGE)
-    group = device.create_bind_group(layout=layout, entries=[{"binding": 0, "resource": bound}])
-    encoder = device.create_command_encoder()
-    compute_pass = encoder.begin_compute_pass()
-    compute_pass.set_pipeline(pipelines[0])
-    compute_pass.set_bind_group(0, group)
-    compute_pass.dispatch_workgroups(1)
-    compute_pass.end()
-    assert accepts(encoder.finish) == (owner == 0)
-
-
 @pytest.mark.parametrize("destroyed", [None, 0, 1, 2])
 def test_a_submit_wants_every_bound_buffer(device: Any, destroyed: int | None) -> None:
     commands, buffers = dispatching(device)
@@ -370,6 +353,41 @@ def test_a_grid_has_its_limit(device: Any, grid: tuple[int, int, int], valid: bo
     compute_pass.dispatch_workgroups(*grid)
     compute_pass.end()
     assert accepts(encoder.finish) == valid
+
+
+def _auto_pipelines(device: Any) -> list[Any]:
+    """Two pipelines of one module, each with an automatic layout of its own."""
+    module = device.create_shader_module(code=KERNELS[3].wgsl())
+    return [
+        device.create_compute_pipeline(layout="auto", compute={"module": module}) for _ in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [pytest.param(None, id="simulated"), *REAL],
+    ids=lambda adapter: getattr(adapter, "name", None),
+)
+@pytest.mark.parametrize("made_for", ["itself", "its twin", "neither"])
+def test_an_automatic_layout_fits_its_own_pipeline_alone(adapter: Any, made_for: str) -> None:
+    """Specification, "group-equivalent": the layouts' exclusive pipelines are one pipeline."""
+    device = open_device() if adapter is None else adapter.native.request_device_sync()
+    pipeline, twin = _auto_pipelines(device)
+    entry = {"binding": 0, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": "storage"}}
+    layout = {
+        "itself": pipeline.get_bind_group_layout(0),
+        "its twin": twin.get_bind_group_layout(0),
+        "neither": device.create_bind_group_layout(entries=[entry]),
+    }[made_for]
+    bound = device.create_buffer(size=4, usage=U.STORAGE)
+    group = device.create_bind_group(layout=layout, entries=[{"binding": 0, "resource": bound}])
+    encoder = device.create_command_encoder()
+    compute_pass = encoder.begin_compute_pass()
+    compute_pass.set_pipeline(pipeline)
+    compute_pass.set_bind_group(0, group)
+    compute_pass.dispatch_workgroups(1)
+    compute_pass.end()
+    assert accepts(encoder.finish) == (made_for == "itself")
 
 
 def test_a_shader_that_wgsl_forbids_says_where() -> None:

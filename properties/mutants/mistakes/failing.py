@@ -4,6 +4,7 @@ A fault may come while a task awaits a sync, at a close with reads in flight, at
 kernel; and what tells of a loss is not the same on every device.
 """
 
+from asyncio import CancelledError
 from typing import Any
 
 import wgpu
@@ -12,7 +13,7 @@ from gpusim.errors import DeviceFault
 from gpusim.kernels import Kernel
 from gpusim.runtime.batch import Batch, FlushReason, RingUniforms
 from gpusim.runtime.commands import Pipeline
-from gpusim.runtime.readbacks import Readback, Readbacks
+from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.staging import StagingPage
 from properties.mutants.mutant import Overlay, mutant
@@ -111,6 +112,29 @@ class LossTrustedToPromise(Overlay):
     def lost(self) -> bool:
         promise = self._inner._loss
         return promise is not None and promise._state != "pending"
+
+
+@mutant(part="reads", found_by="faults")
+class CancelledSyncTakesItAll(Reads):
+    """A sync that is cancelled takes every fault with it that no call has raised yet."""
+
+    async def wait_for_all_async(self, seconds: float | None = None) -> None:
+        try:
+            await super().wait_for_all_async(seconds)
+        except CancelledError:
+            self._readbacks.unseen = None
+            raise
+
+
+@mutant(part="readbacks", found_by="faults")
+class AwaitRaisesWhatIsKept(Readbacks):
+    """Whoever awaits is told of a fault of an earlier call at once, before anything is settled."""
+
+    async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
+        if self.unseen is not None:
+            fault, self.unseen = self.unseen, None
+            raise fault
+        await super().settle_through_async(ticket, seconds)
 
 
 @mutant(part="device", found_by="faults")

@@ -1,0 +1,133 @@
+"""Every fault of a small program: each call on the device fails once, alone and after a lost batch.
+
+A random plan seldom fails just the call at which a part of the runtime changes its state: the
+first submit of a replay, say, or the buffer of a ring that grows.  Here each call of a sketch fails
+in turn, and each pair of a failed submit and a later failure.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from gpusim.devices import SIMULATED
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS, Policy
+from gpusim.simulated import FaultPlan
+from properties.model.case import AskedLimits, Case, DeviceSpec
+from properties.model.failure import Failure
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import TargetFactory
+
+_FIELDS = {
+    "create_buffer": "out_of_memory",
+    "create_bind_group": "failed_bind_groups",
+    "compile": "internal_errors",
+    "write_buffer": "failed_writes",
+    "encode": "failed_encodes",
+    "submit": "failed_submits",
+    "map": "failed_maps",
+}
+"""The kinds of the driver's events, with the fields of a plan that make such a call fail."""
+FINE: AskedLimits = (
+    ("storage_offset_alignment_bytes", 32),
+    ("uniform_offset_alignment_bytes", 32),
+)
+"""Alignments under which one kernel's scalars take a slot of a ring, and another's two."""
+_GROWING = """\
+alloc a 64
+write a 0 01000000020000000300000004000000
+dispatch affine a 3,5 1x1x1
+flush
+dispatch many a 3,5,7,9,11,-13,15,-17,4.75,5.25,5.75,6.25 1x1x1
+dispatch affine a 7,9 1x1x1
+dispatch affine a 11,13 1x1x1
+dispatch affine a 15,17 1x1x1
+read a 0 64 -> r0
+sync
+dispatch affine a 19,21 1x1x1
+read a 0 64 -> r1
+sync
+"""
+"""Scalars that need a larger ring, then many that need none."""
+_RESETTING = """\
+alloc a 16
+alloc b 16
+alloc c 16
+write a 0 01000000020000000300000004000000
+write b 0 05000000060000000700000008000000
+capture g dispatch affine c 3,5 1x1x1; copy a 0 b 0 16; dispatch affine b 7,9 1x1x1
+dispatch affine b 11,13 1x1x1
+flush
+replay g * -
+read b 0 16 -> r0
+dispatch affine b 15,17 1x1x1
+replay g * -
+read b 0 16 -> r1
+sync
+read c 0 16 -> r2
+sync
+"""
+"""A graph that resets the state which the work before it has changed, and goes on from there."""
+_PIECEMEAL = """\
+alloc a 16
+alloc b 16
+write a 0 01000000020000000300000004000000
+copy a 0 b 1 11
+read b 0 16 -> r0
+write b 3 0a0b0c0d0e
+dispatch affine b 3,5 1x1x1
+read b 1 9 -> r1
+free b
+alloc c 16
+copy a 0 c 0 16
+read c 0 16 -> r2
+sync
+"""
+"""Ops of several commands, and a buffer that takes the place of another."""
+SKETCHES: Mapping[str, str] = {
+    "growing": _GROWING,
+    "resetting": _RESETTING,
+    "piecemeal": _PIECEMEAL,
+}
+
+
+def policies() -> Iterator[Policy]:
+    """The presets; and those that submit for each command, or have a ring that must grow."""
+    yield from PRESETS.values()
+    ring = replace(PRESETS["ring"], uniform_ring_bytes=40)
+    yield ring
+    yield replace(ring, batch_commands=1)
+    yield replace(ring, batch_commands=2, join_reads=False, flush_on_conflict=False)
+
+
+def cases(name: str) -> Iterator[Case]:
+    """The sketch of that name under each policy, on a device without faults."""
+    for policy in policies():
+        yield Case(
+            program=Program.parse(SKETCHES[name]),
+            policy=policy,
+            device=DeviceSpec(name=SIMULATED, limits=FINE),
+        )
+
+
+def every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
+    """Each plan of one call that fails, and of a submit that fails with one call of any verb."""
+    kinds = judge(case, factory, MEANING_ONLY).execution.trace.kinds()
+    calls = [(_FIELDS[kind], at) for kind in _FIELDS for at in range(kinds[kind])]
+    for field, at in calls:
+        yield FaultPlan(**{field: (at,)})  # type: ignore[arg-type]
+    for submit in range(kinds["submit"]):
+        for field, at in calls:
+            if field != "failed_submits":
+                yield FaultPlan(failed_submits=(submit,), **{field: (at,)})  # type: ignore[arg-type]
+            elif at > submit:
+                yield FaultPlan(failed_submits=(submit, at))
+
+
+def fail_everywhere(case: Case, factory: TargetFactory) -> tuple[int, Failure | None]:
+    """How many plans ``case`` was judged under, and the first failure."""
+    for number, plan in enumerate(every_plan(case, factory)):
+        failing = replace(case, device=replace(case.device, faults=plan))
+        failure = judge(failing, factory, MEANING_ONLY).failure
+        if failure is not None:
+            return number, replace(failure, notes=(*failure.notes, f"the device fails: {plan}"))
+    return number + 1, None
