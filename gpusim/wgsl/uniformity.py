@@ -11,6 +11,7 @@ that are no variable's are followed by their parts, and functions that nobody ca
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gpusim.wgsl.ir import (
     Assign,
@@ -162,13 +163,19 @@ def _is_parted(region: Region, home: Region | None) -> bool:
 
 def assigned(body: list[Statement]) -> Iterator[Variable]:
     """Every variable that statements give a value, as often as they do."""
-    for statement in body:
+    for statement in statements_in(body):
         if isinstance(statement, Assign):
             yield statement.variable
         elif isinstance(statement, Modify) and statement.before is not None:
             yield statement.before
-        elif isinstance(statement, If):
-            yield from assigned(statement.then)
-            yield from assigned(statement.other)
+
+
+def statements_in(body: list[Any]) -> Iterator[Any]:
+    """All statements, the inner ones too."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, If):
+            yield from statements_in(statement.then)
+            yield from statements_in(statement.other)
         elif isinstance(statement, Loop):
-            yield from assigned(statement.body)
+            yield from statements_in(statement.body)

@@ -16,9 +16,10 @@ from gpusim.wgsl import compile_module
 from gpusim.wgsl.checks import CheckedEntry, Ledger
 from gpusim.wgsl.checks.nodes import Site, Touch
 from gpusim.wgsl.checks.recorder import Recorder
-from gpusim.wgsl.checks.regions import EXACT, marks
+from gpusim.wgsl.checks.regions import EXACT
 from gpusim.wgsl.checks.writer import CheckedProgram
 from gpusim.wgsl.program import Program
+from gpusim.wgsl.uniformity import statements_in
 
 pytestmark = pytest.mark.unit
 SIZE, WORDS = 8, 64
@@ -127,7 +128,7 @@ def by_hand(entry: CheckedEntry, arrays: list[Any], grid: tuple[int, int, int]) 
     program = entry.program(flat=False, detailed=True)
     for memory in program.plan.modes:
         program.plan.modes[memory] = EXACT
-    for each in marks(entry._body):
+    for each in statements_in(entry._body):
         if isinstance(each, Touch):
             each.races = True
     Program.__init__(program, entry._lowered, entry._body, flat=False)

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gpusim import Kernel
-from gpusim.wgsl.checks import ShaderReport
+from gpusim.wgsl import ShaderError, compile_module
+from gpusim.wgsl.checks import CheckedEntry, Ledger, ShaderReport, check_dispatch
 from tests.wgsl.mistaken.case import Case
 from tests.wgsl.mistaken.others import OTHERS
 from tests.wgsl.mistaken.races import ACROSS, RACES, SOMETIMES
@@ -53,3 +55,34 @@ def test_inputs_that_do_not_show_it_report_nothing(case: Case) -> None:
 def test_a_race_across_workgroups_names_two(case: Case) -> None:
     pairs = [{act.workgroup for act in report.acts} for report in reports(case, case.text)]
     assert all(len(pair) == 2 for pair in pairs)
+
+
+ROWS = """
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(4)
+fn main(@builtin(global_invocation_id) id: vec3u) { x[id.x] = id.y; }
+"""
+
+
+def test_a_grid_that_cannot_race_hides_no_race_of_another() -> None:
+    ledger = Ledger()
+    entry = CheckedEntry(compile_module(ROWS).entry("main"), ledger, ROWS)
+    run = entry.bind([np.zeros(32, np.uint8)])
+    run(2, 1, 1)
+    assert ledger.reports == ()
+    run(2, 2, 1)
+    assert {report.kind for report in ledger.reports} == {"race"}
+
+
+def test_a_shader_that_is_too_deep_to_check_is_refused() -> None:
+    condition = "z[id.x] == 0u"
+    for _ in range(97):
+        condition = f"z[id.x] == 0u && ({condition})"
+    text = f"""
+@group(0) @binding(0) var<storage, read_write> z: array<u32>;
+@compute @workgroup_size(1)
+fn main(@builtin(global_invocation_id) id: vec3u) {{ if ({condition}) {{ z[id.x] = 1u; }} }}
+"""
+    compile_module(text).entry("main").compile()
+    with pytest.raises(ShaderError, match="nested"):
+        check_dispatch(text, "main", [np.zeros(4, np.uint8)], (1, 1, 1))

@@ -14,7 +14,6 @@ from gpusim.wgsl.checks.doubts import WRAP
 from gpusim.wgsl.checks.lowering import CheckedLowering
 from gpusim.wgsl.checks.nodes import WRITE, Bound, Doubt, Site, Touch
 from gpusim.wgsl.checks.recorder import Recorder
-from gpusim.wgsl.checks.regions import marks
 from gpusim.wgsl.checks.report import Ledger
 from gpusim.wgsl.checks.writer import CheckedProgram
 from gpusim.wgsl.exits import without_exits
@@ -22,6 +21,8 @@ from gpusim.wgsl.ir import Assign, Get, Load, Memory, Op, Scalar, Statement, Var
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.module import Entry
 from gpusim.wgsl.program import Run
+from gpusim.wgsl.syntax import ShaderError
+from gpusim.wgsl.uniformity import statements_in
 
 _MOST_SITES = 1 << 16
 
@@ -51,9 +52,11 @@ class CheckedEntry(Entry):
 
     @cached_property
     def _lowering(self) -> CheckedLowering:
-        made = CheckedLowering(self.function, arithmetic=self._ledger.arithmetic)
+        arithmetic = self._ledger.arithmetic
+        made = self._shallow(lambda: CheckedLowering(self.function, arithmetic=arithmetic))
         if len(made.sites.all) >= _MOST_SITES:
-            raise OverflowError(f"the entry point has more than {_MOST_SITES} places to check")
+            because = f"the entry point has more than {_MOST_SITES} places to check"
+            raise ShaderError(because, self.function.place)
         return made
 
     @property
@@ -63,11 +66,11 @@ class CheckedEntry(Entry):
 
     @cached_property
     def _lowered(self) -> Lowered:
-        return Lowered(self.function, self._lowering)
+        return self._shallow(lambda: Lowered(self.function, self._lowering))
 
     @cached_property
     def _body(self) -> Any:
-        body = without_exits(self._lowered.body)
+        body = self._shallow(lambda: without_exits(self._lowered.body))
         _keep_needed(body)
         return body
 
@@ -75,8 +78,8 @@ class CheckedEntry(Entry):
         """The Python for one kind of grid."""
         key = (flat, detailed)
         if key not in self._programs:
-            self._programs[key] = CheckedProgram(
-                self._lowered, self._body, flat=flat, detailed=detailed
+            self._programs[key] = self._shallow(
+                lambda: CheckedProgram(self._lowered, self._body, flat=flat, detailed=detailed)
             )
         return self._programs[key]
 
@@ -143,7 +146,7 @@ class CheckedEntry(Entry):
     @cached_property
     def _read(self) -> dict[Memory, None]:
         """The memories whose bytes a run may read, of those that a shader may write."""
-        touches = [each for each in marks(self._body) if isinstance(each, Touch)]
+        touches = [each for each in statements_in(self._body) if isinstance(each, Touch)]
         return {each.memory: None for each in touches if each.how != WRITE}
 
     @cached_property
@@ -161,7 +164,7 @@ def _keep_needed(body: list[Statement]) -> None:
     """Sums that wrapped matter only where an index is made of them."""
     values: dict[Variable, list[Scalar]] = {}
     todo: list[Scalar] = []
-    for each in marks(body):
+    for each in statements_in(body):
         if isinstance(each, Assign):
             values.setdefault(each.variable, []).append(each.value)
         elif isinstance(each, Bound):
@@ -176,6 +179,6 @@ def _keep_needed(body: list[Statement]) -> None:
         elif isinstance(value, Get) and value.variable not in used:
             used[value.variable] = None
             todo += values.get(value.variable, [])
-    for each in marks(body):
+    for each in statements_in(body):
         if isinstance(each, Doubt) and each.rule == WRAP:
             each.needed = isinstance(each.result, Get) and each.result.variable in used

@@ -95,7 +95,7 @@ class CheckedLowering(Lowering):
     def store(self, place: Spotted, value: Value) -> None:
         """Write a value to a place, whose access is marked."""
         if isinstance(place, Component):
-            self._touch(WRITE, place.vector, (value,), in_turn=True)
+            self._touch(WRITE, place.vector, (value,))
         elif isinstance(place, Spot):
             self._touch(WRITE, place, tuple(leaves_in(value)))
         super().store(place, value)
@@ -105,14 +105,10 @@ class CheckedLowering(Lowering):
         how: str,
         place: Spot,
         values: tuple[Scalar, ...] = (),
-        *,
-        in_turn: bool = False,
     ) -> None:
         memory = place.memory
         if memory.space == "workgroup" or (memory.space == "storage" and memory.writable):
-            site = self.sites.add(
-                self._at, how, memory.name, tuple(leaves_of(place.type)), in_turn=in_turn
-            )
+            site = self.sites.add(self._at, how, memory.name, tuple(leaves_of(place.type)))
             self._mark(Touch(site, memory, place.address, values))
 
     def part(self, place: Spotted, number: int) -> Spotted:
@@ -154,14 +150,10 @@ class CheckedLowering(Lowering):
         for at in range(before, len(self.out)):
             done = self.out[at]
             if isinstance(done, ir.Store | ir.Modify):
-                self._mark_atomic(made, done.memory, done.address, done)
+                site = self.sites.add(made.place, ATOMIC, done.memory.name, ((0, "u32"),))
+                self.out.insert(at, Touch(site, done.memory, done.address))  # type: ignore[arg-type]
                 break
         return value
-
-    def _mark_atomic(self, made: typed.Apply, memory: Memory, address: Any, done: Any) -> None:
-        site = self.sites.add(made.place, ATOMIC, memory.name, ((0, "u32"),))
-        mark: Any = Touch(site, memory, address, ())
-        self.out.insert(self.out.index(done), mark)
 
     def _mark(self, mark: Any) -> None:
         self.out.append(mark)

@@ -25,8 +25,6 @@ class Site:
     name: str
     offsets: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ()
-    in_turn: bool = False
-    """Whether it is an access to a component that counts for its whole vector."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +37,7 @@ class Touch:
     values: tuple[Scalar, ...] = ()
     """What is written, a scalar for each offset; empty for a read."""
     races: bool = True
-    """Whether it may be part of a race; decided before Python is written."""
+    """Whether it may be part of a race; of workgroup memory, decided anew for each program."""
     region: int = 0
     covers: bool = False
     """Whether all invocations of a workgroup together write all of the memory."""
@@ -95,8 +93,6 @@ class Sites:
         how: str,
         name: str,
         leaves: tuple[tuple[int, str], ...] = (),
-        *,
-        in_turn: bool = False,
     ) -> Site:
         """A new site."""
         site = Site(
@@ -106,7 +102,6 @@ class Sites:
             name=name,
             offsets=tuple(at for at, _ in leaves),
             kinds=tuple(kind for _, kind in leaves),
-            in_turn=in_turn,
         )
         self.all.append(site)
         return site

@@ -19,15 +19,14 @@ from gpusim.wgsl.ir import (
     Assign,
     Const,
     Get,
-    If,
     Length,
     Load,
-    Loop,
     Op,
     Scalar,
     Statement,
     Variable,
 )
+from gpusim.wgsl.uniformity import statements_in
 
 LOCAL = ("L0", "L1", "L2")
 GROUP = ("G0", "G1", "G2")
@@ -205,15 +204,10 @@ def _leaves(touch: Touch) -> list[tuple[int, str]]:
 
 def _definitions(body: list[Statement]) -> Iterable[tuple[Variable, Scalar]]:
     """What variables that get one value for good are made of."""
-    for statement in body:
-        if isinstance(statement, Assign):
-            if statement.variable.fixed and statement.variable.writes == 1:
-                yield statement.variable, statement.value
-        elif isinstance(statement, If):
-            yield from _definitions(statement.then)
-            yield from _definitions(statement.other)
-        elif isinstance(statement, Loop):
-            yield from _definitions(statement.body)
+    for statement in statements_in(body):
+        is_given = isinstance(statement, Assign) and statement.variable.fixed
+        if is_given and statement.variable.writes == 1:
+            yield statement.variable, statement.value
 
 
 def _form(total: Polynomial, *, in_group: bool) -> Form | None:

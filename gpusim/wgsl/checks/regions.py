@@ -6,13 +6,13 @@ Where a region does not write a memory, or each invocation has its own part of i
 is possible.  No barrier orders two workgroups, so for them a whole dispatch is one region.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from gpusim.wgsl.checks.nodes import ATOMIC, READ, WRITE, Touch, Wait
 from gpusim.wgsl.checks.proofs import Prover
 from gpusim.wgsl.ir import If, Leave, Loop, Memory
+from gpusim.wgsl.uniformity import statements_in
 
 FREE, COUNTED, EXACT = "free", "counted", "exact"
 
@@ -34,8 +34,9 @@ class Plan:
 
 def planned(body: list[Any], prover: Prover) -> Plan:
     """Decide for each access whether it is looked at."""
-    touches = [each for each in marks(body) if isinstance(each, Touch)]
-    waits = tuple(dict.fromkeys(each.space for each in marks(body) if isinstance(each, Wait)))
+    every = [*statements_in(body)]
+    touches = [each for each in every if isinstance(each, Touch)]
+    waits = tuple(dict.fromkeys(each.space for each in every if isinstance(each, Wait)))
     plan = Plan(waits=waits)
     joined = Regions("workgroup")
     joined.walk(body, joined.new())
@@ -72,8 +73,6 @@ def _of_workgroup(touches: list[Touch], joined: "Regions", prover: Prover) -> st
 def _of_storage(touches: list[Touch], prover: Prover) -> str:
     hows = {each.how for each in touches}
     if hows in ({READ}, {ATOMIC}) or prover.alone(touches, in_group=False):
-        for each in touches:
-            each.races = False
         return FREE
     return COUNTED if hows == {WRITE} else EXACT
 
@@ -124,14 +123,3 @@ class Regions:
                 here = self.walk([statement], here)
         self.join(region, here)
         return self.root(after)
-
-
-def marks(body: list[Any]) -> Iterator[Any]:
-    """All statements, the inner ones too."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, If):
-            yield from marks(statement.then)
-            yield from marks(statement.other)
-        elif isinstance(statement, Loop):
-            yield from marks(statement.body)
