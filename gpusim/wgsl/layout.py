@@ -14,9 +14,8 @@ _UNIT = 16
 def fits_uniform(kind: Type) -> bool:
     """Whether a type is laid out so that a uniform buffer may hold it without the extension."""
     if isinstance(kind, Array):
-        return stride_of(kind) % _required(kind.of) == 0 == stride_of(
-            kind
-        ) % _UNIT and fits_uniform(kind.of)
+        # A stride is a multiple of the element's alignment already.
+        return stride_of(kind) % _UNIT == 0 and fits_uniform(kind.of)
     if not isinstance(kind, Struct):
         return True
     for member, after in pairwise(kind.members):

@@ -105,7 +105,7 @@ class Entry:
 
     def compile(self) -> None:
         """Do now what the first use would; ShaderError where the nesting is too deep."""
-        assert self.flat
+        _ = self.flat
 
     @cached_property
     def flat(self) -> Program:

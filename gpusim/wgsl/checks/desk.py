@@ -57,17 +57,12 @@ class ReportDesk:
             word = int(found.words[at])
             self._add(
                 kind="race",
-                what=f"{name}, word {word}: {self._why(name, mine, other)}",
+                what=f"{name}, word {word}: {_why(mine, other)}",
                 acts=tuple(acts),
                 remedy=self._remedy(name, mine, other, sites),
                 places=tuple(sorted(site.place for site in sites)),
                 count=count,
             )
-
-    def _why(self, name: str, mine: int, other: int) -> str:
-        if mine >> GROUP_BITS != other >> GROUP_BITS:
-            return "nothing orders these accesses of two workgroups"
-        return "no barrier orders these accesses of two invocations"
 
     def _remedy(self, name: str, mine: int, other: int, sites: list[Site]) -> str:
         if mine >> GROUP_BITS != other >> GROUP_BITS:
@@ -175,6 +170,12 @@ _DOUBTS = {
     NAN: ("NaN where none came in", "guard the operands"),
     WRAP: ("an index that wrapped round", "compare before adding, or use wider steps"),
 }
+
+
+def _why(mine: int, other: int) -> str:
+    if mine >> GROUP_BITS != other >> GROUP_BITS:
+        return "nothing orders these accesses of two workgroups"
+    return "no barrier orders these accesses of two invocations"
 
 
 def _by_place(pair: tuple[Site, Act]) -> Any:

@@ -81,7 +81,6 @@ class Recorder:
                 one = StorageWatch(self, sites, memory.name, unit, keeps_values=kept)
                 one.waits = "storage" in plan.waits
                 self._storage[memory] = one
-        self._watches = [*self._storage.values(), *self._workgroup.values()]
 
     @property
     def names(self) -> dict[str, Any]:

@@ -79,15 +79,6 @@ class Watch:
                 found.append((offset + 2, number))
         return found
 
-    def barrier(self, groups: Values) -> None:
-        """A barrier of the block's workgroups ``groups``, a mask; all if None."""
-
-    def begin(self) -> None:
-        """A new block."""
-
-    def end(self) -> None:
-        """The end of a dispatch."""
-
 
 class CountedWatch(Watch):
     """Words and writes of a memory that is only written: where they are as many, none met."""

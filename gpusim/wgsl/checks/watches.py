@@ -71,7 +71,9 @@ class ExactWatch(Watch):
         """
         owners = self.owners()
         places = [
-            (entry.site.how == WRITE, *each) for entry in log for each in self._placed_words(entry)
+            (entry.site.how == WRITE, words, numbers)
+            for entry in log
+            for _, words, numbers, _ in self._placed_words(entry)
         ]
         writes = [words for writes, words, _ in places if writes]
         if not writes:
@@ -93,30 +95,25 @@ class ExactWatch(Watch):
         """For each word of the shadow zero, to write a lane's number."""
         raise NotImplementedError
 
-    def _placed_words(self, entry: Entry) -> Iterator[tuple[Values, Values]]:
-        """The words of an access in the shadow, and the lanes' numbers."""
-        where = entry.where
-        if isinstance(where, int):
-            where = np.full(len(entry.numbers), where, np.intp)
-        for offset, _ in self.offsets(entry.site):
-            words, inside = self.words(where, offset)
-            numbers = entry.numbers
-            if inside is not None:
-                words, numbers = words[inside], numbers[inside]
-            yield self.placed(words, numbers).astype(np.intp, copy=False), numbers
-
-    def _compare_entry(self, entry: Entry, kept: bool) -> None:
+    def _placed_words(self, entry: Entry) -> Iterator[tuple[int, Values, Values, Values]]:
+        """For each word of an access: its scalar's number, the words in the shadow, the lanes'
+        numbers, and which of the access's lanes these are, None for all."""
         where = entry.where
         if isinstance(where, int):
             where = np.full(len(entry.numbers), where, np.intp)
         for offset, number in self.offsets(entry.site):
             words, inside = self.words(where, offset)
-            values = _bits(entry.values, number, len(entry.numbers))
             numbers = entry.numbers
             if inside is not None:
                 words, numbers = words[inside], numbers[inside]
-                values = None if values is None else values[inside]
-            words = self.placed(words, numbers).astype(np.intp, copy=False)
+            placed = self.placed(words, numbers).astype(np.intp, copy=False)
+            yield number, placed, numbers, inside
+
+    def _compare_entry(self, entry: Entry, kept: bool) -> None:
+        for number, words, numbers, inside in self._placed_words(entry):
+            values = _bits(entry.values, number, len(entry.numbers))
+            if values is not None and inside is not None:
+                values = values[inside]
             tokens = tokens_of(numbers, self._block.size) | entry.site.number
             self.compare(entry.site.how, words, tokens, values, kept)
 
@@ -236,14 +233,14 @@ class WorkgroupWatch(ExactWatch):
     def fill(self, site: int, where: Values, lanes: Values) -> None:
         """Note that words are written."""
         written = self._written_words()
-        for words, _ in self._placed_words(self._entry(site, where, lanes)):
+        for _, words, _, _ in self._placed_words(self._entry(site, where, lanes)):
             written[words] = True
         self._dirty = True
 
     def ask(self, site: int, where: Values, lanes: Values) -> None:
         """Tell of reads of words that nobody wrote."""
         written = self._written_words()
-        for words, numbers in self._placed_words(self._entry(site, where, lanes)):
+        for _, words, numbers, _ in self._placed_words(self._entry(site, where, lanes)):
             missing = ~written[words]
             if missing.any():
                 self._block.unwritten(site, words[missing] % self.units, numbers[missing])

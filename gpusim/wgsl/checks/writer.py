@@ -144,7 +144,6 @@ class CheckedProgram(Program):
         prover = Prover(lowered.built_ins, lowered.workgroup_size, body, flat=flat)
         self.plan = planned(body, prover)
         self.detailed = detailed
-        self.bound = [*lowered.bound.values()]
         super().__init__(lowered, body, flat=flat)
         self.tells, self.looks = self._last.tells, self._last.looks
 
