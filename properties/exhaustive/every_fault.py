@@ -1,8 +1,8 @@
 """Every fault of a small program: each call on the device fails once, alone and after a lost batch.
 
 A random plan seldom fails just the call at which a part of the runtime changes its state: the
-first submit of a replay, say, or the buffer of a ring that grows.  Here each call of a sketch fails
-in turn, and each pair of a failed submit and a later failure.
+first submit of a replay, say, or the buffer of a ring that grows.  Here each call of a sketch that
+leaves an event fails in turn, and each pair of a failed submit and a later failure.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,26 +12,11 @@ from gpusim.devices import SIMULATED
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.simulated import FaultPlan
-from properties.model.case import AskedLimits, Case, DeviceSpec
+from properties.model.case import ALIGNED, FIELD_OF_CALL, Case, DeviceSpec
 from properties.model.failure import Failure
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory
 
-_FIELDS = {
-    "create_buffer": "out_of_memory",
-    "create_bind_group": "failed_bind_groups",
-    "compile": "internal_errors",
-    "write_buffer": "failed_writes",
-    "encode": "failed_encodes",
-    "submit": "failed_submits",
-    "map": "failed_maps",
-}
-"""The kinds of the driver's events, with the fields of a plan that make such a call fail."""
-FINE: AskedLimits = (
-    ("storage_offset_alignment_bytes", 32),
-    ("uniform_offset_alignment_bytes", 32),
-)
-"""Alignments under which one kernel's scalars take a slot of a ring, and another's two."""
 _GROWING = """\
 alloc a 64
 write a 0 01000000020000000300000004000000
@@ -90,7 +75,7 @@ SKETCHES: Mapping[str, str] = {
 }
 
 
-def policies() -> Iterator[Policy]:
+def _policies() -> Iterator[Policy]:
     """The presets; and those that submit for each command, or have a ring that must grow."""
     yield from PRESETS.values()
     ring = replace(PRESETS["ring"], uniform_ring_bytes=40)
@@ -101,18 +86,18 @@ def policies() -> Iterator[Policy]:
 
 def cases(name: str) -> Iterator[Case]:
     """The sketch of that name under each policy, on a device without faults."""
-    for policy in policies():
+    for policy in _policies():
         yield Case(
             program=Program.parse(SKETCHES[name]),
             policy=policy,
-            device=DeviceSpec(name=SIMULATED, limits=FINE),
+            device=DeviceSpec(name=SIMULATED, limits=ALIGNED),
         )
 
 
-def every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
+def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
     """Each plan of one call that fails, and of a submit that fails with one call of any verb."""
     kinds = judge(case, factory, MEANING_ONLY).execution.trace.kinds()
-    calls = [(_FIELDS[kind], at) for kind in _FIELDS for at in range(kinds[kind])]
+    calls = [(field, at) for kind, field in FIELD_OF_CALL.items() for at in range(kinds[kind])]
     for field, at in calls:
         yield FaultPlan(**{field: (at,)})  # type: ignore[arg-type]
     for submit in range(kinds["submit"]):
@@ -125,7 +110,7 @@ def every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
 
 def fail_everywhere(case: Case, factory: TargetFactory) -> tuple[int, Failure | None]:
     """How many plans ``case`` was judged under, and the first failure."""
-    for number, plan in enumerate(every_plan(case, factory)):
+    for number, plan in enumerate(_every_plan(case, factory)):
         failing = replace(case, device=replace(case.device, faults=plan))
         failure = judge(failing, factory, MEANING_ONLY).failure
         if failure is not None:

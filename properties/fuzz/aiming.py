@@ -18,20 +18,11 @@ from gpusim.trace import Event, Trace
 from properties.clients import BESIDE
 from properties.execute import execute
 from properties.generate.choices import Choices, SeededChoices, Weights
-from properties.model.case import PLAIN, Case
+from properties.model.case import FIELD_OF_CALL, PLAIN, Case
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
 """Clients that call the device past the trace, so that its numbers are not those of a plan."""
-_FIELDS = {
-    "submit": "failed_submits",
-    "encode": "failed_encodes",
-    "write_buffer": "failed_writes",
-    "create_bind_group": "failed_bind_groups",
-    "create_buffer": "out_of_memory",
-    "map": "failed_maps",
-}
-"""The field of a plan for each verb of a driver that may fail once."""
 _OFTEN = {"sync": 4, "replay": 4}
 """How often each kind of call is aimed at, where it is not once."""
 _EARLIER = 4
@@ -53,10 +44,10 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
 
     It runs once without faults for that.
     """
-    choices = SeededChoices(f"aim {case.seed}")
     is_fit = case.device.is_simulated and case.client not in _CALLS_OF_ITS_OWN
     if not is_fit or not case.device.shown_faults:
         return case
+    choices = SeededChoices(f"aim {case.seed}")
     if not choices.chance(1, 6 if case.client == PLAIN else 2):
         return case
     sound = replace(case, device=replace(case.device, faults=NO_FAULTS))
@@ -70,7 +61,7 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
 
 
 def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
-    planned = {_FIELDS[aim.verb]: {aim.number}}
+    planned = {FIELD_OF_CALL[aim.verb]: {aim.number}}
     if aim.submits and choices.chance(1, 2):
         back = choices.integer(1, min(_EARLIER, aim.submits))
         planned.setdefault("failed_submits", set()).add(aim.submits - back)
@@ -93,7 +84,8 @@ def _spots(trace: Trace) -> Iterator[_Spot]:
             pending.append(op.result)
         elif event.kind == "delivered" and event["result"] in pending:
             pending.remove(event["result"])
-        elif event.kind in _FIELDS:
+        elif event.kind in FIELD_OF_CALL and event.about.get("commands") != 0:
+            # An encode of nothing has no number.
             kind = _kind_of(event, op, bool(pending), made)
             if kind:
                 number, submits = calls[event.kind], calls["submit"]

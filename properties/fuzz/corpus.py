@@ -117,6 +117,7 @@ class Told:
     clock: str
     first_broken: str
     passes: tuple[str, ...]
+    fails: tuple[str, ...]
     free: str
     inevitable: str
     others: tuple[str, ...]

@@ -38,12 +38,21 @@ LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "mem
 AskedLimits = tuple[tuple[str, int], ...]
 """Limits by name, which a device is opened with instead of its own."""
 
-_ALIGNED: AskedLimits = (
+ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
 """The finest alignment of any adapter: the widest kernel's payload then exceeds a slot of a
 ring."""
+FIELD_OF_CALL = {
+    "create_buffer": "out_of_memory",
+    "create_bind_group": "failed_bind_groups",
+    "write_buffer": "failed_writes",
+    "encode": "failed_encodes",
+    "submit": "failed_submits",
+    "map": "failed_maps",
+}
+"""The field of a plan that makes a call fail once, by the kind of the call's event."""
 _SHOWN_AS = {
     # An op that fails between two of its commands loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
@@ -174,7 +183,7 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     The empty one takes the device as it is.  Only a simulated device can have other
     alignments than its own.
     """
-    fine = _ALIGNED if simulated else ()
+    fine = ALIGNED if simulated else ()
     storage_bytes = dict(fine).get(
         "storage_offset_alignment_bytes", limits.storage_offset_alignment_bytes
     )
@@ -182,7 +191,7 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     return (
         (),
         (("max_groups_per_dimension", 5),),
-        *([_ALIGNED] * 3 if simulated else []),
+        *([ALIGNED] * 3 if simulated else []),
         (("max_binding_bytes", narrow_bytes), ("max_groups_per_dimension", 7)),
         (("max_binding_bytes", 8 * storage_bytes), ("max_groups_per_dimension", 5), *fine),
     )

@@ -1,10 +1,10 @@
 """Sessions in blocks: shards share a corpus, a killed one is taken up again, and all are merged."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,12 @@ from gpusim.errors import ProgramError
 from properties.arguments import UsageError
 from properties.cli import main
 from properties.fuzz.blocks import Block, blocks_of, fuzz_shard
-from properties.fuzz.corpus import BlockResult, Corpus, as_text, from_text
+from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, as_text, found_bug, from_text
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.settings import Settings, Share
 from properties.fuzz.union import Union, covered, union
 
 RARE = f"{Path(__file__).parents[1] / 'fleet' / 'rare.py'}:Rare"
-_PATIENCE_SECONDS = 120.0
 
 
 def asked(folder: Path, **more: Any) -> Settings:
@@ -56,13 +55,14 @@ def command(settings: Settings) -> list[str]:
 
 def kill_in_the_middle(settings: Settings) -> None:
     """Start a shard, and kill it once it has finished two blocks."""
-    corpus, deadline = Corpus(settings.corpus or Path()), time.monotonic() + _PATIENCE_SECONDS
+    corpus = Corpus(settings.corpus or Path())
     with subprocess.Popen(command(settings)) as process:
-        while len(corpus.done) < 2:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+        try:
+            while len(corpus.done) < 2:
+                assert process.poll() is None, "the shard has ended before it was killed"
+                time.sleep(0.01)
+        finally:
+            process.kill()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
@@ -90,14 +90,30 @@ def test_a_bug_is_one_finding_of_all_shards(tmp_path: Path) -> None:
         whole = fuzz_shard(asked(tmp_path, shard=Share(number, 2)), ignore)
     assert len(list((tmp_path / "corpus" / "findings").iterdir())) == 1
     (row,) = whole.adapters.values()
-    assert shown(whole.session) == shown(fuzz(asked(tmp_path / "alone", corpus=None), ignore))
-    (bug,) = whole.session.bugs.met.values()
+    alone = fuzz(asked(tmp_path / "alone", corpus=None), ignore)
+    assert shown(whole.session) == shown(alone)
+    (bug,), (same,) = whole.session.bugs.met.values(), alone.bugs.met.values()
     assert list(row.found.values()) == [bug.count]
     assert bug.argument is not None
     assert (
         bug.argument.sentence == "op 1 (read a 4 12 -> r0) ended with RuntimeError: a read of "
         "three words"
     )
+    assert same.argument is not None
+    assert bug.argument.lines == same.argument.lines
+
+
+def test_a_finding_keeps_all_that_is_said_of_it(tmp_path: Path) -> None:
+    session = fuzz(asked(tmp_path, corpus=None), ignore)
+    ((signature, bug),) = session.bugs.met.items()
+    assert bug.argument is not None
+    bug.argument = replace(
+        bug.argument, passes=("with a flush",), fails=("with other data",), clock="submitted"
+    )
+    text = as_text(found_bug(signature, bug, session.bugs, "an adapter"))
+    again = from_text(FoundBug, text).bug(tmp_path).argument
+    assert again is not None
+    assert again.lines == bug.argument.lines
 
 
 def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:
