@@ -84,6 +84,11 @@ def _bound_to(bound: Bound, new: Callable[[str], str]) -> Bound:
     return new(bound) if isinstance(bound, str) else bound._replace(buffer=new(bound.buffer))
 
 
+def captures_of(ops: Iterable[Op]) -> dict[str, Capture]:
+    """The captures among ``ops``, by their graph."""
+    return {op.graph: op for op in ops if isinstance(op, Capture)}
+
+
 def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
     """The commands that ``replay`` runs, as ops of their own.
 

@@ -323,7 +323,7 @@ def _add_options(parser: Parser, command: str) -> None:
         for name, text in (("--html", "write a page"), ("--trace", "write a Perfetto trace")):
             parser.add_option(name, read_file_to_write, text, metavar="OUT")
     if command in ("fuzz", "merge"):
-        from properties.fuzz.command import add_merge_options, add_reports
+        from properties.fuzz.settings import add_merge_options, add_reports
 
         add_reports(parser)
         if command == "merge":

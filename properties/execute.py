@@ -35,9 +35,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     opened = factory.open(case)
     is_plain, trace = case.client == PLAIN, opened.trace
     target = opened.target if is_plain else drive(opened.target, case)
-    marks = Marks(trace)
-    if opened.stats is not None:
-        marks = Looking(trace, opened.stats, looked_at(case))
+    marks, at = Marks(trace), looked_at(case)
+    if opened.stats is not None and at >= 0:
+        marks = Looking(trace, opened.stats, at)
     beside = None
     if case.client == BESIDE and isinstance(opened.target, RuntimeTarget):
         beside = _Beside(case, opened.target)

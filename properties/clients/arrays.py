@@ -175,10 +175,9 @@ class OwnArraysClient(Client):
 
     def read(self, op: Read) -> Delivery:
         choices, handle = drawn_for(op), self.target.find(op.buffer)
-        if not 0 <= op.offset <= op.offset + op.size_bytes <= handle.size_bytes:
-            span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
-            return self.target.runtime.read(handle, **span)
         span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
+        if not 0 <= op.offset <= op.offset + op.size_bytes <= handle.size_bytes:
+            return self.target.runtime.read(handle, **span)
         if op.offset + op.size_bytes == handle.size_bytes and choices.chance(1, 2):
             del span["size_bytes"]
         if not op.offset and choices.chance(1, 2):

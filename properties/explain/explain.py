@@ -201,10 +201,9 @@ def _looked_into(
 ) -> Iterator[Told]:
     """What the trace, the faults and the history tell beside the search; the last says most."""
     by_faults = tell_faults(verdict, failure, traced, again)
-    if by_faults.sentence:
-        yield by_faults
-        return
     yield by_faults
+    if by_faults.sentence:
+        return
     yield tell_order(argument.crossing, traced)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
     yield tell_leak(verdict, failure)

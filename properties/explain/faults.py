@@ -11,8 +11,8 @@ from dataclasses import replace
 from gpusim.effects import written_by
 from gpusim.errors import DataLost
 from gpusim.history import Outcome
-from gpusim.ops import Alloc, Capture, Op, Read, Replay
-from gpusim.program import Program, buffers_of, replayed
+from gpusim.ops import Alloc, Op, Read, Replay
+from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
 from properties.explain import rules
@@ -20,6 +20,7 @@ from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
+from properties.explain.variations import instead
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.faulted import overwritten, used
@@ -154,12 +155,8 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
     return {
         name: position
         for position, _ in traced.submits.get(call.number, ())
-        for name in written_by(program[position], verdict.execution.kernels, _captures(program))
+        for name in written_by(program[position], verdict.execution.kernels, captures_of(program))
     }
-
-
-def _captures(program: Program) -> dict[str, Capture]:
-    return {op.graph: op for op in program if isinstance(op, Capture)}
 
 
 def _held_against(
@@ -201,7 +198,7 @@ def _held_against(
 
 def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
     program, kernels = verdict.execution.case.program, verdict.execution.kernels
-    captures = _captures(program)
+    captures = captures_of(program)
     for at in range(until - 1, -1, -1):
         is_accepted = verdict.execution.history.outcomes[at].error is None
         if is_accepted and set(names) & set(written_by(program[at], kernels, captures)):
@@ -220,7 +217,7 @@ def _healed(
         lost |= _taken(call, traced, verdict)
     start = failed[0].position + 1
     for at, op in enumerate(program.ops[start : failure.position + 1], start):
-        ops = replayed(_captures(program)[op.graph], op) if isinstance(op, Replay) else [op]
+        ops = replayed(captures_of(program)[op.graph], op) if isinstance(op, Replay) else [op]
         names = [name for name in used(ops, sizes) if name in lost]
         is_accepted = outcomes[at].error is None and outcomes[at].late_error is None
         if names and is_accepted:
@@ -253,8 +250,8 @@ def _used(
 def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> str:
     """What the commands of a replay raise where they are issued by themselves."""
     case = verdict.execution.case
-    commands: list[Op] = list(replayed(_captures(case.program)[op.graph], op))
-    plain = Program((*case.program.ops[:at], *commands, *case.program.ops[at + 1 :]))
+    commands: list[Op] = list(replayed(captures_of(case.program)[op.graph], op))
+    plain = instead(case.program, at, *commands)
     outcomes = again(replace(case, program=plain)).execution.history.outcomes
     for command, outcome in zip(commands, outcomes[at : at + len(commands)], strict=True):
         if outcome.error == _DATA_LOST:

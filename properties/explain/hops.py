@@ -5,7 +5,6 @@ value.  A command goes from its op through a command encoder into a submit.  A p
 buffer goes from its first use to its end.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 from gpusim.ops import Read
@@ -18,16 +17,10 @@ from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.catalogue import Law
 from properties.oracles.laws.expected import STORAGE
 
 _CAPACITY = ("B5", "F6")
 _MOST_SHOWN = 8
-_ON_HOST = Law(
-    name="D1",
-    sentence="a read is delivered once, and after its bytes were taken",
-    source=laws.D1.source,
-)
 
 
 def tell_bytes(
@@ -43,7 +36,7 @@ def tell_bytes(
     op, got = program[at], verdict.execution.history.outcomes[at].data
     meant = verdict.expected.outcomes[at].data
     assert isinstance(op, Read)
-    held = _held(verdict, op, traced)
+    held = _held(verdict, at, op, traced)
     if held is None or meant is None or got is None:
         return NOTHING
     taken, held_bytes, name = held
@@ -60,7 +53,7 @@ def tell_bytes(
         f"was mapped (call {taken}): the device carried out a call otherwise than it was asked"
         f"{', or a shader is wrong' if ran else ''}"
     )
-    elsewhere = next(_from_elsewhere(verdict, failure, again), "") if blamed != at else ""
+    elsewhere = _from_elsewhere(verdict, failure, again) if blamed != at else ""
     if not elsewhere:
         return Told(law=law)
     return Told(
@@ -85,7 +78,7 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
             f"was mapped: its bytes were lost on the host, after the device had delivered them"
         ),
         culprit=at,
-        rule=_ON_HOST,
+        rule=laws.D1,
         facts=(
             f"{held} at call {taken}, as it should; the value of {op.result} at those bytes is "
             f"{_shown(got, meant, got)}",
@@ -94,10 +87,9 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
     )
 
 
-def _held(verdict: Verdict, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:
+def _held(verdict: Verdict, at: int, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:
     """The call at which the bytes of a read were taken, and what the staging buffer held of it."""
-    program = verdict.execution.case.program
-    submitted, copy = traced.fetched[program.ops.index(op)]
+    submitted, copy = traced.fetched[at]
     start = copy["target_offset"] + op.offset - copy["source_offset"]
     if op.offset < copy["source_offset"] or op.size_bytes > copy["size_bytes"]:
         return None
@@ -119,20 +111,20 @@ def _shown(data: bytes, meant: bytes, got: bytes) -> str:
     return f"{part}{'...' if len(data) > start + _MOST_SHOWN else ''}"
 
 
-def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> Iterator[str]:
-    """Where in its buffer the wrong bytes of a read belong, by a run with other data."""
+def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> str:
+    """Where in its buffer the wrong bytes of a read belong, by a run with other data; or empty."""
     other = None if again is None else looked_at(verdict, failure, again)
     if other is None:
-        return
+        return ""
     op, meant, got, whole = other
     wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
     low = wrong[0]
     high = low + next(n for n, at in enumerate([*wrong, -1]) if at != low + n)
     run = got[low:high]
     if len(run) < 2 or whole.count(run) != 1:
-        return
+        return ""
     found = whole.index(run)
-    yield (
+    return (
         f"where each byte of {op.buffer} is another, bytes {op.offset + low} to "
         f"{op.offset + high - 1} came back as those of bytes {found} to {found + len(run) - 1}"
     )

@@ -17,7 +17,7 @@ from gpusim.history import History, Outcome
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Free, Op, Read, Replay, Sync
-from gpusim.program import Program, replayed
+from gpusim.program import Program, captures_of, replayed
 from reference import Reference
 
 NOBODY = -1
@@ -170,7 +170,7 @@ class Scene:
     @cached_property
     def captures(self) -> Mapping[str, Capture]:
         """The captures of the program by their graph."""
-        return {op.graph: op for op in self.program if isinstance(op, Capture)}
+        return captures_of(self.program)
 
     def _touched(self, op: Op, sizes: Mapping[str, int]) -> list[str]:
         found = dict.fromkeys(access.buffer for access in _touches(op, self.kernels))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
 from properties.explain.experiments import Judge
-from properties.model.case import REPLAYED, SCHEDULERS, Case, DeviceSpec
+from properties.model.case import REPLAYED, UNSEEDED, Case, DeviceSpec
 from properties.model.execution import Execution
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict
@@ -118,7 +118,7 @@ def _exact(case: Case, leaves: tuple[Leaf, ...]) -> str:
 
 
 def _estimated(case: Case, again: Judge) -> str:
-    devices = [replace(case.device, scheduler=name, schedule=()) for name in SCHEDULERS[:2]]
+    devices = [replace(case.device, scheduler=name, schedule=()) for name in UNSEEDED]
     devices += [
         replace(case.device, scheduler="random", seed=seed, schedule=())
         for seed in range(1, _RANDOM_RUNS + 1)

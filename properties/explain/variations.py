@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Capture, Copy, Op, Read, Replay, Write
-from gpusim.program import Program, replayed
+from gpusim.ops import Alloc, Copy, Op, Read, Replay, Write
+from gpusim.program import Program, captures_of, replayed
 from properties.explain.experiments import Judge
 from properties.model.case import Case
 from properties.model.failure import Failure
@@ -61,22 +61,18 @@ def _variants(program: Program) -> Iterator[tuple[str, Program]]:
     """The program with one thing changed, in words."""
     for at, op in enumerate(program):
         if isinstance(op, Replay):
-            commands = replayed(_captured(program, op), op)
-            yield f"with op {at}'s commands called plainly", _instead(program, at, *commands)
+            commands = replayed(captures_of(program)[op.graph], op)
+            yield f"with op {at}'s commands called plainly", instead(program, at, *commands)
         elif isinstance(op, Write) and len(op.data) >= 2 * _LEAST_BYTES:
-            yield f"with op {at} in two writes", _instead(program, at, *_halves(op))
+            yield f"with op {at} in two writes", instead(program, at, *_halves(op))
         if isinstance(op, Write) and op.data:
             other = _other_data(op.data)
             words = other[:_LEAST_BYTES].hex()
             text = f"with {words} for {op.data[:_LEAST_BYTES].hex()} in op {at}"
-            yield text, _instead(program, at, replace(op, data=other))
+            yield text, instead(program, at, replace(op, data=other))
         if isinstance(op, Alloc) and 0 < op.size_bytes < 1 << 16:
             larger = replace(op, size_bytes=2 * op.size_bytes)
-            yield f"with {op.buffer} of {larger.size_bytes} bytes", _instead(program, at, larger)
-
-
-def _captured(program: Program, op: Replay) -> Capture:
-    return next(each for each in program if isinstance(each, Capture) and each.graph == op.graph)
+            yield f"with {op.buffer} of {larger.size_bytes} bytes", instead(program, at, larger)
 
 
 def _halves(op: Write) -> tuple[Write, Write]:
@@ -91,7 +87,8 @@ def _other_data(data: bytes) -> bytes:
     return byte * len(data)
 
 
-def _instead(program: Program, at: int, *ops: Op) -> Program:
+def instead(program: Program, at: int, *ops: Op) -> Program:
+    """The program with other ops in the place of the one at ``at``."""
     return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))
 
 
@@ -103,7 +100,7 @@ def _thresholds(case: Case, failure: Failure, again: Judge) -> Iterator[str]:
             continue
 
         def passes(size_bytes: int, at: int = at, op: Op = op) -> bool:
-            program = _instead(case.program, at, _sized(op, size_bytes))
+            program = instead(case.program, at, _sized(op, size_bytes))
             return again(replace(case, program=program)).failure is None
 
         if not passes(_LEAST_BYTES):

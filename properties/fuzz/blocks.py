@@ -6,12 +6,11 @@ no process knows of another.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from properties.fuzz.bugs import Bug, Signature
 from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, found_bug, identity_of
@@ -54,12 +53,6 @@ class Runner:
         """The adapter that its programs run on, with its driver."""
         return f"{self.session.device}: {self.session.description}"
 
-    @property
-    def has_enough(self) -> bool:
-        """Whether the session's limit of findings or failures is reached."""
-        bugs, settings = self.session.bugs, self.session.settings
-        return len(bugs) >= settings.findings or bugs.failures >= settings.failures
-
     def take(self, found: FoundBug) -> None:
         """Know a finding of another process, which is not to be made small again."""
         bugs = self.session.bugs
@@ -77,7 +70,7 @@ class Runner:
             whole.settings, first=block.first, programs=block.stop - block.first, seconds=None
         )
         part = replace(whole, settings=settings, tally=Tally(), deaths=0, uncounted=0)
-        counts = {signature: bug.count for signature, bug in whole.bugs.met.items()}
+        counts = Counter({signature: bug.count for signature, bug in whole.bugs.met.items()})
         explained, known = whole.bugs.explained, whole.bugs.known_failures
 
         def follow(session: Session) -> None:
@@ -93,7 +86,7 @@ class Runner:
         finally:
             self._keep_new()
         whole.planted = part.planted
-        met = {signature: bug.count for signature, bug in whole.bugs.met.items()}
+        met = Counter({signature: bug.count for signature, bug in whole.bugs.met.items()})
         return BlockResult(
             first=block.first,
             stop=block.stop,
@@ -105,11 +98,7 @@ class Runner:
             tally=part.tally,
             deaths=part.deaths,
             uncounted=part.uncounted,
-            met=tuple(
-                (signature, count - counts.get(signature, 0))
-                for signature, count in met.items()
-                if count > counts.get(signature, 0)
-            ),
+            met=tuple((met - counts).items()),
             explained=whole.bugs.explained - explained,
             known_failures=whole.bugs.known_failures - known,
             planted=part.planted,
@@ -128,17 +117,6 @@ class Runner:
     def close(self) -> None:
         """End the workers."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _state(bug: Bug) -> tuple[object, ...]:
@@ -163,7 +141,7 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
         if number % share.machines == share.number
     ]
     interrupted, start = False, time.monotonic()
-    with Runner(settings, corpus.keep_finding) as runner:
+    with closing(Runner(settings, corpus.keep_finding)) as runner:
         corpus.join(identity_of(settings, runner.session.device))
         seen: frozenset[str] = frozenset()
         try:
@@ -172,7 +150,7 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
                     seen |= {name}
                     runner.take(found)
                 is_late = settings.seconds and time.monotonic() - start >= settings.seconds
-                if runner.has_enough or is_late:
+                if runner.session.has_enough or is_late:
                     break
                 if block.first not in corpus.done:
                     result = runner.run(block, watch)

@@ -162,7 +162,8 @@ class Bugs:
             name = re.sub(r"[/ :]", "-", f"{case.device}-{failure.kind}-{case.seed}")
             path = self._folder / f"{name}.txt"
             bug = Bug(case=case, failure=failure, file=path, reproduced=reproduced, shrunk=shrunk)
-        self._keep(signature, bug)
+        self._note(signature, bug)
+        self.save(bug)
         return bug
 
     def _note(self, signature: Signature, bug: Bug) -> None:
@@ -173,11 +174,6 @@ class Bugs:
         self.needs |= bug.needs
         if not bug.is_cut_short:
             self.avoided |= bug.needs
-
-    def _keep(self, signature: Signature, bug: Bug) -> None:
-        """Note a bug, and write its file."""
-        self._note(signature, bug)
-        self.save(bug)
 
     def save(self, bug: Bug) -> None:
         """Write the file of a bug."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from properties.arguments import Parser, read_file_to_write, read_path
 from properties.fuzz.blocks import fuzz_shard
 from properties.fuzz.details import show
 from properties.fuzz.engine import Session, Watch
@@ -21,22 +20,6 @@ from properties.fuzz.fleet import fuzz_fleet
 from properties.fuzz.report import as_json, live, say, write_json
 from properties.fuzz.settings import Settings, gather
 from properties.fuzz.union import Union, union
-
-
-def add_reports(parser: Parser) -> None:
-    """How much a session says, and to whom."""
-    amount = parser.add_mutually_exclusive_group()
-    amount.add_argument("--details", action="store_true", help="show tables and whole findings")
-    amount.add_argument("--quiet", action="store_true", help="show findings only")
-    for name, text in (("--junit", "JUnit XML"), ("--sarif", "SARIF")):
-        parser.add_option(name, read_file_to_write, f"write findings as {text}", metavar="FILE")
-
-
-def add_merge_options(parser: Parser) -> None:
-    """Which corpora are merged, and what is written."""
-    parser.add_argument("folders", nargs="+", metavar="DIR", help="the --corpus of a session")
-    parser.add_option("--save", read_path, "folder for what is found", metavar="DIR")
-    parser.add_option("--json", read_file_to_write, "write what happened to a file", metavar="FILE")
 
 
 def fuzz(arguments: argparse.Namespace) -> Session:

@@ -108,6 +108,12 @@ class Session:
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
+    def has_enough(self) -> bool:
+        """Whether the limit of findings or of failures is reached."""
+        bugs, settings = self.bugs, self.settings
+        return len(bugs) >= settings.findings or bugs.failures >= settings.failures
+
+    @property
     def avoided(self) -> Avoided:
         """What programs leave out; nothing where our own runtime is judged."""
         return frozenset() if self.is_ours else self.bugs.avoided
@@ -264,7 +270,8 @@ class _Loop:
                 if shard.is_running:
                     self._listen(shard)
         self._tick()
-        return not self._has_enough() and not any(shard.has_programs for shard in self._shards)
+        is_left = any(shard.has_programs for shard in self._shards)
+        return not self._session.has_enough and not is_left
 
     def _goes_on(self) -> bool:
         """Start the idle shards, or stop the running ones; whether any runs."""
@@ -280,11 +287,7 @@ class _Loop:
         seconds = self._session.settings.most_seconds
         spent = time.monotonic() - self._start - self._shrink_seconds
         is_late = seconds is not None and spent >= seconds
-        return is_late or self._has_enough()
-
-    def _has_enough(self) -> bool:
-        bugs, settings = self._session.bugs, self._session.settings
-        return len(bugs) >= settings.findings or bugs.failures >= settings.failures
+        return is_late or self._session.has_enough
 
     def _listen(self, shard: Shard) -> None:
         """Take a shard's answer, if there is one."""
@@ -296,9 +299,9 @@ class _Loop:
             case FailedProgram() if shard.avoided != self._session.avoided:
                 # Another worker found a bug meanwhile, which this may show again.
                 shard.next = answer.number
-            case FailedProgram() if not self._has_enough():
+            case FailedProgram() if not self._session.has_enough:
                 self._found(shard, answer.case, answer.failure)
-                if answer.beneath is not None and not self._has_enough():
+                if answer.beneath is not None and not self._session.has_enough:
                     self._found(shard, *answer.beneath)
             case Gone():
                 session.deaths += 1

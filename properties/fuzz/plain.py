@@ -74,7 +74,7 @@ def _mapping(origin: Any, arguments: Any, plain: Any) -> Any:
 def _row(kind: Any, origin: Any, arguments: Any, plain: Any) -> Any:
     row = _listed(plain)
     if _is_named(kind):
-        return kind(*map(_made, typing.get_type_hints(kind).values(), row))
+        return kind(*map(_made, _declared(kind).values(), row))
     if origin is tuple and arguments[-1] is not Ellipsis:
         return tuple(_made(each, value) for each, value in zip(arguments, row, strict=True))
     made = [_made(arguments[0], each) for each in row]
@@ -91,7 +91,10 @@ def _is_named(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
+_declared = cache(typing.get_type_hints)
+
+
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
+    hints = _declared(kind)
     return {each.name: hints[each.name] for each in fields(kind)}

@@ -357,3 +357,20 @@ def _checked(setting: Setting, value: Any, source: str) -> Any:
         return None
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
     return read_value(setting.read, text, source)
+
+
+def add_reports(parser: Parser) -> None:
+    """How much a session says, and to whom."""
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--details", action="store_true", help="show tables and whole findings")
+    amount.add_argument("--quiet", action="store_true", help="show findings only")
+    for name, text in (("--junit", "JUnit XML"), ("--sarif", "SARIF")):
+        parser.add_option(name, read_file_to_write, f"write findings as {text}", metavar="FILE")
+
+
+def add_merge_options(parser: Parser) -> None:
+    """Which corpora are merged, and what is written."""
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="the --corpus of a session")
+    for name in ("save", "json"):
+        setting = settings_of(Settings)[name]
+        parser.add_option(f"--{name}", setting.read, setting.help, metavar=setting.metavar)

@@ -181,7 +181,7 @@ def _add_blocks(whole: Union, corpora: Sequence[Corpus], identities: Sequence[Id
             spans.append((result.began, result.ended))
             row = whole.adapters.setdefault(result.adapter, AdapterRow())
             _add_block(session, result, is_first=len(done) == 1)
-            if not row.planted or unseen(row.planted):
+            if not row.planted or _unseen(row.planted):
                 # Where a target's own bugs hid them at first, they are planted again.
                 row.planted = result.planted or row.planted
             row.blocks += 1
@@ -195,13 +195,13 @@ def _add_blocks(whole: Union, corpora: Sequence[Corpus], identities: Sequence[Id
         bug.count = sum(row.found[signature] for row in whole.adapters.values())
     planted = [row.planted for row in whole.adapters.values() if row.planted]
     # One adapter on which a mistake was not seen makes the whole invalid.
-    session.planted = next(filter(unseen, planted), planted[0] if planted else ())
+    session.planted = next(filter(_unseen, planted), planted[0] if planted else ())
     session.description = "; ".join(sorted(whole.adapters))
     session.seconds = session.fuzz_seconds = covered(spans)
     whole.done = len(done)
 
 
-def unseen(planted: Sequence[PlantedMistake]) -> bool:
+def _unseen(planted: Sequence[PlantedMistake]) -> bool:
     """Whether a planted mistake was not seen that should be."""
     return not all(each.is_as_known for each in planted)
 

@@ -26,7 +26,6 @@ from properties.generate.draft import (
 )
 from properties.generate.moves import (
     Move,
-    alike,
     any_buffer,
     bind,
     change,
@@ -37,6 +36,7 @@ from properties.generate.moves import (
     near,
     span_of,
     sync,
+    twins,
 )
 from properties.generate.operands import draw_counts, draw_scalars
 from properties.generate.places import indirect, launch_indirect, parts
@@ -198,7 +198,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 def _overwrite(choices: Choices, draft: Draft) -> None:
     """A copy over a whole buffer from one of its size, as a program resets its state."""
-    pairs = [(one, other) for one in draft.live for other in alike(draft, one) if one is not other]
+    pairs = [(one, other) for one in draft.live for other in twins(draft, one)]
     if pairs:
         source, target = choices.pick(pairs)
         draft.copy(source, 0, target, 0, target.size_bytes)

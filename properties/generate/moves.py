@@ -164,7 +164,7 @@ def _like_before(
     return signature, buffers
 
 
-def alike(draft: Draft, one: LiveBuffer) -> list[LiveBuffer]:
+def twins(draft: Draft, one: LiveBuffer) -> list[LiveBuffer]:
     """The other live buffers of its kind and size."""
     kin = _alike(draft, one)
     return [other for other in kin if other is not one and other.size_bytes == one.size_bytes]
@@ -176,7 +176,7 @@ def _with_another(
     """The same buffers but for one, in whose place is another of its size, if there is one."""
     at = choices.integer(0, len(buffers) - 1)
     old = buffers[at]
-    others = [one for one in alike(draft, old) if one not in buffers]
+    others = [one for one in twins(draft, old) if one not in buffers]
     return (*buffers[:at], choices.pick(others), *buffers[at + 1 :]) if others else buffers
 
 
@@ -321,7 +321,7 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
     A runtime that lets both share memory shows the change in the other.
     """
     source = any_buffer(choices, draft)
-    pool = alike(draft, source)
+    pool = twins(draft, source)
     if not pool and (len(draft.live) >= _MOST_LIVE or source.size_bytes > draft.room_bytes):
         return
     target = choices.pick(pool) if pool else draft.alloc(source.size_bytes, source.real)

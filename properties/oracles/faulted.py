@@ -23,7 +23,6 @@ from gpusim.ops import (
     HOST_WRITES,
     VERBS,
     AnyDispatch,
-    Capture,
     Copy,
     Op,
     Replay,
@@ -31,7 +30,7 @@ from gpusim.ops import (
     arguments_of,
     name_of,
 )
-from gpusim.program import Program, replayed
+from gpusim.program import Program, captures_of, replayed
 from gpusim.trace import Trace
 from properties.execute import Unwatched, run
 from properties.model.capabilities import CONTRACT
@@ -187,9 +186,7 @@ class _Follower(Unwatched):
         self._hides_losses = hides_losses
         self._written: dict[str, None] = {}
         """The buffers that any op wrote; followed where losses are hidden."""
-        self._captures: dict[str, Capture] = {
-            op.graph: op for op in program if isinstance(op, Capture)
-        }
+        self._captures = captures_of(program)
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``: calls the method of its verb, or treats it as an op that moves bytes."""

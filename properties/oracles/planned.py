@@ -50,8 +50,9 @@ def judge_planned(execution: Execution) -> Failure | None:
 def _missed_fault(execution: Execution, events: list[Event]) -> Failure | None:
     """The failure where a call went well for which a fault is planned; a lost device is silent."""
     for name, verb in _FAILING.items():
-        shown = [error for error, _ in _calls(events, verb)]
-        for number in getattr(execution.case.device.faults, name):
+        planned = getattr(execution.case.device.faults, name)
+        shown = [error for error, _ in _calls(events, verb)] if planned else []
+        for number in planned:
             if number < len(shown) and not shown[number]:
                 return _failure(execution, f"{verb} {number} fails", "it went well")
     return None
@@ -61,8 +62,10 @@ def _unheeded_loss(execution: Execution, events: list[Event]) -> Failure | None:
     """The failure where an op is accepted after one whose call loses the device."""
     for name, verb in _LOSING.items():
         number = getattr(execution.case.device.faults, name)
+        if number is None:
+            continue
         places = [place for _, place in _calls(events, verb)]
-        if number is not None and number < len(places):
+        if number < len(places):
             accepted = _accepted_after(events, places[number])
             if accepted:
                 wanted = f"no op after {verb} {number}, which loses the device"

@@ -63,7 +63,8 @@ def _judge(
     """
     program, is_over = execution.case.program, ops is None
     ops = len(program) if ops is None else ops
-    has_failed = any(event.kind == "failed" for event in events)
+    kinds = Counter(event.kind for event in events)
+    has_failed = kinds["failed"] > 0
     if has_failed and execution.case.client != PLAIN:
         # A call of the client itself may fail; its fault is then reported for an accepted op.
         return None
@@ -71,7 +72,7 @@ def _judge(
     limit = execution.case.policy.debug_dispatch_limit
     figures = [*_ops(issued, limit, stats), *_sizes(issued, stats), *_submits(events, stats)]
     if not has_failed:
-        figures += _stores(execution, events, stats, is_over=is_over)
+        figures += _stores(execution, events, kinds, stats, is_over=is_over)
     for name, meant, shown in figures:
         if meant != shown:
             return Failure(
@@ -148,7 +149,9 @@ def _submits(events: list[Event], stats: Stats) -> Figures:
         yield f"flushes for {reason}", reasons[reason], stats.flushes.get(reason, 0)
 
 
-def _stores(execution: Execution, events: list[Event], stats: Stats, *, is_over: bool) -> Figures:
+def _stores(
+    execution: Execution, events: list[Event], kinds: Counter[str], stats: Stats, *, is_over: bool
+) -> Figures:
     """What pools and caches made, and what they hold.
 
     Each staging buffer whose bytes were taken came back to the pool.  Once every read was
@@ -156,10 +159,9 @@ def _stores(execution: Execution, events: list[Event], stats: Stats, *, is_over:
     """
     policy = execution.case.policy
     made = Counter(str(event["role"]) for event in events if event.kind == "create_buffer")
-    groups = sum(event.kind == "create_bind_group" for event in events)
     yield "uniforms created", made["uniform"], stats.uniforms.created
     yield "staging created", made["staging"], stats.staging.created
-    yield "bind_groups created", groups, stats.bind_groups.created
+    yield "bind_groups created", kinds["create_bind_group"], stats.bind_groups.created
     keeping: Mapping[str, tuple[Counts, bool]] = {
         "uniforms": (stats.uniforms, policy.uniforms is not Uniforms.FRESH),
         "bind_groups": (stats.bind_groups, policy.cache_bind_groups),
@@ -169,8 +171,8 @@ def _stores(execution: Execution, events: list[Event], stats: Stats, *, is_over:
         dropped = _dropped(counts)
         yield f"{name} held", counts.created - dropped if keeps else 0, counts.held
         yield f"{name} dropped", dropped if keeps else 0, dropped
-    back = sum(event.kind == "take" for event in events)
-    yield "staging held", back - stats.staging.reused - stats.staging.evicted, stats.staging.held
+    back = kinds["take"] - stats.staging.reused - stats.staging.evicted
+    yield "staging held", back, stats.staging.held
     if is_over:
         yield "staging dropped", stats.staging.created - stats.staging.held, _dropped(stats.staging)
     yield "uniforms exhausted", stats.flushes.get("uniforms", 0), stats.uniforms.exhausted

@@ -60,8 +60,10 @@ def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
 
 def left_out(case: Case, avoided: Avoided) -> Avoided:
     """What of ``avoided`` this case leaves out, which follows from its seed."""
+    if not avoided:
+        return frozenset()
     choices = SeededChoices(f"avoids {case.seed}")
-    if not avoided or choices.integer(1, AGAIN_EVERY) == 1:
+    if choices.integer(1, AGAIN_EVERY) == 1:
         return frozenset()
     return frozenset(
         word

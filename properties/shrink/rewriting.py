@@ -32,7 +32,7 @@ from gpusim.ops import (
     operands_of,
     with_operands,
 )
-from gpusim.program import Program, buffers_of, inlined, renamed, replayed
+from gpusim.program import Program, buffers_of, captures_of, inlined, renamed, replayed
 from properties.shrink.simpler import in_kernel, resized, simpler_kernels
 
 
@@ -112,7 +112,7 @@ def _without_command(program: Program, position: int, capture: Capture, at: int)
 
 def unrolled(program: Program) -> Iterator[Program]:
     """The program with one replay replaced by its commands, where they are few."""
-    captures = {op.graph: op for op in program if isinstance(op, Capture)}
+    captures = captures_of(program)
     for position, op in enumerate(program):
         if isinstance(op, Replay) and len(captures[op.graph].commands) <= 1:
             commands = replayed(captures[op.graph], op)

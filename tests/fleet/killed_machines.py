@@ -19,15 +19,12 @@ from ray.cluster_utils import Cluster
 from properties.cli import main
 from properties.fuzz.blocks import fuzz_shard
 from properties.fuzz.corpus import Corpus
-from properties.fuzz.settings import Settings
 from properties.fuzz.union import Union, union
 from tests.processes.processes import children_of
+from tests.session.test_blocks import RARE, asked, files
 
-RARE = f"{Path(__file__).with_name('rare.py')}:Rare"
 PROGRAMS, BLOCK = 600, 20
 _STORE_BYTES = 80 << 20
-_PATIENCE_SECONDS = 180.0
-"""After so long something hangs."""
 
 
 @contextmanager
@@ -54,10 +51,9 @@ def session(folder: Path, address: str) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+def wait_until(head: subprocess.Popen[bytes], is_so: Callable[[], bool]) -> None:
     while not is_so():
-        assert time.monotonic() < deadline, "it does not come"
+        assert head.poll() is None, "the session has ended before it came"
         time.sleep(0.05)
 
 
@@ -71,11 +67,6 @@ def running_task(node: Any) -> int:
     return 0
 
 
-def files(folder: Path) -> dict[str, int]:
-    """The results in a corpus, with when each was written."""
-    return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*.json"))}
-
-
 def shown(whole: Union) -> dict[tuple[str, ...], str]:
     """The findings of a union: their programs."""
     return {name: str(bug.case.program) for name, bug in whole.session.bugs.met.items()}
@@ -85,36 +76,26 @@ def test_no_finding_and_no_finished_block_is_lost(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
     corpus = Corpus(folder)
     with cluster_of_two() as (cluster, node), session(tmp_path, cluster.address) as head:
-        wait_until(lambda: len(corpus.done) >= 2 and running_task(node) > 0)
+        wait_until(head, lambda: len(corpus.done) >= 2 and running_task(node) > 0)
         os.kill(running_task(node), signal.SIGKILL)
         before = len(corpus.done)
-        wait_until(lambda: len(corpus.done) >= before + 4 and running_task(node) > 0)
+        wait_until(head, lambda: len(corpus.done) >= before + 4 and running_task(node) > 0)
         cluster.remove_node(node, allow_graceful=False)
         before = len(corpus.done)
-        wait_until(lambda: len(corpus.done) >= before + 4)
+        wait_until(head, lambda: len(corpus.done) >= before + 4)
         assert head.poll() is None, "a killed worker or node ended the session"
         head.kill()
         cluster.remove_node(cluster.head_node, allow_graceful=False)
     kept = files(folder)
     assert 0 < len(corpus.done) < PROGRAMS // BLOCK
     with cluster_of_two() as (cluster, _), session(tmp_path, cluster.address) as head:
-        assert head.wait(_PATIENCE_SECONDS) == 1, "what was found is gone"
+        assert head.wait() == 1, "what was found is gone"
     after = files(folder)
     assert {path: after.get(path) for path in kept} == kept
     whole = union([folder])
     assert whole.done == whole.asked == PROGRAMS // BLOCK
     assert whole.session.programs == PROGRAMS
-    alone = Settings(
-        device="simulated",
-        programs=PROGRAMS,
-        block=BLOCK,
-        seed=1,
-        findings=9,
-        failures=9999,
-        target=RARE,
-        corpus=tmp_path / "alone",
-        save=tmp_path / "alone-findings",
-    )
+    alone = asked(tmp_path / "alone", programs=PROGRAMS, block=BLOCK)
     assert shown(whole) == shown(fuzz_shard(alone, lambda _: None))
 
 

@@ -23,7 +23,7 @@ from gpusim.ops import (
     Replay,
     Write,
 )
-from gpusim.program import Program, replayed
+from gpusim.program import Program, captures_of, replayed
 from properties.model.case import Case, Rewrite
 from properties.oracles.metamorphic.registry import Gap, Kind, op_of, transformation
 from properties.oracles.metamorphic.rewrites import Rewriting, live_before, may_alloc
@@ -116,7 +116,7 @@ class Unroll(Kind):
         replay = program[self.at] if 0 <= self.at < len(program) else None
         if not isinstance(replay, Replay) or not _is_accepted(case, self.at, kernels):
             return None
-        captures = {op.graph: op for op in program if isinstance(op, Capture)}
+        captures = captures_of(program)
         rewriting = Rewriting(case)
         for position, op in enumerate(program):
             if position == self.at:
