@@ -1,6 +1,6 @@
 """Shards of a session whose processes are killed at random; what was killed is started again.
 
-    python -m tools.killing --shards 0-7/9 [--every S] [--seconds S] -- OPTIONS_OF_GPUSIM_FUZZ
+    python -m tools.killing --shards 0-8,10/12 [--every S] [--seconds S] -- OPTIONS_OF_GPUSIM_FUZZ
 
 Each shard is a command ``gpusim fuzz --shard I/N``, also one with ``--fleet local``.  About every
 ``--every`` seconds one of the processes in which programs run gets SIGKILL: a worker, or a task of
@@ -44,10 +44,10 @@ class _Session:
     """The shards of this machine."""
 
     def __init__(self, asked: argparse.Namespace, folder: Path) -> None:
-        first, last, self._machines = asked.shards
+        numbers, self._machines = asked.shards
         self._options, self._seconds, self._folder = asked.options, asked.seconds, folder
         self._start, self._failures = time.monotonic(), 0
-        self.running = [self._begun(number) for number in range(first, last + 1)]
+        self.running = [self._begun(number) for number in numbers]
 
     @property
     def _left_seconds(self) -> float:
@@ -105,15 +105,16 @@ def _command(pid: int) -> bytes:
     return b""
 
 
-def _shares(text: str) -> tuple[int, int, int]:
-    range_, _, count = text.partition("/")
-    first, _, last = range_.partition("-")
-    return int(first), int(last or first), int(count)
+def _shares(text: str) -> tuple[list[int], int]:
+    which, _, count = text.partition("/")
+    ends = [part.partition("-") for part in which.split(",")]
+    ranges = [range(int(first), int(last or first) + 1) for first, _, last in ends]
+    return [number for each in ranges for number in each], int(count)
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shards", type=_shares, required=True, metavar="I-J/N")
+    parser.add_argument("--shards", type=_shares, required=True, metavar="I-J,.../N")
     parser.add_argument("--every", type=float, default=1.0, metavar="S")
     parser.add_argument("--heads", type=int, default=20, metavar="N")
     parser.add_argument("--seconds", type=float, default=1e6, metavar="S")
@@ -124,6 +125,7 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Run the shards to their end, or until the time is over."""
     asked, chance = _parsed(words), random.Random()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     killed = dict.fromkeys(("workers", "shards"), 0)
     with tempfile.TemporaryDirectory(prefix="killing-") as folder:
         session = _Session(asked, Path(folder))
