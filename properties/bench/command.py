@@ -19,12 +19,21 @@ from properties.arguments import (
 )
 from properties.bench.timing import Report, Results, write_report
 
-_ROUNDS = {"decode": 1, "dispatch": 3, "launch": 5, "readback": 15, "fuzz": 3, "scale": 1}
+_ROUNDS = {
+    "decode": 1,
+    "dispatch": 3,
+    "launch": 5,
+    "parts": 5,
+    "readback": 15,
+    "fuzz": 3,
+    "scale": 1,
+}
 """Rounds that are counted, without ``--rounds``."""
 _IGNORED = {
     "dispatch": ("small",),
     "fuzz": ("small",),
     "launch": ("small",),
+    "parts": ("small",),
     "scale": ("rounds",),
 }
 """The arguments that a benchmark has no use for."""
@@ -35,6 +44,7 @@ _SECONDS = {
     ("dispatch", False): (60, 160),
     ("fuzz", False): (2, 4),
     ("launch", False): (5, 60),
+    ("parts", False): (10, 15),
     ("readback", True): (2, 1),
     ("readback", False): (3, 3),
     ("scale", True): (6, 0),
@@ -138,6 +148,12 @@ def _launch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Res
     return bench_launch(device, rounds, tell)
 
 
+def _parts(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
+    from properties.bench.parts import bench_parts
+
+    return bench_parts(device, rounds, tell)
+
+
 def _readback(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
     from properties.bench.readback import bench_readback
 
@@ -161,6 +177,7 @@ _BENCHMARKS: dict[str, Callable[[str, Any, int, bool, Tell], Results]] = {
     "dispatch": _dispatch,
     "fuzz": _fuzz,
     "launch": _launch,
+    "parts": _parts,
     "readback": _readback,
     "scale": _scale,
 }

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from properties.bench.timing import Report, Row, by_workload
 
 _MORE = {
+    "adds_cpu_us": ("adds CPU µs", "adds\nCPU µs"),
+    "adds_us": ("adds µs", "adds\nµs"),
     "least_us": ("least µs", "least\nµs"),
     "most_us": ("most µs", "most\nµs"),
     "process_us": ("process µs", "process\nµs"),
@@ -39,6 +41,8 @@ _EXPLAINED = {
     "process µs": "what all threads computed until the results were in host memory",
     "÷ bare, paired": "the median of the times divided by those of bare in the same block",
     "÷ cupy, paired": "the median of the times divided by those of CuPy in the same block",
+    "adds CPU µs": "what the part adds to the CPU time of the arm without it, turn by turn",
+    "adds µs": "what it adds until the results are in host memory",
     "÷ best fixed": "the median, divided by that of the best batch of a fixed size",
     "÷ read_buffer": "the median, divided by that of wgpu's own queue.read_buffer",
     "tokens/s": "tokens that were generated in a second",
