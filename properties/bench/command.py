@@ -139,7 +139,7 @@ def _dispatch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> R
 def _decode(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
     from properties.bench.decode import bench_decode
 
-    return Results(rows=bench_decode(device, rounds, small=small, tell=tell))
+    return bench_decode(device, rounds, small=small, tell=tell)
 
 
 def _launch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:

@@ -7,7 +7,7 @@ Nothing of the runtime is used here.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -66,17 +66,26 @@ def cuda_arms(
 
 def _obstacle(entrant: Entrant, chain: Chain) -> str | None:
     """Why an arm cannot take part; None if it can."""
-    for package in entrant.packages:
+
+    def works() -> bool:
+        arm = _arm(entrant.make(chain))
+        arm()
+        return arm.words == meant(chain)
+
+    return obstacle(entrant.packages, works, "it left other words than the chain means")
+
+
+def obstacle(packages: Sequence[str], works: Callable[[], bool], wrong: str) -> str | None:
+    """Why an arm over these packages cannot take part, ``wrong`` where it does not work."""
+    for package in packages:
         if find_spec(package) is None:
             return f"package {package} is not installed"
     try:
-        arm = _arm(entrant.make(chain))
-        arm()
+        return None if works() else wrong
     # Foreign packages raise what they like where no device answers, down to AssertionError.
     except Exception as error:
         said = str(error).strip().splitlines()
         return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-    return None if arm.words == meant(chain) else "it left other words than the chain means"
 
 
 def meant(chain: Chain, rounds: int = 1) -> bytes:
