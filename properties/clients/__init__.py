@@ -62,10 +62,10 @@ _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 """Those that may meet a fault of a driver which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("awaiting",)
 """Those whose op may meet several faults, of which it shows the first."""
-_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
+_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
-_WAITING = {"asking": 3, "awaiting": 4}
+_WAITING = {"asking": 3, "awaiting": 4, "dropping": 3}
 _MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name != PLAIN))
 
 

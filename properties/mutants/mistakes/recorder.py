@@ -8,10 +8,11 @@ from typing import Any, TypeGuard
 
 from gpusim.errors import DeviceFault, SubmitFailed
 from gpusim.runtime.batch import Batch, FlushReason
-from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.buffers import Buffer, BufferTable, Losing
+from gpusim.runtime.byte_plans import chunks
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.host_writes import HostWrite
+from gpusim.runtime.host_writes import HostWrite, HostWrites, Submit
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage
@@ -352,3 +353,24 @@ def _ranges(command: DispatchCommand) -> tuple[Range, ...]:
 
 def _is_copy(command: Any) -> TypeGuard[CopyCommand]:
     return isinstance(command, CopyCommand)
+
+
+class _AnyPieces(HostWrites):
+    def write(self, write: HostWrite, submit: Submit) -> None:
+        target, offset, words, written, _ = write
+        if len(words) <= self._most_bytes:
+            self._queue(target, offset, words)
+            return
+        with Losing(written):
+            for start, size_bytes in chunks(len(words), int(self._most_bytes)):
+                self._make_room(size_bytes, submit)
+                self._queue(target, offset + start, words[start : start + size_bytes])
+
+
+@mutant(part="recorder")
+class PiecesNotWords(Recorder):
+    """The pieces of a long write have the policy's size, though it may be no whole words."""
+
+    def __init__(self, driver: Driver, **others: Any) -> None:
+        super().__init__(driver, **others)
+        self._host_writes.__class__ = _AnyPieces
