@@ -20,6 +20,13 @@ from gpusim.runtime.transfers import Transfers
 from properties.mutants.mutant import mutant
 
 
+class StepwiseRecorder(Recorder):
+    """Records every dispatch in steps, each of which a mutant may change; it takes no short way."""
+
+    def dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
+        self._record_dispatch(self._prepare(plan, payload), plan)
+
+
 @mutant(part="recorder", origin="TVM 18871's rule")
 class ReadMissesBatch(Recorder):
     """A readback copies before the recorded commands are submitted."""
@@ -34,7 +41,7 @@ class ReadMissesBatch(Recorder):
 
 
 @mutant(part="recorder", origin="tfjs#1968")
-class UniformRecycledAtDispatch(Recorder):
+class UniformRecycledAtDispatch(StepwiseRecorder):
     """A uniform slot goes back to the pool at the dispatch, not at the submit."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -43,7 +50,7 @@ class UniformRecycledAtDispatch(Recorder):
 
 
 @mutant(part="recorder", origin="TVM 18871, first version")
-class EvictFlushesInsidePass(Recorder):
+class EvictFlushesInsidePass(StepwiseRecorder):
     """An eviction flushes while a dispatch is half recorded, and the dispatch is lost."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -55,7 +62,7 @@ class EvictFlushesInsidePass(Recorder):
 
 
 @mutant(part="recorder")
-class DispatchLostAtExhaustion(Recorder):
+class DispatchLostAtExhaustion(StepwiseRecorder):
     """The dispatch that finds the uniforms full makes the batch submit, and is lost."""
 
     def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
@@ -67,7 +74,7 @@ class DispatchLostAtExhaustion(Recorder):
 
 
 @mutant(part="recorder")
-class CommandTwiceAtLimit(Recorder):
+class CommandTwiceAtLimit(StepwiseRecorder):
     """The dispatch that reaches the limit of a batch opens the next batch as well."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -98,7 +105,7 @@ class TwoStreamsOneEncoder(Recorder):
 
 
 @mutant(part="recorder")
-class SameGroupTwiceIsOnce(Recorder):
+class SameGroupTwiceIsOnce(StepwiseRecorder):
     """A dispatch with the bindings of the dispatch before it is not recorded."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -108,7 +115,7 @@ class SameGroupTwiceIsOnce(Recorder):
 
 
 @mutant(part="recorder")
-class PassKeepsFirstGroup(Recorder):
+class PassKeepsFirstGroup(StepwiseRecorder):
     """In a pass of one kernel only the first bind group is set."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -260,7 +267,7 @@ def _join(
     hard=True,
     beside={"buffers": _BeginsEarly, "transfers": _join},
 )
-class BadDispatchLeavesPassOpen(Recorder):
+class BadDispatchLeavesPassOpen(StepwiseRecorder):
     """Arguments are checked after the pass is begun, and a refused dispatch never ends its pass."""
 
     begun = 0
