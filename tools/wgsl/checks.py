@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.kernels import BUILTIN, COPY_BYTES
+from gpusim.kernels import BUILTIN, COPY_BYTES, PATCH_WORDS
 from gpusim.wgsl import compile_module
 from gpusim.wgsl.checks import Ledger, checked
 from tools.wgsl.speed import LEAVING, PRODUCT, best
@@ -86,16 +86,22 @@ def works() -> Iterator[Work]:
         "walk in place",
         "let at = z[id.x]; for (var k = 0u; k < 16u; k++) { x[at] = x[at] + k; }",
     )
+    yield _line(
+        "walk by links, in place",
+        "var at = z[id.x]; for (var k = 0u; k < 16u; k++) { x[at] = x[at] + k; at ^= id.x & 0u; }",
+    )
 
 
 def _kernels() -> Iterator[Work]:
-    for kernel in (*BUILTIN.values(), COPY_BYTES):
+    for kernel in (*BUILTIN.values(), COPY_BYTES, PATCH_WORDS):
         floats = any(binding.dtype == "f32" for binding in kernel.buffers)
         words = np.arange(_WORDS, dtype=np.float32 if floats else np.uint32)
         scalars: list[Any] = [0.5 if each.dtype == "f32" else 12345 for each in kernel.scalars]
         if kernel is COPY_BYTES:
             scalars = [3, 5, _WORDS * 4 - 30]
-        groups = -(-_WORDS // kernel.group_size)
+        if kernel is PATCH_WORDS:
+            scalars = [0, 0xFF00, 7, _WORDS - 1, 0xFF, 9]
+        groups = 1 if kernel is PATCH_WORDS else -(-_WORDS // kernel.group_size)
         payload = np.frombuffer(kernel.pack(scalars, groups), np.uint8)
         arrays = [words] * len(kernel.buffers) + ([payload] if len(payload) else [])
         yield Work(name=kernel.name, text=kernel.wgsl(), arrays=tuple(arrays), grid=(groups, 1, 1))
