@@ -13,9 +13,7 @@ from gpusim.wgsl.checks import check_dispatch
 from tests.wgsl.mistaken.case import HEAD, MAIN
 
 pytestmark = pytest.mark.unit
-MEMORY = (
-    "var<workgroup> s: u32; var<workgroup> t: array<u32, 64>; var<workgroup> k: atomic<u32>;\n"
-)
+MEMORY = "var<workgroup> s: u32; var<workgroup> t: array<u32, 64>; var<workgroup> k: atomic<u32>;\n"
 FIRST = "if (l == 0u) { s = x[id.x]; } workgroupBarrier(); "
 CASES = [
     ("a write before it", "if (l == 0u) { s = x[id.x]; } out[id.x] = LOAD;", set()),
