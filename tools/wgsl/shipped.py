@@ -1,11 +1,10 @@
 """Takes a folder of shaders that people ship, and says which compile and agree with an adapter.
 
 Each ``*.wgsl`` is compiled.  A JSON file of the same name, as ``record.mjs`` writes, says how to
-dispatch it; without one ``hosts.py`` may, and other bindings are filled with small numbers.
-Floats are compared to a thousandth of the largest in their buffer, as adapters may sum in other
-orders; integers exactly.
-What WGSL leaves open, such as what is read past the end of a buffer made up here, is not compared.
-Nothing of the folder is kept.
+dispatch it; without one ``hosts.py`` may, and other bindings are filled with small numbers.  Floats
+are compared to a thousandth of the largest in their buffer, as adapters may sum in other orders;
+integers exactly.  What WGSL leaves open, such as what is read past the end of a buffer made up
+here, is not compared.  Nothing of the folder is kept.
 """
 
 import base64
