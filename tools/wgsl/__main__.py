@@ -9,10 +9,11 @@ python -m tools.wgsl flows --count 3000
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.wgsl import checks, flows, mistakes, mutants, programs, shipped, values
+from tools.wgsl import checks, flows, mistakes, mutants, program_differences, shipped, values
 from tools.wgsl.adapters import Adapter
 from tools.wgsl.expressions import random_forms
 from tools.wgsl.forms import forms
@@ -74,8 +75,11 @@ def _shipped(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
 
 
 def _programs(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
-    for found in programs.compare(adapter, chosen.count, chosen.seed):
+    known: Counter[tuple[str, ...]] = Counter()
+    for found in program_differences.compare(adapter, chosen.count, chosen.seed, known):
         yield f"{found.text}\n// {found.because}\n"
+    for causes, count in known.most_common():
+        print(f"{count} shaders differ by {' and '.join(causes)}, which is known")
 
 
 def _mutants(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
