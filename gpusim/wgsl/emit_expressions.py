@@ -160,7 +160,9 @@ class ExpressionWriter:
             return where
         where = self.span_of(memory, address, value.type)
         if where is not None:
-            return f"load({array}, {where})"
+            found = f"load({array}, {where})"
+            row = self._row_of(array, memory, address, value.type)
+            return found if row is None else f"({row} else {found})"
         return f"{array}.take({self.index(address, value.type)}, mode=past_end)"
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
@@ -328,6 +330,15 @@ class ExpressionWriter:
         start, rest = self.frame.first_lane(), affine.python_of(counted.rest)
         size = f"len({self.view(memory, kind)})"
         return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
+
+    def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str | None:
+        """A slice from the lane's own number on, if it exists: nothing is called for it."""
+        counted = self.counted(address, kind)
+        if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
+            return None
+        first = self.frame.first_lane()
+        end = f"{first} + {self.frame.count}"
+        return f"{array}[{first}:{end}] if {end} <= len({array})"
 
     def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
         """The name of a slice of memory that surely exists, an element a lane."""
