@@ -1,24 +1,12 @@
-// What the reproductions of every target share: changes to a package, what one shows, and a run of
-// them all.
+// Runs the reproductions of a target, each under Node or all in Chromium.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { RIGHT } from "./shown.js";
 
-export { changed } from "./onnxruntime/changed.js";
-
-const RIGHT = "nothing wrong";
-
-// Runs `body`, and prints what is wrong of its triples: what is there, what ought to be, and its name.
-export async function show(device, body) {
-  device.addEventListener("uncapturederror", ({ error }) => {
-    console.log(`device: ${error.message.split("\n")[0]}`);
-  });
-  const wrong = (await body()).filter(([got, wanted]) => got !== wanted);
-  for (const [got, wanted, what] of wrong) console.log(`${what}: ${got} instead of ${wanted}`);
-  if (!wrong.length) console.log(RIGHT);
-  process.exitCode = wrong.length ? 1 : 0;
-  device.destroy();
-}
+const CHECKOUT = fileURLToPath(new URL("..", import.meta.url));
 
 // Runs every reproduction of a folder, and with --changes every change on every reproduction.
 //
@@ -46,6 +34,21 @@ export async function runAll(folder, packages, outcome = outcomeIn(folder)) {
     isAsReported = mended.join() === change && isAsReported;
   }
   process.exitCode = isAsReported ? 0 : 1;
+}
+
+// The same in Chromium, by a page of the checkout that answers a line of a name and a change.  Needs
+// a Python with gpusim on the PATH.
+export async function runAllInPage(folder, packages, page) {
+  const command = ["-m", "properties.targets.browser", page];
+  const browser = spawn("python", command, { cwd: CHECKOUT, stdio: ["pipe", "pipe", "inherit"] });
+  const answers = createInterface({ input: browser.stdout })[Symbol.asyncIterator]();
+  await runAll(folder, packages, async (name, change) => {
+    browser.stdin.write(`${name} ${change}\n`);
+    const { value, done } = await answers.next();
+    if (done) throw new Error(`${name} ${change}: the page has ended`);
+    return value;
+  });
+  browser.stdin.end();
 }
 
 // What a reproduction shows that is a program of its own.

@@ -27,13 +27,14 @@ def check_kernel(
     *,
     grid: int | tuple[int, int, int] = 1,
     arithmetic: bool = False,
+    orders: int = 16,
     warnings: bool = True,
 ) -> None:
     """Check the WGSL of a kernel in one dispatch; return if it has no mistake.
 
     Args:
         kernel: a kernel, or WGSL with one entry point.
-        buffers, scalars, grid, arithmetic: as for ``Kernel.check``.
+        buffers, scalars, grid, arithmetic, orders: as for ``Kernel.check``.
         warnings: fail for warnings too.
 
     Raises:
@@ -42,7 +43,7 @@ def check_kernel(
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     kernel = Kernel.from_wgsl(kernel) if isinstance(kernel, str) else kernel
-    reports = kernel.check(buffers, scalars, grid=grid, arithmetic=arithmetic)
+    reports = kernel.check(buffers, scalars, grid=grid, arithmetic=arithmetic, orders=orders)
     found = tuple(each for each in reports if warnings or each.severity == "error")
     if found:
         raise ShaderMistaken(found)

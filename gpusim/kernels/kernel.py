@@ -277,6 +277,7 @@ class Kernel:
         *,
         grid: int | tuple[int, int, int] = 1,
         arithmetic: bool = False,
+        orders: int = 16,
     ) -> "tuple[ShaderReport, ...]":
         """The mistakes in its WGSL that one dispatch shows, each with its lines; none is good.
 
@@ -287,6 +288,8 @@ class Kernel:
             scalars: as for ``Runtime.dispatch``.
             grid: the number of workgroups, or those in x, y and z.
             arithmetic: warn of divisions by zero, wide shifts and the like, too.
+            orders: how many other orders of workgroups and atomics to try, where what an atomic
+                returns decides what comes next; of a small dispatch all are, if they are no more.
 
         Raises:
             InvalidScalar: a scalar does not fit the signature.
@@ -295,7 +298,7 @@ class Kernel:
         # Here, so that only who checks a kernel loads the compiler.
         from gpusim.kernels import checking
 
-        return checking.check(self, buffers, scalars, grid, arithmetic=arithmetic)
+        return checking.check(self, buffers, scalars, grid, arithmetic=arithmetic, orders=orders)
 
     def wgsl(self) -> str:
         """The whole shader: declarations, the guard, and the body."""

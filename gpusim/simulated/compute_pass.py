@@ -16,8 +16,10 @@ from gpusim.simulated.bindings import GPUBindGroup
 from gpusim.simulated.buffer import GPUBuffer
 from gpusim.simulated.pipeline import BoundGroup, GPUComputePipeline, Plan, Refusal, plan
 from gpusim.simulated.profile import invalid, unsigned
+from gpusim.simulated.scheduler import ORDERS
 from gpusim.simulated.sites import call_site
 from gpusim.simulated.state import DeviceState, next_uid
+from gpusim.wgsl.checks.orders import Order, numbered
 
 _INDIRECT = wgpu.BufferUsage.INDIRECT
 _INDIRECT_BYTES = 12
@@ -257,7 +259,13 @@ class GPUComputePassEncoder(DebugGroups):
         run: Callable[..., None] = planned.run
         if size:
             run = partial(_run_with, planned, bytes(self._immediates[:size]))
-        return run if self._device.checks is None else partial(run, call=call_site())
+        if self._device.checks is None:
+            return run
+        return partial(run, call=call_site(), orders=self._orders)
+
+    def _orders(self) -> tuple[Order, ...]:
+        """The order beside the usual one in which a shader that asks atomics is looked at."""
+        return (numbered(self._device.timeline.choose(ORDERS)),)
 
     def end(self) -> None:
         """End the pass; GPUValidationError where the pass or its encoder has ended before."""
@@ -349,7 +357,7 @@ def _offsets(data: Sequence[int], start: int | None, length: int | None) -> tupl
     return tuple(unsigned(offset, 32) for offset in data)
 
 
-def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: str) -> None:
+def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: Any) -> None:
     planned.immediates[:] = np.frombuffer(immediates, np.uint8)
     planned.run(x, y, z, **told)
 

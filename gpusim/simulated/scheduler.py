@@ -15,6 +15,9 @@ STOP = "stop"
 RUN = "run"
 """The queue executes its next operation."""
 
+ORDERS = tuple(f"order {number}" for number in range(16))
+"""The orders of workgroups and atomics in which a checked shader can be looked at."""
+
 
 class Scheduler(Protocol):
     """Decides how far the queue has got and which promises settle.

@@ -140,6 +140,10 @@ class Timeline:
         while wanted in self.pending:
             self.progress(wanted)
 
+    def choose(self, options: tuple[str, ...]) -> int:
+        """What an operation leaves to the scheduler: the index of one of its options."""
+        return self._scheduler.choose(options)
+
     def lose(self) -> None:
         """Drop all operations that have not been executed; promises no longer wait for them."""
         self.lost = True

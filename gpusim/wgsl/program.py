@@ -67,11 +67,12 @@ class Program:
         lasts, and reads past the end find another element.
         """
         together = self._size if self._lowered.shares else 1
+        return self._made(VARIED, lambda stop: self.smallest_block(stop, together))
 
-        def block(stop: int) -> int:
-            return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
-
-        return self._made(VARIED, block)
+    @staticmethod
+    def smallest_block(stop: int, together: int) -> int:
+        """The lanes of a block that parts a grid as far as it pays."""
+        return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
@@ -79,7 +80,7 @@ class Program:
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
-        space = {**names, **self._constants, "block_of": block}
+        space = {**self._constants, **names, "block_of": block}
         exec(self._code, space)
         made: Callable[..., Run] = space["make"]
         return made

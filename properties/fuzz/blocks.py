@@ -32,10 +32,12 @@ class Block:
 
 
 def blocks_of(settings: Settings) -> list[Block]:
-    """The blocks of a session, in order."""
+    """The blocks of a session, in order; only those of its share, where it is a shard."""
+    share = settings.shard or _WHOLE
     first, stop = settings.first, settings.first + (settings.programs or 0)
     starts = range(first, stop, settings.block)
-    return [Block(first=start, stop=min(start + settings.block, stop)) for start in starts]
+    mine = starts[share.number :: share.machines]
+    return [Block(first=start, stop=min(start + settings.block, stop)) for start in mine]
 
 
 class Runner:
@@ -134,18 +136,12 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
         Others: as ``fuzz`` of the engine does.
     """
     corpus = Corpus(settings.corpus or Path())
-    share = settings.shard or _WHOLE
-    mine = [
-        block
-        for number, block in enumerate(blocks_of(settings))
-        if number % share.machines == share.number
-    ]
     interrupted, start = False, time.monotonic()
     with closing(Runner(settings, corpus.keep_finding)) as runner:
         corpus.join(identity_of(settings, runner.session.device))
         seen: frozenset[str] = frozenset()
         try:
-            for block in mine:
+            for block in blocks_of(settings):
                 for name, found in corpus.findings(seen):
                     seen |= {name}
                     runner.take(found)

@@ -9,6 +9,9 @@ What a program needs is the first of these that it has:
 - else the kinds of its ops.
 
 Where it has one of the first three, its other ops are no part of the signature.
+
+A client asks one thing of a target.  So where promises settle in another order, or maps fail, it is
+one bug that shows under it, whichever of the two brings it to light.
 """
 
 import os
@@ -112,7 +115,7 @@ class Bugs:
     ) -> None:
         """If this finding still fails, stop reporting failures of its kind."""
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
-        needs = frozenset() if failure is None else avoidable(signature, failure.refused)
+        needs = frozenset() if failure is None else _needs(signature, case, failure)
         known = Known(
             file=file, signature=signature, needs=needs, case=case, not_run_because=not_run_because
         )
@@ -155,6 +158,8 @@ class Bugs:
         if bug is not None:
             bug.count += 1
             if not bug.is_cut_short or is_cut_short or shrunk is None:
+                if not is_cut_short and shrunk is not None:
+                    self._leave_out(bug, _needs(signature, case, failure))
                 return bug
             bug.case, bug.failure, bug.shrunk, bug.argument = case, failure, shrunk, None
             bug.reproduced = reproduced
@@ -170,10 +175,15 @@ class Bugs:
         """Note a bug under its signature only."""
         self.met = {each: one for each, one in self.met.items() if one is not bug}
         self.met[signature] = bug
-        bug.needs = avoidable(signature, bug.failure.refused)
-        self.needs |= bug.needs
+        bug.needs = frozenset()
+        self._leave_out(bug, _needs(signature, bug.case, bug.failure))
+
+    def _leave_out(self, bug: Bug, needs: Avoided) -> None:
+        """Note what a bug needs; one that shows in two ways needs the one or the other."""
+        bug.needs |= needs
+        self.needs |= needs
         if not bug.is_cut_short:
-            self.avoided |= bug.needs
+            self.avoided |= needs
 
     def save(self, bug: Bug) -> None:
         """Write the file of a bug."""
@@ -280,6 +290,10 @@ def signature_of(
     return *how, *sorted(takes), *_variants(case)
 
 
+def _needs(signature: Signature, case: Case, failure: Failure) -> Avoided:
+    return avoidable((*signature, *case.injected), failure.refused)
+
+
 def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
     """The sorts of a case's invalid ops, or the forms that not every runtime takes."""
     meant = run_reference(case.program, kernels, case.limits(Limits()))
@@ -358,8 +372,9 @@ def _check_can_save(folder: Path) -> None:
 
 def _variants(case: Case) -> Signature:
     """A case's client, its disturbance and the kinds of its transformations."""
-    disturbed = () if case.disturbance is None else ("disturbed", *sorted(case.injected))
-    return (case.client, *disturbed, *sorted(each.name for each in case.transformations))
+    disturbed = () if case.disturbance is None else ("disturbed",)
+    faults = sorted(case.injected) if case.client == PLAIN else ()
+    return (case.client, *disturbed, *faults, *sorted(each.name for each in case.transformations))
 
 
 def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:

@@ -296,19 +296,26 @@ class _Loop:
         match answer:
             case Progress():
                 session.tally.add(answer.tally)
-            case FailedProgram() if shard.avoided != self._session.avoided:
-                # Another worker found a bug meanwhile, which this may show again.
-                shard.next = answer.number
-            case FailedProgram() if not self._session.has_enough:
-                self._found(shard, answer.case, answer.failure)
-                if answer.beneath is not None and not self._session.has_enough:
-                    self._found(shard, *answer.beneath)
+            case FailedProgram():
+                session.tally.add(answer.tally)
+                self._failed(shard, answer)
+            case Gone() if shard.runs_again(answer):
+                session.deaths += 1
             case Gone():
                 session.deaths += 1
                 session.uncounted += shard.pass_over(answer)
                 case = shard.make(answer.number, stall)
                 self._found(shard, case, answer.failure(case))
         self._tick()
+
+    def _failed(self, shard: Shard, failed: FailedProgram) -> None:
+        if shard.avoided != self._session.avoided:
+            # Another worker found a bug meanwhile, which this may show again.
+            shard.next = failed.number
+            return
+        for case, failure in filter(None, ((failed.case, failed.failure), failed.beneath)):
+            if not self._session.has_enough:
+                self._found(shard, case, failure)
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
         start, found = time.monotonic(), len(self._session.bugs)

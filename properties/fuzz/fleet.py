@@ -156,8 +156,10 @@ class _Head:
         self._task = ray.remote(_run_block)
 
     def run(self) -> None:
-        """Until every block is done, or enough was found."""
+        """Until every block is done, or enough was found, or the time is over."""
         while (self._left or self._dealt) and not self._has_enough():
+            if self._is_late():
+                self._left.clear()
             self._deal()
             ready, _ = self._ray.wait(list(self._dealt), num_returns=1, timeout=_WAIT_SECONDS)
             self._take_findings()
@@ -208,6 +210,10 @@ class _Head:
 
     def _has_enough(self) -> bool:
         return self._had_enough or len(self._session.bugs) >= self._settings.findings
+
+    def _is_late(self) -> bool:
+        seconds = self._settings.seconds
+        return seconds is not None and time.monotonic() - self._start >= seconds
 
     def close(self) -> None:
         """Take what has come, and let go of the rest."""

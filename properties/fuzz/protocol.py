@@ -150,9 +150,10 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedProgram:
-    """Program ``number`` failed, and the worker waits."""
+    """Program ``number`` failed, and the worker waits.  ``tally``: as in ``Progress``."""
 
     number: int
+    tally: Tally
     case: Case
     failure: Failure
     beneath: tuple[Case, Failure] | None = None

@@ -180,11 +180,6 @@ class Settings:
                 f"cannot take {self.source(shared)} because its results have no folder "
                 "(probably --corpus DIR is missing)"
             )
-        if self.fleet and self.shard is not None:
-            raise UsageError(
-                f"cannot take {self.source('shard')} because the whole session runs on the fleet "
-                "(probably one of --shard and --fleet is meant)"
-            )
         if self.corpus is not None and self.programs is None:
             raise UsageError(
                 f"cannot take {self.source('corpus')} because a session in blocks has a last "

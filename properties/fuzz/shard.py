@@ -3,6 +3,7 @@
 The engine decides what an answer means; nothing here does.
 """
 
+from collections import Counter
 from dataclasses import replace
 
 from gpusim.kernels import Kernels
@@ -18,7 +19,7 @@ from properties.fuzz.protocol import (
     RanAll,
     Stop,
 )
-from properties.fuzz.supervisor import Gone, Supervisor
+from properties.fuzz.supervisor import MOST_KILLS, Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.shrink.avoid import Avoided
@@ -42,6 +43,8 @@ class Shard:
         self._stop = stop
         self._step = step
         self._is_told_to_stop = False
+        self._kills: Counter[int] = Counter()
+        """How often the worker was killed from outside, by its program."""
 
     @property
     def has_programs(self) -> bool:
@@ -69,9 +72,19 @@ class Shard:
         match answer:
             case Progress():
                 self.next = answer.number
-            case FailedProgram() | RanAll() | Gone():
+            case FailedProgram():
+                self.next, self.is_running = answer.number + self._step, False
+            case RanAll() | Gone():
                 self.is_running = False
         return answer
+
+    def runs_again(self, gone: Gone) -> bool:
+        """Whether what the worker ran last is to run again, since it was killed from outside.
+
+        A program at which that happens again and again may be what it was killed for.
+        """
+        self._kills[gone.number] += gone.was_killed
+        return gone.was_killed and self._kills[gone.number] < MOST_KILLS
 
     def pass_over(self, gone: Gone) -> int:
         """Continue after the program at which the worker died; how many programs are uncounted."""

@@ -9,7 +9,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -34,6 +34,7 @@ from properties.fuzz.protocol import (
     Ready,
     Request,
     Setup,
+    Stop,
 )
 from properties.fuzz.published import Place, Published
 from properties.fuzz.worker import work
@@ -41,6 +42,10 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
+MOST_KILLS = 3
+"""After so many kills from outside at one place, the death of a worker counts as its own."""
+_MOST_STARTS = 20
+"""So often a worker is begun that is killed from outside before it has its device."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -63,6 +68,11 @@ class Gone:
     def __str__(self) -> str:
         end = f"ended by {self.trait}" if self.trait else "stood still"
         return f"{end}: {self.words}" if self.words else end
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it was killed, as a person or a system short of memory does; no crash does so."""
+        return self.trait == "SIGKILL"
 
     def failure(self, case: Case) -> Failure:
         """The failure of ``case``, which it ran, with the op and call at which the worker ended."""
@@ -102,6 +112,8 @@ class Supervisor:
         self._stderr = Path(self._folder.name) / "stderr"
         self._process: Any = None
         self._connection: Any = None
+        self._request: Request = Stop()
+        """What the worker was asked last."""
         self._steps: tuple[int, ...] = ()
         self._moved = 0.0
 
@@ -131,7 +143,7 @@ class Supervisor:
         Raises:
             NoDevice: there is none, or the worker dies before it has one.
         """
-        answer = self.wait(_START_SECONDS)
+        answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
         if isinstance(answer, Ready):
             return answer
         self.stop()
@@ -146,17 +158,32 @@ class Supervisor:
         """Send a request; start a worker where none runs."""
         if self._process is None:
             self.start()
-        self._moved = time.monotonic()
+        self._request, self._moved = request, time.monotonic()
         # A worker that has died answers with its death.
         with suppress(ConnectionError):
             self._connection.send(request)
 
     def wait(self, stall_seconds: float) -> Answer | Gone:
-        """The next answer; it may take any time as long as programs make progress."""
+        """The next answer; it may take any time as long as programs make progress.
+
+        A worker that was killed from outside is asked once more.
+        """
+        return self._answer(stall_seconds, MOST_KILLS, lambda: self.ask(self._request))
+
+    def _answer(
+        self, stall_seconds: float, most_kills: int, again: Callable[[], None]
+    ) -> Answer | Gone:
+        """The next answer; where the worker is killed before that, the one after ``again``."""
+        kills = 0
         self._moved = time.monotonic()
-        while (answer := self.tick(stall_seconds)) is None:
-            pass
-        return answer
+        while True:
+            answer = self.tick(stall_seconds)
+            kills += isinstance(answer, Gone) and answer.was_killed
+            if isinstance(answer, Gone) and answer.was_killed and kills < most_kills:
+                again()
+                self._moved = time.monotonic()
+            elif answer is not None:
+                return answer
 
     def tick(
         self, stall_seconds: float, wait_seconds: float = TICK_SECONDS
@@ -175,7 +202,8 @@ class Supervisor:
                 answer: Answer = self._connection.recv()
                 self._moved = time.monotonic()
                 return _checked(answer)
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
+            # It may have died in the middle of an answer.
             return self._bury()
         steps, now = self._published.steps, time.monotonic()
         if steps != self._steps:

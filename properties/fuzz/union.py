@@ -106,11 +106,12 @@ def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
     bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)
     devices = ", ".join(dict.fromkeys(each.device for each in identities))
     session = Session(settings=settings, bugs=bugs, kernels=kernels, device=devices)
-    whole = Union(session=session)
+    whole, found = Union(session=session), list[FoundBug]()
     for identity in {repr(each): each for each in identities}.values():
         asked, block = int(identity.settings["programs"]), int(identity.settings["block"])
         whole.asked += -(-asked // block)
-    found = [each for corpus in corpora for _, each in corpus.findings()]
+    for corpus, identity in zip(corpora, identities, strict=True):
+        found += _findings(corpus, identity)
     _add_findings(whole, found)
     _add_blocks(whole, corpora, identities)
     return whole
@@ -152,6 +153,20 @@ def _settings(identity: Identity, settings: Settings) -> Settings:
 
 def _text(value: str) -> str:
     return {"True": "yes", "False": "no"}.get(value, value)
+
+
+def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
+    """The findings of a corpus, but for those that were cut off in a block that ran whole since."""
+    first, block = int(identity.settings["first"]), int(identity.settings["block"])
+    done = corpus.done
+
+    def is_settled(found: FoundBug) -> bool:
+        if found.reproduced is not None:
+            return False
+        number = int(found.bug(Path()).case.seed.rpartition("/")[2])
+        return number - (number - first) % block in done
+
+    return [found for _, found in corpus.findings() if not is_settled(found)]
 
 
 def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:

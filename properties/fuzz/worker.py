@@ -28,7 +28,6 @@ from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.miscompiled import hunt_miscompiled
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
-    Answer,
     Broken,
     CannotJudge,
     CannotRun,
@@ -282,20 +281,20 @@ class Bench:
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""
         number, tally, reported = request.first, Tally(), time.monotonic()
-        end: Answer = RanAll()
         while request.stop is None or number < request.stop:
             failed = self.run(number, tally, request.avoided)
-            number += request.step
             if failed is not None:
-                end = failed
-                break
+                # One message, for a worker may be killed between two.
+                connection.send(failed)
+                return
+            number += request.step
             if time.monotonic() - reported >= _REPORT_SECONDS:
                 connection.send(Progress(tally=tally, number=number))
                 tally, reported = Tally(), time.monotonic()
                 if connection.poll():
                     break
         connection.send(Progress(tally=tally, number=number))
-        connection.send(end)
+        connection.send(RanAll())
 
     def run(
         self, number: int, tally: Tally, avoided: Avoided = frozenset()
@@ -321,6 +320,7 @@ class Bench:
         beneath = None if self.is_ours else judge_beneath(verdict)
         return FailedProgram(
             number=number,
+            tally=tally,
             case=case,
             failure=failure,
             beneath=beneath and (replace(case, promises=beneath[0]), beneath[1]),

@@ -2,11 +2,13 @@
 
 A sort is the class of the refusal, and the verb: ``OutOfRange copy``.  A dispatch that binds one
 buffer more than once is a sort of its own.  Ops of one sort go one way through a runtime, so that
-what harms in one of them is mostly one mistake.  Data only.
+what harms in one of them is mostly one mistake.  An op that a fault made raise is of no sort, since
+it was right.  Data only.
 """
 
 from collections.abc import Mapping
 
+from gpusim import errors
 from gpusim.errors import InvalidHandle
 from gpusim.history import History
 from gpusim.kernels import Kernel
@@ -14,6 +16,8 @@ from gpusim.ops import Op
 from gpusim.program import Program
 
 ACCEPTED, RAISED = "accepted", "raised"
+_CLASSES = (*errors.Refused.__subclasses__(), errors.OutOfMemory)
+_REFUSALS = frozenset(kind.__name__ for kind in _CLASSES)
 
 
 def sort_of(op: Op, error: str, kernels: Mapping[str, Kernel]) -> str:
@@ -33,7 +37,7 @@ def refusals(
     return frozenset(
         f"{sort_of(op, expected.error, kernels)} {RAISED if shown.error else ACCEPTED}"
         for op, expected, shown in outcomes
-        if expected.error
+        if expected.error in _REFUSALS
     )
 
 

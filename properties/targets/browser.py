@@ -21,6 +21,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 from gpusim.errors import NoDevice
 
@@ -162,20 +163,25 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def _address_of(page: str) -> Iterator[str]:
-    """The page's address; a file's folder is served, since modules do not load from files."""
+    """The page's address; modules do not load from files.
+
+    A file is served from the folder that it was named in, or from its own where it lies outside.
+    """
     if "://" in page:
         yield page
         return
-    path, mark, query = page.partition("?")
-    if not Path(path).is_file():
+    name, mark, query = page.partition("?")
+    path, here = Path(name).resolve(), Path.cwd()
+    if not path.is_file():
         raise NoDevice(
-            f"cannot judge {page} because there is no file {path} (probably a misspelled path, or "
+            f"cannot judge {page} because there is no file {name} (probably a misspelled path, or "
             "an address without its http://)"
         )
-    folder, name = Path(path).resolve().parent, Path(path).name
+    folder = here if path.is_relative_to(here) else path.parent
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{name}{mark}{query}"
+        place = quote(path.relative_to(folder).as_posix())
+        yield f"http://127.0.0.1:{server.server_port}/{place}{mark}{query}"
         server.shutdown()
 
 

@@ -1,6 +1,6 @@
 // The package as published, once for each device: it keeps one device for as long as it is loaded.
 
-import { changed } from "./changed.js";
+import { changed } from "../changed.js";
 import { encodeModel } from "./onnx.js";
 
 // The options of every session.

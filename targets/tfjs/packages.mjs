@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { create, globals } from "webgpu";
-import { changed } from "../reproducing.mjs";
+import { changed } from "../changed.js";
 
 // The backend looks for WebGPU where a page has it.
 Object.assign(globalThis, globals);

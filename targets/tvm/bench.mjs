@@ -10,7 +10,7 @@ import { contextWith, openDevice } from "./package.mjs";
 import { TvmRuntime } from "./runtime.js";
 
 const device = await openDevice();
-const runtime = new TvmRuntime(device, contextWith());
+const runtime = new TvmRuntime(device, await contextWith());
 const { vendor, architecture, description } = device.adapterInfo;
 
 async function turn(kernel, arm, dispatches, start) {

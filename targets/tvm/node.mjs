@@ -8,7 +8,7 @@ import { served } from "../../examples/javascript/target.js";
 import { contextWith, openDevice } from "./package.mjs";
 import { PROMISES, TvmRuntime } from "./runtime.js";
 
-const WebGPUContext = contextWith();
+const WebGPUContext = await contextWith();
 const answer = served(openDevice, (device) => new TvmRuntime(device, WebGPUContext), PROMISES);
 
 for await (const line of createInterface({ input: process.stdin })) {

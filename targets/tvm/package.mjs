@@ -1,13 +1,11 @@
-// The package as published, over Dawn's WebGPU; with a change in memory, where one is named.
+// The package as published, under Node over Dawn's WebGPU, in Deno and in a page over theirs; with a
+// change in memory, where one is named.
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { openDevice as openDeviceOf } from "../../examples/javascript/device.js";
-import { changed } from "../reproducing.mjs";
+import { changed } from "../changed.js";
 import { contextIn } from "./runtime.js";
 
-const file = createRequire(import.meta.url).resolve("@mlc-ai/web-runtime");
-// Deno has WebGPU of its own, on wgpu; Node gets Dawn.
+const FILE = "node_modules/@mlc-ai/web-runtime/lib/index.js";
 const gpu = globalThis.navigator?.gpu ?? (await dawn());
 
 async function dawn() {
@@ -19,9 +17,14 @@ async function dawn() {
 export const openDevice = () => openDeviceOf(gpu);
 
 // The class that the package keeps to itself, after the change: the name of a file in `reproductions`.
-export function contextWith(change = "") {
-  const text = readFileSync(file, "utf8");
-  if (!change) return contextIn(text);
-  const diff = readFileSync(new URL(`reproductions/${change}.diff`, import.meta.url), "utf8");
-  return contextIn(changed(text, diff));
+export async function contextWith(change = "") {
+  const text = await textOf(FILE);
+  return contextIn(change ? changed(text, await textOf(`reproductions/${change}.diff`)) : text);
+}
+
+async function textOf(name) {
+  const address = new URL(name, import.meta.url);
+  if (address.protocol !== "file:") return (await fetch(address)).text();
+  const { readFile } = await import("node:fs/promises");
+  return readFile(address, "utf8");
 }

@@ -185,6 +185,8 @@ def test_blocks_are_all_programs_once() -> None:
         Block(first=17, stop=27),
         Block(first=27, stop=32),
     ]
+    second = Settings(programs=25, first=7, block=10, shard=Share(1, 2), corpus=Path())
+    assert blocks_of(second) == [Block(first=17, stop=27)]
 
 
 def test_time_that_two_spans_cover_counts_once() -> None:
@@ -200,7 +202,6 @@ def test_time_that_two_spans_cover_counts_once() -> None:
         ("--shard 0/2 --programs 9", "--corpus DIR is missing"),
         ("--fleet local --programs 9", "--corpus DIR is missing"),
         ("--corpus c", "--programs N is missing"),
-        ("--fleet local --shard 0/2 --corpus c --programs 9", "one of --shard and --fleet"),
     ],
 )
 def test_half_a_shared_session_is_refused(

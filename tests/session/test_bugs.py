@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
@@ -13,7 +14,9 @@ from properties.fuzz.bugs import Bugs, signature_of
 from properties.model.case import Case, DeviceSpec
 from properties.model.disturbance import Disturbance, parse_disturbance
 from properties.model.failure import Failure, FailureKind
+from properties.model.refusals import refusals
 from properties.shrink.reducer import Shrunk
+from reference import run
 
 LATE = Failure(
     kind=FailureKind.VALUE, position=2, op="read a 0 4 -> r0", reason="4 bytes are wrong"
@@ -100,6 +103,14 @@ def test_harm_is_told_apart_by_what_the_target_did(one: str, other: str, same: b
     assert (signatures[0] == signatures[1]) is same
 
 
+def test_an_op_that_a_fault_made_raise_is_of_no_sort() -> None:
+    program = Program.parse("alloc a 4\nread a 0 4 -> r0\nsync\nfree a\nfree a\n")
+    meant = run(program, BUILTIN, Limits())
+    raised = replace(meant.outcomes[2], error="MapFailed")
+    meant = replace(meant, outcomes=(*meant.outcomes[:2], raised, *meant.outcomes[3:]))
+    assert refusals(program, meant, meant, BUILTIN) == {"InvalidHandle free raised"}
+
+
 def test_ops_say_nothing_of_a_client_in_another_order_of_promises() -> None:
     texts = ("alloc a 4\nread a 0 4 -> r0\n", "alloc a 4\nwrite a 0 01020304\nread a 0 4 -> r0\n")
     cases = [replace(case(text), client="one_array", disturbance=Disturbance()) for text in texts]
@@ -109,6 +120,18 @@ def test_ops_say_nothing_of_a_client_in_another_order_of_promises() -> None:
     failing = parse_disturbance("seed=0 failed_maps=0")
     faulty = [replace(each, disturbance=failing) for each in alone]
     assert len({signature_of(each, LATE, BUILTIN) for each in faulty}) == 1
+
+
+def test_a_client_shows_one_bug_whether_promises_settle_late_or_fail(tmp_path: Path) -> None:
+    bugs, plain = Bugs(tmp_path), case("alloc a 4\nread a 0 4 -> r0\n")
+    late = replace(plain, client="overlapping", disturbance=Disturbance())
+    failing = replace(late, disturbance=parse_disturbance("seed=0 failed_maps=0"))
+    found = bugs.add(failing, LATE, reproduced=True, shrunk=shrunk(failing, is_cut_short=False))
+    assert bugs.avoided == {"overlapping with failed_maps"}
+    assert bugs.add(late, LATE, reproduced=True, shrunk=shrunk(late, is_cut_short=False)) is found
+    assert bugs.avoided == {"overlapping with failed_maps", "overlapping"}
+    alone = [replace(each, client="plain") for each in (late, failing)]
+    assert len({signature_of(each, LATE, BUILTIN) for each in alone}) == 2
 
 
 ODD = "alloc a 8\nwrite a 0 01\ncopy a 0 a 4 4\nread a 0 4 -> r0\n"

@@ -9,11 +9,13 @@ from gpusim import Kernel
 from gpusim.wgsl import ShaderError, compile_module
 from gpusim.wgsl.checks import CheckedEntry, Ledger, ShaderReport, check_dispatch
 from tests.wgsl.mistaken.case import Case
+from tests.wgsl.mistaken.idioms import IDIOMS
+from tests.wgsl.mistaken.ordered import ORDERED
 from tests.wgsl.mistaken.others import OTHERS
 from tests.wgsl.mistaken.races import ACROSS, RACES, SOMETIMES
 
 pytestmark = pytest.mark.unit
-CASES = (*RACES, *OTHERS)
+CASES = (*RACES, *OTHERS, *IDIOMS, *ORDERED)
 SHOWN_SOMETIMES = [case for case in CASES if case.harmless is not None]
 
 
@@ -31,7 +33,7 @@ def test_there_are_twenty_races_and_twenty_other_mistakes() -> None:
     assert len(RACES) == 20
     assert len(OTHERS) == 20
     assert len(ACROSS) == len(SOMETIMES) == 5
-    assert len({case.name for case in CASES}) == 40
+    assert len({case.name for case in CASES}) == 40 + len(IDIOMS) + len(ORDERED)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -1,8 +1,9 @@
 """Takes a folder of shaders that people ship, and says which compile and agree with an adapter.
 
 Each ``*.wgsl`` is compiled.  A JSON file of the same name, as ``record.mjs`` writes, says how to
-dispatch it; without one the bindings are filled with small numbers.  Floats are compared to a
-thousandth of the largest in their buffer, as adapters may sum in other orders; integers exactly.
+dispatch it; without one ``hosts.py`` may, and other bindings are filled with small numbers.
+Floats are compared to a thousandth of the largest in their buffer, as adapters may sum in other
+orders; integers exactly.
 What WGSL leaves open, such as what is read past the end of a buffer made up here, is not compared.
 Nothing of the folder is kept.
 """
@@ -21,6 +22,7 @@ import wgpu
 from gpusim.wgsl import Binding, Module, ShaderError
 from gpusim.wgsl.types import Type, is_fixed, scalars_in
 from tools.wgsl.adapters import Adapter, Job, run_compiled
+from tools.wgsl.hosts import Host, bytes_for, host_of
 
 _RUNTIME_ELEMENTS = 256
 _CLOSE = 1e-3
@@ -88,19 +90,20 @@ def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Bin
     """A dispatch of each entry point of a shader, and its bindings."""
     side = file.with_suffix(".json")
     told = json.loads(side.read_text("utf-8")) if side.exists() else {}
+    host = Host(path="") if told else host_of(file) or Host(path="")
     for name in [told["entry"]] if told.get("entry") else module.entry_points:
-        constants = told.get("values", {})
+        constants = {**host.values, **told.get("values", {})}
         bindings = module.entry(name, constants).point.bindings
         generator = np.random.default_rng(len(text))
         data = {(each["group"], each["binding"]): each for each in told.get("bindings", [])}
-        groups = [min(count, _MOST_GROUPS) for count in told.get("groups", (1, 1, 1))]
+        groups = [min(count, _MOST_GROUPS) for count in told.get("groups", host.groups)]
         job = Job(
             text=text,
             entry=name,
             groups=(groups[0], groups[1], groups[2]),
             inputs={
                 (each.group, each.binding): _bytes(
-                    each, data.get((each.group, each.binding)), generator
+                    each, data.get((each.group, each.binding)), host, generator
                 )
                 for each in bindings
             },
@@ -111,11 +114,14 @@ def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Bin
         yield job, bindings
 
 
-def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes:
-    """The bytes of a buffer: as recorded, or small numbers."""
+def _bytes(binding: Binding, told: Any, host: Host, generator: np.random.Generator) -> bytes:
+    """The bytes of a buffer: as recorded, as its program has it, or small numbers."""
     size = max(binding.least_bytes, 4)
+    elements, known = bytes_for(host, binding)
     if told is None:
-        size *= 1 if is_fixed(binding.type) else _RUNTIME_ELEMENTS
+        size *= 1 if is_fixed(binding.type) else elements or _RUNTIME_ELEMENTS
+        if known is not None:
+            return known.ljust(size, b"\0")
     else:
         size = max(size, told["size"])
         data = base64.b64decode(told["data"])

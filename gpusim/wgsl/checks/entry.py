@@ -5,19 +5,22 @@ copies of the bytes as they were, in the same order, and makes the reports.  So 
 nothing until there is something to tell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
+from gpusim.wgsl.checks.depends import depends_on_order
 from gpusim.wgsl.checks.desk import About, ReportDesk
 from gpusim.wgsl.checks.doubts import WRAP
 from gpusim.wgsl.checks.lowering import CheckedLowering
 from gpusim.wgsl.checks.nodes import WRITE, Bound, Doubt, Site, Touch
+from gpusim.wgsl.checks.orders import Order
 from gpusim.wgsl.checks.recorder import Recorder
 from gpusim.wgsl.checks.report import Ledger
 from gpusim.wgsl.checks.writer import CheckedProgram
 from gpusim.wgsl.exits import without_exits
 from gpusim.wgsl.ir import Assign, Get, Load, Memory, Op, Scalar, Statement, Variable
+from gpusim.wgsl.lanes import StepsExceeded
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.module import Entry
 from gpusim.wgsl.program import Run
@@ -25,6 +28,8 @@ from gpusim.wgsl.syntax import ShaderError
 from gpusim.wgsl.uniformity import statements_in
 
 _MOST_SITES = 1 << 16
+Recorded = tuple[CheckedProgram, Recorder, Run]
+"""A program, its recorder, and what runs it over arrays."""
 
 
 def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
@@ -38,8 +43,14 @@ def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
 class CheckedRun(Protocol):
     """Runs a grid of workgroups."""
 
-    def __call__(self, x: int, y: int, z: int, *, call: str = "") -> None:
-        """``call`` is where the program called the dispatch."""
+    def __call__(
+        self, x: int, y: int, z: int, *, call: str = "", orders: Callable[[], Iterable[Order]] = ...
+    ) -> None:
+        """``call`` is where the program called the dispatch.
+
+        ``orders``: where the mistakes depend on the order of atomics, it is asked for orders, and
+        the grid is looked at under each of them as well, over copies.
+        """
         raise NotImplementedError
 
 
@@ -87,6 +98,11 @@ class CheckedEntry(Entry):
     def _programs(self) -> dict[tuple[bool, bool], CheckedProgram]:
         return {}
 
+    @cached_property
+    def depends(self) -> bool:
+        """Whether another order of workgroups and atomics may show another mistake."""
+        return depends_on_order(self._body)
+
     def bind(  # type: ignore[override]
         self, buffers: Sequence[Any], immediates: Any = None
     ) -> CheckedRun:
@@ -96,10 +112,12 @@ class CheckedEntry(Entry):
             memory: len(array)
             for memory, array in zip(self._lowered.bound.values(), arrays, strict=True)
         }
-        made: dict[bool, tuple[CheckedProgram, Recorder, Run]] = {}
+        made: dict[bool, Recorded] = {}
         before: list[Any] = []
 
-        def run(x: int, y: int, z: int, *, call: str = "") -> None:
+        def run(
+            x: int, y: int, z: int, *, call: str = "", orders: Callable[[], Iterable[Order]] = tuple
+        ) -> None:
             flat, grid = y == 1 and z == 1, (x, y, z)
             if flat not in made:
                 made[flat] = self._recorded(arrays, flat=flat, detailed=False)
@@ -107,6 +125,8 @@ class CheckedEntry(Entry):
             if not program.tells:
                 plain(x, y, z)
                 return
+            others = orders() if self.depends else ()
+            begun = [*self._copies(arrays)] if others else []
             if program.looks:
                 self._keep(arrays, before)
             desk = ReportDesk(self.about, grid, call)
@@ -114,31 +134,73 @@ class CheckedEntry(Entry):
             plain(x, y, z)
             if recorder.finish():
                 desk = ReportDesk(self.about, grid, call)
-                _, again, detailed = self._recorded(before, flat=flat, detailed=True)
-                again.begin_dispatch(sizes, desk)
-                detailed(x, y, z)
-                again.finish()
-            for report in desk.reports:
-                self._ledger.add(self._text, report)
+                self._run(before, desk, sizes, detailed=True)
+            self._tell(desk)
+            known = {report.key for report in desk.reports}
+            for order in others:
+                desk = ReportDesk(self.about, grid, call, order.name)
+                self._try(order, begun, desk, sizes)
+                self._tell(desk, known)
 
         return run
 
+    def _tell(self, desk: ReportDesk, known: set[tuple[object, ...]] | None = None) -> None:
+        """Put reports in the ledger, but those on what is known."""
+        for report in desk.reports:
+            if known is None or report.key not in known:
+                self._ledger.add(self._text, report)
+                if known is not None:
+                    known.add(report.key)
+
+    def _try(
+        self, order: Order, begun: list[Any], desk: ReportDesk, sizes: dict[Memory, int]
+    ) -> None:
+        """Run in an order over copies of the arrays; twice if there is a race."""
+        try:
+            if self._run([*self._copies(begun)], desk, sizes, order=order, detailed=False):
+                desk.clear()
+                again = order.again()
+                self._run([*self._copies(begun)], desk, sizes, order=again, detailed=True)
+        except StepsExceeded:
+            # A loop waits for who comes later in this order.  WGSL promises nobody a turn.
+            desk.clear()
+
+    def _run(
+        self,
+        arrays: list[Any],
+        desk: ReportDesk,
+        sizes: dict[Memory, int],
+        *,
+        order: Order | None = None,
+        detailed: bool,
+    ) -> bool:
+        """Run a grid over arrays that are nobody's, whether there are races."""
+        flat = desk.grid[1:] == (1, 1)
+        _, recorder, run = self._recorded(arrays, flat=flat, detailed=detailed, order=order)
+        recorder.begin_dispatch(sizes, desk)
+        run(*desk.grid)
+        return recorder.finish()
+
+    def _copies(self, arrays: list[Any]) -> Iterator[Any]:
+        """Copies of the arrays that the shader writes, and the others themselves."""
+        for memory, array in zip(self._lowered.bound.values(), arrays, strict=True):
+            yield array.copy() if memory.written else array
+
     def _recorded(
-        self, arrays: list[Any], *, flat: bool, detailed: bool
-    ) -> tuple[CheckedProgram, Recorder, Run]:
+        self, arrays: list[Any], *, flat: bool, detailed: bool, order: Order | None = None
+    ) -> Recorded:
         """A program, its recorder, and what runs it over arrays."""
         program = self.program(flat=flat, detailed=detailed)
         x, y, z = self.point.workgroup_size
         recorder = Recorder(program, self.sites, x * y * z)
-        return program, recorder, program.telling(recorder.names)(*arrays)
+        return program, recorder, program.telling(recorder.names, order)(*arrays)
 
     def _keep(self, arrays: list[Any], before: list[Any]) -> None:
         """Keep copies of the arrays that the shader writes, and the others themselves."""
-        memories = [*self._lowered.bound.values()]
         if not before:
-            pairs = zip(memories, arrays, strict=True)
-            before += [array.copy() if memory.written else array for memory, array in pairs]
+            before += self._copies(arrays)
             return
+        memories = self._lowered.bound.values()
         for memory, array, kept in zip(memories, arrays, before, strict=True):
             if array is not kept and memory in self._read:
                 kept[:] = array

@@ -39,7 +39,8 @@ class ShaderReport:
 
     ``kind``: ``race``, ``bounds``, ``barrier``, ``unwritten`` or ``arithmetic``; the last two are
     warnings.  ``acts`` are the accesses that take part, ``count`` how often such were met.
-    ``call`` is where the program called the dispatch, if that is known.
+    ``call`` is where the program called the dispatch, if that is known.  ``order`` is the order of
+    workgroups and atomics that showed it, where the usual one did not.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class ShaderReport:
     remedy: str
     places: tuple[Place, ...]
     call: str = ""
+    order: str = ""
     count: int = 1
 
     @property
@@ -68,6 +70,8 @@ class ShaderReport:
         lines = [f"{self.kind}: {self.what}{times}"]
         lines += [f"  {act}" for act in self.acts]
         lines.append(f"  in {self.entry_point}, dispatched over {_shown(self.grid)}{where}")
+        if self.order:
+            lines.append(f"  in another order of workgroups and atomics: {self.order}")
         lines.append(f"  what to do: {self.remedy}")
         return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from gpusim.wgsl import affine
 from gpusim.wgsl.checks.nodes import ATOMIC, READ, Bound, Doubt, Touch, Wait
+from gpusim.wgsl.checks.orders import Order, names_under
 from gpusim.wgsl.checks.proofs import Prover
 from gpusim.wgsl.checks.regions import FREE, Plan, planned
 from gpusim.wgsl.emit import Writer
@@ -20,6 +21,9 @@ from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
+
+_MOST_ROUNDS = 1 << 12
+"""Rounds of a loop under an order, in which it may wait for nothing."""
 
 
 class CheckedWriter(Writer):
@@ -155,6 +159,17 @@ class CheckedProgram(Program):
         made = super()._memories(writer, root)
         return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
 
-    def telling(self, names: dict[str, Any]) -> Callable[..., Run]:
-        """As ``make``, for a recorder's names."""
-        return self._made({**NAMES, **names}, lambda stop: self._block)
+    def telling(self, names: dict[str, Any], order: Order | None = None) -> Callable[..., Run]:
+        """As ``make``, for a recorder's names and under an order."""
+        every = {**NAMES, **names}
+        if order is None:
+            return self._made(every, lambda stop: self._block)
+        ordered = names_under(order, self._sizes)
+        ordered["most_rounds"] = _MOST_ROUNDS
+        return self._made({**every, **ordered}, ordered["block_of"])
+
+    def _sizes(self, stop: int) -> tuple[int, ...]:
+        """The sizes that a block may have: as ever, a workgroup, an invocation."""
+        group = self.smallest_block(stop, self._size)
+        alone = () if self._lowered.shares else (self.smallest_block(stop, 1),)
+        return tuple(dict.fromkeys((self._block, group, *alone)))

@@ -5,7 +5,7 @@
 //
 // Each prints what is wrong and exits with 1, or prints "nothing wrong" and exits with 0.
 
-import { show } from "../../reproducing.mjs";
+import { show } from "../../shown.js";
 import { tfWith } from "../packages.mjs";
 
 export const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;

@@ -5,7 +5,7 @@
 //
 // Each prints what is wrong and exits with 1, or prints "nothing wrong" and exits with 0.
 
-import { show } from "../../reproducing.mjs";
+import { show } from "../../shown.js";
 import { contextWith, openDevice } from "../package.mjs";
 
 process.on("unhandledRejection", (error) => console.error(`unhandled: ${error.message}`));
@@ -109,6 +109,6 @@ export function settleMaps(...turns) {
 
 // Runs `body(tvm)`, which gives triples of what is there, what ought to be, and its name.
 export async function reproduce(body) {
-  const device = await openDevice();
-  await show(device, () => body(new Tvm(device, contextWith(process.argv[2]))));
+  const [device, WebGPUContext] = [await openDevice(), await contextWith(process.argv[2])];
+  await show(device, () => body(new Tvm(device, WebGPUContext)));
 }

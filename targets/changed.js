@@ -1,5 +1,4 @@
-// How a change is made to a package as it is loaded.  It stands here for every target, since a page
-// loads nothing from outside its folder.
+// How a change is made to a package as it is loaded, under Node and in a page.
 
 // `text` with each hunk of `diff` in the place of what it removes, which stands there once.
 export function changed(text, diff) {
