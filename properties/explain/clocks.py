@@ -12,7 +12,7 @@ from operator import itemgetter
 from gpusim.trace import Event
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
-from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState
@@ -111,7 +111,7 @@ class Clocks:
                 self.done.setdefault(position, self.now)
 
 
-def read_clocks(events: Iterable[Event], setting: Setting) -> Traced:
+def read_clocks(events: Iterable[Event], setting: LawContext) -> Traced:
     """What a trace tells."""
     checker = Checker(setting, (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)

@@ -44,7 +44,7 @@ from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import A9, A12, C5, LAWS, Setting
+from properties.oracles.laws.catalogue import A9, A12, C5, LAWS, LawContext
 from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
@@ -222,7 +222,7 @@ def _traced(verdict: Verdict) -> Traced:
     execution = verdict.execution
     if not execution.is_lawful:
         return Traced()
-    return read_clocks(execution.trace, Setting.of(execution))
+    return read_clocks(execution.trace, LawContext.of(execution))
 
 
 def _by_search(

@@ -39,8 +39,8 @@ _SCHEDULERS = ", ".join(SCHEDULERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """How a setting is given: ``read`` parses its text."""
+class Option:
+    """How a setting is given on the command line: ``read`` parses its text."""
 
     read: Callable[[str], Any]
     help: str
@@ -91,72 +91,72 @@ def _truth(text: str) -> bool:
 _preset = read_choice(PRESETS, _POLICIES)
 _presets = read_choice((*PRESETS, ALL), f"{_POLICIES} or {ALL}")
 _scheduler = read_choice((*SCHEDULERS, ALL), f"{_SCHEDULERS} or {ALL}")
-_STALL = Setting(read_seconds, "seconds without progress that are a hang", "S")
-_TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
+_STALL = Option(read_seconds, "seconds without progress that are a hang", "S")
+_TARGET = Option(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """Every setting of a session; ``origins`` says where each one not at its default came from."""
 
-    device: Annotated[str, Setting(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
-    policy: Annotated[str, Setting(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
+    device: Annotated[str, Option(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
+    policy: Annotated[str, Option(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
     scheduler: Annotated[
-        str, Setting(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
+        str, Option(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
     ] = ALL
-    faults: Annotated[bool, Setting(_truth, "let the device fail now and then", flag=True)] = False
+    faults: Annotated[bool, Option(_truth, "let the device fail now and then", flag=True)] = False
     check_shaders: Annotated[
-        bool, Setting(_truth, "report races and other mistakes in shaders", flag=True)
+        bool, Option(_truth, "report races and other mistakes in shaders", flag=True)
     ] = False
     seconds: Annotated[
         float | None,
-        Setting(read_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
+        Option(read_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
     ] = None
-    programs: Annotated[int | None, Setting(read_whole(1), "stop after so many")] = None
+    programs: Annotated[int | None, Option(read_whole(1), "stop after so many")] = None
     workers: Annotated[
         int,
-        Setting(
+        Option(
             read_whole(1, _MOST_WORKERS),
             "processes that run programs side by side, each with a device",
         ),
     ] = 1
-    seed: Annotated[int, Setting(read_whole(0), "programs follow from it and their number")] = 0
-    first: Annotated[int, Setting(read_whole(0), "number of the first program")] = 0
-    findings: Annotated[int, Setting(read_whole(1), "stop after so many different ones")] = 3
-    failures: Annotated[int, Setting(read_whole(1), "stop after so many failing programs")] = 10
+    seed: Annotated[int, Option(read_whole(0), "programs follow from it and their number")] = 0
+    first: Annotated[int, Option(read_whole(0), "number of the first program")] = 0
+    findings: Annotated[int, Option(read_whole(1), "stop after so many different ones")] = 3
+    failures: Annotated[int, Option(read_whole(1), "stop after so many failing programs")] = 10
     known: Annotated[
-        Path | None, Setting(read_folder, "findings to run first and not to report again", "DIR")
+        Path | None, Option(read_folder, "findings to run first and not to report again", "DIR")
     ] = None
     stall: Annotated[float, _STALL] = 30.0
     shrink: Annotated[
-        float, Setting(read_seconds, "what making one failure small may take", "S")
+        float, Option(read_seconds, "what making one failure small may take", "S")
     ] = 15.0
-    save: Annotated[Path, Setting(read_path, "folder for what is found", "DIR")] = Path("findings")
+    save: Annotated[Path, Option(read_path, "folder for what is found", "DIR")] = Path("findings")
     json: Annotated[
-        Path | None, Setting(read_file_to_write, "write what happened to a file", "FILE")
+        Path | None, Option(read_file_to_write, "write what happened to a file", "FILE")
     ] = None
     adversary: Annotated[
         bool,
-        Setting(
+        Option(
             _truth,
             "disturb the target's device: maps settle in other orders, and fail where promised",
             flag=True,
         ),
     ] = False
     shard: Annotated[
-        Share | None, Setting(_share, "run share I, from 0, of N; with --corpus", "I/N")
+        Share | None, Option(_share, "run share I, from 0, of N; with --corpus", "I/N")
     ] = None
     corpus: Annotated[
-        Path | None, Setting(read_path, "folder that the shards of a session share", "DIR")
+        Path | None, Option(read_path, "folder that the shards of a session share", "DIR")
     ] = None
     fleet: Annotated[
-        str, Setting(read_text, "Ray cluster that runs it, or local; with --corpus", "ADDRESS")
+        str, Option(read_text, "Ray cluster that runs it, or local; with --corpus", "ADDRESS")
     ] = ""
     block: Annotated[
-        int, Setting(read_whole(1), "programs of a block, which is run whole or again")
+        int, Option(read_whole(1), "programs of a block, which is run whole or again")
     ] = 500
     kernels: Annotated[
-        str, Setting(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
+        str, Option(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
     ] = ""
     target: Annotated[str, _TARGET] = RUNTIME
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -255,26 +255,24 @@ class ReplaySettings:
 
     device: Annotated[
         str | None,
-        Setting(read_device, "in place of the finding's device", "NAME", from_environment=False),
+        Option(read_device, "in place of the finding's device", "NAME", from_environment=False),
     ] = None
     policy: Annotated[
         str | None,
-        Setting(_preset, f"in place of its policy: {_POLICIES}", "NAME", from_environment=False),
+        Option(_preset, f"in place of its policy: {_POLICIES}", "NAME", from_environment=False),
     ] = None
     stall: Annotated[float, _STALL] = 30.0
     target: Annotated[
         str | None,
-        Setting(_target, "the target of the finding, so that it may be run", "NAME", False),
+        Option(_target, "the target of the finding, so that it may be run", "NAME", False),
     ] = None
     kernels: Annotated[
         str | None,
-        Setting(
-            read_text, "the kernels of the finding, so that they may be loaded", "PLACE", False
-        ),
+        Option(read_text, "the kernels of the finding, so that they may be loaded", "PLACE", False),
     ] = None
     trust: Annotated[
         bool,
-        Setting(
+        Option(
             _truth,
             "run whatever target and kernels the file names; one of version 1 names no target",
             from_environment=False,
@@ -328,8 +326,8 @@ def read_setting(name: str, text: str, source: str) -> Any:
     return read_value(settings_of(Settings)[name].read, text, source)
 
 
-def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Setting]:
-    """The settings by name."""
+def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Option]:
+    """The option of each setting, by the setting's name."""
     hints = get_type_hints(kind, include_extras=True)
     return {
         name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")
@@ -337,7 +335,7 @@ def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Settin
 
 
 def option_of(name: str) -> str:
-    """The option of a setting."""
+    """The word of the command line that gives a setting."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -346,12 +344,12 @@ def _variable_of(name: str) -> str:
     return f"GPUSIM_{name.upper()}"
 
 
-def _checked(setting: Setting, value: Any, source: str) -> Any:
+def _checked(option: Option, value: Any, source: str) -> Any:
     """A checked value: what reading its text gives."""
     if value is None:
         return None
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-    return read_value(setting.read, text, source)
+    return read_value(option.read, text, source)
 
 
 def add_reports(parser: Parser) -> None:

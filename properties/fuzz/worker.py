@@ -51,7 +51,7 @@ from properties.fuzz.published import Published
 from properties.fuzz.tally import Tally, is_measured
 from properties.fuzz.variants import tries_without_faults, with_foreign_client, with_variants
 from properties.generate.alone import alone
-from properties.generate.cases import Setting, case_for, draw_disturbance
+from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.generate.fitting import first_beyond
 from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec
 from properties.model.failure import Failure
@@ -186,7 +186,7 @@ class Bench:
         self._factory.make_trace = published.trace
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
-        self._setting = Setting(
+        self._setting = CaseSettings(
             device=adapter.name,
             limits=self._factory.limits,
             kernels=self._kernels,

@@ -28,7 +28,7 @@ ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+class CaseSettings:
     """What the cases of a session have in common.
 
     ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
@@ -49,7 +49,7 @@ class Setting:
     promises: Capabilities = ALL_PROMISED
 
 
-def case_for(seed: int, number: int, setting: Setting) -> Case:
+def case_for(seed: int, number: int, setting: CaseSettings) -> Case:
     """The case that follows from ``seed`` and ``number``."""
     text = f"{seed}/{number}"
     turn, preset = divmod(number, len(setting.presets))
@@ -112,7 +112,7 @@ def draw_case(
     )
 
 
-def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> DeviceSpec:
+def _behaving(text: str, turn: int, setting: CaseSettings, asked: AskedLimits) -> DeviceSpec:
     """A simulated device, drawn apart from the program, so that the program does not change."""
     round_, place = divmod(turn, len(setting.schedulers))
     scheduler = setting.schedulers[place]

@@ -14,7 +14,7 @@ from pathlib import Path
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from properties.finding_file import FindingFile, read, write
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.generate.choices import SeededChoices, Weights
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
@@ -82,7 +82,7 @@ class Programs:
         self.device = device
         self.kernels = kernels
         factory = factory_of(SOUND, device, kernels)
-        self._setting = Setting(
+        self._setting = CaseSettings(
             device=device, limits=factory.limits, kernels=kernels, small=factory.small
         )
         self._cases: dict[tuple[int, int], Case] = {}

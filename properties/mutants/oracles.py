@@ -39,7 +39,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
 from properties.oracles.cost import count_cost
 from properties.oracles.judge import MEANING_ONLY, Oracles, judge
-from properties.oracles.laws import Setting, check
+from properties.oracles.laws import LawContext, check
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
 from properties.targets.factory import RuntimeFactory
 
@@ -136,7 +136,7 @@ def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         if execution.close_error is not None:
             # The reference judges what a close raises.
             return None
-        violations = check(execution.trace, Setting.of(execution)).violations
+        violations = check(execution.trace, LawContext.of(execution)).violations
         return violations[0] if violations else None
 
     return judged

@@ -21,7 +21,7 @@ from gpusim.ops import (
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.goals import Goals
-from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import ExpectedDispatch, ExpectedOp, ExpectedWrite
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
@@ -121,13 +121,13 @@ class _Act(NamedTuple):
     run: int
 
 
-def cover(events: Iterable[Event], setting: Setting) -> Coverage:
+def cover(events: Iterable[Event], setting: LawContext) -> Coverage:
     """What a sound trace reached; one that breaks a law may be counted wrongly."""
     checker = check_and_cover(events, setting)
     return coverage_of(checker) or Coverage()
 
 
-def check_and_cover(events: Iterable[Event], setting: Setting) -> Checker:
+def check_and_cover(events: Iterable[Event], setting: LawContext) -> Checker:
     """Check the laws over a run, and measure in the same pass what it reached."""
     checker = Checker(setting, (*WATCHERS, _Acts, Goals))
     checker.feed(events)

@@ -31,7 +31,7 @@ from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
 from properties.oracles.injected import in_contract_terms, may_fail_close, shown_faults
-from properties.oracles.laws import Checker, Setting, check
+from properties.oracles.laws import Checker, LawContext, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.planned import judge_planned
@@ -44,7 +44,7 @@ from reference import run as run_reference
 
 Reference = Callable[[Program, Mapping[str, Kernel], Limits], History]
 Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
-Laws = Callable[[Iterable[Event], Setting], Checker]
+Laws = Callable[[Iterable[Event], LawContext], Checker]
 
 _BESIDE = "of the runtime beside"
 """How the op of a failure ends that a second runtime shows."""
@@ -98,7 +98,7 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
-        checker = oracles.laws(execution.trace, Setting.of(execution))
+        checker = oracles.laws(execution.trace, LawContext.of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:

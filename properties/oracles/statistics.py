@@ -20,7 +20,7 @@ from gpusim.trace import Event
 from properties.model.case import PLAIN
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
-from properties.oracles.laws import Setting
+from properties.oracles.laws import LawContext
 
 Figures = Iterator[tuple[str, int, int]]
 """A figure by its name: what it should be, and what it is."""
@@ -184,7 +184,7 @@ def _stores(
 
 def _with_scalars(execution: Execution, events: list[Event]) -> int:
     """Dispatches whose kernel has uniforms."""
-    setting = Setting.of(execution)
+    setting = LawContext.of(execution)
     launched = Counter(str(event["kernel"]) for event in events if event.kind == "dispatch")
     return sum(
         times

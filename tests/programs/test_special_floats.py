@@ -9,7 +9,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import Dispatch, Write
 from gpusim.program import Program
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.generate.fitting import first_beyond, fitted
 from properties.generate.floats import is_special, ordinary_data, real_buffers
 from properties.model.capabilities import CONTRACT, Capabilities
@@ -23,7 +23,7 @@ MANY = "dispatch many a 1,2,3,4,5,6,7,8,{},0.5,0.5,0.5 1x1x1"
 
 
 def _program(number: int, promises: Capabilities) -> Program:
-    setting = Setting(device="simulated", limits=LIMITS, promises=promises, target="small")
+    setting = CaseSettings(device="simulated", limits=LIMITS, promises=promises, target="small")
     return case_for(3, number, setting).program
 
 

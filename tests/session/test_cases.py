@@ -11,7 +11,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from gpusim.simulated import FaultPlan, parse_faults
 from properties.fuzz.loading import load_kernels
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import (
     SCHEDULERS,
     AskedLimits,
@@ -36,7 +36,7 @@ def numbered(
     faults: bool = False,
     small: tuple[AskedLimits, ...] = (),
 ) -> Case:
-    setting = Setting(device=device, limits=Limits(), presets=TWO, faults=faults, small=small)
+    setting = CaseSettings(device=device, limits=Limits(), presets=TWO, faults=faults, small=small)
     return case_for(seed, number, setting)
 
 

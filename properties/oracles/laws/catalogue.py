@@ -48,7 +48,7 @@ def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+class LawContext:
     """What the laws need to know besides the trace."""
 
     policy: Policy

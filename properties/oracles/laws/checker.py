@@ -9,7 +9,7 @@ from gpusim.trace import Event
 from properties.model.failure import Failure
 from properties.oracles.laws.batches import Batches, UniformLaws
 from properties.oracles.laws.caches import Caches
-from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.lifetimes import Lifetimes, Validity
 from properties.oracles.laws.order import Order, Visibility
 from properties.oracles.laws.staging import Failures, Staging
@@ -49,7 +49,7 @@ class Checker:
     """Takes the events of one run, some at a time; violations are known at once."""
 
     def __init__(
-        self, setting: Setting, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
+        self, setting: LawContext, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
     ) -> None:
         self._state = state = TraceState(setting)
         self._watchers = [make(state) for make in watchers]
@@ -92,7 +92,7 @@ class Checker:
                 table[key].append(handler)
 
 
-def check(events: Iterable[Event], setting: Setting) -> Checker:
+def check(events: Iterable[Event], setting: LawContext) -> Checker:
     """Look at all of a run."""
     checker = Checker(setting)
     checker.feed(events)

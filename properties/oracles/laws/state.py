@@ -15,7 +15,7 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.model.failure import Failure
-from properties.oracles.laws.catalogue import LAWS, Law, Setting, broken
+from properties.oracles.laws.catalogue import LAWS, Law, LawContext, broken
 from properties.oracles.laws.expected import (
     STORAGE,
     UNIFORM,
@@ -40,7 +40,7 @@ def accepted(kind: type[Op]) -> str:
 class TraceState:
     """The state of one trace, and where violations are reported."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: LawContext) -> None:
         self.setting = setting
         self.policy = setting.policy
         self.violations: list[Failure] = []
