@@ -81,7 +81,7 @@ class Shard:
     def runs_again(self, gone: Gone) -> bool:
         """Whether what the worker ran last is to run again, since it was killed from outside.
 
-        A program at which that happens again and again may be what it was killed for.
+        A program at which that happens again and again may be what it is killed for.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS
@@ -98,6 +98,10 @@ class Shard:
         answer = self._supervisor.wait(stall_seconds)
         assert isinstance(answer, Made)
         return answer.case
+
+    def judge(self, case: Case, stall_seconds: float) -> Failure | None:
+        """The failure of a case that is run by itself; None where it passes."""
+        return self._supervisor.judge(case, stall_seconds)
 
     def judgement(self, stall_seconds: float) -> Judgement:
         """Judges a candidate in the worker."""

@@ -42,7 +42,7 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
-MOST_KILLS = 3
+MOST_KILLS = 4
 """After so many kills from outside at one place, the death of a worker counts as its own."""
 _MOST_STARTS = 20
 """So often a worker is begun that is killed from outside before it has its device."""
