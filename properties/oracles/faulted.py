@@ -112,8 +112,10 @@ def judge_reported(
     fault that it meets; one that makes several calls shows the first.  A failed map is told by its
     reads, and a loss hides what was not told before it.
     """
+    failed_maps = [outcome.late_error for outcome in got.outcomes].count(_MAP_FAILED)
+    if not (met or reported or failed_maps):
+        return None
     unplanned = Counter() if planned is None else Counter(met) - planned
-    failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
     untold = Counter(error for error in met if error != _MAP_FAILED) - Counter([*reported, closing])
     reason = ""

@@ -264,6 +264,8 @@ def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     one that an injected fault provokes.
     """
     case = execution.case
+    if not execution.reports:
+        return None
     is_provoked = (
         case.injected or case.client == STALE or any(each.error for each in expected.outcomes)
     )

@@ -7,6 +7,7 @@ from tools import corpus
 from tools.calls import Calls, count
 from tools.count import Count, count_source
 from tools.fleet_speed import speed
+from tools.judge_parts import PARTS
 
 SOURCE = '''"""A module
 of two docstring lines."""
@@ -50,6 +51,13 @@ def test_what_stands_in_no_file_is_a_call_and_no_change() -> None:
 
 def test_calls_of_python_are_counted_and_those_in_c_are_not() -> None:
     assert count(lambda: sorted([2, 1])).files == (__file__,)
+
+
+def test_every_part_of_the_judge_is_where_it_was() -> None:
+    beginnings = [each for part in PARTS.values() for each in part]
+    ours = [each for each in beginnings if each.startswith(corpus.PACKAGES)]
+    assert len(ours) > 9
+    assert not [each for each in ours if not (corpus.ROOT / each).exists()]
 
 
 def test_every_program_of_the_corpus_is_judged() -> None:
