@@ -8,9 +8,11 @@ from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.model.case import PLAIN, Case, parse_device
+from properties.model.failure import FailureKind
 from properties.mutants.mistakes import MUTANTS, find
 from properties.mutants.mutant import SOUND
-from properties.mutants.oracles import REFERENCE
+from properties.mutants.oracles import REFERENCE, factory_of
+from properties.oracles.judge import judge
 
 _THREE = "; ".join(["dispatch affine a 3,5 1x1x1"] * 3)
 _SCALARS = "1,2,3,4,1,2,3,4,1.0,1.0,1.0"
@@ -138,3 +140,15 @@ def test_a_program_by_hand_shows_it(name: str) -> None:
 def test_every_rare_mutant_is_shown() -> None:
     rare = [mutant.name for mutant in MUTANTS if mutant.rare]
     assert [name for name in rare if name not in (*PROGRAMS, *NOT_BY_HAND)] == []
+
+
+def test_a_scalar_that_was_to_be_refused_is_found_by_its_op_with_all_laws_asked() -> None:
+    text = (
+        "alloc a 64\nalloc b 64\n"
+        "capture g dispatch blend a,b 0.5 1x1x1; dispatch blend a,b 0.5 1x1x1\n"
+        "replay g * -\nreplay g _;inf -\n"
+    )
+    case = Case(program=Program.parse(text), policy=_RING, device=parse_device("simulated"))
+    found = judge(case, factory_of(find("finite_by_own_place"), "simulated", BUILTIN))
+    assert found.failure is not None
+    assert (found.failure.position, found.failure.kind) == (4, FailureKind.ERROR)
