@@ -109,7 +109,7 @@ def what_is_missing() -> str:
 
 
 def what_dawn_misses() -> str:
-    """The reason why there is no adapter of Dawn, and the remedy; empty where there is one."""
+    """The reason why there is no adapter of Dawn, and the remedy; empty if there is one."""
     found, why = _ask_dawn()
     if why:
         return why
@@ -152,14 +152,14 @@ def _numbered(found: Sequence[tuple[str, Any]]) -> list[Adapter]:
 
 
 def _enumerate() -> list[Any]:
-    """wgpu's adapters of the backends known here; empty where wgpu cannot be used."""
+    """wgpu's adapters of the backends known here; empty if wgpu cannot be used."""
     found, _ = _ask_wgpu()
     return [native for native in found if native.info["backend_type"] in _BACKENDS]
 
 
 @cache
 def _ask_wgpu() -> tuple[list[Any], str]:
-    """wgpu's adapters; empty where wgpu cannot be used, and why.
+    """wgpu's adapters; empty if wgpu cannot be used, and why.
 
     They are enumerated once in a process.  wgpu has one GL context, and each enumeration gives
     new adapters of it, each with its own lock.  So two devices of different enumerations, used on
@@ -177,7 +177,7 @@ def _ask_wgpu() -> tuple[list[Any], str]:
 
 
 def _ask_dawn() -> tuple[list[Any], str]:
-    """Dawn's adapters of the backends known here; empty where there is no Dawn, and why.
+    """Dawn's adapters of the backends known here; empty if there is no Dawn, and why.
 
     They are new ones each time, since an adapter of Dawn gives one device (specification, section
     4.3 "GPUAdapter": it is consumed then).

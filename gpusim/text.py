@@ -61,7 +61,7 @@ def write_op(op: Op) -> str:
 
 
 def parse_op(line: str) -> Op:
-    """The op of one line; earlier lines do not matter.  ProgramError where the line is no op."""
+    """The op of one line; earlier lines do not matter.  ProgramError if the line is no op."""
     op = parse_line(1, line)
     if op is None:
         raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")
@@ -69,7 +69,7 @@ def parse_op(line: str) -> Op:
 
 
 def parse_line(number: int, line: str) -> Op | None:
-    """The op on line ``number``, None where the line is empty; ProgramError names the line."""
+    """The op on line ``number``, None if the line is empty; ProgramError names the line."""
     words = line.partition("#")[0].split()
     return _parse(number, words) if words else None
 

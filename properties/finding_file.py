@@ -148,7 +148,7 @@ def parse_finding(text: str) -> FindingFile:
 
 
 def _headers(finding: FindingFile) -> list[tuple[str, str]]:
-    """Every header with its value, empty where it is left out."""
+    """Every header with its value, empty if it is left out."""
     case = finding.case
     return [
         ("target", case.target),

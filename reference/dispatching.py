@@ -80,7 +80,7 @@ def _meaningless(
 
 
 def grid_at(block: Block, offset: int) -> Grid | None:
-    """The three u32 at ``offset``; None where one of their bytes is not exact."""
+    """The three u32 at ``offset``; None if one of their bytes is not exact."""
     end = offset + GRID_BYTES
     if block.error_bound is not None and block.error_bound[offset:end].any():
         return None
@@ -107,7 +107,7 @@ def _error_bound_before(
 ) -> float:
     """The error bound of what the kernel writes, from what it binds: 0 means exact.
 
-    The bound is infinite where integer arithmetic gets an input that is not exact, and
+    The bound is infinite if integer arithmetic gets an input that is not exact, and
     where WGSL lets an implementation flush a subnormal to zero, or assume that NaN and
     infinities do not occur (WGSL specification, "Floating Point Evaluation").
     """

@@ -112,7 +112,7 @@ class Reference:
     ) -> None:
         """Run a kernel.  InvalidHandle, InvalidBinding, LimitExceeded, InvalidScalar.
 
-        Raises ProgramError where no kernel of that name is registered.
+        Raises ProgramError if no kernel of that name is registered.
         """
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
@@ -192,7 +192,7 @@ class Reference:
         """There is nothing to release."""
 
     def grid_in(self, block: memory.Block, offset: int) -> Grid | None:
-        """The grid that stands in a buffer; None where its bytes are not known."""
+        """The grid that stands in a buffer; None if its bytes are not known."""
         return grid_at(block, offset)
 
     def _may_run(self) -> bool:

@@ -279,7 +279,7 @@ class Kernels(Mapping[str, Kernel]):
         return len(self._by_name)
 
     def adding(self, *kernels: Kernel) -> "Kernels":
-        """These kernels and ``kernels``; ProgramError where a name is taken."""
+        """These kernels and ``kernels``; ProgramError if a name is taken."""
         return Kernels(*self._by_name.values(), *kernels)
 
     def only(self, names: Collection[str]) -> "Kernels":

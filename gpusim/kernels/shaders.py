@@ -23,7 +23,7 @@ _MAIN = "main"
 
 
 def compiled(text: str, entry_point: str | None) -> tuple[Module, Entry]:
-    """The module of a text and its entry point; ProgramError where there is none to take."""
+    """The module of a text and its entry point; ProgramError if there is none to take."""
     try:
         module = compile_module(text)
     except ShaderError as error:

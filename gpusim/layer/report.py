@@ -14,7 +14,7 @@ class Place:
     doing: str
     """What it does, such as ``the dispatch is recorded``."""
     site: str
-    """``file:line``; empty where it is unknown."""
+    """``file:line``; empty if it is unknown."""
 
     def __str__(self) -> str:
         return f"{self.doing} at {self.site or 'an unknown place'}"

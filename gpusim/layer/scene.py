@@ -184,7 +184,7 @@ class Scene:
             handler(event)
 
     def call(self, number: int | None) -> Event | None:
-        """The event of that number, counted from 1; None where it was long ago.
+        """The event of that number, counted from 1; None if it was long ago.
 
         An error that is told later, as JavaScript tells them, has no number.
         """

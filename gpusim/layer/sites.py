@@ -39,7 +39,7 @@ def _written(filename: str, line: int) -> str:
 
 
 def call_site() -> str:
-    """``file:line`` of the program's call that is being carried out; empty where there is none."""
+    """``file:line`` of the program's call that is being carried out; empty if there is none."""
     frame = sys._getframe(2)  # The caller and its caller are the layer's own.
     while frame is not None:
         filename = frame.f_code.co_filename

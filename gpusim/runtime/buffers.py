@@ -208,12 +208,12 @@ class BufferTable:
         return buffer._lent
 
     def take_back(self, buffer: Buffer) -> None:
-        """End a loan; do nothing where the buffer was freed meanwhile."""
+        """End a loan; do nothing if the buffer was freed meanwhile."""
         if buffer._lent is not None:
             buffer._device_buffer, buffer._lent = buffer._lent, None
 
     def describe_left(self) -> str:
-        """The warning of a runtime that closes now; empty where no buffer is left."""
+        """The warning of a runtime that closes now; empty if no buffer is left."""
         if not self._live:
             return ""
         return (

@@ -44,7 +44,7 @@ class BoundedCache(Generic[K, V]):
         self._entries: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """The value of ``key``, counted as reused; None where it has none."""
+        """The value of ``key``, counted as reused; None if it has none."""
         value = self._entries.get(key)
         if value is None:
             return None

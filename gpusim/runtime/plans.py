@@ -293,7 +293,7 @@ class Planner:
 
 
 def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | None:
-    """The key of a dispatch whose grid is no plain int; None where its parts are no plain ints.
+    """The key of a dispatch whose grid is no plain int; None if its parts are no plain ints.
 
     1.0 and True equal 1, and must not find the plan of 1.
     """

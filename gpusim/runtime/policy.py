@@ -154,7 +154,7 @@ class Policy:
             self._at_least(name, 0)
 
     def check_fits(self, max_buffer_bytes: int) -> None:
-        """Raise ProgramError where it asks for a larger buffer than a device can have."""
+        """Raise ProgramError if it asks for a larger buffer than a device can have."""
         for name in ("uniform_ring_bytes", "upload_bytes", "staging_page_bytes"):
             if getattr(self, name) > max_buffer_bytes:
                 raise ProgramError(
@@ -252,7 +252,7 @@ def policy_of(policy: object) -> Policy:
 
 
 def parse_policy(text: str) -> Policy:
-    """Read what ``str(policy)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(policy)`` wrote; ProgramError if a word is unknown."""
     if not text.split():
         raise ProgramError(
             f"cannot read a policy because it has no name (probably one of {', '.join(PRESETS)})"

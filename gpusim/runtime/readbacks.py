@@ -244,7 +244,7 @@ class Readbacks:
 
     @property
     def last_ticket(self) -> Ticket | None:
-        """The ticket of the last issued read; None where all are delivered."""
+        """The ticket of the last issued read; None if all are delivered."""
         return self._queue[-1].ticket if self._queue else None
 
     def covers(self, act: int) -> bool:
@@ -338,7 +338,7 @@ class Readbacks:
         readback.ticket.settle(value, None if page is None else page.error)
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:
-        """The value of a read, None where its page has an error.
+        """The value of a read, None if its page has an error.
 
         A read that is alone on its page copies its bytes from the map.  The bytes of a
         shared page are kept, since each read's destination may be written only when its
@@ -355,7 +355,7 @@ class Readbacks:
     def _take(
         self, page: StagingPage, mapping: StagingMap, receive: Receive[Value]
     ) -> Value | None:
-        """The value that ``receive`` makes of a page's bytes; None where the map failed."""
+        """The value that ``receive`` makes of a page's bytes; None if the map failed."""
         try:
             value = self._driver.take(mapping, receive)
         except (MapFailed, DeviceLost) as fault:

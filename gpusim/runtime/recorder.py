@@ -155,7 +155,7 @@ class Recorder:
     def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
         """Before a write of bytes ``start`` to ``end``: submit the commands that it would overtake.
 
-        True where the write is staged instead, and copied at its place in the batch.
+        True if the write is staged instead, and copied at its place in the batch.
         Where it is False, the queue has room for the bytes, or for the first of their pieces.
         """
         reason = self._rules.before_write(self._batch, target, start, end)

@@ -28,7 +28,7 @@ _IN_ORDER = {tuple, list}
 class BoundGraph:
     """A graph over certain buffers, checked except for its scalars and for lost bytes.
 
-    ``run`` is None where its steps must be recorded one by one.
+    ``run`` is None if its steps must be recorded one by one.
     """
 
     __slots__ = ("buffers", "dispatches", "healed", "needed", "run", "steps", "uniforms", "written")
@@ -57,7 +57,7 @@ class DebugModes:
 
     @classmethod
     def of(cls, policy: Policy, reads: Reads, guard: Guard, done: dict[str, int]) -> Self | None:
-        """The debug modes of ``policy``; None where it has none."""
+        """The debug modes of ``policy``; None if it has none."""
         is_on = policy.debug_submit_each or policy.debug_dispatch_limit is not None
         return cls(policy, reads, guard, done) if is_on else None
 

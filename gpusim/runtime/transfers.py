@@ -131,7 +131,7 @@ class Transfers:
             self._recorder.write(words)
 
     def _words_of(self, write: ByteWrite) -> HostWrite | None:
-        """The whole words of a write, None where it has none."""
+        """The whole words of a write, None if it has none."""
         buffer, target, plan, offset, data, staged = write
         if plan.start == plan.end:
             return None

@@ -151,7 +151,7 @@ def make_layout(device: DeviceState, label: str, entries: Iterable[Any]) -> GPUB
 def make_pipeline_layout(
     device: DeviceState, label: str, layouts: Sequence[Any], immediate_size: int
 ) -> GPUPipelineLayout:
-    """A checked pipeline layout; GPUValidationError where it exceeds a limit."""
+    """A checked pipeline layout; GPUValidationError if it exceeds a limit."""
     doing = "create this pipeline layout"
     for layout in layouts:
         if layout is None and device.profile.unsets_bind_groups:

@@ -310,7 +310,7 @@ def _mode_bits(mode: int | str) -> int:
 
 
 def flag_bits(flags: Any, text: str) -> int:
-    """The bits that ``A|B`` names, in any case; ValueError where a name is none of ``flags``."""
+    """The bits that ``A|B`` names, in any case; ValueError if a name is none of ``flags``."""
     bits = 0
     for name in text.replace(" ", "").upper().split("|"):
         value = getattr(flags, name, None)

@@ -268,7 +268,7 @@ class GPUComputePassEncoder(DebugGroups):
         return (numbered(self._device.timeline.choose(ORDERS)),)
 
     def end(self) -> None:
-        """End the pass; GPUValidationError where the pass or its encoder has ended before."""
+        """End the pass; GPUValidationError if the pass or its encoder has ended before."""
         doing = "end this compute pass"
         if self._device.timeline.lost and self._device.profile.loss_is_silent:
             self._open = False
@@ -301,7 +301,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._error = self._error or invalid(doing, because, probably)
 
     def _ready(self, doing: str) -> Plan | None:
-        """The plan of a dispatch now; None where it is not valid, which makes the pass invalid."""
+        """The plan of a dispatch now; None if it is not valid, which makes the pass invalid."""
         if not self._open and not self._check_open(doing):
             return None
         planned = self._plan

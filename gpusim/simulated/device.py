@@ -194,7 +194,7 @@ class GPUDevice:
     def create_shader_module(
         self, *, label: str = "", code: str, compilation_hints: Sequence[Any] = ()
     ) -> GPUShaderModule:
-        """The module of a WGSL text; GPUValidationError where it is not valid or not supported."""
+        """The module of a WGSL text; GPUValidationError if it is not valid or not supported."""
         self._made("shader module")
         return make_module(self._state, self.features, label, code)
 

@@ -60,7 +60,7 @@ class GPUCommandEncoder(PassOwner):
         return GPUComputePassEncoder(self._device, self, label, opened)
 
     def clear_buffer(self, buffer: GPUBuffer, offset: int = 0, size: int | None = None) -> None:
-        """Fill a range with zeros; ValueError where it is not aligned or not inside."""
+        """Fill a range with zeros; ValueError if it is not aligned or not inside."""
         offset = int(offset)
         if offset % 4:
             raise ValueError("offset must be a multiple of 4")
@@ -88,7 +88,7 @@ class GPUCommandEncoder(PassOwner):
         destination_offset: int,
         size: int | None = None,
     ) -> None:
-        """Copy between two buffers; ValueError where an offset or the size is not aligned."""
+        """Copy between two buffers; ValueError if an offset or the size is not aligned."""
         _check_alignment(source_offset, destination_offset, size)
         if not isinstance(source, GPUBuffer):
             raise TypeError("copy_buffer_to_buffer() source must be a GPUBuffer.")
@@ -183,7 +183,7 @@ class GPUCommandEncoder(PassOwner):
     def _check_copy(
         self, source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int
     ) -> str | None:
-        """Why a copy is not valid; None where it is."""
+        """Why a copy is not valid; None if it is."""
         because = self._misuse(source, _COPY_SRC) or self._misuse(target, _COPY_DST)
         if because:
             return because

@@ -95,7 +95,7 @@ _MANY = tuple(field.name for field in fields(FaultPlan) if field.name not in _ON
 
 
 def parse_faults(text: str) -> FaultPlan:
-    """Read what ``str(plan)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(plan)`` wrote; ProgramError if a word is unknown."""
     values: dict[str, object] = {}
     for word in text.split():
         if word == "none":

@@ -224,7 +224,7 @@ class Promise:
 
 
 def _running_loop_call() -> Callable[..., Any] | None:
-    """Schedules a call in the running event loop; None where no loop runs."""
+    """Schedules a call in the running event loop; None if no loop runs."""
     hook = sys.get_asyncgen_hooks()[0]
     loop = getattr(hook, "__self__", None)
     return getattr(loop, "call_soon_threadsafe", None)

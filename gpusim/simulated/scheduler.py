@@ -174,7 +174,7 @@ def write_schedule(schedule: Schedule, *, runs: bool) -> str:
 
 
 def parse_schedule(text: str) -> Replaying:
-    """Read a line of ``write_schedule``; ProgramError where it is none."""
+    """Read a line of ``write_schedule``; ProgramError if it is none."""
     kind, *numbers = text.split() or [""]
     if kind not in ("runs", "late") or not all(number.isdigit() for number in numbers):
         raise ProgramError(

@@ -50,7 +50,7 @@ class DeviceState:
         self.profile = profile
         self.poisons_staging = poisons_staging
         self.checks = checks
-        """What takes the mistakes in shaders; None where none are looked for."""
+        """What takes the mistakes in shaders; None if none are looked for."""
         self.limits = dict(limits)
         self.timeline = timeline
         self.calls: dict[str, int] = {}

@@ -55,7 +55,7 @@ class GPUTextureView:
 
 
 def make_texture(device: DeviceState, label: str, size: Any, about: dict[str, Any]) -> GPUTexture:
-    """A checked texture; GPUValidationError where its size or usage is not valid."""
+    """A checked texture; GPUValidationError if its size or usage is not valid."""
     doing = "create a texture"
     extent = _extent(size)
     usage = about["usage"]

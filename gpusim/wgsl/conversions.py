@@ -67,7 +67,7 @@ class Conversions(Names):
         )
 
     def as_type(self, made: Expr, wanted: Type, what: str) -> Expr:
-        """A value, converted to the type that is wanted; ShaderError where it does not."""
+        """A value, converted to the type that is wanted; ShaderError if it does not."""
         if made.type == wanted:
             return made
         if not convertible(made.type, wanted):

@@ -120,7 +120,7 @@ class ExpressionWriter:
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
         """An expression whose result goes to an array that exists, that ``of`` has.
 
-        None where no single ufunc computes it.
+        None if no single ufunc computes it.
         """
         if not isinstance(value, Op) or not varies(value) or value.name in _COMPARISONS:
             return None
@@ -231,7 +231,7 @@ class ExpressionWriter:
         return total
 
     def shared_index(self, address: Address, kind: str) -> str | None:
-        """The index that all lanes share; None where they do not."""
+        """The index that all lanes share; None if they do not."""
         if any(varies(index) for _, index in address.terms):
             return None
         return self._sum(address, kind, wrap=True)

@@ -83,7 +83,7 @@ class _Cleaner:
         return out
 
     def _moved(self, statement: If, rest: list[Statement]) -> If | None:
-        """A branch that always exits, with the rest in the other; None where neither does."""
+        """A branch that always exits, with the rest in the other; None if neither does."""
         then, other = _always_exits(statement.then), _always_exits(statement.other)
         if then and other:
             return statement

@@ -79,7 +79,7 @@ class Entry:
         return self._shallow(lambda: without_exits(self._lowered.body))
 
     def _shallow(self, make: Callable[[], Made]) -> Made:
-        """What is made; ShaderError where the nesting is too deep to make it, or for Python."""
+        """What is made; ShaderError if the nesting is too deep to make it, or for Python."""
         try:
             return make()
         except (RecursionError, MemoryError, SyntaxError) as error:
@@ -104,12 +104,12 @@ class Entry:
         return None if barrier is None else barrier.place
 
     def compile(self) -> None:
-        """Do now what the first use would; ShaderError where the nesting is too deep."""
+        """Do now what the first use would; ShaderError if the nesting is too deep."""
         _ = self.flat
 
     @cached_property
     def flat(self) -> Program:
-        """The Python for grids of one dimension; ShaderError where it is nested too deep."""
+        """The Python for grids of one dimension; ShaderError if it is nested too deep."""
         return self._shallow(lambda: Program(self._lowered, self._body, flat=True))
 
     @cached_property

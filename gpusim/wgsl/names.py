@@ -84,7 +84,7 @@ class Names:
         return symbol
 
     def lookup(self, name: str, place: Place) -> typed.Symbol | None:
-        """What a name stands for; None where it is predeclared or unknown."""
+        """What a name stands for; None if it is predeclared or unknown."""
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]

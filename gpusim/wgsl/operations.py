@@ -137,7 +137,7 @@ _row("bits_of", "f16", "half_bits({0})")
 
 
 def row_of(name: str, kind: str) -> Row:
-    """The row of an operation on a type; KeyError where there is none."""
+    """The row of an operation on a type; KeyError if there is none."""
     return _ROWS[name, kind]
 
 

@@ -76,7 +76,7 @@ class Program:
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """The same with atomics in a third order; None where nobody asks for what they return."""
+        """The same with atomics in a third order; None if nobody asks for what they return."""
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:

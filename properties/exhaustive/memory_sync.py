@@ -152,5 +152,5 @@ _BY_NAME: Mapping[str, Row] = {row.name: row for row in ROWS}
 
 
 def row_named(name: str) -> Row:
-    """The row of that name; KeyError where there is none."""
+    """The row of that name; KeyError if there is none."""
     return _BY_NAME[name]

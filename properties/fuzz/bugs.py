@@ -8,10 +8,10 @@ What a program needs is the first of these that it has:
 - two ops that must share a batch;
 - else the kinds of its ops.
 
-Where it has one of the first three, its other ops are no part of the signature.
+If it has one of the first three, its other ops are no part of the signature.
 
-A client asks one thing of a target.  So where promises settle in another order, or maps fail, it is
-one bug that shows under it, whichever of the two brings it to light.
+A client asks one thing of a target.  So what shows under a client when promises settle in another
+order, and what shows when maps fail, count as one bug.
 """
 
 import os
@@ -51,16 +51,16 @@ class Bug:
     failure: Failure
     file: Path
     reproduced: bool | None
-    """Whether the program failed again when it was run by itself; None where it was not run."""
+    """Whether the program failed again when it was run by itself; None if it was not run."""
     shrunk: Shrunk | None = None
-    """The result of shrinking it; None where it was not shrunk."""
+    """The result of shrinking it; None if it was not shrunk."""
     count: int = 1
     needs: Avoided = frozenset()
-    """What programs can do without, and it takes; they show it no more without this."""
+    """What the bug needs and programs can do without; without this they do not show the bug."""
     argument: Argument | None = None
-    """Why it fails; None where it was not explained."""
+    """Why it fails; None if it was not explained."""
     unsaved: str = ""
-    """Why the file could not be written; empty where it was."""
+    """Why the file could not be written; empty if it was."""
 
     @property
     def is_cut_short(self) -> bool:
@@ -73,7 +73,7 @@ class Bug:
         return one_line(self.failure, self.reproduced, self.is_cut_short)
 
     def told(self, replay: str) -> Finding:
-        """The bug as its finder tells it; ``replay`` is the command that replays its file."""
+        """The bug as a finding for the caller; ``replay`` is the command that replays its file."""
         return Finding(
             program=self.case.program,
             failure=str(self.failure),
@@ -94,9 +94,9 @@ class Bugs:
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
         self.avoided: Avoided = frozenset()
-        """What further programs need not have, since a bug that needs it was found and shrunk."""
+        """What most further programs leave out, since a bug that needs it was found and shrunk."""
         self.needs: Avoided = frozenset()
-        """What every bug needs, those too whose shrinking was cut short."""
+        """What all bugs need, including those whose shrinking was cut short."""
         self.explained = 0
         """Failing programs that pass once what the found bugs need is removed."""
         self.known_failures = 0
@@ -125,7 +125,8 @@ class Bugs:
     def take(self, signature: Signature, bug: Bug) -> None:
         """Note a bug that another session met; its file is not written.
 
-        Of two that show the same, the one that was made small counts, then the shorter program.
+        Of two findings of one bug, the one that was made small is kept, or else the shorter
+        program.
         """
         before = self.met.get(signature)
         if before is None and bug.is_cut_short and self._within(signature) is not None:
@@ -172,14 +173,14 @@ class Bugs:
         return bug
 
     def _note(self, signature: Signature, bug: Bug) -> None:
-        """Note a bug under its signature only."""
+        """Note a bug under its signature."""
         self.met = {each: one for each, one in self.met.items() if one is not bug}
         self.met[signature] = bug
         bug.needs = frozenset()
         self._leave_out(bug, _needs(signature, bug.case, bug.failure))
 
     def _leave_out(self, bug: Bug, needs: Avoided) -> None:
-        """Note what a bug needs; one that shows in two ways needs the one or the other."""
+        """Note what a bug needs; a bug that shows in two ways needs either."""
         bug.needs |= needs
         self.needs |= needs
         if not bug.is_cut_short:
@@ -191,20 +192,20 @@ class Bugs:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(bug.file, self.finding(bug))
         except (OSError, ProgramError) as error:
-            # It may have taken hours to find, so it is shown even without a file.
+            # The bug may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
 
     def _around(self, signature: Signature) -> Bug | None:
-        """A bug that was not wholly shrunk, and needs all that ``signature`` says, and more."""
+        """A bug whose shrinking was cut short, and that needs what ``signature`` says and more."""
         wider = ((each, bug) for each, bug in self.met.items() if bug.is_cut_short)
         return next((bug for each, bug in wider if {*each} > {*signature}), None)
 
     def _within(self, signature: Signature) -> Bug | None:
-        """A bug that needs less than ``signature`` says, which is of a case not wholly shrunk."""
+        """A bug that needs less than ``signature``, of a case whose shrinking was cut short."""
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
     def meet(self, bug: "Bug | Known") -> None:
-        """Count one more program that shows a bug which was met, or is known."""
+        """Count one more program that shows a bug that was met or is known."""
         if isinstance(bug, Known):
             self.known_failures += 1
         else:
@@ -216,7 +217,7 @@ class Bugs:
         return signature in self.met or self._is_known(signature)
 
     def is_new_condition(self, case: Case) -> bool:
-        """Whether no bug was met that takes just the client and the faults that ``case`` has."""
+        """Whether no met bug needs exactly the client and the faults of ``case``."""
         met = [*(bug.case for bug in self.met.values()), *(one.case for one in self.known)]
         condition = case.client, case.injected
         return condition not in [(PLAIN, frozenset()), *((one.client, one.injected) for one in met)]
@@ -226,7 +227,7 @@ class Bugs:
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """What each met or known bug needs in order to show, in the words of its signature."""
+        """What each met or known bug needs, in the words of its signature."""
         signatures = [*self.met, *(one.signature for one in self.known)]
         return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
 
@@ -256,7 +257,7 @@ class Known:
     file: Path
     case: Case
     signature: Signature = ()
-    """Empty where it does not fail any more, or was not run."""
+    """Empty if it does not fail any more, or was not run."""
     needs: Avoided = frozenset()
     """As those of a ``Bug``."""
     not_run_because: str = ""
@@ -270,11 +271,11 @@ class Known:
 def signature_of(
     case: Case, failure: Failure, kernels: Kernels, together: Together = ()
 ) -> Signature:
-    """What tells failures apart: how it failed, and what it needs in order to fail.
+    """The signature of a bug: how the case failed, and what it needs in order to fail.
 
-    An invalid op that did harm may show in any other op, so those, the client and the disturbance
-    are left out.  The kinds of ops are left out too where a form that not every runtime takes, or
-    two ops that must stand ``together``, explain the failure.
+    Harm that an invalid op did may show in any other op.  So then the other ops, the client and the
+    disturbance are left out.  The kinds of ops are also left out if a form of ops that not every
+    runtime takes, or two ops that must stand ``together``, explain the failure.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     how, forms = _how(failure, meant), _forms(case.program, meant, failure)
@@ -285,7 +286,7 @@ def signature_of(
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
     if case.injected or (case.client != PLAIN and case.disturbance is not None):
-        # It takes a fault, or a caller and an order of promises: ops bring these about.
+        # It takes a fault, or a client and an order of promises, which ops bring about.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 
@@ -301,9 +302,10 @@ def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
 
 
 def _harming(refused: str) -> str:
-    """What may have done harm, by the sort of a refused op and what the target did with it.
+    """What may have done harm, from the sort of a refused op and what the target did with it.
 
-    An op that raises does harm by what it leaves behind, so what was wrong with it is left out.
+    An op that raised does harm by what it leaves behind, so it does not matter what was wrong with
+    it.
     """
     sort, done = parted(refused)
     if done == RAISED:
@@ -312,7 +314,7 @@ def _harming(refused: str) -> str:
 
 
 def _refused(meant: History) -> set[str]:
-    """The classes of the refused ops, where nobody says what the target did with them."""
+    """The classes of the refused ops, if it is not known what the target did with them."""
     return {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
 
 
@@ -327,7 +329,7 @@ _HARM = (
 
 
 def _how(failure: Failure, meant: History) -> tuple[str, str]:
-    """How it failed; a valid op may show in many ways that an invalid one did harm."""
+    """How it failed; a valid op may show in many ways the harm that an invalid op did."""
     outcomes, at = meant.outcomes, failure.position
     is_valid = at >= len(outcomes) or outcomes[at].error is None
     if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):
@@ -350,7 +352,7 @@ _PLAIN_VERBS = ("alloc", "read", "flush", "sync")
 
 
 def _kinds(program: Program) -> set[str]:
-    """The kinds of its ops; a write beside a command is there for the sake of its bytes."""
+    """The kinds of its ops; beside a command a write does not count, since it only gives bytes."""
     kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
     return kinds - {"write"} or kinds
 

@@ -20,7 +20,7 @@ from properties.fuzz.report import as_json, rate
 from properties.fuzz.settings import Settings, read_setting
 
 _MAY_DIFFER = ("seed", "first", "programs", "block", "policy", "scheduler", "faults")
-"""Settings in which the corpora of one union may differ: they change programs, and no target."""
+"""Settings in which the corpora of one union may differ: they change only the programs."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,7 +91,7 @@ class Union:
 def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
     """The union of the corpora in ``folders``; the files of findings are not written yet.
 
-    ``settings``: those of the one session, where it is known; its ``save`` is for findings.
+    ``settings``: those of the session, if it is known; findings go to its ``save``.
 
     Raises:
         UsageError: a folder is no corpus, or the corpora judge different things.
@@ -128,7 +128,7 @@ def _identity(corpus: Corpus) -> Identity:
 
 
 def _refuse_other(folder: Path, first: Identity, other: Identity) -> None:
-    """Raise UsageError where two corpora do not judge the same thing."""
+    """Raise UsageError if two corpora do not judge the same thing."""
     same = {name: value for name, value in other.settings.items() if name not in _MAY_DIFFER}
     judged = replace(first, device="", settings={name: first.settings[name] for name in same})
     if different := judged.differences(replace(other, device="", settings=same)):
@@ -156,7 +156,7 @@ def _text(value: str) -> str:
 
 
 def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
-    """The findings of a corpus, but for those that were cut off in a block that ran whole since."""
+    """The findings of a corpus, except those of a block that was cut off and later ran whole."""
     first, block = int(identity.settings["first"]), int(identity.settings["block"])
     done = corpus.done
 
@@ -177,7 +177,7 @@ def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
         bugs.take(each.signature, each.bug(whole.session.settings.save))
     for each in found:
         if each.signature in bugs.met:
-            # A block that was killed counted nothing, and its finding is here.
+            # A killed block counted nothing, though its finding is here.
             row = whole.adapters.setdefault(each.adapter, AdapterRow())
             row.found[each.signature] = 1
 
@@ -197,7 +197,7 @@ def _add_blocks(whole: Union, corpora: Sequence[Corpus], identities: Sequence[Id
             row = whole.adapters.setdefault(result.adapter, AdapterRow())
             _add_block(session, result, is_first=len(done) == 1)
             if not row.planted or _unseen(row.planted):
-                # Where a target's own bugs hid them at first, they are planted again.
+                # If a target's own bugs hid the mistakes at first, they were planted again.
                 row.planted = result.planted or row.planted
             row.blocks += 1
             row.programs += result.tally.programs + result.uncounted
@@ -228,7 +228,7 @@ def _add_block(session: Session, result: BlockResult, *, is_first: bool) -> None
     session.bugs.explained += result.explained
     session.bugs.known_failures += result.known_failures
     both = result.unreachable if is_first else session.unreachable
-    # A rare event is out of reach only where no block could reach it.
+    # A rare event is out of reach only if no block could reach it.
     session.unreachable = {name: why for name, why in both.items() if name in result.unreachable}
     session.is_ours, session.not_asked = result.is_ours, result.not_asked
 

@@ -61,7 +61,7 @@ def is_within_capabilities(
 def first_beyond(
     program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> int | None:
-    """The position of the first op that asks for what is not promised; None where none does."""
+    """The position of the first op that asks for what is not promised; None if none does."""
     fitting = _Fitting(program, capabilities, kernels, limits)
     for position, op in enumerate(program):
         if list(fitting.of(op)) != [op]:
@@ -343,7 +343,7 @@ class _Fitting:
     def _span(
         self, places: list[tuple[str, int]], size_bytes: int, units: tuple[int, int]
     ) -> tuple[list[int], int] | None:
-        """Offsets and a size in these units; None where the buffers are too small for one."""
+        """Offsets and a size in these units; None if the buffers are too small for one."""
         offset_unit, size_unit = units
         sizes = [self._sizes.get(buffer, (-1, -1)) for buffer, _ in places]
         is_within = size_bytes >= 0 and all(

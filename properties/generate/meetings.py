@@ -277,7 +277,7 @@ def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries
 def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | None:
     """Buffers in place of those that are freed, and at times of others.
 
-    None where nothing fits in the place of a freed buffer.
+    None if nothing fits in the place of a freed buffer.
     """
     swaps: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:

@@ -159,7 +159,7 @@ def _wrong_entries(
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """Wrong swaps of buffers; None where the graph allows no wrong one."""
+    """Wrong swaps of buffers; None if the graph allows no wrong one."""
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
         if strangers:

@@ -212,7 +212,7 @@ def near(
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
-    """Buffers that fit a kernel, with new ones where there are too few; None where none fits.
+    """Buffers that fit a kernel, with new ones where there are too few; None if none fits.
 
     A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
     """

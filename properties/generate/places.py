@@ -127,7 +127,7 @@ def launch_indirect(
 
 
 def _counts(choices: Choices, draft: Draft) -> LiveBuffer | None:
-    """A buffer to read a grid from; None where there is no room for a new one."""
+    """A buffer to read a grid from; None if there is no room for a new one."""
     pool = draft.counting()
     if pool and choices.chance(4, 5):
         return choices.pick(pool)

@@ -202,7 +202,7 @@ def capabilities_of(
 
 
 def parse_capabilities(text: str) -> Capabilities:
-    """Read what ``str(Capabilities)`` wrote; ProgramError where a word is unknown.
+    """Read what ``str(Capabilities)`` wrote; ProgramError if a word is unknown.
 
     ``webgpu`` or ``contract`` is the base from which the other words differ; without a base the
     words are those of version 1.

@@ -139,7 +139,7 @@ class DeviceSpec:
 
 
 def parse_device(text: str) -> DeviceSpec:
-    """Read what ``str(DeviceSpec)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(DeviceSpec)`` wrote; ProgramError if a word is unknown."""
     name, *words = text.split() or [""]
     if not is_name(name):
         probably = meant(name, names(), "a misspelling")
@@ -296,7 +296,7 @@ class Transformation(Protocol):
         ...
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> "Rewrite | None":
-        """The rewrite of ``case``; None where there is nothing here to transform."""
+        """The rewrite of ``case``; None if there is nothing here to transform."""
         ...
 
 
@@ -323,7 +323,7 @@ class Rewrite:
     same_adapter: bool = True
     """Whether floats must be bit-equal."""
     steady: tuple[int, int] | None = None
-    """The start and the end of the ops that repeat the program; None where nothing repeats it."""
+    """The start and the end of the ops that repeat the program; None if nothing repeats it."""
 
     def then(self, later: "Rewrite") -> "Rewrite":
         """This rewrite followed by ``later``, as one rewrite."""

@@ -60,7 +60,7 @@ class Disturbance:
 
 
 def parse_disturbance(text: str) -> Disturbance:
-    """Read what ``str(Disturbance)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(Disturbance)`` wrote; ProgramError if a word is unknown."""
     first, _, rest = text.partition(" ")
     seed = first.removeprefix(_SEED)
     if not first.startswith(_SEED) or not seed.isdecimal() or len(seed) > 18:

@@ -33,7 +33,7 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 class TargetRaised(Exception):
     """An error class outside the contract, raised by a target in another process.
 
-    ``name``: its class there.  ``traceback``: empty where the target does not send it.
+    ``name``: its class there.  ``traceback``: empty if the target does not send it.
     """
 
     def __init__(self, name: str, message: str, traceback: str = "") -> None:

@@ -133,7 +133,7 @@ class TargetFactory(ABC):
         """A new target; it shares at most the device with earlier ones."""
 
     def counting(self) -> Counting | None:
-        """The same targets on a device whose memory is counted; None where it cannot be."""
+        """The same targets on a device whose memory is counted; None if it cannot be."""
         return None
 
     def untraced(self, case: Case) -> Target | None:

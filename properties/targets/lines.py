@@ -75,7 +75,7 @@ class TargetProcess:
         return self._last_line
 
     def hear_answer(self) -> Answer | Detail | Told | None:
-        """The next line as an answer; None where it is none.
+        """The next line as an answer; None if it is none.
 
         An answer may follow text that a library printed without a newline.  If such a line could
         also be other text, it counts as an answer only if no line follows.
@@ -136,7 +136,7 @@ class TargetProcess:
                     print(text, file=sys.stderr, flush=True)
 
     def _next_line(self, patience_seconds: float | None) -> bytes | None:
-        """The next line, or None where none will come."""
+        """The next line, or None if none will come."""
         if self._ahead:
             return self._ahead.pop()
         until = None if patience_seconds is None else time.monotonic() + patience_seconds

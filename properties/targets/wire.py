@@ -157,7 +157,7 @@ def write_open(disturbance: Disturbance | None) -> str:
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
-    """The contents of that line; ProgramError where it cannot be read."""
+    """The contents of that line; ProgramError if it cannot be read."""
     message = _after(HELLO, line)
     if message.get("version") != VERSION:
         raise ProgramError(
@@ -179,7 +179,7 @@ def write_ready(ready: Ready) -> str:
 
 
 def parse_ready(line: str) -> Ready:
-    """The contents of that line; ProgramError where it is malformed."""
+    """The contents of that line; ProgramError if it is malformed."""
     message = _after(READY, line)
     limits = message.pop("limits", {})
     if not isinstance(limits, dict):
@@ -223,7 +223,7 @@ def _details(details: str) -> list[str]:
 
 
 def parse_answer(line: str) -> Answer | Detail | Told | None:
-    """What a line of the target means; None where it is none of its answers.
+    """What a line of the target means; None if it is none of its answers.
 
     TargetFailed where an answer is malformed.
     """
@@ -268,7 +268,7 @@ class Glued:
 
 
 def parse_glued(line: str) -> Glued | None:
-    """The answer at the end of a line that begins otherwise; None where it has none."""
+    """The answer at the end of a line that begins otherwise; None if it has none."""
     found = _GLUED.fullmatch(line)
     answer = None if found is None else parse_answer(found[2])
     if found is None or answer is None or isinstance(answer, Detail | Told):
@@ -277,7 +277,7 @@ def parse_glued(line: str) -> Glued | None:
 
 
 def ready_in(line: str) -> str | None:
-    """The ready message in a line, after any other text; None where it has none."""
+    """The ready message in a line, after any other text; None if it has none."""
     if line.split()[:1] == [READY]:
         return line
     found = _GLUED_READY.fullmatch(line)

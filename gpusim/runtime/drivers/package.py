@@ -35,7 +35,7 @@ def package_of(device: Any) -> Package:
 
 
 def promise_of_loss(device: Any) -> Any:
-    """The device's promise of a loss; None where it has none, as in wgpu-py 0.32.
+    """The device's promise of a loss; None if it has none, as in wgpu-py 0.32.
 
     wgpu-py's interface hides ``lost_async`` from devices.  wgpudawn hides it too, and has the
     promise nevertheless.

@@ -192,7 +192,7 @@ def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dic
 
 
 def _turned(order: Order, where: Values) -> Values:
-    """Lanes in the order in which they come to words; None where none meet."""
+    """Lanes in the order in which they come to words; None if none meet."""
     _, words, counts = np.unique(where, return_inverse=True, return_counts=True)
     if len(counts) == len(where):
         return None

@@ -90,7 +90,7 @@ class Prover:
         return {} if self._flat and axis else affine.atom(GROUP[axis])
 
     def form(self, address: Address, *, in_group: bool) -> Form | None:
-        """The form of an address; None where it has none.
+        """The form of an address; None if it has none.
 
         ``in_group``: what all invocations of one workgroup share is shared.
         """
