@@ -46,8 +46,8 @@ _SPANS: Mapping[Part, tuple[int, int]] = {"whole": (0, _SIZE_BYTES), "unaligned"
 class Row:
     """One cell of the table.
 
-    ``swapped`` is the program with the two ops in the other order.  Its result must
-    differ, or the cell could not show a wrong order.
+    ``swapped`` is the program with the two ops in the other order.  Its result must differ;
+    otherwise the cell could not show a wrong order.
     """
 
     name: str

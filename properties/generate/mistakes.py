@@ -1,8 +1,8 @@
 """The invalid ops, one function for each refusal; ``refused_dispatches`` has the dispatches.
 
-Each appends one op that must be refused and change nothing, or no op where the draft lacks what
-the mistake needs.  Legal ops do not belong here.  A program cannot name handles of another
-runtime, so none appear.
+Each appends one op that must be refused and change nothing, or no op if the draft lacks what the
+mistake needs.  Legal ops do not belong here.  A program cannot name handles of another runtime, so
+none appear.
 """
 
 from collections.abc import Callable

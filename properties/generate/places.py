@@ -115,7 +115,7 @@ def launch_indirect(
     counts: LiveBuffer,
     offset: int,
 ) -> None:
-    """One indirect dispatch over buffers that fit the kernel; none where no grid may be read."""
+    """One indirect dispatch over buffers that fit the kernel; none if no grid may be read."""
     written = compress(buffers, signature.written)
     if counts not in draft.counting() or counts in written:
         return

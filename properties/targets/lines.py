@@ -39,7 +39,7 @@ class TargetProcess:
         self._last_line, self._last_stray = "", ""
         self._has_ended = False
         self._begun: set[str] = set()
-        """The unfinished lines after which answers came."""
+        """The unfinished lines that were followed by an answer in the same line."""
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._ahead: list[bytes | None] = []
         """A line that was read ahead, to see whether one comes."""
@@ -100,7 +100,7 @@ class TargetProcess:
         return self._ahead in ([], [None])
 
     def leave(self, stray: str) -> None:
-        """Keep a line that is no answer; it is shown where the target stops answering."""
+        """Keep a line that is no answer; it is shown if the target stops answering."""
         if stray.strip():
             self._last_stray = stray
             print(f"output of the target: {stray}", file=sys.stderr, flush=True)
@@ -174,7 +174,7 @@ class TargetProcess:
         return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
 
     def _last_words(self) -> str:
-        """The last that it printed, to its output and then to its errors."""
+        """The last lines that it printed, to its output and then to its error output."""
         self._readers[1].join(_END_SECONDS)
         errors = list(self._errors)
         # The line above a stack trace says more than its last line.

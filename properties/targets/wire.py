@@ -15,14 +15,14 @@
     target  ok
 
 An op is a line of the text form.  The target answers each line with ``ok`` or with ``error CLASS
-MESSAGE``, and before that tells the reads that have arrived: ``value RESULT HEX``, or ``failed
+MESSAGE``.  Before that it sends the reads that have arrived: ``value RESULT HEX``, or ``failed
 RESULT CLASS MESSAGE``.  Further lines of an error, such as a traceback, are sent before it, as
 ``detail TEXT`` each. Other lines are not for the judge. ``open`` begins a program and ``close``
 ends it; ``await RESULT`` asks for a read that has not arrived. The lines ``spoilt write ...``,
 ``into ARRAY read ...``, ``reclaim ARRAY``, ``begin NAME``, ``beside NAME sync`` and ``end NAME``
-are for doors; each is sent only where the target promises its door (``doors``). A ``ready``
-without a version is of version 1, where ``refuses`` and ``byte_exact`` stand for groups of
-promises, and are true where left out. Nothing here starts a process or waits for one.
+are for doors; each is sent only where the target promises its door (``doors``). A ``ready`` without
+a version is of version 1.  There ``refuses`` and ``byte_exact`` stand for groups of promises, and
+are true if left out. Nothing here starts a process or waits for one.
 """
 
 import json
@@ -46,7 +46,7 @@ from properties.model.disturbance import Disturbance, as_json
 from properties.model.target import TargetRaised
 
 VERSION, NEWEST = 1, 2
-"""The version that every target understands, and the newest, with its promises one by one."""
+"""The version that every target understands, and the newest, in which promises have names."""
 HELLO, READY = "hello", "ready"
 OPEN, CLOSE, AWAIT = "open", "close", "await"
 ADVERSARY, COLLECT = "adversary", "collect"
@@ -243,7 +243,7 @@ def parse_answer(line: str) -> Answer | Detail | Told | None:
         case [word, *_] if word == _DETAIL:
             return Detail(line.strip().removeprefix(_DETAIL).removeprefix(" "))
         case [word, *_] if word in _FORMS:
-            # To ignore it would be to wait for an answer that has come already.
+            # If it were ignored, the judge would wait for an answer that has already come.
             form = _FORMS[word]
             raise TargetFailed(f"the target answered {line[:200]!r}, which should be {form!r}")
     return None
