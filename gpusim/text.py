@@ -14,13 +14,12 @@
     replay g * -
     replay g 7,9 a=c,b=a
 
-Lists are joined by commas.  ``-`` is an empty list or no data; data is
-hexadecimal; a float has Python's shortest form; ``#`` starts a comment.  A dispatch
-binds a buffer whole, or from one byte up to another.  A replay gives the scalars of
-each dispatch, separated by semicolons, ``_`` where the capture's are kept, or ``*``
-to keep all of them; then pairs ``OLD=NEW`` of buffers.
-Reading what was written gives the same op.  The kind of an operand says how it is
-written, so no op has code of its own here.  Nothing here runs anything.
+Lists are joined by commas.  ``-`` is an empty list or no data; data is hexadecimal; a float has
+Python's shortest form; ``#`` starts a comment.  A dispatch binds a buffer whole, or from one byte
+up to another.  A replay first gives the scalars of each dispatch, separated by semicolons: ``_``
+keeps the capture's, and a single ``*`` keeps all of them.  Then come pairs ``OLD=NEW`` of buffers.
+Reading what was written gives the same op.  The kind of an operand says how it is written, so no op
+has code of its own here.  Nothing here runs anything.
 """
 
 from collections.abc import Callable
@@ -51,7 +50,7 @@ class _Form:
     write: Callable[[Any], str]
     read: Callable[..., Any]
     shown: str = ""
-    """Its name where the form of an op is shown; by default the name of the field."""
+    """Its name when the form of an op is shown; by default the name of the field."""
     words: int = 1
 
 

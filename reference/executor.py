@@ -66,10 +66,9 @@ class ReferenceDelivery:
 class Reference:
     """Runs ops one by one, by the names a program gives its buffers.
 
-    Each method does its op whole, or raises a class of ``gpusim.errors`` and
-    changes nothing.  Where an ``alloc`` was refused, every op on its name is
-    refused with InvalidHandle, before any other check.  Past ``dispatch_limit``
-    a dispatch is checked, and not run.
+    Each method does its op whole, or raises a class of ``gpusim.errors`` and changes nothing.  If
+    an ``alloc`` was refused, every op on its name is refused with InvalidHandle, before any other
+    check.  Past ``dispatch_limit`` a dispatch is checked, and not run.
     """
 
     def __init__(
@@ -178,7 +177,7 @@ class Reference:
         return ReferenceDelivery(data=data, error_bound=error_bound)
 
     def free(self, buffer: str) -> None:
-        """The buffer is gone.  InvalidHandle."""
+        """Drop the buffer.  InvalidHandle."""
         check_handle(buffer, self._blocks)
         del self._blocks[buffer]
 
@@ -209,7 +208,7 @@ class Reference:
         blocks: Sequence[memory.Block],
         scalars: Sequence[int | float],
     ) -> None:
-        """Run a kernel over a grid that nobody checked.
+        """Run a kernel over a grid that was read from a buffer, and so not checked.
 
         A grid past the limit of a dimension does nothing.  With more workgroups
         than the kernel can count, what it writes is unknown.

@@ -276,7 +276,7 @@ def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str
 
 
 def _bind_entry(device: DeviceState, given: Any) -> Given:
-    """One entry of the caller's, before it is checked."""
+    """One entry as the caller gave it, before it is checked."""
     if len(given) != 2 or "binding" not in given or "resource" not in given:
         check_keys("BindGroupEntry", given, ("binding", "resource"))
     resource = given["resource"]

@@ -123,7 +123,7 @@ class GPUCommandEncoder(PassOwner):
             GPUInternalError: a planned fault.
         """
         device = self._device
-        # A driver asks with an empty encoder whether its device lives, which no plan counts.
+        # A driver uses an empty encoder to ask whether its device is lost; plans do not count that.
         number = device.made("finish" if self._commands else "finish of nothing")
         state, self._state = self._state, "ended"
         doing = "finish this command encoder"
@@ -139,7 +139,9 @@ class GPUCommandEncoder(PassOwner):
         elif self._debug_depth:
             raise invalid(doing, "a debug group is open", "pop_debug_group() is missing")
         elif self._commands and number in device.timeline.faults.failed_encodes:
-            raise wgpu.GPUInternalError(f"cannot {doing}: a fault was planned at {number}")
+            raise wgpu.GPUInternalError(
+                f"cannot {doing} because a fault was planned for encoder {number}"
+            )
         return GPUCommandBuffer(device, label, self._commands, self._used)
 
     def _check_open(self, doing: str) -> bool:

@@ -2,10 +2,9 @@
 
 A module runs as its WGSL says, compiled to NumPy by ``gpusim.wgsl``; no kernel's meaning is used.
 A Plan is made once for a pipeline and its bind groups: the bindings are checked, and their bytes
-found.  It says how to run; a Refusal says why not.
-Source: WebGPU specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline",
-"Validate encoder bind groups", "usage scope validation" and "Encoder bind groups
-alias a writable resource".
+are found.  A plan says how to run; a Refusal says why the dispatch cannot run.  Source: WebGPU
+specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline", "Validate encoder bind
+groups", "usage scope validation" and "Encoder bind groups alias a writable resource".
 """
 
 import math
@@ -121,7 +120,7 @@ def make_module(
 
 
 def _check_profile(profile: Profile, module: Module) -> None:
-    """ShaderError if devices of this profile refuse what others take."""
+    """Raise ShaderError if devices of this profile refuse what the other profile allows."""
     if profile.refuses_missed_barriers and module.missed_barriers:
         because = "not every invocation of a workgroup may come to this barrier"
         raise ShaderError(because, module.missed_barriers[0])
@@ -320,8 +319,8 @@ def _too_small(pipeline: GPUComputePipeline, ranges: Slots) -> str | None:
 def _conflict(ranges: list[BoundRange], refuses_aliases: bool) -> str | None:
     """Why the ranges may not be used together; None if they may.
 
-    A usage scope takes buffers as wholes: a writable use of one excludes every use
-    that only reads.  Writable uses may go together where they do not overlap.
+    A usage scope takes buffers as wholes: a writable use of one excludes every use that only
+    reads.  Writable uses may go together if they do not overlap.
     """
     if len({bound.buffer for bound in ranges}) == len(ranges):
         return None

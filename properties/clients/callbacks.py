@@ -37,7 +37,7 @@ class ReentrantClient(Client):
         return _Answered(ticket, self._answer)
 
     def close(self) -> None:
-        """Close, and raise BrokenPromise where a callback's work was lost.
+        """Close, and raise BrokenPromise if a callback's work was lost.
 
         A fault that only callbacks have met is raised too, since no op could show it.
         """

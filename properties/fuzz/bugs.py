@@ -363,7 +363,7 @@ def _numbers(op: Op) -> list[int]:
 
 
 def _check_can_save(folder: Path) -> None:
-    """Raise UsageError where ``folder``, which may be missing still, cannot be written to."""
+    """Raise UsageError if ``folder``, which may be missing still, cannot be written to."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(

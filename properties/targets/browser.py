@@ -56,7 +56,7 @@ class _Page:
         self._session: str = attached["sessionId"]
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression, or of its promise; PageFailed where it throws."""
+        """The value of an expression, or of its promise; PageFailed if it throws."""
         message = self._call(
             "Runtime.evaluate",
             session=self._session,

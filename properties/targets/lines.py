@@ -54,7 +54,7 @@ class TargetProcess:
         return self._process.poll() is None
 
     def tell(self, line: str) -> None:
-        """Send one line; TargetFailed where the process no longer reads."""
+        """Send one line; TargetFailed if the process no longer reads."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line.encode() + b"\n")

@@ -225,7 +225,7 @@ def _details(details: str) -> list[str]:
 def parse_answer(line: str) -> Answer | Detail | Told | None:
     """What a line of the target means; None if it is none of its answers.
 
-    TargetFailed where an answer is malformed.
+    TargetFailed if an answer is malformed.
     """
     match line.split(maxsplit=1):
         case ["event", rest] if rest.startswith("{"):
