@@ -53,7 +53,7 @@ class Batch:
         self.upload_data = bytearray()
         self.size_bytes = 0
         self.groups = 0
-        self._plans: dict[DispatchPlan, None] = {}
+        self.plans: dict[DispatchPlan, None] = {}
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -63,8 +63,8 @@ class Batch:
         if plan.uniform_bytes:
             self.uniform_slots += 1
             self.size_bytes += plan.uniform_bytes
-        if plan not in self._plans:
-            self._plans[plan] = None
+        if plan not in self.plans:
+            self.plans[plan] = None
             for touched, offset, size_bytes in plan.touches:
                 self._touch(touched, offset, offset + size_bytes)
             for buffer in plan.written:
@@ -141,8 +141,8 @@ class FlushRules:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._most_commands = math.inf if policy.batch_commands is None else policy.batch_commands
-        self._most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
-        self._most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
+        self.most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
+        self.most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
         queued_bytes = policy.queued_write_bytes
         self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
         """Bytes of host writes that may wait for a submit; twice as many may be unfinished."""
@@ -155,18 +155,18 @@ class FlushRules:
         """The reason to submit if a limit is reached; limits of 0 and 1 always are."""
         count = len(batch.commands)
         if (
-            count < self._soonest
-            and batch.size_bytes < self._most_bytes
-            and batch.groups < self._most_groups
+            count < self.soonest
+            and batch.size_bytes < self.most_bytes
+            and batch.groups < self.most_groups
         ):
             return None
         if self._policy.debug_submit_each:
             return FlushReason.DEBUG
         if count >= self._most_commands:
             return FlushReason.COMMANDS
-        if batch.size_bytes >= self._most_bytes:
+        if batch.size_bytes >= self.most_bytes:
             return FlushReason.BYTES
-        if batch.groups >= self._most_groups:
+        if batch.groups >= self.most_groups:
             return FlushReason.GROUPS
         self._set_early(2 * self._early)
         return FlushReason.EARLY
@@ -174,9 +174,9 @@ class FlushRules:
     def room(self, batch: Batch) -> tuple[float, float, float]:
         """Commands, bytes and workgroups that may still be recorded before a limit submits."""
         return (
-            self._soonest - len(batch.commands),
-            self._most_bytes - batch.size_bytes,
-            self._most_groups - batch.groups,
+            self.soonest - len(batch.commands),
+            self.most_bytes - batch.size_bytes,
+            self.most_groups - batch.groups,
         )
 
     def after_sync(self) -> None:
@@ -187,7 +187,7 @@ class FlushRules:
     def _set_early(self, commands: float) -> None:
         self._early = commands
         each = 0 if self._policy.debug_submit_each else math.inf
-        self._soonest = min(each, self._most_commands, commands)
+        self.soonest = min(each, self._most_commands, commands)
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int

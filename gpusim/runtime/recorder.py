@@ -73,7 +73,28 @@ class Recorder:
         dispatch reaches a limit, the batch is submitted afterwards.  A failure before the
         dispatch is recorded leaves neither it nor its scalars in the batch.
         """
-        self._record_dispatch(self._prepare(plan, payload), plan)
+        batch, uniforms, rules = self._batch, self._uniforms, self._rules
+        if plan.ring is None or plan not in batch.plans:
+            self._record_dispatch(self._prepare(plan, payload), plan)
+            return
+        # The common case, in one call: the batch has a dispatch of this plan already.  So what it
+        # touches is noted, its group is bound, and the ring that it binds stays until the submit.
+        if uniforms.is_full(batch, len(payload)):
+            self.submit(FlushReason.UNIFORMS)
+            self._record_dispatch(self._prepare(plan, payload), plan)
+            return
+        _, offset, size_bytes = uniforms.take(payload, batch)
+        fields = plan.pipeline, plan.group, plan.spread, offset
+        batch.commands.append(new_tuple(DispatchCommand, fields))
+        batch.uniform_slots += 1
+        batch.size_bytes += size_bytes
+        batch.groups += plan.launched
+        if (
+            len(batch.commands) >= rules.soonest
+            or batch.size_bytes >= rules.most_bytes
+            or batch.groups >= rules.most_groups
+        ):
+            self._submit_for(rules.after_recording(batch))
 
     def write_and_patch(self, words: HostWrite | None, patch: DispatchPlan, payload: bytes) -> None:
         """Write whole words, if any, and record the dispatch that patches bytes beside them.

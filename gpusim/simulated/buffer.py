@@ -96,6 +96,7 @@ class GPUBuffer:
         Raises:
             ValueError: a range that is not inside the buffer, or not aligned.
             GPUValidationError: a wrong mode or usage, or a destroyed buffer.
+            GPUInternalError: a fault was planned.
         """
         number = self._device.count("map")
         bits = _mode_bits(mode)
@@ -108,6 +109,8 @@ class GPUBuffer:
                 )
             )
         self._check_map(bits, asks_submit=mode != "READ_NOSYNC")
+        if number in self._device.timeline.faults.refused_maps and not self._device.timeline.lost:
+            raise wgpu.GPUInternalError("cannot map this buffer because a fault was planned")
         promise = Promise(
             self._device.timeline,
             name,

@@ -26,6 +26,8 @@ class FaultPlan:
 
     failed_maps: tuple[int, ...] = ()
     """Calls of ``map_async`` whose promise is rejected."""
+    refused_maps: tuple[int, ...] = ()
+    """Calls of ``map_async`` that raise GPUInternalError, as wgpu-py may."""
     out_of_memory: tuple[int, ...] = ()
     """Calls of ``create_buffer`` that raise GPUOutOfMemoryError."""
     internal_errors: tuple[int, ...] = ()

@@ -13,17 +13,15 @@ import numpy as np
 
 from gpusim.wgsl import syntax
 from gpusim.wgsl.aliases import Aliases
+from gpusim.wgsl.barriers import missed_barriers
 from gpusim.wgsl.check import Checked, check
-from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.exits import without_exits
-from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.syntax import TOO_DEEP, Place, ShaderError
 from gpusim.wgsl.typed import Function, Symbol, override_key
 from gpusim.wgsl.types import Type, size_of
-from gpusim.wgsl.uniformity import parted_barrier
 
 Made = TypeVar("Made")
 
@@ -87,21 +85,10 @@ class Entry:
                 raise
             raise ShaderError(TOO_DEEP, self.function.place) from None
 
-    @cached_property
-    def missed_barrier(self) -> Place | None:
-        """Where a barrier stands that some invocations of a workgroup may miss; None without."""
-        return self._shallow(self._missed_barrier) if self._lowered.waits else None
-
-    def _missed_barrier(self) -> Place | None:
-        local: list[Variable] = [*self._lowered.private]
-        for name, cells in self._lowered.built_ins.items():
-            variables = list(leaves_in(cells.tree))
-            for variable in variables:
-                variable.varying = False
-            if name.startswith(("local", "global")):
-                local += variables
-        barrier = parted_barrier(self._body, local)
-        return None if barrier is None else barrier.place
+    @property
+    def missed_barriers(self) -> tuple[Place, ...]:
+        """The places of barriers that some invocations may miss, of it and what it calls."""
+        return missed_barriers([self.function])
 
     def compile(self) -> None:
         """Do now what the first use would; ShaderError if the nesting is too deep."""
@@ -187,9 +174,8 @@ class Module:
 
     @cached_property
     def missed_barriers(self) -> tuple[Place, ...]:
-        """The places of barriers that some invocations of a workgroup may miss, one an entry."""
-        found = [entry.missed_barrier for entry in self._plain.values()]
-        return tuple(place for place in found if place is not None)
+        """The places of barriers that some invocations of a workgroup may miss, one a function."""
+        return missed_barriers(self.checked.functions)
 
     @cached_property
     def aliased_calls(self) -> tuple[Place, ...]:

@@ -122,7 +122,12 @@ class Program:
             *before,
             "block = block_of(stop)",
             f"for {root.start} in walk(0, stop, block):",
-            [f"{root.count} = min(block, stop - {root.start})", *inner],
+            # A call of min costs as much as a small array's arithmetic.
+            [
+                f"{root.count} = stop - {root.start}",
+                f"if {root.count} > block: {root.count} = block",
+                *inner,
+            ],
         ]
         if writer.floats:
             loop = ["with errstate(all='ignore'):", loop]
@@ -153,7 +158,7 @@ class Program:
             return [], body
         writer.statements(shared)
         before, writer.lines = writer.lines, []
-        before.append(f"stop = min(stop, {bound[1]})")
+        before += [f"bound = {bound[1]}", "if bound < stop: stop = bound"]
         root.below = bound[2]
         return before, [*kept, *guard.then]
 

@@ -3,7 +3,8 @@
 The floor shares all: one encoder, one pass, one bind group, one write of all uniforms, one
 submit.  Each other arm makes one part anew for every dispatch.  So what it adds is that part's
 price, with what it costs later, when the encoder is finished and on the GPU.  All arms are native
-calls without a check, so no price is Python's.  The policies run beside them.
+calls without a check, so no price is Python's.  The policies run beside them, and a second table
+has the native calls of ``ring``.
 """
 
 import struct
@@ -18,6 +19,7 @@ from gpusim.errors import ProgramError
 from gpusim.runtime import PRESETS, driver_for
 from properties.bench.arms import Arm, Chain, check_same, runtime_arm
 from properties.bench.dispatch import Timing, probe
+from properties.bench.native_calls import profile
 from properties.bench.timing import Results, Row, Sample, Watch, rows_of
 
 _CHAIN = Chain(name="parts of a dispatch", dispatches=1000)
@@ -82,8 +84,10 @@ def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Result
     for arm in arms.values():
         arm.close()
     timing.close()
-    rows = rows_of(_CHAIN.name, samples, _CHAIN.dispatches)
-    return Results(rows=[_priced(row, samples) for row in rows])
+    rows = [_priced(row, samples) for row in rows_of(_CHAIN.name, samples, _CHAIN.dispatches)]
+    cpu_us = {row.arm: row.cpu_us for row in rows}
+    tell("the native calls of ring")
+    return Results(rows=rows + profile(device, PRESETS["ring"], _CHAIN, cpu_us["ring"]))
 
 
 def _priced(row: Row, samples: Mapping[str, Sequence[Sample]]) -> Row:

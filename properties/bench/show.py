@@ -9,6 +9,7 @@ from properties.bench.timing import Report, Row, by_workload
 
 _MORE = {
     "adds_cpu_us": ("adds CPU µs", "adds\nCPU µs"),
+    "calls": ("calls", "calls"),
     "adds_us": ("adds µs", "adds\nµs"),
     "least_us": ("least µs", "least\nµs"),
     "most_us": ("most µs", "most\nµs"),
@@ -41,6 +42,7 @@ _EXPLAINED = {
     "process µs": "what all threads computed until the results were in host memory",
     "÷ bare, paired": "the median of the times divided by those of bare in the same block",
     "÷ cupy, paired": "the median of the times divided by those of CuPy in the same block",
+    "calls": "of this function for one dispatch",
     "adds CPU µs": "what the part adds to the CPU time of the arm without it, turn by turn",
     "adds µs": "what it adds until the results are in host memory",
     "÷ best fixed": "the median, divided by that of the best batch of a fixed size",

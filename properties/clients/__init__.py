@@ -62,10 +62,10 @@ _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 """Clients that may meet a fault which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("awaiting",)
 """Clients for which one op may meet several faults; it shows only the first."""
-_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
+_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
-_WAITING = {"asking": 3, "awaiting": 4}
+_WAITING = {"asking": 3, "awaiting": 4, "dropping": 3}
 _MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name != PLAIN))
 
 

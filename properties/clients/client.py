@@ -8,6 +8,7 @@ runtime in done callbacks.  A client has a method for each verb that it treats o
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,13 +16,14 @@ from gpusim.errors import (
     DeviceFault,
     DeviceLost,
     InvalidHandle,
+    Refused,
     RuntimeClosed,
     WaitTimedOut,
     WrongThread,
 )
-from gpusim.ops import Dispatch, Flush, Op, Read, Sync
-from gpusim.program import Program
-from gpusim.runtime import Ticket
+from gpusim.ops import Capture, Dispatch, Flush, Op, Read, Replay, Sync
+from gpusim.program import Program, buffers_of, replayed
+from gpusim.runtime import Graph, Ticket
 from properties.clients.forbidden import METHODS
 from properties.model.target import Delivery, Target
 from properties.targets.runtime_target import RuntimeTarget
@@ -218,12 +220,39 @@ class ClosingClient(Client):
 class DroppingClient(Client):
     """Issues one more read before and after each read, and drops those tickets.
 
-    Before each sync it begins another sync, and does not wait for it to end.
+    Before each sync it begins another sync, and does not wait for it to end.  For each replay it
+    captures the commands again, as a function would at each call, and drops that graph.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
         self._tickets: list[Ticket] = []
+        self._captures: dict[str, Capture] = {}
+
+    def capture(self, op: Capture) -> None:
+        self.target.perform(op)
+        self._captures[op.graph] = op
+
+    def replay(self, op: Replay) -> None:
+        graph = self._captured_again(op)
+        if graph is None:
+            self.target.perform(op)
+        else:
+            graph.replay(op.scalars)
+
+    def _captured_again(self, op: Replay) -> Graph | None:
+        """The graph over the buffers of a replay; None where these are refused."""
+        captured = self._captures[op.graph]
+        named = {name for command in captured.commands for name in buffers_of(command)}
+        if not named.issuperset(old for old, _ in op.bindings):
+            return None
+        try:
+            with self.target.runtime.capture() as graph:
+                for command in replayed(captured, replace(op, scalars=None)):
+                    self.target.perform(command)
+        except Refused:
+            return None
+        return graph
 
     def read(self, op: Read) -> Delivery:
         self.target.perform(op)

@@ -2,9 +2,10 @@
 
 A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
 without faults.  Their trace shows the better calls: those while a sync waits for reads, in the
-middle of a replay, or when a pool or a ring grows.  One of these calls then fails, and sometimes an
-earlier submit too.  Only our own runtime on a simulated device is aimed at, since there the trace
-counts calls as a plan does.
+middle of a replay, when a pool or a ring grows, or in a drain.  One of these calls then fails, and
+sometimes an earlier submit too.  Before a replay that overwrites a whole buffer this is the last
+submit, so that the buffer is lost.  Only our own runtime on a simulated device is aimed at, since
+there the trace counts calls as a plan does.
 """
 
 from collections import Counter, deque
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpusim.ops import Alloc, Op, Read, Replay, Sync
+from gpusim.program import Program, captures_of, replayed
 from gpusim.runtime.commands import Role
 from gpusim.simulated import NO_FAULTS, FaultPlan
 from gpusim.trace import Event, Trace
@@ -20,12 +22,16 @@ from properties.clients import BESIDE
 from properties.execute import execute
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.model.case import FIELD_OF_CALL, PLAIN, Case
+from properties.oracles.faulted import overwritten
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
 """Clients that make calls which the trace does not count."""
-_OFTEN = {"sync": 4, "replay": 4}
+_HEALING = "healing replay"
+_OFTEN = {"sync": 4, "replay": 4, _HEALING: 4, "drain": 2}
 """The weights of kinds of calls; any other kind has weight 1."""
+_FIELDS_OF_MAP = ("failed_maps", "refused_maps")
+"""A map fails later, or at the call."""
 _EARLIER = 4
 """The most submits by which a second fault may come before the first."""
 
@@ -52,7 +58,7 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
     if not choices.chance(1, 6 if case.client == PLAIN else 2):
         return case
     sound = replace(case, device=replace(case.device, faults=NO_FAULTS))
-    spots = [*_spots(execute(sound, factory).trace)]
+    spots = [*_Spots(case.program).of(execute(sound, factory).trace)]
     if not spots:
         return case
     kinds = {spot.kind for spot in spots}
@@ -62,47 +68,72 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
 
 
 def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
-    planned = {FIELD_OF_CALL[aim.verb]: {aim.number}}
-    if aim.submits and choices.chance(1, 2):
-        back = choices.integer(1, min(_EARLIER, aim.submits))
+    field = choices.pick(_FIELDS_OF_MAP) if aim.verb == "map" else FIELD_OF_CALL[aim.verb]
+    planned = {field: {aim.number}}
+    if aim.submits and (aim.kind == _HEALING or choices.chance(1, 2)):
+        most = 1 if aim.kind == _HEALING else _EARLIER
+        back = choices.integer(1, min(most, aim.submits))
         planned.setdefault("failed_submits", set()).add(aim.submits - back)
     values: dict[str, Any] = {name: tuple(sorted(numbers)) for name, numbers in planned.items()}
     return FaultPlan(**values)
 
 
-def _spots(trace: Trace) -> Iterator[_Spot]:
-    """The calls at which a failure leaves most to be put right."""
-    op: Op | None = None
-    calls: Counter[str] = Counter()
-    pending: deque[str] = deque()
-    made: set[Role] = set()
-    for event in trace:
-        if event.kind == "drain":
-            return  # The calls of a drain are not in the trace, so later numbers would be wrong.
-        if event.kind == "op":
-            op = event["op"]
-        elif event.kind == "outcome" and isinstance(op, Read) and event["error"] is None:
-            pending.append(op.result)
-        elif event.kind == "delivered" and event["result"] in pending:
-            pending.remove(event["result"])
-        elif event.kind in FIELD_OF_CALL and event.about.get("commands") != 0:
-            # An encode of nothing has no number.
-            kind = _kind_of(event, op, bool(pending), made)
-            if kind:
-                number, submits = calls[event.kind], calls["submit"]
-                yield _Spot(kind=kind, verb=event.kind, number=number, submits=submits)
-            calls[event.kind] += 1
+_CALLS_OF_A_DRAIN = ("create_buffer", "create_buffer", "encode", "submit", "map")
+"""They leave no events."""
 
 
-def _kind_of(event: Event, op: Op | None, reads_wait: bool, made: set[Role]) -> str:
-    """Why a call is worth a fault; empty if it is not.  Notes in ``made`` what was made."""
-    if event.kind == "create_buffer" and not isinstance(op, Alloc):
-        role = event["role"]
-        if role in made and role is not Role.STORAGE:
-            return f"another {role} buffer"
-        made.add(role)
-    if event.kind == "map":
-        return "map"
-    if isinstance(op, Sync) and reads_wait:
-        return "sync"
-    return "replay" if isinstance(op, Replay) else ""
+class _Spots:
+    """Finds the calls at which a failure leaves most to be put right."""
+
+    def __init__(self, program: Program) -> None:
+        self._captures = captures_of(program)
+        self._sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+        self._calls: Counter[str] = Counter()
+        self._made: set[Role] = set()
+        """The roles of the buffers that were made before."""
+
+    def of(self, trace: Trace) -> Iterator[_Spot]:
+        """The spots of a program's trace."""
+        op: Op | None = None
+        pending: deque[str] = deque()
+        for event in trace:
+            if event.kind == "op":
+                op = event["op"]
+            elif event.kind == "outcome" and isinstance(op, Read) and event["error"] is None:
+                pending.append(op.result)
+            elif event.kind == "delivered" and event["result"] in pending:
+                pending.remove(event["result"])
+            elif event.kind == "drain":
+                for verb in _CALLS_OF_A_DRAIN:
+                    yield self._spot("drain", verb)
+                    self._calls[verb] += 1
+            elif event.kind in FIELD_OF_CALL and event.about.get("commands") != 0:
+                # An encode of nothing has no number.
+                kind = self._kind_of(event, op, bool(pending))
+                if kind:
+                    yield self._spot(kind, event.kind)
+                self._calls[event.kind] += 1
+
+    def _spot(self, kind: str, verb: str) -> _Spot:
+        calls = self._calls
+        return _Spot(kind=kind, verb=verb, number=calls[verb], submits=calls["submit"])
+
+    def _kind_of(self, event: Event, op: Op | None, reads_wait: bool) -> str:
+        """Why a call is worth a fault; empty if it is not."""
+        if isinstance(op, Replay) and event.kind.startswith("create") and self._heals(op):
+            return _HEALING
+        if event.kind == "create_buffer" and not isinstance(op, Alloc):
+            role = event["role"]
+            if role in self._made and role is not Role.STORAGE:
+                return f"another {role} buffer"
+            self._made.add(role)
+        if event.kind == "map":
+            return "map"
+        if isinstance(op, Sync) and reads_wait:
+            return "sync"
+        return "replay" if isinstance(op, Replay) else ""
+
+    def _heals(self, op: Replay) -> bool:
+        """Whether a replay overwrites a whole buffer."""
+        commands = replayed(self._captures[op.graph], op)
+        return any(overwritten(command, self._sizes) for command in commands)

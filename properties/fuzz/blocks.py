@@ -12,10 +12,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from properties.fuzz.bugs import Bug, Signature
+from properties.fuzz.bugs import Bug
 from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, found_bug, identity_of
 from properties.fuzz.engine import Session, Watch, opened, prepare, run_programs
 from properties.fuzz.settings import Settings, Share
+from properties.fuzz.signatures import Signature
 from properties.fuzz.tally import Tally
 from properties.fuzz.union import Union, union
 

@@ -1,17 +1,6 @@
 """The distinct failures of a session; each is written to one file.
 
-Two failing programs show one bug if they fail in the same way and, once shrunk, need the same.
-What a program needs is the first of these that it has:
-
-- invalid ops of some classes;
-- forms of ops that not every runtime takes;
-- two ops that must share a batch;
-- else the kinds of its ops.
-
-If it has one of the first three, its other ops are no part of the signature.
-
-A client asks one thing of a target.  So what shows under a client when promises settle in another
-order, and what shows when maps fail, count as one bug.
+``properties.fuzz.signatures`` tells which failures are one.
 """
 
 import os
@@ -23,24 +12,17 @@ import wgpu
 
 import gpusim
 from gpusim.errors import ProgramError
-from gpusim.history import History
 from gpusim.kernels import BUILTIN, Kernels
-from gpusim.limits import WORD_BYTES, Limits
-from gpusim.ops import Copy, Op
-from gpusim.program import Program, flattened
 from properties.arguments import UsageError
 from properties.explain.argument import Argument
 from properties.finding_file import FindingFile, printable, write
+from properties.fuzz.signatures import Signature, needs_of, signature_of
 from properties.model.case import PLAIN, Case
-from properties.model.failure import Failure, FailureKind
-from properties.model.refusals import RAISED, parted
+from properties.model.failure import Failure
 from properties.model.results import Finding
-from properties.shrink.avoid import Avoided, avoidable
+from properties.shrink.avoid import Avoided
 from properties.shrink.reducer import Shrunk
 from properties.shrink.together import Together
-from reference import run as run_reference
-
-Signature = tuple[str, ...]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -115,7 +97,7 @@ class Bugs:
     ) -> None:
         """If this finding still fails, stop reporting failures of its kind."""
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
-        needs = frozenset() if failure is None else _needs(signature, case, failure)
+        needs = frozenset() if failure is None else needs_of(signature, case, failure)
         known = Known(
             file=file, signature=signature, needs=needs, case=case, not_run_because=not_run_because
         )
@@ -160,7 +142,7 @@ class Bugs:
             bug.count += 1
             if not bug.is_cut_short or is_cut_short or shrunk is None:
                 if not is_cut_short and shrunk is not None:
-                    self._leave_out(bug, _needs(signature, case, failure))
+                    self._leave_out(bug, needs_of(signature, case, failure))
                 return bug
             bug.case, bug.failure, bug.shrunk, bug.argument = case, failure, shrunk, None
             bug.reproduced = reproduced
@@ -172,12 +154,32 @@ class Bugs:
         self.save(bug)
         return bug
 
+    def resume(self, bug: Bug, shrunk: Shrunk, together: Together) -> Bug | None:
+        """Put in the place of a bug what it was made small to now; None if another bug is this."""
+        signature = signature_of(shrunk.case, shrunk.failure, self._kernels, together)
+        other = self.met.get(signature)
+        if other is None and shrunk.is_cut_short:
+            other = self._within(signature)
+        if other in (None, bug) and not self._is_known(signature):
+            bug.case, bug.failure, bug.shrunk = shrunk.case, shrunk.failure, shrunk
+            bug.argument = None
+            self._note(signature, bug)
+            self.save(bug)
+            return bug
+        if other is None:
+            self.known_failures += bug.count
+        else:
+            other.count += bug.count
+        self.met = {each: one for each, one in self.met.items() if one is not bug}
+        bug.file.unlink(missing_ok=True)
+        return None
+
     def _note(self, signature: Signature, bug: Bug) -> None:
         """Note a bug under its signature."""
         self.met = {each: one for each, one in self.met.items() if one is not bug}
         self.met[signature] = bug
         bug.needs = frozenset()
-        self._leave_out(bug, _needs(signature, bug.case, bug.failure))
+        self._leave_out(bug, needs_of(signature, bug.case, bug.failure))
 
     def _leave_out(self, bug: Bug, needs: Avoided) -> None:
         """Note what a bug needs; a bug that shows in two ways needs either."""
@@ -268,100 +270,6 @@ class Known:
         return "still fails" if self.signature else "does not fail any more"
 
 
-def signature_of(
-    case: Case, failure: Failure, kernels: Kernels, together: Together = ()
-) -> Signature:
-    """The signature of a bug: how the case failed, and what it needs in order to fail.
-
-    Harm that an invalid op did may show in any other op.  So then the other ops, the client and the
-    disturbance are left out.  The kinds of ops are also left out if a form of ops that not every
-    runtime takes, or two ops that must stand ``together``, explain the failure.
-    """
-    meant = run_reference(case.program, kernels, case.limits(Limits()))
-    how, forms = _how(failure, meant), _forms(case.program, meant, failure)
-    if how == _HARMED:
-        return *how, *sorted(forms)
-    if forms and failure.kind in _HARM:
-        how = _HARMED
-    pair = {" to ".join(together)} if together else set()
-    takes = forms or pair or _kinds(case.program)
-    if case.injected or (case.client != PLAIN and case.disturbance is not None):
-        # It takes a fault, or a client and an order of promises, which ops bring about.
-        takes = forms
-    return *how, *sorted(takes), *_variants(case)
-
-
-def _needs(signature: Signature, case: Case, failure: Failure) -> Avoided:
-    return avoidable((*signature, *case.injected), failure.refused)
-
-
-def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
-    """The sorts of a case's invalid ops, or the forms that not every runtime takes."""
-    meant = run_reference(case.program, kernels, case.limits(Limits()))
-    return _forms(case.program, meant, failure)
-
-
-def _harming(refused: str) -> str:
-    """What may have done harm, from the sort of a refused op and what the target did with it.
-
-    An op that raised does harm by what it leaves behind, so it does not matter what was wrong with
-    it.
-    """
-    sort, done = parted(refused)
-    if done == RAISED:
-        return f"raises at {sort.partition(' ')[2].removesuffix(' twice')}"
-    return f"accepts {sort}"
-
-
-def _refused(meant: History) -> set[str]:
-    """The classes of the refused ops, if it is not known what the target did with them."""
-    return {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
-
-
-_HARMED = "harm", ""
-_HARM = (
-    FailureKind.VALUE,
-    FailureKind.ERROR,
-    FailureKind.LATE_ERROR,
-    FailureKind.DELIVERY_ORDER,
-    FailureKind.CRASH,
-)
-
-
-def _how(failure: Failure, meant: History) -> tuple[str, str]:
-    """How it failed; a valid op may show in many ways the harm that an invalid op did."""
-    outcomes, at = meant.outcomes, failure.position
-    is_valid = at >= len(outcomes) or outcomes[at].error is None
-    if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):
-        return _HARMED
-    return failure.signature
-
-
-def _forms(program: Program, meant: History, failure: Failure) -> set[str]:
-    refused = {*map(_harming, failure.refused)} or _refused(meant)
-    if refused:
-        return refused
-    ops = list(flattened(program))
-    odd = {f"odd {op.verb}" for op in ops if any(number % WORD_BYTES for number in _numbers(op))}
-    within = any(isinstance(op, Copy) and op.source == op.target for op in ops)
-    return {*odd, *(["copy within"] if within else [])}
-
-
-_PLAIN_VERBS = ("alloc", "read", "flush", "sync")
-"""The kinds of ops that nearly every program has."""
-
-
-def _kinds(program: Program) -> set[str]:
-    """The kinds of its ops; beside a command a write does not count, since it only gives bytes."""
-    kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
-    return kinds - {"write"} or kinds
-
-
-def _numbers(op: Op) -> list[int]:
-    names = ("size_bytes", "offset", "source_offset", "target_offset")
-    return [*(getattr(op, name, 0) for name in names), len(getattr(op, "data", b""))]
-
-
 def _check_can_save(folder: Path) -> None:
     """Raise UsageError if ``folder``, which may be missing still, cannot be written to."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
@@ -370,13 +278,6 @@ def _check_can_save(folder: Path) -> None:
             f"cannot save findings in {folder} because {there} is no folder that can be written "
             "(probably another is meant: --save)"
         )
-
-
-def _variants(case: Case) -> Signature:
-    """A case's client, its disturbance and the kinds of its transformations."""
-    disturbed = () if case.disturbance is None else ("disturbed",)
-    faults = sorted(case.injected) if case.client == PLAIN else ()
-    return (case.client, *disturbed, *faults, *sorted(each.name for each in case.transformations))
 
 
 def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:

@@ -25,10 +25,11 @@ from gpusim.errors import ProgramError
 from properties.arguments import UsageError
 from properties.explain.argument import Argument
 from properties.finding_file import format_finding, parse_finding
-from properties.fuzz.bugs import Bug, Bugs, Signature
+from properties.fuzz.bugs import Bug, Bugs
 from properties.fuzz.plain import from_plain, to_plain
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
+from properties.fuzz.signatures import Signature
 from properties.fuzz.tally import Tally
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import Law

@@ -164,6 +164,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
         try:
             prepare(session, supervisors[0])
             run_programs(session, supervisors, watch)
+            _finish(session, supervisors[0])
         except KeyboardInterrupt:
             session.interrupted = True
     return session
@@ -203,11 +204,27 @@ def prepare(session: Session, supervisor: Supervisor) -> None:
 
 def run_programs(session: Session, supervisors: Sequence[Supervisor], watch: Watch) -> bool:
     """Run the programs of the session's settings; whether all ran before another limit came."""
-    has_run_all = _Loop(session, supervisors, session.kernels, watch).run()
+    has_run_all = _Loop(session, supervisors, watch).run()
     if session.unseen and session.avoided:
         # The target's own bugs hid the planted mistakes; by now programs can leave those out.
         _plant(session, supervisors[0])
     return has_run_all
+
+
+def _finish(session: Session, supervisor: Supervisor) -> None:
+    """Make small what was cut short, which takes nothing of the time for programs."""
+    start = time.monotonic()
+    _sorter(session).finish(Shard(supervisor, first=0, stop=0, step=1))
+    session.seconds += time.monotonic() - start
+
+
+def _sorter(session: Session) -> Sorter:
+    return Sorter(
+        settings=session.settings,
+        kernels=session.kernels,
+        bugs=session.bugs,
+        is_ours=session.is_ours,
+    )
 
 
 def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
@@ -245,9 +262,7 @@ def _plant(session: Session, supervisor: Supervisor) -> None:
 class _Loop:
     """The course of one session."""
 
-    def __init__(
-        self, session: Session, supervisors: Sequence[Supervisor], kernels: Kernels, watch: Watch
-    ) -> None:
+    def __init__(self, session: Session, supervisors: Sequence[Supervisor], watch: Watch) -> None:
         settings = session.settings
         first, step = settings.first, len(supervisors)
         stop = None if settings.programs is None else first + settings.programs
@@ -256,9 +271,7 @@ class _Loop:
             Shard(supervisor, first=first + number, stop=stop, step=step)
             for number, supervisor in enumerate(supervisors)
         ]
-        self._sorter = Sorter(
-            settings=settings, kernels=kernels, bugs=session.bugs, is_ours=session.is_ours
-        )
+        self._sorter = _sorter(session)
         self._watch = watch
         self._start = time.monotonic()
         self._shrink_seconds = 0.0

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
-from properties.fuzz.bugs import Bug, Bugs, Known, forms_of
+from properties.fuzz.bugs import Bug, Bugs, Known
 from properties.fuzz.settings import Settings
 from properties.fuzz.shard import Shard
+from properties.fuzz.signatures import forms_of
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
@@ -31,6 +32,8 @@ _LIVES_ON = (
     FailureKind.LAW,
 )
 """Kinds of failures after which the worker can go on, and that a single run shows."""
+_LAST_PATIENCE = 4
+"""The factor on the time for shrinking at the end of a session."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,22 @@ class Sorter:
         else:
             pair = self._pair(small.case, small.failure, self._judgement(shard))
             self._add(shard, small.case, small.failure, small, pair)
+
+    def finish(self, shard: Shard) -> None:
+        """Shrink once more what was cut short, since it may show another bug than it seems to."""
+        for bug in [each for each in self.bugs.met.values() if each.is_cut_short]:
+            if self.is_ours or bug.failure.kind not in _LIVES_ON:
+                continue
+            small = shard.shrink(
+                bug.case,
+                bug.failure,
+                kernels=self.kernels,
+                seconds=_LAST_PATIENCE * self.settings.shrink,
+                stall_seconds=self.settings.stall,
+            )
+            if small is not None:
+                pair = self._pair(small.case, small.failure, self._judgement(shard))
+                self._explain(shard, self.bugs.resume(bug, small, pair))
 
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
         """Count the case if it shows what was met before; whether it did.
@@ -134,6 +153,9 @@ class Sorter:
     ) -> None:
         """Note a bug, and explain it if it is not explained yet."""
         bug = self.bugs.add(case, failure, reproduced=True, shrunk=shrunk, together=pair)
+        self._explain(shard, bug)
+
+    def _explain(self, shard: Shard, bug: Bug | None) -> None:
         if bug is not None and bug.argument is None:
             bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
 

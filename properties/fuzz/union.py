@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from properties.arguments import UsageError
-from properties.fuzz.bugs import Bugs, Signature
+from properties.fuzz.bugs import Bugs
 from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, Identity
 from properties.fuzz.engine import Session
 from properties.fuzz.loading import load_kernels
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.report import as_json, rate
 from properties.fuzz.settings import Settings, read_setting
+from properties.fuzz.signatures import Signature
 
 _MAY_DIFFER = ("seed", "first", "programs", "block", "policy", "scheduler", "faults")
 """Settings in which the corpora of one union may differ: they change only the programs."""

@@ -104,7 +104,8 @@ def draw_case(
         replays=promises.replays,
         indirect=promises.indirect,
         parts=promises.parts,
-        special_floats=promises.special_floats,
+        # Our own runtime passes every bit on, and the simulated device keeps it.
+        special_floats=promises.special_floats or (target == RUNTIME and device.is_simulated),
     )
     if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
@@ -138,6 +139,7 @@ def _behaving(text: str, turn: int, setting: CaseSettings, asked: AskedLimits) -
 _ROUNDS = 4
 _FAILING = Weights(
     (("failed_maps", 8), 4),
+    (("refused_maps", 8), 2),
     (("out_of_memory", 40), 4),
     (("failed_submits", 16), 4),
     (("failed_writes", 16), 2),
@@ -220,7 +222,7 @@ _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
 _BATCH_GROUPS = (None, 2, 5, 16, 0)
-_QUEUED_WRITES = (1 << 24, 256, 64, 1 << 24)
+_QUEUED_WRITES = (1 << 24, 258, 64, 67, 1 << 24)
 _STAGING = (4, 2, 1, 0)
 _FIRST_BATCHES = (None, 1, 2, 3, 7)
 _STAGED_WRITES = (4096, 0, 8, 64)
@@ -292,6 +294,16 @@ _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
     ({"upload_bytes": (64, 16, 256)}, 3),
     ({"memory_budget_bytes": (1024, 256, 4096)}, 3),
     ({"cache_bind_groups": (True,), "bind_group_cache": (1, 2), "uniform_cache": (1, 2)}, 2),
+    (
+        # A replay is recorded as a run, of which a batch has room for a part.
+        {
+            "uniforms": (Uniforms.RING,),
+            "batch_commands": (None, 3, 5, 8),
+            "batch_groups": (None, 5, 16),
+            "batch_bytes": (None, None, 256),
+        },
+        3,
+    ),
 )
 
 

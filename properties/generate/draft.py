@@ -135,6 +135,8 @@ class Draft:
         self.wide_grid: Grid | None = None
         """A grid past the limit in a dimension, which a guarded kernel was given."""
         self.graphs: list[DraftedGraph] = []
+        self.replayed: tuple[DraftedGraph, tuple[tuple[str, str], ...]] | None = None
+        """The graph that was replayed last, and its bindings."""
         self.refused_graphs: list[str] = []
         """Names of graphs whose capture was refused on purpose."""
         self._captured: list[Step] | None = None
@@ -284,6 +286,7 @@ class Draft:
     ) -> None:
         bindings = tuple((old.name, new.name) for old, new in swaps.items())
         self.ops.append(Replay(graph=graph.name, scalars=scalars, bindings=bindings))
+        self.replayed = graph, bindings
         for step in graph.steps:
             self._ran(step, tuple(swaps.get(buffer, buffer) for buffer in step.buffers))
 

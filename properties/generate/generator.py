@@ -18,7 +18,7 @@ from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
 from properties.generate.mistakes import mistake
 from properties.generate.moves import MOVES, Move, dispatch, make
 from properties.generate.operands import drawable
-from properties.generate.places import INDIRECT_MOVES, PART_MOVES
+from properties.generate.places import INDIRECT_MOVES, PART_MOVES, WALK_MOVES
 from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_shape
 
 _OPENING_BUFFERS = 3
@@ -62,6 +62,7 @@ def generate(
     draft = Draft(limits or Limits(), indirect=indirect, parts=parts, palette=shape.palette)
     moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
     moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
+    moves |= WALK_MOVES if replays and parts else {}
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
     closing = len(draft.live) + 1 if shape.dump else 0

@@ -224,8 +224,8 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
     graph = draft.graphs[-1 - choices.integer(0, min(1, len(draft.graphs) - 1))]
     swaps: Swaps | None = None
     for turn in range(choices.weighted(_TIMES)):
-        if turn and choices.chance(1, 3):
-            _dispatch_widest(choices, draft, shape)
+        if turn:
+            _between(choices, draft, shape)
         if swaps is None or choices.chance(1, 2) or not fits(draft, graph, swaps):
             swaps = draw_swaps(choices, draft, graph)
         if swaps is None or not _allowed(draft, graph):
@@ -245,6 +245,18 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
         if not counts.real:
             words = counts.size_bytes // WORD_BYTES
             draft.write_counts(counts, 0, draw_counts(choices, words))
+
+
+def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """At times what leaves less room for the next replay: copies, or the widest scalars."""
+    match choices.integer(0, 2):
+        case 0:
+            _dispatch_widest(choices, draft, shape)
+        case 1:
+            pool = [one for one in draft.live if not one.real and one.size_bytes >= WORD_BYTES]
+            for _ in range(choices.integer(1, 3) if len(pool) > 1 else 0):
+                at = choices.integer(0, len(pool) - 1)
+                draft.copy(pool[at], 0, pool[at - 1], 0, WORD_BYTES)
 
 
 def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:

@@ -100,7 +100,9 @@ def _keeps_floats_apart(kernel: Kernel) -> bool:
 EDGES = (0, 4, 1, 2, 3, 5, 7, 8, 15, 16, 63, 64, 65, 255, 256, 257)
 _TAILS = (4, 1, 0, 2, 3, 5, 8)
 _SIZES = Weights(("words", 60), ("edge", 30), ("any", 40), ("page", 6), ("huge", 1))
-_SPANS = Weights(("words", 18), ("whole", 12), ("edge", 26), ("tail", 14), ("any", 30))
+_SPANS = Weights(
+    ("words", 18), ("whole", 12), ("edge", 24), ("tail", 12), ("any", 28), ("nearly whole", 6)
+)
 _GRIDS = Weights(
     ("cover", 50), ("one", 14), ("zero", 6), ("flat", 8), ("deep", 8), ("under", 8), ("over", 6)
 )
@@ -168,6 +170,9 @@ def draw_span(choices: Choices, size: int) -> tuple[int, int]:
         case "tail":
             length = min(choices.pick(_TAILS), size)
             return size - length, choices.pick((length, min(length, WORD_BYTES)))
+        case "nearly whole":
+            offset = min(choices.integer(0, WORD_BYTES - 1), size)
+            return offset, max(size - offset - choices.integer(0, WORD_BYTES - 1), 0)
         case _:
             offset = choices.integer(0, max(size - 1, 0))
             return offset, choices.integer(min(1, size), size - offset)

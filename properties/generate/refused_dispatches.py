@@ -237,7 +237,7 @@ def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 _FAULTS: Weights[_Fault] = Weights(
     (_wrong_count, 2),
     (_freed_buffer, 14),
-    (_wordless_buffer, 3),
+    (_wordless_buffer, 4),
     (_long_buffer, 5),
     (_aliased_buffer, 4),
     (_bad_part, 4),

@@ -39,6 +39,7 @@ MoveName = Literal[
     "indirect",
     "parts",
     "twin",
+    "walk",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -64,6 +65,7 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("indirect", 12),
     ("parts", 5),
     ("twin", 3),
+    ("walk", 2),
 )
 _UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
@@ -130,6 +132,8 @@ _LONG: tuple[tuple[MoveName, int], ...] = (
 )
 _LONG_MOVES = Weights(*_LONG)
 _LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
+_LONG_MOVES_WITH_BURSTS = Weights(*_LONG, ("burst", 12))
+"""Batches of more dispatches than a byte counts."""
 _LONG_SIZES = (64, 16, 260)
 _LONG_LIVE = (2, 4, 8)
 
@@ -141,7 +145,7 @@ def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shap
     return Shape(
         min_ops=low,
         max_ops=high,
-        moves=choices.pick((_LONG_MOVES, _LONG_MOVES, _LONG_MOVES_WITH_SYNCS)),
+        moves=choices.pick((_LONG_MOVES, _LONG_MOVES_WITH_BURSTS, _LONG_MOVES_WITH_SYNCS)),
         kernels=_swarm_kernels(choices, exact) if choices.chance(1, 2) else _even(exact),
         live_buffers=choices.pick(_LONG_LIVE),
         palette=_LONG_SIZES,

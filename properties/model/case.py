@@ -43,6 +43,11 @@ ALIGNED: AskedLimits = (
     ("uniform_offset_alignment_bytes", 32),
 )
 """The finest alignment of any adapter; the scalars of the widest kernel exceed a slot then."""
+_APART: tuple[AskedLimits, ...] = (
+    (("storage_offset_alignment_bytes", 32), ("uniform_offset_alignment_bytes", 64)),
+    (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),
+)
+"""Each alignment is finer than the other on some adapter."""
 FIELD_OF_CALL = {
     "create_buffer": "out_of_memory",
     "create_bind_group": "failed_bind_groups",
@@ -55,6 +60,7 @@ FIELD_OF_CALL = {
 _SHOWN_AS = {
     # An op that fails between two of its commands loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
+    "refused_maps": ("MapFailed", "DataLost"),
     "out_of_memory": ("OutOfMemory", "DataLost"),
     "internal_errors": ("DeviceFault", "DataLost"),
     "failed_submits": ("SubmitFailed", "DataLost"),
@@ -190,7 +196,7 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     return (
         (),
         (("max_groups_per_dimension", 5),),
-        *([ALIGNED] * 3 if simulated else []),
+        *((ALIGNED, *_APART) if simulated else ()),
         (("max_binding_bytes", narrow_bytes), ("max_groups_per_dimension", 7)),
         (("max_binding_bytes", 8 * storage_bytes), ("max_groups_per_dimension", 5), *fine),
     )

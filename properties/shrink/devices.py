@@ -17,6 +17,7 @@ from properties.model.disturbance import Disturbance
 
 _CALLS_AN_OP: Mapping[str, int] = {
     "failed_maps": 1,
+    "refused_maps": 1,
     "out_of_memory": 4,
     "internal_errors": 1,
     "failed_submits": 2,

@@ -12,6 +12,7 @@ from gpusim.simulated import FaultPlan
 
 _FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
     "failed_maps": ("take", MapFailed),
+    "refused_maps": ("map", MapFailed),
     "out_of_memory": ("create_buffer", OutOfMemory),
     "internal_errors": ("compile", DeviceFault),
     "failed_submits": ("submit", SubmitFailed),

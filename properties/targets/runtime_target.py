@@ -23,6 +23,10 @@ from properties.model.target import IndirectAdapter, ReplayingAdapter
 _ALL = Parts()
 
 
+class SilentClose(Exception):
+    """A close did not warn of the buffers that the program left alive."""
+
+
 class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     """A ``Runtime`` over ``driver``, driven by the names of a program."""
 
@@ -115,10 +119,13 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         self.graphs[graph].replay(scalars, bound)
 
     def close(self) -> None:
-        """Close the runtime, which must free what the program left alive."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
+        """Close the runtime, which must free what the program left alive, and warn of it."""
+        left = sum(buffer.is_live for buffer in self._buffers.values())
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
             self.runtime.close()
+        if left and not any(one.category is ResourceWarning for one in warned):
+            raise SilentClose(f"the close warns of none of {left} buffers that were never freed")
 
     def name(self, name: str, buffer: Buffer) -> None:
         """Use ``name`` for a buffer that the client adopted."""

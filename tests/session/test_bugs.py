@@ -10,7 +10,8 @@ from gpusim.limits import Limits
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
-from properties.fuzz.bugs import Bugs, signature_of
+from properties.fuzz.bugs import Bugs
+from properties.fuzz.signatures import signature_of
 from properties.model.case import Case, DeviceSpec
 from properties.model.disturbance import Disturbance, parse_disturbance
 from properties.model.failure import Failure, FailureKind
@@ -149,6 +150,20 @@ def test_a_smaller_case_takes_the_place_of_one_that_was_cut_short(tmp_path: Path
     assert read(cut.file).case == small
     assert bugs.add(large, LATE, reproduced=True, shrunk=shrunk(large, is_cut_short=True)) is cut
     assert (len(bugs), cut.count, cut.case) == (1, 3, small)
+
+
+def test_what_is_made_small_at_last_may_show_another_bug(tmp_path: Path) -> None:
+    bugs = Bugs(tmp_path)
+    within, odd = (case(ODD.replace(line, "")) for line in ("write a 0 01\n", "copy a 0 a 4 4\n"))
+    large = case(ODD, "0/2")
+    cut = bugs.add(large, LATE, reproduced=True, shrunk=shrunk(large, is_cut_short=True))
+    assert cut is not None
+    assert bugs.resume(cut, shrunk(within, is_cut_short=False), ()) is cut
+    assert (read(cut.file).case, bugs.avoided) == (within, {"copy within"})
+    again = bugs.add(odd, LATE, reproduced=True, shrunk=shrunk(odd, is_cut_short=True))
+    assert again is not None
+    assert bugs.resume(again, shrunk(within, is_cut_short=False), ()) is None
+    assert ([*bugs.met.values()], cut.count, again.file.exists()) == ([cut], 2, False)
 
 
 def test_a_client_with_faults_is_another_condition_than_the_client(tmp_path: Path) -> None:

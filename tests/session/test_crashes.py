@@ -69,7 +69,6 @@ def test_shrinking_takes_nothing_of_the_time_of_a_session(tmp_path: Path) -> Non
     loop = _Loop(
         Session(settings=settings, bugs=Bugs(tmp_path, kernels=BUILTIN)),
         supervisors,
-        BUILTIN,
         lambda _: None,
     )
     loop._start = time.monotonic() - 100.0
@@ -95,7 +94,7 @@ def test_only_a_new_finding_takes_nothing_of_the_time_of_a_session(
 ) -> None:
     bugs = Bugs(tmp_path, kernels=BUILTIN)
     session = Session(settings=Settings(device="simulated", save=tmp_path), bugs=bugs)
-    loop = _Loop(session, [], BUILTIN, lambda _: None)
+    loop = _Loop(session, [], lambda _: None)
     sorter: Any = _Known(bugs, is_new=is_new)
     loop._sorter = sorter
     shard: Any = None

@@ -38,6 +38,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.runs = self.shrunk = 0
+        self.is_slow = False
 
     def judgement(self, stall_seconds: float) -> Judgement:
         def judged(candidate: Case) -> Failure | None:
@@ -54,7 +55,8 @@ class Bench:
     def shrink(self, failing: Case, failure: Failure, **rest: Any) -> Any:
         self.shrunk += 1
         judged = self.judgement(rest["stall_seconds"])
-        return shrink(failing, failure, judged, kernels=BUILTIN, seconds=rest["seconds"])
+        seconds = 0.0 if self.is_slow else rest["seconds"]
+        return shrink(failing, failure, judged, kernels=BUILTIN, seconds=seconds)
 
     def explain(self, *_: object) -> None:
         return None
@@ -74,6 +76,21 @@ def test_what_shows_a_known_bug_is_not_made_small_again(tmp_path: Path) -> None:
     assert (len(bugs), bench.shrunk) == (2, 2)
     assert [bug.count for bug in bugs.met.values()] == [2, 2]
     assert bench.runs - before < 12
+
+
+def test_what_was_cut_short_is_made_small_in_the_end(tmp_path: Path) -> None:
+    bench, bugs = Bench(), Bugs(tmp_path)
+    shard: Any = bench
+    sorter = Sorter(settings=Settings(), kernels=BUILTIN, bugs=bugs, is_ours=False)
+    bench.is_slow = True
+    sorter.sort(shard, case(PLAIN + ODD_WRITE + "flush\n" * 30), WRONG)
+    (bug,) = bugs.met.values()
+    assert bug.is_cut_short
+    bench.is_slow = False
+    sorter.finish(shard)
+    sorter.finish(shard)
+    assert (bug.is_cut_short, bench.shrunk) == (False, 2)
+    assert str(bug.case.program) == "alloc a 4\nwrite a 0 01\n"
 
 
 def test_a_failure_that_known_bugs_do_not_explain_is_a_new_one(tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def failures(device: Any, between: Callable[[], None]) -> list[str]:
 
 PLANS = (
     FaultPlan(failed_maps=(12,)),
+    FaultPlan(refused_maps=(12,)),
     FaultPlan(out_of_memory=(13,)),
     FaultPlan(failed_submits=(2,)),
     FaultPlan(failed_writes=(3,)),

@@ -18,7 +18,7 @@ from gpusim.wgsl.checks.nodes import Site, Touch
 from gpusim.wgsl.checks.orders import Drawn, Order
 from gpusim.wgsl.checks.recorder import Recorder
 from gpusim.wgsl.checks.regions import EXACT
-from gpusim.wgsl.checks.writer import CheckedProgram
+from gpusim.wgsl.checks.writer import DETAILED, CheckedProgram
 from gpusim.wgsl.program import Program
 from gpusim.wgsl.uniformity import statements_in
 
@@ -37,12 +37,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
         @builtin(local_invocation_id) p: vec3u, @builtin(workgroup_id) w: vec3u,
         @builtin(num_workgroups) n: vec3u) {{
     let i = (w.y * n.x + w.x) * {SIZE}u + l;
+    let half = args.n / 2u;
     var sum = 1u;
 """
 INDICES = (
     "i", "i", "l", "id.x", "id.x + args.n", "2u * i", "2u * i + 1u", "i / 2u", "63u - i", "w.x",
     "data[i]", "data[i] % 4u", "0u", "l * 3u", "p.y * 4u + p.x", "p.x * 4u + p.y",
-    "id.y * 8u + id.x",
+    "id.y * 8u + id.x", "i + half", "half * i", "l + half",
 )  # fmt: skip
 TURNS = (
     "@group(0) @binding(4) var<storage, read_write> count: atomic<u32>;\n",
@@ -150,7 +151,7 @@ def by_hand(
     order: Order | None = None,
 ) -> set[Any]:
     """The races: for each memory the pairs of lines."""
-    program = entry.program(flat=False, detailed=True)
+    program = entry.program(flat=False, form=DETAILED)
     for memory in program.plan.modes:
         program.plan.modes[memory] = EXACT
     for each in statements_in(entry._body):

@@ -109,7 +109,13 @@ HOSTS = (
             "dst_w": 16, "dst_h": 8,
         },
     ),
-    _ggml(  # Four rows of two heads are copied; no row is named twice.
+    _ggml(  # Four rows are named, none twice; a number of 64 bits is two words.
+        "set_rows[.\\w]*I64",
+        groups=(2, 1, 1),
+        words={"idx": (3, 0, 0, 0, 2, 0, 1, 0)},
+        fields={"idx[12]": 1},
+    ),
+    _ggml(
         "set_rows",
         groups=(2, 1, 1),
         words={"idx": (3, 0, 2, 1)},

@@ -3,8 +3,10 @@
 A component of a vector that is written counts for the whole vector, as the specification lets an
 implementation write all of it.  ``&&`` and ``||`` branch where their right side reads memory or
 has an index, as then it matters who evaluates it.
-``workgroupUniformLoad`` counts as a barrier before its load and one after it, as naga and Tint
-have it.  Source: WGSL specification, "Memory Operation" and "Synchronization Built-in Functions".
+``workgroupUniformLoad`` executes a barrier, and its load belongs to the barrier: what is before the
+call in the text is ordered before the load, and what is after, after it.  So it counts as a barrier
+before its load and one after it.  Source: WGSL specification, "Memory Operation" and
+"Synchronization Built-in Functions".
 """
 
 from dataclasses import dataclass

@@ -58,6 +58,7 @@ class Prover:
     ) -> None:
         self._sizes, self._flat = sizes, flat
         self._known: dict[Variable, Polynomial] = {}
+        self._common: dict[Variable, bool] = {}
         self._values = dict(_definitions(body))
         for name, cells in built_ins.items():
             for axis, variable in enumerate(leaves_in(cells.tree)):
@@ -114,16 +115,29 @@ class Prover:
         if isinstance(value, Length):
             return affine.atom(f"length {value.memory.number} {value.offset} {value.stride}")
         if isinstance(value, Load):
-            memory, address = value.memory, value.address
-            if address.terms or memory.writable or memory.space not in ("uniform", "storage"):
+            if not _is_constant(value):
                 return None
-            return affine.atom(f"load {memory.number} {address.constant}")
+            return affine.atom(f"load {value.memory.number} {value.address.constant}")
         return self._of_op(value)
+
+    def _is_common(self, value: Scalar) -> bool:
+        """Whether a value is one for all invocations of a dispatch, and for good."""
+        if isinstance(value, Op):
+            return all(map(self._is_common, value.operands))
+        if isinstance(value, Get):
+            variable = value.variable
+            if variable not in self._common:
+                given = self._values.get(variable)
+                self._common[variable] = given is not None and self._is_common(given)
+            return self._common[variable]
+        return isinstance(value, Const | Length) or _is_constant(value)
 
     def _of_variable(self, variable: Variable) -> Polynomial | None:
         known = self._known.get(variable)
         if known is None and variable in self._values:
             known = self._polynomial(self._values[variable])
+            if known is None and self._is_common(Get(variable)):
+                known = affine.atom(f"common {variable.number}")
             if known is not None:
                 self._known[variable] = known
         return known
@@ -191,6 +205,13 @@ class Prover:
         x, y, z = self._sizes
         bytes_each = sum(bytes_of(kind) for _, kind in _leaves(touch))
         return bytes_each * x * y * z == touch.memory.size and self.alone([touch], in_group=True)
+
+
+def _is_constant(value: Load) -> bool:
+    """Whether nothing changes what is loaded in a dispatch."""
+    memory = value.memory
+    is_kept = not memory.writable and memory.space in ("uniform", "storage")
+    return is_kept and not value.address.terms
 
 
 def bytes_of(kind: str) -> int:

@@ -42,8 +42,8 @@ def check_dispatch(
     ledger = Ledger(arithmetic=arithmetic)
     CheckedEntry(entry, ledger, text).bind(buffers)(*grid, orders=lambda: tried(orders))
     reports = ledger.reports
-    if entry.missed_barrier is not None and all(each.kind != "barrier" for each in reports):
-        return (_refused(entry, entry.missed_barrier, grid), *reports)
+    if entry.missed_barriers and all(each.kind != "barrier" for each in reports):
+        return (_refused(entry, entry.missed_barriers[0], grid), *reports)
     return reports
 
 

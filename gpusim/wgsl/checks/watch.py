@@ -106,7 +106,7 @@ class CountedWatch(Watch):
             where = np.full(len(block.numbers if lanes is None else lanes), where, np.intp)
         for offset, _ in self.offsets(about):
             words, inside = self.words(where, offset)
-            words = words if inside is None else words[inside]
+            words = (words if inside is None else words[inside]).astype(np.intp, copy=False)
             self._marks[words] = True
             self._count += len(words)
             self._written.append(words)

@@ -7,7 +7,7 @@ are shadow words: for races themselves, for a log that grows long (so that memor
 where only some workgroups come to a barrier.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -69,26 +69,24 @@ class ExactWatch(Watch):
 
         Each written word has an owner.  Nobody else may write it or read it.
         """
-        owners = self.owners()
-        places = [
-            (entry.site.how == WRITE, words, numbers)
-            for entry in log
-            for _, words, numbers, _ in self._placed_words(entry)
-        ]
-        writes = [words for writes, words, _ in places if writes]
+        # The words are found anew in each pass: to keep them costs more, as memory is touched.
+        log = [*_distinct(log)]
+        writes = [entry for entry in log if entry.site.how == WRITE]
         if not writes:
             return False
-        for is_write, words, numbers in places:
-            if is_write:
+        owners, met = self.owners(), False
+        for entry in writes:
+            for _, words, numbers, _ in self._placed_words(entry):
                 owners[words] = numbers
-        met = False
-        for is_write, words, numbers in places:
-            owner = owners[words]
-            met = met or bool(
-                np.any((owner != numbers) if is_write else _of_another(owner, numbers))
-            )
-        for words in writes:
-            owners[words] = 0
+        for entry in log:
+            is_write = entry.site.how == WRITE
+            for _, words, numbers, _ in self._placed_words(entry):
+                owner = owners.take(words, mode="clip")
+                other = (owner != numbers) if is_write else _of_another(owner, numbers)
+                met = met or bool(other.any())
+        for entry in writes:
+            for _, words, _, _ in self._placed_words(entry):
+                owners[words] = 0
         return met
 
     def owners(self) -> Values:
@@ -259,6 +257,17 @@ def tokens_of(numbers: Values, size: int) -> Values:
     """The tokens of lanes, without a site; ``size`` is that of a workgroup."""
     lanes = numbers.astype(np.int64) - 1
     return ((lanes // size + 1) << GROUP_BITS) | ((lanes % size) << SITE_BITS)
+
+
+def _distinct(log: list[Entry]) -> Iterable[Entry]:
+    """The accesses without those by the same lanes to the same words; writes stay.
+
+    An index is one array for all that is accessed by it, and nothing changes that array.
+    """
+    first: dict[tuple[int, int, tuple[int, ...]], Entry] = {}
+    for each in log:
+        first.setdefault((id(each.where), id(each.numbers), each.site.offsets), each)
+    return first.values()
 
 
 def _is_plain(log: list[Entry]) -> bool:

@@ -25,6 +25,10 @@ from gpusim.wgsl.uniformity import varies
 _MOST_ROUNDS = 1 << 12
 """Rounds of a loop under an order, in which it may wait for nothing."""
 
+PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
+"""Forms of a program: one that tells whether there are races, one that tells which they are, and
+one for a single invocation, which races with nobody."""
+
 
 class CheckedWriter(Writer):
     """Writes marks too."""
@@ -143,11 +147,13 @@ class CheckedProgram(Program):
     """The Python of a checked entry point for one kind of grid."""
 
     def __init__(
-        self, lowered: Lowered, body: list[Statement], *, flat: bool, detailed: bool
+        self, lowered: Lowered, body: list[Statement], *, flat: bool, form: str = PLAIN
     ) -> None:
         prover = Prover(lowered.built_ins, lowered.workgroup_size, body, flat=flat)
         self.plan = planned(body, prover)
-        self.detailed = detailed
+        if form == ALONE:
+            self.plan.modes = dict.fromkeys(self.plan.modes, FREE)
+        self.detailed = form == DETAILED
         super().__init__(lowered, body, flat=flat)
         self.tells, self.looks = self._last.tells, self._last.looks
 

@@ -19,11 +19,12 @@ from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays
 from properties.mutants.mistakes.caches import KeyedPlans
+from properties.mutants.mistakes.recorder import StepwiseRecorder
 from properties.mutants.mutant import Overlay, mutant
 
 
 @mutant(part="recorder")
-class WriteOvertakesGrid(Recorder):
+class WriteOvertakesGrid(StepwiseRecorder):
     """A host write to the buffer of a grid overtakes the dispatch that is to read it."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -41,7 +42,7 @@ class GridReadFirst(Recorder):
 
 
 @mutant(part="recorder", hard=True)
-class GridOfTheFirst(Recorder):
+class GridOfTheFirst(StepwiseRecorder):
     """Indirect dispatches in a row run over the grid of the first, as if they shared one place."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -165,7 +166,7 @@ class PlanKeyLacksPart(KeyedPlans[DispatchPlan]):
 
 
 @mutant(part="recorder")
-class PartTouchesItsStart(Recorder):
+class PartTouchesItsStart(StepwiseRecorder):
     """A dispatch over a part counts as touching as many bytes at the start of its buffer."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:

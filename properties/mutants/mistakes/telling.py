@@ -135,3 +135,11 @@ class RefusalTellsWordOffset(Runtime):
             first, each = int(offset), getattr(data, "itemsize", 1)
             told = str(refused).replace(f"offset {first} ", f"offset {first // each} ")
             raise OutOfRange(told) from None
+
+
+@mutant(part="buffers")
+class NothingLeftToTell(BufferTable):
+    """A close is told of no buffer that was never freed, and so it does not warn."""
+
+    def describe_left(self) -> str:
+        return ""

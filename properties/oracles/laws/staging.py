@@ -3,6 +3,7 @@
 The last laws here: an op that raises has done nothing, and every failure of the device is raised.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from gpusim.ops import (
     Replay,
     Sync,
 )
+from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
@@ -58,6 +60,10 @@ class Staging:
         """The number of host writes and submits."""
         self._done = 0
         """The number of these writes and submits that are known to be done."""
+        self._unfinished: deque[tuple[int, int]] = deque()
+        """The number and the bytes of each host write that is not known to be done."""
+        self._held_bytes = 0
+        """The bytes of all of them."""
         self._submitted = self._submitted_before = 0
         """The number of writes and submits, up to and including the last submit."""
         self._issued: list[str] = []
@@ -115,6 +121,27 @@ class Staging:
 
     def _write(self, about: About) -> None:
         self._acts_before, self._acts = self._acts, self._acts + (about["role"] == STORAGE)
+        if about["role"] == STORAGE:
+            self._check_unfinished(len(about["data"]))
+
+    def _check_unfinished(self, size_bytes: int) -> None:
+        """Check that host writes hold no more memory than the policy allows."""
+        state, most = self._state, self._state.policy.queued_write_bytes
+        if most is None:
+            return
+        writes = self._unfinished
+        while writes and writes[0][0] <= self._done:
+            self._held_bytes -= writes.popleft()[1]
+        size_bytes = max(size_bytes, most // MOST_QUEUED_WRITES)
+        state.checked["C4"] += 1
+        if self._held_bytes and self._held_bytes + size_bytes > 2 * most and not state.is_lost:
+            state.report(
+                laws.C4,
+                f"{self._held_bytes} bytes of host writes are not known to be done, {size_bytes} "
+                f"more come, and {2 * most} is the limit",
+            )
+        writes.append((self._acts, size_bytes))
+        self._held_bytes += size_bytes
 
     def _map(self, about: About) -> None:
         number, size_bytes = about["buffer"], about["size_bytes"]
@@ -166,6 +193,8 @@ class Staging:
         state.checked["D7"] += 1
         if verb in ("submit", "write_buffer"):
             self._acts = self._acts_before
+            while self._unfinished and self._unfinished[-1][0] > self._acts:
+                self._held_bytes -= self._unfinished.pop()[1]
             if verb == "submit":
                 self._submitted = self._submitted_before
         if state.has_lost_batch:

@@ -1,0 +1,130 @@
+"""Tells which failing programs show one bug.
+
+Two failing programs show one bug if they fail in the same way and, once shrunk, need the same.
+What a program needs is the first of these that it has:
+
+- invalid ops of some classes;
+- forms of ops that not every runtime takes;
+- two ops that must share a batch;
+- else the kinds of its ops.
+
+Where it has one of the first three, its other ops are no part of the signature.
+
+A client asks one thing of a target.  So where promises settle in another order, or maps fail, it is
+one bug that shows under it, whichever of the two brings it to light.
+"""
+
+from gpusim.history import History
+from gpusim.kernels import Kernels
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.ops import Copy, Op
+from gpusim.program import Program, flattened
+from properties.model.case import PLAIN, Case
+from properties.model.failure import Failure, FailureKind
+from properties.model.refusals import RAISED, parted
+from properties.shrink.avoid import Avoided, avoidable
+from properties.shrink.together import Together
+from reference import run as run_reference
+
+Signature = tuple[str, ...]
+
+
+def signature_of(
+    case: Case, failure: Failure, kernels: Kernels, together: Together = ()
+) -> Signature:
+    """What tells failures apart: how it failed, and what it needs in order to fail.
+
+    An invalid op that did harm may show in any other op, so those, the client and the disturbance
+    are left out.  The kinds of ops are left out too where a form that not every runtime takes, or
+    two ops that must stand ``together``, explain the failure.
+    """
+    meant = run_reference(case.program, kernels, case.limits(Limits()))
+    how, forms = _how(failure, meant), _forms(case.program, meant, failure)
+    if how == _HARMED:
+        return *how, *sorted(forms)
+    if forms and failure.kind in _HARM:
+        how = _HARMED
+    pair = {" to ".join(together)} if together else set()
+    takes = forms or pair or _kinds(case.program)
+    if case.injected or (case.client != PLAIN and case.disturbance is not None):
+        # It takes a fault, or a caller and an order of promises: ops bring these about.
+        takes = forms
+    return *how, *sorted(takes), *_variants(case)
+
+
+def needs_of(signature: Signature, case: Case, failure: Failure) -> Avoided:
+    """What programs can do without, and a failure of this signature takes."""
+    return avoidable((*signature, *case.injected), failure.refused)
+
+
+def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
+    """The sorts of a case's invalid ops, or the forms that not every runtime takes."""
+    meant = run_reference(case.program, kernels, case.limits(Limits()))
+    return _forms(case.program, meant, failure)
+
+
+def _harming(refused: str) -> str:
+    """What may have done harm, by the sort of a refused op and what the target did with it.
+
+    An op that raises does harm by what it leaves behind, so what was wrong with it is left out.
+    """
+    sort, done = parted(refused)
+    if done == RAISED:
+        return f"raises at {sort.partition(' ')[2].removesuffix(' twice')}"
+    return f"accepts {sort}"
+
+
+def _refused(meant: History) -> set[str]:
+    """The classes of the refused ops, where nobody says what the target did with them."""
+    return {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
+
+
+_HARMED = "harm", ""
+_HARM = (
+    FailureKind.VALUE,
+    FailureKind.ERROR,
+    FailureKind.LATE_ERROR,
+    FailureKind.DELIVERY_ORDER,
+    FailureKind.CRASH,
+)
+
+
+def _how(failure: Failure, meant: History) -> tuple[str, str]:
+    """How it failed; a valid op may show in many ways that an invalid one did harm."""
+    outcomes, at = meant.outcomes, failure.position
+    is_valid = at >= len(outcomes) or outcomes[at].error is None
+    if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):
+        return _HARMED
+    return failure.signature
+
+
+def _forms(program: Program, meant: History, failure: Failure) -> set[str]:
+    refused = {*map(_harming, failure.refused)} or _refused(meant)
+    if refused:
+        return refused
+    ops = list(flattened(program))
+    odd = {f"odd {op.verb}" for op in ops if any(number % WORD_BYTES for number in _numbers(op))}
+    within = any(isinstance(op, Copy) and op.source == op.target for op in ops)
+    return {*odd, *(["copy within"] if within else [])}
+
+
+_PLAIN_VERBS = ("alloc", "read", "flush", "sync")
+"""The kinds of ops that nearly every program has."""
+
+
+def _kinds(program: Program) -> set[str]:
+    """The kinds of its ops; a write beside a command is there for the sake of its bytes."""
+    kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
+    return kinds - {"write"} or kinds
+
+
+def _numbers(op: Op) -> list[int]:
+    names = ("size_bytes", "offset", "source_offset", "target_offset")
+    return [*(getattr(op, name, 0) for name in names), len(getattr(op, "data", b""))]
+
+
+def _variants(case: Case) -> Signature:
+    """A case's client, its disturbance and the kinds of its transformations."""
+    disturbed = () if case.disturbance is None else ("disturbed",)
+    faults = sorted(case.injected) if case.client == PLAIN else ()
+    return (case.client, *disturbed, *faults, *sorted(each.name for each in case.transformations))
