@@ -1,4 +1,4 @@
-"""A report: what a rule has found, the call sites, and what to do; as text and as plain data.
+"""A report of a rule: the finding, its call sites, and the remedy; as text and as plain data.
 
 The text is one paragraph, the finding first.  Nothing here decides what is a finding.
 """

@@ -1,7 +1,7 @@
-"""Scalar expressions as Python, for one value that all lanes share or for arrays.
+"""Writes scalar expressions as Python: for one value that all lanes share, or for arrays.
 
-What the lanes share is computed once, by plain Python.  Memory is read through a slice where the
-index counts the lanes, and gathered elsewhere.
+What the lanes share is computed once, by plain Python.  Memory is read through a slice if the index
+is linear in the lane, and gathered otherwise.
 """
 
 from itertools import count

@@ -1,4 +1,4 @@
-"""The public face: a text is compiled once, and its entry points run over bytes.
+"""The compiler's public interface: a text is compiled once, and its entry points run over bytes.
 
 ``compile_module(text)`` checks a text; ``Module.entry(name, constants)`` compiles an entry point,
 and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
@@ -129,9 +129,10 @@ class Entry:
         return run
 
     def _run_varied(self, arrays: list[Any], grid: tuple[int, int, int]) -> None:
-        """Run with what is open decided otherwise, in two ways where atomics return values.
+        """Run with other decisions where WGSL leaves something open.
 
-        Where those disagree, a byte becomes a third value, so that it differs from a plain run.
+        If atomics return values, this is done in two ways.  If the two ways disagree about a byte,
+        it gets a third value, so that it differs from a plain run.
         """
         program = self.flat if grid[1:] == (1, 1) else self.solid
         inward = program.make_inward
