@@ -279,7 +279,23 @@ class Kernel:
         arithmetic: bool = False,
         orders: int = 16,
     ) -> "tuple[ShaderReport, ...]":
-        """The mistakes in its WGSL that one dispatch shows, each with its lines; empty if none."""
+        """The mistakes in its WGSL that one dispatch shows, each with its lines; empty if none.
+
+        The WGSL runs in NumPy, on no device.  docs/SHADERS.md says what is found.
+
+        Args:
+            buffers: an array for each buffer, which is copied; or a size in bytes, for zeros.
+            scalars: as for ``Runtime.dispatch``.
+            grid: the number of workgroups, or those in x, y and z.
+            arithmetic: warn of divisions by zero, wide shifts and the like, too.
+            orders: how many other orders of workgroups and atomics to try, if the result of an
+                atomic decides what the shader does.  A small dispatch is tried in all its orders,
+                if these are not more.
+
+        Raises:
+            InvalidScalar: a scalar does not fit the signature.
+            ProgramError: ``buffers`` are too few or too small, or the WGSL is not valid.
+        """
         # Imported here, so that the compiler is loaded only if a kernel is checked.
         from gpusim.kernels import checking
 

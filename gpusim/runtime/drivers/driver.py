@@ -215,7 +215,11 @@ class WgpuDriver:
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Wait until all submitted work is done and its memory is free; False if too late."""
+        """Wait until all submitted work is done and its memory is free; whether in time.
+
+        The promise of submitted work does not work in wgpu-py 0.32, so this reads four
+        bytes instead.
+        """
         buffers: list[DeviceBuffer] = []
         try:
             for role in (Role.STORAGE, Role.STAGING):
