@@ -1,4 +1,4 @@
-"""The events a run leaves behind: data only.
+"""A trace: the calls of a runtime on its driver, as events, and marks of ops.  Data only.
 
 A device event is one call that a runtime made on its driver.  An internal event is
 something that happened inside one of its collaborators.  A mark says where an op

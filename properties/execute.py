@@ -70,7 +70,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
 
 
 def _closed(target: Target) -> Exception | None:
-    """Close ``target``; the error that this raises."""
+    """Close ``target``; the error that the close raises."""
     try:
         target.close()
     except Exception as error:
@@ -119,7 +119,7 @@ def run(
 ) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
-    ``watch`` is told of each op with its position.  The closing sync has the position after the
+    ``watch`` is called for each op, with its position.  The closing sync has the position after the
     last op.  ``beside`` takes a step after each op.  Whatever the target raises ends up in the
     history, with its message: under its name if it is a Refused or a DeviceFault, and as a crash
     otherwise.
@@ -229,14 +229,14 @@ class _Recorder:
         self.deliveries: list[str] = []
 
     def perform(self, position: int, op: Op) -> Outcome:
-        """Issue one op, and tell the watch."""
+        """Issue one op, and call the watch."""
         self._watch.began(position, op)
         outcome = self._perform(op)
         self._watch.ended(position, outcome)
         return outcome
 
     def _perform(self, op: Op) -> Outcome:
-        """Issue one op; refuse it here where it names something that was never made."""
+        """Issue one op; refuse it here if it names something that was never made."""
         if self._unmade and self._names_nothing(op):
             self._unmake(op)
             return Outcome(error="InvalidHandle")
@@ -245,7 +245,7 @@ class _Recorder:
             if delivery is not None and isinstance(op, Read):
                 self._expect(op.result, delivery)
         except InvalidKernel:
-            # Only the oracle raises it; the target is not to blame.
+            # Only the oracle raises InvalidKernel; the target is not to blame.
             raise
         except Exception as error:
             self._unmake(op)
@@ -282,7 +282,7 @@ class _Recorder:
         value.take()
 
     def _after_sync(self) -> Outcome:
-        """What was delivered when the sync returned; only then the values are asked for."""
+        """What was delivered when the sync returned; the values are asked for only after that."""
         delivered = self._delivered_names()
         for value in self._waiting:
             value.take()
@@ -308,7 +308,7 @@ class _Value:
         return self._first
 
     def outcome(self) -> Outcome:
-        """The value; CHANGED where it, or the object that held it, has changed since."""
+        """The value; CHANGED if it, or the object that held it, has changed since."""
         first = self.take()
         kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
         if kept_as_it_was and self._ask() == first:
@@ -327,7 +327,7 @@ class _Value:
 
 
 def name_of(error: Exception) -> str:
-    """The class of an exception in a history; a crash where the contract does not have it."""
+    """The class of an exception in a history; a crash if the contract does not have it."""
     if isinstance(error, Refused | DeviceFault):
         return type(error).__name__
     return CRASH + (error.name if isinstance(error, TargetRaised) else type(error).__name__)

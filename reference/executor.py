@@ -63,10 +63,9 @@ class ReferenceDelivery:
 class Reference:
     """Runs ops one by one, by the names a program gives its buffers.
 
-    Each method does its op whole, or raises a class of ``gpusim.errors`` and
-    changes nothing.  Where an ``alloc`` was refused, every op on its name is
-    refused with InvalidHandle, before any other check.  Past ``dispatch_limit``
-    a dispatch is checked, and not run.
+    Each method does its op whole, or raises a class of ``gpusim.errors`` and changes nothing.  If
+    an ``alloc`` was refused, every op on its name is refused with InvalidHandle, before any other
+    check.  Past ``dispatch_limit`` a dispatch is checked, and not run.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class Reference:
     ) -> None:
         """Run a kernel.  InvalidHandle, InvalidBinding, LimitExceeded, InvalidScalar.
 
-        Raises ProgramError where no kernel of that name is registered.
+        Raises ProgramError if no kernel of that name is registered.
         """
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
@@ -177,7 +176,7 @@ class Reference:
         return ReferenceDelivery(data=data, error_bound=error_bound)
 
     def free(self, buffer: str) -> None:
-        """The buffer is gone.  InvalidHandle."""
+        """Drop the buffer.  InvalidHandle."""
         check_handle(buffer, self._blocks)
         del self._blocks[buffer]
 
@@ -191,7 +190,7 @@ class Reference:
         """There is nothing to release."""
 
     def grid_in(self, block: memory.Block, offset: int) -> Grid | None:
-        """The grid that stands in a buffer; None where its bytes are not known."""
+        """The grid that stands in a buffer; None if its bytes are not known."""
         return grid_at(block, offset)
 
     def _may_run(self) -> bool:
@@ -208,7 +207,7 @@ class Reference:
         blocks: Sequence[memory.Block],
         scalars: Sequence[int | float],
     ) -> None:
-        """Run a kernel over a grid that nobody checked.
+        """Run a kernel over a grid that was read from a buffer, and so not checked.
 
         A grid past the limit of a dimension does nothing.  With more workgroups
         than the kernel can count, what it writes is unknown.

@@ -242,7 +242,7 @@ def _find(tree: ast.Module, name: str) -> Definition | None:
 
 
 def _text_below(body: Sequence[ast.stmt], node: ast.stmt) -> str:
-    """The string that stands under a field or a constant; empty where none does."""
+    """The string that stands under a field or a constant; empty if none does."""
     after = body[body.index(node) + 1 :][:1]
     match after:
         case [ast.Expr(value=ast.Constant(value=str(text)))]:

@@ -62,7 +62,7 @@ class _Session:
         return _Shard(number=number, log=log, process=process)
 
     def step(self) -> None:
-        """Begin again what was killed; RuntimeError where a shard could not run."""
+        """Begin again what was killed; RuntimeError if a shard could not run."""
         for shard in list(self.running):
             status = shard.process.poll()
             if status is None:

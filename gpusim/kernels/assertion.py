@@ -1,6 +1,6 @@
-"""The helper of tests that a kernel has no mistake, and what it raises.
+"""A helper for tests: it raises if a kernel has a mistake.
 
-``gpusim.testing`` shows both.  Nothing here looks at a shader.
+``gpusim.testing`` exports the helper and its error.  Nothing here looks at a shader.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ShaderMistaken(AssertionError):
-    """A kernel has mistakes; ``reports`` are they."""
+    """A kernel has mistakes; ``reports`` lists them."""
 
     def __init__(self, reports: "tuple[ShaderReport, ...]") -> None:
         super().__init__("\n".join(map(str, reports)))

@@ -5,9 +5,9 @@ themselves.  The uniform ring and the upload buffer gather bytes on the host.  E
 once, from its start, right before the submit.  After the submit it is free again: it is on the
 *submitted* clock.
 
-A host write and a destroy act on the queue at once, while recorded commands
-still wait.  TVM 18871 therefore submits before every host write, readback, free
-and sync; a policy may do so only where a recorded command touches the same bytes.
+A host write and a destroy act on the queue at once, while recorded commands still wait.  TVM 18871
+therefore submits before every host write, readback, free and sync.  A policy may do so only if a
+recorded command touches the same bytes.
 """
 
 import math
@@ -152,7 +152,7 @@ class FlushRules:
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit where a limit is reached; limits of 0 and 1 always are."""
+        """The reason to submit if a limit is reached; limits of 0 and 1 always are."""
         count = len(batch.commands)
         if (
             count < self.soonest
@@ -198,7 +198,7 @@ class FlushRules:
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """The reason to submit before a host write, where too many bytes would wait otherwise."""
+        """The reason to submit before a host write, if too many bytes would wait otherwise."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 
@@ -214,7 +214,7 @@ class FlushRules:
 
 
 class RingUniforms:
-    """One buffer: a batch's payloads gather on the host and are written once, at its submit.
+    """One buffer: the payloads of a batch are gathered on the host and written once, at its submit.
 
     Every batch starts at offset 0: the batch before it is submitted already, so the queue writes
     after it.  A payload larger than the ring makes it grow, before anything is taken from it.
@@ -264,7 +264,7 @@ class RingUniforms:
         return [] if ring is None else [ring]
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring; a larger one is made only where the batch has taken nothing yet."""
+        """The ring; a larger one is made only if the batch has taken nothing yet."""
         ring = self._ring
         if ring is None or ring.size_bytes < size_bytes:
             ring = self._make_ring(size_bytes + self._rest & self._mask, batch)

@@ -1,7 +1,7 @@
 """Faults: a plan of what goes wrong on a device, and when, as data.
 
-A plan counts the calls of each verb and says which of them fail, so that a further call of
-one verb moves no fault of another.  It does nothing by itself; the default plan is empty.
+A plan counts the calls of each verb and says which of them fail.  So one more call of a verb does
+not move the faults of other verbs.  It does nothing by itself; the default plan is empty.
 """
 
 import re
@@ -21,8 +21,8 @@ MOST_IN_A_ROW = 4
 class FaultPlan:
     """Which calls fail; every number counts from 0.
 
-    ``ProgramError`` where a plan is not well formed, or no runtime could survive
-    it: more than MOST_FAULTS faults, or more than MOST_IN_A_ROW of one kind in a row.
+    ``ProgramError`` if a plan is not well formed, or no runtime could survive it: more than
+    MOST_FAULTS faults, or more than MOST_IN_A_ROW of one kind in a row.
     """
 
     failed_maps: tuple[int, ...] = ()
@@ -99,7 +99,7 @@ _many, _single = attrgetter(*_MANY), attrgetter(*_ONE)
 
 
 def parse_faults(text: str) -> FaultPlan:
-    """Read what ``str(plan)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(plan)`` wrote; ProgramError if a word is unknown."""
     values: dict[str, object] = {}
     for word in text.split():
         if word == "none":

@@ -1,4 +1,4 @@
-"""The types of expressions: overloads, conversions, references, and the values of constants.
+"""Checks expressions: overloads, conversions, references, calls, and the values of constants.
 
 What is constant is computed here at once.  A reference becomes a value where a value is wanted.
 Source: WGSL specification, 8 "Expressions", 6.1 "Type Checking", 6.4 "Memory Views".

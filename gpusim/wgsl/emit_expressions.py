@@ -1,7 +1,7 @@
-"""Scalar expressions as Python, for one value that all lanes share or for arrays.
+"""Writes scalar expressions as Python: for one value that all lanes share, or for arrays.
 
-What the lanes share is computed once, by plain Python.  Memory is read through a slice where the
-index counts the lanes, and gathered elsewhere.
+What the lanes share is computed once, by plain Python.  Memory is read through a slice if the index
+is linear in the lane, and gathered otherwise.
 """
 
 from itertools import count
@@ -120,7 +120,7 @@ class ExpressionWriter:
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
         """An expression whose result goes to an array that exists, that ``of`` has.
 
-        None where no single ufunc computes it.
+        None if no single ufunc computes it.
         """
         if not isinstance(value, Op) or not varies(value) or value.name in _COMPARISONS:
             return None
@@ -236,7 +236,7 @@ class ExpressionWriter:
         return total
 
     def shared_index(self, address: Address, kind: str) -> str | None:
-        """The index that all lanes share; None where they do not."""
+        """The index that all lanes share; None if they do not."""
         if any(varies(index) for _, index in address.terms):
             return None
         return self._sum(address, kind, wrap=True)

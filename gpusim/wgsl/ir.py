@@ -1,9 +1,9 @@
 """Statements over scalars: what a checked entry point becomes before it becomes Python.
 
-Calls are gone (every function stands where it was called), and so are composites: a vector is its
-components, and what lies in memory is a root memory with an address.  An Address is in bytes: a
-constant, and for each index a stride and an expression.  Expressions have no effects; loads
-happen where the statement that holds them stands.  Nothing here computes.
+There are no calls, since every function is inlined where it was called.  There are no composites: a
+vector is its components, and a value in memory is a root memory with an address.  An Address is in
+bytes: a constant, and for each index a stride and an expression.  Expressions have no effects;
+loads happen where the statement that holds them stands.  Nothing here computes.
 """
 
 from dataclasses import dataclass, field

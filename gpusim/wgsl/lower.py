@@ -1,9 +1,9 @@
-"""A checked entry point as statements over scalars.
+"""Lowers a checked entry point to statements over scalars.
 
-Each call is replaced by the body of what it calls, with its pointers known, so a pointer is a
-place and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that
-holds an array lies in a private memory; any other is scalar variables.
-Expressions are evaluated from left to right: what stands before something with effects is held.
+Each call is replaced by the body of what it calls, with its pointers known, so a pointer is a place
+and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that holds an
+array lies in a private memory; any other is scalar variables.  Expressions are evaluated from left
+to right, so a value is held if something with effects comes after it.
 """
 
 from typing import Any

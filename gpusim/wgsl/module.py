@@ -1,4 +1,4 @@
-"""The public face: a text is compiled once, and its entry points run over bytes.
+"""The compiler's public interface: a text is compiled once, and its entry points run over bytes.
 
 ``compile_module(text)`` checks a text; ``Module.entry(name, constants)`` compiles an entry point,
 and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
@@ -77,7 +77,7 @@ class Entry:
         return self._shallow(lambda: without_exits(self._lowered.body))
 
     def _shallow(self, make: Callable[[], Made]) -> Made:
-        """What is made; ShaderError where the nesting is too deep to make it, or for Python."""
+        """What is made; ShaderError if the nesting is too deep to make it, or for Python."""
         try:
             return make()
         except (RecursionError, MemoryError, SyntaxError) as error:
@@ -91,12 +91,12 @@ class Entry:
         return missed_barriers([self.function])
 
     def compile(self) -> None:
-        """Do now what the first use would; ShaderError where the nesting is too deep."""
+        """Do now what the first use would; ShaderError if the nesting is too deep."""
         _ = self.flat
 
     @cached_property
     def flat(self) -> Program:
-        """The Python for grids of one dimension; ShaderError where it is nested too deep."""
+        """The Python for grids of one dimension; ShaderError if it is nested too deep."""
         return self._shallow(lambda: Program(self._lowered, self._body, flat=True))
 
     @cached_property
@@ -129,9 +129,10 @@ class Entry:
         return run
 
     def _run_varied(self, arrays: list[Any], grid: tuple[int, int, int]) -> None:
-        """Run with what is open decided otherwise, in two ways where atomics return values.
+        """Run with other decisions where WGSL leaves something open.
 
-        Where those disagree, a byte becomes a third value, so that it differs from a plain run.
+        If atomics return values, this is done in two ways.  If the two ways disagree about a byte,
+        it gets a third value, so that it differs from a plain run.
         """
         program = self.flat if grid[1:] == (1, 1) else self.solid
         inward = program.make_inward

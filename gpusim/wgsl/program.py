@@ -1,9 +1,8 @@
 """An entry point as a Python function: its blocks, its built-in values, and its memories.
 
 A block is as many whole workgroups as have at most ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
-shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the
-grid shorter.
-A grid of one dimension and others have Python of their own, as the built-in values differ.
+shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the grid
+shorter.  Grids of one dimension have Python of their own, since their built-in values are simpler.
 """
 
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from gpusim.wgsl.uniformity import assigned, find_varying
 BLOCK = 16_384
 LONG_BLOCK = 65_536
 _SHORT = 8
-"""Calls of a shader that is short, so that the cost of a block is what counts."""
+"""A shader with at most this many calls is short; then the cost of each block matters most."""
 MOST_ROUNDS = 1 << 22
 _VARIED_BLOCKS = 128
 """Blocks of a run that is varied, at most."""
@@ -76,7 +75,7 @@ class Program:
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """The same with atomics in a third order; None where nobody asks for what they return."""
+        """The same with atomics in a third order; None if nobody asks for what they return."""
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:

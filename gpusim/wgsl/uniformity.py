@@ -1,9 +1,9 @@
-"""Which variables every invocation sees alike, so that one Python value stands for all.
+"""Finds variables that are equal in all invocations, so that one Python value is enough.
 
-A value varies if something in it does.  A variable varies if it is given a varying value, or is
-given any in a place that only some of the lanes reach that hold the variable: a branch on a
-varying condition, or a loop that lanes leave at different rounds.  What is found grows until
-nothing changes.  Whether a barrier is valid is another question: see ``barriers.py``.
+A value varies if something in it varies.  A variable varies if it is given a varying value.  It
+also varies if it is given any value where only some of its lanes are: in a branch on a varying
+condition, or in a loop that lanes leave at different rounds.  This is repeated until nothing
+changes.  Whether a barrier is valid is another question: see ``barriers.py``.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Values and places while an entry point is lowered, and the builder of scalar operations.
+"""Values and places during the lowering of an entry point, and the builder of scalar operations.
 
 A value is a scalar expression, or a tuple of its parts' values.  A place is where a value can be
 stored: variables (Cells), memory (Spot), or one of several places by an index (Picked).

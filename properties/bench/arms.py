@@ -4,8 +4,8 @@ A chain of dependent dispatches is data: the kernel, how often it runs, and how 
 computes in between.
 
 Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py submits
-each dispatch, in the way an expert would write it: pipeline, layout, bind group and uniform
-buffer are made once; each dispatch takes a queue write of its scalars and a command buffer.
+each dispatch, as an expert would write it.  Pipeline, layout, bind group and uniform buffer are
+made once; each dispatch takes a queue write of its scalars and a command buffer.
 """
 
 import struct
@@ -59,8 +59,8 @@ SPIN = Kernel(
 class Chain:
     """``dispatches`` dispatches in a row, each with scalars of its own.
 
-    Each depends on the one before, or with several ``buffers``, which take turns, on the
-    one that was so many before.
+    Each depends on the one before.  With several ``buffers``, which take turns, it depends on the
+    last dispatch over the same buffer.
     """
 
     name: str
@@ -116,7 +116,7 @@ def bare_arm(device: Any, chain: Chain) -> Arm:
 
 
 def with_floor(device: Any, chain: Chain) -> dict[str, Arm]:
-    """The floor by its name where the device is wgpu-native's, whose calls it makes."""
+    """The floor by its name, if the device is wgpu-native's, since it makes native calls."""
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         return {BARE: bare_arm(device, chain)}
     return {}
@@ -151,7 +151,7 @@ def runtime_arm(driver: Driver, policy: Policy, chain: Chain) -> Arm:
 
 
 def _read_all(runtime: Runtime, places: list[Buffer], watch: Watch) -> tuple[Sample, bytes]:
-    """What the buffers hold, and the sample that ends when the host has it."""
+    """The sample, which ends when the host has the buffers' bytes; and these bytes."""
     tickets = [runtime.read(place) for place in places]
     runtime.flush()
     watch.pause()

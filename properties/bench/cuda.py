@@ -1,9 +1,9 @@
 """Arms on CUDA: the chain of ``AFFINE`` as other packages for Python run it, if installed.
 
 Each takes one kernel launch a dispatch, in the way of its package's own documentation, on one
-stream.  A package is imported when its arm is made.  An arm is tried on a short chain first: what
-is missing, has no CUDA device or computes something else is left out, and the reason is told.
-Nothing of the runtime is used here.
+stream.  A package is imported when its arm is made.  Each arm is first tried on a short chain.  An
+arm that is missing, has no CUDA device or computes something else is left out, and the reason is
+given.  Nothing of the runtime is used here.
 """
 
 import os
@@ -29,7 +29,7 @@ _TRIED_DISPATCHES = 6
 Words = list[Any]
 """The buffers of a chain, as a package has them."""
 Steps = list[tuple[int, int, int]]
-"""Of each dispatch its buffer's number and both its scalars."""
+"""For each dispatch, its buffer's number and its two scalars."""
 
 
 class Launches(NamedTuple):
@@ -76,7 +76,7 @@ def _obstacle(entrant: Entrant, chain: Chain) -> str | None:
 
 
 def obstacle(packages: Sequence[str], works: Callable[[], bool], wrong: str) -> str | None:
-    """Why an arm over these packages cannot take part, ``wrong`` where it does not work."""
+    """Why an arm over these packages cannot take part; ``wrong`` if it does not work."""
     for package in packages:
         if find_spec(package) is None:
             return f"package {package} is not installed"

@@ -182,7 +182,7 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
     """An arm's time divided by the time of the best fixed limit in the same round, as a median.
 
-    Empty where no arm has a fixed limit.
+    Empty if no arm has a fixed limit.
     """
     totals = {name: [one.total_seconds for one in taken] for name, taken in samples.items()}
     fixed = [name for name in totals if name.startswith("fixed")]

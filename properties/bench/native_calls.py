@@ -1,8 +1,8 @@
 """Which native calls a policy makes for a dispatch, how often, and how long they take.
 
-A driver's two namespaces of wgpu-native are replaced by ones that count and time each call.
-What a count and two looks at the clock cost is taken off.  What is left of the policy's CPU time
-is Python: its checks, its plan, its scalars and its commands.
+A driver's two namespaces of wgpu-native are replaced by ones that count and time each call.  The
+cost of counting and timing is subtracted.  The rest of the policy's CPU time is Python: its checks,
+its plan, its scalars and its commands.
 """
 
 from collections import Counter
@@ -90,7 +90,7 @@ def rows_of_calls(
 
 
 def _seconds_of_watching() -> float:
-    """What a watched call adds to the time that is noted for it."""
+    """How much the watching adds to the noted time of a call."""
     calls: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
     nothing = Counted(_Nothing, calls, seconds).nothing

@@ -1,4 +1,4 @@
-"""The page of measurements: its tables and pictures, made from the runs that are kept.
+"""Writes the tables and pictures of docs/performance.md from the saved runs.
 
     python -m properties.bench.page docs/performance.md docs/data docs/plots
 

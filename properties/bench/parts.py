@@ -1,10 +1,10 @@
 """``bench parts``: what each part of a dispatch costs that a runtime may make anew or share.
 
-The floor shares all: one encoder, one pass, one bind group, one write of all uniforms, one
-submit.  Each other arm makes one part anew for every dispatch.  So what it adds is that part's
-price, with what it costs later, when the encoder is finished and on the GPU.  All arms are native
-calls without a check, so no price is Python's.  The policies run beside them, and a second table
-has the native calls of ``ring``.
+The floor shares all: one encoder, one pass, one bind group, one write of all uniforms, one submit.
+Each other arm makes one part anew for every dispatch.  So the time that it adds is that part's
+price, including what the part costs later: when the encoder is finished, and on the GPU.  All arms
+are native calls without a check, so no price is Python's.  The policies run beside them, and a
+second table has the native calls of ``ring``.
 """
 
 import struct
@@ -27,7 +27,7 @@ _CHAIN = Chain(name="parts of a dispatch", dispatches=1000)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
-    """The parts that each dispatch makes anew; ``beside`` is the arm that makes all but one."""
+    """The parts that each dispatch makes anew; ``beside`` is the arm that makes one part less."""
 
     beside: str | None = None
     sets_pipeline: bool = False

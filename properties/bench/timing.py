@@ -130,7 +130,7 @@ class Row:
     ``median_us`` ends when the results are in host memory; ``low_us`` and ``high_us`` are
     the quartiles.  ``record_us`` ends when the last submit has returned; ``cpu_us`` is
     the CPU time of the calling thread until then.
-    Ratios are of medians, None where the workload lacks the other arm.
+    Ratios are of medians, None if the workload lacks the other arm.
     """
 
     workload: str

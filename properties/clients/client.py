@@ -63,7 +63,7 @@ class Client(Forwarding):
 
 _TURNS = 4
 _SOON = (0, 1e-9, 1e-6)
-"""Timeouts in seconds that are over before the device can answer."""
+"""Timeouts in seconds that end before the device can answer."""
 
 
 class AskingClient(Client):
@@ -115,7 +115,7 @@ class AskingClient(Client):
             self.target.perform(op)
 
     def _ask(self, position: int) -> None:
-        """Ask for a value; for every other read, wait for it hardly or not at all first."""
+        """Ask for a value; for every second read, first wait with a timeout that is too short."""
         ticket = self._tickets[position]
         try:
             if position % 2:
@@ -133,13 +133,13 @@ class AskingClient(Client):
 
 @contextmanager
 def told_seconds(seconds: float) -> Iterator[None]:
-    """Ends where a wait of so many seconds times out, which must tell how long it has waited."""
+    """A block that a timed-out wait may end; the error must say how long it has waited."""
     try:
         yield
     except WaitTimedOut as late:
         if f" {seconds} s " not in str(late):
             raise BrokenPromise(
-                f"a wait of {seconds} s that times out tells another: {late}"
+                f"a wait of {seconds} s timed out, and its error gives another time: {late}"
             ) from None
 
 
@@ -218,11 +218,11 @@ class ClosingClient(Client):
 
 
 class DroppingClient(Client):
-    """Issues a further read before and after each, and drops those tickets.
+    """Issues one more read before and after each read, and drops those tickets.
 
-    Before each sync it begins another, and does not wait for its end.  For each replay it captures
-    the commands again, as a function does that is called again and again, and drops the graph
-    before it, whose address Python then uses again.
+    Before each sync it begins another sync, and does not wait for it to end.  For each replay it
+    captures the commands again, as a function would at each call, and drops the graph before it,
+    whose address Python then uses again.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -268,7 +268,8 @@ class DroppingClient(Client):
             with told_seconds(0):
                 self.target.runtime.sync(timeout=0)
         except DeviceFault:
-            # Its fault is this op's.  It had no time to settle the reads before it.
+            # A fault of that sync belongs to this op.  It had no time to settle the reads before
+            # it.
             for ticket in self._tickets:
                 ended(ticket)
             raise

@@ -15,7 +15,7 @@ from properties.model.results import cut_hex
 
 _MOST_OPS = 300
 _MOST_DRAWN = 60
-"""Of a longer program no picture is drawn, since nobody could read it."""
+"""A longer program gets no picture, since nobody could read it."""
 _MOST_TEXT = 400
 
 
@@ -46,7 +46,7 @@ def _pictures(argument: Argument) -> str:
         return ""
     caption = "what happened, by the calls on the device"
     if not argument.reached:
-        caption = "what happened, as far as the bytes that came back tell"
+        caption = "what happened, as far as the bytes that came back show"
     return (
         '<h2>The three clocks</h2><div class="pair">'
         f"{_figure(shown(argument), caption, '')}"

@@ -1,10 +1,11 @@
-"""Aims the faults of a case at calls after which a runtime has most to put right.
+"""Aims the faults of a case at calls whose failure leaves a runtime the most to put right.
 
-A fault at a drawn number mostly meets an op that is alone.  So some cases run once without faults,
-and their trace says which calls come while a sync has reads to wait for, in the middle of a replay,
-where a pool or a ring grows, or in a drain.  One of those calls then fails, and at times an earlier
-submit too: before a replay that overwrites a whole buffer the last one, which loses that buffer.
-Only the calls of our own driver on a simulated device have the numbers of a plan.
+A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
+without faults.  Their trace shows the better calls: those while a sync waits for reads, in the
+middle of a replay, when a pool or a ring grows, or in a drain.  One of these calls then fails, and
+sometimes an earlier submit too.  Before a replay that overwrites a whole buffer this is the last
+submit, so that the buffer is lost.  Only our own runtime on a simulated device is aimed at, since
+there the trace counts calls as a plan does.
 """
 
 from collections import Counter, deque
@@ -25,19 +26,19 @@ from properties.oracles.faulted import overwritten
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
-"""Clients that call the device past the trace, so that its numbers are not those of a plan."""
+"""Clients that make calls which the trace does not count."""
 _HEALING = "healing replay"
 _OFTEN = {"sync": 4, "replay": 4, _HEALING: 4, "drain": 2}
-"""How often each kind of call is aimed at, where it is not once."""
+"""The weights of kinds of calls; any other kind has weight 1."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """A map fails later, or at the call."""
 _EARLIER = 4
-"""How many submits before its call a second fault may come."""
+"""The most submits by which a second fault may come before the first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Spot:
-    """A call that may fail: why that matters, its verb and number, and the submits before it."""
+    """A call to aim at: why its failure matters, its verb and number, and the submits before it."""
 
     kind: str
     verb: str
@@ -46,9 +47,9 @@ class _Spot:
 
 
 def with_aim(case: Case, factory: TargetFactory) -> Case:
-    """``case`` with its faults aimed, if it is one of the cases whose faults are.
+    """``case`` with its faults replaced by aimed ones; in most cases unchanged.
 
-    It runs once without faults for that.
+    To aim, this runs the case once without faults.
     """
     is_fit = case.device.is_simulated and case.client not in _CALLS_OF_ITS_OWN
     if not is_fit or not case.device.shown_faults:

@@ -1,8 +1,8 @@
-"""A session in blocks: runs of program numbers that are run whole, or again.
+"""A session in blocks: ranges of programs, each of which is run as a whole or again.
 
-A block's result goes to a corpus.  So a session can be shared by machines, and taken up again by
-the same command after its process was killed.  Which blocks are left is read from the corpus, and
-no process knows of another.
+A block's result goes to a corpus.  So machines can share a session, and the same command continues
+a session whose process was killed.  The corpus shows which blocks are left; no process knows of
+another.
 """
 
 import time
@@ -40,7 +40,7 @@ class Block:
 
 
 def blocks_of(settings: Settings) -> list[Block]:
-    """The blocks of a session, in order; only those of its share, where it is a shard."""
+    """The blocks of a session, in order; if it is a shard, only those of its share."""
     share = settings.shard or _WHOLE
     first, stop = settings.first, settings.first + (settings.programs or 0)
     starts = range(first, stop, settings.block)
@@ -72,16 +72,16 @@ class Runner:
         ]
 
     def take(self, found: FoundBug) -> None:
-        """Know a finding of another process, which is not to be made small again."""
+        """Note a finding of another process, so that it is not made small again."""
         bugs = self.session.bugs
         bugs.take(found.signature, found.bug(self.session.settings.save))
         if (bug := bugs.met.get(found.signature)) is not None:
             self._kept.setdefault(found.signature, _state(bug))
 
     def run(self, block: Block, watch: Watch) -> BlockResult | None:
-        """Run a block; None where a limit of findings or failures ended it before.
+        """Run a block; None if a limit of findings or failures ended it before.
 
-        Findings are kept as soon as they are there, also where an interrupt ends the block.
+        Findings are written as soon as they are there, so an interrupt loses none.
         """
         whole, began = self.session, time.time()
         settings = replace(
@@ -125,7 +125,7 @@ class Runner:
         )
 
     def _keep_new(self) -> None:
-        """Keep the findings that are new, or became smaller, or were explained since."""
+        """Write the findings that are new, became smaller or were explained since."""
         bugs = self.session.bugs
         for signature, bug in bugs.met.items():
             if self._kept.get(signature) != _state(bug):
@@ -138,12 +138,12 @@ class Runner:
 
 
 def _state(bug: Bug) -> tuple[object, ...]:
-    """What of a bug may change, but for its count."""
+    """All of a bug that may change, except its count."""
     return bug.case, bug.reproduced, bug.is_cut_short, bug.argument is None
 
 
 def fuzz_shard(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks of the settings' shard that are left; the union of the whole corpus.
+    """Run the blocks that are left of the settings' shard; the union of the whole corpus.
 
     ``watch`` is called with the block that runs, about ten times a second.
 

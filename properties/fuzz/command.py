@@ -1,7 +1,7 @@
-"""The commands ``gpusim fuzz`` and ``gpusim merge``: which session runs, and who is told.
+"""The commands ``gpusim fuzz`` and ``gpusim merge``: which session runs, and how it is reported.
 
-What a session found is said here and written to the files that were asked for.  Their settings are
-those of ``settings``, and the exit status is the command line's.
+What a session found is printed here, and written to the files that were asked for.  The settings
+are in ``settings``.  The exit status is decided in ``properties.cli``.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def merge(arguments: argparse.Namespace) -> Session:
 
 
 def _in_blocks(settings: Settings, watch: Watch) -> Union | None:
-    """Run a session in blocks; None where one without a corpus is asked for."""
+    """Run a session in blocks; None if one without a corpus is asked for."""
     if settings.fleet:
         return fuzz_fleet(settings, watch)
     return None if settings.corpus is None else fuzz_shard(settings, watch)

@@ -6,8 +6,8 @@
 - ``known/DIGEST.json``: what a finding that was known before did on an adapter.
 
 A file is named by the digest of its text, appears whole by a rename and is never changed.  So a
-plain folder will do, or a mounted bucket: no file is locked, and none is appended to.  A block that
-two processes ran has two files, and either one may count.  Nothing here runs a program.
+plain folder or a mounted bucket is enough: no file is locked or appended to.  A block that two
+processes ran has two files, and either one may count.  Nothing here runs a program.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """What makes two processes shards of one session: versions, the device's name, settings."""
+    """What two shards of one session must have in common: versions, the device's name, settings."""
 
     versions: str
     device: str
@@ -87,7 +87,7 @@ def identity_of(settings: Settings, device: str) -> Identity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockResult:
-    """What the programs from ``first`` to before ``stop`` did, all of which ran."""
+    """What the programs from ``first`` to before ``stop`` did; all of them ran."""
 
     first: int
     stop: int
@@ -142,7 +142,7 @@ class FoundBug:
     failure: Failure
     reproduced: bool | None
     candidates: int | None
-    """The number of cases that were judged to make it small; None where that was not tried."""
+    """The number of cases that were judged to make it small; None if that was not tried."""
     is_cut_short: bool
     told: Told | None
 
@@ -209,11 +209,11 @@ class Corpus:
         self.folder = folder
 
     def join(self, identity: Identity) -> None:
-        """Make the folder the one of this session; UsageError where it is another's."""
+        """Make the folder the one of this session; UsageError if it is another's."""
         self._refuse_other(identity)
         path = self._write("sessions", "", identity)
         try:
-            # Another session may have come between.
+            # Another process may have written its session in the meantime.
             self._refuse_other(identity)
         except UsageError:
             path.unlink(missing_ok=True)
@@ -229,7 +229,7 @@ class Corpus:
                 )
 
     def identities(self) -> list[Identity]:
-        """The session of the folder; none where it is new."""
+        """The session of the folder; none if the folder is new."""
         return [each for _, each in self._read("sessions", Identity)]
 
     def keep_block(self, result: BlockResult) -> None:
@@ -256,7 +256,7 @@ class Corpus:
         )
 
     def blocks(self) -> Iterator[BlockResult]:
-        """Each block that was run, once, in order."""
+        """The result of each block that was run, each once, in order."""
         seen: set[int] = set()
         for _, result in self._read("blocks", BlockResult):
             if result.first not in seen:
@@ -264,7 +264,7 @@ class Corpus:
                 yield result
 
     def findings(self, beside: frozenset[str] = frozenset()) -> list[tuple[str, FoundBug]]:
-        """The findings with the names of their files, but for the files ``beside``."""
+        """The findings with the names of their files, except the files ``beside``."""
         return list(self._read("findings", FoundBug, beside))
 
     def _read(
@@ -306,7 +306,7 @@ def as_text(value: Any) -> str:
 
 
 def from_text(kind: type[T], text: str) -> T:
-    """The result that ``text`` holds; ValueError where it holds none."""
+    """The result that ``text`` holds; ValueError if it holds none."""
     return from_plain(kind, json.loads(text))
 
 

@@ -1,8 +1,8 @@
 """A session on a Ray cluster: each block is a task, and the head writes what comes into a corpus.
 
-Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head
-is the process of the command line.  It writes nothing but the corpus, so resuming, merging and
-reporting are those of shards.  Ray is loaded here alone, since gpusim goes without it.
+Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head is
+the process of the command line.  It writes nothing but the corpus, so resuming, merging and
+reporting work as for shards.  Ray is loaded only here, since gpusim does not need it.
 """
 
 import os
@@ -40,11 +40,11 @@ from properties.fuzz.union import Union, union
 LOCAL = "local"
 """The address that starts a cluster on this machine, for as long as the session runs."""
 _STORE_BYTES = 80 << 20
-"""Ray's object store at its least, of 75 MiB, and a little more: results are small."""
+"""The size of Ray's object store, a little over the least that Ray takes; results are small."""
 _DEALT_AGAIN = 1000
-"""How often a block is dealt again whose worker or node died."""
+"""How often a block is dealt again if its worker or node dies."""
 _AHEAD = 2
-"""Blocks that are dealt for each place, so that no place waits for the head."""
+"""Blocks that are dealt for each place of the cluster, so that no place waits for the head."""
 PAGE = "status.html"
 """The page of the session, in the folder of the corpus."""
 _WAIT_SECONDS = 0.2
@@ -64,7 +64,7 @@ def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
     ray = _ray()
     folder = settings.corpus or Path()
     corpus = Corpus(folder)
-    # The best device may be another on another machine, so the head decides which is meant.
+    # Each machine may have another best device, so the head decides which one is meant.
     device = find_adapter(BEST).name if settings.device == BEST else settings.device
     load_kernels(settings.kernels)
     if not is_ours(load_target(settings.target)):
@@ -127,7 +127,7 @@ def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
 
 
 def _refuse_silent(address: str) -> None:
-    """Raise NoDevice where nothing answers at HOST:PORT; Ray would try for minutes."""
+    """Raise NoDevice if nothing answers at HOST:PORT; Ray would try for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or "/" in host:
         return
@@ -151,10 +151,10 @@ class _Head:
         self._left = [block for block in blocks_of(settings) if block.first not in done]
         self._dealt: dict[Any, Block] = {}
         self._had_enough = False
-        """Whether a limit ended a block, which so is left for the next session."""
+        """Whether a limit ended a block; such a block is left for the next session."""
         self._start = time.monotonic()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        # What is found must outlive the node that found it.
+        # A finding must outlive the node that found it.
         board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
         self._board = board.remote([as_text(found) for _, found in corpus.findings()])
         self._taken = 0
@@ -166,7 +166,7 @@ class _Head:
         self._task, self._identity = ray.remote(_run_block), identity_of(settings, settings.device)
 
     def run(self) -> None:
-        """Until every block is done, or enough was found, or the time is over."""
+        """Run until every block is done, enough was found, or the time is over."""
         while (self._left or self._dealt) and not self._has_enough():
             if self._is_late():
                 self._left.clear()
@@ -199,7 +199,7 @@ class _Head:
         try:
             node, text, known = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            # What a block raises is told as if the head had raised it.
+            # An error of a block is raised here as if it were the head's.
             if isinstance(error.cause, GpusimError | UsageError):
                 raise error.cause from None
             raise
@@ -248,7 +248,7 @@ class _Head:
             self._written = time.monotonic()
 
     def close(self) -> None:
-        """Take what has come, and let go of the rest."""
+        """Take the results that have come, and cancel the other blocks."""
         with suppress(self._ray.exceptions.RayError):
             self._take_findings()
             self._show(is_over=True)
@@ -303,4 +303,4 @@ def _runner(settings: Settings) -> tuple[Runner, tempfile.TemporaryDirectory[str
 
 
 def _unwatched(session: Session) -> None:
-    """The head watches."""
+    """Do nothing: the head watches the session."""

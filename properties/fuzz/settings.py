@@ -1,7 +1,7 @@
 """The settings of a session and of a replay, and where each value came from.
 
-An argument of the call goes before the command line, the command line before the
-environment, the environment before the default.  Nothing else reads the environment.
+An argument of the call counts first, then the command line, then the environment, then the
+default.  Nothing else reads the environment.
 """
 
 from collections.abc import Callable, Mapping
@@ -97,7 +97,7 @@ _TARGET = Option(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "N
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting of a session; ``origins`` says where each one not at its default came from."""
+    """Every setting of a session; ``origins`` says where each came from that is not its default."""
 
     device: Annotated[str, Option(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
     policy: Annotated[str, Option(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
@@ -173,7 +173,9 @@ class Settings:
                 )
 
     def _refuse_half_shared(self) -> None:
-        """Raise UsageError where a session in blocks lacks something, or is asked two ways."""
+        """Raise UsageError if a session in blocks lacks a setting, or has two that exclude each
+        other.
+        """
         shared = next((name for name in ("fleet", "shard") if getattr(self, name)), "")
         if shared and self.corpus is None:
             raise UsageError(
@@ -187,7 +189,7 @@ class Settings:
             )
 
     def refuse_ignored(self) -> None:
-        """Raise UsageError where a target that is not our runtime would ignore a setting."""
+        """Raise UsageError if a target that is not our runtime would ignore a setting."""
         for name, ignored in _OURS_ONLY.items():
             if getattr(self, name) != _default(name):
                 raise UsageError(
@@ -215,7 +217,7 @@ class Settings:
 
     @property
     def most_seconds(self) -> float | None:
-        """When to stop, in seconds; None where only a number of programs is given."""
+        """When to stop, in seconds; None if only a number of programs is given."""
         if self.seconds is None and self.programs is None:
             return DEFAULT_SECONDS
         return self.seconds
@@ -353,7 +355,7 @@ def _checked(option: Option, value: Any, source: str) -> Any:
 
 
 def add_reports(parser: Parser) -> None:
-    """How much a session says, and to whom."""
+    """The options for how much a session prints, and which reports it writes."""
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--details", action="store_true", help="show tables and whole findings")
     amount.add_argument("--quiet", action="store_true", help="show findings only")
@@ -362,7 +364,7 @@ def add_reports(parser: Parser) -> None:
 
 
 def add_merge_options(parser: Parser) -> None:
-    """Which corpora are merged, and what is written."""
+    """The options for which corpora are merged, and what is written."""
     parser.add_argument("folders", nargs="+", metavar="DIR", help="the --corpus of a session")
     for name in ("save", "json"):
         setting = settings_of(Settings)[name]

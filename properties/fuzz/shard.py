@@ -28,7 +28,7 @@ from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 _SHRINK_STALL_SECONDS = 3.0
 """Seconds without progress after which a candidate of the shrinker hangs."""
 _DEATH_PATIENCE = 4
-"""The factor on the time for shrinking, where each failing candidate kills a process."""
+"""The factor on the time for shrinking if each failing candidate kills a process."""
 
 
 class Shard:
@@ -67,7 +67,7 @@ class Shard:
             self._is_told_to_stop = True
 
     def tick(self, stall_seconds: float, wait_seconds: float) -> Answer | Gone | None:
-        """The worker's next answer; None where there is none yet."""
+        """The worker's next answer; None if there is none yet."""
         answer = self._supervisor.tick(stall_seconds, wait_seconds)
         match answer:
             case Progress():
@@ -79,15 +79,15 @@ class Shard:
         return answer
 
     def runs_again(self, gone: Gone) -> bool:
-        """Whether what the worker ran last is to run again, since it was killed from outside.
+        """Whether to run the worker's last program again, since the worker was killed from outside.
 
-        A program at which that happens again and again may be what it is killed for.
+        If that happens again and again at one program, the program may be the reason.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS
 
     def pass_over(self, gone: Gone) -> int:
-        """Continue after the program at which the worker died; how many programs are uncounted."""
+        """Continue after the program at which the worker died; the number of uncounted programs."""
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
         return passed
@@ -123,8 +123,8 @@ class Shard:
     ) -> Shrunk | None:
         """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
-        A fresh worker runs it, since the failure may have harmed the device of the worker that
-        met it.  To shrink an abort or a hang may take longer than ``seconds``.
+        A fresh worker runs it, since the failure may have harmed the device of the worker that met
+        it.  Shrinking an abort or a hang may take longer than ``seconds``.
         """
         self._supervisor.stop()
         judgement = self.judgement(stall_seconds)

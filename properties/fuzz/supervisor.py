@@ -43,9 +43,9 @@ from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
 MOST_KILLS = 4
-"""After so many kills from outside at one place, the death of a worker counts as its own."""
+"""After this many kills from outside at one place, the worker's death counts as a failure."""
 _MOST_STARTS = 20
-"""So often a worker is begun that is killed from outside before it has its device."""
+"""How often a worker is started again that is killed from outside before it has its device."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -71,7 +71,7 @@ class Gone:
 
     @property
     def was_killed(self) -> bool:
-        """Whether it was killed, as a person or a system short of memory does; no crash does so."""
+        """Whether it got SIGKILL, from a person or for lack of memory; no crash causes that."""
         return self.trait == "SIGKILL"
 
     def failure(self, case: Case) -> Failure:
@@ -81,7 +81,7 @@ class Gone:
         if place.is_closing:
             position, op = len(program), "close"
         elif place.run > 1:
-            # A later run mostly has a transformed program, with its ops in other positions.
+            # A later run usually has a transformed program, with its ops in other positions.
             what = "the same again, or a variant of it"
             notes.append(f"in run {place.run} of it ({what}), at op {position} of that")
             position = -1
@@ -155,7 +155,7 @@ class Supervisor:
         )
 
     def ask(self, request: Request) -> None:
-        """Send a request; start a worker where none runs."""
+        """Send a request; start a worker if none runs."""
         if self._process is None:
             self.start()
         self._request, self._moved = request, time.monotonic()
@@ -173,7 +173,7 @@ class Supervisor:
     def _answer(
         self, stall_seconds: float, most_kills: int, again: Callable[[], None]
     ) -> Answer | Gone:
-        """The next answer; where the worker is killed before that, the one after ``again``."""
+        """The next answer; if the worker is killed before it comes, the answer to ``again``."""
         kills = 0
         self._moved = time.monotonic()
         while True:
@@ -188,7 +188,7 @@ class Supervisor:
     def tick(
         self, stall_seconds: float, wait_seconds: float = TICK_SECONDS
     ) -> Answer | Gone | None:
-        """The next answer, or None where it does not come in ``wait_seconds``.
+        """The next answer, or None if it does not come in ``wait_seconds``.
 
         A worker that has begun no program and no op for ``stall_seconds`` is killed.
 
@@ -282,7 +282,7 @@ class Supervisor:
 
     def _last_words(self) -> str:
         with self._stderr.open("rb") as file:
-            # A target may have printed a lot, so only the end is read.
+            # A target may have printed a great deal, so only the end is read.
             file.seek(-min(_LAST_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
             text = file.read().decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -22,7 +22,7 @@ from properties.fuzz.signatures import Signature
 from properties.oracles.coverage import FEASIBLE, chance_of_new
 
 _MAY_DIFFER = ("seed", "first", "programs", "block", "policy", "scheduler", "faults")
-"""Settings in which the corpora of one union may differ: they change programs, and no target."""
+"""Settings in which the corpora of one union may differ: they change only the programs."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -178,7 +178,7 @@ class Union:
 def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
     """The union of the corpora in ``folders``; the files of findings are not written yet.
 
-    ``settings``: those of the one session, where it is known; its ``save`` is for findings.
+    ``settings``: those of the session, if it is known; findings go to its ``save``.
 
     Raises:
         UsageError: a folder is no corpus, or the corpora judge different things.
@@ -215,7 +215,7 @@ def _identity(corpus: Corpus) -> Identity:
 
 
 def _refuse_other(folder: Path, first: Identity, other: Identity) -> None:
-    """Raise UsageError where two corpora do not judge the same thing."""
+    """Raise UsageError if two corpora do not judge the same thing."""
     same = {name: value for name, value in other.settings.items() if name not in _MAY_DIFFER}
     judged = replace(
         first, device="", settings={name: first.settings.get(name, "nothing") for name in same}
@@ -245,7 +245,7 @@ def _text(value: str) -> str:
 
 
 def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
-    """The findings of a corpus, but for those that were cut off in a block that ran whole since."""
+    """The findings of a corpus, except those of a block that was cut off and later ran whole."""
     first, block = int(identity.settings["first"]), int(identity.settings["block"])
     done = corpus.done
 

@@ -1,9 +1,9 @@
 """Special floats: NaN, infinite, minus nought and subnormal, as f32.
 
-An implementation of WGSL may flush or forget what is special of them (specification, "Floating
-Point Evaluation"), so programs have them only where a target promises that it keeps them, or where
-a kernel says what it computes from them.  Writes, copies, reads and exact kernels keep every bit.
-Scalars that are NaN or infinite are not here: the contract refuses them.
+An implementation of WGSL may treat them like ordinary floats (specification, "Floating Point
+Evaluation").  So programs have them only if the target promises to keep them, or the kernel says
+what it computes from them.  Writes, copies, reads and exact kernels keep every bit.  Scalars that
+are NaN or infinite are not here: the contract refuses them.
 """
 
 import math
@@ -43,7 +43,7 @@ _WORDS = (
 )
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
-"""One in so many gets a special float, in a program that has any."""
+"""One dispatch and one write in this many get a special float, in a program that has any."""
 
 
 def is_special(value: float) -> bool:
@@ -108,7 +108,7 @@ def ordinary_data(offset: int, data: bytes) -> bytes:
 def with_special_floats(
     choices: Choices, program: Program, kernels: Mapping[str, Kernel]
 ) -> Program:
-    """``program`` with special floats here and there, in half of the programs."""
+    """In half of the cases ``program`` with special floats here and there, else unchanged."""
     if not choices.chance(1, 2):
         return program
     reals = real_buffers(program, kernels)

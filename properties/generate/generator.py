@@ -80,7 +80,7 @@ def generate(
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
     for _ in range(choices.integer(1, min(_OPENING_BUFFERS, shape.live_buffers))):
         buffer = make(choices, draft, False)
-        # A buffer that is zero anyway hides an op that wrongly clears it.
+        # If a buffer were zero anyway, an op that wrongly clears it would not show.
         if choices.chance(2, 3):
             draft.write(buffer, 0, buffer.size_bytes)
 
@@ -94,7 +94,7 @@ def _step(
     else:
         moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
     if len(draft.ops) == before:
-        # The program must grow even where the move cannot be made.
+        # The program must grow even if the move cannot be made.
         draft.flush()
 
 

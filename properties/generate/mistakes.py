@@ -1,8 +1,8 @@
 """The invalid ops, one function for each refusal; ``refused_dispatches`` has the dispatches.
 
-Each appends one op that must be refused and change nothing, or no op where the draft lacks what
-the mistake needs.  Legal ops do not belong here.  A program cannot name handles of another
-runtime, so none appear.
+Each appends one op that must be refused and change nothing, or no op if the draft lacks what the
+mistake needs.  Legal ops do not belong here.  A program cannot name handles of another runtime, so
+none appear.
 """
 
 from collections.abc import Callable
@@ -169,7 +169,7 @@ def _wrong_entries(
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """Wrong swaps of buffers; None where the graph allows no wrong one."""
+    """Wrong swaps of buffers; None if the graph allows no wrong one."""
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
         if strangers:

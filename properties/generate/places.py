@@ -155,7 +155,7 @@ def launch_indirect(
     counts: LiveBuffer,
     offset: int,
 ) -> None:
-    """One indirect dispatch over buffers that fit the kernel; none where no grid may be read."""
+    """One indirect dispatch over buffers that fit the kernel; none if no grid may be read."""
     written = compress(buffers, signature.written)
     if counts not in draft.counting() or counts in written:
         return
@@ -167,7 +167,7 @@ def launch_indirect(
 
 
 def _counts(choices: Choices, draft: Draft) -> LiveBuffer | None:
-    """A buffer to read a grid from; None where there is no room for a new one."""
+    """A buffer to read a grid from; None if there is no room for a new one."""
     pool = draft.counting()
     if pool and choices.chance(4, 5):
         return choices.pick(pool)

@@ -67,7 +67,7 @@ def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _indirect(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """The dispatch over a grid on the GPU, where there is a place for one."""
+    """The dispatch over a grid on the GPU, if there is a buffer with one."""
     written = [
         name for name, flag in zip(launch.buffers, launch.signature.written, strict=True) if flag
     ]

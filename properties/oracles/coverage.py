@@ -45,7 +45,7 @@ EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
 ENOUGH = 20
 """How often a session should have seen each cell that it can see."""
 _KIND_APART = {DispatchIndirect.verb: Dispatch.verb}
-"""The access of an op that shares no bytes with the other op of the pair."""
+"""For a pair that shares no bytes, the first op counts as the second."""
 _HOST = -1
 """The place of a host write that is in no batch."""
 
@@ -63,7 +63,7 @@ class Cell(NamedTuple):
 
 
 def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms)) -> str:
-    """Why no trace under such ``uniforms`` can show a cell; empty where one can."""
+    """Why no trace under such ``uniforms`` can show a cell; empty if one can."""
     first, then = {
         "RAW": (WRITERS, READERS),
         "WAR": (READERS, WRITERS),

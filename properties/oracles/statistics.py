@@ -1,10 +1,10 @@
 """Holds the statistics of our runtime against the history and the trace of its program.
 
 The history says which ops were accepted, and the trace which calls reached the driver.  Both are
-complete where the client keeps to the program.  They are held at its end and, in some cases, after
-one of its ops: a counter may be right again once nothing is under way.  Where a fault stopped an
-op half way, the counters of that op are not checked, nor are those of pools and caches.  Nothing
-here looks at values.
+complete if the client issues only the program's ops.  The statistics are compared at the end of the
+program.  In some cases they are also compared after one of its ops, since a wrong counter may be
+right again when nothing is under way.  If a fault stopped an op half way, neither the counters of
+that op nor those of pools and caches are checked.  Nothing here looks at values.
 """
 
 from collections import Counter
@@ -42,7 +42,7 @@ _SINGLE = ("create_buffer", "create_bind_group", "dispatch", "take")
 
 
 def judge_statistics(execution: Execution) -> Failure | None:
-    """The first figure of ``stats()`` that is not what history and trace say."""
+    """The first figure of ``stats()`` that history and trace contradict."""
     stats = execution.stats
     if stats is None or not execution.is_lawful:
         return None
@@ -58,9 +58,9 @@ def judge_statistics(execution: Execution) -> Failure | None:
 def _judge(
     execution: Execution, events: list[Event], stats: Stats, ops: int | None
 ) -> Failure | None:
-    """The first wrong figure once these events have happened, which so many ops have caused.
+    """The first wrong figure after the first ``ops`` ops, which caused these events.
 
-    None: all of them, and the sync at the end.
+    None: after all ops, and the sync at the end.
     """
     program, is_over = execution.case.program, ops is None
     ops = len(program) if ops is None else ops
@@ -82,7 +82,7 @@ def _judge(
                 trait=name.partition(" ")[0],
                 position=len(program) if is_over else ops - 1,
                 op="the end of the program" if is_over else write_op(program[ops - 1]),
-                reason=f"stats() counts {name} otherwise than they happened",
+                reason=f"stats() has the wrong number of {name}",
                 sides=(("expected", str(meant)), ("got", str(shown))),
             )
     return None
@@ -162,8 +162,8 @@ def _stores(
 ) -> Figures:
     """What pools and caches made, and what they hold.
 
-    Each staging buffer whose bytes were taken came back to the pool.  Once every read was
-    delivered, all of them have.
+    A staging buffer comes back to the pool when its bytes were taken.  So all have come back once
+    every read was delivered.
     """
     policy = execution.case.policy
     made = [event["role"] for event in told["create_buffer"]]

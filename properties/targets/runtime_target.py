@@ -141,7 +141,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         return self.find(bound.buffer).part(bound.offset, bound.size_bytes)
 
     def find(self, name: str) -> Buffer:
-        """The handle of that name; InvalidHandle where its alloc was refused."""
+        """The handle of that name; InvalidHandle if its alloc was refused."""
         buffer = self._buffers.get(name)
         if buffer is None:
             raise InvalidHandle(

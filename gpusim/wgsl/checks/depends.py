@@ -1,8 +1,8 @@
 """Whether the order of atomics decides which path a shader takes, or which word it reaches.
 
-What an atomic returns depends on the order, and so does all that is made of it: values, what is
-written under a condition, and the memories that hold them.  Where none of it is in a condition, in
-an index or in arithmetic that is looked at, one run shows the mistakes of every order.
+What an atomic returns depends on the order.  So does everything that is computed from it: values,
+what is written under a condition, and the memories that hold them.  If none of that is used in a
+condition, an index or checked arithmetic, one run shows the mistakes of every order.
 """
 
 from typing import Any
@@ -85,7 +85,7 @@ class _Follower:
                 self._decides(each)
 
     def _decides(self, value: Scalar) -> bool:
-        """Whether what decides something depends on the order."""
+        """Whether a value that decides something depends on the order."""
         is_open = self._open(value)
         self.found = self.found or is_open
         return is_open

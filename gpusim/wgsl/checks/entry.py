@@ -1,9 +1,9 @@
 """A checked entry point: it runs as an entry point does, and puts what it finds in a ledger.
 
-The plain form runs over the caller's bytes.  Where it finds a race, the detailed form runs over
-copies of the bytes as they were, in the same order, and makes the reports.  So values cost
-nothing until there is something to tell.  A small dispatch over much memory runs in the detailed
-form at once, which needs no copies.  Other orders run over copies, and change nothing.
+The plain form runs over the caller's bytes.  If it finds a race, the detailed form runs in the same
+order, over copies of the bytes as they were, and makes the reports.  So values cost nothing until
+there is something to report.  A small dispatch over much memory runs in the detailed form at once,
+which needs no copies.  Other orders run over copies, and change nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ from gpusim.wgsl.uniformity import statements_in
 
 _MOST_SITES = 1 << 16
 _LEAST_COPIED, _COPIED_EACH = 1 << 20, 1 << 12
-"""Bytes that are copied for a dispatch and for each invocation, rather than to run in detail."""
+"""The most bytes, for a dispatch and for each invocation, that are copied to run the plain form."""
 Recorded = tuple[CheckedProgram, Recorder, Run]
 """A program, its recorder, and what runs it over arrays."""
 
@@ -155,7 +155,7 @@ class CheckedEntry(Entry):
         return run
 
     def _tell(self, desk: ReportDesk, known: set[tuple[object, ...]] | None = None) -> None:
-        """Put reports in the ledger, but those on what is known."""
+        """Put reports into the ledger, except those about known places."""
         for report in desk.reports:
             if known is None or report.key not in known:
                 self._ledger.add(self._text, report)
@@ -172,7 +172,8 @@ class CheckedEntry(Entry):
                 again = order.again()
                 self._run([*self._copies(begun)], desk, sizes, order=again, form=DETAILED)
         except StepsExceeded:
-            # A loop waits for who comes later in this order.  WGSL promises nobody a turn.
+            # A loop waits for an invocation that comes later in this order.  WGSL promises it no
+            # turn.
             desk.clear()
 
     def _run(
@@ -184,7 +185,7 @@ class CheckedEntry(Entry):
         order: Order | None = None,
         form: str = PLAIN,
     ) -> bool:
-        """Run a grid over arrays that are nobody's, whether there are races."""
+        """Run a grid over copied arrays; whether there are races."""
         flat = desk.grid[1:] == (1, 1)
         _, recorder, run = self._recorded(arrays, flat=flat, form=form, order=order)
         recorder.begin_dispatch(sizes, desk)
@@ -235,7 +236,7 @@ class CheckedEntry(Entry):
 
 
 def _keep_needed(body: list[Statement]) -> None:
-    """Sums that wrapped matter only where an index is made of them."""
+    """Drop the marks of sums that are used in no index, since wrapping matters only there."""
     values: dict[Variable, list[Scalar]] = {}
     todo: list[Scalar] = []
     for each in statements_in(body):

@@ -1,9 +1,9 @@
-"""Orders: who comes first where WGSL leaves it open and an atomic tells the difference.
+"""Orders of workgroups and invocations, where WGSL leaves them open and an atomic shows them.
 
-An Order says in which order workgroups run, whether they run together or one after another, and in
-which order invocations come to an atomic or a store at which they meet.  Each order is one that a
-device may take.  It is data: two of one kind and number choose alike, so that a run can be
-repeated.  Nothing here runs a shader.
+An Order decides in which order workgroups run, whether they run together or one after another, and
+in which order invocations reach an atomic or a store to the same word.  Each order is one that a
+device may take.  It is data: two orders of the same kind and number make the same choices, so a run
+can be repeated.  Nothing here runs a shader.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,22 +17,22 @@ from gpusim.wgsl import lanes
 
 Values = Any
 TRIED = 16
-"""Orders that a check of one dispatch tries, unless it is told otherwise."""
+"""The number of orders that a check of one dispatch tries by default."""
 _MOST_EXPLORED = 6
-"""Invocations or workgroups whose every order is explored; of more, orders are drawn."""
+"""Up to this many invocations or workgroups all orders are explored; of more, some."""
 
 
 class Order(Protocol):
-    """Chooses; ``name`` says in a report which order it is."""
+    """Makes the choices; ``name`` names the order in a report."""
 
     name: str
 
     def again(self) -> "Order":
-        """One that makes the same choices from the start."""
+        """An order that makes the same choices from the start."""
         ...
 
     def pick(self, count: int) -> int:
-        """One of so many; 0 is what happens without an order."""
+        """A number below ``count``; 0 is what happens without an order."""
         ...
 
     def shuffle(self, count: int) -> Values:
@@ -41,12 +41,12 @@ class Order(Protocol):
 
 
 class Backwards:
-    """The last first, and each alone that can be."""
+    """The last one first, each by itself if possible."""
 
     name = "the last first"
 
     def again(self) -> Order:
-        """It has no state."""
+        """The order itself, since it has no state."""
         return self
 
     def pick(self, count: int) -> int:
@@ -59,7 +59,7 @@ class Backwards:
 
 
 class Drawn:
-    """At random; the same ``seed`` makes the same choices."""
+    """Chooses at random; the same ``seed`` makes the same choices."""
 
     def __init__(self, seed: int) -> None:
         self.name = f"drawn from seed {seed}"
@@ -117,7 +117,7 @@ class Chosen:
 
 
 def tried(most: int) -> Iterator[Order]:
-    """All orders of a dispatch that has at most ``most``, or so many drawn ones of a larger.
+    """All orders of a dispatch that has at most ``most``; of a larger one, ``most`` drawn orders.
 
     The first is the usual one.  Each must have run before the next is asked for.
     """
@@ -143,7 +143,7 @@ def numbered(number: int) -> Order:
 
 
 def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dict[str, Any]:
-    """What the Python of a shader may name, under an order.
+    """The names that the Python of a shader may use, under an order.
 
     ``together``: the sizes that a block may have in a grid of so many lanes.
     """
@@ -192,7 +192,7 @@ def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dic
 
 
 def _turned(order: Order, where: Values) -> Values:
-    """Lanes in the order in which they come to words; None where none meet."""
+    """Lanes in the order in which they come to words; None if none meet."""
     _, words, counts = np.unique(where, return_inverse=True, return_counts=True)
     if len(counts) == len(where):
         return None

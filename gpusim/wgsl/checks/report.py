@@ -1,7 +1,7 @@
-"""Reports: what was found, where in the text, by whom, and what to do.
+"""Reports of mistakes in shaders: the places in the text, the invocations, and the remedy.
 
-One report stands for all that a pair of places did in a dispatch, and counts it.  A Ledger has the
-reports of many dispatches.  Nothing here finds anything.
+One report stands for all that happened between two places of the text in a dispatch, and counts
+it.  A Ledger has the reports of many dispatches.  Nothing here finds anything.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ class Ledger:
     """The reports of many dispatches, each mistake once."""
 
     show: Callable[[ShaderReport], None] | None = None
-    """Called with each mistake when it is met first."""
+    """Called with each mistake when it is first met."""
     arithmetic: bool = False
     """Whether arithmetic is looked at."""
     entries: dict[Any, Any] = field(default_factory=dict)

@@ -1,10 +1,10 @@
 """Watches: what a run notes of one memory, and what it compares.
 
-Accesses are logged as arrays, as the shader's Python makes them, and compared where something
-orders what comes after: writes first, since nothing orders the accesses of a phase.  The plain form
-only asks whether two invocations met, which takes one owner a word.  Where that is not enough there
-are shadow words: for races themselves, for a log that grows long (so that memory is bounded), and
-where only some workgroups come to a barrier.
+Accesses are logged as arrays, as the shader's Python makes them.  They are compared when something
+orders what comes after, such as a barrier.  Writes come first, since nothing orders the accesses
+between two barriers.  The plain form only asks whether two invocations met, which takes one owner
+for each word.  Shadow words are used when that is not enough: for the races themselves, for a log
+that grows too long, and when only some workgroups come to a barrier.
 """
 
 from collections.abc import Iterable, Iterator
@@ -52,7 +52,7 @@ class ExactWatch(Watch):
         return sorted(log, key=lambda each: _FIRST[each.site.how])
 
     def flush(self, *, kept: bool) -> None:
-        """Compare what is logged; ``kept`` where a later access may conflict with it."""
+        """Compare the logged accesses; ``kept``: whether a later access may conflict with these."""
         log = self.take_log()
         if not log:
             return
@@ -65,11 +65,11 @@ class ExactWatch(Watch):
             self._compare_entry(entry, kept)
 
     def _screened(self, log: list[Entry]) -> bool:
-        """Whether two invocations met, where nothing came before and nothing comes after.
+        """Whether two invocations met, if no access came before and none comes after.
 
-        Each written word has an owner.  Nobody else may write it or read it.
+        Each written word has an owner.  No other invocation may write it or read it.
         """
-        # The words are found anew in each pass: to keep them costs more, as memory is touched.
+        # The words are found anew in each pass, since keeping them would touch more memory.
         log = [*_distinct(log)]
         writes = [entry for entry in log if entry.site.how == WRITE]
         if not writes:

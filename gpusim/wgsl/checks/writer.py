@@ -1,8 +1,8 @@
-"""The Python of a checked entry point: what it does anyway, and calls that tell a recorder.
+"""Writes the Python of a checked entry point: the usual code, and calls of a recorder.
 
-An index is looked at where nothing proves it small: an inline comparison, whose call comes only
-where it fails.  An access is told where ``regions.py`` leaves it open.  The detailed form tells
-values as well; it runs only after the plain form found a race.
+An index is checked unless it is proved small; the check is an inline comparison, which calls only
+if it fails.  An access is recorded if ``regions.py`` could not exclude a race.  The detailed form
+records values as well; it runs only after the plain form found a race.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
 _MOST_ROUNDS = 1 << 12
-"""Rounds of a loop under an order, in which it may wait for nothing."""
+"""The most rounds of a loop under an order, since it may wait in vain."""
 
 PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
 """Forms of a program: one that tells whether there are races, one that tells which they are, and

@@ -1,7 +1,7 @@
 """Mistakes that show only where a device fails, and only to some clients, verbs or profiles.
 
-A fault may come while a task awaits a sync, at a close with reads in flight, at the first use of a
-kernel; and what tells of a loss is not the same on every device.
+A fault may come while a task awaits a sync, at a close with reads in flight, or at the first use of
+a kernel.  Devices also differ in how they report their loss.
 """
 
 from asyncio import CancelledError
@@ -43,7 +43,7 @@ class SyncStopsAtFault(Reads):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class AwaitedSyncStopsAtFault(Reads):
-    """The same of a sync that is awaited."""
+    """An awaited sync whose submit fails raises at once, and leaves earlier reads on their way."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         goal = self.goal_of_sync()
@@ -54,7 +54,7 @@ class AwaitedSyncStopsAtFault(Reads):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class AwaitedSyncForgetsFault(Reads):
-    """A sync that is awaited returns in silence where its submit failed."""
+    """An awaited sync returns without an error though its submit failed."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         try:
@@ -117,7 +117,7 @@ class EmptyRingWritten(RingUniforms):
 
 @mutant(part="driver", found_by="faults", hard=True)
 class LossTrustedToPromise(Overlay):
-    """Only the device's own promise tells of a loss, and wgpu-native has none."""
+    """A loss is noticed only by the device's own promise, and wgpu-native has no such promise."""
 
     @property
     def lost(self) -> bool:
@@ -127,7 +127,7 @@ class LossTrustedToPromise(Overlay):
 
 @mutant(part="reads", found_by="faults")
 class CancelledSyncTakesItAll(Reads):
-    """A sync that is cancelled takes every fault with it that no call has raised yet."""
+    """When a sync is cancelled, every fault that no call has raised yet is forgotten."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         try:
@@ -139,7 +139,7 @@ class CancelledSyncTakesItAll(Reads):
 
 @mutant(part="readbacks", found_by="faults")
 class AwaitRaisesWhatIsKept(Readbacks):
-    """Whoever awaits is told of a fault of an earlier call at once, before anything is settled."""
+    """An awaiting task gets the fault of an earlier call at once, before anything is settled."""
 
     async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
         if self.unseen is not None:
@@ -150,7 +150,7 @@ class AwaitRaisesWhatIsKept(Readbacks):
 
 @mutant(part="device", found_by="faults")
 class BindGroupIsTriedAgain(Overlay):
-    """A device without memory for a bind group tries once more, and tells nobody."""
+    """A device without memory for a bind group tries once more, and reports nothing."""
 
     def create_bind_group(self, **about: Any) -> Any:
         try:

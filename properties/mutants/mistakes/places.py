@@ -1,6 +1,6 @@
 """Mistakes with grids that the GPU reads, and with parts of buffers.
 
-Each is put where the place is planned, recorded or encoded.
+Each mistake is in the part that plans, records or encodes the place.
 """
 
 from collections.abc import Hashable, Sequence
@@ -34,7 +34,7 @@ class WriteOvertakesGrid(StepwiseRecorder):
 
 @mutant(part="recorder")
 class GridReadFirst(Recorder):
-    """A batch runs its indirect dispatches first, before what writes their grids."""
+    """A batch runs its indirect dispatches first, before the commands that write their grids."""
 
     def submit(self, reason: FlushReason) -> None:
         self._batch.commands.sort(key=lambda command: not _is_indirect(command))

@@ -63,7 +63,7 @@ class EvictFlushesInsidePass(StepwiseRecorder):
 
 @mutant(part="recorder")
 class DispatchLostAtExhaustion(StepwiseRecorder):
-    """The dispatch that finds the uniforms full makes the batch submit, and is lost."""
+    """A dispatch that finds the uniforms full submits the batch, and is itself lost."""
 
     def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
         full = self.flushes[FlushReason.UNIFORMS.value]
@@ -197,7 +197,7 @@ class RetiredDestroyedAtOnce(Recorder):
 
 @mutant(part="recorder")
 class StagedWriteGoesAtOnce(Recorder):
-    """A write that was to be staged goes to the queue all the same."""
+    """A write of one word that should be staged goes to the queue at once."""
 
     def write(self, write: HostWrite) -> None:
         super().write(write._replace(staged=write.staged and len(write.words) > 4))
@@ -205,7 +205,7 @@ class StagedWriteGoesAtOnce(Recorder):
 
 @mutant(part="recorder", hard=True)
 class StagedWriteUntouched(Recorder):
-    """The next host write does not see the bytes that a staged write touches."""
+    """A staged write does not count as touching its bytes, so the next host write overtakes it."""
 
     def write(self, write: HostWrite) -> None:
         touched = dict(self._batch._touched)
@@ -215,7 +215,7 @@ class StagedWriteUntouched(Recorder):
 
 @mutant(part="recorder", hard=True)
 class SpanOfLastCopy(Recorder):
-    """Of the copies of a batch that touch a buffer, only the last counts as touching it."""
+    """If several copies of a batch touch a buffer, only the last counts as touching it."""
 
     def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
         start, end = command.target_offset, command.target_offset + command.size_bytes
@@ -242,7 +242,7 @@ class FreeWhileReadPending(Recorder):
 
 
 class _BeginsEarly(BufferTable):
-    """Tells the recorder of each dispatch whose argument is refused."""
+    """Plans that report each refused dispatch to the recorder."""
 
     recorder: "BadDispatchLeavesPassOpen | None" = None
 

@@ -1,6 +1,6 @@
 """Laws of readback: staging buffers as a state machine, the order of reads, and errors.
 
-An op that raises has done nothing, and every failure of the device is raised.
+The last laws here: an op that raises has done nothing, and every failure of the device is raised.
 """
 
 from collections import deque
@@ -59,7 +59,7 @@ class Staging:
         self._acts = self._acts_before = 0
         """The number of host writes and submits."""
         self._done = 0
-        """How many of these writes and submits are known to be done."""
+        """The number of these writes and submits that are known to be done."""
         self._unfinished: deque[tuple[int, int]] = deque()
         """The number and the bytes of each host write that is not known to be done."""
         self._held_bytes = 0
@@ -172,7 +172,7 @@ class Staging:
         self._done = self._submitted
 
     def _step(self, number: int, what: str) -> None:
-        """Take a step of the table; any other is a violation."""
+        """Change the state as the table says; any other change is a violation."""
         state = self._state
         stage = self._states.get(number)
         state.checked["D4"] += 1
@@ -245,7 +245,7 @@ class Staging:
             self._issued.pop()
 
     def _check_kept(self, about: About) -> None:
-        """Check how many free buffers are kept; each read of the open batch may hold one more."""
+        """Check how many free buffers are kept; each read of the open batch allows one more."""
         state, most = self._state, self._state.policy.staging_buffers
         state.checked["D6"] += 1
         kept = list(self._states.values()).count(State.FREE)
@@ -272,7 +272,7 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""The verbs whose failures a later op raises: those of a read, and a loss met by a free."""
+"""The verbs whose failures a later op raises: the calls of a read, and a loss that a free meets."""
 
 
 class Failures:
@@ -316,7 +316,7 @@ class Failures:
             state.checked["G2"] += 1
             inside = [kind for kind in driver_events if "." in kind]
             if type(state.op) in (Capture, Replay):
-                # The commands before the refused one were checked, which caches their shapes.
+                # The commands before the refused one were checked, and so their shapes were cached.
                 inside = [kind for kind in inside if not kind.startswith("shapes.")]
             if inside:
                 state.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")

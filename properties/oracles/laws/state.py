@@ -29,7 +29,7 @@ About = Mapping[str, Any]
 Handler = Callable[[About], None]
 _LAW_NAMES = tuple(law.name for law in LAWS)
 MOST_VIOLATIONS = 16
-"""The most violations that are reported; the first says most."""
+"""The most violations that are reported; the first is the most telling."""
 
 
 def accepted(kind: type[Op]) -> str:
@@ -75,7 +75,7 @@ class TraceState:
         self.owes_submit = False
         """Whether a queued host write waits for a submit to start it."""
         self._owed_submit = False
-        """``owes_submit`` before the last write or submit; it holds again where that fails."""
+        """``owes_submit`` before the last write or submit; restored if that fails."""
         self.failed_verb = ""
         """The verb of the driver that failed during the current op."""
         self.has_lost_batch = False
