@@ -27,7 +27,7 @@ from properties.targets.factory import TargetFactory
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
 """Clients that call the device past the trace, so that its numbers are not those of a plan."""
 _HEALING = "healing replay"
-_OFTEN = {"sync": 4, "replay": 4, _HEALING: 4, "drain": 2}
+_OFTEN = {"sync": 4, "replay": 4, _HEALING: 8, "drain": 2}
 """How often each kind of call is aimed at, where it is not once."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """A map fails later, or at the call."""

@@ -289,11 +289,11 @@ _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
         # A replay is recorded as a run, of which a batch has room for a part.
         {
             "uniforms": (Uniforms.RING,),
-            "batch_commands": (None, 3, 5, 8),
+            "batch_commands": (None, 3, 3, 5, 8),
             "batch_groups": (None, 5, 16),
             "batch_bytes": (None, None, 256),
         },
-        3,
+        4,
     ),
 )
 
