@@ -43,7 +43,7 @@ def test_programs_have_them_only_where_they_are_promised() -> None:
 
 def _special_replays(device: str) -> int:
     """How many replays of our own runtime's programs pass a special scalar."""
-    setting = Setting(device=device, limits=LIMITS)
+    setting = CaseSettings(device=device, limits=LIMITS)
     return sum(
         any(is_special(one) for entry in op.scalars or () for one in entry or ())
         for number in range(300)
